@@ -1,0 +1,42 @@
+// Command darner is the queue server, and its client for the command line.
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/darner/darner/server"
+)
+
+func main() {
+	if err := run(os.Args); err != nil {
+		fmt.Fprintln(os.Stderr, "darner:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	app := app()
+	return app.Run(flagsFirst(app, args))
+}
+
+func app() *cli.App {
+	return &cli.App{
+		Name:            "darner",
+		Usage:           "a durable queue server that speaks the memcache protocol",
+		UsageText:       "darner [options]                     runs the server\n   darner put|get|stats [options] ...   speaks to one",
+		Version:         server.Version,
+		HideHelpCommand: true,
+		Flags:           serveFlags(),
+		Action:          serve,
+		OnUsageError:    plainError,
+		Commands:        []*cli.Command{putCommand(), getCommand(), statsCommand()},
+	}
+}
+
+// plainError leaves a wrong flag to be reported like any other error.
+func plainError(_ *cli.Context, err error, _ bool) error {
+	return fmt.Errorf("%w (darner -h tells more)", err)
+}

@@ -1,0 +1,210 @@
+// Package disktest is a file system in memory for tests of what is stored
+// through package disk. It can be
+//
+//   - crashed at any moment: [FS.Crash] is what a power cut may leave,
+//     [FS.Clone] what the death of the process leaves;
+//   - filled: [FS.SetCapacity];
+//   - broken at any call: [FS.Fail];
+//   - damaged: [FS.Corrupt].
+//
+// It keeps what was synced apart from what was only written, per 512-byte
+// sector of a file and per name in a directory, and it is no kinder than a
+// real disk: a name that was not synced may vanish with its synced file, and
+// after a failed sync nothing more of that file gets to the disk, whatever
+// later syncs say.
+//
+// A map is a slice of the file's own memory. A store that would have killed a
+// real process, behind the end of file or into a hole, cannot be caught when it
+// happens, but is found at the next call on the file: see [FS.Violations].
+// Loads behind the end and stores into read-only maps are not found. After
+// the last Unmap the memory is filled with garbage, so that use of a map that is
+// gone shows. Memory does not move under maps: while a file is mapped, neither
+// may it outgrow its largest map, nor a larger map be made; both panic.
+package disktest
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"sync"
+	"syscall"
+
+	"github.com/darner/darner/segment/disk"
+)
+
+var _ disk.FS = (*FS)(nil)
+
+// Op is a kind of call, as the hook given to [FS.Fail] sees it. Close and
+// Unmap are not among them: a program can do nothing about their failure.
+type Op string
+
+const (
+	OpCreate   Op = "create"
+	OpOpen     Op = "open" // Open and OpenRead
+	OpReadDir  Op = "readdir"
+	OpMkdir    Op = "mkdir"
+	OpRename   Op = "rename"
+	OpRemove   Op = "remove"
+	OpSyncDir  Op = "syncdir"
+	OpLock     Op = "lock"
+	OpRead     Op = "read"
+	OpWrite    Op = "write"
+	OpSize     Op = "size"
+	OpTruncate Op = "truncate"
+	OpAllocate Op = "allocate"
+	OpSync     Op = "sync"
+	OpMap      Op = "map"
+)
+
+// FS is a file system in memory. Names are slash-separated; "/a", "a" and
+// "./a" are the same. It is safe for concurrent use.
+type FS struct {
+	mu         sync.Mutex
+	root       *node
+	journal    []change // directory changes that no SyncDir has made durable, oldest first
+	capacity   int64    // in blocks, negative: no bound
+	used       int64    // blocks
+	violations []string
+
+	hookMu sync.Mutex
+	hook   func(op Op, name string, n int) error
+	calls  int
+}
+
+// New returns an empty file system that has no bound.
+func New() *FS { return &FS{root: newDir(), capacity: -1} }
+
+// Fail has hook asked before every call, with the call's kind, its file (the
+// old name, of a rename) and its number, counting from 1 since Fail. An error
+// it returns is the call's result, wrapped with operation and path, and the call
+// does nothing else; but see the package comment for sync. The hook may use
+// the FS, for example to crash it. A nil hook ends it.
+func (f *FS) Fail(hook func(op Op, name string, n int) error) {
+	f.hookMu.Lock()
+	defer f.hookMu.Unlock()
+	f.hook, f.calls = hook, 0
+}
+
+// ask gives the hook its say. It runs without f.mu, so that the hook may call.
+func (f *FS) ask(op Op, name string) error {
+	f.hookMu.Lock()
+	hook := f.hook
+	f.calls++
+	n := f.calls
+	f.hookMu.Unlock()
+	if hook == nil {
+		return nil
+	}
+	return wrap(op, name, hook(op, name, n))
+}
+
+// SetCapacity bounds the disk to a number of bytes, rounded down to blocks of
+// 4096; negative means no bound. Calls that need a block more fail with
+// ENOSPC: Allocate does nothing then, WriteAt writes what it has room for.
+// Create and Mkdir want a free block but take none. A capacity below what is in
+// use takes nothing away.
+func (f *FS) SetCapacity(bytes int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.capacity = bytes / blockSize
+	if bytes < 0 {
+		f.capacity = -1
+	}
+}
+
+// Used returns the bytes in use, in whole blocks: those of removed files that
+// are open or mapped count.
+func (f *FS) Used() int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.used * blockSize
+}
+
+// full reports whether there are fewer free blocks than that.
+func (f *FS) full(blocks int64) bool { return f.capacity >= 0 && f.used+blocks > f.capacity }
+
+// Violations returns a line for every store found so far that a real system
+// would have answered with SIGBUS. A test ends by checking that there are none.
+func (f *FS) Violations() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.checkAll()
+	return append([]string(nil), f.violations...)
+}
+
+func (f *FS) Create(name string) (disk.File, error) {
+	return f.open(OpCreate, name, true, f.create)
+}
+
+func (f *FS) Open(name string) (disk.File, error) {
+	return f.open(OpOpen, name, true, f.lookup)
+}
+
+func (f *FS) OpenRead(name string) (disk.File, error) {
+	return f.open(OpOpen, name, false, f.lookup)
+}
+
+func (f *FS) open(op Op, name string, writable bool, find func(string) (*node, error)) (disk.File, error) {
+	if err := f.ask(op, name); err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n, err := find(name)
+	if err == nil && n.dir() {
+		err = syscall.EISDIR
+	}
+	if err != nil {
+		return nil, wrap(op, name, err)
+	}
+	n.handles++
+	return &handle{fs: f, node: n, name: name, writable: writable}, nil
+}
+
+// Lock takes a lock that ends with the FS: an image of Crash or Clone has none.
+func (f *FS) Lock(name string) (io.Closer, error) {
+	if err := f.ask(OpLock, name); err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n, err := f.lookup(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		n, err = f.create(name)
+	}
+	switch {
+	case err != nil:
+	case n.dir():
+		err = syscall.EISDIR
+	case n.locked:
+		err = disk.ErrLocked
+	}
+	if err != nil {
+		return nil, wrap(OpLock, name, err)
+	}
+	n.locked = true
+	return &lock{fs: f, node: n}, nil
+}
+
+type lock struct {
+	fs   *FS
+	node *node // nil once closed
+}
+
+func (l *lock) Close() error {
+	l.fs.mu.Lock()
+	defer l.fs.mu.Unlock()
+	if l.node == nil {
+		return fs.ErrClosed
+	}
+	l.node.locked = false
+	l.node = nil
+	return nil
+}
+
+func wrap(op Op, name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &fs.PathError{Op: string(op), Path: name, Err: err}
+}

@@ -1,0 +1,181 @@
+package disk
+
+// The real file system. What differs between operating systems, allocation
+// and syncing, is in os_linux.go and os_other.go.
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// OS is the operating system's file system. New files are readable by owner
+// and group, new directories likewise, less what the umask forbids.
+type OS struct{}
+
+const (
+	filePerm = 0o640
+	dirPerm  = 0o750
+)
+
+func (OS) Create(name string) (File, error) {
+	return open(name, os.O_RDWR|os.O_CREATE|os.O_EXCL)
+}
+
+func (OS) Open(name string) (File, error) { return open(name, os.O_RDWR) }
+
+func (OS) OpenRead(name string) (File, error) { return open(name, os.O_RDONLY) }
+
+func open(name string, flag int) (File, error) {
+	f, err := os.OpenFile(name, flag, filePerm)
+	if err != nil {
+		return nil, err
+	}
+	return &file{File: f, fallocate: fallocate}, nil
+}
+
+func (OS) ReadDir(dir string) ([]Entry, error) {
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	entries := make([]Entry, 0, len(list))
+	for _, d := range list {
+		e := Entry{Name: d.Name(), Dir: d.IsDir()}
+		// A directory's size is never asked for: 100,000 queues would cost as many stats.
+		if !e.Dir {
+			info, err := d.Info()
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
+			e.Size = info.Size()
+		}
+		entries = append(entries, e)
+	}
+	return entries, nil
+}
+
+func (OS) Mkdir(dir string) error { return os.MkdirAll(dir, dirPerm) }
+
+func (OS) Rename(from, to string) error { return os.Rename(from, to) }
+
+func (OS) Remove(name string) error { return os.Remove(name) }
+
+func (OS) SyncDir(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	err = f.Sync()
+	// Some network and FUSE file systems have nothing to sync in a directory and say EINVAL.
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
+		return nil
+	}
+	return err
+}
+
+func (OS) Lock(name string) (io.Closer, error) {
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, filePerm)
+	if err != nil {
+		return nil, err
+	}
+	err = uninterrupted(func() error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) })
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		err = ErrLocked
+	}
+	if err != nil {
+		f.Close()
+		return nil, &fs.PathError{Op: "lock", Path: name, Err: err}
+	}
+	return f, nil
+}
+
+// file is an *os.File, whose errors carry operation and path already.
+type file struct {
+	*os.File
+	fallocate func(f *os.File, off, n int64) error // a field, so that tests can take it away
+	maps      maps
+}
+
+func (f *file) Size() (int64, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
+func (f *file) Allocate(off, n int64) error {
+	if off < 0 || n < 1 {
+		return f.wrap("allocate", unix.EINVAL)
+	}
+	err := f.fallocate(f.File, off, n)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return f.appendZeros(off, off+n)
+	}
+	return f.wrap("allocate", err)
+}
+
+// appendZeros writes zeros from off or the end of file, whichever is later,
+// up to to. It writes nothing below the end: a store into a map may be under
+// way there.
+func (f *file) appendZeros(off, to int64) error {
+	size, err := f.Size()
+	if err != nil {
+		return err
+	}
+	var zeros [64 << 10]byte
+	for at := max(off, size); at < to; {
+		n, err := f.WriteAt(zeros[:min(to-at, int64(len(zeros)))], at)
+		if err != nil {
+			// On a full disk, half an extent helps nobody; others may use the blocks.
+			return errors.Join(err, f.Truncate(size))
+		}
+		at += int64(n)
+	}
+	return nil
+}
+
+func (f *file) Map(n int, writable bool) ([]byte, error) {
+	prot := unix.PROT_READ
+	if writable {
+		prot |= unix.PROT_WRITE
+	}
+	b, err := unix.Mmap(int(f.Fd()), 0, n, prot, unix.MAP_SHARED)
+	if err != nil {
+		return nil, f.wrap("map", err)
+	}
+	if writable {
+		f.maps.add(b)
+	}
+	return b, nil
+}
+
+func (f *file) Unmap(b []byte) error {
+	f.maps.remove(b)
+	return f.wrap("unmap", unix.Munmap(b))
+}
+
+func (f *file) wrap(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &fs.PathError{Op: op, Path: f.Name(), Err: err}
+}
+
+// uninterrupted repeats a system call that a signal broke off; the Go runtime
+// sends itself many.
+func uninterrupted(call func() error) error {
+	for {
+		if err := call(); err != unix.EINTR {
+			return err
+		}
+	}
+}

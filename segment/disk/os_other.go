@@ -1,0 +1,68 @@
+//go:build !linux
+
+package disk
+
+// Elsewhere fsync need not see what was stored into maps, so they are
+// remembered and synced first. os.File.Sync makes that F_FULLFSYNC on darwin.
+
+import (
+	"errors"
+	"os"
+	"slices"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// fallocate has no portable form; zeros are written instead.
+func fallocate(*os.File, int64, int64) error { return errors.ErrUnsupported }
+
+// Sync syncs the maps, then the file.
+func (f *file) Sync() error {
+	size, err := f.Size()
+	if err != nil {
+		return err
+	}
+	if err := f.maps.sync(size); err != nil {
+		return f.wrap("sync map", err)
+	}
+	return f.File.Sync()
+}
+
+// maps is the file's writable maps.
+type maps struct {
+	mu   sync.Mutex // held over msync, so that no map goes away under it
+	live [][]byte
+}
+
+func (m *maps) add(b []byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.live = append(m.live, b)
+}
+
+// remove forgets b before it is unmapped, and starts the writing of what was
+// stored into it. That this may fail behind the end of file is of no matter.
+func (m *maps) remove(b []byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	same := func(l []byte) bool { return len(b) > 0 && &l[0] == &b[0] }
+	if i := slices.IndexFunc(m.live, same); i >= 0 {
+		m.live = slices.Delete(m.live, i, i+1)
+		_ = unix.Msync(b, unix.MS_ASYNC)
+	}
+}
+
+// sync writes every map up to size: behind it there is nothing to write to.
+func (m *maps) sync(size int64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, b := range m.live {
+		if n := min(size, int64(len(b))); n > 0 {
+			if err := unix.Msync(b[:n], unix.MS_SYNC); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

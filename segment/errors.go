@@ -1,0 +1,56 @@
+package segment
+
+// What can be wrong with a segment, as values to decide on with errors.Is.
+// Errors of this package wrap one of them, or an error of the disk, together
+// with the path of the file.
+
+import (
+	"errors"
+	"fmt"
+)
+
+var (
+	// ErrFull: the record does not fit in what is left of the capacity.
+	// Start the next segment.
+	ErrFull = errors.New("segment is full")
+
+	// ErrUnallocated: the record would reach into blocks that are not
+	// allocated yet. Call Extend, then append again.
+	ErrUnallocated = errors.New("no disk blocks allocated for the record")
+
+	// ErrReadOnly: the segment is blank, sealed or opened for reading.
+	ErrReadOnly = errors.New("segment does not take records")
+
+	// ErrRecord: the record's sequence number does not rise, or its kind is
+	// unknown. Stored, it could never be read.
+	ErrRecord = errors.New("record cannot be stored")
+
+	// ErrDamaged: no valid record stands at that offset.
+	ErrDamaged = errors.New("record is damaged")
+
+	// ErrBlank: the file was prepared, but its header was never written.
+	// It holds nothing and can be removed.
+	ErrBlank = errors.New("segment is blank")
+
+	// ErrNotSegment: the file is something else.
+	ErrNotSegment = errors.New("not a segment")
+
+	// ErrHeaderLost: the file is a segment, but both copies of its header
+	// and its footer are damaged. Records cannot be verified without them.
+	ErrHeaderLost = errors.New("all copies of the segment's header are damaged")
+
+	// ErrVersion: the file was written in a newer format.
+	ErrVersion = errors.New("segment is of a newer format version")
+
+	// ErrFault: a page of the map could not be read or written, because the
+	// disk failed or the file was cut short by somebody else.
+	ErrFault = errors.New("mapped page cannot be accessed")
+)
+
+func (s *Segment) wrap(what string, err error) error {
+	return fmt.Errorf("segment %s: %s: %w", s.path, what, err)
+}
+
+func (s *Segment) wrapAt(off uint32, err error) error {
+	return fmt.Errorf("segment %s: byte %d: %w", s.path, off, err)
+}

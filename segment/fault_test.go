@@ -1,0 +1,75 @@
+package segment
+
+import (
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"testing"
+
+	"github.com/darner/darner/segment/disk"
+)
+
+// A file cut short under its map is what a failing disk looks like: the
+// kernel has no page to give.
+func TestPageThatIsGoneIsAnErrorOfTheSegment(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "1.seg")
+	s, err := Create(disk.OS{}, path, 1<<20)
+	must(t, err)
+	defer s.Close()
+	must(t, s.Start(testHeader))
+	stored := fill(t, s, 1000)
+	mustHold(t, s, stored)
+	must(t, os.Truncate(path, 4096))
+
+	calls := map[string]func() error{
+		"At":     func() error { _, _, err := s.At(64 << 10); return err },
+		"Resync": func() error { _, err := s.Resync(HeaderSize + 8<<10); return err },
+		"Find":   func() error { _, err := s.Find(900); return err },
+		"Bytes":  func() error { _, err := s.Bytes(0, 64<<10); return err },
+		"Judge":  func() error { _, err := s.Judge(); return err },
+		"Append": func() error { r := item(s.Last()+1, 10); _, err := s.Append(&r); return err },
+		"Seal":   s.Seal,
+	}
+	for name, call := range calls {
+		err := call()
+		mustBe(t, err, ErrFault)
+		if !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: %v does not name the file", name, err)
+		}
+	}
+	if s.Sealed() {
+		t.Error("it is sealed")
+	}
+	if r, _, err := s.At(HeaderSize); err != nil || !same(r, stored[0]) {
+		t.Errorf("a page that is there reads as %+v, %v", r, err)
+	}
+}
+
+func TestGuardLetsOtherPanicsPass(t *testing.T) {
+	old := debug.SetPanicOnFault(false)
+	debug.SetPanicOnFault(old)
+	defer func() {
+		if p := recover(); p != "a bug" {
+			t.Errorf("recovered %v", p)
+		}
+		if now := debug.SetPanicOnFault(old); now != old {
+			t.Error("faults still panic behind the guard")
+		}
+	}()
+	var err error
+	defer Guard("1.seg", debug.SetPanicOnFault(true), &err)
+	panic("a bug")
+}
+
+func TestNilDereferenceIsABugNotAFault(t *testing.T) {
+	defer func() {
+		if recover() == nil {
+			t.Error("it was swallowed")
+		}
+	}()
+	var err error
+	var s *Segment
+	defer Guard("1.seg", debug.SetPanicOnFault(true), &err)
+	_ = s.path
+}

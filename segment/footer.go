@@ -1,0 +1,126 @@
+package segment
+
+// The footer: the last bytes of a sealed segment. Whoever has it need not
+// look at the records, and it has the header once more.
+//
+//	  0  magic       8 bytes "DARNEND\n"
+//	  8  version     uint32
+//	 12  salt        uint32
+//	 16  first       uint64   as in the header
+//	 24  last        uint64   highest sequence number, first-1 if empty
+//	 32  items       uint64
+//	 40  bytes       uint64   of the payloads
+//	 48  large       uint64   records of kind large
+//	 56  end         uint32   of the records: where the index starts
+//	 60  entries     uint32   of the index
+//	 64  index sum   uint32   checksum of the index
+//	 68  reserved    uint32 = 0
+//	 72  created     int64    as in the header, like the next two
+//	 80  itemsBefore uint64
+//	 88  bytesBefore uint64
+//	 96  oldest      int64    enqueued, Unix ms; 0 if empty
+//	104  newest      int64
+//	112  capacity    uint64
+//	120  reserved    uint32 = 0
+//	124  checksum    uint32   CRC-32C over bytes 0 to 123
+//
+// Both checksums start from the salt and the place, like a record's.
+
+import "hash/crc32"
+
+// FooterSize is the size of the footer in bytes.
+const FooterSize = 128
+
+const footerMagic = "DARNEND\n"
+
+// Totals sums up a segment's records.
+type Totals struct {
+	Items          uint64 // records
+	Bytes          uint64 // of their payloads
+	Large          uint64 // records of kind KindLarge
+	Last           uint64 // highest sequence number; the segment's first less one if it is empty
+	Oldest, Newest int64  // enqueued, Unix milliseconds; 0 if it is empty
+}
+
+func (t *Totals) add(r *Record) {
+	if t.Items == 0 {
+		t.Oldest, t.Newest = r.Enqueued, r.Enqueued
+	}
+	t.Items++
+	t.Bytes += uint64(len(r.Payload))
+	if r.Kind == KindLarge {
+		t.Large++
+	}
+	t.Last = r.Seq
+	t.Oldest, t.Newest = min(t.Oldest, r.Enqueued), max(t.Newest, r.Enqueued)
+}
+
+// Footer is what a sealed segment says about itself.
+type Footer struct {
+	Header Header
+	Totals Totals
+	End    uint32 // where the records end and the index starts
+
+	entries, indexSum uint32
+}
+
+// encode returns the footer as it stands at off.
+func (f *Footer) encode(off uint32) (b [FooterSize]byte) {
+	copy(b[:], footerMagic)
+	le.PutUint32(b[versionPlace:], Version)
+	le.PutUint32(b[12:], f.Header.Salt)
+	le.PutUint64(b[16:], f.Header.First)
+	le.PutUint64(b[24:], f.Totals.Last)
+	le.PutUint64(b[32:], f.Totals.Items)
+	le.PutUint64(b[40:], f.Totals.Bytes)
+	le.PutUint64(b[48:], f.Totals.Large)
+	le.PutUint32(b[56:], f.End)
+	le.PutUint32(b[60:], f.entries)
+	le.PutUint32(b[64:], f.indexSum)
+	le.PutUint64(b[72:], uint64(f.Header.Created))
+	le.PutUint64(b[80:], f.Header.ItemsBefore)
+	le.PutUint64(b[88:], f.Header.BytesBefore)
+	le.PutUint64(b[96:], uint64(f.Totals.Oldest))
+	le.PutUint64(b[104:], uint64(f.Totals.Newest))
+	le.PutUint64(b[112:], uint64(f.Header.Capacity))
+	le.PutUint32(b[FooterSize-4:], crc32.Update(seed(f.Header.Salt, off), castagnoli, b[:FooterSize-4]))
+	return b
+}
+
+// ReadFooter reads the footer from the last [FooterSize] bytes of a file of
+// so many bytes. It is false if the file does not end in a sound footer that
+// fits it: the segment is not sealed, or it is damaged.
+func ReadFooter(b []byte, size int64) (Footer, bool) {
+	off := size - FooterSize
+	if len(b) != FooterSize || off < HeaderSize || size > MaxCapacity || string(b[:8]) != footerMagic ||
+		le.Uint32(b[versionPlace:]) != Version {
+		return Footer{}, false
+	}
+	salt := le.Uint32(b[12:])
+	if crc32.Update(seed(salt, uint32(off)), castagnoli, b[:FooterSize-4]) != le.Uint32(b[FooterSize-4:]) {
+		return Footer{}, false
+	}
+	f := Footer{
+		Header: Header{
+			Salt:        salt,
+			First:       le.Uint64(b[16:]),
+			Created:     int64(le.Uint64(b[72:])),
+			Capacity:    int64(le.Uint64(b[112:])),
+			ItemsBefore: le.Uint64(b[80:]),
+			BytesBefore: le.Uint64(b[88:]),
+		},
+		Totals: Totals{
+			Last:   le.Uint64(b[24:]),
+			Items:  le.Uint64(b[32:]),
+			Bytes:  le.Uint64(b[40:]),
+			Large:  le.Uint64(b[48:]),
+			Oldest: int64(le.Uint64(b[96:])),
+			Newest: int64(le.Uint64(b[104:])),
+		},
+		End:      le.Uint32(b[56:]),
+		entries:  le.Uint32(b[60:]),
+		indexSum: le.Uint32(b[64:]),
+	}
+	fits := f.End >= HeaderSize && f.End%8 == 0 && int64(f.End)+indexSize(int64(f.entries)) == off
+	return f, fits
+}

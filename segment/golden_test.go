@@ -1,0 +1,66 @@
+package segment
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"testing"
+
+	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/segment/disk/disktest"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// The golden files fix the format: what is on users' disks must stay readable,
+// and be written alike on every machine.
+const (
+	goldenActive = "testdata/active.seg"
+	goldenSealed = "testdata/sealed.seg"
+)
+
+func golden(t *testing.T) (active, sealed []byte, stored []Record) {
+	fsys := disktest.New()
+	s := newSegment(t, fsys, 64<<10)
+	stored = []Record{
+		{Seq: 100, Kind: KindItem, Enqueued: 1700000000001, Payload: []byte("hello")},
+		{Seq: 101, Kind: KindItem, Enqueued: 1700000000002},
+		{Seq: 102, Kind: KindItem, Flags: 1, ClientFlags: 0xfedcba98, Enqueued: 1700000000003, Expires: 1700000060000, Payload: bytes.Repeat([]byte{0, 255}, 60)},
+		{Seq: 110, Kind: KindLarge, Enqueued: 1700000000004, Payload: []byte("where it lives")},
+		{Seq: 1<<63 + 1, Kind: KindItem, Enqueued: -1, Expires: -2, Payload: []byte("the last one")},
+	}
+	for _, r := range stored {
+		appendItem(t, s, r)
+	}
+	must(t, s.Trim())
+	active, err := fsys.ReadFile(testPath)
+	must(t, err)
+	must(t, s.Seal())
+	sealed, err = fsys.ReadFile(testPath)
+	must(t, err)
+	must(t, s.Close())
+	return active, sealed, stored
+}
+
+func TestGoldenFilesAreReadAndWrittenToTheByte(t *testing.T) {
+	active, sealed, stored := golden(t)
+	for path, made := range map[string][]byte{goldenActive: active, goldenSealed: sealed} {
+		if *update {
+			must(t, os.WriteFile(path, made, 0o644))
+		}
+		kept, err := os.ReadFile(path)
+		must(t, err)
+		if !bytes.Equal(made, kept) {
+			t.Errorf("%s would be written otherwise today", path)
+		}
+		s, damage, err := Open(disk.OS{}, path, OpenOptions{})
+		must(t, err)
+		mustHold(t, s, stored)
+		if len(damage) > 0 || s.Sealed() != (path == goldenSealed) || s.Header() != (Header{
+			Salt: 0x5eed5a17, First: 100, Created: 1700000000000, Capacity: 64 << 10, ItemsBefore: 7, BytesBefore: 777,
+		}) || s.Totals() != (Totals{Items: 5, Bytes: 151, Large: 1, Last: 1<<63 + 1, Oldest: -1, Newest: 1700000000004}) {
+			t.Errorf("%s: damage %v, header %+v, totals %+v", path, damage, s.Header(), s.Totals())
+		}
+		must(t, s.Close())
+	}
+}

@@ -1,0 +1,114 @@
+package segment
+
+// The header: what it takes to read the rest. It is written twice, into two
+// sectors, because a lost sector must not cost a segment.
+//
+//	 0  magic       8 bytes "DARNSEG\n"
+//	 8  version     uint32
+//	12  salt        uint32
+//	16  first       uint64   sequence number that the segment starts with
+//	24  created     int64    Unix ms
+//	32  capacity    uint64   bytes
+//	40  itemsBefore uint64
+//	48  bytesBefore uint64
+//	56  reserved, zeros
+//	124 checksum    uint32   CRC-32C over bytes 0 to 123
+//
+// Magic, version and checksum keep their places in every later version.
+
+import "hash/crc32"
+
+// HeaderSize is where the records start.
+const HeaderSize = 1024
+
+// Version is the format version that this package writes.
+const Version = 1
+
+const (
+	headerLen    = 128
+	headerCopy   = 512 // where the second copy stands
+	headerMagic  = "DARNSEG\n"
+	versionPlace = 8
+)
+
+// Header is what a segment says about itself.
+type Header struct {
+	Salt        uint32 // what checksums start from; 0 to Start picks a random one
+	First       uint64 // sequence number that the segment starts with
+	Created     int64  // Unix milliseconds; 0 to Start means now
+	Capacity    int64  // bytes, of the whole file; set by Create
+	ItemsBefore uint64 // items ever appended to the log before this segment
+	BytesBefore uint64 // their bytes, as the log counts them
+}
+
+func (h *Header) key() key { return key{h.Salt, h.First} }
+
+func (h *Header) encode() (b [headerLen]byte) {
+	copy(b[:], headerMagic)
+	le.PutUint32(b[versionPlace:], Version)
+	le.PutUint32(b[12:], h.Salt)
+	le.PutUint64(b[16:], h.First)
+	le.PutUint64(b[24:], uint64(h.Created))
+	le.PutUint64(b[32:], uint64(h.Capacity))
+	le.PutUint64(b[40:], h.ItemsBefore)
+	le.PutUint64(b[48:], h.BytesBefore)
+	le.PutUint32(b[headerLen-4:], crc32.Checksum(b[:headerLen-4], castagnoli))
+	return b
+}
+
+// decode reads one copy. It is ErrVersion for a sound copy of a newer
+// version, ErrDamaged for anything else that is not sound.
+func (h *Header) decode(b []byte) error {
+	if len(b) < headerLen || string(b[:8]) != headerMagic ||
+		crc32.Checksum(b[:headerLen-4], castagnoli) != le.Uint32(b[headerLen-4:]) {
+		return ErrDamaged
+	}
+	if le.Uint32(b[versionPlace:]) != Version {
+		return ErrVersion
+	}
+	*h = Header{
+		Salt:        le.Uint32(b[12:]),
+		First:       le.Uint64(b[16:]),
+		Created:     int64(le.Uint64(b[24:])),
+		Capacity:    int64(le.Uint64(b[32:])),
+		ItemsBefore: le.Uint64(b[40:]),
+		BytesBefore: le.Uint64(b[48:]),
+	}
+	if h.Capacity < minCapacity || h.Capacity > MaxCapacity {
+		return ErrDamaged
+	}
+	return nil
+}
+
+// ReadHeader reads the header from the first [HeaderSize] bytes of a segment
+// and tells which copies are damaged. It is [ErrVersion] for a newer format,
+// [ErrHeaderLost] if neither copy is sound but one looks like a header,
+// [ErrBlank] if all is zero, else [ErrNotSegment].
+func ReadHeader(b []byte) (h Header, damage []Damage, err error) {
+	looks := false
+	err = ErrHeaderLost
+	for at := uint32(0); at < HeaderSize; at += headerCopy {
+		c := b[min(len(b), int(at)):min(len(b), int(at+headerCopy))]
+		var one Header
+		switch e := one.decode(c); e {
+		case nil:
+			if err != nil {
+				h, err = one, nil
+			}
+			continue
+		case ErrVersion:
+			return Header{}, nil, e
+		}
+		looks = looks || len(c) >= 8 && string(c[:8]) == headerMagic
+		damage = append(damage, Damage{From: at, To: at + headerCopy, Meta: true})
+	}
+	switch {
+	case err == nil:
+		return h, damage, nil
+	case zeros(b[:min(len(b), HeaderSize)]):
+		return Header{}, nil, ErrBlank
+	case !looks:
+		return Header{}, nil, ErrNotSegment
+	}
+	return Header{}, damage, err
+}

@@ -1,0 +1,71 @@
+package segment
+
+// The index: where to start looking for a sequence number. It is sparse, an
+// entry for about every 16 KiB of records, and only a help: whatever it says
+// is verified on the records, and without it they are walked.
+//
+//	0  magic 8 bytes "DARNIDX\n", then for each entry
+//	0  offset   uint32   of a record
+//	4  ordinal  uint32   records before it
+//	8  sequence uint64   of the record
+
+import (
+	"hash/crc32"
+	"sort"
+)
+
+const (
+	indexMagic = "DARNIDX\n"
+	indexEntry = 16
+	indexEvery = 16 << 10
+)
+
+// index is the encoded form, on the heap or in the map.
+type index []byte
+
+func indexSize(entries int64) int64 { return int64(len(indexMagic)) + indexEntry*entries }
+
+// indexBound is the largest index that records up to end can have.
+func indexBound(end int64) int64 { return indexSize((end-HeaderSize)/indexEvery + 1) }
+
+func (x index) len() int { return max(0, len(x)-len(indexMagic)) / indexEntry }
+
+func (x index) entry(i int) []byte {
+	return x[len(indexMagic)+i*indexEntry:][:indexEntry]
+}
+
+// note takes the record at off into account, which has so many before it.
+func (x index) note(off uint32, seq, before uint64) index {
+	if n := x.len(); n > 0 && off-le.Uint32(x.entry(n-1)) < indexEvery {
+		return x
+	}
+	if len(x) == 0 {
+		x = append(x, indexMagic...)
+	}
+	x = le.AppendUint32(x, off)
+	x = le.AppendUint32(x, uint32(before))
+	return le.AppendUint64(x, seq)
+}
+
+// start returns where to walk from to find seq.
+func (x index) start(seq uint64) (off uint32) {
+	n := sort.Search(x.len(), func(i int) bool { return le.Uint64(x.entry(i)[8:]) > seq })
+	if n == 0 {
+		return HeaderSize
+	}
+	return le.Uint32(x.entry(n - 1))
+}
+
+// sum is the checksum of the index as it stands at off.
+func (x index) sum(salt, off uint32) uint32 {
+	return crc32.Update(seed(salt, off), castagnoli, x)
+}
+
+// readIndex returns the index of a sealed file, nil if it is damaged.
+func readIndex(b []byte, f *Footer) index {
+	x := index(b[f.End:][:indexSize(int64(f.entries))])
+	if string(x[:len(indexMagic)]) != indexMagic || x.sum(f.Header.Salt, f.End) != f.indexSum {
+		return nil
+	}
+	return x
+}

@@ -1,0 +1,170 @@
+package segment
+
+// Opening a file: from its footer if it is sealed, else by judging every byte.
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+
+	"github.com/darner/darner/segment/disk"
+)
+
+// OpenOptions says what a segment is opened for.
+type OpenOptions struct {
+	// Write makes an unsealed segment ready for Append: it is mapped at full
+	// capacity, bytes behind the last valid record are zeroed, and a lost
+	// copy of the header is written again. A sealed segment is never written.
+	Write bool
+}
+
+// Open opens a segment. A sealed one is not scanned; any other is, and so is a
+// sealed one with a damaged footer, which then counts as unsealed. Damage that
+// was noticed is returned, in the order of the file; what it left is readable.
+// Opened for writing, call Extend before Append.
+//
+// Without a segment to return the error is [ErrBlank], [ErrNotSegment],
+// [ErrHeaderLost], [ErrVersion], [ErrFault] or an error of the disk.
+func Open(fsys disk.FS, path string, o OpenOptions) (*Segment, []Damage, error) {
+	open := fsys.OpenRead
+	if o.Write {
+		open = fsys.Open
+	}
+	f, err := open(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("segment: %w", err)
+	}
+	s := &Segment{path: path, file: f}
+	damage, err := s.load(o.Write)
+	if err != nil {
+		s.Close()
+		return nil, nil, err
+	}
+	return s, damage, nil
+}
+
+func (s *Segment) load(write bool) (damage []Damage, err error) {
+	defer Guard(s.path, debug.SetPanicOnFault(true), &err)
+	size, err := s.file.Size()
+	if err != nil {
+		return nil, s.wrap("open", err)
+	}
+	s.size.Store(size)
+	head, err := s.read(0, HeaderSize)
+	if err != nil {
+		return nil, err
+	}
+	foot, err := s.read(size-FooterSize, FooterSize)
+	if err != nil {
+		return nil, err
+	}
+	h, damage, err := ReadHeader(head)
+	footer, isSealed := ReadFooter(foot, size)
+	switch {
+	case errors.Is(err, ErrVersion):
+		return nil, s.wrap("open", err)
+	case isSealed && (err != nil || footer.Header == h):
+		if err != nil {
+			damage = []Damage{{From: 0, To: HeaderSize, Meta: true}}
+		}
+		return s.openSealed(&footer, damage)
+	case err != nil:
+		return nil, s.openHeadless(err)
+	}
+	return s.openScanned(h, damage, write)
+}
+
+// read reads n bytes at off, fewer at the end of the file.
+func (s *Segment) read(off, n int64) ([]byte, error) {
+	b := make([]byte, n)
+	got, err := s.file.ReadAt(b, max(off, 0))
+	if err != nil && err != io.EOF {
+		return nil, s.wrap("open", err)
+	}
+	return b[:got], nil
+}
+
+func (s *Segment) mapFile(n int64, write bool) (err error) {
+	if s.mem, err = s.file.Map(int(n), write); err != nil {
+		return s.wrap("map", err)
+	}
+	return nil
+}
+
+func (s *Segment) openSealed(f *Footer, damage []Damage) ([]Damage, error) {
+	if err := s.mapFile(s.size.Load(), false); err != nil {
+		return nil, err
+	}
+	x := readIndex(s.mem, f)
+	if x == nil {
+		damage = append(damage, Damage{From: f.End, To: f.End + uint32(indexSize(int64(f.entries))), Meta: true})
+	}
+	s.begin(f.Header, f.End, f.Totals, x)
+	s.state.Store(sealed)
+	return damage, nil
+}
+
+// openHeadless tells a prepared file and a foreign one from a segment that
+// lost its header. The salt that is lost could be found again from two records
+// that agree on it: this is the place for it.
+func (s *Segment) openHeadless(why error) error {
+	size := min(s.size.Load(), MaxCapacity)
+	if size > 0 {
+		if err := s.mapFile(size, false); err != nil {
+			return err
+		}
+	}
+	empty := size <= HeaderSize || zeros(s.mem[HeaderSize:])
+	switch {
+	case why == ErrHeaderLost && empty: // died in Start
+		why = ErrBlank
+	case why == ErrBlank && !empty:
+		why = ErrHeaderLost
+	}
+	return s.wrap("open", why)
+}
+
+func (s *Segment) openScanned(h Header, damage []Damage, write bool) ([]Damage, error) {
+	if write && s.size.Load() < HeaderSize {
+		if err := s.allocate(0, HeaderSize); err != nil {
+			return nil, err
+		}
+	}
+	size := min(s.size.Load(), MaxCapacity)
+	reach := size
+	if write {
+		reach = max(size, h.Capacity)
+	}
+	if err := s.mapFile(reach, write); err != nil {
+		return nil, err
+	}
+	v := Judge(s.mem[:size], h)
+	damage = append(damage, v.Damage...)
+	s.begin(h, v.Tail, v.Totals, v.index)
+	s.state.Store(readOnly)
+	if write {
+		s.mend(damage, size)
+		s.state.Store(active)
+	}
+	return damage, nil
+}
+
+// mend makes a judged segment ready to be appended to, and keeps a copy of
+// what was damaged.
+func (s *Segment) mend(damage []Damage, size int64) {
+	for i := range damage {
+		d := &damage[i]
+		d.Bytes = bytes.Clone(s.mem[min(int64(d.From), size):min(int64(d.To), size)])
+		switch {
+		case d.Tail:
+			wipe(s.mem[d.From:d.To])
+		case d.Meta:
+			s.putHeader(s.header)
+		}
+	}
+	// Blocks behind the tail may be holes, if the file was copied: Extend
+	// makes sure of them.
+	s.allocated.Store(int64(s.tail.Load()))
+}

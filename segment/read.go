@@ -1,0 +1,75 @@
+package segment
+
+// Reading records: by offset, past damage, by sequence number.
+
+import (
+	"bytes"
+	"io"
+	"runtime/debug"
+)
+
+// At returns the record at off, verified, and the offset of the next one. The
+// payload aliases the map. It is io.EOF at the tail, [ErrDamaged] if no valid
+// record stands there, [ErrFault] if the bytes cannot be read. At does not
+// allocate.
+func (s *Segment) At(off uint32) (r Record, next uint32, err error) {
+	defer Guard(s.path, debug.SetPanicOnFault(true), &err)
+	tail := s.tail.Load()
+	if off == tail {
+		return r, off, io.EOF
+	}
+	next, ok := s.key.get(s.mem[:tail], off, &r)
+	if !ok {
+		return r, 0, s.wrapAt(off, ErrDamaged)
+	}
+	return r, next, nil
+}
+
+// Resync finds the first valid record at or after from. It is io.EOF if there
+// is none below the tail. Where At meets damage, resync from [Align] bytes on.
+// Resync does not allocate.
+func (s *Segment) Resync(from uint32) (off uint32, err error) {
+	defer Guard(s.path, debug.SetPanicOnFault(true), &err)
+	var r Record
+	from = uint32(align(int64(max(from, HeaderSize))))
+	off, _, ok := s.key.resync(s.mem[:s.tail.Load()], from, &r)
+	if !ok {
+		return 0, io.EOF
+	}
+	return off, nil
+}
+
+// Find returns the offset of the first valid record with a sequence number of
+// at least seq. It is io.EOF if there is none. It starts from the index and
+// walks, stepping over damage.
+func (s *Segment) Find(seq uint64) (off uint32, err error) {
+	defer Guard(s.path, debug.SetPanicOnFault(true), &err)
+	b := s.mem[:s.tail.Load()]
+	off = s.index.Load().start(seq)
+	var r Record
+	for {
+		at, next, ok := s.key.resync(b, off, &r)
+		if !ok {
+			return 0, io.EOF
+		}
+		if r.Seq >= seq {
+			return at, nil
+		}
+		off = next
+	}
+}
+
+// Bytes returns a copy of the file's bytes from..to, as far as the file
+// reaches: what a damaged range holds.
+func (s *Segment) Bytes(from, to uint32) (b []byte, err error) {
+	defer Guard(s.path, debug.SetPanicOnFault(true), &err)
+	end := min(int64(to), s.size.Load(), int64(len(s.mem)))
+	return bytes.Clone(s.mem[min(int64(from), end):end]), nil
+}
+
+// Judge scans the records anew and sums up what is valid and what is not, of
+// a sealed segment too.
+func (s *Segment) Judge() (v Verdict, err error) {
+	defer Guard(s.path, debug.SetPanicOnFault(true), &err)
+	return Judge(s.mem[:s.tail.Load()], s.header), nil
+}

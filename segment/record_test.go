@@ -1,0 +1,103 @@
+package segment
+
+import (
+	"bytes"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func drawRecord(t *rapid.T) Record {
+	return Record{
+		Seq:         rapid.Uint64().Draw(t, "seq"),
+		Kind:        rapid.SampledFrom([]Kind{KindItem, KindLarge}).Draw(t, "kind"),
+		Flags:       rapid.Uint8().Draw(t, "flags"),
+		ClientFlags: rapid.Uint32().Draw(t, "cflags"),
+		Enqueued:    rapid.Int64().Draw(t, "enqueued"),
+		Expires:     rapid.Int64().Draw(t, "expires"),
+		Payload:     rapid.SliceOfN(rapid.Byte(), 0, 200).Draw(t, "payload"),
+	}
+}
+
+func TestRecordReadsBackAsWrittenAndNowhereElse(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := drawRecord(t)
+		k := key{salt: rapid.Uint32().Draw(t, "salt"), first: r.Seq}
+		size := uint32(RecordSize(len(r.Payload)))
+		off := HeaderSize + Align*rapid.Uint32Range(0, 100).Draw(t, "place")
+		b := make([]byte, HeaderSize+3*4096)
+		k.put(b, off, &r)
+		var got Record
+		next, ok := k.get(b, off, &got)
+		if !ok || next != off+size || !same(got, r) {
+			t.Fatalf("read %v %d %+v, wrote %+v to %d", ok, next, got, r, off)
+		}
+		if _, ok := k.get(b[:next-1], off, &got); ok {
+			t.Fatal("a record that is cut short verifies")
+		}
+
+		other := off + size + Align*rapid.Uint32Range(0, 100).Draw(t, "other")
+		copy(b[other:], b[off:next])
+		if _, ok := k.get(b, other, &got); ok {
+			t.Fatal("a record copied to another place verifies")
+		}
+		if _, ok := (key{k.salt + 1, k.first}).get(b, off, &got); ok {
+			t.Fatal("a record of another segment verifies")
+		}
+		if _, ok := (key{k.salt, k.first + 1}).get(b, off, &got); ok && k.first+1 != 0 {
+			t.Fatal("a record from before the segment verifies")
+		}
+	})
+}
+
+func TestNoFlippedBitOfARecordGoesUnnoticed(t *testing.T) {
+	for _, size := range []int{0, 1, 7, 8, 64} {
+		k, r := key{salt: 9, first: 1}, item(5, size)
+		b := make([]byte, HeaderSize+256)
+		k.put(b, HeaderSize, &r)
+		for bit := range (recordHead + size) * 8 {
+			b[HeaderSize+bit/8] ^= 1 << (bit % 8)
+			if _, ok := k.get(b, HeaderSize, &Record{}); ok {
+				t.Errorf("payload of %d: record with bit %d flipped verifies", size, bit)
+			}
+			b[HeaderSize+bit/8] ^= 1 << (bit % 8)
+		}
+	}
+}
+
+func TestRecordSizeIsAligned(t *testing.T) {
+	for payload, want := range map[int]int64{0: 40, 1: 48, 8: 48, 9: 56, 65536: 65576} {
+		if got := RecordSize(payload); got != want {
+			t.Errorf("a payload of %d takes %d bytes, want %d", payload, got, want)
+		}
+	}
+}
+
+// FuzzRecord reads arbitrary bytes as a record: what verifies must be what
+// put writes, byte for byte.
+func FuzzRecord(f *testing.F) {
+	for _, size := range []int{0, 3, 64} {
+		k, r := key{salt: 77, first: 1}, item(1, size)
+		b := make([]byte, HeaderSize+RecordSize(size))
+		k.put(b, HeaderSize, &r)
+		f.Add(b[HeaderSize:], uint32(77), uint64(1), uint32(0))
+	}
+	f.Fuzz(func(t *testing.T, data []byte, salt uint32, first uint64, shift uint32) {
+		b := append(make([]byte, HeaderSize), data...)
+		k, off := key{salt, first}, HeaderSize+shift
+		var r Record
+		next, ok := k.get(b, off, &r)
+		if !ok {
+			return
+		}
+		if r.Seq < first || int(next) > len(b) || next <= off {
+			t.Fatalf("record %+v, next %d of %d", r, next, len(b))
+		}
+		again := make([]byte, len(b))
+		k.put(again, off, &r)
+		end := int(off) + recordHead + len(r.Payload)
+		if !bytes.Equal(again[off:end], b[off:end]) {
+			t.Fatalf("verified %x, would write %x", b[off:end], again[off:end])
+		}
+	})
+}

@@ -1,0 +1,122 @@
+package segment
+
+import (
+	"bytes"
+	"testing"
+)
+
+func TestScanCoversEveryByteOnce(t *testing.T) {
+	_, sealed, stored := victims(t)
+	clear(sealed[2048:2560])
+	at, records := uint32(HeaderSize), 0
+	for span, r := range Scan(sealed, testHeader) {
+		if span.From != at || span.To <= span.From {
+			t.Fatalf("span %+v follows %d", span, at)
+		}
+		if r != nil {
+			records++
+		}
+		at = span.To
+	}
+	if int(at) != len(sealed) || records == 0 || records >= len(stored) {
+		t.Errorf("%d records to %d of %d", records, at, len(sealed))
+	}
+	for range Scan(sealed, testHeader) {
+		break // an early end is fine
+	}
+}
+
+func TestZerosAreNoDamage(t *testing.T) {
+	for _, n := range []int{0, HeaderSize - 1, HeaderSize, HeaderSize + 1, HeaderSize + 63, 1 << 20} {
+		if v := Judge(make([]byte, n), testHeader); len(v.Damage) > 0 || v.Tail != HeaderSize || v.Totals.Last != 99 {
+			t.Errorf("%d zeros are judged %+v", n, v)
+		}
+	}
+}
+
+func TestSkipZerosFindsTheFirstWordThatIsNot(t *testing.T) {
+	for n := range 300 {
+		for at := 0; at < n; at++ {
+			b := make([]byte, n)
+			b[at] = 1
+			if got, want := skipZeros(b, 0), min(at&^7, n&^7); got != want {
+				t.Fatalf("byte %d of %d: %d", at, n, got)
+			}
+			if zeros(b) || len(trimZeros(b)) != at+1 {
+				t.Fatalf("byte %d of %d is overlooked", at, n)
+			}
+			wipe(b)
+			if !zeros(b) || len(trimZeros(b)) != 0 {
+				t.Fatalf("byte %d of %d is not wiped", at, n)
+			}
+		}
+	}
+}
+
+// A record out of order verifies, but at no time could it have been written.
+func TestRecordThatDoesNotRiseIsDamage(t *testing.T) {
+	active, _, stored := files(t, 64<<10, 3)
+	tail := int(Judge(active, testHeader).Tail)
+	stale := item(101, 8)
+	k := testHeader.key()
+	k.put(active, uint32(tail), &stale)
+	v := Judge(active, testHeader)
+	if int(v.Tail) != tail || v.Totals.Items != uint64(len(stored)) || len(v.Damage) != 1 || !v.Damage[0].Tail {
+		t.Errorf("verdict %+v", v)
+	}
+}
+
+// FuzzScan opens files: arbitrary bytes, and valid segments with edits. Each
+// edit is 4 bytes: where (2), how long, what to add to each byte. No file may
+// cause a panic, and of a valid segment only what was written may come back.
+func FuzzScan(f *testing.F) {
+	active, sealed, stored := victims(f)
+	f.Add(byte(0), []byte{})
+	f.Add(byte(1), []byte{4, 0, 8, 1})
+	f.Add(byte(2), []byte{0, 0, 255, 3, 2, 0, 255, 9})
+	f.Add(byte(5), []byte{0, 50})
+	f.Add(byte(3), sealed)
+	f.Add(byte(3), active)
+	f.Fuzz(func(t *testing.T, mode byte, edits []byte) {
+		var file []byte
+		switch mode % 4 {
+		case 0, 1:
+			file = bytes.Clone([][]byte{active, sealed}[mode%4])
+			for ; len(edits) >= 4; edits = edits[4:] {
+				at := int(edits[0])<<8 | int(edits[1])
+				for i := at; i < min(at+int(edits[2]), len(file)); i++ {
+					file[i] += edits[3]
+				}
+			}
+			if len(edits) >= 2 {
+				file = file[:min(len(file), int(edits[0])<<8|int(edits[1]))]
+			}
+		case 2: // behind a sound header
+			file = append(bytes.Clone(active[:HeaderSize]), edits...)
+		case 3:
+			file = edits
+		}
+		for _, write := range []bool{false, true} {
+			s, _, err := Open(diskWith(t, file), testPath, OpenOptions{Write: write})
+			if err != nil {
+				continue
+			}
+			next := 0
+			for _, r := range walk(t, s) {
+				for next < len(stored) && stored[next].Seq < r.Seq {
+					next++
+				}
+				if mode%4 < 2 && (next == len(stored) || !same(r, stored[next])) {
+					t.Fatalf("record that was never written: %+v", r)
+				}
+				if _, err := s.Find(r.Seq); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := s.Judge(); err != nil {
+				t.Fatal(err)
+			}
+			must(t, s.Close())
+		}
+	})
+}

@@ -1,0 +1,264 @@
+package segment
+
+// A segment file that takes records: create, start, append, allocate ahead.
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/darner/darner/segment/disk"
+)
+
+const (
+	// MaxCapacity is the largest capacity of a segment: it must fit into the
+	// address space of a 32-bit machine.
+	MaxCapacity = 1 << 30
+
+	minCapacity = 4 << 10
+	firstExtent = 64 << 10
+	lastExtent  = 1 << 20
+)
+
+// What a segment is to its callers; see Append and Sealed.
+const (
+	blank uint32 = iota
+	active
+	sealed
+	readOnly
+	closed
+)
+
+// Segment is one open segment file. One goroutine at a time may append, start,
+// seal, trim or ask for totals; reading and Extend may go on beside it.
+type Segment struct {
+	path   string
+	file   disk.File
+	mem    []byte // the whole map; touched below allocated, or below the file's size, only
+	header Header
+	key    key
+
+	state atomic.Uint32
+	tail  atomic.Uint32         // all below is published to readers
+	index atomic.Pointer[index] // covers a first part of the records, nil for none
+
+	totals Totals // the appender's
+
+	extent    sync.Mutex   // held while the file grows or shrinks
+	allocated atomic.Int64 // below, a store into the map meets a disk block
+	size      atomic.Int64 // of the file
+}
+
+// MaxPayload returns the longest payload that a blank segment of that
+// capacity takes, negative if it takes none.
+func MaxPayload(capacity int64) int {
+	return int(min(capacity, MaxCapacity)-indexBound(capacity)-FooterSize-HeaderSize-recordHead) &^ 7
+}
+
+// Create makes a blank segment: a file with its first disk blocks, mapped at
+// full capacity, nothing written. The capacity in bytes, 4 KiB to
+// [MaxCapacity], is rounded down to a multiple of 8. The name survives a power
+// cut once the directory was synced.
+func Create(fsys disk.FS, path string, capacity int64) (*Segment, error) {
+	capacity &^= 7
+	if capacity < minCapacity || capacity > MaxCapacity {
+		return nil, fmt.Errorf("segment %s: capacity of %d bytes is not between %d and %d", path, capacity, minCapacity, MaxCapacity)
+	}
+	f, err := fsys.Create(path)
+	if err != nil {
+		return nil, fmt.Errorf("segment: %w", err)
+	}
+	s := &Segment{path: path, file: f, header: Header{Capacity: capacity}}
+	if err = s.Extend(1); err == nil {
+		s.mem, err = f.Map(int(capacity), true)
+	}
+	if err != nil {
+		s.Close()
+		fsys.Remove(path)
+		return nil, fmt.Errorf("segment: create: %w", err)
+	}
+	return s, nil
+}
+
+// Start writes the header of a blank segment into the map: from now on it
+// takes records. It does no I/O.
+func (s *Segment) Start(h Header) (err error) {
+	defer Guard(s.path, debug.SetPanicOnFault(true), &err)
+	if s.state.Load() != blank {
+		return s.wrap("start", ErrReadOnly)
+	}
+	h.Capacity = s.header.Capacity
+	for h.Salt == 0 {
+		h.Salt = rand.Uint32()
+	}
+	if h.Created == 0 {
+		h.Created = time.Now().UnixMilli()
+	}
+	s.putHeader(h)
+	s.begin(h, HeaderSize, Totals{Last: h.First - 1}, nil)
+	s.state.Store(active)
+	return nil
+}
+
+// putHeader writes both copies, the magic first: a process that dies here
+// leaves something that can be told from a foreign file.
+func (s *Segment) putHeader(h Header) {
+	b := h.encode()
+	for _, at := range []int{headerCopy, 0} {
+		copy(s.mem[at:], b[:8])
+		copy(s.mem[at+8:], b[8:])
+	}
+}
+
+// begin sets what the segment knows about its records.
+func (s *Segment) begin(h Header, tail uint32, t Totals, x index) {
+	s.header, s.key, s.totals = h, h.key(), t
+	s.index.Store(&x)
+	s.tail.Store(tail)
+}
+
+// Append adds a record and returns its offset. It is visible to readers, and
+// survives the death of the process, when Append returns. The sequence number
+// must be higher than all before. Append does no I/O and allocates no memory.
+//
+// It is [ErrFull] when the record does not fit in the capacity, and
+// [ErrUnallocated] when Extend must be called first; after either the segment
+// is as it was. After [ErrFault] it should take no more records.
+func (s *Segment) Append(r *Record) (off uint32, err error) {
+	defer Guard(s.path, debug.SetPanicOnFault(true), &err)
+	off = s.tail.Load()
+	end := int64(off) + RecordSize(len(r.Payload))
+	switch {
+	case s.state.Load() != active:
+		return 0, s.wrap("append", ErrReadOnly)
+	case end+indexBound(end)+FooterSize > s.header.Capacity:
+		return 0, ErrFull
+	case end > s.allocated.Load():
+		return 0, ErrUnallocated
+	case r.Seq <= s.totals.Last && s.totals.Items > 0, r.Seq < s.key.first, !plausible(uint64(r.Kind)):
+		return 0, s.wrapAt(off, fmt.Errorf("%w: sequence number %d after %d, kind %d", ErrRecord, r.Seq, s.totals.Last, r.Kind))
+	}
+	s.key.put(s.mem, off, r)
+	s.totals.add(r)
+	s.tail.Store(uint32(end))
+	return off, nil
+}
+
+// Extend allocates disk blocks so that records of n more bytes in all can be
+// appended, as far as the capacity reaches. It allocates more than that, in
+// steps that start at 64 KiB and double to 1 MiB; on a disk that is too full
+// for the step, it makes do with what was asked for. A full disk
+// ([disk.IsFull]) leaves the segment usable up to what is allocated. Extend
+// may run beside Append and readers, and does nothing if there is room.
+func (s *Segment) Extend(n int64) error {
+	s.extent.Lock()
+	defer s.extent.Unlock()
+	if st := s.state.Load(); st != active && st != blank {
+		return s.wrap("extend", ErrReadOnly)
+	}
+	have, tail, capacity := s.allocated.Load(), int64(s.tail.Load()), s.header.Capacity
+	need := min(tail+n, capacity)
+	if need <= have {
+		return nil
+	}
+	step := (have + min(max(have, firstExtent), lastExtent)) &^ (firstExtent - 1)
+	want := min(max(step, need), capacity)
+	err := s.allocate(have, want)
+	if disk.IsFull(err) && need < want {
+		err = s.allocate(have, need)
+	}
+	return err
+}
+
+// allocate gives [from, to) of the file disk blocks.
+func (s *Segment) allocate(from, to int64) error {
+	if err := s.file.Allocate(from, to-from); err != nil {
+		if size, e := s.file.Size(); e == nil {
+			s.size.Store(size)
+		}
+		return s.wrap("allocate", err)
+	}
+	s.allocated.Store(to)
+	s.size.Store(max(s.size.Load(), to))
+	return nil
+}
+
+// Room returns the bytes that can be appended before Extend is needed.
+func (s *Segment) Room() int64 { return s.allocated.Load() - int64(s.tail.Load()) }
+
+// Tail returns the offset of the next record.
+func (s *Segment) Tail() uint32 { return s.tail.Load() }
+
+// Sealed reports whether the segment has its index and footer and never
+// changes again.
+func (s *Segment) Sealed() bool { return s.state.Load() == sealed }
+
+// Header returns the header.
+func (s *Segment) Header() Header { return s.header }
+
+// Path returns the path that the segment was created or opened with.
+func (s *Segment) Path() string { return s.path }
+
+// Size returns the size of the file in bytes.
+func (s *Segment) Size() int64 { return s.size.Load() }
+
+// Last returns the highest sequence number, the segment's first less one if
+// there is no record. It must not run beside Append.
+func (s *Segment) Last() uint64 { return s.totals.Last }
+
+// Totals sums up the valid records. It must not run beside Append.
+func (s *Segment) Totals() Totals { return s.totals }
+
+// Sync returns when all records appended before the call are on stable
+// storage. A failed sync is final: what was not synced before may be lost,
+// whatever a later one says.
+func (s *Segment) Sync() error {
+	if err := s.file.Sync(); err != nil {
+		return s.wrap("sync", err)
+	}
+	return nil
+}
+
+// Trim gives back the disk blocks behind the last record. Append needs Extend
+// after it.
+func (s *Segment) Trim() error {
+	s.extent.Lock()
+	defer s.extent.Unlock()
+	if st := s.state.Load(); st != active && st != blank {
+		return s.wrap("trim", ErrReadOnly)
+	}
+	return s.truncate(int64(s.tail.Load()))
+}
+
+func (s *Segment) truncate(size int64) error {
+	s.allocated.Store(min(s.allocated.Load(), size))
+	if err := s.file.Truncate(size); err != nil {
+		return s.wrap("trim", err)
+	}
+	s.size.Store(size)
+	return nil
+}
+
+// Close unmaps and closes the file. It syncs nothing and trims nothing. No
+// other call, and no payload of a record, may be in use, now or later.
+func (s *Segment) Close() error {
+	if s.state.Swap(closed) == closed {
+		return nil
+	}
+	var err error
+	if s.mem != nil {
+		err = s.file.Unmap(s.mem)
+		s.mem = nil
+	}
+	s.tail.Store(0)
+	if e := s.file.Close(); err == nil {
+		err = e
+	}
+	if err != nil {
+		return s.wrap("close", err)
+	}
+	return nil
+}

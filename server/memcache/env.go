@@ -1,0 +1,79 @@
+package memcache
+
+// What all sessions of a server share.
+
+import (
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/darner/darner/server/queue"
+)
+
+// Env is what all sessions of a server share. Its fields are set before the first session starts.
+type Env struct {
+	Registry *queue.Registry
+	Counters Counters
+	Logger   *slog.Logger
+	Now      func() int64 // Unix milliseconds; a cached clock will do, it is asked for every request
+
+	MaxItemSize  int64 // bytes; a larger item is refused
+	InlineMax    int   // bytes; a larger item is streamed. The transport's input buffers must be able to hold one, see Session.Need
+	MaxOpenReads int   // items a connection may have open of one queue
+	SyncAlways   bool  // every SET is answered when it is on stable storage
+	Admin        Access
+
+	Version    string
+	PID        int
+	Started    int64                     // Unix milliseconds
+	DiskLimit  int64                     // bytes the data may take; 0 is no limit
+	Settings   []Setting                 // what "stats settings" answers
+	FlushAfter func(delay time.Duration) // flush_all with a delay: flush everything then
+
+	binarySeen atomic.Bool
+	chunks     sync.Pool // *[chunkSize]byte
+}
+
+// Setting is one line of the configuration in force.
+type Setting struct{ Name, Value string }
+
+// Access says who may use the administrator's commands.
+type Access uint8
+
+const (
+	AccessDefault Access = iota // each command's own: all for flush_all and delete, local for the rest
+	AccessLocal                 // loopback and Unix-socket peers
+	AccessAll
+	AccessOff
+)
+
+// Counters are the process-wide figures of "stats" that no queue keeps.
+type Counters struct {
+	// Counted by sessions. A get of several keys counts each; peeks count as CmdPeek alone.
+	CmdGet, CmdSet, CmdPeek, GetHits, GetMisses atomic.Uint64
+	// Counted by the transport.
+	Connections, TotalConnections, RejectedConnections, BytesRead, BytesWritten atomic.Uint64
+}
+
+// Reset sets all to zero but the number of connections there are.
+func (c *Counters) Reset() {
+	for _, n := range []*atomic.Uint64{
+		&c.CmdGet, &c.CmdSet, &c.CmdPeek, &c.GetHits, &c.GetMisses,
+		&c.TotalConnections, &c.RejectedConnections, &c.BytesRead, &c.BytesWritten,
+	} {
+		n.Store(0)
+	}
+}
+
+// chunkSize is the unit in which large bodies move.
+const chunkSize = 64 << 10
+
+func (e *Env) getChunk() *[chunkSize]byte {
+	if c, ok := e.chunks.Get().(*[chunkSize]byte); ok {
+		return c
+	}
+	return new([chunkSize]byte)
+}
+
+func (e *Env) putChunk(c *[chunkSize]byte) { e.chunks.Put(c) }

@@ -1,0 +1,332 @@
+package memcache
+
+// GET and GETS: the keys, and one item from each queue that has one.
+
+import (
+	"errors"
+	"strconv"
+
+	"github.com/darner/darner/server/queue"
+	"github.com/darner/darner/wal"
+)
+
+const (
+	noKeys      = "CLIENT_ERROR get wants a queue\r\n"
+	closeFirst  = "CLIENT_ERROR close current item first\r\n"
+	mixedWaits  = "CLIENT_ERROR peek does not wait together with other reads\r\n"
+	keepKeys    = 64 // room for more keys than this is given back after the request
+	endOfAnswer = "END\r\n"
+)
+
+// key is one queue of a get and what is to be done with it.
+type key struct {
+	q    *queue.Queue
+	opts options
+}
+
+// fetches tells whether the key asks for an item: /close and /abort alone do not.
+func (k *key) fetches() bool { return k.opts&optOpen != 0 || k.opts&(optClose|optAbort) == 0 }
+
+// takes tells whether it takes an item out of the queue.
+func (k *key) takes() bool { return k.fetches() && k.opts&optPeek == 0 }
+
+// get is the request in hand.
+type get struct {
+	keys     []key
+	at       int   // the key in hand
+	wait     int64 // ms; the longest of all keys
+	deadline int64 // Unix ms; 0 unless it waits
+	cas      bool
+	peeks    bool // what it waits for is shown, not taken
+	found    bool
+	err      error // of the last job
+
+	item   queue.Item // in hand
+	reader *wal.Reader
+	left   int64 // bytes of a large item still to be sent
+	filled int   // bytes of it in the session's chunk
+}
+
+func (s *Session) getCommand(args []byte)  { s.beginGet(args, false) }
+func (s *Session) getsCommand(args []byte) { s.beginGet(args, true) }
+
+// beginGet reads all keys before anything is done for the first.
+func (s *Session) beginGet(args []byte, cas bool) {
+	g := &s.get
+	*g = get{keys: g.keys[:0], cas: cas}
+	for {
+		var word []byte
+		if word, args = nextWord(args); len(word) == 0 {
+			break
+		}
+		if problem := s.addKey(word); problem != "" {
+			s.reply(problem)
+			return
+		}
+	}
+	if len(g.keys) == 0 {
+		s.reply(noKeys)
+		return
+	}
+	if problem := s.checkKeys(); problem != "" {
+		s.reply(problem)
+		return
+	}
+	s.next = (*Session).loadKeys
+}
+
+func (s *Session) addKey(word []byte) (problem string) {
+	g := &s.get
+	name, opts, wait, problem := parseKey(word, getOptions)
+	if problem != "" {
+		return problem
+	}
+	q, err := s.env.Registry.Queue(name)
+	if err != nil {
+		return clientError(err)
+	}
+	g.wait = max(g.wait, wait)
+	g.keys = append(g.keys, key{q: q, opts: opts})
+	return ""
+}
+
+// checkKeys refuses what cannot be done as a whole.
+func (s *Session) checkKeys() (problem string) {
+	g := &s.get
+	takes := false
+	for i := range g.keys {
+		k := &g.keys[i]
+		takes = takes || k.takes()
+		g.peeks = g.peeks || k.opts&optPeek != 0
+	}
+	if takes && g.peeks && g.wait > 0 {
+		return mixedWaits
+	}
+	if takes && !s.mayOpen() {
+		return closeFirst
+	}
+	return ""
+}
+
+// loadKeys opens what is parked, as a job, and counts the keys.
+func (s *Session) loadKeys() {
+	g := &s.get
+	for i := range g.keys {
+		if q := g.keys[i].q; !q.Loaded() && q.Exists() {
+			s.work(s.load, (*Session).keysLoaded)
+			return
+		}
+	}
+	s.next = (*Session).keysLoaded
+}
+
+// load is the job of loadKeys.
+func (s *Session) load() {
+	g := &s.get
+	for i := range g.keys {
+		if q := g.keys[i].q; !q.Loaded() && q.Exists() {
+			if g.err = q.Load(); g.err != nil {
+				return
+			}
+		}
+	}
+}
+
+func (s *Session) keysLoaded() {
+	g := &s.get
+	if g.err != nil {
+		s.endGet(serverError(g.err))
+		return
+	}
+	for i := range g.keys {
+		switch k := &g.keys[i]; {
+		case k.takes():
+			s.env.Counters.CmdGet.Add(1)
+		case k.fetches():
+			s.env.Counters.CmdPeek.Add(1)
+		}
+	}
+	s.next = (*Session).nextKey
+}
+
+// nextKey does what the options of the key in hand say, then fetches its item.
+func (s *Session) nextKey() {
+	g := &s.get
+	if g.at == len(g.keys) {
+		s.endKeys()
+		return
+	}
+	k := &g.keys[g.at]
+	if k.opts&(optClose|optAbort) != 0 {
+		if err := s.closeOldest(k); err != nil {
+			s.endGet(serverError(err))
+			return
+		}
+	}
+	if !k.fetches() {
+		g.at++
+		return
+	}
+	s.next = (*Session).fetch
+}
+
+// fetch takes or shows the head of the queue of the key in hand.
+func (s *Session) fetch() {
+	g := &s.get
+	k := &g.keys[g.at]
+	var item queue.Item
+	var ok bool
+	var err error
+	if k.takes() {
+		item, ok, err = k.q.Fetch()
+	} else {
+		item, ok, err = k.q.Peek()
+	}
+	switch {
+	case err != nil:
+		s.endGet(serverError(err))
+	case ok:
+		s.deliver(item)
+	default:
+		s.keyDone()
+	}
+}
+
+// keyDone goes on behind the key in hand; the item that was waited for is the only one.
+func (s *Session) keyDone() {
+	g := &s.get
+	g.at++
+	s.next = (*Session).nextKey
+	if g.deadline != 0 {
+		g.at = len(g.keys)
+	}
+}
+
+// endKeys ends the answer, or waits if it is empty and may.
+func (s *Session) endKeys() {
+	g := &s.get
+	if g.found || g.wait == 0 || g.deadline != 0 || !g.anyFetches() {
+		s.endGet(endOfAnswer)
+		return
+	}
+	g.deadline = s.env.Now() + g.wait
+	s.next = (*Session).standInLine
+}
+
+func (g *get) anyFetches() bool {
+	for i := range g.keys {
+		if g.keys[i].fetches() {
+			return true
+		}
+	}
+	return false
+}
+
+// find returns which key a waiter's queue belongs to.
+func (g *get) find(q *queue.Queue) int {
+	for i := range g.keys {
+		if g.keys[i].q == q && g.keys[i].fetches() {
+			return i
+		}
+	}
+	return 0
+}
+
+// deliver answers with an item in hand: at once, or by streaming it.
+func (s *Session) deliver(item queue.Item) {
+	g := &s.get
+	k := &g.keys[g.at]
+	g.item = item
+	if item.Large() {
+		s.startStream()
+		return
+	}
+	before := len(s.out)
+	s.appendValue()
+	out, err := k.q.Read(item, s.out)
+	if err != nil {
+		s.out = s.out[:before]
+		s.unreadable(err)
+		return
+	}
+	s.out = append(out, "\r\n"...)
+	s.delivered()
+}
+
+// appendValue writes the line in front of an item.
+func (s *Session) appendValue() {
+	g := &s.get
+	out := append(s.out, "VALUE "...)
+	out = append(out, g.keys[g.at].q.Name()...)
+	out = append(out, ' ')
+	out = strconv.AppendUint(out, uint64(g.item.Flags), 10)
+	out = append(out, ' ')
+	out = strconv.AppendUint(out, uint64(g.item.Size), 10)
+	if g.cas {
+		out = append(out, ' ')
+		out = strconv.AppendUint(out, g.item.Seq, 10)
+	}
+	s.out = append(out, "\r\n"...)
+}
+
+// delivered notes where the item is now: open, or on its way out.
+func (s *Session) delivered() {
+	g := &s.get
+	k := &g.keys[g.at]
+	switch {
+	case k.opts&optPeek != 0:
+	case k.opts&optOpen != 0:
+		s.opens = append(s.opens, openItem{q: k.q, item: g.item})
+	default:
+		s.pending.push(pendingItem{end: unfinished, q: k.q, item: g.item})
+	}
+	if k.takes() {
+		s.env.Counters.GetHits.Add(1)
+		k.opts |= optHit
+	}
+	g.item = queue.Item{}
+	g.found = true
+	s.keyDone()
+}
+
+// unreadable gives up an item whose bytes are lost and tries the next one; other trouble is told.
+func (s *Session) unreadable(err error) {
+	g := &s.get
+	k := &g.keys[g.at]
+	if !damaged(err) {
+		k.q.Return(g.item)
+		g.item = queue.Item{}
+		s.endGet(serverError(err))
+		return
+	}
+	k.q.Drop(g.item)
+	g.item = queue.Item{}
+	if g.deadline != 0 {
+		s.next = (*Session).standInLine
+		return
+	}
+	s.next = (*Session).fetch
+}
+
+// damaged tells whether an item's bytes are lost for good.
+func damaged(err error) bool {
+	return errors.Is(err, wal.ErrDamaged) || errors.Is(err, wal.ErrGone)
+}
+
+// endGet ends the answer: what was fetched is gone when its last byte is sent.
+func (s *Session) endGet(end string) {
+	s.reply(end)
+	s.pending.finish(s.offset())
+	g := &s.get
+	for i := range g.keys {
+		if k := &g.keys[i]; k.takes() && k.opts&optHit == 0 {
+			s.env.Counters.GetMisses.Add(1)
+		}
+	}
+	clear(g.keys)
+	if cap(g.keys) > keepKeys {
+		g.keys = nil
+	}
+	g.deadline = 0
+	s.next = (*Session).request
+}

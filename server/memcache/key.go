@@ -1,0 +1,129 @@
+package memcache
+
+// A key of a request is a queue's name with options behind it: work/t=500/open.
+
+import (
+	"bytes"
+	"math"
+)
+
+// maxName is the longest queue name, in bytes.
+const maxName = 250
+
+// maxWait bounds /t=, in milliseconds: some 24 days.
+const maxWait = 1 << 31
+
+type options uint8
+
+const (
+	optOpen options = 1 << iota
+	optClose
+	optAbort
+	optPeek
+	optTimed
+	optSync
+	optDelay
+	optHit // not asked for: the key had an item
+)
+
+// The options a command knows.
+const (
+	getOptions = optOpen | optClose | optAbort | optPeek | optTimed
+	setOptions = optSync
+	noOptions  = options(0)
+)
+
+// What is wrong with a key, as the client is told.
+const (
+	noName         = "CLIENT_ERROR queue name is missing\r\n"
+	nameTooLong    = "CLIENT_ERROR queue name is longer than 250 bytes\r\n"
+	nameInvalid    = "CLIENT_ERROR queue name has a byte that names may not have\r\n"
+	unknownOption  = "CLIENT_ERROR unknown option\r\n"
+	badWait        = "CLIENT_ERROR t is a number of milliseconds\r\n"
+	abortAlone     = "CLIENT_ERROR abort goes with no other option\r\n"
+	peekTakesNone  = "CLIENT_ERROR peek does not go with open or close\r\n"
+	delayNotServed = "CLIENT_ERROR delay is not supported\r\n"
+)
+
+// parseKey splits a key into name, options and /t=. A problem is the answer to give.
+func parseKey(key []byte, known options) (name []byte, opts options, wait int64, problem string) {
+	name, rest := key, []byte(nil)
+	if slash := bytes.IndexByte(key, '/'); slash >= 0 {
+		name, rest = key[:slash], key[slash:]
+	}
+	if problem = checkName(name); problem != "" {
+		return nil, 0, 0, problem
+	}
+	for len(rest) > 0 {
+		word := rest[1:]
+		if slash := bytes.IndexByte(word, '/'); slash >= 0 {
+			word = word[:slash]
+		}
+		rest = rest[1+len(word):]
+		opt, value := parseOption(word)
+		if opt == optDelay && known&optSync != 0 {
+			return nil, 0, 0, delayNotServed
+		}
+		if opt == 0 || opt&known == 0 {
+			return nil, 0, 0, unknownOption
+		}
+		if opt == optTimed {
+			n, ok := parseUint(value, math.MaxUint64)
+			if !ok {
+				return nil, 0, 0, badWait
+			}
+			wait = int64(min(n, maxWait))
+		}
+		opts |= opt
+	}
+	if opts&optAbort != 0 && opts != optAbort {
+		return nil, 0, 0, abortAlone
+	}
+	if opts&optPeek != 0 && opts&(optOpen|optClose) != 0 {
+		return nil, 0, 0, peekTakesNone
+	}
+	return name, opts, wait, ""
+}
+
+// parseOption returns 0 for a word that is no option of any command.
+func parseOption(word []byte) (opt options, value []byte) {
+	name := word
+	equals := bytes.IndexByte(word, '=')
+	if equals >= 0 {
+		name, value = word[:equals], word[equals+1:]
+	}
+	switch {
+	case equals >= 0 && isWord(name, "t"):
+		opt = optTimed
+	case equals >= 0 && isWord(name, "delay"):
+		opt = optDelay
+	case equals >= 0:
+	case isWord(name, "open"):
+		opt = optOpen
+	case isWord(name, "close"):
+		opt = optClose
+	case isWord(name, "abort"):
+		opt = optAbort
+	case isWord(name, "peek"):
+		opt = optPeek
+	case isWord(name, "sync"):
+		opt = optSync
+	}
+	return opt, value
+}
+
+// checkName: a name holds any bytes above the space but 0x7f; the slash starts the options.
+func checkName(name []byte) (problem string) {
+	if len(name) == 0 {
+		return noName
+	}
+	if len(name) > maxName {
+		return nameTooLong
+	}
+	for _, c := range name {
+		if c <= ' ' || c == 0x7f {
+			return nameInvalid
+		}
+	}
+	return ""
+}

@@ -1,0 +1,72 @@
+package memcache
+
+// Reliable reads: items open at this connection.
+
+import "github.com/darner/darner/server/queue"
+
+// openItem was fetched with /open and waits for /close or /abort.
+type openItem struct {
+	q    *queue.Queue
+	item queue.Item
+}
+
+// sameQueue goes by name: a queue deleted and set again is still the one a client has items open of.
+func sameQueue(a, b *queue.Queue) bool { return a == b || a.Name() == b.Name() }
+
+// closeOldest confirms, or with /abort returns, the oldest item open of the key's queue. Nothing
+// open is no error.
+func (s *Session) closeOldest(k *key) error {
+	for i, o := range s.opens {
+		if !sameQueue(o.q, k.q) {
+			continue
+		}
+		copy(s.opens[i:], s.opens[i+1:])
+		s.opens[len(s.opens)-1] = openItem{}
+		s.opens = s.opens[:len(s.opens)-1]
+		if k.opts&optAbort != 0 {
+			o.q.Return(o.item)
+			return nil
+		}
+		return o.q.Confirm(o.item)
+	}
+	return nil
+}
+
+// mayOpen goes through the keys of the get in hand and tells whether each has room for its item
+// beside what is open, or will be by the keys before it.
+func (s *Session) mayOpen() bool {
+	keys := s.get.keys
+	if len(s.opens) == 0 && len(keys) == 1 {
+		return true
+	}
+	for i := range keys {
+		if keys[i].takes() && s.openAt(i) >= s.env.MaxOpenReads {
+			return false
+		}
+	}
+	return true
+}
+
+// openAt is how many items of its queue are open when key i of the get in hand takes its own.
+func (s *Session) openAt(i int) int {
+	keys := s.get.keys
+	open := 0
+	for _, o := range s.opens {
+		if sameQueue(o.q, keys[i].q) {
+			open++
+		}
+	}
+	for j := range keys[:i+1] {
+		k := &keys[j]
+		if !sameQueue(k.q, keys[i].q) {
+			continue
+		}
+		if k.opts&(optClose|optAbort) != 0 {
+			open = max(open-1, 0)
+		}
+		if k.opts&optOpen != 0 && j < i {
+			open++
+		}
+	}
+	return open
+}

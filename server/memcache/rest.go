@@ -1,0 +1,132 @@
+package memcache
+
+// DELETE, FLUSH, FLUSH_ALL, VERSION, VERBOSITY and QUIT.
+
+import (
+	"time"
+
+	"github.com/darner/darner/server/queue"
+)
+
+const (
+	badDelete    = "CLIENT_ERROR delete wants a queue\r\n"
+	badFlush     = "CLIENT_ERROR flush wants a queue\r\n"
+	badFlushAll  = "CLIENT_ERROR flush_all takes a delay in seconds and noreply\r\n"
+	badVerbosity = "CLIENT_ERROR verbosity wants a level\r\n"
+)
+
+// simple is a command of one answer, in hand while its job runs.
+type simple struct {
+	answer  string
+	noreply bool
+	err     error
+}
+
+// begin is the common way of a command that waits for the disk.
+func (s *Session) begin(c simple, job func() error) {
+	s.simple = c
+	s.work(func() { s.simple.err = job() }, (*Session).simpleDone)
+}
+
+func (s *Session) simpleDone() {
+	c := s.simple
+	s.simple = simple{}
+	if c.err != nil {
+		c.answer = serverError(c.err)
+	}
+	if !c.noreply {
+		s.reply(c.answer)
+	}
+	s.next = (*Session).request
+}
+
+// replyUnless answers a request that is done.
+func (s *Session) replyUnless(noreply bool, text string) {
+	if !noreply {
+		s.reply(text)
+	}
+}
+
+// queueArgument finds the queue a command names; a problem is the answer to give.
+func (s *Session) queueArgument(word []byte) (q *queue.Queue, problem string) {
+	name, _, _, problem := parseKey(word, noOptions)
+	if problem != "" {
+		return nil, problem
+	}
+	q, err := s.env.Registry.Queue(name)
+	if err != nil {
+		return nil, clientError(err)
+	}
+	return q, ""
+}
+
+// deleteCommand reads "<queue> [0] [noreply]": old memcached clients send a time, always 0.
+func (s *Session) deleteCommand(args []byte) {
+	var w [maxWords][]byte
+	n, noreply := cutNoreply(&w, splitWords(args, &w), 1)
+	if n < 1 || n > 2 || n == 2 && string(w[1]) != "0" {
+		s.replyUnless(noreply, badDelete)
+		return
+	}
+	q, problem := s.queueArgument(w[0])
+	if problem != "" {
+		s.replyUnless(noreply, problem)
+		return
+	}
+	s.begin(simple{answer: "DELETED\r\n", noreply: noreply}, func() error { return s.env.Registry.Delete(q) })
+}
+
+func (s *Session) flushCommand(args []byte) {
+	var w [maxWords][]byte
+	if splitWords(args, &w) != 1 {
+		s.reply(badFlush)
+		return
+	}
+	q, problem := s.queueArgument(w[0])
+	if problem != "" {
+		s.reply(problem)
+		return
+	}
+	s.begin(simple{answer: endOfAnswer}, q.Flush)
+}
+
+// flushAllCommand answers as Kestrel and Darner do, or as memcached when asked with its delay.
+func (s *Session) flushAllCommand(args []byte) {
+	var w [maxWords][]byte
+	n, noreply := cutNoreply(&w, splitWords(args, &w), 0)
+	if n == 0 {
+		s.begin(simple{answer: "Flushed all queues.\r\n", noreply: noreply}, s.env.Registry.FlushAll)
+		return
+	}
+	seconds, ok := parseInt(w[0])
+	if n > 1 || !ok {
+		s.replyUnless(noreply, badFlushAll)
+		return
+	}
+	if seconds > 0 {
+		const most = 1 << 32 // seconds; keeps the duration in range
+		s.env.FlushAfter(time.Duration(min(seconds, most)) * time.Second)
+		s.replyUnless(noreply, "OK\r\n")
+		return
+	}
+	s.begin(simple{answer: "OK\r\n", noreply: noreply}, s.env.Registry.FlushAll)
+}
+
+func (s *Session) versionCommand([]byte) {
+	s.out = append(s.out, "VERSION "...)
+	s.out = append(s.out, s.env.Version...)
+	s.out = append(s.out, "\r\n"...)
+}
+
+// verbosityCommand is there because clients send it; how much is logged is the operator's choice.
+func (s *Session) verbosityCommand(args []byte) {
+	var w [maxWords][]byte
+	n, noreply := cutNoreply(&w, splitWords(args, &w), 0)
+	if _, ok := parseInt(w[0]); n != 1 || !ok {
+		s.replyUnless(noreply, badVerbosity)
+		return
+	}
+	s.replyUnless(noreply, "OK\r\n")
+}
+
+func (s *Session) quitCommand([]byte) { s.state = Closing }

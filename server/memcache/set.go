@@ -1,0 +1,240 @@
+package memcache
+
+// SET, and the storage commands a queue has no use for: the line, and bodies that fit in the input.
+
+import (
+	"math"
+	"strings"
+
+	"github.com/darner/darner/server/queue"
+	"github.com/darner/darner/wal"
+)
+
+// maxBody is the longest body that is swallowed; a line that announces more is not believed.
+const maxBody = 1 << 40
+
+const (
+	badSetLine   = "CLIENT_ERROR set wants a queue, flags, exptime and bytes\r\n"
+	badFlags     = "CLIENT_ERROR flags is a number of 32 bits\r\n"
+	badExptime   = "CLIENT_ERROR exptime is a number of seconds\r\n"
+	badLength    = "CLIENT_ERROR bytes is a number of bytes\r\n"
+	itemTooLarge = "SERVER_ERROR object too large for queue\r\n"
+)
+
+// body is the storage command in hand.
+type body struct {
+	q       *queue.Queue
+	meta    wal.Meta
+	left    int64  // bytes of the body that are still to come
+	refusal string // for a body that is swallowed: the answer after it
+	noreply bool
+	sync    bool
+	err     error // of the last job
+
+	upload *queue.Upload // of a large item
+	size   int64
+	filled int // bytes in the session's chunk
+}
+
+// setCommand reads "<queue>[/options] <flags> <exptime> <bytes> [noreply]", or Darner's short
+// "<queue> <bytes>". When the line is malformed but its length can be read, the body that follows is
+// swallowed, as memcached does; when it cannot, what follows is taken for the next request.
+func (s *Session) setCommand(args []byte) {
+	var w [maxWords][]byte
+	n, ok := s.beginBody(args, &w)
+	if !ok {
+		return
+	}
+	b := &s.body
+	problem := ""
+	switch {
+	case n == 2:
+	case n != 4:
+		problem = badSetLine
+	default:
+		problem = b.parseMeta(w[1], w[2], s.env.Now())
+	}
+	if problem == "" {
+		problem = s.setKey(w[0])
+	}
+	switch {
+	case problem != "":
+		s.refuseBody(problem)
+	case b.left > s.env.MaxItemSize:
+		s.refuseBody(itemTooLarge)
+	case b.left > int64(s.env.InlineMax):
+		s.startUpload()
+	default:
+		s.next = (*Session).storeInline
+	}
+}
+
+// unsupportedSet swallows the body of a command that makes no sense for a queue.
+func (s *Session) unsupportedSet(args []byte) {
+	var w [maxWords][]byte
+	if _, ok := s.beginBody(args, &w); ok {
+		s.refuseBody("SERVER_ERROR " + s.command + " is not supported by a queue\r\n")
+	}
+}
+
+// beginBody splits a storage command's line and reads the length of its body; without one it
+// answers. It returns the number of words, noreply left off.
+func (s *Session) beginBody(args []byte, w *[maxWords][]byte) (n int, ok bool) {
+	b := &s.body
+	*b = body{}
+	n, b.noreply = cutNoreply(w, splitWords(args, w), 0)
+	var length uint64
+	switch {
+	case n == 2:
+		length, ok = parseUint(w[1], maxBody)
+	case n >= 4:
+		length, ok = parseUint(w[3], maxBody)
+	default:
+		s.finishBody(badSetLine)
+		return n, false
+	}
+	if !ok {
+		s.finishBody(badLength)
+	}
+	b.left = int64(length)
+	return n, ok
+}
+
+// parseMeta reads flags and exptime.
+func (b *body) parseMeta(flags, exptime []byte, now int64) (problem string) {
+	f, ok := parseUint(flags, math.MaxUint32)
+	if !ok {
+		return badFlags
+	}
+	seconds, ok := parseInt(exptime)
+	if !ok {
+		return badExptime
+	}
+	b.meta = wal.Meta{Flags: uint32(f), Expires: expiry(seconds, now)}
+	return ""
+}
+
+// expiry is when an item is no longer wanted, in Unix ms: by memcached's rules, up to 30 days count
+// from now, more is Unix time, and less than nothing has passed already.
+func expiry(seconds, now int64) int64 {
+	const month = 30 * 24 * 60 * 60
+	switch {
+	case seconds == 0:
+		return 0
+	case seconds < 0:
+		return 1
+	case seconds <= month:
+		return now + seconds*1000
+	}
+	return min(seconds, math.MaxInt64/1000) * 1000
+}
+
+// setKey finds the queue of a set.
+func (s *Session) setKey(key []byte) (problem string) {
+	name, opts, _, problem := parseKey(key, setOptions)
+	if problem != "" {
+		return problem
+	}
+	q, err := s.env.Registry.Queue(name)
+	if err != nil {
+		return clientError(err)
+	}
+	s.body.q = q
+	s.body.sync = opts&optSync != 0 || s.env.SyncAlways
+	s.body.meta.Enqueued = s.env.Now()
+	return ""
+}
+
+// storeInline waits for a body that fits in the input and puts it in its queue.
+func (s *Session) storeInline() {
+	b := &s.body
+	size := int(b.left)
+	end, ok := s.lineEnd(size)
+	if !ok {
+		return
+	}
+	if !b.q.Loaded() {
+		s.work(func() { b.err = b.q.Make() }, (*Session).storeMade)
+		return
+	}
+	err := b.q.Put(s.in[:size], b.meta)
+	s.in = s.in[size+end:]
+	s.stored(err)
+}
+
+// storeMade goes on when the queue was made or loaded: the body still lies in the input.
+func (s *Session) storeMade() {
+	b := &s.body
+	size := int(b.left)
+	end, ok := s.lineEnd(size)
+	if !ok {
+		return
+	}
+	err := b.err
+	if err == nil {
+		err = b.q.Put(s.in[:size], b.meta)
+	}
+	s.in = s.in[size+end:]
+	s.stored(err)
+}
+
+// stored answers for an item that was put, at once or when it is on stable storage.
+func (s *Session) stored(err error) {
+	s.env.Counters.CmdSet.Add(1)
+	switch {
+	case err != nil:
+		s.finishBody(serverError(err))
+	case s.body.sync:
+		s.startSync()
+	default:
+		s.finishBody("STORED\r\n")
+	}
+}
+
+// refuseBody swallows the body, however long, and answers then.
+func (s *Session) refuseBody(answer string) {
+	s.body.refusal = answer
+	s.next = (*Session).swallow
+}
+
+func (s *Session) swallow() {
+	b := &s.body
+	n := min(b.left, int64(len(s.in)))
+	s.in = s.in[n:]
+	if b.left -= n; b.left > 0 {
+		s.need = 1
+		return
+	}
+	end, ok := s.lineEnd(0)
+	if !ok {
+		return
+	}
+	s.in = s.in[end:]
+	s.finishBody(b.refusal)
+}
+
+// finishBody answers a storage command, if it wants to know.
+func (s *Session) finishBody(answer string) {
+	if !s.body.noreply {
+		s.reply(answer)
+	}
+	s.body = body{}
+	s.next = (*Session).request
+}
+
+// serverError is the answer for trouble that is not the client's.
+func serverError(err error) string { return "SERVER_ERROR " + oneLine(err) + "\r\n" }
+
+func clientError(err error) string { return "CLIENT_ERROR " + oneLine(err) + "\r\n" }
+
+// oneLine keeps an error's text from being taken for more than one answer.
+func oneLine(err error) string {
+	const most = 400
+	text := strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, err.Error())
+	return text[:min(len(text), most)]
+}

@@ -1,0 +1,181 @@
+package memcache
+
+// STATS. The answer may be many megabytes, so it is made in slices, each by a job when the one
+// before has gone out.
+
+import (
+	"strconv"
+
+	"github.com/darner/darner/server/queue"
+)
+
+const (
+	badStats   = "CLIENT_ERROR stats takes nothing, queue <name>, settings or reset\r\n"
+	statsSlice = chunkSize - 16<<10 // a slice ends behind the queue that reaches this; one queue's lines are far less than the rest
+)
+
+// statsAnswer is the answer in hand.
+type statsAnswer struct {
+	queues []*queue.Queue // that are still to come
+	text   []byte         // the slice that a job made, in the session's chunk
+}
+
+func (s *Session) statsCommand(args []byte) {
+	var w [maxWords][]byte
+	n := splitWords(args, &w)
+	switch {
+	case n == 0:
+		s.work(s.globalStats, (*Session).emitStats)
+	case n == 1 && isWord(w[0], "settings"):
+		s.settings()
+	case n == 1 && isWord(w[0], "reset"):
+		s.begin(simple{answer: "RESET\r\n"}, s.resetStats)
+	case n == 2 && isWord(w[0], "queue"):
+		s.oneQueue(w[1])
+	default:
+		s.reply(badStats)
+	}
+}
+
+// oneQueue answers for a queue that is not there with no lines.
+func (s *Session) oneQueue(word []byte) {
+	q, problem := s.queueArgument(word)
+	if problem != "" {
+		s.reply(problem)
+		return
+	}
+	if q.Exists() {
+		s.stats.queues = append(s.stats.queues, q)
+	}
+	s.next = (*Session).moreStats
+}
+
+func (s *Session) settings() {
+	for _, x := range s.env.Settings {
+		s.out = append(append(append(s.out, "STAT "...), x.Name...), ' ')
+		s.out = append(append(s.out, x.Value...), "\r\n"...)
+	}
+	s.reply(endOfAnswer)
+}
+
+func (s *Session) resetStats() error {
+	s.env.Counters.Reset()
+	s.env.Registry.Each((*queue.Queue).ResetStats)
+	return nil
+}
+
+// emitStats is the step that sends a slice.
+func (s *Session) emitStats() {
+	s.out = append(s.out, s.stats.text...)
+	s.stats.text = nil
+	s.next = (*Session).moreStats
+}
+
+// moreStats has the next slice made, or ends the answer.
+func (s *Session) moreStats() {
+	if len(s.stats.queues) > 0 {
+		s.work(s.queueStats, (*Session).emitStats)
+		return
+	}
+	s.stats = statsAnswer{}
+	s.freeChunk()
+	s.reply(endOfAnswer)
+	s.next = (*Session).request
+}
+
+// globalStats is the job that adds up all queues and notes which there are.
+func (s *Session) globalStats() {
+	var sum queue.Stats
+	s.env.Registry.Each(func(q *queue.Queue) {
+		s.stats.queues = append(s.stats.queues, q)
+		one := q.Stats()
+		sum.Items += one.Items
+		sum.Bytes += one.Bytes
+		sum.TotalItems += one.TotalItems
+		sum.Expired += one.Expired
+		sum.LogSize += one.LogSize
+	})
+	l := lines{out: s.useChunk()[:0], prefix: "STAT "}
+	l.global(s.env, sum)
+	s.stats.text = l.out
+}
+
+// queueStats is the job that makes a slice of the queues' lines.
+func (s *Session) queueStats() {
+	l := lines{out: s.useChunk()[:0]}
+	for len(s.stats.queues) > 0 && len(l.out) < statsSlice {
+		q := s.stats.queues[0]
+		s.stats.queues = s.stats.queues[1:]
+		l.prefix = "STAT queue_" + q.Name() + "_"
+		l.queue(q.Stats())
+	}
+	s.stats.text = l.out
+}
+
+// lines appends "STAT name value" lines.
+type lines struct {
+	out    []byte
+	prefix string
+}
+
+func (l *lines) text(name, value string) {
+	l.out = append(append(l.out, l.prefix...), name...)
+	l.out = append(append(l.out, ' '), value...)
+	l.out = append(l.out, "\r\n"...)
+}
+
+func (l *lines) number(name string, n int64)   { l.text(name, strconv.FormatInt(n, 10)) }
+func (l *lines) counter(name string, n uint64) { l.text(name, strconv.FormatUint(n, 10)) }
+
+func (l *lines) global(e *Env, sum queue.Stats) {
+	c, totals, now := &e.Counters, e.Registry.Totals(), e.Now()
+	l.number("uptime", max(0, now-e.Started)/1000)
+	l.number("time", now/1000)
+	l.text("version", e.Version)
+	l.number("pid", int64(e.PID))
+	l.number("curr_items", sum.Items)
+	l.counter("total_items", sum.TotalItems)
+	l.number("bytes", sum.Bytes)
+	l.counter("curr_connections", c.Connections.Load())
+	l.counter("total_connections", c.TotalConnections.Load())
+	l.counter("rejected_connections", c.RejectedConnections.Load())
+	l.counter("cmd_get", c.CmdGet.Load())
+	l.counter("cmd_set", c.CmdSet.Load())
+	l.counter("cmd_peek", c.CmdPeek.Load())
+	l.counter("get_hits", c.GetHits.Load())
+	l.counter("get_misses", c.GetMisses.Load())
+	l.counter("bytes_read", c.BytesRead.Load())
+	l.counter("bytes_written", c.BytesWritten.Load())
+	l.counter("queue_creates", totals.Creates)
+	l.counter("queue_deletes", totals.Deletes)
+	l.counter("queue_expires", sum.Expired)
+	l.number("disk_bytes", sum.LogSize)
+	l.number("disk_limit", e.DiskLimit)
+	l.counter("syncs", 0)
+}
+
+func (l *lines) queue(q queue.Stats) {
+	failed := "no"
+	if q.Failed != "" {
+		failed = q.Failed
+	}
+	l.number("items", q.Items)
+	l.number("bytes", q.Bytes)
+	l.counter("total_items", q.TotalItems)
+	l.number("logsize", q.LogSize)
+	l.counter("expired_items", q.Expired)
+	l.number("mem_items", 0)
+	l.number("mem_bytes", 0)
+	l.number("age", q.Age)
+	l.number("waiters", int64(q.Waiters))
+	l.number("open_transactions", int64(q.Open))
+	l.counter("transactions", q.Transactions)
+	l.counter("canceled_transactions", q.Canceled)
+	l.counter("discarded", q.Discarded)
+	l.counter("total_flushes", q.Flushes)
+	l.counter("journal_rewrites", q.JournalRewrites)
+	l.number("segments", int64(q.Segments))
+	l.counter("damaged_records", q.Damaged)
+	l.text("failed", failed)
+	l.number("create_time", q.Created)
+}

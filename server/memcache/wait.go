@@ -1,0 +1,93 @@
+package memcache
+
+// What a Waiting session waits for: an item, or stable storage.
+
+import (
+	"sync/atomic"
+
+	"github.com/darner/darner/server/queue"
+)
+
+// syncWait is a SET that waits for stable storage.
+type syncWait struct {
+	then func(error) // made once, given to the queue
+	err  error       // valid when done
+	done atomic.Bool
+}
+
+// startSync answers the SET in hand when all it stored is on stable storage.
+func (s *Session) startSync() {
+	w := &s.sync
+	if w.then == nil {
+		w.then = func(err error) {
+			w.err = err
+			w.done.Store(true)
+			s.wake()
+		}
+	}
+	w.done.Store(false)
+	s.body.q.SyncThen(w.then)
+	s.next = (*Session).awaitSync
+}
+
+func (s *Session) awaitSync() {
+	if !s.sync.done.Load() {
+		s.state = Waiting
+		return
+	}
+	if s.sync.err != nil {
+		s.finishBody(serverError(s.sync.err))
+		return
+	}
+	s.finishBody("STORED\r\n")
+}
+
+// standInLine lets the get in hand wait in each of its queues for the first item.
+func (s *Session) standInLine() {
+	if s.waiter == nil {
+		s.waiter = queue.NewWaiter(s.wake)
+	}
+	g := &s.get
+	s.waiter.Peek = g.peeks
+	for i := range g.keys {
+		k := &g.keys[i]
+		if !k.fetches() {
+			continue
+		}
+		claimed, err := k.q.Wait(s.waiter)
+		if err != nil {
+			s.stopWaiting()
+			s.endGet(serverError(err))
+			return
+		}
+		if claimed {
+			break
+		}
+	}
+	s.next = (*Session).awaitItem
+}
+
+func (s *Session) awaitItem() {
+	g := &s.get
+	if !s.waiter.Done() && s.env.Now() < g.deadline && !s.draining.Load() {
+		s.state = Waiting
+		return
+	}
+	q, item, ok := s.waiter.Stop()
+	if !ok {
+		s.endGet("END\r\n")
+		return
+	}
+	g.at = g.find(q)
+	s.deliver(item)
+}
+
+// stopWaiting leaves all lines; an item that came meanwhile goes back.
+func (s *Session) stopWaiting() {
+	if s.waiter == nil {
+		return
+	}
+	if q, item, ok := s.waiter.Stop(); ok {
+		q.Return(item)
+	}
+}

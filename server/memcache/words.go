@@ -1,0 +1,80 @@
+package memcache
+
+// Words and numbers of a request line, read where they lie in the input buffer.
+
+import "math"
+
+// maxWords is how many words any command but get can have, and one more that is too many.
+const maxWords = 8
+
+// nextWord cuts the first word off a line; it is empty when there is none.
+func nextWord(line []byte) (word, rest []byte) {
+	i := 0
+	for i < len(line) && line[i] == ' ' {
+		i++
+	}
+	j := i
+	for j < len(line) && line[j] != ' ' {
+		j++
+	}
+	return line[i:j], line[j:]
+}
+
+// splitWords puts the words of a line into w and returns how many there are, at most maxWords.
+func splitWords(line []byte, w *[maxWords][]byte) int {
+	for n := range w {
+		if w[n], line = nextWord(line); len(w[n]) == 0 {
+			return n
+		}
+	}
+	return maxWords
+}
+
+// isWord compares without regard to case; want is in lower case.
+func isWord(word []byte, want string) bool {
+	if len(word) != len(want) {
+		return false
+	}
+	for i, c := range word {
+		if lower(c) != want[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func lower(c byte) byte {
+	if c >= 'A' && c <= 'Z' {
+		return c + 'a' - 'A'
+	}
+	return c
+}
+
+// parseUint reads decimal digits; false for anything else and for numbers above limit.
+func parseUint(word []byte, limit uint64) (uint64, bool) {
+	if len(word) == 0 {
+		return 0, false
+	}
+	var n uint64
+	for _, c := range word {
+		d := uint64(c - '0')
+		if c < '0' || d > 9 || n > (math.MaxUint64-d)/10 {
+			return 0, false
+		}
+		n = n*10 + d
+	}
+	return n, n <= limit
+}
+
+// parseInt reads an integer with an optional sign.
+func parseInt(word []byte) (int64, bool) {
+	negative := len(word) > 0 && word[0] == '-'
+	if negative || len(word) > 0 && word[0] == '+' {
+		word = word[1:]
+	}
+	n, ok := parseUint(word, math.MaxInt64)
+	if negative {
+		return -int64(n), ok
+	}
+	return int64(n), ok
+}

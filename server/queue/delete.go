@@ -1,0 +1,60 @@
+package queue
+
+// Deleting a queue takes constant time: its directory is renamed into the trash, and emptied there
+// by the janitor.
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/darner/darner/wal"
+)
+
+// Delete drops a queue and all its items; none of that name is no error. Its waiters are sent away
+// with nothing, its open items end in nothing, an upload on its way in fails. The handle stays
+// good: the next Put makes a fresh queue. It may wait for the disk, in constant time.
+func (r *Registry) Delete(q *Queue) error {
+	q.loading.Lock()
+	defer q.loading.Unlock()
+	q.mu.Lock()
+	exists := q.exists
+	var l *wal.Log
+	if q.log != nil {
+		l = q.detach()
+	}
+	q.mu.Unlock()
+	if l != nil {
+		l.Abandon()
+		r.delist(q)
+	}
+	if exists {
+		if err := r.discard(q.dir()); err != nil {
+			return fmt.Errorf("queue %s cannot be deleted: %w", q.name, err)
+		}
+		r.forget(q)
+	}
+	q.mu.Lock()
+	q.exists, q.broken, q.snapshot, q.counts = false, nil, nil, counts{}
+	woken := q.dismiss()
+	q.mu.Unlock()
+	wake(woken)
+	return nil
+}
+
+// discard moves a queue's directory into the trash, for good when it returns.
+func (r *Registry) discard(dir string) error {
+	name := strconv.FormatInt(time.Now().UnixNano(), 36) + "-" + strconv.FormatUint(r.clock.Add(1), 36)
+	err := r.fs.Rename(dir, filepath.Join(r.dir, trashName, name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	r.janitor.wake()
+	return r.fs.SyncDir(r.dir)
+}

@@ -1,0 +1,62 @@
+package queue
+
+// What a caller has in hand of an item: where it is in the log, and what the queue needs to put it
+// back. The payload is read on request.
+
+import (
+	"errors"
+
+	"github.com/google/btree"
+
+	"github.com/darner/darner/wal"
+)
+
+// Item is a small value. One that is open, from Fetch or from a Waiter that takes, is given back
+// with exactly one of Confirm, Return and Drop. One that was only shown, by Peek or to a Waiter
+// that peeks, need not be: there Confirm and Return do nothing.
+type Item struct {
+	wal.Position       // Seq, Size, Flags, Large
+	Enqueued     int64 // Unix ms
+	Expires      int64 // Unix ms, 0 = never
+
+	home   *wal.Log // a deleted queue that was set again has another log
+	peeked bool
+}
+
+func earlier(a, b Item) bool { return a.Seq < b.Seq }
+
+// degree of the trees of returned items: they are mostly empty or tiny.
+const degree = 16
+
+func newTree(pool *btree.FreeListG[Item]) *btree.BTreeG[Item] {
+	return btree.NewWithFreeListG(degree, earlier, pool)
+}
+
+// Read appends an item's payload to dst. Of a large item it is an error: see Open.
+//
+// wal.ErrDamaged and wal.ErrGone mean that nobody will ever read it: call Drop and fetch, or peek,
+// again. A peeked item is gone when somebody took it meanwhile. After any other error Return the
+// item and tell the client.
+func (q *Queue) Read(it Item, dst []byte) ([]byte, error) {
+	out, _, err := it.home.Read(it.Position, dst)
+	if err != nil {
+		return dst, notClosed(err)
+	}
+	return out, nil
+}
+
+// Open streams the payload of a large item. The errors are those of Read; wal.ErrDamaged may come
+// from the reader later, and calls for Drop as well. It may wait for the disk.
+func (q *Queue) Open(it Item) (*wal.Reader, error) {
+	r, err := it.home.Open(it.Position)
+	return r, notClosed(err)
+}
+
+// notClosed says of an item whose log was closed under its holder that it is gone: the queue was
+// deleted, or a peeked one was parked.
+func notClosed(err error) error {
+	if errors.Is(err, wal.ErrClosed) {
+		return wal.ErrGone
+	}
+	return err
+}

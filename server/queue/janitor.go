@@ -1,0 +1,121 @@
+package queue
+
+// The registry's one goroutine: it empties the trash, and parks queues that nobody uses. While
+// nothing is loaded nothing wakes it.
+
+import (
+	"path/filepath"
+	"time"
+)
+
+type janitor struct {
+	r     *Registry
+	trash chan struct{} // there is something in it
+	timer *time.Timer   // set under Registry.mu, while anything is loaded
+	quit  chan struct{}
+	done  chan struct{}
+
+	// The registry's clock when idle queues were last looked for, and the time before that: what was
+	// not used since then is idle.
+	last, before uint64
+}
+
+func startJanitor(r *Registry) *janitor {
+	j := &janitor{
+		r: r, trash: make(chan struct{}, 1), timer: time.NewTimer(time.Hour),
+		quit: make(chan struct{}), done: make(chan struct{}),
+	}
+	j.timer.Stop()
+	j.wake() // leftovers of the last run
+	go j.run()
+	return j
+}
+
+func (j *janitor) wake() {
+	select {
+	case j.trash <- struct{}{}:
+	default:
+	}
+}
+
+func (j *janitor) stop() {
+	close(j.quit)
+	<-j.done
+	j.timer.Stop()
+}
+
+func (j *janitor) stopped() bool {
+	select {
+	case <-j.quit:
+		return true
+	default:
+		return false
+	}
+}
+
+func (j *janitor) run() {
+	defer close(j.done)
+	for {
+		select {
+		case <-j.quit:
+			return
+		case <-j.trash:
+			j.emptyTrash()
+		case <-j.timer.C:
+			j.parkIdle()
+		}
+	}
+}
+
+func (j *janitor) emptyTrash() {
+	dir := filepath.Join(j.r.dir, trashName)
+	if err := j.empty(dir); err != nil {
+		j.r.logger.Warn("deleted queues cannot be removed from the disk; the next delete or start tries again", "dir", dir, "error", err)
+	}
+}
+
+// empty removes all that is in a directory, file by file, so that stopping need not wait for it.
+func (j *janitor) empty(dir string) error {
+	entries, err := j.r.fs.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if j.stopped() {
+			return nil
+		}
+		path := filepath.Join(dir, e.Name)
+		if e.Dir {
+			if err := j.empty(path); err != nil {
+				return err
+			}
+			if j.stopped() {
+				return nil
+			}
+		}
+		if err := j.r.fs.Remove(path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// period is how often idle queues are looked for: what is idle for two of them is parked.
+func (r *Registry) period() time.Duration { return max(r.o.Idle/2, time.Millisecond) }
+
+func (j *janitor) parkIdle() {
+	r := j.r
+	before := j.before
+	j.before, j.last = j.last, r.clock.Add(1)
+	for _, q := range r.loadedNow() {
+		if j.stopped() {
+			return
+		}
+		q.park(before)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.loaded) > 0 {
+		j.timer.Reset(r.period())
+	}
+}

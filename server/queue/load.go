@@ -1,0 +1,202 @@
+package queue
+
+// A queue's log is opened on first use and parked when nobody uses it: the files are closed and
+// what is left in memory is the handle and its last figures.
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"github.com/darner/darner/wal"
+)
+
+// Exists reports whether there is a queue of this name. It never waits for the disk.
+func (q *Queue) Exists() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.exists
+}
+
+// Loaded reports whether the queue's log is open, so that putting and fetching wait for no disk.
+func (q *Queue) Loaded() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.used = q.reg.clock.Load() // who asks is about to use it
+	return q.log != nil
+}
+
+// Load opens the log of a queue that exists, and may wait for the disk. Run it ahead of Fetch,
+// Peek, Wait and Flush where they must not wait; they call it themselves if need be.
+func (q *Queue) Load() error { return q.load(false) }
+
+// Make is Load that creates the queue when there is none. Run it ahead of Put and Create.
+func (q *Queue) Make() error { return q.load(true) }
+
+// lock takes mu with the log open: also of a queue that did not exist if create is set, else such
+// a one has none.
+func (q *Queue) lock(create bool) error {
+	for {
+		q.mu.Lock()
+		if q.log != nil {
+			q.used = q.reg.clock.Load()
+			return nil
+		}
+		if !q.exists && !create {
+			return nil
+		}
+		q.mu.Unlock()
+		if err := q.load(create); err != nil {
+			return err
+		}
+	}
+}
+
+func (q *Queue) load(create bool) error {
+	opened, err := q.openLog(create)
+	if opened {
+		q.reg.makeRoom() // with loading given up: it parks others
+	}
+	return err
+}
+
+func (q *Queue) openLog(create bool) (opened bool, err error) {
+	q.loading.Lock()
+	defer q.loading.Unlock()
+	q.mu.Lock()
+	loaded, exists, broken := q.log != nil, q.exists, q.broken
+	q.mu.Unlock()
+	if loaded || !exists && !create {
+		return false, nil
+	}
+	if broken != nil {
+		return false, broken
+	}
+	if !q.reg.enlist(q) {
+		return false, ErrClosed
+	}
+	l, head, err := q.openFiles()
+	if err != nil {
+		q.reg.delist(q)
+		if !exists {
+			q.reg.fs.Remove(q.dir()) // an empty directory would come back as a queue
+		}
+		return false, q.unloadable(err)
+	}
+	q.told = false
+	if !exists {
+		q.reg.keep(q)
+	}
+	q.mu.Lock()
+	q.log, q.head, q.exists = l, head, true
+	q.returned = newTree(q.reg.nodes)
+	q.used = q.reg.clock.Add(1)
+	q.settle()
+	return true, nil
+}
+
+// unloadable words the error, and logs it once until the queue loads again.
+func (q *Queue) unloadable(err error) error {
+	if !q.told {
+		q.reg.logger.Error("queue cannot be loaded", "queue", q.name, "dir", q.dir(), "error", err)
+		q.told = true
+	}
+	return fmt.Errorf("queue %s cannot be loaded: %w", q.name, err)
+}
+
+func (q *Queue) openFiles() (*wal.Log, *wal.Consumer, error) {
+	o := q.reg.logOptions
+	o.Quarantine = filepath.Join(q.reg.dir, quarantineName, filepath.Base(q.dir()))
+	l, err := wal.Open(q.dir(), o)
+	if err != nil {
+		return nil, nil, err
+	}
+	head, err := l.Consumer("", wal.Oldest)
+	if err != nil {
+		l.Abandon()
+		return nil, nil, err
+	}
+	return l, head, nil
+}
+
+// park closes the log if nobody used it since the registry's clock stood at before, and nobody
+// needs it: no open reads, waiters or uploads. A failed log stays, so that the failure does.
+func (q *Queue) park(before uint64) bool {
+	if !q.loading.TryLock() {
+		return false // somebody loads or deletes it
+	}
+	defer q.loading.Unlock()
+	q.mu.Lock()
+	if q.log == nil || q.busy() || q.used >= before {
+		q.mu.Unlock()
+		return false
+	}
+	s := q.measure()
+	q.snapshot = &s
+	l := q.detach()
+	q.mu.Unlock()
+	q.shut(l)
+	return true
+}
+
+func (q *Queue) busy() bool {
+	return q.open > 0 || q.uploads > 0 || q.line.first != nil || q.log.Err() != nil
+}
+
+// close is park at the end of the registry, whoever needs the log.
+func (q *Queue) close() error {
+	q.loading.Lock()
+	defer q.loading.Unlock()
+	q.mu.Lock()
+	if q.log == nil {
+		q.mu.Unlock()
+		return nil
+	}
+	l := q.detach()
+	q.mu.Unlock()
+	return q.shut(l)
+}
+
+// shut closes a log that was detached. A failure is remembered: loading the log again would hide
+// that a sync failed.
+func (q *Queue) shut(l *wal.Log) error {
+	defer q.reg.delist(q)
+	err := l.Close()
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("queue %s: %w: %w", q.name, wal.ErrFailed, err)
+	q.reg.logger.Error("log could not be closed; its last items may not be on the disk", "queue", q.name, "dir", q.dir(), "error", err)
+	q.mu.Lock()
+	q.broken = err
+	q.mu.Unlock()
+	return err
+}
+
+// detach takes the log away from the queue and forgets what belongs to it. Items in hand notice by
+// their home.
+func (q *Queue) detach() *wal.Log {
+	l := q.log
+	q.returned.Clear(true)
+	s := l.Stats()
+	q.counts.damaged += s.Damaged
+	q.counts.rewrites += s.Rewrites
+	q.log, q.head, q.returned = nil, nil, nil
+	q.open, q.uploads = 0, 0
+	q.held.items, q.held.bytes = 0, 0
+	return l
+}
+
+// parkedErr waits until the log is parked and says why it failed, if it did.
+func (q *Queue) parkedErr() error {
+	q.loading.Lock()
+	defer q.loading.Unlock()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.broken
+}
+
+// dir is the queue's directory.
+func (q *Queue) dir() string {
+	file, _ := escape([]byte(q.name)) // a handle's name was checked
+	return filepath.Join(q.reg.dir, file)
+}

@@ -1,0 +1,246 @@
+package queue
+
+// The queue itself: who gets which item, and where an item is. See the package comment for the
+// invariant that everything here keeps.
+
+import (
+	"sync"
+	"time"
+
+	"github.com/google/btree"
+
+	"github.com/darner/darner/wal"
+)
+
+// Queue is the handle of one name, whether there is a queue of that name or not: a Put makes it
+// exist, a delete ends that, and the handle serves on. All methods may be called from any
+// goroutine, and load the log of a parked queue by themselves.
+type Queue struct {
+	name string
+	reg  *Registry
+
+	loading sync.Mutex // while the log is opened, parked or deleted
+	told    bool       // the log that it cannot be loaded; guarded by loading
+
+	mu       sync.Mutex                   // guards all below
+	log      *wal.Log                     // nil while parked or not existing
+	head     *wal.Consumer                // of log
+	returned *btree.BTreeG[Item]          // waiting, and older than all that head will hand out
+	line     line                         // callers that wait for an item
+	open     int                          // open reads
+	held     struct{ items, bytes int64 } // of the open reads, what a flush has not taken
+	uploads  int                          // large items on their way in
+	used     uint64                       // Registry.clock when it was last used
+	exists   bool                         // on disk
+	broken   error                        // the log failed when it was parked: final until restart or delete
+	counts   counts
+	snapshot *Stats // of the parked queue; nil before the first load
+}
+
+// Name is the queue's name.
+func (q *Queue) Name() string { return q.name }
+
+// expirySlice is how many expired items are dropped in one hold of the lock.
+const expirySlice = 64
+
+// Put appends an item. When it returns, the item survives the death of the process and is visible,
+// or in the hands of the first waiter. Errors: wal.ErrTooLarge for an item to go through Create,
+// wal.ErrFull, wal.ErrFailed, ErrClosed; nothing was stored then.
+func (q *Queue) Put(payload []byte, m wal.Meta) error {
+	if err := q.lock(true); err != nil {
+		return err
+	}
+	_, err := q.log.Append(payload, m)
+	q.settle()
+	return err
+}
+
+// Fetch opens the head for the caller; false when nothing waits.
+func (q *Queue) Fetch() (Item, bool, error) { return q.get(true, nil) }
+
+// Peek shows the head; false when nothing waits. It may be gone by the time it is read.
+func (q *Queue) Peek() (Item, bool, error) { return q.get(false, nil) }
+
+// Confirm ends an open read: the item is gone for good. An error means that it may come again
+// after a restart. Of an item that was flushed or deleted meanwhile nothing is left to be done.
+func (q *Queue) Confirm(it Item) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if _, live := q.release(it); !live {
+		return nil
+	}
+	return q.head.Take(it.Position)
+}
+
+// Return ends an open read: the item waits again in its old place, or goes to the first waiter.
+// One that was flushed or deleted meanwhile is discarded.
+func (q *Queue) Return(it Item) {
+	q.mu.Lock()
+	ours, live := q.release(it)
+	if ours {
+		q.counts.returned++
+	}
+	if live {
+		q.putBack(it)
+	} else if ours {
+		q.counts.discarded++
+	}
+	q.settle()
+}
+
+// Drop gives an item up whose payload is damaged: it is gone for good and counted as damaged. It
+// is for open and for peeked items, and harmless for one that is gone already.
+func (q *Queue) Drop(it Item) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	_, lost := q.release(it)
+	if it.peeked && it.home == q.log && q.log != nil {
+		_, lost = q.returned.Delete(it)
+	}
+	if !lost {
+		return
+	}
+	q.counts.damaged++
+	err := q.head.Take(it.Position)
+	q.reg.logger.Error("damaged item is dropped", "queue", q.name, "item", it.Seq, "bytes", it.Size, "error", err)
+}
+
+// Flush discards all that waits, in constant time. Open items stay open; returned, they are
+// discarded. It may wait for the disk when the queue is parked.
+func (q *Queue) Flush() error {
+	if err := q.lock(false); err != nil {
+		return err
+	}
+	defer q.mu.Unlock()
+	if q.log == nil {
+		return nil
+	}
+	if err := q.head.SkipToEnd(); err != nil {
+		return err
+	}
+	q.returned.Clear(true)
+	q.held.items, q.held.bytes = 0, 0
+	q.counts.flushes++
+	return nil
+}
+
+// SyncThen calls fn once, on another goroutine, when all that was put and confirmed before the
+// call is on stable storage, or with the error that prevents it. fn must not block.
+func (q *Queue) SyncThen(fn func(error)) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.log != nil {
+		q.log.SyncThen(fn)
+		return
+	}
+	go func() { fn(q.parkedErr()) }()
+}
+
+// get is the one way to an item: it opens or shows the head to the caller, or for w, which takes
+// its place in the line when nothing is there. Who stands in line already goes first.
+func (q *Queue) get(take bool, w *Waiter) (it Item, ok bool, err error) {
+	for {
+		if err := q.lock(false); err != nil {
+			return Item{}, false, err
+		}
+		var buf [wakesAtOnce]func()
+		woken, again := q.serve(buf[:0])
+		if !again {
+			it, ok, again, err = q.pop()
+		}
+		switch {
+		case ok:
+			ok = q.hand(&it, take, w)
+		case w != nil && !again && err == nil:
+			q.line.add(w.stand(q))
+		}
+		q.mu.Unlock()
+		wake(woken)
+		if !again {
+			return it, ok, err
+		}
+	}
+}
+
+// hand gives an item that was popped to the caller, or to w unless another queue was quicker.
+func (q *Queue) hand(it *Item, take bool, w *Waiter) bool {
+	if !take {
+		q.putBack(*it)
+		it.peeked = true
+	}
+	if w != nil && !w.claim(q, *it) {
+		if take {
+			q.putBack(*it)
+		}
+		return false
+	}
+	if take {
+		q.open++
+		q.held.items++
+		q.held.bytes += it.Size
+		q.counts.fetched++
+	}
+	return true
+}
+
+// pop takes the head from what waits, and drops what has expired on the way. again means that a
+// slice of those was dropped and there may be more: release the lock and come back.
+func (q *Queue) pop() (it Item, ok, again bool, err error) {
+	if q.log == nil {
+		return Item{}, false, false, nil
+	}
+	for range expirySlice {
+		it, ok, err = q.next()
+		if !ok || it.Expires == 0 || it.Expires > time.Now().UnixMilli() {
+			return it, ok, false, err
+		}
+		if err := q.head.Take(it.Position); err != nil {
+			q.putBack(it)
+			return Item{}, false, false, err
+		}
+		q.counts.expired++
+	}
+	return Item{}, false, true, nil
+}
+
+func (q *Queue) next() (Item, bool, error) {
+	if it, ok := q.returned.DeleteMin(); ok {
+		return it, true, nil
+	}
+	p, m, ok, err := q.head.Next()
+	return Item{Position: p, Enqueued: m.Enqueued, Expires: m.Expires, home: q.log}, ok, err
+}
+
+func (q *Queue) putBack(it Item) {
+	it.peeked = false
+	q.returned.ReplaceOrInsert(it)
+}
+
+// release ends an open read: ours unless it was none or the queue was deleted since, and live
+// unless it was flushed since.
+func (q *Queue) release(it Item) (ours, live bool) {
+	if it.peeked || it.home != q.log || q.log == nil {
+		return false, false
+	}
+	q.open--
+	if q.head.Taken(it.Position) {
+		return true, false
+	}
+	q.held.items--
+	q.held.bytes -= it.Size
+	return true, true
+}
+
+// settle serves the line and gives up the lock.
+func (q *Queue) settle() {
+	for {
+		var buf [wakesAtOnce]func()
+		woken, again := q.serve(buf[:0])
+		q.mu.Unlock()
+		wake(woken)
+		if !again {
+			return
+		}
+		q.mu.Lock()
+	}
+}

@@ -1,0 +1,253 @@
+package queue
+
+// The registry: all queues of a data directory, by name.
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+	"weak"
+
+	"github.com/google/btree"
+
+	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/wal"
+)
+
+// ErrClosed is the answer to all that comes behind Registry.Close.
+var ErrClosed = errors.New("the queues are closed")
+
+// Defaults of Options.
+const (
+	DefaultIdle      = time.Minute
+	DefaultMaxLoaded = 4096
+)
+
+// Options of a registry. The zero value is a good choice.
+type Options struct {
+	Log       wal.Options   // of every queue's log; Quarantine and Background are the registry's own
+	Idle      time.Duration // a queue that nobody used for so long, up to half more, is parked; default 1 minute
+	MaxLoaded int           // logs open at a time: beyond it the least recently used are parked as others load; default 4096
+}
+
+// What else is in the data directory. No queue's directory begins with a dot.
+const (
+	lockName       = ".lock"
+	trashName      = ".trash"
+	quarantineName = ".quarantine"
+)
+
+// Registry holds the queues of one data directory, which it locks. A queue costs a few hundred
+// bytes until it is used.
+type Registry struct {
+	dir        string
+	fs         disk.FS
+	o          Options
+	logOptions wal.Options
+	logger     *slog.Logger
+	lock       io.Closer
+	background *wal.Background
+	nodes      *btree.FreeListG[Item]
+	clock      atomic.Uint64 // goes on when a queue is loaded and when idle ones are looked for
+	janitor    *janitor
+
+	mu      sync.RWMutex
+	queues  map[string]*Queue              // those that exist
+	unborn  map[string]weak.Pointer[Queue] // handles of names without a queue, for as long as somebody holds them
+	sweepAt int                            // size of unborn at which the dead are swept out of it
+	loaded  map[*Queue]struct{}
+	closed  bool
+	creates uint64
+	deletes uint64
+}
+
+// Totals are figures of the whole registry.
+type Totals struct {
+	Queues, Loaded   int
+	Creates, Deletes uint64 // since the start
+}
+
+// OpenRegistry locks a data directory, which it makes if need be, and lists its queues; it opens
+// none. disk.ErrLocked means that another server has it.
+func OpenRegistry(dir string, o Options) (*Registry, error) {
+	if o.Idle <= 0 {
+		o.Idle = DefaultIdle
+	}
+	if o.MaxLoaded <= 0 {
+		o.MaxLoaded = DefaultMaxLoaded
+	}
+	if o.Log.FS == nil {
+		o.Log.FS = disk.OS{}
+	}
+	if o.Log.Logger == nil {
+		o.Log.Logger = slog.Default()
+	}
+	r := &Registry{
+		dir: dir, fs: o.Log.FS, o: o, logOptions: o.Log, logger: o.Log.Logger,
+		nodes:   btree.NewFreeListG[Item](256),
+		queues:  make(map[string]*Queue),
+		unborn:  make(map[string]weak.Pointer[Queue]),
+		sweepAt: minSweep,
+		loaded:  make(map[*Queue]struct{}),
+	}
+	if err := r.fs.Mkdir(dir); err != nil {
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
+	lock, err := r.fs.Lock(filepath.Join(dir, lockName))
+	if errors.Is(err, disk.ErrLocked) {
+		return nil, fmt.Errorf("data directory %s is in use by another process: %w", dir, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
+	r.lock = lock
+	if err := r.list(); err != nil {
+		lock.Close()
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
+	r.background = wal.NewBackground()
+	r.logOptions.Background = r.background
+	r.janitor = startJanitor(r)
+	return r, nil
+}
+
+func (r *Registry) list() error {
+	if err := r.fs.Mkdir(filepath.Join(r.dir, trashName)); err != nil {
+		return err
+	}
+	entries, err := r.fs.ReadDir(r.dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if !e.Dir || strings.HasPrefix(e.Name, ".") {
+			continue
+		}
+		name, ok := unescape(e.Name)
+		if !ok {
+			r.logger.Warn("directory is no queue's and is left alone", "dir", filepath.Join(r.dir, e.Name))
+			continue
+		}
+		r.queues[name] = &Queue{name: name, reg: r, exists: true}
+	}
+	return nil
+}
+
+// Queue returns the handle of a name: always the same one for as long as somebody holds it. It
+// never waits for the disk, and leaves nothing there for an unknown name. The error is ErrName.
+func (r *Registry) Queue(name []byte) (*Queue, error) {
+	r.mu.RLock()
+	q := r.find(name)
+	r.mu.RUnlock()
+	if q != nil {
+		return q, nil
+	}
+	if _, err := escape(name); err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if q := r.find(name); q != nil {
+		return q, nil
+	}
+	q = &Queue{name: string(name), reg: r}
+	r.sweep()
+	r.unborn[q.name] = weak.Make(q)
+	return q, nil
+}
+
+func (r *Registry) find(name []byte) *Queue {
+	if q := r.queues[string(name)]; q != nil {
+		return q
+	}
+	return r.unborn[string(name)].Value()
+}
+
+const minSweep = 1024
+
+// sweep forgets the names whose handles are gone, each time their number has doubled: a client
+// that asks for a million names nobody set costs what the collector has not come to yet.
+func (r *Registry) sweep() {
+	if len(r.unborn) < r.sweepAt {
+		return
+	}
+	for name, p := range r.unborn {
+		if p.Value() == nil {
+			delete(r.unborn, name)
+		}
+	}
+	r.sweepAt = max(minSweep, 2*len(r.unborn))
+}
+
+// keep enters a queue that was created.
+func (r *Registry) keep(q *Queue) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.unborn, q.name)
+	r.queues[q.name] = q
+	r.creates++
+}
+
+// forget removes a queue that was deleted. Its handle serves whoever still holds it.
+func (r *Registry) forget(q *Queue) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.queues, q.name)
+	r.unborn[q.name] = weak.Make(q)
+	r.deletes++
+}
+
+// Each calls fn for each queue that exists, in the order of their names, with no lock held.
+func (r *Registry) Each(fn func(*Queue)) {
+	r.mu.RLock()
+	all := make([]*Queue, 0, len(r.queues))
+	for _, q := range r.queues {
+		all = append(all, q)
+	}
+	r.mu.RUnlock()
+	slices.SortFunc(all, func(a, b *Queue) int { return strings.Compare(a.name, b.name) })
+	for _, q := range all {
+		fn(q)
+	}
+}
+
+// FlushAll flushes every queue. It may wait for the disk.
+func (r *Registry) FlushAll() error {
+	var errs []error
+	r.Each(func(q *Queue) {
+		if s, known := q.known(); known && s.Items == 0 {
+			return // a parked queue need not be loaded for that
+		}
+		errs = append(errs, q.Flush())
+	})
+	return errors.Join(errs...)
+}
+
+// Totals returns the figures of the whole.
+func (r *Registry) Totals() Totals {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return Totals{Queues: len(r.queues), Loaded: len(r.loaded), Creates: r.creates, Deletes: r.deletes}
+}
+
+// Close syncs and closes all queues. What is open is waiting again at the next start.
+func (r *Registry) Close() error {
+	r.mu.Lock()
+	was := r.closed
+	r.closed = true
+	r.mu.Unlock()
+	if was {
+		return nil
+	}
+	r.janitor.stop()
+	err := closeAll(r.loadedNow())
+	r.background.Close()
+	return errors.Join(err, r.lock.Close())
+}

@@ -1,0 +1,77 @@
+package queue
+
+// A large item on its way in: its body streams to a file of its own, and the item gets its place
+// in the queue when it is whole.
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/darner/darner/wal"
+)
+
+// Upload takes the body of one large item, from one goroutine. Exactly one of Commit and Abort
+// ends it. All methods may wait for the disk.
+type Upload struct {
+	queue *Queue
+	home  *wal.Log
+	body  *wal.Writer
+	ended bool
+}
+
+// Create begins a large item of size bytes. The errors are those of Put.
+func (q *Queue) Create(size int64, m wal.Meta) (*Upload, error) {
+	if err := q.lock(true); err != nil {
+		return nil, err
+	}
+	u := &Upload{queue: q, home: q.log}
+	q.uploads++
+	q.mu.Unlock()
+	var err error
+	if u.body, err = u.home.Create(size, m); err != nil {
+		u.end()
+		return nil, u.deleted(err)
+	}
+	return u, nil
+}
+
+// Write takes the next bytes of the body.
+func (u *Upload) Write(p []byte) (int, error) {
+	n, err := u.body.Write(p)
+	return n, u.deleted(err)
+}
+
+// Commit puts the item at the end of the queue once all its bytes are written. When it returns the
+// item is visible, or in the hands of the first waiter. After an error nothing is left of it.
+func (u *Upload) Commit() error {
+	_, err := u.body.Commit()
+	if err != nil {
+		u.body.Abort()
+	}
+	u.end()
+	return u.deleted(err)
+}
+
+// Abort gives the item up and leaves nothing of it. Behind Commit it does nothing.
+func (u *Upload) Abort() {
+	if !u.ended {
+		u.body.Abort()
+		u.end()
+	}
+}
+
+func (u *Upload) end() {
+	u.ended = true
+	u.queue.mu.Lock()
+	if u.home == u.queue.log {
+		u.queue.uploads--
+	}
+	u.queue.settle()
+}
+
+func (u *Upload) deleted(err error) error {
+	if errors.Is(err, wal.ErrClosed) {
+		return fmt.Errorf("queue %s was deleted while the item came in: %w", u.queue.name, err)
+	}
+	return err
+}

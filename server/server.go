@@ -1,0 +1,171 @@
+// Package server assembles the daemon: the queues of a data directory, the sessions of the
+// protocol, and the sockets they speak through.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/darner/darner/server/config"
+	"github.com/darner/darner/server/memcache"
+	"github.com/darner/darner/server/queue"
+	"github.com/darner/darner/server/transport"
+	"github.com/darner/darner/wal"
+)
+
+// Version of the server, as semantic versioning has it.
+const Version = "1.0.0-dev"
+
+// Server is a running server.
+type Server struct {
+	log       *slog.Logger
+	registry  *queue.Registry
+	transport *transport.Portable
+	listeners []net.Listener // TCP first
+
+	mu      sync.Mutex
+	flushAt *time.Timer // the flush a client asked for with a delay
+	stopped bool
+}
+
+// Start opens the data directory and listens. When it returns, clients can connect. It fails with
+// disk.ErrLocked when another process has the data directory.
+func Start(c config.Config, log *slog.Logger) (*Server, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	data, err := filepath.Abs(c.Data)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{log: log}
+	if s.registry, err = queue.OpenRegistry(data, queueOptions(c, log)); err != nil {
+		return nil, fmt.Errorf("cannot open the data directory %s: %w", data, err)
+	}
+	if err := s.listen(c); err != nil {
+		return nil, errors.Join(err, s.registry.Close())
+	}
+	s.serve(c)
+	log.Info("darner is ready", "version", Version, "pid", os.Getpid(), "address", s.Addr().String(), "socket", c.Socket, "data", data, "sync", c.Sync.String())
+	return s, nil
+}
+
+func queueOptions(c config.Config, log *slog.Logger) queue.Options {
+	every := time.Duration(c.Sync)
+	switch c.Sync {
+	case config.SyncAlways:
+		every = time.Duration(config.DefaultSync) // for what is taken: what is set waits for a sync of its own
+	case config.SyncNever:
+		every = wal.SyncNever
+	}
+	return queue.Options{
+		Log:    wal.Options{SegmentSize: int64(c.SegmentSize), SyncEvery: every, Logger: log},
+		Logger: log,
+	}
+}
+
+func (s *Server) listen(c config.Config) error {
+	tcp, err := transport.ListenTCP(c.Listen, c.Port)
+	if err != nil {
+		return fmt.Errorf("cannot listen: %w", err)
+	}
+	s.listeners = append(s.listeners, tcp)
+	if c.Socket == "" {
+		return nil
+	}
+	unix, err := transport.ListenUnix(c.Socket)
+	if err != nil {
+		return errors.Join(fmt.Errorf("cannot listen: %w", err), tcp.Close())
+	}
+	s.listeners = append(s.listeners, unix)
+	return nil
+}
+
+func (s *Server) serve(c config.Config) {
+	env := &memcache.Env{
+		Registry:     s.registry,
+		Logger:       s.log,
+		Now:          func() int64 { return time.Now().UnixMilli() },
+		MaxItemSize:  int64(c.MaxItemSize),
+		InlineMax:    min(wal.DefaultInlineMax, int(c.SegmentSize/4)),
+		MaxOpenReads: c.MaxOpenReads,
+		SyncAlways:   c.Sync == config.SyncAlways,
+		Version:      Version,
+		PID:          os.Getpid(),
+		Started:      time.Now().UnixMilli(),
+		Settings:     settings(c),
+		FlushAt:      s.flushIn,
+	}
+	s.transport = transport.NewPortable(transport.Options{
+		Session:        func(local bool, wake func()) *memcache.Session { return memcache.NewSession(env, local, wake) },
+		MaxConnections: c.MaxConnections,
+		Counters:       &env.Counters,
+		Logger:         s.log,
+	})
+	for _, l := range s.listeners {
+		s.transport.Serve(l)
+	}
+}
+
+// settings are what "stats settings" answers: the names of the flags and their values in force.
+func settings(c config.Config) []memcache.Setting {
+	var all []memcache.Setting
+	for _, s := range []struct {
+		name  string
+		value any
+	}{
+		{"data", c.Data}, {"listen", c.Listen}, {"port", c.Port}, {"socket", c.Socket}, {"sync", c.Sync},
+		{"segment-size", int64(c.SegmentSize)}, {"max-connections", c.MaxConnections}, {"max-item-size", int64(c.MaxItemSize)},
+	} {
+		all = append(all, memcache.Setting{Name: s.name, Value: fmt.Sprint(s.value)})
+	}
+	return all
+}
+
+// Addr is where the server listens for TCP.
+func (s *Server) Addr() net.Addr { return s.listeners[0].Addr() }
+
+// flushIn flushes everything after a delay. As in memcached, only the last such request counts.
+func (s *Server) flushIn(delay time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.flushAt != nil {
+		s.flushAt.Stop()
+	}
+	if s.stopped {
+		return
+	}
+	s.flushAt = time.AfterFunc(delay, func() {
+		if err := s.registry.FlushAll(); err != nil {
+			s.log.Error("not everything could be flushed", "error", err)
+		}
+	})
+}
+
+// Stop stops accepting, has waiting GETs answered, answers what was asked, closes connections and
+// syncs. When ctx ends, connections that are still busy are cut off. Call it once.
+func (s *Server) Stop(ctx context.Context) error {
+	s.transport.Stop(ctx)
+	s.stopFlush()
+	if err := s.registry.Close(); err != nil {
+		return fmt.Errorf("not everything could be put in order: %w", err)
+	}
+	s.log.Info("darner has stopped")
+	return nil
+}
+
+func (s *Server) stopFlush() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopped = true
+	if s.flushAt != nil {
+		s.flushAt.Stop()
+	}
+}

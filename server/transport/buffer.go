@@ -1,0 +1,119 @@
+package transport
+
+// Buffers: borrowed while bytes are on their way, given back when a connection falls idle, so
+// that ten thousand waiting connections cost kilobytes each, not buffers for the largest item.
+
+import "sync"
+
+// classes are the sizes of pooled buffers. The first is what a connection keeps at all times;
+// the last holds the largest record and its request line.
+var classes = [...]int{512, 4 << 10, 16 << 10, 72 << 10}
+
+const (
+	smallest = 0
+	largest  = len(classes) - 1
+)
+
+// buffer travels between pools and connections as one allocation.
+type buffer struct {
+	b []byte
+}
+
+// pools has a pool for each class.
+type pools [len(classes)]sync.Pool
+
+// get returns an empty buffer with room for n bytes.
+func (p *pools) get(n int) *buffer {
+	for class, size := range classes {
+		if n > size {
+			continue
+		}
+		if b, ok := p[class].Get().(*buffer); ok {
+			return b
+		}
+		return &buffer{b: make([]byte, 0, size)}
+	}
+	return &buffer{b: make([]byte, 0, n)}
+}
+
+// put takes a buffer back. One that has grown beyond all classes is left to the collector.
+func (p *pools) put(b *buffer) {
+	if cap(b.b) > 4*classes[largest] {
+		return
+	}
+	for class := largest; class >= smallest; class-- {
+		if cap(b.b) >= classes[class] {
+			b.b = b.b[:0]
+			p[class].Put(b)
+			return
+		}
+	}
+}
+
+// input is what a client sent and the session has not consumed yet.
+type input struct {
+	pools *pools
+	buf   *buffer
+	start int  // consumed so far
+	full  bool // the last read left no room: more is likely to follow
+}
+
+func newInput(p *pools) input {
+	return input{pools: p, buf: p.get(classes[smallest])}
+}
+
+func (in *input) pending() []byte { return in.buf.b[in.start:] }
+
+// consume drops the first n pending bytes.
+func (in *input) consume(n int) {
+	in.start += n
+	if in.start == len(in.buf.b) {
+		in.start, in.buf.b = 0, in.buf.b[:0]
+	}
+}
+
+// space returns where to read to: room for need pending bytes at least, and more when the client
+// fills what it is given. It is empty when as much is pending as may be.
+func (in *input) space(need int) []byte {
+	size := cap(in.buf.b)
+	if in.full && size < classes[largest] {
+		size = min(4*size, classes[largest])
+	}
+	if size = max(size, need); size > cap(in.buf.b) {
+		in.move(size)
+	} else if in.start > 0 {
+		in.buf.b = in.buf.b[:copy(in.buf.b, in.pending())]
+		in.start = 0
+	}
+	return in.buf.b[len(in.buf.b):cap(in.buf.b)]
+}
+
+// filled tells that n bytes were read into the space.
+func (in *input) filled(n int) {
+	in.buf.b = in.buf.b[:len(in.buf.b)+n]
+	in.full = len(in.buf.b) == cap(in.buf.b)
+}
+
+// large reports whether there is memory to give back.
+func (in *input) large() bool { return cap(in.buf.b) > classes[smallest] }
+
+// shrink moves what is pending into the smallest buffer that holds it.
+func (in *input) shrink() {
+	if in.large() {
+		in.move(len(in.pending()))
+	}
+}
+
+// move moves what is pending to another buffer with room for n bytes.
+func (in *input) move(n int) {
+	to := in.pools.get(n)
+	to.b = append(to.b[:0], in.pending()...)
+	in.pools.put(in.buf)
+	in.buf, in.start, in.full = to, 0, false
+}
+
+// release gives the buffer back for good.
+func (in *input) release() {
+	in.pools.put(in.buf)
+	in.buf = nil
+}

@@ -1,0 +1,73 @@
+package client
+
+// darner put: files, or standard input, into a queue.
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+)
+
+// Put appends what in holds as one item.
+func (c *Client) Put(queue string, in io.Reader) error {
+	body, err := size(in)
+	if err != nil {
+		return err
+	}
+	defer body.close()
+	return c.Set(queue, body, body.size)
+}
+
+// PutLines appends every line of in as an item, without its line feed. A line is
+// held in memory. Answers are read together, but never later than the next wait for input.
+func (c *Client) PutLines(queue string, in io.Reader) error {
+	r := bufio.NewReaderSize(in, 64<<10)
+	for n := 1; ; n++ {
+		line, err := r.ReadBytes('\n')
+		if err != nil && err != io.EOF {
+			return err
+		}
+		if err == nil || len(line) > 0 {
+			line = bytes.TrimSuffix(line, []byte("\n"))
+			if err := c.Send(queue, bytes.NewReader(line), int64(len(line))); err != nil {
+				return fmt.Errorf("up to line %d: %w", n, err)
+			}
+		}
+		if err == io.EOF || !lineBuffered(r) {
+			if err := c.Flush(); err != nil {
+				return fmt.Errorf("up to line %d: %w", n, err)
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+	}
+}
+
+// lineBuffered reports whether the next line can be had without waiting.
+func lineBuffered(r *bufio.Reader) bool {
+	b, _ := r.Peek(r.Buffered())
+	return bytes.IndexByte(b, '\n') >= 0
+}
+
+// PutFiles appends each file as one item, or its lines as one each.
+func (c *Client) PutFiles(queue string, files []string, lines bool) error {
+	put := c.Put
+	if lines {
+		put = c.PutLines
+	}
+	for _, name := range files {
+		f, err := os.Open(name)
+		if err != nil {
+			return err
+		}
+		err = put(queue, f)
+		f.Close()
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
+}

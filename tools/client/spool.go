@@ -1,0 +1,58 @@
+package client
+
+// The protocol announces an item's size before its body: input of unknown size is spooled first.
+
+import (
+	"bytes"
+	"io"
+	"os"
+)
+
+// memorySpool is how much is kept in memory; more goes to a temporary file.
+const memorySpool = 1 << 20
+
+// sized is an input of known size.
+type sized struct {
+	io.Reader
+	size  int64
+	close func() error
+}
+
+func nothing() error { return nil }
+
+// size finds out how much r holds, reading it if need be.
+func size(r io.Reader) (sized, error) {
+	if f, ok := r.(*os.File); ok {
+		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() && info.Size() > 0 { // files of /proc say 0
+			at, err := f.Seek(0, io.SeekCurrent)
+			return sized{f, max(info.Size()-at, 0), nothing}, err
+		}
+	}
+	var head bytes.Buffer
+	n, err := io.CopyN(&head, r, memorySpool)
+	if err == io.EOF {
+		return sized{&head, n, nothing}, nil
+	}
+	if err != nil {
+		return sized{}, err
+	}
+	return spoolFile(io.MultiReader(&head, r))
+}
+
+// spoolFile copies r to a temporary file that has no name any more.
+func spoolFile(r io.Reader) (sized, error) {
+	f, err := os.CreateTemp("", "darner-put-*")
+	if err != nil {
+		return sized{}, err
+	}
+	os.Remove(f.Name())
+	n, err := io.Copy(f, r)
+	if err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		f.Close()
+		return sized{}, err
+	}
+	return sized{f, n, f.Close}, nil
+}

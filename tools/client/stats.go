@@ -1,0 +1,153 @@
+package client
+
+// The server's figures, and darner stats: a table of them.
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// Stats are the figures of a server, by name, and those of its queues.
+type Stats struct {
+	Server map[string]string
+	Queues []QueueStats // in the server's order
+}
+
+// QueueStats are the figures of one queue, by name.
+type QueueStats struct {
+	Name   string
+	Figure map[string]string
+}
+
+// Stats asks for all figures.
+func (c *Client) Stats() (Stats, error) {
+	if err := c.request("stats"); err != nil {
+		return Stats{}, err
+	}
+	s := Stats{Server: map[string]string{}}
+	for {
+		line, err := c.line()
+		if err != nil || line == "END" {
+			return s, err
+		}
+		name, value, ok := strings.Cut(strings.TrimPrefix(line, "STAT "), " ")
+		if !ok || !strings.HasPrefix(line, "STAT ") {
+			return Stats{}, unexpected(line)
+		}
+		s.add(name, value)
+	}
+}
+
+// firstFigure opens the figures of each queue. It is what tells names that end alike apart: those
+// of queue a_total and total_items of queue a.
+const firstFigure = "_items"
+
+func (s *Stats) add(name, value string) {
+	rest, ok := strings.CutPrefix(name, "queue_")
+	if !ok || strings.HasPrefix(name, "queue_creates") || name == "queue_deletes" || name == "queue_expires" {
+		s.Server[name] = value
+		return
+	}
+	if len(s.Queues) > 0 {
+		q := s.Queues[len(s.Queues)-1]
+		figure, ok := strings.CutPrefix(rest, q.Name+"_")
+		if _, seen := q.Figure[figure]; ok && !seen {
+			q.Figure[figure] = value
+			return
+		}
+	}
+	if queue, ok := strings.CutSuffix(rest, firstFigure); ok {
+		s.Queues = append(s.Queues, QueueStats{Name: queue, Figure: map[string]string{"items": value}})
+	}
+}
+
+// columns of the table of queues: heading, figure, how it is written.
+var columns = []struct {
+	heading, figure string
+	write           func(string) string
+}{
+	{"ITEMS", "items", plain}, {"BYTES", "bytes", size1024}, {"AGE", "age", milliseconds},
+	{"WAITING", "waiters", plain}, {"OPEN", "open_transactions", plain},
+	{"EVER", "total_items", plain}, {"EXPIRED", "expired_items", plain},
+	{"DISK", "logsize", size1024}, {"DAMAGED", "damaged_records", plain},
+}
+
+// Write writes the figures as a table for people: a few lines of the server's, unless only one
+// queue is asked for, and a row for each queue. An unknown queue is an error.
+func (s Stats) Write(out io.Writer, only string) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	if only == "" {
+		s.writeServer(out)
+	}
+	fmt.Fprint(w, "QUEUE\t")
+	for _, c := range columns {
+		fmt.Fprint(w, c.heading, "\t")
+	}
+	fmt.Fprintln(w)
+	found := false
+	for _, q := range s.Queues {
+		if only != "" && q.Name != only {
+			continue
+		}
+		found = true
+		fmt.Fprint(w, q.Name, "\t")
+		for _, c := range columns {
+			fmt.Fprint(w, c.write(q.Figure[c.figure]), "\t")
+		}
+		fmt.Fprintln(w)
+	}
+	if only != "" && !found {
+		return fmt.Errorf("there is no queue %s", only)
+	}
+	return w.Flush()
+}
+
+func (s Stats) writeServer(out io.Writer) {
+	f := s.Server
+	fmt.Fprintf(out, "darner %s, process %s, up %s\n", f["version"], f["pid"], seconds(f["uptime"]))
+	fmt.Fprintf(out, "%s connections now, %s ever, %s turned away\n", f["curr_connections"], f["total_connections"], f["rejected_connections"])
+	fmt.Fprintf(out, "%s sets, %s gets, %s hits, %s misses\n", f["cmd_set"], f["cmd_get"], f["get_hits"], f["get_misses"])
+	fmt.Fprintf(out, "%s items, %s waiting, %s on disk\n\n", f["curr_items"], size1024(f["bytes"]), size1024(f["disk_bytes"]))
+}
+
+func plain(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// size1024 writes bytes with a binary unit: 1536 is 1.5KiB.
+func size1024(s string) string {
+	n, err := strconv.ParseFloat(s, 64)
+	if err != nil {
+		return plain(s)
+	}
+	unit := 0
+	for ; n >= 1024 && unit < 4; unit++ {
+		n /= 1024
+	}
+	if unit == 0 {
+		return s
+	}
+	return strconv.FormatFloat(n, 'f', 1, 64) + []string{"KiB", "MiB", "GiB", "TiB"}[unit-1]
+}
+
+func milliseconds(s string) string { return duration(s, time.Millisecond) }
+func seconds(s string) string      { return duration(s, time.Second) }
+
+func duration(s string, unit time.Duration) string {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil {
+		return plain(s)
+	}
+	d := time.Duration(n) * unit
+	if d > time.Minute {
+		d = d.Round(time.Second)
+	}
+	return d.String()
+}

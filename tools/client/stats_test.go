@@ -1,0 +1,64 @@
+package client
+
+import (
+	"strings"
+	"testing"
+)
+
+const someStats = "STAT uptime 3700\r\nSTAT version 1.0\r\nSTAT curr_items 3\r\nSTAT queue_creates 2\r\n" +
+	"STAT queue_a_items 1\r\nSTAT queue_a_bytes 1536\r\nSTAT queue_a_total_items 9\r\nSTAT queue_a_age 90500\r\n" +
+	"STAT queue_a_total_items 2\r\nSTAT queue_a_total_bytes 5\r\nSTAT queue_a_total_total_items 4\r\n" +
+	"STAT queue_creates_items 7\r\nSTAT queue_creates_bytes 70\r\nEND\r\n"
+
+func TestFiguresFindTheirQueueWhateverItsName(t *testing.T) {
+	c := against(t, [2]string{"stats\r\n", someStats})
+	s, err := c.Stats()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Server["uptime"] != "3700" || s.Server["queue_creates"] != "2" || len(s.Server) != 4 {
+		t.Errorf("the server's figures are %v", s.Server)
+	}
+	want := []QueueStats{
+		{"a", map[string]string{"items": "1", "bytes": "1536", "total_items": "9", "age": "90500"}},
+		{"a_total", map[string]string{"items": "2", "bytes": "5", "total_items": "4"}},
+		{"creates", map[string]string{"items": "7", "bytes": "70"}},
+	}
+	if len(s.Queues) != len(want) {
+		t.Fatalf("the queues are %v", s.Queues)
+	}
+	for i, q := range s.Queues {
+		if q.Name != want[i].Name || len(q.Figure) != len(want[i].Figure) {
+			t.Errorf("queue %d is %v; want %v", i, q, want[i])
+		}
+		for name, value := range want[i].Figure {
+			if q.Figure[name] != value {
+				t.Errorf("%s of %s is %s; want %s", name, q.Name, q.Figure[name], value)
+			}
+		}
+	}
+}
+
+func TestTheTableHasARowForEachQueue(t *testing.T) {
+	c := against(t, [2]string{"stats\r\n", someStats})
+	s, err := c.Stats()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all strings.Builder
+	if err := s.Write(&all, ""); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"darner 1.0, process -, up 1h1m40s", "QUEUE  ITEMS", "a      1   1.5KiB  1m31s", "a_total", "creates"} {
+		if !strings.Contains(all.String(), want) {
+			t.Errorf("no %q in\n%s", want, &all)
+		}
+	}
+	var one strings.Builder
+	if err := s.Write(&one, "a_total"); err != nil || strings.Count(one.String(), "\n") != 2 {
+		t.Errorf("one queue: %v\n%s", err, &one)
+	}
+	if err := s.Write(&one, "nosuch"); err == nil {
+		t.Error("an unknown queue is no error")
+	}
+}

@@ -1,0 +1,135 @@
+package wal
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/darner/darner/segment"
+	"github.com/darner/darner/segment/disk"
+)
+
+// Append gives an item its place at the end of the log. When it returns the item is visible to
+// consumers and survives the death of the process; for a power cut, see Sync. The payload is
+// copied. Errors: ErrTooLarge, ErrFull, ErrFailed, ErrClosed; nothing was stored then.
+func (l *Log) Append(payload []byte, m Meta) (Position, error) {
+	if len(payload) > l.o.InlineMax {
+		return Position{}, fmt.Errorf("%w: %d bytes of at most %d", ErrTooLarge, len(payload), l.o.InlineMax)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.append(segment.KindItem, payload, int64(len(payload)), m)
+}
+
+// append writes one record; size is what the item counts for.
+func (l *Log) append(kind segment.Kind, payload []byte, size int64, m Meta) (p Position, err error) {
+	if err := l.usable(); err != nil {
+		return p, err
+	}
+	if m.Enqueued == 0 {
+		m.Enqueued = time.Now().UnixMilli()
+	}
+	r := segment.Record{
+		Seq: l.next, Kind: kind, ClientFlags: m.Flags,
+		Enqueued: m.Enqueued, Expires: m.Expires, Payload: payload,
+	}
+	for {
+		f := l.active()
+		if f == nil {
+			if err := l.roll(); err != nil {
+				return p, err
+			}
+			continue
+		}
+		off, err := f.seg.Append(&r)
+		if err == nil {
+			l.appended(f, off, size)
+			p = Position{Seq: r.Seq, Size: size, Flags: m.Flags, at: off, segment: f.first}
+			if kind == segment.KindLarge {
+				p.at |= largeBit
+			}
+			return p, nil
+		}
+		switch {
+		case errors.Is(err, segment.ErrUnallocated):
+			err = f.seg.Extend(segment.RecordSize(len(payload)))
+		case errors.Is(err, segment.ErrFull):
+			err = l.roll()
+		default:
+			return p, l.failLocked(err)
+		}
+		if err != nil {
+			return p, l.refused(err)
+		}
+	}
+}
+
+func (l *Log) appended(f *file, off uint32, size int64) {
+	l.next++
+	l.items++
+	l.bytes += uint64(size)
+	f.dirty = true
+	l.touch()
+	if off >= f.prepareAt {
+		f.prepareAt = ^uint32(0)
+		l.askSoon()
+	}
+}
+
+// refused words an error that kept an item out without harming the log.
+func (l *Log) refused(err error) error {
+	if disk.IsFull(err) && !errors.Is(err, ErrFull) {
+		return fmt.Errorf("%w: %w", ErrFull, err)
+	}
+	return err
+}
+
+// roll starts the next segment, in the spare if it is ready. Before the first item the consumers
+// get their offset files, so that on a full disk they still have a place to say what they took.
+func (l *Log) roll() error {
+	for _, c := range l.consumers {
+		if err := c.ensureFile(); err != nil {
+			return l.refused(err)
+		}
+	}
+	f := l.spare
+	l.spare = nil
+	if f == nil {
+		var err error
+		path := l.path(numbered(l.next, segmentSuffix))
+		if f, err = l.create(path); err != nil {
+			return l.refused(err)
+		}
+		f.named, l.dirDirty = true, true
+	}
+	f.seg.Start(segment.Header{
+		First: l.next, Created: time.Now().UnixMilli(), Capacity: l.o.SegmentSize,
+		ItemsBefore: l.items, BytesBefore: l.bytes,
+	})
+	f.first = l.next
+	f.dirty = true
+	f.prepareAt = prepareAt(f.seg)
+	l.files = append(l.files, f)
+	l.askLater()
+	return nil
+}
+
+// create makes a blank segment file.
+func (l *Log) create(path string) (*file, error) {
+	seg, err := segment.Create(l.fs, path, l.o.SegmentSize)
+	if err != nil {
+		return nil, err
+	}
+	return &file{path: path, seg: seg}, nil
+}
+
+// prepareAt says from which tail on the background should prepare: the next extent when half of
+// the room allocated ahead is used, the next segment when half of the capacity is.
+func prepareAt(s *segment.Segment) uint32 {
+	tail, half := s.Tail(), uint32(s.Header().Capacity/2)
+	at := tail + uint32(s.Room()/2)
+	if tail < half {
+		at = min(at, half)
+	}
+	return at
+}

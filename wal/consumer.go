@@ -1,0 +1,356 @@
+package wal
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/darner/darner/segment"
+)
+
+// Start says where a consumer without an offset file begins.
+type Start int
+
+const (
+	Oldest Start = iota // at the oldest item there is
+	Newest              // behind the newest: it gets what is appended from now on
+)
+
+// Consumer is one reader of a log that says what it has taken for good. Each name has its own
+// offset file. All methods may be called from any goroutine.
+//
+// Its state is guarded by Log.mu.
+type Consumer struct {
+	l    *Log
+	name string
+	st   offsetState // what is taken
+	off  *offsets    // nil until there is something to keep
+	born Start
+
+	// The cursor: f is the segment that holds seq, nil when it has to be looked up.
+	seq uint64 // the next sequence number to hand out
+	f   *file
+	at  uint32 // offset in f of the first record not yet looked at
+
+	dirty     bool // its file awaits a sync
+	behind    bool // something is taken that its file does not say, for want of space
+	rewriteAt int  // bytes of entries from which the file is rewritten
+}
+
+// Consumer returns the consumer of that name, "" being the log's own, and makes it when it is new.
+// A log deletes what every consumer has taken, and nothing while it has none.
+func (l *Log) Consumer(name string, from Start) (*Consumer, error) {
+	if !validConsumer(name) {
+		return nil, fmt.Errorf("%q cannot be a consumer's name: it has to be part of a file name", name)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return nil, ErrClosed
+	}
+	if c := l.consumers[name]; c != nil {
+		return c, nil
+	}
+	c := &Consumer{l: l, name: name, st: offsetState{taken: newSpans()}, born: from}
+	c.st.created = time.Now().UnixMilli()
+	switch {
+	case from == Newest:
+		c.st.head, c.st.below = l.next, l.bytes
+	case len(l.files) > 0:
+		c.st.head, c.st.below = l.files[0].first, l.bytesBefore(l.files[0])
+	default:
+		c.st.head, c.st.below = l.next, l.bytes
+	}
+	c.seq = c.st.head
+	if from == Newest { // where it begins must not be forgotten
+		if err := c.ensureFile(); err != nil {
+			return nil, l.refused(err)
+		}
+	}
+	l.consumers[name] = c
+	return c, nil
+}
+
+// Next hands out the next item that was not taken; each item once for as long as the log is open.
+// ok is false at the end. What is damaged is skipped, counted, logged and set aside. An error
+// means that a segment cannot be read at present; calling again tries again.
+func (c *Consumer) Next() (p Position, m Meta, ok bool, err error) {
+	c.l.mu.Lock()
+	defer c.l.mu.Unlock()
+	if c.l.closed {
+		return p, m, false, ErrClosed
+	}
+	c.jump(c.st.head) // it may have moved over items taken before they were handed out
+	for c.seq < c.l.next {
+		if c.f == nil {
+			if err = c.seek(); err != nil {
+				return p, m, false, err
+			}
+			continue
+		}
+		if c.at >= c.f.seg.Tail() {
+			c.leaveSegment()
+			continue
+		}
+		r, next, err := c.f.seg.At(c.at)
+		if err != nil {
+			c.at = c.l.skipDamage(c.f, c.at)
+			continue
+		}
+		at := c.at
+		c.at = next
+		if r.Seq < c.seq {
+			continue
+		}
+		if r.Seq > c.seq {
+			c.lose(c.seq, r.Seq-1)
+		}
+		c.seq = r.Seq + 1
+		if x, taken := c.st.taken.find(r.Seq); taken {
+			c.jump(x.to + 1)
+			continue
+		}
+		p = Position{Seq: r.Seq, Size: int64(len(r.Payload)), Flags: r.ClientFlags, at: at, segment: c.f.first}
+		if r.Kind == segment.KindLarge {
+			p.at |= largeBit
+			p.Size = largeSize(r.Payload)
+		}
+		return p, Meta{Flags: r.ClientFlags, Enqueued: r.Enqueued, Expires: r.Expires}, true, nil
+	}
+	return p, m, false, nil
+}
+
+// jump moves the cursor to seq, by the index when there is much to skip.
+func (c *Consumer) jump(seq uint64) {
+	const near = 64 // records that are walked rather than sought
+	if seq > c.seq+near {
+		c.f = nil
+	}
+	c.seq = max(c.seq, seq)
+}
+
+// leaveSegment moves the cursor to the next segment. What the last one lacked is lost.
+func (c *Consumer) leaveSegment() {
+	i := c.l.index(c.f.first) + 1
+	end := c.l.next
+	c.f = nil
+	if i < len(c.l.files) {
+		end = c.l.files[i].first
+	}
+	if end > c.seq {
+		c.lose(c.seq, end-1)
+		c.seq = end
+	}
+	c.l.askSoon() // the segment behind the next one may be opened ahead
+	c.l.askLater()
+}
+
+// seek finds the segment that holds c.seq and the place in it.
+func (c *Consumer) seek() error {
+	l := c.l
+	i := l.index(c.seq)
+	if i < 0 {
+		begin := l.next
+		if len(l.files) > 0 {
+			begin = l.files[0].first
+		}
+		c.lose(c.seq, begin-1)
+		c.seq = begin
+		return nil
+	}
+	f := l.files[i]
+	if f.seg == nil {
+		seg, _, err := segment.Open(l.fs, f.path, segment.OpenOptions{})
+		if err != nil {
+			return c.unreadable(i, err)
+		}
+		f.seg = seg
+	}
+	c.f = f
+	if c.seq <= f.first {
+		c.at = segment.HeaderSize
+	} else {
+		at, err := f.seg.Find(c.seq)
+		switch {
+		case err == nil:
+			c.at = at
+		case errors.Is(err, segment.ErrFault): // a page cannot be read: Next will find its way around it
+			c.at = segment.HeaderSize
+		default:
+			c.at = f.seg.Tail()
+		}
+	}
+	return nil
+}
+
+// unreadable gives up a segment of which nothing can be read; a passing error is returned.
+func (c *Consumer) unreadable(i int, err error) error {
+	if !lostWhole(err) {
+		return err
+	}
+	l := c.l
+	end := l.next
+	if i+1 < len(l.files) {
+		end = l.files[i+1].first
+	}
+	l.log.Error("segment cannot be read; its items are lost", "queue", l.name(), "file", l.files[i].path, "items", end-c.seq, "error", err)
+	c.lose(c.seq, end-1)
+	c.seq = end
+	return nil
+}
+
+// Take marks an item as taken for good. The order does not matter, and taking twice is no error.
+// It survives the death of the process; a power cut before the next sync may bring the item back.
+func (c *Consumer) Take(p Position) error {
+	l := c.l
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return ErrClosed
+	}
+	c.take(span{p.Seq, p.Seq, uint64(p.Size)})
+	if p.Large() {
+		l.uploads.taken = append(l.uploads.taken, p.Seq)
+		l.askLater()
+	}
+	return nil
+}
+
+// Taken reports whether an item was taken, one by one or by SkipToEnd.
+func (c *Consumer) Taken(p Position) bool {
+	c.l.mu.Lock()
+	defer c.l.mu.Unlock()
+	return c.has(p.Seq)
+}
+
+func (c *Consumer) has(seq uint64) bool { return seq < c.st.head || c.st.taken.has(seq) }
+
+// SkipToEnd takes everything appended so far, in constant time.
+func (c *Consumer) SkipToEnd() error {
+	l := c.l
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return ErrClosed
+	}
+	c.st.taken.clear()
+	if l.next > c.st.head {
+		c.take(span{c.st.head, l.next - 1, l.bytes - c.st.below})
+	}
+	c.seq, c.f = l.next, nil
+	l.uploads.sweep = l.uploads.count > 0
+	l.askLater()
+	return nil
+}
+
+// Pending is how many items are not taken, those handed out by Next included, and their bytes.
+func (c *Consumer) Pending() (items, bytes int64) {
+	c.l.mu.Lock()
+	defer c.l.mu.Unlock()
+	if c.l.next <= c.st.head {
+		return 0, 0
+	}
+	items = int64(c.l.next - c.st.head - c.st.taken.count)
+	return items, max(0, int64(c.l.bytes)-int64(c.st.below)-int64(c.st.taken.bytes))
+}
+
+// Created is when the consumer was made, in Unix milliseconds.
+func (c *Consumer) Created() int64 { return c.st.created }
+
+// take moves the head or keeps a range, and writes it down.
+func (c *Consumer) take(x span) {
+	if x.to < c.st.head {
+		return
+	}
+	if x.from <= c.st.head {
+		c.st.head = x.to + 1
+		c.st.below += x.bytes
+		c.st.absorb()
+		if c.st.head == c.l.next {
+			c.st.below = c.l.bytes // exact again, whatever damage took
+		}
+		c.keepHead()
+	} else if c.st.taken.add(x) {
+		c.keepRange(x)
+	}
+	c.dirty = true
+	c.l.touch()
+	if len(c.l.files) > 1 && c.st.head >= c.l.files[1].first {
+		c.l.askLater()
+	}
+}
+
+// lose takes what is not there to be handed out.
+func (c *Consumer) lose(from, to uint64) {
+	before := c.l.next - c.st.head - c.st.taken.count
+	c.take(span{from: max(from, c.st.head), to: to})
+	if lost := before - (c.l.next - c.st.head - c.st.taken.count); lost > 0 {
+		c.l.stats.damaged.Add(lost)
+		c.l.log.Error("items are lost to damage", "queue", c.l.name(), "consumer", c.name, "from", from, "to", to, "items", lost)
+	}
+}
+
+// ensureFile makes the offset file if there is none.
+func (c *Consumer) ensureFile() error {
+	if c.off != nil {
+		return nil
+	}
+	off, err := createOffsets(c.l.fs, c.l.path(offsetName(c.name)), c.l.offsetCapacity(), c.st.created)
+	if err != nil {
+		return err
+	}
+	off.setHead(c.st.head, c.st.below)
+	c.off, c.dirty, c.l.dirDirty = off, true, true
+	c.rewriteAt = c.l.rewriteBound()
+	return nil
+}
+
+func (c *Consumer) keepHead() {
+	if c.off == nil && c.ensureFile() != nil {
+		c.behind = true
+		return
+	}
+	c.off.setHead(c.st.head, c.st.below)
+}
+
+// keepRange appends an entry. Without a place for it the range is kept in memory until the file
+// can be rewritten: a crash meanwhile brings the item back.
+func (c *Consumer) keepRange(x span) {
+	if c.off == nil && c.ensureFile() != nil {
+		c.behind = true
+		return
+	}
+	for !c.off.append(entryRange, x) {
+		if err := c.off.grow(); err != nil {
+			c.behind = true
+			break
+		}
+	}
+	if c.behind || c.off.end >= c.rewriteAt {
+		c.rewriteAt = 1 << 30
+		c.l.askLater()
+	}
+}
+
+// checkpoint appends the head, so that the file does not depend on its two slots alone.
+func (c *Consumer) checkpoint() {
+	if c.off.checkpoint != c.st.head && c.off.append(entryHead, span{to: c.st.head, bytes: c.st.below}) {
+		c.off.checkpoint = c.st.head
+	}
+	if c.off.end >= c.rewriteAt {
+		c.rewriteAt = 1 << 30
+		c.l.askLater()
+	}
+}
+
+// close leaves an offset file of one block where its state fits into one.
+func (c *Consumer) close(trim bool) error {
+	if c.off == nil {
+		return nil
+	}
+	var err error
+	if trim && c.off.allocated > offsetFirstStep {
+		err = c.rewrite()
+	}
+	return errors.Join(err, c.off.close())
+}

@@ -1,0 +1,122 @@
+package wal
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/darner/darner/segment"
+	"github.com/darner/darner/segment/disk"
+)
+
+// damage is a range of a file that held no valid record where one should have been.
+type damage struct {
+	path     string
+	from, to uint32
+	bytes    []byte // nil: they are still in the file
+}
+
+// pageSize is the step over pages that cannot be read. A larger real page costs some more steps.
+const pageSize = 4096
+
+// skipDamage returns the offset of the first valid record behind the damaged one at off, or the
+// segment's tail, and notes what lies between to be set aside.
+func (l *Log) skipDamage(f *file, off uint32) uint32 {
+	next := nextValid(f.seg, off)
+	l.damage = append(l.damage, damage{f.path, off, next, nil})
+	l.askLater()
+	return next
+}
+
+// nextValid looks at every place behind off. Pages that cannot be read are stepped over.
+func nextValid(s *segment.Segment, off uint32) uint32 {
+	tail := s.Tail()
+	for from := off + segment.Align; from < tail; {
+		next, err := s.Resync(from)
+		if err == nil {
+			return next
+		}
+		if !errors.Is(err, segment.ErrFault) {
+			return tail
+		}
+		from = (from/pageSize + 1) * pageSize
+	}
+	return tail
+}
+
+// setAside copies damaged ranges into the quarantine, with a note of where each came from, before
+// their segment may be deleted.
+func (l *Log) setAside() {
+	l.mu.Lock()
+	found := l.damage
+	l.damage = nil
+	l.mu.Unlock()
+	for _, d := range found {
+		to, err := l.quarantine(d)
+		if err != nil {
+			l.log.Error("damaged bytes cannot be set aside", "queue", l.name(), "file", d.path, "from", d.from, "to", d.to, "error", err)
+			continue
+		}
+		l.log.Warn("damaged bytes set aside", "queue", l.name(), "file", d.path, "from", d.from, "to", d.to, "copy", to)
+	}
+}
+
+// quarantine copies a range into a file whose name tells where it came from:
+// <queue>/<file>@<from>-<to>. A range that is there already is not copied again.
+func (l *Log) quarantine(d damage) (string, error) {
+	dir := filepath.Join(l.o.Quarantine, l.name())
+	to := filepath.Join(dir, fmt.Sprintf("%s@%d-%d", filepath.Base(d.path), d.from, d.to))
+	if err := l.fs.Mkdir(dir); err != nil {
+		return to, err
+	}
+	out, err := l.fs.Create(to)
+	if isExist(err) {
+		return to, nil
+	}
+	if err != nil {
+		return to, err
+	}
+	defer out.Close()
+	if d.bytes != nil {
+		_, err := out.WriteAt(d.bytes, 0)
+		return to, errors.Join(err, out.Sync())
+	}
+	return to, l.copyRange(out, d)
+}
+
+// copyRange copies what can be read; a page that cannot stays zero in the copy.
+func (l *Log) copyRange(out disk.File, d damage) error {
+	in, err := l.fs.OpenRead(d.path)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	buf := make([]byte, 64<<10)
+	for at := int64(d.from); at < int64(d.to); {
+		n, err := in.ReadAt(buf[:min(int64(len(buf)), int64(d.to)-at)], at)
+		if n > 0 {
+			if _, err := out.WriteAt(buf[:n], at-int64(d.from)); err != nil {
+				return err
+			}
+		}
+		if n == 0 && err != nil {
+			n = min(pageSize, int(int64(d.to)-at))
+		}
+		at += int64(n)
+	}
+	return out.Sync()
+}
+
+// moveAside takes a whole file out of the log's way.
+func (l *Log) moveAside(path string) (string, error) {
+	dir := filepath.Join(l.o.Quarantine, l.name())
+	if err := l.fs.Mkdir(dir); err != nil {
+		return dir, err
+	}
+	to := filepath.Join(dir, fmt.Sprintf("%s@%d", filepath.Base(path), time.Now().UnixNano()))
+	if err := l.fs.Rename(path, to); err != nil {
+		return to, err
+	}
+	return to, errors.Join(l.fs.SyncDir(dir), l.fs.SyncDir(l.dir))
+}

@@ -1,0 +1,117 @@
+package wal
+
+import (
+	"errors"
+	"sort"
+
+	"github.com/darner/darner/segment"
+)
+
+// file is one segment of a log: its place in the order and, while it is in use, the open segment.
+// Log.mu guards it; seg may be used outside the lock by whoever holds a pin.
+type file struct {
+	first     uint64 // first sequence number
+	path      string
+	named     bool // it has its final name: a spare that was started has not
+	seg       *segment.Segment
+	pins      int    // users of seg outside the lock; it is not closed under them
+	sealed    bool   // complete, trimmed and synced
+	dirty     bool   // appended to since it was last synced
+	renames   int    // large items in it whose body does not have its final name yet: not to be sealed
+	gone      bool   // removed from the log: the last to let go closes it
+	prepareAt uint32 // tail at which the background is asked to prepare more room
+	size      int64  // of a sealed one
+}
+
+func (f *file) bytes() int64 {
+	if f.seg != nil {
+		return f.seg.Size()
+	}
+	return f.size
+}
+
+// find returns the segment whose first sequence number is first.
+func (l *Log) find(first uint64) *file {
+	if n := len(l.files); n > 0 && l.files[n-1].first == first {
+		return l.files[n-1]
+	}
+	if i := l.index(first); i >= 0 && l.files[i].first == first {
+		return l.files[i]
+	}
+	return nil
+}
+
+// index returns the last segment that begins at or before seq, -1 when all begin behind it.
+func (l *Log) index(seq uint64) int {
+	return sort.Search(len(l.files), func(i int) bool { return l.files[i].first > seq }) - 1
+}
+
+// active is the segment that takes appends, nil when there is none.
+func (l *Log) active() *file {
+	if n := len(l.files); n > 0 && !l.files[n-1].sealed && l.files[n-1].seg != nil {
+		return l.files[n-1]
+	}
+	return nil
+}
+
+// hold pins the segment that begins at first and sees to it that it is open.
+func (l *Log) hold(first uint64) (*file, error) {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return nil, ErrClosed
+	}
+	f := l.find(first)
+	if f == nil {
+		l.mu.Unlock()
+		return nil, ErrGone
+	}
+	f.pins++
+	isOpen, path := f.seg != nil, f.path
+	l.mu.Unlock()
+	if isOpen {
+		return f, nil
+	}
+	if err := l.open(f, path); err != nil {
+		l.release(f)
+		return nil, err
+	}
+	return f, nil
+}
+
+// open opens a pinned segment outside the lock; when two do so, the second finds it done.
+func (l *Log) open(f *file, path string) error {
+	seg, _, err := segment.Open(l.fs, path, segment.OpenOptions{})
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	if f.seg == nil {
+		f.seg, seg = seg, nil
+	}
+	l.mu.Unlock()
+	if seg != nil {
+		return seg.Close()
+	}
+	return nil
+}
+
+// release lets go of a pinned segment.
+func (l *Log) release(f *file) {
+	l.mu.Lock()
+	f.pins--
+	last := f.gone && f.pins == 0
+	l.mu.Unlock()
+	if last && f.seg != nil {
+		if err := f.seg.Close(); err != nil {
+			l.log.Warn("closing a removed segment", "file", f.path, "error", err)
+		}
+	}
+}
+
+// lostWhole reports whether an error on opening a segment means that nothing of it can be read,
+// now or later, as opposed to a passing shortage of descriptors or memory.
+func lostWhole(err error) bool {
+	return errors.Is(err, segment.ErrNotSegment) || errors.Is(err, segment.ErrHeaderLost) ||
+		errors.Is(err, segment.ErrBlank) || isNotExist(err)
+}

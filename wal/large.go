@@ -1,0 +1,291 @@
+package wal
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"math/rand/v2"
+
+	"github.com/darner/darner/segment"
+	"github.com/darner/darner/segment/disk"
+)
+
+// uploads is what a log knows of large items: those on their way in, and the files of those that
+// have their place. Log.mu guards it.
+type uploads struct {
+	unsynced []disk.File // bodies committed since the last sync
+	taken    []uint64    // sequence numbers whose bodies may go
+	sweep    bool        // any number of bodies may go: look at the directory
+	count    int         // bodies that have their place
+	bytes    int64       // size of those
+}
+
+// maxUnsynced bounds the descriptors that wait for a sync.
+const maxUnsynced = 64
+
+// A large item's record holds the size of its body and the number of its upload.
+const largePayload = 16
+
+func largeSize(payload []byte) int64 {
+	if len(payload) != largePayload {
+		return 0
+	}
+	return int64(binary.LittleEndian.Uint64(payload))
+}
+
+func largeUpload(payload []byte) uint64 {
+	if len(payload) != largePayload {
+		return 0
+	}
+	return binary.LittleEndian.Uint64(payload[8:])
+}
+
+// Writer takes the body of one large item, chunk by chunk, into a file of its own. Nobody sees the
+// item before Commit. Use it from one goroutine at a time.
+type Writer struct {
+	l       *Log
+	m       Meta
+	f       disk.File
+	path    string
+	upload  uint64
+	size    int64 // announced
+	written int64
+	chunk   int64
+	salt    uint32
+	buf     *[]byte // from chunks
+	n       int     // bytes in buf
+	err     error   // of an earlier Write: nothing can come of it any more
+}
+
+// Create begins a large item of the given size in bytes. Nothing of it is in the queue until its
+// Commit; Abort, or the death of the process, leaves nothing.
+func (l *Log) Create(size int64, m Meta) (*Writer, error) {
+	if size < 0 {
+		return nil, fmt.Errorf("an item cannot have %d bytes", size)
+	}
+	l.mu.Lock()
+	err := l.usable()
+	l.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	n := rand.Uint64() // never used again: recovery tells a committed body by it
+	w := &Writer{l: l, m: m, upload: n, size: size, salt: newSalt(), path: l.path(numbered(n, partSuffix))}
+	if w.f, err = l.fs.Create(w.path); err != nil {
+		return nil, l.refused(err)
+	}
+	if _, err = w.f.WriteAt(bodyHeader(size, w.salt, n), 0); err != nil {
+		w.Abort()
+		return nil, l.refused(err)
+	}
+	w.buf = chunks.Get().(*[]byte)
+	return w, nil
+}
+
+// Write adds to the body. Errors: ErrFull, and more than was announced.
+func (w *Writer) Write(p []byte) (n int, err error) {
+	if w.err == nil && w.f == nil {
+		w.err = ErrClosed
+	}
+	if w.err == nil && w.written+int64(len(p)) > w.size {
+		w.err = fmt.Errorf("body is larger than the %d bytes announced", w.size)
+	}
+	for n < len(p) && w.err == nil {
+		k := copy((*w.buf)[w.n:chunkSize], p[n:])
+		w.n += k
+		w.written += int64(k)
+		n += k
+		if w.n == chunkSize {
+			w.err = w.writeChunk()
+		}
+	}
+	return n, w.err
+}
+
+func (w *Writer) writeChunk() error {
+	b := (*w.buf)[:w.n+4]
+	binary.LittleEndian.PutUint32(b[w.n:], crc32.Update(w.salt+uint32(w.chunk), crcTable, b[:w.n]))
+	if _, err := w.f.WriteAt(b, chunkOffset(w.chunk)); err != nil {
+		return w.l.refused(err)
+	}
+	w.chunk++
+	w.n = 0
+	return nil
+}
+
+// Commit gives the item its place at the end of the log. The body must be as long as announced.
+// After an error nothing is left of it.
+func (w *Writer) Commit() (p Position, err error) {
+	if w.err == nil && w.f == nil {
+		w.err = ErrClosed
+	}
+	if w.err == nil && w.written < w.size {
+		w.err = fmt.Errorf("body has %d of the %d bytes announced", w.written, w.size)
+	}
+	if w.err == nil && w.n > 0 {
+		w.err = w.writeChunk()
+	}
+	if w.err != nil {
+		return p, errors.Join(w.err, w.Abort())
+	}
+	if p, err = w.appendRecord(); err != nil {
+		return p, errors.Join(err, w.Abort())
+	}
+	w.name(p)
+	return p, nil
+}
+
+// appendRecord puts the small record into the log. From then on the item is there, under whatever
+// name its body has; the segment is not sealed before the body has its final one.
+func (w *Writer) appendRecord() (Position, error) {
+	var payload [largePayload]byte
+	binary.LittleEndian.PutUint64(payload[:], uint64(w.size))
+	binary.LittleEndian.PutUint64(payload[8:], w.upload)
+	l := w.l
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p, err := l.append(segment.KindLarge, payload[:], w.size, w.m)
+	if err != nil {
+		return p, err
+	}
+	l.find(p.segment).renames++
+	l.uploads.count++
+	l.uploads.bytes += bodyBytes(w.size)
+	l.dirDirty = true
+	if l.o.SyncEvery < 0 && len(l.uploads.unsynced) >= maxUnsynced {
+		l.uploads.unsynced[0].Close() // nobody asked for a sync so far
+		l.uploads.unsynced = append(l.uploads.unsynced[:0], l.uploads.unsynced[1:]...)
+	}
+	l.uploads.unsynced = append(l.uploads.unsynced, w.f)
+	if len(l.uploads.unsynced) >= maxUnsynced {
+		l.timer.Reset(0)
+	}
+	return p, nil
+}
+
+func bodyBytes(size int64) int64 { return chunkOffset(0) + size + (size+chunkSize-1)/chunkSize*4 }
+
+// name renames the body after its item. If that fails the item is found under the upload's name.
+func (w *Writer) name(p Position) {
+	l := w.l
+	final := l.path(numbered(p.Seq, itemSuffix))
+	if err := l.fs.Rename(w.path, final); err != nil {
+		l.log.Error("large item keeps its temporary name until the log is opened again", "file", w.path, "error", err)
+	} else {
+		l.mu.Lock()
+		if f := l.find(p.segment); f != nil {
+			f.renames--
+		}
+		l.mu.Unlock()
+	}
+	w.f = nil // a sync has it now
+	w.giveBack()
+}
+
+func (w *Writer) giveBack() {
+	if w.buf != nil {
+		chunks.Put(w.buf)
+		w.buf = nil
+	}
+}
+
+// Abort ends an upload and leaves nothing of it. After Commit it does nothing.
+func (w *Writer) Abort() error {
+	w.giveBack()
+	if w.f == nil {
+		return nil
+	}
+	err := errors.Join(w.f.Close(), w.l.fs.Remove(w.path))
+	w.f = nil
+	return err
+}
+
+// Open streams the body of the large item at p. Errors: ErrDamaged, ErrGone, ErrClosed.
+func (l *Log) Open(p Position) (*Reader, error) {
+	f, err := l.hold(p.segment)
+	if err != nil {
+		return nil, l.unread(err)
+	}
+	defer l.release(f)
+	r, err := f.record(p)
+	if err != nil {
+		return nil, l.unread(err)
+	}
+	if r.Kind != segment.KindLarge {
+		return nil, fmt.Errorf("item %d is not a large one: it is read with Read", p.Seq)
+	}
+	body, err := openBody(l.fs, l.path(numbered(p.Seq, itemSuffix)))
+	if isNotExist(err) { // its Commit is about to rename it
+		body, err = openBody(l.fs, l.path(numbered(largeUpload(r.Payload), partSuffix)))
+		if isNotExist(err) {
+			body, err = openBody(l.fs, l.path(numbered(p.Seq, itemSuffix)))
+		}
+	}
+	if isNotExist(err) {
+		return nil, fmt.Errorf("%w: its body is missing: %w", ErrDamaged, err)
+	}
+	if err == nil && body.size != p.Size {
+		body.Close()
+		return nil, fmt.Errorf("%s: %w: it has %d bytes instead of %d", body.path, ErrDamaged, body.size, p.Size)
+	}
+	return body, err
+}
+
+// takenBodies returns the large items whose bodies may be deleted: each consumer has taken them.
+func (l *Log) takenBodies() (gone []uint64) {
+	l.mu.Lock()
+	candidates, sweep := l.uploads.taken, l.uploads.sweep || l.sweepDue()
+	l.uploads.taken, l.uploads.sweep = nil, false
+	l.mu.Unlock()
+	if sweep {
+		d, err := l.list()
+		if err != nil {
+			l.log.Warn("cannot look for bodies to delete", "queue", l.name(), "error", err)
+			return nil
+		}
+		candidates = candidates[:0]
+		for _, e := range d.items {
+			candidates = append(candidates, e.n)
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, seq := range candidates {
+		if seq < l.next && l.everybodyTook(seq) {
+			gone = append(gone, seq)
+		}
+	}
+	return gone
+}
+
+// sweepDue reports that bodies are left while no item is.
+func (l *Log) sweepDue() bool { return l.uploads.count > 0 && l.minHead() == l.next }
+
+func (l *Log) everybodyTook(seq uint64) bool {
+	for _, c := range l.consumers {
+		if !c.has(seq) {
+			return false
+		}
+	}
+	return len(l.consumers) > 0
+}
+
+func (l *Log) removeBody(seq uint64) {
+	path := l.path(numbered(seq, itemSuffix))
+	size := int64(0)
+	if f, err := l.fs.OpenRead(path); err == nil {
+		size, _ = f.Size()
+		f.Close()
+	}
+	if err := l.fs.Remove(path); err != nil {
+		if !isNotExist(err) {
+			l.log.Warn("cannot delete the body of an item that is taken", "file", path, "error", err)
+		}
+		return
+	}
+	l.mu.Lock()
+	l.uploads.count--
+	l.uploads.bytes -= size
+	l.mu.Unlock()
+}

@@ -1,0 +1,177 @@
+package wal
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/darner/darner/segment"
+	"github.com/darner/darner/segment/disk"
+)
+
+// loadConsumers makes a consumer for every offset file.
+func (l *Log) loadConsumers(d listing) error {
+	names := append(slices.Clone(d.offsets), d.rewrites...)
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		c := &Consumer{l: l, name: name, st: offsetState{taken: newSpans()}, rewriteAt: l.rewriteBound()}
+		if err := c.load(slices.Contains(d.rewrites, name)); err != nil {
+			return err
+		}
+		if c.off == nil {
+			continue // nothing of it could be believed: it begins anew
+		}
+		c.seq = c.st.head
+		l.consumers[name] = c
+		if name == "" {
+			l.created = c.st.created
+		}
+	}
+	return nil
+}
+
+// load reads the consumer's file. A rewrite that a crash interrupted may have left two; what either
+// says was taken is taken.
+func (c *Consumer) load(rewriting bool) error {
+	l := c.l
+	path := l.path(offsetName(c.name))
+	old, oldState, err := l.openOrSetAside(path)
+	if err != nil {
+		return err
+	}
+	c.off, c.st = old, oldState
+	if !rewriting {
+		return nil
+	}
+	fresh, freshState, err := l.openOrSetAside(path + rewriteSuffix)
+	if err != nil || fresh == nil {
+		return err
+	}
+	if old != nil {
+		unite(fresh, &freshState, &oldState)
+	}
+	c.off, c.st = fresh, freshState
+	if old == nil {
+		old = &offsets{path: path}
+	} else if err := old.close(); err != nil {
+		return err
+	}
+	return l.replace(old, fresh)
+}
+
+// unite adds to the newer file what only the older one says.
+func unite(fresh *offsets, to, from *offsetState) {
+	if from.head > to.head {
+		to.head, to.below = from.head, from.below
+	}
+	from.taken.each(func(x span) bool {
+		if to.taken.add(x) {
+			for !fresh.append(entryRange, x) && fresh.grow() == nil {
+			}
+		}
+		return true
+	})
+	to.absorb()
+	fresh.setHead(to.head, to.below)
+}
+
+// openOrSetAside opens an offset file; nil when there is none that can be believed. A blank one is
+// a file whose first state never reached the disk; anything else is set aside.
+func (l *Log) openOrSetAside(path string) (*offsets, offsetState, error) {
+	o, st, err := openOffsets(l.fs, path)
+	switch {
+	case err == nil:
+		return o, st, nil
+	case isNotExist(err):
+		return nil, offsetState{taken: newSpans()}, nil
+	case !errors.Is(err, errNoSlot):
+		return nil, st, err
+	}
+	blank, err := allZero(l.fs, path)
+	if err == nil && blank {
+		err = l.fs.Remove(path)
+	} else if err == nil {
+		var to string
+		to, err = l.moveAside(path)
+		l.log.Error("offset file is damaged and was set aside: taken items that are still on disk come again", "queue", l.name(), "file", path, "now", to)
+	}
+	return nil, offsetState{taken: newSpans()}, err
+}
+
+func allZero(fsys disk.FS, path string) (bool, error) {
+	f, err := fsys.OpenRead(path)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	size, err := f.Size()
+	if err != nil {
+		return false, err
+	}
+	buf := make([]byte, 64<<10)
+	for at := int64(0); at < size; {
+		n, err := f.ReadAt(buf[:min(int64(len(buf)), size-at)], at)
+		if n == 0 && err != nil {
+			return false, err
+		}
+		for _, b := range buf[:n] {
+			if b != 0 {
+				return false, nil
+			}
+		}
+		at += int64(n)
+	}
+	return true, nil
+}
+
+// recoverBodies gives bodies of committed items the names they were about to get, removes uploads
+// that broke off, and bodies whose record did not survive.
+func (l *Log) recoverBodies(d listing) error {
+	committed := map[uint64]uint64{} // upload → item
+	if len(d.parts) > 0 {
+		committed = l.committedUploads()
+	}
+	for _, e := range d.parts {
+		path := l.path(numbered(e.n, partSuffix))
+		l.dirDirty = true
+		seq, ok := committed[e.n]
+		if !ok {
+			if err := l.fs.Remove(path); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := l.fs.Rename(path, l.path(numbered(seq, itemSuffix))); err != nil {
+			return err
+		}
+		d.items = append(d.items, entry{seq, e.size})
+	}
+	for _, e := range d.items {
+		if e.n >= l.next {
+			if err := l.fs.Remove(l.path(numbered(e.n, itemSuffix))); err != nil {
+				return err
+			}
+			continue
+		}
+		l.uploads.count++
+		l.uploads.bytes += e.size
+	}
+	l.uploads.sweep = l.uploads.count > 0 // some may have been taken just before the crash
+	return nil
+}
+
+// committedUploads maps uploads to the items they became, as far as the segments tell that were
+// not sealed: a segment is not sealed before the bodies of its items have their final names.
+func (l *Log) committedUploads() map[uint64]uint64 {
+	found := make(map[uint64]uint64)
+	for _, f := range l.files {
+		if f.seg == nil || f.sealed {
+			continue
+		}
+		eachRecord(f.seg, func(r segment.Record) {
+			if r.Kind == segment.KindLarge {
+				found[largeUpload(r.Payload)] = r.Seq
+			}
+		})
+	}
+	return found
+}

@@ -1,0 +1,191 @@
+package wal
+
+import (
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/darner/darner/segment/disk"
+)
+
+// Log is one queue's log. All methods may be called from any goroutine.
+//
+// Locks, in the order they are taken: tidying, preparing, syncing, naming, mu. mu is held for nanoseconds and
+// never over a wait for the disk, save where the background did not prepare something in time.
+type Log struct {
+	dir  string
+	fs   disk.FS
+	o    Options
+	log  *slog.Logger
+	slow *Background
+	own  bool // slow was started for this log alone
+
+	preparing sync.Mutex // held by prepare, and by Close
+	tidying   sync.Mutex // held by tidy, and by Close
+	syncing   sync.Mutex // one sync at a time; offset files are replaced under it
+	naming    sync.Mutex // started spares are renamed under it
+
+	mu        sync.Mutex
+	files     []*file // by first sequence number; the last takes appends unless it is sealed
+	spare     *file   // prepared for the next roll, blank
+	spares    uint64  // numbers spares
+	next      uint64  // sequence number of the next item
+	items     uint64  // items ever appended
+	bytes     uint64  // their payload bytes
+	created   int64   // when the log was made, Unix ms
+	consumers map[string]*Consumer
+	uploads   uploads
+	damage    []damage // found by readers, not yet set aside
+	dirty     bool     // something came since the last sync began
+	dirDirty  bool     // files came, went or changed their names since the directory was synced
+	newDir    bool     // the directory is not yet durable in its parent
+	failed    error    // why the log takes no more items
+	closed    bool
+
+	commit groupCommit
+	timer  *time.Timer // fires SyncEvery after the log became dirty
+
+	soonAsked, laterAsked atomic.Bool // the background has the log on that lane
+	stats                 struct{ syncs, rewrites, damaged atomic.Uint64 }
+}
+
+// Stats is a log's state at one moment.
+type Stats struct {
+	Appended    uint64 // items since the log was created
+	Segments    int
+	DiskBytes   int64  // size of all its files
+	Damaged     uint64 // records lost to damage, found since the log was opened
+	Syncs       uint64 // since it was opened
+	Rewrites    uint64 // offset files rewritten since it was opened
+	CreatedUnix int64  // ms
+}
+
+// Stats returns the log's figures.
+func (l *Log) Stats() Stats {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := Stats{
+		Appended:    l.items,
+		Segments:    len(l.files),
+		DiskBytes:   l.uploads.bytes,
+		Damaged:     l.stats.damaged.Load(),
+		Syncs:       l.stats.syncs.Load(),
+		Rewrites:    l.stats.rewrites.Load(),
+		CreatedUnix: l.created,
+	}
+	for _, f := range l.files {
+		s.DiskBytes += f.bytes()
+	}
+	if l.spare != nil {
+		s.DiskBytes += l.spare.bytes()
+	}
+	for _, c := range l.consumers {
+		if c.off != nil {
+			s.DiskBytes += int64(c.off.allocated)
+		}
+	}
+	return s
+}
+
+// Err says why the log takes no more items: nil while all is well, else an ErrFailed or ErrClosed.
+func (l *Log) Err() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.usable()
+}
+
+func (l *Log) usable() error {
+	if l.closed {
+		return ErrClosed
+	}
+	return l.failed
+}
+
+// Close syncs, gives back blocks allocated ahead and closes the files. Positions, Writers and
+// Readers of the log are of no use afterwards.
+func (l *Log) Close() error {
+	l.timer.Stop()
+	l.tidy()
+	syncErr := l.Sync()
+	if !l.shut() {
+		return nil
+	}
+	if errors.Is(syncErr, ErrClosed) {
+		syncErr = nil
+	}
+	return errors.Join(syncErr, l.closeFiles(true))
+}
+
+// Abandon closes without syncing, in constant time: for a directory that is about to be deleted.
+// Its files are closed in the background.
+func (l *Log) Abandon() {
+	l.timer.Stop()
+	if !l.shut() {
+		return
+	}
+	if l.own {
+		l.closeFiles(false)
+		return
+	}
+	l.slow.later.push(func() { l.closeFiles(false) })
+}
+
+// shut lets nothing new begin; false when somebody has done so before.
+func (l *Log) shut() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	was := l.closed
+	l.closed = true
+	return !was
+}
+
+// closeFiles waits for those still at work on the files, then closes them.
+func (l *Log) closeFiles(trim bool) error {
+	l.commit.wait()
+	if l.own {
+		l.slow.Close()
+	}
+	l.tidying.Lock()
+	defer l.tidying.Unlock()
+	l.preparing.Lock()
+	defer l.preparing.Unlock()
+	l.mu.Lock()
+	files, spare, bodies := l.files, l.spare, l.uploads.unsynced
+	l.files, l.spare, l.uploads.unsynced = nil, nil, nil
+	for _, f := range files {
+		f.gone = f.pins > 0 // the last to let go closes it
+	}
+	l.mu.Unlock()
+
+	var errs []error
+	if spare != nil {
+		errs = append(errs, spare.seg.Close())
+		if trim {
+			errs = append(errs, l.fs.Remove(spare.path))
+		}
+	}
+	for _, b := range bodies {
+		b.Close()
+	}
+	for _, f := range files {
+		if f.seg == nil || f.gone {
+			continue
+		}
+		if trim && !f.sealed && l.failed == nil {
+			errs = append(errs, f.seg.Trim())
+		}
+		errs = append(errs, f.seg.Close())
+	}
+	for _, c := range l.consumers {
+		errs = append(errs, c.close(trim))
+	}
+	return errors.Join(errs...)
+}
+
+// Dir is the log's directory.
+func (l *Log) Dir() string { return l.dir }
+
+func (l *Log) name() string { return filepath.Base(l.dir) }

@@ -1,0 +1,250 @@
+package wal
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io/fs"
+	"runtime/debug"
+
+	"github.com/darner/darner/segment"
+	"github.com/darner/darner/segment/disk"
+)
+
+// An offset file keeps what one consumer has taken. Integers are little-endian.
+//
+//	   0  slot A   the head, rewritten in place in turn with slot B, each in a sector of its own:
+//	 512  slot B   a kill or a torn sector in the middle of one leaves the other
+//	1024  entries, 32 bytes each, appended: a checkpoint of the head at every sync, and a range
+//	      for every item taken out of order
+//
+// So taking in order costs one store and no space, and only what is taken out of order appends.
+// What is taken only grows, so a lost entry means items that come again and never a lost item,
+// and any two versions of the file may be united.
+const (
+	slotSpacing = 512
+	slotSize    = 64
+	entriesAt   = 2 * slotSpacing
+	entrySize   = 32
+
+	offsetMagic   = "DARNOFF\x00"
+	offsetVersion = 1
+
+	offsetFirstStep = 4 << 10  // bytes of a new file: one block
+	offsetCapacity  = 64 << 10 // bytes mapped; the file is rewritten when they are used up
+
+	entryHead  = 1 // all below to is taken, bytes in all
+	entryRange = 2 // from to to is taken
+)
+
+// offsets is one mapped offset file.
+type offsets struct {
+	f          disk.File
+	path       string
+	m          []byte
+	salt       uint32
+	generation uint64 // counts slot writes; the slot with the higher one counts
+	allocated  int    // bytes with blocks behind them
+	end        int    // where the next entry goes
+	checkpoint uint64 // head of the last checkpoint entry
+	created    int64  // Unix ms
+}
+
+// offsetState is what an offset file says.
+type offsetState struct {
+	head    uint64 // all below is taken
+	below   uint64 // payload bytes of all that was below head
+	created int64  // when the consumer was made, Unix ms
+	taken   spans  // taken at or above head
+}
+
+var crcTable = crc32.MakeTable(crc32.Castagnoli)
+
+// createOffsets makes a blank offset file: it says nothing until the first slot is written.
+func createOffsets(fsys disk.FS, path string, capacity int, created int64) (*offsets, error) {
+	if err := fsys.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	f, err := fsys.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	var salt [4]byte
+	rand.Read(salt[:])
+	o := &offsets{f: f, path: path, salt: binary.LittleEndian.Uint32(salt[:]), end: entriesAt, created: created}
+	if err = o.allocate(offsetFirstStep); err == nil {
+		o.m, err = f.Map(capacity, true)
+	}
+	if err != nil {
+		f.Close()
+		fsys.Remove(path)
+		return nil, err
+	}
+	return o, nil
+}
+
+// openOffsets maps an existing file and reads its state. A file without a valid slot is an
+// error: fs.ErrNotExist when there is none, errNoSlot when nothing of it can be believed.
+func openOffsets(fsys disk.FS, path string) (o *offsets, st offsetState, err error) {
+	f, err := fsys.Open(path)
+	if err != nil {
+		return nil, st, err
+	}
+	size, err := f.Size()
+	if err == nil && size < entriesAt {
+		err = fmt.Errorf("%s: %w", path, errNoSlot)
+	}
+	if err != nil {
+		f.Close()
+		return nil, st, err
+	}
+	o = &offsets{f: f, path: path, allocated: int(size), end: entriesAt}
+	if o.m, err = f.Map(max(offsetCapacity, int(size)), true); err != nil {
+		f.Close()
+		return nil, st, err
+	}
+	st, err = o.load()
+	if err != nil {
+		o.close()
+		return nil, st, err
+	}
+	return o, st, nil
+}
+
+var errNoSlot = errors.New("offset file holds no valid head")
+
+// load reads the newest slot and unites all valid entries with it. Each entry is judged alone, so
+// a damaged one costs what it said and no other.
+func (o *offsets) load() (st offsetState, err error) {
+	defer segment.Guard(o.path, debug.SetPanicOnFault(true), &err)
+	st.taken = newSpans()
+	found := false
+	for i := range 2 {
+		b := o.m[i*slotSpacing:][:slotSize]
+		if string(b[:8]) != offsetMagic || crc32.Checksum(b[:60], crcTable) != binary.LittleEndian.Uint32(b[60:]) {
+			continue
+		}
+		if v := binary.LittleEndian.Uint32(b[8:]); v > offsetVersion {
+			return st, fmt.Errorf("%s has format version %d, this program knows up to %d", o.path, v, offsetVersion)
+		}
+		if g := binary.LittleEndian.Uint64(b[16:]); !found || g > o.generation {
+			found = true
+			o.salt, o.generation = binary.LittleEndian.Uint32(b[12:]), g
+			st.head, st.below = binary.LittleEndian.Uint64(b[24:]), binary.LittleEndian.Uint64(b[32:])
+			st.created = int64(binary.LittleEndian.Uint64(b[40:]))
+		}
+	}
+	if !found {
+		return st, fmt.Errorf("%s: %w", o.path, errNoSlot)
+	}
+	o.created = st.created
+	for at := entriesAt; at+entrySize <= o.allocated; at += entrySize {
+		kind, x, ok := o.entry(at)
+		if !ok {
+			continue
+		}
+		o.end = at + entrySize
+		switch {
+		case kind == entryHead && x.to > st.head:
+			st.head, st.below = x.to, x.bytes
+		case kind == entryRange:
+			st.taken.add(x)
+		}
+	}
+	st.absorb()
+	return st, nil
+}
+
+// absorb moves the head over what is taken right behind it.
+func (st *offsetState) absorb() {
+	for {
+		x, ok := st.taken.popAt(st.head)
+		if !ok {
+			return
+		}
+		if x.to >= st.head {
+			st.head = x.to + 1
+			st.below += x.bytes
+		}
+	}
+}
+
+func (o *offsets) seed(at int) uint32 { return o.salt + uint32(at/8) }
+
+func (o *offsets) entry(at int) (kind uint32, x span, ok bool) {
+	b := o.m[at:][:entrySize]
+	if binary.LittleEndian.Uint64(b) == 0 {
+		return 0, x, false
+	}
+	if crc32.Update(o.seed(at), crcTable, b[4:]) != binary.LittleEndian.Uint32(b) {
+		return 0, x, false
+	}
+	x = span{from: binary.LittleEndian.Uint64(b[8:]), to: binary.LittleEndian.Uint64(b[16:]), bytes: binary.LittleEndian.Uint64(b[24:])}
+	return binary.LittleEndian.Uint32(b[4:]), x, true
+}
+
+// setHead stores the head into the older of the two slots. It needs no space.
+func (o *offsets) setHead(head, below uint64) {
+	o.generation++
+	b := o.m[int(o.generation&1)*slotSpacing:][:slotSize]
+	copy(b, offsetMagic)
+	binary.LittleEndian.PutUint32(b[8:], offsetVersion)
+	binary.LittleEndian.PutUint32(b[12:], o.salt)
+	binary.LittleEndian.PutUint64(b[16:], o.generation)
+	binary.LittleEndian.PutUint64(b[24:], head)
+	binary.LittleEndian.PutUint64(b[32:], below)
+	binary.LittleEndian.PutUint64(b[40:], uint64(o.created))
+	binary.LittleEndian.PutUint32(b[60:], crc32.Checksum(b[:60], crcTable))
+}
+
+// append adds an entry and reports whether there was an allocated place for it.
+func (o *offsets) append(kind uint32, x span) bool {
+	if o.end+entrySize > o.allocated || o.end+entrySize > len(o.m) {
+		return false
+	}
+	b := o.m[o.end:][:entrySize]
+	binary.LittleEndian.PutUint32(b[4:], kind)
+	binary.LittleEndian.PutUint64(b[8:], x.from)
+	binary.LittleEndian.PutUint64(b[16:], x.to)
+	binary.LittleEndian.PutUint64(b[24:], x.bytes)
+	binary.LittleEndian.PutUint32(b, crc32.Update(o.seed(o.end), crcTable, b[4:]))
+	o.end += entrySize
+	return true
+}
+
+// write puts a whole state into a blank file; ok is false when it does not fit.
+func (o *offsets) write(st *offsetState) (ok bool) {
+	ok = true
+	st.taken.each(func(x span) bool {
+		ok = o.append(entryRange, x)
+		return ok
+	})
+	if ok {
+		o.setHead(st.head, st.below)
+	}
+	return ok
+}
+
+func (o *offsets) allocate(n int) error {
+	if err := o.f.Allocate(0, int64(n)); err != nil {
+		return err
+	}
+	o.allocated = n
+	return nil
+}
+
+// grow makes room for more entries, up to what is mapped.
+func (o *offsets) grow() error {
+	if o.allocated >= len(o.m) {
+		return errOffsetsFull
+	}
+	return o.allocate(min(len(o.m), max(o.allocated*4, offsetFirstStep)))
+}
+
+var errOffsetsFull = errors.New("offset file has reached its bound")
+
+func (o *offsets) close() error {
+	return errors.Join(o.f.Unmap(o.m), o.f.Close())
+}

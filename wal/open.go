@@ -1,0 +1,265 @@
+package wal
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/darner/darner/segment"
+)
+
+// Open opens the log in a directory, which is made if need be, and recovers it from whatever a
+// crash left: a torn tail is cut off, a segment or an offset file that was about to get its name
+// gets it, uploads that broke off are removed. It reads the segments that were not sealed and
+// nothing of the others, so it does not depend on how much there is. Errors are those of the
+// disk; damage is not an error but is counted, logged and set aside.
+func Open(dir string, o Options) (*Log, error) {
+	o, err := o.withDefaults(dir)
+	if err != nil {
+		return nil, err
+	}
+	l := &Log{dir: dir, fs: o.FS, o: o, log: o.Logger, slow: o.Background, consumers: make(map[string]*Consumer)}
+	l.commit.init()
+	l.timer = time.AfterFunc(time.Hour, func() { l.SyncThen(func(error) {}) })
+	l.timer.Stop()
+	if l.slow == nil {
+		l.slow, l.own = NewBackground(), true
+	}
+	if err := l.recover(); err != nil {
+		l.Abandon()
+		return nil, fmt.Errorf("open log %s: %w", dir, err)
+	}
+	return l, nil
+}
+
+func (l *Log) recover() error {
+	d, err := l.list()
+	if isNotExist(err) {
+		l.newDir = true
+		err = l.fs.Mkdir(l.dir)
+	}
+	if err != nil {
+		return err
+	}
+	l.mu.Lock() // no one else is here yet, but what follows calls functions that want it held
+	defer l.mu.Unlock()
+	if err := l.adoptSpares(&d); err != nil {
+		return err
+	}
+	if err := l.openSegments(d.segments); err != nil {
+		return err
+	}
+	if err := l.loadConsumers(d); err != nil {
+		return err
+	}
+	l.resumeNumbers()
+	if err := l.recoverBodies(d); err != nil {
+		return err
+	}
+	for _, gap := range l.gaps() {
+		for _, c := range l.consumers {
+			c.lose(gap.from, gap.to)
+		}
+	}
+	if len(l.files) > 0 {
+		l.askLater()
+	}
+	return nil
+}
+
+// adoptSpares renames prepared segments that were started before the crash, and removes the rest.
+func (l *Log) adoptSpares(d *listing) error {
+	for _, e := range d.spares {
+		path := l.path(numbered(e.n, spareSuffix))
+		l.spares = max(l.spares, e.n)
+		seg, _, err := segment.Open(l.fs, path, segment.OpenOptions{})
+		if err != nil {
+			if err := l.discard(path, err); err != nil {
+				return err
+			}
+			continue
+		}
+		first := seg.Header().First
+		final := l.path(numbered(first, segmentSuffix))
+		if err := errors.Join(seg.Close(), l.fs.Rename(path, final)); err != nil {
+			return err
+		}
+		l.dirDirty = true
+		d.segments = insert(d.segments, entry{first, e.size})
+	}
+	return nil
+}
+
+func insert(list []entry, e entry) []entry {
+	i := len(list)
+	for i > 0 && list[i-1].n >= e.n {
+		i--
+	}
+	if i < len(list) && list[i].n == e.n {
+		return list
+	}
+	return append(list[:i:i], append([]entry{e}, list[i:]...)...)
+}
+
+// discard removes a segment that never began, and moves aside one of which nothing can be read.
+func (l *Log) discard(path string, why error) error {
+	if errors.Is(why, segment.ErrBlank) {
+		l.dirDirty = true
+		return l.fs.Remove(path)
+	}
+	if !lostWhole(why) {
+		return why
+	}
+	to, err := l.moveAside(path)
+	if err != nil {
+		return err
+	}
+	l.log.Error("file is no readable segment and was set aside", "queue", l.name(), "file", path, "now", to, "error", why)
+	return nil
+}
+
+// openSegments opens the segments that were not sealed. Segments are sealed oldest first, so those
+// are the last ones; the last sealed one says where the others begin.
+func (l *Log) openSegments(list []entry) error {
+	var files []*file // newest first
+	scanning := true
+	for i := len(list) - 1; i >= 0; i-- {
+		f := &file{first: list[i].n, path: l.path(numbered(list[i].n, segmentSuffix)), named: true, sealed: true, size: list[i].size}
+		if scanning {
+			err := l.openSegment(f)
+			if err != nil {
+				if err := l.discard(f.path, err); err != nil {
+					return err
+				}
+				continue
+			}
+			scanning = !f.sealed
+		}
+		files = append(files, f)
+	}
+	for i := len(files) - 1; i >= 0; i-- {
+		l.files = append(l.files, files[i])
+	}
+	l.next = 1
+	if len(files) == 0 {
+		return nil
+	}
+	last := files[0]
+	h, t := last.seg.Header(), last.seg.Totals()
+	l.next = max(last.first, t.Last+1)
+	l.items, l.bytes = h.ItemsBefore+t.Items, h.BytesBefore+t.Bytes+largeBytes(last.seg)
+	last.prepareAt = prepareAt(last.seg)
+	l.created = h.Created
+	return nil
+}
+
+func (l *Log) openSegment(f *file) error {
+	seg, found, err := segment.Open(l.fs, f.path, segment.OpenOptions{Write: true})
+	if err != nil {
+		return err
+	}
+	if h := seg.Header(); h.First != f.first {
+		return errors.Join(fmt.Errorf("%s: %w: its first item is %d", f.path, segment.ErrNotSegment, h.First), seg.Close())
+	}
+	f.seg, f.sealed = seg, seg.Sealed()
+	f.dirty = !f.sealed // a kill may have left it unsynced
+	for _, d := range found {
+		if d.Tail && (d.Unfinished || d.Meta) { // a kill in the middle of an append or of sealing
+			continue
+		}
+		l.damage = append(l.damage, damage{f.path, d.From, d.To, d.Bytes})
+	}
+	return nil
+}
+
+// largeBytes is what large items count for beyond the payload of their records.
+func largeBytes(s *segment.Segment) (n uint64) {
+	if s.Totals().Large == 0 {
+		return 0
+	}
+	eachRecord(s, func(r segment.Record) {
+		if r.Kind == segment.KindLarge {
+			n += uint64(largeSize(r.Payload)) - uint64(len(r.Payload))
+		}
+	})
+	return n
+}
+
+// eachRecord calls fn for every valid record of a segment.
+func eachRecord(s *segment.Segment, fn func(segment.Record)) {
+	for at := uint32(segment.HeaderSize); at < s.Tail(); {
+		r, next, err := s.At(at)
+		if err != nil {
+			at = nextValid(s, at)
+			continue
+		}
+		fn(r)
+		at = next
+	}
+}
+
+// resumeNumbers lets numbering begin above whatever a consumer has taken: after a power cut the
+// removal of an item may have survived the item.
+func (l *Log) resumeNumbers() {
+	for _, c := range l.consumers {
+		if c.st.head >= l.next {
+			l.next = c.st.head
+			c.st.below = l.bytes
+		}
+		c.st.taken.each(func(x span) bool {
+			l.next = max(l.next, x.to+1)
+			return true
+		})
+	}
+}
+
+// gaps returns the sequence numbers that are missing at the beginning of the log and in the
+// segments that were scanned: between records, and where one segment does not begin where the one
+// before it ended.
+func (l *Log) gaps() (missing []span) {
+	expected := l.minHead() // 0: not known
+	note := func(seq uint64) {
+		if expected > 0 && seq > expected {
+			missing = append(missing, span{from: expected, to: seq - 1})
+		}
+	}
+	if len(l.files) > 0 {
+		note(l.files[0].first)
+		expected = 0
+	}
+	for _, f := range l.files {
+		if f.seg == nil {
+			continue
+		}
+		t := f.seg.Totals()
+		note(f.first)
+		if f.sealed {
+			expected = max(f.first, t.Last+1)
+			continue
+		}
+		expected = f.first
+		if t.Items == t.Last+1-f.first {
+			expected = t.Last + 1
+			continue
+		}
+		eachRecord(f.seg, func(r segment.Record) {
+			note(r.Seq)
+			expected = r.Seq + 1
+		})
+	}
+	note(l.next)
+	return missing
+}
+
+// bytesBefore is the sum of the payloads that came before a segment.
+func (l *Log) bytesBefore(f *file) uint64 {
+	if f.seg != nil {
+		return f.seg.Header().BytesBefore
+	}
+	seg, _, err := segment.Open(l.fs, f.path, segment.OpenOptions{})
+	if err != nil {
+		return 0
+	}
+	defer seg.Close()
+	return seg.Header().BytesBefore
+}

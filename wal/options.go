@@ -1,0 +1,73 @@
+package wal
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/darner/darner/segment/disk"
+)
+
+// Errors that a caller may want to tell apart with errors.Is.
+var (
+	ErrClosed   = errors.New("log is closed")
+	ErrFull     = errors.New("no space left on the disk")         // Append, Writer: nothing was stored; goes away when space comes back
+	ErrFailed   = errors.New("log has failed and takes no items") // a sync or a mapped page failed: final until the log is opened again
+	ErrDamaged  = errors.New("item is damaged")                   // Read, Open, Reader.Read: the bytes do not verify
+	ErrGone     = errors.New("item is gone")                      // Read, Open: taken by every consumer and deleted since
+	ErrTooLarge = errors.New("item is too large for a record")    // Append: over Options.InlineMax; use Create
+)
+
+// Limits of Options.
+const (
+	DefaultSegmentSize = 16 << 20
+	MinSegmentSize     = 64 << 10
+	MaxSegmentSize     = 1 << 30
+	DefaultInlineMax   = 64 << 10
+	DefaultSyncEvery   = time.Second
+)
+
+// SyncNever as Options.SyncEvery leaves syncing to the callers of Sync and to the operating
+// system: a power cut may lose everything since.
+const SyncNever time.Duration = -1
+
+// Options of a log. The zero value is a good choice.
+type Options struct {
+	FS          disk.FS       // default disk.OS{}
+	SegmentSize int64         // bytes of a new segment, MinSegmentSize to MaxSegmentSize; default 16 MiB. Space is used as items come
+	InlineMax   int           // largest payload in bytes kept inside a segment, at most a quarter of SegmentSize; default 64 KiB. Larger ones go through Create
+	SyncEvery   time.Duration // what a power cut may cost; default 1 s; SyncNever
+	Quarantine  string        // directory for damaged bytes set aside; default ".quarantine" in the log's directory
+	Background  *Background   // does the slow work of many logs; default: one of the log's own
+	Logger      *slog.Logger  // default slog.Default()
+}
+
+func (o Options) withDefaults(dir string) (Options, error) {
+	if o.FS == nil {
+		o.FS = disk.OS{}
+	}
+	if o.SegmentSize == 0 {
+		o.SegmentSize = DefaultSegmentSize
+	}
+	if o.SegmentSize < MinSegmentSize || o.SegmentSize > MaxSegmentSize {
+		return o, fmt.Errorf("segment size %d is out of range %d to %d", o.SegmentSize, MinSegmentSize, MaxSegmentSize)
+	}
+	if o.InlineMax == 0 {
+		o.InlineMax = min(DefaultInlineMax, int(o.SegmentSize/4))
+	}
+	if o.InlineMax < 0 || int64(o.InlineMax) > o.SegmentSize/4 {
+		return o, fmt.Errorf("inline maximum %d is out of range 1 to %d, a quarter of the segment size", o.InlineMax, o.SegmentSize/4)
+	}
+	if o.SyncEvery == 0 {
+		o.SyncEvery = DefaultSyncEvery
+	}
+	if o.Quarantine == "" {
+		o.Quarantine = filepath.Join(dir, ".quarantine")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	return o, nil
+}

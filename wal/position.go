@@ -1,0 +1,28 @@
+package wal
+
+// Position says where an item of a log is. It is a small value (32 bytes) that stays valid
+// until the item is taken: callers keep Positions of items they have in hand, the log keeps
+// nothing. The zero Position is no item.
+type Position struct {
+	Seq     uint64 // sequence number: one per item, rising, never reused
+	Size    int64  // payload bytes
+	Flags   uint32 // the client's flags, as given to Append
+	at      uint32 // offset in the segment, a multiple of 8; the lowest bit marks a large item
+	segment uint64 // first sequence number of the segment that holds the record
+}
+
+// largeBit marks a large item in Position.at: offsets are multiples of 8, so the bit is free.
+const largeBit = 1
+
+// Large reports whether the payload lives in a file of its own: it is read with Log.Open, not
+// with Log.Read.
+func (p Position) Large() bool { return p.at&largeBit != 0 }
+
+func (p Position) offset() uint32 { return p.at &^ 7 }
+
+// Meta is what a log keeps about an item besides its payload.
+type Meta struct {
+	Flags    uint32 // opaque to the log, returned as given
+	Enqueued int64  // Unix milliseconds; 0 on Append means now
+	Expires  int64  // Unix milliseconds, 0 = never; kept, not acted upon
+}

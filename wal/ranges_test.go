@@ -1,0 +1,56 @@
+package wal
+
+import (
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// The set of taken numbers is held against a plain map.
+func TestSpansAreASet(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s, model := newSpans(), map[uint64]bool{}
+		low := uint64(0)
+		for range rapid.IntRange(1, 60).Draw(t, "steps") {
+			if rapid.IntRange(0, 9).Draw(t, "pop") == 0 {
+				low += rapid.Uint64Range(0, 5).Draw(t, "by")
+				for {
+					x, ok := s.popAt(low)
+					if !ok {
+						break
+					}
+					for i := x.from; i <= x.to; i++ {
+						if !model[i] {
+							t.Fatalf("popped %d, which was not in the set", i)
+						}
+						delete(model, i)
+					}
+				}
+				continue
+			}
+			from := low + rapid.Uint64Range(1, 60).Draw(t, "from")
+			to := from + rapid.Uint64Range(0, 3).Draw(t, "more")
+			s.add(span{from: from, to: to, bytes: to - from + 1})
+			for i := from; i <= to; i++ {
+				model[i] = true
+			}
+		}
+		if s.count != uint64(len(model)) {
+			t.Fatalf("count %d, want %d", s.count, len(model))
+		}
+		for i := range low + 80 {
+			if s.has(i) != model[i] {
+				t.Fatalf("has(%d) = %v", i, s.has(i))
+			}
+		}
+		end, ok := uint64(0), true
+		s.each(func(x span) bool {
+			ok = ok && (end == 0 || x.from > end+1) && x.to >= x.from
+			end = x.to
+			return true
+		})
+		if !ok {
+			t.Fatal("spans overlap, touch or are out of order")
+		}
+	})
+}

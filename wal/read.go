@@ -1,0 +1,79 @@
+package wal
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"runtime/debug"
+
+	"github.com/darner/darner/segment"
+)
+
+// Read appends the payload of the item at p to buf and returns the longer slice. The bytes are
+// verified: a wrong one is never returned. Errors: ErrDamaged, ErrGone, ErrClosed; for a large
+// item use Open.
+func (l *Log) Read(p Position, buf []byte) ([]byte, Meta, error) {
+	if p.Large() {
+		return buf, Meta{}, fmt.Errorf("%w: it is read with Open", ErrTooLarge)
+	}
+	f, err := l.hold(p.segment)
+	if err != nil {
+		return buf, Meta{}, l.unread(err)
+	}
+	out, m, err := f.copyOut(p, buf)
+	l.release(f)
+	if err != nil {
+		return buf, m, l.unread(err)
+	}
+	return out, m, nil
+}
+
+// Meta returns what the log keeps about the item at p besides its payload. Errors as of Read.
+func (l *Log) Meta(p Position) (Meta, error) {
+	f, err := l.hold(p.segment)
+	if err != nil {
+		return Meta{}, l.unread(err)
+	}
+	defer l.release(f)
+	r, err := f.record(p)
+	if err != nil {
+		return Meta{}, l.unread(err)
+	}
+	return metaOf(r), nil
+}
+
+func metaOf(r segment.Record) Meta {
+	return Meta{Flags: r.ClientFlags, Enqueued: r.Enqueued, Expires: r.Expires}
+}
+
+// copyOut copies under Guard: any page of a map may turn out to be unreadable.
+func (f *file) copyOut(p Position, buf []byte) (out []byte, m Meta, err error) {
+	defer segment.Guard(f.path, debug.SetPanicOnFault(true), &err)
+	r, err := f.record(p)
+	if err != nil {
+		return buf, m, err
+	}
+	return append(buf, r.Payload...), metaOf(r), nil
+}
+
+func (f *file) record(p Position) (segment.Record, error) {
+	r, _, err := f.seg.At(p.offset())
+	if err == nil && r.Seq != p.Seq {
+		err = fmt.Errorf("%s: byte %d holds item %d instead of %d: %w", f.path, p.offset(), r.Seq, p.Seq, ErrDamaged)
+	}
+	return r, err
+}
+
+// unread words why an item cannot be read in this package's errors.
+func (l *Log) unread(err error) error {
+	switch {
+	case errors.Is(err, ErrGone), errors.Is(err, ErrClosed), errors.Is(err, ErrDamaged):
+		return err
+	case errors.Is(err, segment.ErrDamaged), errors.Is(err, segment.ErrFault), lostWhole(err):
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return err
+}
+
+func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+func isExist(err error) bool    { return errors.Is(err, fs.ErrExist) }

@@ -1,0 +1,70 @@
+package wal
+
+import "fmt"
+
+// rewriteBound is how many bytes of entries an offset file may gather before it is rewritten from
+// its live state. Some 2,000 entries: a rewrite is rare, and loading the file stays quick.
+func (l *Log) rewriteBound() int { return min(64<<10, l.offsetCapacity()/2) }
+
+// offsetCapacity is how far an offset file is mapped. It is only address space: large, so that
+// takers never catch up with a background that is kept waiting by a sync.
+func (l *Log) offsetCapacity() int { return int(l.o.SegmentSize) }
+
+// rewrite replaces the consumer's file by one that holds just its live state. Takers go on
+// meanwhile, first in the old file, then in the new one. Until the new one is renamed over it both
+// exist, and recovery unites them.
+func (c *Consumer) rewrite() error {
+	l := c.l
+	l.syncing.Lock()
+	defer l.syncing.Unlock()
+	fresh, err := createOffsets(l.fs, l.path(offsetName(c.name)+rewriteSuffix), l.offsetCapacity(), c.st.created)
+	if err != nil {
+		return err
+	}
+	old, err := c.moveTo(fresh)
+	if err != nil {
+		fresh.close()
+		l.fs.Remove(fresh.path)
+		return err
+	}
+	if err := l.replace(old, fresh); err != nil {
+		return l.fail(err)
+	}
+	l.stats.rewrites.Add(1)
+	return old.close()
+}
+
+// moveTo fills a blank file with the live state and lets takers write to it from here on.
+func (c *Consumer) moveTo(fresh *offsets) (old *offsets, err error) {
+	l := c.l
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.failed != nil {
+		return nil, l.failed
+	}
+	live := entriesAt + entrySize*(c.st.taken.tree.Len()+1)
+	if live > fresh.allocated {
+		if err := fresh.allocate(min(len(fresh.m), (live+offsetFirstStep-1)/offsetFirstStep*offsetFirstStep)); err != nil {
+			return nil, err
+		}
+	}
+	fresh.generation = c.off.generation
+	if !fresh.write(&c.st) {
+		return nil, fmt.Errorf("%s: %w", fresh.path, errOffsetsFull)
+	}
+	old, c.off, c.behind = c.off, fresh, false
+	c.rewriteAt = max(l.rewriteBound(), 2*live)
+	return old, nil
+}
+
+// replace makes the new file durable before it takes the old one's name.
+func (l *Log) replace(old, fresh *offsets) error {
+	if err := fresh.f.Sync(); err != nil {
+		return err
+	}
+	if err := l.fs.Rename(fresh.path, old.path); err != nil {
+		return err
+	}
+	fresh.path = old.path
+	return l.fs.SyncDir(l.dir)
+}

@@ -1,0 +1,197 @@
+package wal
+
+import (
+	"fmt"
+	"path/filepath"
+	"sync"
+
+	"github.com/darner/darner/segment/disk"
+)
+
+// groupCommit gathers the callers of Sync: those who come while a sync is under way share the
+// next one.
+type groupCommit struct {
+	mu      sync.Mutex
+	waiting []func(error)
+	running bool
+	idle    *sync.Cond // running has become false
+}
+
+func (g *groupCommit) init() { g.idle = sync.NewCond(&g.mu) }
+
+// wait returns when no sync is under way or asked for.
+func (g *groupCommit) wait() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for g.running {
+		g.idle.Wait()
+	}
+}
+
+// Sync returns when all that was appended and taken before the call is on stable storage.
+// Callers at the same time share one sync. An error is final: see ErrFailed.
+func (l *Log) Sync() error {
+	done := make(chan error, 1)
+	l.SyncThen(func(err error) { done <- err })
+	return <-done
+}
+
+// SyncThen calls fn once, on another goroutine, when all that was appended and taken before the
+// call is on stable storage, or with the error that prevents it. It never blocks; fn must not
+// either.
+func (l *Log) SyncThen(fn func(error)) {
+	g := &l.commit
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.waiting = append(g.waiting, fn)
+	if !g.running {
+		g.running = true
+		go l.syncWhileAsked()
+	}
+}
+
+func (l *Log) syncWhileAsked() {
+	g := &l.commit
+	var served []func(error)
+	for {
+		l.slow.syncs <- struct{}{}
+		g.mu.Lock()
+		callers := g.waiting
+		g.waiting = served[:0]
+		if len(callers) == 0 {
+			g.running = false
+			g.mu.Unlock()
+			g.idle.Broadcast()
+			<-l.slow.syncs
+			return
+		}
+		g.mu.Unlock()
+		err := l.syncOnce()
+		<-l.slow.syncs
+		for i, fn := range callers {
+			fn(err)
+			callers[i] = nil
+		}
+		served = callers
+	}
+}
+
+// unsynced is what one sync has to bring to stable storage.
+type unsynced struct {
+	files   []*file // oldest first, held
+	bodies  []disk.File
+	offsets []*offsets
+	dir     bool
+	newDir  bool
+}
+
+func (l *Log) syncOnce() error {
+	l.syncing.Lock() // offset files are replaced under it
+	defer l.syncing.Unlock()
+	if err := l.nameStarted(); err != nil {
+		return l.fail(err)
+	}
+	u, err := l.beginSync()
+	if err != nil {
+		return err
+	}
+	err = l.flush(u)
+	for _, f := range u.files {
+		l.release(f)
+	}
+	for _, b := range u.bodies {
+		b.Close()
+	}
+	if err != nil {
+		return l.fail(err)
+	}
+	l.stats.syncs.Add(1)
+	return nil
+}
+
+// beginSync marks the log clean and says what was dirty: what comes later is the next sync's.
+func (l *Log) beginSync() (u unsynced, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.usable(); err != nil {
+		return u, err
+	}
+	l.dirty = false
+	for _, f := range l.files {
+		if f.dirty && f.seg != nil {
+			f.dirty = false
+			f.pins++
+			u.files = append(u.files, f)
+		}
+	}
+	for _, c := range l.consumers {
+		if c.dirty && c.off != nil {
+			c.checkpoint()
+			c.dirty = false
+			u.offsets = append(u.offsets, c.off)
+		}
+	}
+	u.bodies, l.uploads.unsynced = l.uploads.unsynced, nil
+	u.dir, l.dirDirty = l.dirDirty, false
+	u.newDir, l.newDir = l.newDir, false
+	return u, nil
+}
+
+// flush syncs bodies before the records that name them and segments from the oldest on, so that
+// what a power cut loses is the newest.
+func (l *Log) flush(u unsynced) error {
+	for _, b := range u.bodies {
+		if err := b.Sync(); err != nil {
+			return err
+		}
+	}
+	for _, f := range u.files {
+		if err := f.seg.Sync(); err != nil {
+			return err
+		}
+	}
+	for _, o := range u.offsets {
+		if err := o.f.Sync(); err != nil {
+			return err
+		}
+	}
+	if u.dir {
+		if err := l.fs.SyncDir(l.dir); err != nil {
+			return err
+		}
+	}
+	if u.newDir {
+		return l.fs.SyncDir(filepath.Dir(l.dir))
+	}
+	return nil
+}
+
+// fail makes the log refuse items from now on: after a failed sync the kernel may have dropped
+// the data, and a second sync that succeeds would prove nothing.
+func (l *Log) fail(err error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.failLocked(err)
+}
+
+func (l *Log) failLocked(err error) error {
+	if l.closed {
+		return ErrClosed
+	}
+	if l.failed == nil {
+		l.failed = fmt.Errorf("%w: %w", ErrFailed, err)
+		l.log.Error("log takes no more items; mend the disk and restart", "dir", l.dir, "error", err)
+	}
+	return l.failed
+}
+
+// touch notes that something awaits a sync and sees to it that one comes in time.
+func (l *Log) touch() {
+	if l.dirty {
+		return
+	}
+	l.dirty = true
+	if l.o.SyncEvery > 0 {
+		l.timer.Reset(l.o.SyncEvery)
+	}
+}

@@ -1,0 +1,127 @@
+package wal_test
+
+import (
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"testing"
+
+	"github.com/darner/darner/wal"
+)
+
+// quiet keeps expected reports of damage out of the tests' output.
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+func open(t testing.TB, dir string, o wal.Options) *wal.Log {
+	t.Helper()
+	if o.SegmentSize == 0 {
+		o.SegmentSize = wal.MinSegmentSize
+	}
+	if o.Logger == nil {
+		o.Logger = quiet()
+	}
+	l, err := wal.Open(dir, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l
+}
+
+func consumer(t testing.TB, l *wal.Log) *wal.Consumer {
+	t.Helper()
+	c, err := l.Consumer("", wal.Oldest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func put(t testing.TB, l *wal.Log, payload string) wal.Position {
+	t.Helper()
+	p, err := l.Append([]byte(payload), wal.Meta{Flags: 7, Expires: 99})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// next returns the next item's payload, "" at the end.
+func next(t testing.TB, l *wal.Log, c *wal.Consumer) (wal.Position, string) {
+	t.Helper()
+	p, _, ok, err := c.Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !ok {
+		return p, ""
+	}
+	b, m, err := l.Read(p, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.Flags != 7 || m.Expires != 99 || m.Enqueued == 0 || p.Flags != 7 || p.Size != int64(len(b)) {
+		t.Fatalf("item %d came back as %+v %+v", p.Seq, p, m)
+	}
+	return p, string(b)
+}
+
+func payload(i int) string { return fmt.Sprintf("item %06d", i) }
+
+func TestItemsComeBackInOrderAcrossSegmentsAndRestarts(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "q")
+	const n = 5000
+	l := open(t, dir, wal.Options{})
+	c := consumer(t, l)
+	for i := range n {
+		put(t, l, payload(i))
+	}
+	for i := range n {
+		if i%1000 == 500 { // a restart puts back what was handed out and not taken
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+			l = open(t, dir, wal.Options{})
+			c = consumer(t, l)
+		}
+		p, got := next(t, l, c)
+		if got != payload(i) {
+			t.Fatalf("item %d is %q", i, got)
+		}
+		if err := c.Take(p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, got := next(t, l, c); got != "" {
+		t.Fatalf("an empty log hands out %q", got)
+	}
+	if items, bytes := c.Pending(); items != 0 || bytes != 0 {
+		t.Fatalf("an empty log has %d items, %d bytes", items, bytes)
+	}
+	if s := l.Stats(); s.Damaged != 0 || s.Appended != n {
+		t.Fatalf("stats: %+v", s)
+	}
+}
+
+func BenchmarkAppendNextReadTake64(b *testing.B) {
+	l := open(b, filepath.Join(b.TempDir(), "q"), wal.Options{SegmentSize: wal.DefaultSegmentSize})
+	c := consumer(b, l)
+	body := make([]byte, 64)
+	var buf []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := l.Append(body, wal.Meta{Enqueued: 1}); err != nil {
+			b.Fatal(err)
+		}
+		p, _, _, err := c.Next()
+		if err != nil {
+			b.Fatal(err)
+		}
+		if buf, _, err = l.Read(p, buf[:0]); err != nil {
+			b.Fatal(err)
+		}
+		if err := c.Take(p); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

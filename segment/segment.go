@@ -72,7 +72,7 @@ func Create(fsys disk.FS, path string, capacity int64) (*Segment, error) {
 		return nil, fmt.Errorf("segment: %w", err)
 	}
 	s := &Segment{path: path, file: f, header: Header{Capacity: capacity}}
-	if err = s.Extend(1); err == nil {
+	if err = s.Extend(HeaderSize); err == nil {
 		s.mem, err = f.Map(int(capacity), true)
 	}
 	if err != nil {

@@ -1,0 +1,8 @@
+package wal
+
+// Tidy does the background's work on a log in the caller's goroutine, for tests that want to see
+// its outcome.
+func Tidy(l *Log) {
+	l.prepare()
+	l.tidy()
+}

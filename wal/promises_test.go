@@ -1,0 +1,537 @@
+package wal_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/darner/darner/segment/disk/disktest"
+	"github.com/darner/darner/wal"
+)
+
+// memory is a log's directory on a disk that tests can break.
+type memory struct {
+	*disktest.FS
+	t testing.TB
+}
+
+func newMemory(t testing.TB) memory { return memory{disktest.New(), t} }
+
+func (m memory) open() *wal.Log {
+	m.t.Helper()
+	return open(m.t, "/data/q", options(m.FS))
+}
+
+// files returns the names in the log's directory that end so.
+func (m memory) files(suffix string) (names []string) {
+	for _, n := range m.Names("/data/q") {
+		if strings.HasSuffix(n, suffix) {
+			names = append(names, n)
+		}
+	}
+	return names
+}
+
+func fill(t testing.TB, l *wal.Log, from, to int) {
+	t.Helper()
+	for i := from; i < to; i++ {
+		put(t, l, payload(i))
+	}
+}
+
+// drain takes everything and returns the payloads.
+func drain(t testing.TB, l *wal.Log, c *wal.Consumer) (got []string) {
+	t.Helper()
+	for {
+		p, s := next(t, l, c)
+		if s == "" {
+			return got
+		}
+		got = append(got, s)
+		if err := c.Take(p); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// settle waits for the background by asking it for the same work in this goroutine.
+func settle(l *wal.Log) { wal.Tidy(l) }
+
+func TestAFlippedBitCostsOneItemAndNoOther(t *testing.T) {
+	for _, where := range []string{"a sealed segment", "the active segment"} {
+		t.Run(where, func(t *testing.T) {
+			m := newMemory(t)
+			l := m.open()
+			consumer(t, l)
+			const n = 3000
+			fill(t, l, 0, n)
+			settle(l)
+			l.Close()
+			segs := m.files(".seg")
+			name := segs[0]
+			if where == "the active segment" {
+				name = segs[len(segs)-1]
+			}
+			whole, err := m.ReadFile(path.Join("/data/q", name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			at := bytes.Index(whole[1024+2000:], []byte("item ")) + 1024 + 2000
+			victim := string(whole[at : at+len(payload(0))])
+			if err := m.Corrupt(path.Join("/data/q", name), int64(at+3), 0x10); err != nil {
+				t.Fatal(err)
+			}
+
+			l = m.open()
+			c := consumer(t, l)
+			got := drain(t, l, c)
+			want := 0
+			for i := range n {
+				if payload(i) == victim {
+					continue
+				}
+				if want >= len(got) || got[want] != payload(i) {
+					t.Fatalf("%s is missing or out of place", payload(i))
+				}
+				want++
+			}
+			if len(got) != n-1 {
+				t.Fatalf("%d items came, want %d", len(got), n-1)
+			}
+			if s := l.Stats(); s.Damaged != 1 {
+				t.Fatalf("%d damaged records are counted, want 1", s.Damaged)
+			}
+			settle(l)
+			if aside := m.Names("/data/q/.quarantine/q"); len(aside) != 1 {
+				t.Fatalf("set aside: %v", aside)
+			}
+		})
+	}
+}
+
+func TestAMissingSegmentCostsItsItemsAndNoOther(t *testing.T) {
+	m := newMemory(t)
+	l := m.open()
+	consumer(t, l)
+	const n = 4000
+	fill(t, l, 0, n)
+	settle(l)
+	l.Close()
+	segs := m.files(".seg")
+	if err := m.Remove(path.Join("/data/q", segs[1])); err != nil {
+		t.Fatal(err)
+	}
+	l = m.open()
+	got := drain(t, l, consumer(t, l))
+	var first, behind int
+	fmt.Sscanf(segs[1], "%d", &first)
+	fmt.Sscanf(segs[2], "%d", &behind)
+	if len(got) != n-(behind-first) || got[first-2] != payload(first-2) || got[first-1] != payload(behind-1) {
+		t.Fatalf("%d items came, want all but %d to %d", len(got), first, behind-1)
+	}
+}
+
+func TestAFullDiskRefusesItemsAndRecoversByItself(t *testing.T) {
+	m := newMemory(t)
+	l := m.open()
+	c := consumer(t, l)
+	fill(t, l, 0, 10)
+	m.SetCapacity(m.Used() + 300<<10)
+	var stored int
+	var err error
+	for stored = 10; err == nil; stored++ {
+		_, err = l.Append(bytes.Repeat([]byte("x"), 1000), wal.Meta{Flags: 7, Expires: 99})
+	}
+	stored--
+	if !errors.Is(err, wal.ErrFull) {
+		t.Fatalf("a full disk answers %v", err)
+	}
+	if _, err := l.Create(100_000, wal.Meta{}); err == nil {
+		t.Fatal("a full disk takes a large item")
+	}
+	for i := range stored { // reads and acknowledgements go on
+		p, got := next(t, l, c)
+		if got == "" {
+			t.Fatalf("item %d of %d is missing", i, stored)
+		}
+		if err := c.Take(p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	settle(l) // what was taken is deleted
+	for i := range 50 {
+		put(t, l, payload(i))
+	}
+	if v := m.Violations(); len(v) > 0 {
+		t.Fatalf("stores without blocks: %v", v)
+	}
+}
+
+func TestAFailedSyncIsFinal(t *testing.T) {
+	m := newMemory(t)
+	l := m.open()
+	c := consumer(t, l)
+	fill(t, l, 0, 3)
+	m.Fail(func(op disktest.Op, name string, n int) error {
+		if op == disktest.OpSync {
+			return syscall.EIO
+		}
+		return nil
+	})
+	if err := l.Sync(); !errors.Is(err, wal.ErrFailed) || !errors.Is(err, syscall.EIO) {
+		t.Fatalf("a failed sync answers %v", err)
+	}
+	m.Fail(nil)
+	if _, err := l.Append([]byte("x"), wal.Meta{}); !errors.Is(err, wal.ErrFailed) {
+		t.Fatalf("an append after a failed sync answers %v", err)
+	}
+	if err := l.Sync(); !errors.Is(err, wal.ErrFailed) {
+		t.Fatalf("a second sync answers %v", err)
+	}
+	if got := drain(t, l, c); len(got) != 3 { // what is there can be had
+		t.Fatalf("%d items can be read, want 3", len(got))
+	}
+}
+
+func TestEveryCallToTheDiskMayFail(t *testing.T) {
+	const items = 900 // some segments
+	work := func(m memory, hook func(disktest.Op, string, int) error) (stored []string, l *wal.Log) {
+		m.FS.Fail(hook)
+		defer m.FS.Fail(nil)
+		l, err := wal.Open("/data/q", options(m.FS))
+		if err != nil {
+			return nil, nil
+		}
+		c, err := l.Consumer("", wal.Oldest)
+		if err != nil {
+			return nil, l
+		}
+		for i := range items {
+			body := payload(i) + strings.Repeat(".", i%500)
+			if _, err := l.Append([]byte(body), wal.Meta{Flags: 7, Expires: 99}); err == nil {
+				stored = append(stored, body)
+			}
+			if i%100 == 99 {
+				upload(l, bytes.Repeat([]byte(payload(i)), 1000))
+				l.Sync()
+			}
+			if i%3 == 0 {
+				if p, _, ok, err := c.Next(); ok && err == nil && p.Large() {
+					c.Take(p)
+				}
+			}
+		}
+		settle(l)
+		return stored, l
+	}
+	calls := 0
+	_, l := work(newMemory(t), func(_ disktest.Op, _ string, n int) error { calls = n; return nil })
+	l.Close()
+	step := max(1, calls/60)
+	if testing.Short() {
+		step = max(1, calls/10)
+	}
+	for fail := 1; fail <= calls; fail += step {
+		for _, reason := range []error{syscall.EIO, syscall.ENOSPC} {
+			m := newMemory(t)
+			stored, l := work(m, func(_ disktest.Op, _ string, n int) error {
+				if n == fail {
+					return reason
+				}
+				return nil
+			})
+			if l != nil {
+				l.Close()
+			}
+			if v := m.Violations(); len(v) > 0 {
+				t.Fatalf("call %d fails with %v: stores without blocks: %v", fail, reason, v)
+			}
+			l = m.open()
+			c := consumer(t, l)
+			var got []string
+			for {
+				p, _, ok, err := c.Next()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !ok {
+					break
+				}
+				if p.Large() {
+					continue
+				}
+				b, _, err := l.Read(p, nil)
+				if err != nil {
+					t.Fatalf("call %d fails with %v: %v", fail, reason, err)
+				}
+				got = append(got, string(b))
+			}
+			if strings.Join(got, "\n") != strings.Join(stored, "\n") {
+				t.Fatalf("call %d fails with %v: %d items were stored, %d came back", fail, reason, len(stored), len(got))
+			}
+			l.Close()
+		}
+	}
+}
+
+func TestConcurrentSyncsShareOne(t *testing.T) {
+	m := newMemory(t)
+	l := m.open()
+	const callers = 100
+	gate := make(chan struct{})
+	var once sync.Once
+	m.Fail(func(op disktest.Op, name string, n int) error {
+		if op == disktest.OpSync {
+			once.Do(func() { <-gate }) // the first sync is under way until all others wait
+		}
+		return nil
+	})
+	var done sync.WaitGroup
+	asked := make(chan struct{}, callers)
+	for i := range callers {
+		put(t, l, payload(i))
+		done.Add(1)
+		l.SyncThen(func(err error) {
+			if err != nil {
+				t.Error(err)
+			}
+			done.Done()
+		})
+		asked <- struct{}{}
+	}
+	close(gate)
+	done.Wait()
+	if s := l.Stats().Syncs; s < 1 || s > 3 {
+		t.Fatalf("%d callers needed %d syncs", callers, s)
+	}
+}
+
+func TestEachConsumerGetsEverythingAndSpaceIsFreedByTheLast(t *testing.T) {
+	m := newMemory(t)
+	l := m.open()
+	own := consumer(t, l)
+	audit, err := l.Consumer("audit", wal.Newest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const n = 3000
+	fill(t, l, 0, n)
+	if got := drain(t, l, own); len(got) != n {
+		t.Fatalf("the own consumer got %d items", len(got))
+	}
+	settle(l)
+	if segs := m.files(".seg"); len(segs) < 3 {
+		t.Fatalf("segments were deleted that a consumer still needs: %v", segs)
+	}
+	l.Close()
+	l = m.open()
+	if audit, err = l.Consumer("audit", wal.Oldest); err != nil {
+		t.Fatal(err)
+	}
+	if got := drain(t, l, audit); len(got) != n || got[n-1] != payload(n-1) {
+		t.Fatalf("the second consumer got %d items", len(got))
+	}
+	settle(l)
+	if segs := m.files(".seg"); len(segs) != 1 {
+		t.Fatalf("all is taken and these segments are left: %v", segs)
+	}
+}
+
+func TestSkipToEndTakesEverythingAndDeletesIt(t *testing.T) {
+	m := newMemory(t)
+	l := m.open()
+	c := consumer(t, l)
+	fill(t, l, 0, 3000)
+	if _, err := upload(l, make([]byte, 100_000)); err != nil {
+		t.Fatal(err)
+	}
+	open, _ := next(t, l, c)
+	if err := c.SkipToEnd(); err != nil {
+		t.Fatal(err)
+	}
+	if !c.Taken(open) {
+		t.Fatal("an item that was handed out before is not taken")
+	}
+	settle(l)
+	if segs, items := m.files(".seg"), m.files(".item"); len(segs) != 1 || len(items) != 0 {
+		t.Fatalf("left after a flush: %v %v", segs, items)
+	}
+	put(t, l, payload(1))
+	if got := drain(t, l, c); len(got) != 1 {
+		t.Fatalf("after a flush came %v", got)
+	}
+}
+
+func TestALargeItemStreamsThroughAFileOfItsOwn(t *testing.T) {
+	m := newMemory(t)
+	l := m.open()
+	c := consumer(t, l)
+	want := body("000001", 300_000)
+	put(t, l, "before")
+	if _, err := upload(l, want); err != nil {
+		t.Fatal(err)
+	}
+	put(t, l, "behind")
+	if items, size := c.Pending(); items != 3 || size != 300_012 {
+		t.Fatalf("%d items, %d bytes", items, size)
+	}
+	l.Close()
+	l = m.open()
+	c = consumer(t, l)
+	if items, size := c.Pending(); items != 3 || size != 300_012 {
+		t.Fatalf("after a restart %d items, %d bytes", items, size)
+	}
+	if p, got := next(t, l, c); got != "before" || c.Take(p) != nil {
+		t.Fatalf("first came %q", got)
+	}
+	p, _, _, _ := c.Next()
+	if !p.Large() || p.Size != int64(len(want)) {
+		t.Fatalf("then came %+v", p)
+	}
+	r, err := l.Open(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(r)
+	r.Close()
+	if err != nil || !bytes.Equal(got, want) {
+		t.Fatalf("%d bytes came back, %v", len(got), err)
+	}
+	if err := c.Take(p); err != nil {
+		t.Fatal(err)
+	}
+	settle(l)
+	if left := m.files(".item"); len(left) != 0 {
+		t.Fatalf("the body of a taken item is left: %v", left)
+	}
+	if _, got := next(t, l, c); got != "behind" {
+		t.Fatalf("last came %q", got)
+	}
+}
+
+func TestADamagedBodyIsNeverDelivered(t *testing.T) {
+	m := newMemory(t)
+	l := m.open()
+	c := consumer(t, l)
+	if _, err := upload(l, make([]byte, 200_000)); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Corrupt("/data/q/"+m.files(".item")[0], 150_000, 1); err != nil {
+		t.Fatal(err)
+	}
+	p, _, _, _ := c.Next()
+	r, err := l.Open(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	n, err := io.Copy(io.Discard, r)
+	if !errors.Is(err, wal.ErrDamaged) || n != 2*64<<10 {
+		t.Fatalf("%d bytes came, then %v", n, err)
+	}
+}
+
+func TestAnUploadThatBreaksOffLeavesNothing(t *testing.T) {
+	m := newMemory(t)
+	l := m.open()
+	c := consumer(t, l)
+	put(t, l, "x")
+	w, err := l.Create(100_000, wal.Meta{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Write(make([]byte, 70_000))
+	if _, err := w.Commit(); err == nil {
+		t.Fatal("half an item was committed")
+	}
+	if _, err := l.Create(100_000, wal.Meta{}); err != nil { // and one that a crash breaks off
+		t.Fatal(err)
+	}
+	image := memory{m.Clone(), t}
+	l = image.open()
+	c = consumer(t, l)
+	if left := image.files(".part"); len(left) != 0 {
+		t.Fatalf("left: %v", left)
+	}
+	if got := drain(t, l, c); len(got) != 1 {
+		t.Fatalf("items: %v", got)
+	}
+}
+
+func TestAnEmptyIdleLogCostsTwoBlocks(t *testing.T) {
+	m := newMemory(t)
+	l := m.open()
+	c := consumer(t, l)
+	fill(t, l, 0, 20)
+	drain(t, l, c)
+	l.Close()
+	if used := m.Used(); used > 8<<10 {
+		t.Fatalf("an empty log uses %d bytes: %v", used, m.Names("/data/q"))
+	}
+}
+
+func TestNothingIsWrittenBeforeTheFirstItem(t *testing.T) {
+	m := newMemory(t)
+	l := m.open()
+	c := consumer(t, l)
+	if _, got := next(t, l, c); got != "" {
+		t.Fatal("an empty log hands out an item")
+	}
+	l.Close()
+	if names := m.Names("/data/q"); len(names) != 0 {
+		t.Fatalf("files: %v", names)
+	}
+}
+
+func TestOutOfOrderTakesStayTakenThroughRewrites(t *testing.T) {
+	m := newMemory(t)
+	l := m.open()
+	c := consumer(t, l)
+	const n = 6000
+	fill(t, l, 0, n)
+	for i := range n { // every item but each hundredth: the head stays at the first
+		p, _, ok, err := c.Next()
+		if err != nil || !ok {
+			t.Fatal(i, ok, err)
+		}
+		if i%100 != 0 {
+			if err := c.Take(p); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if i%1500 == 0 {
+			settle(l)
+		}
+	}
+	if l.Stats().Rewrites == 0 {
+		t.Fatal("the offset file was never rewritten: this test shows nothing")
+	}
+	image := memory{m.Clone(), t} // a kill
+	l = image.open()
+	got := drain(t, l, consumer(t, l))
+	if len(got) != n/100 || got[1] != payload(100) {
+		t.Fatalf("%d items came back, want %d", len(got), n/100)
+	}
+}
+
+func TestHotPathAllocatesNothing(t *testing.T) {
+	l := open(t, t.TempDir(), wal.Options{SegmentSize: wal.DefaultSegmentSize})
+	c := consumer(t, l)
+	body, buf := make([]byte, 64), make([]byte, 0, 64)
+	if n := testing.AllocsPerRun(1000, func() {
+		if _, err := l.Append(body, wal.Meta{Enqueued: 1}); err != nil {
+			t.Fatal(err)
+		}
+		p, _, _, _ := c.Next()
+		buf, _, _ = l.Read(p, buf[:0])
+		c.Take(p)
+	}); n != 0 {
+		t.Fatalf("an item costs %v allocations", n)
+	}
+}

@@ -14,7 +14,7 @@ import (
 	"github.com/darner/darner/wal"
 )
 
-var crashes = flag.Int("crashes", 60, "random workloads that end in a crash")
+var crashes = flag.Int("crashes", 40, "random workloads that end in a crash")
 
 // TestPowerCutKeepsWhatWasSynced and TestKillKeepsEverything run random workloads on a disk in
 // memory, cut them off at a random call to the file system, recover what is left, compare with

@@ -108,6 +108,7 @@ func (l *Log) usable() error {
 // Readers of the log are of no use afterwards.
 func (l *Log) Close() error {
 	l.timer.Stop()
+	l.shrink()
 	l.tidy()
 	syncErr := l.Sync()
 	if !l.shut() {

@@ -468,7 +468,7 @@ func TestAnEmptyIdleLogCostsTwoBlocks(t *testing.T) {
 	m := newMemory(t)
 	l := m.open()
 	c := consumer(t, l)
-	fill(t, l, 0, 20)
+	fill(t, l, 0, 1000)
 	drain(t, l, c)
 	l.Close()
 	if used := m.Used(); used > 8<<10 {

@@ -1,14 +1,23 @@
 package wal
 
-import "fmt"
+import (
+	"fmt"
+	"strconv"
+)
 
 // rewriteBound is how many bytes of entries an offset file may gather before it is rewritten from
 // its live state. Some 2,000 entries: a rewrite is rare, and loading the file stays quick.
 func (l *Log) rewriteBound() int { return min(64<<10, l.offsetCapacity()/2) }
 
 // offsetCapacity is how far an offset file is mapped. It is only address space: large, so that
-// takers never catch up with a background that is kept waiting by a sync.
-func (l *Log) offsetCapacity() int { return int(l.o.SegmentSize) }
+// takers never catch up with a background that is kept waiting by a sync, but not where addresses
+// are few.
+func (l *Log) offsetCapacity() int {
+	if strconv.IntSize == 32 {
+		return int(min(l.o.SegmentSize, 1<<20))
+	}
+	return int(l.o.SegmentSize)
+}
 
 // rewrite replaces the consumer's file by one that holds just its live state. Takers go on
 // meanwhile, first in the old file, then in the new one. Until the new one is renamed over it both

@@ -39,13 +39,17 @@ func (l *Log) extendActive() {
 		l.mu.Unlock()
 		return
 	}
+	f.pins++
 	l.mu.Unlock()
 	err := f.seg.Extend(f.seg.Room() + 1) // one step more than there is
+	l.release(f)
 	if err != nil && !disk.IsFull(err) {
 		l.log.Warn("cannot allocate ahead", "file", f.path, "error", err)
 	}
 	l.mu.Lock()
-	f.prepareAt = prepareAt(f.seg)
+	if f.seg != nil {
+		f.prepareAt = prepareAt(f.seg)
+	}
 	l.mu.Unlock()
 }
 
@@ -248,6 +252,21 @@ func (l *Log) removeTaken() {
 	l.mu.Unlock()
 	for _, f := range files {
 		l.release(f)
+	}
+}
+
+// shrink begins a new segment when all is taken, so that the old one can go and a log that is
+// closed empty keeps no more than a block.
+func (l *Log) shrink() {
+	const worthwhile = 4 << 10
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f := l.active()
+	if l.usable() != nil || len(l.consumers) == 0 || f == nil || f.seg.Tail() < worthwhile || l.minHead() < l.next {
+		return
+	}
+	if err := l.roll(); err != nil && !disk.IsFull(err) {
+		l.log.Warn("cannot give an empty queue's space back", "queue", l.name(), "error", err)
 	}
 }
 

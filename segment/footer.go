@@ -14,7 +14,7 @@ package segment
 //	 56  end         uint32   of the records: where the index starts
 //	 60  entries     uint32   of the index
 //	 64  index sum   uint32   checksum of the index
-//	 68  reserved    uint32 = 0
+//	 68  longest     uint32   as in the header
 //	 72  created     int64    as in the header, like the next two
 //	 80  itemsBefore uint64
 //	 88  bytesBefore uint64
@@ -77,6 +77,7 @@ func (f *Footer) encode(off uint32) (b [FooterSize]byte) {
 	le.PutUint32(b[56:], f.End)
 	le.PutUint32(b[60:], f.entries)
 	le.PutUint32(b[64:], f.indexSum)
+	le.PutUint32(b[68:], f.Header.Longest)
 	le.PutUint64(b[72:], uint64(f.Header.Created))
 	le.PutUint64(b[80:], f.Header.ItemsBefore)
 	le.PutUint64(b[88:], f.Header.BytesBefore)
@@ -108,6 +109,7 @@ func ReadFooter(b []byte, size int64) (Footer, bool) {
 			Capacity:    int64(le.Uint64(b[112:])),
 			ItemsBefore: le.Uint64(b[80:]),
 			BytesBefore: le.Uint64(b[88:]),
+			Longest:     le.Uint32(b[68:]),
 		},
 		Totals: Totals{
 			Last:   le.Uint64(b[24:]),

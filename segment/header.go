@@ -11,7 +11,8 @@ package segment
 //	32  capacity    uint64   bytes
 //	40  itemsBefore uint64
 //	48  bytesBefore uint64
-//	56  reserved, zeros
+//	56  longest     uint32   payload bytes, 0 = any
+//	60  reserved, zeros
 //	124 checksum    uint32   CRC-32C over bytes 0 to 123
 //
 // Magic, version and checksum keep their places in every later version.
@@ -39,9 +40,10 @@ type Header struct {
 	Capacity    int64  // bytes, of the whole file; set by Create
 	ItemsBefore uint64 // items ever appended to the log before this segment
 	BytesBefore uint64 // their bytes, as the log counts them
+	Longest     uint32 // no record's payload is longer; 0 means no bound. With one, damage is stepped over quickly whatever the payloads are
 }
 
-func (h *Header) key() key { return key{h.Salt, h.First} }
+func (h *Header) key() key { return key{h.Salt, h.First, h.Longest} }
 
 func (h *Header) encode() (b [headerLen]byte) {
 	copy(b[:], headerMagic)
@@ -52,6 +54,7 @@ func (h *Header) encode() (b [headerLen]byte) {
 	le.PutUint64(b[32:], uint64(h.Capacity))
 	le.PutUint64(b[40:], h.ItemsBefore)
 	le.PutUint64(b[48:], h.BytesBefore)
+	le.PutUint32(b[56:], h.Longest)
 	le.PutUint32(b[headerLen-4:], crc32.Checksum(b[:headerLen-4], castagnoli))
 	return b
 }
@@ -73,6 +76,7 @@ func (h *Header) decode(b []byte) error {
 		Capacity:    int64(le.Uint64(b[32:])),
 		ItemsBefore: le.Uint64(b[40:]),
 		BytesBefore: le.Uint64(b[48:]),
+		Longest:     le.Uint32(b[56:]),
 	}
 	if h.Capacity < minCapacity || h.Capacity > MaxCapacity {
 		return ErrDamaged

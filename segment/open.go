@@ -133,7 +133,7 @@ func (s *Segment) openScanned(h Header, damage []Damage, write bool) ([]Damage, 
 		}
 	}
 	size := min(s.size.Load(), MaxCapacity)
-	reach := size
+	reach := max(size, HeaderSize) // the tail is never before it
 	if write {
 		reach = max(size, h.Capacity)
 	}

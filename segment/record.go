@@ -59,8 +59,9 @@ func align(n int64) int64 { return (n + Align - 1) &^ (Align - 1) }
 
 // key is what it takes to verify a segment's records.
 type key struct {
-	salt  uint32
-	first uint64
+	salt    uint32
+	first   uint64
+	longest uint32 // payload bytes, 0 for any: bounds what a look-alike can make the checksum run over
 }
 
 // seed is where the checksum of what stands at off starts from.
@@ -93,7 +94,7 @@ func (k key) get(b []byte, off uint32, r *Record) (next uint32, ok bool) {
 	}
 	length, seq := le.Uint32(b[4:]), le.Uint64(b[8:])
 	size := align(recordHead + int64(length))
-	if seq < k.first || size > int64(len(b)) {
+	if seq < k.first || k.tooLong(length) || size > int64(len(b)) {
 		return 0, false
 	}
 	end := recordHead + int(length)
@@ -106,6 +107,8 @@ func (k key) get(b []byte, off uint32, r *Record) (next uint32, ok bool) {
 	r.Payload = b[recordHead:end:end]
 	return off + uint32(size), true
 }
+
+func (k key) tooLong(length uint32) bool { return k.longest != 0 && length > k.longest }
 
 // plausible judges bytes 16 to 23 of a record: a known kind, zeros in the
 // reserved bytes.

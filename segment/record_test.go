@@ -41,10 +41,10 @@ func TestRecordReadsBackAsWrittenAndNowhereElse(t *testing.T) {
 		if _, ok := k.get(b, other, &got); ok {
 			t.Fatal("a record copied to another place verifies")
 		}
-		if _, ok := (key{k.salt + 1, k.first}).get(b, off, &got); ok {
+		if _, ok := (key{salt: k.salt + 1, first: k.first}).get(b, off, &got); ok {
 			t.Fatal("a record of another segment verifies")
 		}
-		if _, ok := (key{k.salt, k.first + 1}).get(b, off, &got); ok && k.first+1 != 0 {
+		if _, ok := (key{salt: k.salt, first: k.first + 1}).get(b, off, &got); ok && k.first+1 != 0 {
 			t.Fatal("a record from before the segment verifies")
 		}
 	})
@@ -84,7 +84,7 @@ func FuzzRecord(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte, salt uint32, first uint64, shift uint32) {
 		b := append(make([]byte, HeaderSize), data...)
-		k, off := key{salt, first}, HeaderSize+shift
+		k, off := key{salt: salt, first: first}, HeaderSize+shift
 		var r Record
 		next, ok := k.get(b, off, &r)
 		if !ok {

@@ -74,7 +74,8 @@ func FuzzScan(f *testing.F) {
 	f.Add(byte(0), []byte{})
 	f.Add(byte(1), []byte{4, 0, 8, 1})
 	f.Add(byte(2), []byte{0, 0, 255, 3, 2, 0, 255, 9})
-	f.Add(byte(5), []byte{0, 50})
+	f.Add(byte(1), []byte{0, 150})
+	f.Add(byte(1), []byte{1, 4})
 	f.Add(byte(3), sealed)
 	f.Add(byte(3), active)
 	f.Fuzz(func(t *testing.T, mode byte, edits []byte) {

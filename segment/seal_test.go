@@ -52,14 +52,15 @@ func TestFindGivesTheFirstRecordAtOrAboveANumber(t *testing.T) {
 	fsys := disktest.New()
 	s := newSegment(t, fsys, 1<<20)
 	at := map[uint64]uint32{}
-	for seq := uint64(100); seq < 5000; seq += 3 {
-		at[seq] = appendItem(t, s, item(seq, int(seq%400)))
+	const last = 898
+	for seq := uint64(100); seq <= last; seq += 3 {
+		at[seq] = appendItem(t, s, item(seq, 1000+int(seq%400)))
 	}
 	check := func(t *testing.T, s *Segment) {
-		for seq := uint64(0); seq < 5010; seq++ {
+		for seq := uint64(0); seq < last+9; seq++ {
 			want := max(100, (seq+1)/3*3+1)
 			off, err := s.Find(seq)
-			if want > 4999 {
+			if want > last {
 				mustBe(t, err, io.EOF)
 			} else if err != nil || off != at[want] {
 				t.Fatalf("%d is found at %d, %v; %d is at %d", seq, off, err, want, at[want])
@@ -182,4 +183,19 @@ func TestInterruptedSealIsResumed(t *testing.T) {
 			must(t, s.Seal())
 		}
 	}
+}
+
+// Else the log would give the number of a damaged record to another item.
+func TestSealKeepsTheLastNumberOfADamagedRecord(t *testing.T) {
+	fsys := disktest.New()
+	s := newSegment(t, fsys, 64<<10)
+	stored := fill(t, s, 10)
+	must(t, fsys.Corrupt(testPath, int64(s.Tail())-Align, 1))
+	must(t, s.Seal())
+	must(t, s.Close())
+	s, _ = open(t, fsys, false)
+	if got := s.Totals(); got.Last != 109 || got.Items != 9 {
+		t.Errorf("totals are %+v", got)
+	}
+	mustHold(t, s, stored[:9])
 }

@@ -124,7 +124,8 @@ func (s *Segment) begin(h Header, tail uint32, t Totals, x index) {
 // survives the death of the process, when Append returns. The sequence number
 // must be higher than all before. Append does no I/O and allocates no memory.
 //
-// It is [ErrFull] when the record does not fit in the capacity, and
+// It is [ErrFull] when the record does not fit in the capacity or is longer
+// than the header's Longest, and
 // [ErrUnallocated] when Extend must be called first; after either the segment
 // is as it was. After [ErrFault] it should take no more records.
 func (s *Segment) Append(r *Record) (off uint32, err error) {
@@ -134,7 +135,7 @@ func (s *Segment) Append(r *Record) (off uint32, err error) {
 	switch {
 	case s.state.Load() != active:
 		return 0, s.wrap("append", ErrReadOnly)
-	case end+indexBound(end)+FooterSize > s.header.Capacity:
+	case end+indexBound(end)+FooterSize > s.header.Capacity, s.key.tooLong(uint32(len(r.Payload))):
 		return 0, ErrFull
 	case end > s.allocated.Load():
 		return 0, ErrUnallocated

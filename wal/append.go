@@ -104,7 +104,7 @@ func (l *Log) roll() error {
 	}
 	f.seg.Start(segment.Header{
 		First: l.next, Created: time.Now().UnixMilli(), Capacity: l.o.SegmentSize,
-		ItemsBefore: l.items, BytesBefore: l.bytes,
+		ItemsBefore: l.items, BytesBefore: l.bytes, Longest: uint32(max(l.o.InlineMax, largePayload)),
 	})
 	f.first = l.next
 	f.dirty = true

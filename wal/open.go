@@ -18,7 +18,7 @@ func Open(dir string, o Options) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Log{dir: dir, fs: o.FS, o: o, log: o.Logger, slow: o.Background, consumers: make(map[string]*Consumer)}
+	l := &Log{dir: dir, fs: o.FS, o: o, log: o.Logger, slow: o.Background, consumers: make(map[string]*Consumer), created: time.Now().UnixMilli()}
 	l.commit.init()
 	l.timer = time.AfterFunc(time.Hour, func() { l.SyncThen(func(error) {}) })
 	l.timer.Stop()
@@ -149,7 +149,7 @@ func (l *Log) openSegments(list []entry) error {
 	l.next = max(last.first, t.Last+1)
 	l.items, l.bytes = h.ItemsBefore+t.Items, h.BytesBefore+t.Bytes+largeBytes(last.seg)
 	last.prepareAt = prepareAt(last.seg)
-	l.created = h.Created
+	l.created = h.Created // of the last segment; the own consumer knows better
 	return nil
 }
 

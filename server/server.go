@@ -45,9 +45,10 @@ func Start(c config.Config, log *slog.Logger) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.Data = data
 	s := &Server{log: log}
 	if s.registry, err = queue.OpenRegistry(data, queueOptions(c, log)); err != nil {
-		return nil, fmt.Errorf("cannot open the data directory %s: %w", data, err)
+		return nil, err
 	}
 	if err := s.listen(c); err != nil {
 		return nil, errors.Join(err, s.registry.Close())
@@ -66,8 +67,7 @@ func queueOptions(c config.Config, log *slog.Logger) queue.Options {
 		every = wal.SyncNever
 	}
 	return queue.Options{
-		Log:    wal.Options{SegmentSize: int64(c.SegmentSize), SyncEvery: every, Logger: log},
-		Logger: log,
+		Log: wal.Options{SegmentSize: int64(c.SegmentSize), InlineMax: int(c.InlineMax), SyncEvery: every, Logger: log},
 	}
 }
 
@@ -94,14 +94,15 @@ func (s *Server) serve(c config.Config) {
 		Logger:       s.log,
 		Now:          func() int64 { return time.Now().UnixMilli() },
 		MaxItemSize:  int64(c.MaxItemSize),
-		InlineMax:    min(wal.DefaultInlineMax, int(c.SegmentSize/4)),
+		InlineMax:    int(c.InlineMax),
 		MaxOpenReads: c.MaxOpenReads,
 		SyncAlways:   c.Sync == config.SyncAlways,
+		Admin:        access[c.Admin],
 		Version:      Version,
 		PID:          os.Getpid(),
 		Started:      time.Now().UnixMilli(),
 		Settings:     settings(c),
-		FlushAt:      s.flushIn,
+		FlushAfter:   s.flushIn,
 	}
 	s.transport = transport.NewPortable(transport.Options{
 		Session:        func(local bool, wake func()) *memcache.Session { return memcache.NewSession(env, local, wake) },
@@ -114,6 +115,13 @@ func (s *Server) serve(c config.Config) {
 	}
 }
 
+var access = map[config.Admin]memcache.Access{
+	config.AdminDefault: memcache.AccessDefault,
+	config.AdminLocal:   memcache.AccessLocal,
+	config.AdminAll:     memcache.AccessAll,
+	config.AdminOff:     memcache.AccessOff,
+}
+
 // settings are what "stats settings" answers: the names of the flags and their values in force.
 func settings(c config.Config) []memcache.Setting {
 	var all []memcache.Setting
@@ -122,7 +130,8 @@ func settings(c config.Config) []memcache.Setting {
 		value any
 	}{
 		{"data", c.Data}, {"listen", c.Listen}, {"port", c.Port}, {"socket", c.Socket}, {"sync", c.Sync},
-		{"segment-size", int64(c.SegmentSize)}, {"max-connections", c.MaxConnections}, {"max-item-size", int64(c.MaxItemSize)},
+		{"segment-size", int64(c.SegmentSize)}, {"inline-max", int64(c.InlineMax)}, {"max-item-size", int64(c.MaxItemSize)},
+		{"max-connections", c.MaxConnections}, {"max-open-reads", c.MaxOpenReads}, {"admin-commands", c.Admin},
 	} {
 		all = append(all, memcache.Setting{Name: s.name, Value: fmt.Sprint(s.value)})
 	}

@@ -53,6 +53,9 @@ func (l *Log) setAside() {
 	l.damage = nil
 	l.mu.Unlock()
 	for _, d := range found {
+		if l.isClosed() {
+			return
+		}
 		to, err := l.quarantine(d)
 		if err != nil {
 			l.log.Error("damaged bytes cannot be set aside", "queue", l.name(), "file", d.path, "from", d.from, "to", d.to, "error", err)

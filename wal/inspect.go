@@ -5,7 +5,6 @@ package wal
 // one file's state is held at a time.
 
 import (
-	"errors"
 	"fmt"
 	"iter"
 	"path/filepath"
@@ -74,6 +73,12 @@ func Inspect(fsys disk.FS, dir string) (*Inspection, error) {
 	return in, nil
 }
 
+// KindOf tells what a file of this name is in a log's directory.
+func KindOf(name string) FileKind {
+	kind, _ := classify(name)
+	return kind
+}
+
 func classify(name string) (FileKind, uint64) {
 	for _, k := range []struct {
 		suffix string
@@ -126,12 +131,15 @@ func BodyName(seq uint64) string { return numbered(seq, itemSuffix) }
 
 // SegmentView is one segment opened for examining. Close it.
 type SegmentView struct {
-	*segment.Segment
-	Found []segment.Damage // what opening noticed: copies of the header, the index, ranges and the tail of one that is not sealed
+	seg *segment.Segment
+
+	// Found is what opening noticed: copies of the header, the index, the tail; of a segment that
+	// is not sealed also the ranges that Steps comes to.
+	Found []segment.Damage
 }
 
-// OpenSegment opens a segment or a spare. Errors are those of [segment.Open], and ErrNotSegment also
-// for a segment that says it begins with another number than its name does.
+// OpenSegment opens a segment or a spare. Errors are those of [segment.Open]. That its header says the
+// number in its name is for the caller to check: recovery takes one that does not for no segment.
 func (in *Inspection) OpenSegment(f FileInfo) (*SegmentView, error) {
 	seg, found, err := segment.Open(in.fs, in.Path(f), segment.OpenOptions{})
 	if err != nil {
@@ -139,6 +147,24 @@ func (in *Inspection) OpenSegment(f FileInfo) (*SegmentView, error) {
 	}
 	return &SegmentView{seg, found}, nil
 }
+
+// Header is the segment's header.
+func (v *SegmentView) Header() segment.Header { return v.seg.Header() }
+
+// Totals sums up its records: as its footer says if it is sealed, else those that are valid.
+func (v *SegmentView) Totals() segment.Totals { return v.seg.Totals() }
+
+// Sealed reports whether it ends in a sound footer.
+func (v *SegmentView) Sealed() bool { return v.seg.Sealed() }
+
+// Tail is where its records end.
+func (v *SegmentView) Tail() uint32 { return v.seg.Tail() }
+
+// Path is the file's path.
+func (v *SegmentView) Path() string { return v.seg.Path() }
+
+// Close ends the examination. No payload of a record may be used afterwards.
+func (v *SegmentView) Close() error { return v.seg.Close() }
 
 // Step is one stretch of a segment.
 type Step struct {
@@ -155,10 +181,10 @@ func (v *SegmentView) Steps() iter.Seq[*Step] {
 		s := new(Step)
 		least := v.Header().First
 		for at := uint32(segment.HeaderSize); at < v.Tail(); at = s.To {
-			r, next, err := v.At(at)
+			r, next, err := v.seg.At(at)
 			switch {
 			case err != nil:
-				*s = Step{From: at, To: nextValid(v.Segment, at), Err: err}
+				*s = Step{From: at, To: nextValid(v.seg, at), Err: err}
 			case r.Seq < least:
 				*s = Step{From: at, To: next, Err: fmt.Errorf("item %d where at least %d belongs: %w", r.Seq, least, segment.ErrDamaged)}
 			default:
@@ -170,54 +196,4 @@ func (v *SegmentView) Steps() iter.Seq[*Step] {
 			}
 		}
 	}
-}
-
-// LargeItem tells what the record of a large item says: the size of the body in bytes, and the
-// number of its upload. ok is false when it is no such record.
-func LargeItem(r *segment.Record) (size int64, upload uint64, ok bool) {
-	if r.Kind != segment.KindLarge || len(r.Payload) != largePayload {
-		return 0, 0, false
-	}
-	return largeSize(r.Payload), largeUpload(r.Payload), true
-}
-
-// BodySize is the size of the file that holds a body of so many bytes.
-func BodySize(size int64) int64 { return bodyBytes(size) }
-
-// BodyView is what a body's file holds.
-type BodyView struct {
-	Size   int64  // bytes of the body, as its header says
-	Upload uint64 // the number of its upload
-	Damage []BodyRange
-}
-
-// BodyRange is a range of a body's file, chunks that do not verify.
-type BodyRange struct {
-	From, To int64 // bytes of the file
-	Fault    error // the disk did not give them
-}
-
-// OpenBody streams a body, verified. A damaged header is ErrDamaged.
-func (in *Inspection) OpenBody(f FileInfo) (*Reader, error) { return openBody(in.fs, in.Path(f)) }
-
-// CheckBody reads a whole body. A damaged header, without which nothing can be verified, is
-// ErrDamaged, a newer format ErrVersion. progress, if any, is told of bytes read.
-func (in *Inspection) CheckBody(f FileInfo, progress func(n int64)) (v BodyView, err error) {
-	r, err := in.OpenBody(f)
-	if err != nil {
-		return v, err
-	}
-	defer r.Close()
-	v.Size, v.Upload = r.size, r.upload
-	for {
-		from := chunkOffset(r.next)
-		err := r.fill()
-		if errors.Is(err, ErrDamaged) {
-			v.note(from, chunkOffset(r.next), f.Size, err)
-			r.next++
-		} else if err != nil {
-			break
-		}
-	}
-	return v, nil
 }

@@ -97,6 +97,12 @@ func (l *Log) Err() error {
 	return l.usable()
 }
 
+func (l *Log) isClosed() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.closed
+}
+
 func (l *Log) usable() error {
 	if l.closed {
 		return ErrClosed
@@ -120,13 +126,15 @@ func (l *Log) Close() error {
 	return errors.Join(syncErr, l.closeFiles(true))
 }
 
-// Abandon closes without syncing, in constant time: for a directory that is about to be deleted.
-// Its files are closed in the background.
+// Abandon closes without syncing: for a directory that is about to be deleted. It waits for the
+// step that the background is at, whatever the size of the log; after that the log touches no
+// name in the directory, so another may take its place. Its files are closed in the background.
 func (l *Log) Abandon() {
 	l.timer.Stop()
 	if !l.shut() {
 		return
 	}
+	l.quiesce()
 	if l.own {
 		l.closeFiles(false)
 		return
@@ -143,9 +151,18 @@ func (l *Log) shut() bool {
 	return !was
 }
 
+// quiesce waits until nobody works on the log, once it is shut.
+func (l *Log) quiesce() {
+	l.commit.wait()
+	for _, busy := range []*sync.Mutex{&l.tidying, &l.preparing} {
+		busy.Lock()
+		busy.Unlock() //lint:ignore SA2001 who comes later finds the log closed
+	}
+}
+
 // closeFiles waits for those still at work on the files, then closes them.
 func (l *Log) closeFiles(trim bool) error {
-	l.commit.wait()
+	l.quiesce()
 	if l.own {
 		l.slow.Close()
 	}

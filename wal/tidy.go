@@ -1,8 +1,6 @@
 package wal
 
 import (
-	"errors"
-
 	"github.com/darner/darner/segment/disk"
 )
 
@@ -113,7 +111,7 @@ func (l *Log) tidy() {
 	l.laterAsked.Store(false)
 	l.tidying.Lock()
 	defer l.tidying.Unlock()
-	if errors.Is(l.Err(), ErrClosed) {
+	if l.isClosed() {
 		return
 	}
 	l.setAside()
@@ -180,7 +178,7 @@ func (l *Log) firstRolled() *file {
 		if f.sealed {
 			continue
 		}
-		if i == len(l.files)-1 || f.renames > 0 || f.seg == nil || l.failed != nil {
+		if i == len(l.files)-1 || f.renames > 0 || f.seg == nil || l.usable() != nil {
 			return nil
 		}
 		f.pins++
@@ -239,11 +237,17 @@ func (l *Log) removeTaken() {
 		return // said by fail; the files stay
 	}
 	for _, f := range files {
+		if l.isClosed() {
+			break // the names may be another log's soon
+		}
 		if err := l.fs.Remove(f.path); err != nil && !isNotExist(err) {
 			l.log.Warn("cannot delete a segment that is taken", "file", f.path, "error", err)
 		}
 	}
 	for _, seq := range bodies {
+		if l.isClosed() {
+			break
+		}
 		l.removeBody(seq)
 	}
 	l.mu.Lock()

@@ -34,6 +34,9 @@ func serveFlags() []cli.Flag {
 		&cli.GenericFlag{Name: "segment-size", Value: &d.SegmentSize, Usage: "`SIZE` of a journal segment, 256KiB to 1GiB"},
 		&cli.IntFlag{Name: "max-connections", Value: d.MaxConnections, Usage: "clients served at a time"},
 		&cli.GenericFlag{Name: "max-item-size", Value: &d.MaxItemSize, Usage: "`SIZE` of the largest item taken"},
+		&cli.GenericFlag{Name: "inline-max", Value: &d.InlineMax, Usage: "`SIZE` up to which an item is kept inside a segment, not in a file of its own"},
+		&cli.IntFlag{Name: "max-open-reads", Value: d.MaxOpenReads, Usage: "items a connection may have open of one queue"},
+		&cli.GenericFlag{Name: "admin-commands", Value: &d.Admin, Usage: "who may use flush_all and delete: `local`, all or off (default: all)"},
 		&cli.BoolFlag{Name: "debug", Usage: "log more"},
 	}
 }
@@ -45,6 +48,9 @@ func settings(c *cli.Context) config.Config {
 	s.SegmentSize = *c.Generic("segment-size").(*config.Size)
 	s.MaxConnections = c.Int("max-connections")
 	s.MaxItemSize = *c.Generic("max-item-size").(*config.Size)
+	s.InlineMax = *c.Generic("inline-max").(*config.Size)
+	s.MaxOpenReads = c.Int("max-open-reads")
+	s.Admin = *c.Generic("admin-commands").(*config.Admin)
 	return s
 }
 

@@ -18,7 +18,9 @@ type Config struct {
 	SegmentSize    Size   // capacity of a journal segment, 256 KiB..1 GiB
 	MaxConnections int    // clients served at a time, at least 1; more are turned away
 	MaxItemSize    Size   // largest item taken, 1 byte..1 TiB
+	InlineMax      Size   // largest item kept inside a segment, 1 byte..1 MiB and a quarter of SegmentSize; larger ones are streamed
 	MaxOpenReads   int    // items a connection may have open of one queue, at least 1
+	Admin          Admin  // who may use the administrator's commands
 }
 
 // Default is a server on this machine alone, its data in ./data, that a power cut costs the
@@ -32,6 +34,7 @@ func Default() Config {
 		SegmentSize:    16 * MiB,
 		MaxConnections: 16384,
 		MaxItemSize:    1 * GiB,
+		InlineMax:      64 * KiB,
 		MaxOpenReads:   1,
 	}
 }
@@ -41,6 +44,7 @@ const (
 	MinSegmentSize = 256 * KiB
 	MaxSegmentSize = 1 * GiB
 	maxMaxItemSize = 1 * TiB
+	maxInlineMax   = 1 * MiB
 )
 
 // Validate reports everything that is wrong with c, an error per setting.
@@ -64,6 +68,9 @@ func (c Config) Validate() error {
 	}
 	if c.MaxItemSize < 1 || c.MaxItemSize > maxMaxItemSize {
 		bad("max-item-size: %v is not between 1 and %v", c.MaxItemSize, Size(maxMaxItemSize))
+	}
+	if most := min(maxInlineMax, max(c.SegmentSize, MinSegmentSize)/4); c.InlineMax < 1 || c.InlineMax > most {
+		bad("inline-max: %v is not between 1 and %v", c.InlineMax, most)
 	}
 	if c.MaxOpenReads < 1 {
 		bad("max-open-reads: %d is less than 1", c.MaxOpenReads)

@@ -50,12 +50,15 @@ func TestSyncIsAlwaysNeverOrAnInterval(t *testing.T) {
 }
 
 func TestARefusedFlagLeavesTheValueAlone(t *testing.T) {
-	size, sync := Size(7), DefaultSync
+	size, sync, admin := Size(7), DefaultSync, AdminOff
 	if size.Set("x") == nil || size != 7 {
 		t.Errorf("size is %v after a bad value", size)
 	}
 	if sync.Set("x") == nil || sync != DefaultSync {
 		t.Errorf("sync is %v after a bad value", sync)
+	}
+	if admin.Set("x") == nil || admin != AdminOff {
+		t.Errorf("admin is %v after a bad value", admin)
 	}
 }
 
@@ -73,6 +76,7 @@ func TestEveryBadSettingIsNamed(t *testing.T) {
 		"segment-size":    func(c *Config) { c.SegmentSize = MinSegmentSize - 1 },
 		"max-connections": func(c *Config) { c.MaxConnections = 0 },
 		"max-open-reads":  func(c *Config) { c.MaxOpenReads = 0 },
+		"inline-max":      func(c *Config) { c.InlineMax = c.SegmentSize/4 + 1; c.SegmentSize = MinSegmentSize },
 		"max-item-size":   func(c *Config) { c.MaxItemSize = 0 },
 	} {
 		c := Default()
@@ -81,7 +85,7 @@ func TestEveryBadSettingIsNamed(t *testing.T) {
 			t.Errorf("bad %s: %v", setting, err)
 		}
 	}
-	if err := (Config{Port: -1}).Validate(); err == nil || strings.Count(err.Error(), "\n") != 6 {
-		t.Errorf("seven bad settings give %v", err)
+	if err := (Config{Port: -1}).Validate(); err == nil || strings.Count(err.Error(), "\n") != 7 {
+		t.Errorf("eight bad settings give %v", err)
 	}
 }

@@ -11,11 +11,13 @@ import (
 )
 
 const (
-	noKeys      = "CLIENT_ERROR get wants a queue\r\n"
-	closeFirst  = "CLIENT_ERROR close current item first\r\n"
-	mixedWaits  = "CLIENT_ERROR peek does not wait together with other reads\r\n"
-	keepKeys    = 64 // room for more keys than this is given back after the request
-	endOfAnswer = "END\r\n"
+	noKeys       = "CLIENT_ERROR get wants a queue\r\n"
+	tooManyWaits = "CLIENT_ERROR cannot wait for more than 256 queues\r\n"
+	closeFirst   = "CLIENT_ERROR close current item first\r\n"
+	mixedWaits   = "CLIENT_ERROR peek does not wait together with other reads\r\n"
+	maxLines     = 256 // a get waits in no more queues than this: a name costs memory while somebody waits
+	keepKeys     = 64  // room for more keys than this is given back after the request
+	endOfAnswer  = "END\r\n"
 )
 
 // key is one queue of a get and what is to be done with it.
@@ -60,19 +62,20 @@ func (s *Session) beginGet(args []byte, cas bool) {
 			break
 		}
 		if problem := s.addKey(word); problem != "" {
-			s.reply(problem)
+			s.refuseGet(problem)
 			return
 		}
 	}
-	if len(g.keys) == 0 {
-		s.reply(noKeys)
-		return
-	}
 	if problem := s.checkKeys(); problem != "" {
-		s.reply(problem)
+		s.refuseGet(problem)
 		return
 	}
 	s.next = (*Session).loadKeys
+}
+
+func (s *Session) refuseGet(problem string) {
+	s.reply(problem)
+	s.get.dropKeys()
 }
 
 func (s *Session) addKey(word []byte) (problem string) {
@@ -93,6 +96,12 @@ func (s *Session) addKey(word []byte) (problem string) {
 // checkKeys refuses what cannot be done as a whole.
 func (s *Session) checkKeys() (problem string) {
 	g := &s.get
+	switch {
+	case len(g.keys) == 0:
+		return noKeys
+	case len(g.keys) > maxLines && g.wait > 0:
+		return tooManyWaits
+	}
 	takes := false
 	for i := range g.keys {
 		k := &g.keys[i]
@@ -108,7 +117,7 @@ func (s *Session) checkKeys() (problem string) {
 	return ""
 }
 
-// loadKeys opens what is parked, as a job, and counts the keys.
+// loadKeys has opened what is parked, by a job.
 func (s *Session) loadKeys() {
 	g := &s.get
 	for i := range g.keys {
@@ -323,10 +332,16 @@ func (s *Session) endGet(end string) {
 			s.env.Counters.GetMisses.Add(1)
 		}
 	}
+	g.dropKeys()
+	g.deadline = 0
+	s.next = (*Session).request
+}
+
+// dropKeys lets go of the queues, which are kept in memory by it when they exist nowhere else.
+func (g *get) dropKeys() {
 	clear(g.keys)
+	g.keys = g.keys[:0]
 	if cap(g.keys) > keepKeys {
 		g.keys = nil
 	}
-	g.deadline = 0
-	s.next = (*Session).request
 }

@@ -4,20 +4,18 @@ package memcache
 
 import "github.com/darner/darner/server/queue"
 
-// openItem was fetched with /open and waits for /close or /abort.
+// openItem was fetched with /open and waits for /close or /abort. It keeps the queue's handle alive,
+// so that the same name gives the same handle, also when the queue is deleted and set again.
 type openItem struct {
 	q    *queue.Queue
 	item queue.Item
 }
 
-// sameQueue goes by name: a queue deleted and set again is still the one a client has items open of.
-func sameQueue(a, b *queue.Queue) bool { return a == b || a.Name() == b.Name() }
-
 // closeOldest confirms, or with /abort returns, the oldest item open of the key's queue. Nothing
 // open is no error.
 func (s *Session) closeOldest(k *key) error {
 	for i, o := range s.opens {
-		if !sameQueue(o.q, k.q) {
+		if o.q != k.q {
 			continue
 		}
 		copy(s.opens[i:], s.opens[i+1:])
@@ -52,13 +50,13 @@ func (s *Session) openAt(i int) int {
 	keys := s.get.keys
 	open := 0
 	for _, o := range s.opens {
-		if sameQueue(o.q, keys[i].q) {
+		if o.q == keys[i].q {
 			open++
 		}
 	}
 	for j := range keys[:i+1] {
 		k := &keys[j]
-		if !sameQueue(k.q, keys[i].q) {
+		if k.q != keys[i].q {
 			continue
 		}
 		if k.opts&(optClose|optAbort) != 0 {

@@ -29,6 +29,7 @@ type body struct {
 	refusal string // for a body that is swallowed: the answer after it
 	noreply bool
 	sync    bool
+	made    bool  // the queue was, by a job
 	err     error // of the last job
 
 	upload *queue.Upload // of a large item
@@ -145,7 +146,8 @@ func (s *Session) setKey(key []byte) (problem string) {
 	return ""
 }
 
-// storeInline waits for a body that fits in the input and puts it in its queue.
+// storeInline waits for a body that fits in the input and puts it in its queue, which a job makes or
+// loads before if need be: the body stays in the input meanwhile.
 func (s *Session) storeInline() {
 	b := &s.body
 	size := int(b.left)
@@ -153,21 +155,9 @@ func (s *Session) storeInline() {
 	if !ok {
 		return
 	}
-	if !b.q.Loaded() {
-		s.work(func() { b.err = b.q.Make() }, (*Session).storeMade)
-		return
-	}
-	err := b.q.Put(s.in[:size], b.meta)
-	s.in = s.in[size+end:]
-	s.stored(err)
-}
-
-// storeMade goes on when the queue was made or loaded: the body still lies in the input.
-func (s *Session) storeMade() {
-	b := &s.body
-	size := int(b.left)
-	end, ok := s.lineEnd(size)
-	if !ok {
+	if !b.made && !b.q.Loaded() {
+		b.made = true
+		s.work(func() { b.err = b.q.Make() }, (*Session).storeInline)
 		return
 	}
 	err := b.err

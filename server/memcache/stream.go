@@ -8,50 +8,62 @@ import (
 	"github.com/darner/darner/server/queue"
 )
 
-// startStream opens the body of the item in hand.
+// startStream opens the body of the item in hand and reads its first chunk: an item damaged there is
+// passed over like any other.
 func (s *Session) startStream() {
 	g := &s.get
 	q := g.keys[g.at].q
-	s.work(func() { g.reader, g.err = q.Open(g.item) }, (*Session).streamStarted)
+	g.left = g.item.Size
+	s.useChunk()
+	s.work(func() {
+		if g.reader, g.err = q.Open(g.item); g.err == nil {
+			s.readChunk()
+		}
+	}, (*Session).streamStarted)
+}
+
+// readChunk is the job that reads the next chunk.
+func (s *Session) readChunk() {
+	g := &s.get
+	g.filled, g.err = io.ReadFull(g.reader, s.chunk[:min(chunkSize, g.left)])
 }
 
 func (s *Session) streamStarted() {
-	g := &s.get
-	if g.err != nil {
-		g.reader = nil
-		s.unreadable(g.err)
+	if err := s.get.err; err != nil {
+		s.closeReader()
+		s.unreadable(err)
 		return
 	}
 	s.appendValue()
-	g.left = g.item.Size
-	s.next = (*Session).streamChunk
-}
-
-// streamChunk has the next chunk read, or ends the item.
-func (s *Session) streamChunk() {
-	g := &s.get
-	if g.left == 0 {
-		g.reader.Close()
-		g.reader = nil
-		s.freeChunk()
-		s.reply("\r\n")
-		s.delivered()
-		return
-	}
-	chunk := s.useChunk()
-	chunk = chunk[:min(int64(len(chunk)), g.left)]
-	s.work(func() { g.filled, g.err = io.ReadFull(g.reader, chunk) }, (*Session).streamRead)
+	s.sendChunk()
 }
 
 func (s *Session) streamRead() {
-	g := &s.get
-	if g.err != nil {
+	if s.get.err != nil {
 		s.streamBroken()
 		return
 	}
+	s.sendChunk()
+}
+
+// sendChunk answers with the chunk that was read.
+func (s *Session) sendChunk() {
+	g := &s.get
 	s.out = append(s.out, s.chunk[:g.filled]...)
 	g.left -= int64(g.filled)
-	s.next = (*Session).streamChunk
+	s.next = (*Session).nextChunk
+}
+
+// nextChunk has the next one read, or ends the item.
+func (s *Session) nextChunk() {
+	if s.get.left > 0 {
+		s.work(s.readChunk, (*Session).streamRead)
+		return
+	}
+	s.closeReader()
+	s.freeChunk()
+	s.reply("\r\n")
+	s.delivered()
 }
 
 // streamBroken closes: half of the body is out, and no answer can take it back. A damaged item is
@@ -68,14 +80,17 @@ func (s *Session) streamBroken() {
 	s.state = Closing
 }
 
-// stopStreaming puts an item back whose body did not go out, and one that was about to.
-func (s *Session) stopStreaming() {
-	g := &s.get
-	if g.reader != nil {
+func (s *Session) closeReader() {
+	if g := &s.get; g.reader != nil {
 		g.reader.Close()
 		g.reader = nil
 	}
-	if g.item.Seq != 0 {
+}
+
+// stopStreaming puts an item back whose body did not go out whole.
+func (s *Session) stopStreaming() {
+	s.closeReader()
+	if g := &s.get; g.item.Seq != 0 {
 		g.keys[g.at].q.Return(g.item)
 		g.item = queue.Item{}
 	}

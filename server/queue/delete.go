@@ -10,21 +10,24 @@ import (
 	"path/filepath"
 	"strconv"
 	"time"
-
-	"github.com/darner/darner/wal"
 )
 
 // Delete drops a queue and all its items; none of that name is no error. Its waiters are sent away
 // with nothing, its open items end in nothing, an upload on its way in fails. The handle stays
 // good: the next Put makes a fresh queue. It may wait for the disk, in constant time.
 func (r *Registry) Delete(q *Queue) error {
+	woken, err := r.remove(q)
+	wake(woken)
+	return err
+}
+
+func (r *Registry) remove(q *Queue) (woken []func(), err error) {
 	q.loading.Lock()
 	defer q.loading.Unlock()
 	q.mu.Lock()
-	exists := q.exists
-	var l *wal.Log
-	if q.log != nil {
-		l = q.detach()
+	exists, l := q.exists, q.log
+	if l != nil {
+		q.detach()
 	}
 	q.mu.Unlock()
 	if l != nil {
@@ -33,16 +36,14 @@ func (r *Registry) Delete(q *Queue) error {
 	}
 	if exists {
 		if err := r.discard(q.dir()); err != nil {
-			return fmt.Errorf("queue %s cannot be deleted: %w", q.name, err)
+			return nil, fmt.Errorf("queue %s cannot be deleted: %w", q.name, err)
 		}
 		r.forget(q)
 	}
 	q.mu.Lock()
+	defer q.mu.Unlock()
 	q.exists, q.broken, q.snapshot, q.counts = false, nil, nil, counts{}
-	woken := q.dismiss()
-	q.mu.Unlock()
-	wake(woken)
-	return nil
+	return q.dismiss(), nil
 }
 
 // discard moves a queue's directory into the trash, for good when it returns.

@@ -35,26 +35,28 @@ func (q *Queue) Make() error { return q.load(true) }
 // lock takes mu with the log open: also of a queue that did not exist if create is set, else such
 // a one has none.
 func (q *Queue) lock(create bool) error {
-	for {
-		q.mu.Lock()
-		if q.log != nil {
-			q.used = q.reg.clock.Load()
-			return nil
-		}
-		if !q.exists && !create {
-			return nil
-		}
+	q.mu.Lock()
+	for q.log == nil && (q.exists || create) {
+		q.wanted++ // lest it is parked again before it is used
 		q.mu.Unlock()
-		if err := q.load(create); err != nil {
+		err := q.load(create)
+		q.mu.Lock()
+		q.wanted--
+		if err != nil {
+			q.mu.Unlock()
 			return err
 		}
 	}
+	q.used = q.reg.clock.Load()
+	return nil
 }
 
 func (q *Queue) load(create bool) error {
 	opened, err := q.openLog(create)
-	if opened {
-		q.reg.makeRoom() // with loading given up: it parks others
+	if opened { // and loading given up
+		q.mu.Lock()
+		q.settle()
+		q.reg.makeRoom(q)
 	}
 	return err
 }
@@ -90,7 +92,7 @@ func (q *Queue) openLog(create bool) (opened bool, err error) {
 	q.log, q.head, q.exists = l, head, true
 	q.returned = newTree(q.reg.nodes)
 	q.used = q.reg.clock.Add(1)
-	q.settle()
+	q.mu.Unlock()
 	return true, nil
 }
 
@@ -104,9 +106,7 @@ func (q *Queue) unloadable(err error) error {
 }
 
 func (q *Queue) openFiles() (*wal.Log, *wal.Consumer, error) {
-	o := q.reg.logOptions
-	o.Quarantine = filepath.Join(q.reg.dir, quarantineName, filepath.Base(q.dir()))
-	l, err := wal.Open(q.dir(), o)
+	l, err := wal.Open(q.dir(), q.reg.o.Log)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -139,7 +139,7 @@ func (q *Queue) park(before uint64) bool {
 }
 
 func (q *Queue) busy() bool {
-	return q.open > 0 || q.uploads > 0 || q.line.first != nil || q.log.Err() != nil
+	return q.open+q.uploads+q.wanted > 0 || q.line.first != nil || q.log.Err() != nil
 }
 
 // close is park at the end of the registry, whoever needs the log.

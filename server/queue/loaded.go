@@ -38,19 +38,19 @@ func (r *Registry) loadedNow() []*Queue {
 	return all
 }
 
-// makeRoom parks a queue if too many are loaded: the least recently used of a random few, which is
-// nearly as good as of all.
-func (r *Registry) makeRoom() {
+// makeRoom parks another queue than the one just loaded if too many are: the least recently used
+// of a random few, which is nearly as good as of all.
+func (r *Registry) makeRoom(loaded *Queue) {
 	const tries = 4
 	for range tries {
-		if q, before := oldest(r.crowd()); q == nil || q.park(before) {
+		if q, before := oldest(r.crowd(loaded)); q == nil || q.park(before) {
 			return
 		}
 	}
 }
 
-// crowd returns a random few of the loaded queues if there are too many.
-func (r *Registry) crowd() (some []*Queue) {
+// crowd returns a random few of the other loaded queues if there are too many.
+func (r *Registry) crowd(but *Queue) (some []*Queue) {
 	const few = 16
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -58,7 +58,10 @@ func (r *Registry) crowd() (some []*Queue) {
 		return nil
 	}
 	for q := range r.loaded { // begins anywhere
-		if some = append(some, q); len(some) == few {
+		if q != but {
+			some = append(some, q)
+		}
+		if len(some) == few {
 			break
 		}
 	}

@@ -30,6 +30,7 @@ type Queue struct {
 	open     int                          // open reads
 	held     struct{ items, bytes int64 } // of the open reads, what a flush has not taken
 	uploads  int                          // large items on their way in
+	wanted   int                          // callers that have it loaded in order to use it
 	used     uint64                       // Registry.clock when it was last used
 	exists   bool                         // on disk
 	broken   error                        // the log failed when it was parked: final until restart or delete
@@ -91,18 +92,23 @@ func (q *Queue) Return(it Item) {
 // Drop gives an item up whose payload is damaged: it is gone for good and counted as damaged. It
 // is for open and for peeked items, and harmless for one that is gone already.
 func (q *Queue) Drop(it Item) {
+	if q.drop(it) {
+		q.reg.logger.Error("damaged item is dropped", "queue", q.name, "item", it.Seq, "bytes", it.Size)
+	}
+}
+
+func (q *Queue) drop(it Item) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	_, lost := q.release(it)
 	if it.peeked && it.home == q.log && q.log != nil {
 		_, lost = q.returned.Delete(it)
 	}
-	if !lost {
-		return
+	if lost {
+		q.counts.damaged++
+		q.head.Take(it.Position) // if that failed it would come again after a restart, and be dropped again
 	}
-	q.counts.damaged++
-	err := q.head.Take(it.Position)
-	q.reg.logger.Error("damaged item is dropped", "queue", q.name, "item", it.Seq, "bytes", it.Size, "error", err)
+	return lost
 }
 
 // Flush discards all that waits, in constant time. Open items stay open; returned, they are

@@ -50,7 +50,6 @@ type Registry struct {
 	dir        string
 	fs         disk.FS
 	o          Options
-	logOptions wal.Options
 	logger     *slog.Logger
 	lock       io.Closer
 	background *wal.Background
@@ -89,8 +88,9 @@ func OpenRegistry(dir string, o Options) (*Registry, error) {
 	if o.Log.Logger == nil {
 		o.Log.Logger = slog.Default()
 	}
+	o.Log.Quarantine = filepath.Join(dir, quarantineName)
 	r := &Registry{
-		dir: dir, fs: o.Log.FS, o: o, logOptions: o.Log, logger: o.Log.Logger,
+		dir: dir, fs: o.Log.FS, o: o, logger: o.Log.Logger,
 		nodes:   btree.NewFreeListG[Item](256),
 		queues:  make(map[string]*Queue),
 		unborn:  make(map[string]weak.Pointer[Queue]),
@@ -113,7 +113,7 @@ func OpenRegistry(dir string, o Options) (*Registry, error) {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
 	r.background = wal.NewBackground()
-	r.logOptions.Background = r.background
+	r.o.Log.Background = r.background
 	r.janitor = startJanitor(r)
 	return r, nil
 }
@@ -222,7 +222,7 @@ func (r *Registry) Each(fn func(*Queue)) {
 func (r *Registry) FlushAll() error {
 	var errs []error
 	r.Each(func(q *Queue) {
-		if s, known := q.known(); known && s.Items == 0 {
+		if s, known := q.known(); known && s.Items == 0 && s.Open == 0 {
 			return // a parked queue need not be loaded for that
 		}
 		errs = append(errs, q.Flush())

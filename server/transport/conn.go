@@ -15,6 +15,8 @@ import (
 const (
 	// idleTime is how long a connection that sends nothing keeps a large buffer, at most twice.
 	idleTime = time.Second
+	// lingerTime is how long a client may go on sending after its connection was ended.
+	lingerTime = 2 * time.Second
 	// drainPause is how long a client is given, when the server stops, to have sent its requests.
 	drainPause = 10 * time.Millisecond
 )
@@ -59,20 +61,27 @@ func (c *conn) interrupt() {
 func (c *conn) run() {
 	c.in = newInput(&c.owner.buffers)
 	c.session = c.owner.o.Session(isLocal(c.net), c.interrupt)
-	defer func() {
-		c.session.Close()
-		c.net.Close()
-		c.in.release()
-	}()
+	ended := c.converse()
+	c.session.Close()
+	if ended {
+		c.linger()
+	}
+	c.net.Close()
+	c.in.release()
+}
+
+// converse goes on until the connection breaks or the session ends it, and reports whether it
+// was the session.
+func (c *conn) converse() (ended bool) {
 	for {
 		c.noticeDrain()
-		err := c.turn()
-		if err != nil {
-			return
+		if err := c.turn(); err != nil {
+			return false
 		}
+		var err error
 		switch c.session.State() {
 		case memcache.Closing:
-			return
+			return true
 		case memcache.Working:
 			c.session.Job()()
 		case memcache.Waiting:
@@ -83,6 +92,22 @@ func (c *conn) run() {
 			}
 		}
 		if err != nil && !c.goesOn(err) {
+			return false
+		}
+	}
+}
+
+// linger lets a client that is told why its connection ends read it: closing while it still sends
+// would have its system throw the answer away. What it sends is discarded.
+func (c *conn) linger() {
+	half, ok := c.net.(interface{ CloseWrite() error })
+	if c.drained || !ok || half.CloseWrite() != nil {
+		return
+	}
+	c.in.consume(len(c.in.pending()))
+	until := time.Now().Add(lingerTime)
+	for c.arm(until) {
+		if _, err := c.net.Read(c.in.space(0)); err != nil {
 			return
 		}
 	}

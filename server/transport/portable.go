@@ -111,7 +111,7 @@ func (t *Portable) unregister(c *conn) {
 }
 
 // drainTime bounds how long a stopping transport goes on reading requests that keep coming.
-const drainTime = time.Second
+const drainTime = 250 * time.Millisecond
 
 // Stop closes the listeners, has waiting GETs answered, answers what was asked before, closes the
 // connections and returns when all are gone. Connections still busy when ctx ends (a client that

@@ -31,10 +31,11 @@ func against(t *testing.T, conversation ...[2]string) *Client {
 			return
 		}
 		defer conn.Close()
+		conn.SetDeadline(time.Now().Add(10 * time.Second))
 		for _, turn := range conversation {
 			got := make([]byte, len(turn[0]))
 			if _, err := io.ReadFull(conn, got); err != nil || string(got) != turn[0] {
-				t.Errorf("the client sent %q, %v; want %q", got, err, turn[0])
+				t.Errorf("the client sent %.80q, %v; want %.80q", got, err, turn[0])
 				return
 			}
 			io.WriteString(conn, turn[1])
@@ -65,7 +66,7 @@ func TestPutSendsTheWholeInputAsOneItem(t *testing.T) {
 func TestPutSpoolsLongInputOfUnknownSize(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	long := strings.Repeat("0123456789", memorySpool/10+7)
-	c := against(t, [2]string{"set q 0 0 1048646\r\n" + long + "\r\n", "STORED\r\n"})
+	c := against(t, [2]string{"set q 0 0 1048640\r\n" + long + "\r\n", "STORED\r\n"})
 	if err := c.Put("q", strings.NewReader(long)); err != nil {
 		t.Error(err)
 	}
@@ -76,12 +77,11 @@ func TestPutSpoolsLongInputOfUnknownSize(t *testing.T) {
 
 func TestPutLinesSendsAnItemForEachLine(t *testing.T) {
 	for input, want := range map[string][]string{"": nil, "a": {"a"}, "a\n": {"a"}, "a\n\nbc\r\nd": {"a", "", "bc\r", "d"}} {
-		var requests, answers string
+		var turns [][2]string
 		for _, line := range want {
-			requests += "set q 0 0 " + string(rune('0'+len(line))) + "\r\n" + line + "\r\n"
-			answers += "STORED\r\n"
+			turns = append(turns, [2]string{"set q 0 0 " + string(rune('0'+len(line))) + "\r\n" + line + "\r\n", "STORED\r\n"})
 		}
-		c := against(t, [2]string{requests, answers})
+		c := against(t, turns...)
 		if err := c.PutLines("q", strings.NewReader(input)); err != nil {
 			t.Errorf("%q: %v", input, err)
 		}

@@ -7,8 +7,8 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
+	"unicode/utf8"
 )
 
 // Stats are the figures of a server, by name, and those of its queues.
@@ -48,7 +48,7 @@ const firstFigure = "_items"
 
 func (s *Stats) add(name, value string) {
 	rest, ok := strings.CutPrefix(name, "queue_")
-	if !ok || strings.HasPrefix(name, "queue_creates") || name == "queue_deletes" || name == "queue_expires" {
+	if !ok || name == "queue_creates" || name == "queue_deletes" || name == "queue_expires" {
 		s.Server[name] = value
 		return
 	}
@@ -79,31 +79,47 @@ var columns = []struct {
 // Write writes the figures as a table for people: a few lines of the server's, unless only one
 // queue is asked for, and a row for each queue. An unknown queue is an error.
 func (s Stats) Write(out io.Writer, only string) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	if only == "" {
-		s.writeServer(out)
-	}
-	fmt.Fprint(w, "QUEUE\t")
+	table := [][]string{{"QUEUE"}}
 	for _, c := range columns {
-		fmt.Fprint(w, c.heading, "\t")
+		table[0] = append(table[0], c.heading)
 	}
-	fmt.Fprintln(w)
-	found := false
 	for _, q := range s.Queues {
 		if only != "" && q.Name != only {
 			continue
 		}
-		found = true
-		fmt.Fprint(w, q.Name, "\t")
+		row := []string{q.Name}
 		for _, c := range columns {
-			fmt.Fprint(w, c.write(q.Figure[c.figure]), "\t")
+			row = append(row, c.write(q.Figure[c.figure]))
 		}
-		fmt.Fprintln(w)
+		table = append(table, row)
 	}
-	if only != "" && !found {
+	if only != "" && len(table) == 1 {
 		return fmt.Errorf("there is no queue %s", only)
 	}
-	return w.Flush()
+	var b strings.Builder
+	if only == "" {
+		s.writeServer(&b)
+	}
+	writeTable(&b, table)
+	_, err := io.WriteString(out, b.String())
+	return err
+}
+
+// writeTable aligns the first column left, for names, and the others right, for numbers.
+func writeTable(out io.Writer, table [][]string) {
+	width := make([]int, len(table[0]))
+	for _, row := range table {
+		for i, cell := range row {
+			width[i] = max(width[i], utf8.RuneCountInString(cell))
+		}
+	}
+	for _, row := range table {
+		fmt.Fprintf(out, "%-*s", width[0], row[0])
+		for i, cell := range row[1:] {
+			fmt.Fprintf(out, "  %*s", width[i+1], cell)
+		}
+		fmt.Fprintln(out)
+	}
 }
 
 func (s Stats) writeServer(out io.Writer) {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-const someStats = "STAT uptime 3700\r\nSTAT version 1.0\r\nSTAT curr_items 3\r\nSTAT queue_creates 2\r\n" +
+const someStats = "STAT uptime 3700\r\nSTAT version 1.0\r\nSTAT pid 42\r\nSTAT curr_items 3\r\nSTAT queue_creates 2\r\n" +
 	"STAT queue_a_items 1\r\nSTAT queue_a_bytes 1536\r\nSTAT queue_a_total_items 9\r\nSTAT queue_a_age 90500\r\n" +
 	"STAT queue_a_total_items 2\r\nSTAT queue_a_total_bytes 5\r\nSTAT queue_a_total_total_items 4\r\n" +
 	"STAT queue_creates_items 7\r\nSTAT queue_creates_bytes 70\r\nEND\r\n"
@@ -16,7 +16,7 @@ func TestFiguresFindTheirQueueWhateverItsName(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Server["uptime"] != "3700" || s.Server["queue_creates"] != "2" || len(s.Server) != 4 {
+	if s.Server["uptime"] != "3700" || s.Server["queue_creates"] != "2" || len(s.Server) != 5 {
 		t.Errorf("the server's figures are %v", s.Server)
 	}
 	want := []QueueStats{
@@ -49,7 +49,7 @@ func TestTheTableHasARowForEachQueue(t *testing.T) {
 	if err := s.Write(&all, ""); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"darner 1.0, process -, up 1h1m40s", "QUEUE  ITEMS", "a      1   1.5KiB  1m31s", "a_total", "creates"} {
+	for _, want := range []string{"darner 1.0, process 42, up 1h1m40s", "\nQUEUE    ITEMS   BYTES", "\na            1  1.5KiB  1m31s", "\na_total", "\ncreates"} {
 		if !strings.Contains(all.String(), want) {
 			t.Errorf("no %q in\n%s", want, &all)
 		}

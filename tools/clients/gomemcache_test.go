@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/bradfitz/gomemcache/memcache"
+
+	_ "github.com/darner/darner/server" // so that a cached result is not taken for that of a changed server
 )
 
 const queue = "gomemcache"

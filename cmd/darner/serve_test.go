@@ -1,0 +1,144 @@
+package main
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/darner/darner/server"
+)
+
+func TestServerStopsWithinFiveSecondsWhileClientsWait(t *testing.T) {
+	for _, how := range []os.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		t.Run(how.String(), func(t *testing.T) {
+			t.Parallel()
+			data := t.TempDir()
+			d := launch(t, data)
+			c := d.dial()
+			c.say("set q 0 0 1\r\na\r\nget q\r\n", "STORED\r\nVALUE q 0 1\r\na\r\nEND\r\n")
+			var waiting []*talker
+			for range 100 {
+				w := d.dial()
+				w.send("get q/t=60000\r\n")
+				waiting = append(waiting, w)
+			}
+			c.until("q", "waiters", "100")
+			stuck := d.dial() // asks for much and reads nothing
+			stuck.SetReadBuffer(4096)
+			body := strings.Repeat("x", 16<<20)
+			stuck.say("set big 0 0 16777216\r\n"+body+"\r\nget big\r\n", "STORED\r\nVALUE big 0 16777216\r\n")
+			c.send(strings.Repeat("set q 0 0 1\r\nb\r\n", 50)) // to waiters
+			c.send(strings.Repeat("set kept 0 0 1\r\nk\r\n", 100))
+			if took := d.stop(how); took > 5*time.Second {
+				t.Errorf("stopping took %v", took)
+			}
+			c.expect(strings.Repeat("STORED\r\n", 150))
+			got := 0
+			for _, w := range waiting {
+				answer, err := io.ReadAll(w)
+				switch string(answer) {
+				case "VALUE q 0 1\r\nb\r\nEND\r\n":
+					got++
+				case "END\r\n":
+				default:
+					t.Errorf("a waiting client got %q, %v", answer, err)
+				}
+			}
+			c = launch(t, data).dial()
+			if items := c.figure("q", "items"); got != 50 || items != "0" {
+				t.Errorf("of 50 items %d were delivered, %s are left", got, items)
+			}
+			if items := c.figure("kept", "items"); items != "100" {
+				t.Errorf("of 100 items that were asked to be set, %s are there", items)
+			}
+			c.say("get big/peek\r\n", "VALUE big 0 16777216\r\n"+body+"\r\nEND\r\n")
+		})
+	}
+}
+
+func TestASecondServerOnTheSameDataRefuses(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	d := launch(t, data)
+	_, log, code := command(t, "", "--data", data, "--port", "0")
+	if code != 1 || strings.Count(log, "\n") != 1 || !strings.Contains(log, data) || !strings.Contains(log, "another process") {
+		t.Errorf("exit code %d: %s", code, log)
+	}
+	d.dial().say("version\r\n", "VERSION "+server.Version+"\r\n")
+	d.kill()
+	launch(t, data).dial().say("version\r\n", "VERSION ") // a killed server leaves no lock
+}
+
+func TestServerIsQuiet(t *testing.T) {
+	t.Parallel()
+	data := filepath.Join(t.TempDir(), "deep", "data")
+	socket := filepath.Join(t.TempDir(), "socket")
+	d := launch(t, data, "--socket", socket)
+	d.dial().say("set q 0 0 1\r\na\r\nget q\r\nnonsense\r\n", "STORED\r\nVALUE q 0 1\r\na\r\nEND\r\nERROR\r\n")
+	d.stop(syscall.SIGTERM)
+	lines := strings.Split(strings.TrimSpace(d.log.String()), "\n")
+	if len(lines) != 3 || !strings.Contains(lines[0], data) || !strings.Contains(lines[0], socket) || !strings.Contains(lines[0], server.Version) {
+		t.Errorf("the log:\n%s", d.log)
+	}
+	if _, err := os.Stat(socket); err == nil {
+		t.Error("the socket file is left behind")
+	}
+}
+
+func TestWrongUseIsOneLineAndExitCode1(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]string{
+		"--port 70000":                  "port",
+		"--port x":                      "port",
+		"--config x.toml":               "reserved",
+		"-c x.toml":                     "reserved",
+		"--sync sometimes":              "sync",
+		"--segment-size 1":              "segment-size",
+		"--segment-size big":            "size",
+		"--max-item-size 0":             "max-item-size",
+		"--max-connections 0":           "max-connections",
+		"--listen 256.1.1.1 --port 0":   "listen",
+		"--data /dev/null/x --port 0":   "/dev/null",
+		"--nonsense":                    "nonsense",
+		"nonsense":                      "unknown command",
+		"put":                           "which queue",
+		"get":                           "which queue",
+		"get a b":                       "one queue",
+		"get a --wait -1s":              "negative",
+		"get a --server 127.0.0.1:1":    "127.0.0.1:1",
+		"stats --server /none/at/all":   "/none/at/all",
+		"stats --nonsense":              "nonsense",
+		"put a --server":                "server",
+		"put ../x --server 127.0.0.1:1": "127.0.0.1:1",
+	} {
+		flags := strings.Fields(args)
+		if !strings.HasPrefix(args, "--data") && strings.HasPrefix(args, "-") {
+			flags = append([]string{"--data", t.TempDir()}, flags...)
+		}
+		out, log, code := command(t, "", flags...)
+		if code != 1 || out != "" || !strings.HasPrefix(log, "darner: ") || strings.Count(log, "\n") != 1 || !strings.Contains(log, want) {
+			t.Errorf("darner %s: exit code %d, output %q, error %q", args, code, out, log)
+		}
+	}
+}
+
+func TestVersionAndHelp(t *testing.T) {
+	t.Parallel()
+	for _, flag := range []string{"-v", "--version"} {
+		if out, _, code := command(t, "", flag); code != 0 || !strings.Contains(out, server.Version) {
+			t.Errorf("%s: %d, %q", flag, code, out)
+		}
+	}
+	for _, flag := range []string{"-h", "--help"} {
+		out, _, code := command(t, "", flag)
+		for _, want := range []string{"--data", "-d", "--port", "-p", "--listen", "--socket", "--sync", "--segment-size", "--max-connections", "--max-item-size", "--debug", "--config", "-c", "put", "get", "stats"} {
+			if code != 0 || !strings.Contains(out, want) {
+				t.Errorf("%s: exit code %d, no %s in\n%s", flag, code, want, out)
+			}
+		}
+	}
+}

@@ -1,0 +1,118 @@
+package memcache
+
+import (
+	"bytes"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// flip damages the byte at the start of where text is on the disk.
+func (sv *testServer) flip(text string) {
+	sv.t.Helper()
+	found := 0
+	err := filepath.WalkDir(sv.dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		at := bytes.Index(content, []byte(text))
+		if at < 0 {
+			return nil
+		}
+		found++
+		file, err := os.OpenFile(path, os.O_RDWR, 0)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		_, err = file.WriteAt([]byte{content[at] ^ 1}, int64(at))
+		return err
+	})
+	if err != nil || found != 1 {
+		sv.t.Fatalf("%q was found in %d files: %v", text, found, err)
+	}
+}
+
+func TestDamagedItemIsPassedOver(t *testing.T) {
+	for _, request := range []string{"get q", "get q/open", "get q/peek", "get q/t=60000", "gets r q"} {
+		t.Run(request, func(t *testing.T) {
+			sv := newServer(t)
+			c := sv.dial()
+			c.set("q", "first item", "second item")
+			sv.flip("first item")
+			want := value("q", "second item")
+			if strings.HasPrefix(request, "gets") {
+				want = strings.Replace(want, " 11\r\n", " 11 2\r\n", 1)
+			}
+			c.expect(request+"\r\n", want)
+			if stats := c.ask("stats queue q\r\n"); !strings.Contains(stats, "queue_q_damaged_records 1\r\n") {
+				t.Errorf("not counted: %s", stats)
+			}
+		})
+	}
+}
+
+func TestDamagedItemIsAllThereWas(t *testing.T) {
+	sv := newServer(t)
+	c := sv.dial()
+	c.set("q", "first item")
+	sv.flip("first item")
+	c.expect("get q\r\n", "END\r\n")
+}
+
+func TestWaitGoesOnBehindADamagedItem(t *testing.T) {
+	sv := newServer(t)
+	a, b := sv.dial(), sv.dial()
+	b.set("q", "first")
+	b.expect("get q\r\n", value("q", "first"))
+	a.expect("get q/t=60000\r\n", "")
+	b.set("q", "damaged item") // claimed for the waiter, which comes to read it when it is damaged
+	sv.flip("damaged item")
+	a.run()
+	b.set("q", "sound item")
+	a.run()
+	a.expect("", value("q", "sound item"))
+}
+
+// large is a body of which each 16 bytes are found once.
+func large(chunks int) string {
+	var b strings.Builder
+	for i := range chunks * chunkSize / 16 {
+		b.WriteString(strings.Repeat("x", 8))
+		for shift := 28; shift >= 0; shift -= 4 {
+			b.WriteByte("0123456789abcdef"[i>>shift&15])
+		}
+	}
+	return b.String()
+}
+
+func TestLargeItemDamagedAtItsStartIsPassedOver(t *testing.T) {
+	sv := newServer(t, inlineMax(1<<10))
+	c := sv.dial()
+	body := large(3)
+	c.set("q", body, "second item")
+	sv.flip(body[:16])
+	c.expect("get q\r\n", value("q", "second item"))
+}
+
+func TestLargeItemDamagedMidwayClosesAndIsGivenUp(t *testing.T) {
+	sv := newServer(t, inlineMax(1<<10))
+	c := sv.dial()
+	body := large(4)
+	c.set("q", body, "second item")
+	sv.flip(body[2*chunkSize+160:][:16])
+	got := c.ask("get q\r\n")
+	if !c.closed || !strings.HasPrefix(value("q", body), got) || len(got) > 3*chunkSize {
+		t.Errorf("closed %v, %d bytes went out", c.closed, len(got))
+	}
+	sv.dial().expect("get q\r\n", value("q", "second item"))
+	if open := sv.openTransactions(); open != 0 {
+		t.Errorf("%d items reserved", open)
+	}
+}

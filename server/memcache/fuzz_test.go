@@ -1,0 +1,153 @@
+package memcache
+
+import (
+	"testing"
+	"time"
+
+	"github.com/darner/darner/server/memcache/transcript"
+	"github.com/darner/darner/server/queue"
+)
+
+// FuzzSession feeds two sessions arbitrary bytes in arbitrary pieces, and takes their output in
+// arbitrary pieces. Whatever comes: no panic, nothing consumed that was not given, output within
+// its bound, never stuck, and nothing reserved when both are gone.
+func FuzzSession(f *testing.F) {
+	cases, err := transcript.Load("../../testdata/protocol")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for i, c := range cases {
+		var sent []byte
+		for _, s := range c.Step {
+			if s.Do == transcript.Send && len(s.Text) < 20000 {
+				if sent = append(sent, s.Text...); !s.Bare {
+					sent = append(sent, "\r\n"...)
+				}
+			}
+		}
+		f.Add(sent, []byte{0xff, byte(i), 0x42, 0x03, 0xfe, 0x05, byte(7 * i), 0x80})
+	}
+	f.Add([]byte("set q 0 0 200000\r\n"), []byte{0, 2, 4})
+	sv := newServer(f, inlineMax(1<<10), func(sv *testServer) { sv.env.MaxItemSize = 1 << 20 })
+	f.Fuzz(func(t *testing.T, sent, pieces []byte) {
+		var sides [2]*fuzzed
+		for i := range sides {
+			sides[i] = newFuzzed(t, sv)
+		}
+		for _, p := range pieces {
+			side, size := sides[p&1], int(p>>3)*int(p>>3)+1
+			switch p >> 1 & 3 {
+			case 0, 1:
+				n := min(size, len(sent))
+				side.in, sent = append(side.in, sent[:n]...), sent[n:]
+				side.process()
+			case 2:
+				side.take(size)
+			case 3:
+				side.onward()
+			}
+		}
+		sides[0].in = append(sides[0].in, sent...)
+		sides[0].finish()
+		for _, side := range sides {
+			side.s.Close()
+		}
+		if open := sv.openTransactions(); open != 0 {
+			t.Errorf("%d items are reserved by nobody", open)
+		}
+		sv.env.Registry.Each(func(q *queue.Queue) {
+			if err := sv.env.Registry.Delete(q); err != nil {
+				t.Error(err)
+			}
+		})
+	})
+}
+
+// fuzzed is a session whose output is taken piece by piece.
+type fuzzed struct {
+	t     *testing.T
+	sv    *testServer
+	s     *Session
+	in    []byte
+	out   []byte // not taken yet
+	woken chan struct{}
+}
+
+func newFuzzed(t *testing.T, sv *testServer) *fuzzed {
+	f := &fuzzed{t: t, sv: sv, woken: make(chan struct{}, 1)}
+	f.s = NewSession(sv.env, true, func() {
+		select {
+		case f.woken <- struct{}{}:
+		default:
+		}
+	})
+	return f
+}
+
+// process returns whether anything came of it.
+func (f *fuzzed) process() bool {
+	before, state := len(f.out), f.s.State()
+	n, out := f.s.Process(f.in, f.out)
+	if n < 0 || n > len(f.in) || len(out) < before {
+		f.t.Fatalf("consumed %d of %d, output from %d to %d", n, len(f.in), before, len(out))
+	}
+	if limit := OutputLimit + chunkSize + 2*LineMax; len(out) > max(limit, before) {
+		f.t.Fatalf("%d bytes of output", len(out))
+	}
+	f.in, f.out = f.in[n:], out
+	need := f.s.Need()
+	if need > max(LineMax, f.sv.env.InlineMax)+2 {
+		f.t.Fatalf("needs %d bytes", need)
+	}
+	if f.s.State() == Ready && need <= len(f.in) && len(out) < OutputLimit && !f.s.pending.full() {
+		f.t.Fatalf("stopped for no reason before %.40q", f.in)
+	}
+	return n > 0 || len(out) > before || f.s.State() != state
+}
+
+func (f *fuzzed) take(n int) {
+	n = min(n, len(f.out))
+	f.out = f.out[n:]
+	f.s.Sent(n)
+}
+
+// onward does what the session wants besides input; false when that is nothing.
+func (f *fuzzed) onward() bool {
+	switch f.s.State() {
+	case Working:
+		f.s.Job()()
+	case Waiting:
+		if at, ok := f.s.Deadline(); ok {
+			f.sv.ahead.Add(max(0, at-f.sv.env.Now()))
+			break
+		}
+		select {
+		case <-f.woken:
+		case <-time.After(10 * time.Second):
+			f.t.Fatal("not woken")
+		}
+	case Ready:
+		if f.s.Need() > len(f.in) {
+			return false
+		}
+	case Closing:
+		return false
+	}
+	f.process()
+	return true
+}
+
+// finish takes all output and goes on to the end of the input.
+func (f *fuzzed) finish() {
+	f.process()
+	for {
+		f.take(len(f.out))
+		ready := f.s.State() == Ready && f.s.Need() <= len(f.in)
+		if ready && !f.process() {
+			f.t.Fatalf("stuck before %.40q", f.in)
+		}
+		if !ready && !f.onward() {
+			return
+		}
+	}
+}

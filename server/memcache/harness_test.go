@@ -1,0 +1,224 @@
+package memcache
+
+// A server without sockets: sessions over real queues, driven as a transport would.
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/darner/darner/server/queue"
+	"github.com/darner/darner/wal"
+)
+
+type testServer struct {
+	t       testing.TB
+	dir     string
+	env     *Env
+	ahead   atomic.Int64 // ms the server's clock is ahead: a wait passes at once
+	local   bool
+	flushed []time.Duration // what flush_all asked for with a delay
+}
+
+func newServer(t testing.TB, change ...func(*testServer)) *testServer {
+	t.Helper()
+	sv := &testServer{t: t, local: true}
+	sv.env = &Env{
+		Logger:       slog.New(slog.DiscardHandler),
+		Now:          func() int64 { return time.Now().UnixMilli() + sv.ahead.Load() },
+		MaxItemSize:  64 << 20,
+		InlineMax:    wal.DefaultInlineMax,
+		MaxOpenReads: 1,
+		Version:      "1.2.3",
+		PID:          42,
+		Started:      time.Now().UnixMilli(),
+		Settings:     []Setting{{"data", "/var/lib/darner"}, {"max-open-reads", "1"}},
+		FlushAfter:   func(d time.Duration) { sv.flushed = append(sv.flushed, d) },
+	}
+	for _, f := range change {
+		f(sv)
+	}
+	sv.dir = t.TempDir()
+	sv.open()
+	t.Cleanup(func() {
+		if err := sv.env.Registry.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return sv
+}
+
+func (sv *testServer) open() {
+	sv.t.Helper()
+	var err error
+	sv.env.Registry, err = queue.OpenRegistry(sv.dir, queue.Options{
+		Log: wal.Options{InlineMax: sv.env.InlineMax, SegmentSize: 1 << 20, Logger: sv.env.Logger},
+	})
+	if err != nil {
+		sv.t.Fatal(err)
+	}
+}
+
+// restart closes all queues and opens them again; they are parked then.
+func (sv *testServer) restart() {
+	sv.t.Helper()
+	if err := sv.env.Registry.Close(); err != nil {
+		sv.t.Fatal(err)
+	}
+	sv.open()
+}
+
+// openTransactions adds up what is reserved in all queues.
+func (sv *testServer) openTransactions() (open int) {
+	sv.env.Registry.Each(func(q *queue.Queue) { open += q.Stats().Open })
+	return open
+}
+
+func (sv *testServer) items(name string) int64 {
+	q, err := sv.env.Registry.Queue([]byte(name))
+	if err != nil {
+		sv.t.Fatal(err)
+	}
+	return q.Stats().Items
+}
+
+// client is a connection: what is written goes through a session, what it answers can be read.
+type client struct {
+	sv     *testServer
+	s      *Session
+	in     []byte
+	said   []byte
+	woken  chan struct{}
+	closed bool
+}
+
+func (sv *testServer) dial() *client {
+	c := &client{sv: sv, woken: make(chan struct{}, 1)}
+	c.s = NewSession(sv.env, sv.local, func() {
+		select {
+		case c.woken <- struct{}{}:
+		default:
+		}
+	})
+	return c
+}
+
+// run drives the session until it wants input, a wake or the end.
+func (c *client) run() {
+	for !c.closed {
+		n, out := c.s.Process(c.in, nil)
+		c.in = c.in[n:]
+		c.said = append(c.said, out...)
+		c.s.Sent(len(out))
+		switch c.s.State() {
+		case Working:
+			c.s.Job()()
+		case Waiting:
+			return
+		case Closing:
+			c.hangup()
+		case Ready:
+			if c.s.Need() > len(c.in) {
+				return
+			}
+			if n == 0 && len(out) == 0 {
+				c.sv.t.Fatalf("stuck before %.40q: nothing consumed, nothing made, needs %d", c.in, c.s.Need())
+			}
+		}
+	}
+}
+
+func (c *client) hangup() {
+	c.s.Close()
+	c.closed = true
+}
+
+func (c *client) Write(p []byte) (int, error) {
+	if c.closed {
+		return len(p), nil
+	}
+	c.in = append(c.in, p...)
+	c.run()
+	return len(p), nil
+}
+
+// Read waits for an answer; a deadline passes at once.
+func (c *client) Read(p []byte) (int, error) {
+	for len(c.said) == 0 && !c.closed {
+		if c.s.State() != Waiting {
+			return 0, errors.New("no answer is coming")
+		}
+		if err := c.waitOver(); err != nil {
+			return 0, err
+		}
+		c.run()
+	}
+	if len(c.said) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, c.said)
+	c.said = c.said[n:]
+	return n, nil
+}
+
+func (c *client) waitOver() error {
+	select {
+	case <-c.woken:
+		return nil
+	default:
+	}
+	if at, ok := c.s.Deadline(); ok {
+		c.sv.ahead.Add(max(0, at-c.sv.env.Now()))
+		return nil
+	}
+	select {
+	case <-c.woken:
+		return nil
+	case <-time.After(10 * time.Second):
+		return errors.New("the session was not woken")
+	}
+}
+
+func (c *client) Close() error {
+	if !c.closed {
+		c.hangup()
+	}
+	return nil
+}
+
+// ask sends a request and returns everything that is answered at once.
+func (c *client) ask(format string, args ...any) string {
+	c.Write(fmt.Appendf(nil, format, args...))
+	said := string(c.said)
+	c.said = nil
+	return said
+}
+
+// expect asks and compares.
+func (c *client) expect(request, want string) {
+	c.sv.t.Helper()
+	if got := c.ask("%s", request); got != want {
+		c.sv.t.Fatalf("%q was answered %q, want %q", request, got, want)
+	}
+}
+
+func remote(sv *testServer) { sv.local = false }
+
+func admin(a Access) func(*testServer) { return func(sv *testServer) { sv.env.Admin = a } }
+
+func inlineMax(n int) func(*testServer) { return func(sv *testServer) { sv.env.InlineMax = n } }
+
+func (c *client) set(name string, payloads ...string) {
+	c.sv.t.Helper()
+	for _, p := range payloads {
+		c.expect(fmt.Sprintf("set %s 0 0 %d\r\n%s\r\n", name, len(p), p), "STORED\r\n")
+	}
+}
+
+func value(name, payload string) string {
+	return fmt.Sprintf("VALUE %s 0 %d\r\n%s\r\nEND\r\n", name, len(payload), payload)
+}

@@ -1,0 +1,70 @@
+package memcache
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestAdministratorsCommands(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		change  []func(*testServer)
+		allowed bool
+	}{
+		{"by default for all", []func(*testServer){remote}, true},
+		{"local, asked from afar", []func(*testServer){remote, admin(AccessLocal)}, false},
+		{"local, asked from here", []func(*testServer){admin(AccessLocal)}, true},
+		{"all, asked from afar", []func(*testServer){remote, admin(AccessAll)}, true},
+		{"off, asked from here", []func(*testServer){admin(AccessOff)}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			k := newServer(t, c.change...).dial()
+			k.set("q", "a")
+			flushed, deleted := k.ask("flush_all\r\n"), k.ask("delete q\r\n")
+			if c.allowed && (flushed != "Flushed all queues.\r\n" || deleted != "DELETED\r\n") ||
+				!c.allowed && (!strings.HasPrefix(flushed, "CLIENT_ERROR flush_all ") || !strings.HasPrefix(deleted, "CLIENT_ERROR delete ")) {
+				t.Errorf("answered %q and %q", flushed, deleted)
+			}
+		})
+	}
+}
+
+func TestFlushAllWithADelayIsLeftToTheServer(t *testing.T) {
+	sv := newServer(t)
+	sv.dial().expect("flush_all 7\r\nflush_all 1 noreply\r\nflush_all 99999999999999999\r\n", "OK\r\nOK\r\n")
+	if len(sv.flushed) != 3 || sv.flushed[0] != 7*time.Second || sv.flushed[1] != time.Second || sv.flushed[2] <= 0 {
+		t.Errorf("delays %v", sv.flushed)
+	}
+}
+
+func TestBinaryProtocolIsLoggedOnce(t *testing.T) {
+	var log bytes.Buffer
+	sv := newServer(t, func(sv *testServer) { sv.env.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+	for range 3 {
+		c := sv.dial()
+		c.expect("\x80\x00", "")
+		if !c.closed {
+			t.Error("the connection stays open")
+		}
+	}
+	if n := strings.Count(log.String(), "binary protocol"); n != 1 {
+		t.Errorf("logged %d times: %s", n, log.String())
+	}
+}
+
+func TestExpiryFollowsMemcached(t *testing.T) {
+	const now, month = 1_700_000_000_123, 30 * 24 * 60 * 60
+	for _, c := range []struct{ exptime, want int64 }{
+		{0, 0}, {-1, 1}, {1, now + 1000}, {month, now + month*1000}, {month + 1, (month + 1) * 1000}, {1_800_000_000, 1_800_000_000_000},
+	} {
+		if got := expiry(c.exptime, now); got != c.want {
+			t.Errorf("expiry(%d) is %d, want %d", c.exptime, got, c.want)
+		}
+	}
+	if got := expiry(1<<63-1, now); got <= now {
+		t.Errorf("the end of time is at %d", got)
+	}
+}

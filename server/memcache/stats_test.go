@@ -1,0 +1,70 @@
+package memcache
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+func TestStatsOfManyQueuesComeInSlices(t *testing.T) {
+	sv := newServer(t)
+	c := sv.dial()
+	const queues = 300
+	for i := range queues {
+		c.set(fmt.Sprintf("queue-with-a-long-name-%0200d", i), "a")
+	}
+	s := NewSession(sv.env, true, func() {})
+	defer s.Close()
+	in := []byte("stats\r\n")
+	var all bytes.Buffer
+	slices := 0
+	for !bytes.HasSuffix(all.Bytes(), []byte("END\r\n")) {
+		n, out := s.Process(in, nil)
+		if in = in[n:]; len(out) > OutputLimit+chunkSize {
+			t.Fatalf("%d bytes of output at once", len(out))
+		}
+		if s.Sent(len(out)); len(out) > 0 {
+			slices++
+		}
+		all.Write(out)
+		if s.State() == Working {
+			s.Job()()
+		}
+	}
+	if got := strings.Count(all.String(), "_items 1\r\n"); slices < 10 || got < queues {
+		t.Errorf("%d slices with %d queues", slices, got)
+	}
+	for line := range strings.Lines(all.String()) {
+		if line != "END\r\n" && (!strings.HasPrefix(line, "STAT ") || !strings.HasSuffix(line, "\r\n") || strings.Count(line, " ") != 2) {
+			t.Fatalf("odd line %q", line)
+		}
+	}
+}
+
+func TestStatsSettings(t *testing.T) {
+	newServer(t).dial().expect("stats settings\r\nSTATS SETTINGS\r\n",
+		strings.Repeat("STAT data /var/lib/darner\r\nSTAT max-open-reads 1\r\nEND\r\n", 2))
+}
+
+func TestStatsResetKeepsTheConnections(t *testing.T) {
+	sv := newServer(t)
+	sv.env.Counters.Connections.Store(3)
+	sv.env.Counters.BytesRead.Store(3)
+	c := sv.dial()
+	c.expect("stats reset\r\n", "RESET\r\n")
+	if stats := c.ask("stats\r\n"); !strings.Contains(stats, "STAT curr_connections 3\r\n") || !strings.Contains(stats, "STAT bytes_read 0\r\n") {
+		t.Errorf("got %q", stats)
+	}
+}
+
+func TestMissesAndHitsAddUpToGets(t *testing.T) {
+	sv := newServer(t)
+	c := sv.dial()
+	c.set("a", "1", "2")
+	c.ask("get a b c\r\nget a/open b/close c/peek\r\nget b/t=0\r\nget a/close\r\n")
+	n := &sv.env.Counters
+	if n.CmdGet.Load() != 5 || n.GetHits.Load() != 2 || n.GetMisses.Load() != 3 || n.CmdPeek.Load() != 1 || n.CmdSet.Load() != 2 {
+		t.Errorf("%d gets, %d hits, %d misses, %d peeks, %d sets", n.CmdGet.Load(), n.GetHits.Load(), n.GetMisses.Load(), n.CmdPeek.Load(), n.CmdSet.Load())
+	}
+}

@@ -1,0 +1,88 @@
+package memcache
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+func TestLargeItemMovesInBoundedPieces(t *testing.T) {
+	sv := newServer(t, inlineMax(1<<10))
+	payload := strings.Repeat("0123456789abcdef", 1<<16) // 1 MiB
+	c := sv.dial()
+	c.set("q", payload)
+	s := NewSession(sv.env, true, func() {})
+	defer s.Close()
+	in := []byte("get q\r\n")
+	var all bytes.Buffer
+	for all.Len() < len(value("q", payload)) {
+		n, out := s.Process(in, nil)
+		if in = in[n:]; len(out) > OutputLimit+chunkSize {
+			t.Fatalf("%d bytes of output at once", len(out))
+		}
+		all.Write(out)
+		s.Sent(len(out))
+		if s.State() == Working {
+			s.Job()()
+		}
+	}
+	if all.String() != value("q", payload) || sv.openTransactions() != 0 {
+		t.Errorf("%d bytes came, %d items reserved", all.Len(), sv.openTransactions())
+	}
+}
+
+func TestLargeItemGoesBackWhenTheClientLeavesMidway(t *testing.T) {
+	sv := newServer(t, inlineMax(1<<10))
+	payload := strings.Repeat("0123456789abcdef", 1<<14)
+	c := sv.dial()
+	c.set("q", payload)
+	for steps := range 8 {
+		s := NewSession(sv.env, true, func() {})
+		in := []byte("get q\r\n")
+		for range steps {
+			n, out := s.Process(in, nil)
+			in = in[n:]
+			s.Sent(len(out))
+			if s.State() == Working {
+				s.Job()()
+			}
+		}
+		s.Close()
+		if open := sv.openTransactions(); open != 0 || sv.items("q") != 1 {
+			t.Fatalf("left after %d steps: %d items reserved, %d there", steps, open, sv.items("q"))
+		}
+	}
+	c.expect("get q\r\n", value("q", payload))
+}
+
+func TestLargeItemBehindOthersGoesBackToo(t *testing.T) {
+	sv := newServer(t, inlineMax(1<<10))
+	c := sv.dial()
+	c.set("a", "1")
+	c.set("b", strings.Repeat("x", 1<<20))
+	s := NewSession(sv.env, true, func() {})
+	n, out := s.Process([]byte("get a b\r\n"), nil)
+	s.Sent(len(out))
+	s.Job()()
+	_, out = s.Process([]byte("get a b\r\n")[n:], nil)
+	if len(out) < chunkSize {
+		t.Errorf("%d bytes of the large item are out", len(out))
+	}
+	s.Sent(len(out))
+	s.Close()
+	if sv.openTransactions() != 0 || sv.items("a") != 1 || sv.items("b") != 1 {
+		t.Errorf("%d reserved, %d and %d there", sv.openTransactions(), sv.items("a"), sv.items("b"))
+	}
+}
+
+func TestUploadIsSwallowedWhenItsQueueIsDeleted(t *testing.T) {
+	sv := newServer(t, inlineMax(1<<10))
+	a, b := sv.dial(), sv.dial()
+	a.expect("set q 0 0 300000\r\n"+strings.Repeat("x", 100000), "")
+	b.expect("delete q\r\n", "DELETED\r\n")
+	got := a.ask("%s\r\nversion\r\n", strings.Repeat("x", 200000))
+	if !strings.HasPrefix(got, "SERVER_ERROR ") || !strings.HasSuffix(got, "\r\nVERSION 1.2.3\r\n") {
+		t.Errorf("answered %q", got)
+	}
+	b.expect("get q\r\n", "END\r\n")
+}

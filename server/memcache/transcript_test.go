@@ -1,0 +1,47 @@
+package memcache
+
+import (
+	"io"
+	"strconv"
+	"testing"
+
+	"github.com/darner/darner/server/memcache/transcript"
+)
+
+// settings are what the cases of the transcripts may ask for.
+func settings(t *testing.T, with map[string]string) func(*testServer) {
+	return func(sv *testServer) {
+		for name, value := range with {
+			n, _ := strconv.Atoi(value)
+			switch name {
+			case "max-item-size":
+				sv.env.MaxItemSize = int64(n)
+			case "inline-max":
+				sv.env.InlineMax = n
+			case "max-open-reads":
+				sv.env.MaxOpenReads = n
+			case "sync":
+				sv.env.SyncAlways = value == "always"
+			case "admin-commands":
+				sv.env.Admin = map[string]Access{"local": AccessLocal, "all": AccessAll, "off": AccessOff}[value]
+			default:
+				t.Fatalf("unknown setting %q", name)
+			}
+		}
+	}
+}
+
+func TestSessionAnswersAsTheTranscriptsSay(t *testing.T) {
+	cases, err := transcript.Load("../../testdata/protocol")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range cases {
+		t.Run(c.File+"/"+c.Name, func(t *testing.T) {
+			sv := newServer(t, settings(t, c.With))
+			if err := c.Replay(func() (io.ReadWriteCloser, error) { return sv.dial(), nil }); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}

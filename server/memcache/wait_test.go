@@ -1,0 +1,113 @@
+package memcache
+
+import (
+	"testing"
+)
+
+func TestWaitingEndsAtItsDeadline(t *testing.T) {
+	sv := newServer(t)
+	s := NewSession(sv.env, true, func() {})
+	defer s.Close()
+	before := sv.env.Now()
+	n, out := s.Process([]byte("get q/t=5000\r\nversion\r\n"), nil)
+	at, ok := s.Deadline()
+	if s.State() != Waiting || n != len("get q/t=5000\r\n") || len(out) != 0 || !ok || at < before+5000 || at > sv.env.Now()+5000 {
+		t.Fatalf("state %d, consumed %d, answered %q, deadline in %d ms (%v)", s.State(), n, out, at-before, ok)
+	}
+	if n, out := s.Process([]byte("version\r\n"), nil); s.State() != Waiting || n != 0 || len(out) != 0 {
+		t.Fatalf("a wake for nothing led to state %d and %q", s.State(), out)
+	}
+	sv.ahead.Add(5001)
+	if _, out := s.Process([]byte("version\r\n"), nil); string(out) != "END\r\nVERSION 1.2.3\r\n" {
+		t.Errorf("answered %q", out)
+	}
+	if _, ok := s.Deadline(); ok {
+		t.Error("there is a deadline without a wait")
+	}
+}
+
+func TestDrainEndsWaiting(t *testing.T) {
+	sv := newServer(t)
+	c := sv.dial()
+	c.expect("get q/t=60000\r\n", "")
+	c.s.Drain()
+	c.run()
+	c.expect("get q/t=60000\r\n", "END\r\nEND\r\n")
+}
+
+func TestCloseWhileWaitingLeavesTheItemToOthers(t *testing.T) {
+	sv := newServer(t)
+	a, b := sv.dial(), sv.dial()
+	a.expect("get q/t=60000\r\n", "")
+	b.set("q", "a") // claimed for the first, which does not come to see it
+	a.Close()
+	b.expect("get q\r\n", value("q", "a"))
+}
+
+func TestWaitingGetTakesWhatAnotherReturns(t *testing.T) {
+	sv := newServer(t)
+	a, b := sv.dial(), sv.dial()
+	a.set("q", "a")
+	a.expect("get q/open\r\n", value("q", "a"))
+	b.expect("get r/t=60000 q\r\n", "")
+	a.Close()
+	b.run()
+	b.expect("", value("q", "a"))
+}
+
+func TestSyncedSetHoldsBackWhatFollows(t *testing.T) {
+	sv := newServer(t)
+	woken := make(chan struct{}, 1)
+	s := NewSession(sv.env, true, func() { woken <- struct{}{} })
+	defer s.Close()
+	for s.Process([]byte("set q 0 0 1\r\na\r\n"), nil); s.State() == Working; s.Process([]byte("a\r\n"), nil) {
+		s.Job()()
+	}
+	in := []byte("set q/sync 0 0 1\r\nb\r\nversion\r\n")
+	n, out := s.Process(in, nil)
+	if s.State() != Waiting || len(out) != 0 || n != len(in)-len("version\r\n") {
+		t.Fatalf("state %d, consumed %d, answered %q", s.State(), n, out)
+	}
+	if _, ok := s.Deadline(); ok {
+		t.Error("a sync has a deadline")
+	}
+	<-woken
+	if _, out := s.Process(in[n:], nil); string(out) != "STORED\r\nVERSION 1.2.3\r\n" {
+		t.Errorf("answered %q", out)
+	}
+}
+
+func TestParkedQueueIsLoadedByAJob(t *testing.T) {
+	sv := newServer(t)
+	sv.dial().set("q", "a", "b")
+	sv.restart()
+	s := NewSession(sv.env, true, func() {})
+	defer s.Close()
+	in := []byte("get q\r\nset q 0 0 1\r\nc\r\n")
+	n, out := s.Process(in, nil)
+	if s.State() != Working || len(out) != 0 {
+		t.Fatalf("state %d, answered %q", s.State(), out)
+	}
+	if n, out := s.Process(in[n:], nil); s.State() != Working || n != 0 || len(out) != 0 {
+		t.Fatalf("went on before the job was done: state %d, %q", s.State(), out)
+	}
+	s.Job()()
+	if _, out := s.Process(in[n:], nil); string(out) != value("q", "a")+"STORED\r\n" {
+		t.Errorf("answered %q", out)
+	}
+}
+
+func TestFirstSetMakesTheQueueByAJob(t *testing.T) {
+	sv := newServer(t)
+	s := NewSession(sv.env, true, func() {})
+	defer s.Close()
+	in := []byte("set q 0 0 1\r\na\r\n")
+	n, _ := s.Process(in, nil)
+	if s.State() != Working {
+		t.Fatalf("state %d, want a job", s.State())
+	}
+	s.Job()()
+	if m, out := s.Process(in[n:], nil); n+m != len(in) || string(out) != "STORED\r\n" {
+		t.Errorf("consumed %d, answered %q", n+m, out)
+	}
+}

@@ -1,0 +1,344 @@
+package queue
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/darner/darner/segment/disk/disktest"
+	"github.com/darner/darner/wal"
+)
+
+// onFake opens a registry on a disk that can be broken, and checks at the end that no store went
+// where a real system has no block.
+func onFake(t *testing.T, fs *disktest.FS) *Registry {
+	o := small()
+	o.Log.FS = fs
+	r := open(t, "data", o)
+	t.Cleanup(func() {
+		r.Close()
+		for _, v := range fs.Violations() {
+			t.Error(v)
+		}
+	})
+	return r
+}
+
+var errBroken = errors.New("broken on purpose")
+
+// breaks makes calls of a kind fail for files whose name contains part.
+func breaks(fs *disktest.FS, op disktest.Op, part string) {
+	fs.Fail(func(o disktest.Op, name string, _ int) error {
+		if o == op && strings.Contains(name, part) {
+			return errBroken
+		}
+		return nil
+	})
+}
+
+func synced(q *Queue) error {
+	done := make(chan error, 1)
+	q.SyncThen(func(err error) { done <- err })
+	return <-done
+}
+
+func TestAFailedSyncIsFinalForItsQueueAlone(t *testing.T) {
+	fs := disktest.New()
+	r := onFake(t, fs)
+	bad, good := named(t, r, "bad"), named(t, r, "good")
+	put(t, bad, "a", "b")
+	breaks(fs, disktest.OpSync, "bad/")
+	if err := synced(bad); !errors.Is(err, wal.ErrFailed) {
+		t.Fatal(err)
+	}
+	fs.Fail(nil)
+	if err := bad.Put([]byte("c"), wal.Meta{}); !errors.Is(err, wal.ErrFailed) || !errors.Is(err, errBroken) {
+		t.Fatal(err)
+	}
+	if s := bad.Stats(); !strings.Contains(s.Failed, errBroken.Error()) || s.Items != 2 {
+		t.Fatalf("%+v", s)
+	}
+	if bad.park(1 << 60) {
+		t.Fatal("parked: loading it again would hide the failure")
+	}
+	if got := take(t, bad); got != "a" {
+		t.Fatal("a failed log still gives what it has, got", got)
+	}
+	put(t, good, "x")
+	if err := synced(good); err != nil {
+		t.Fatal(err)
+	}
+	wants(t, good, "x")
+}
+
+func TestALogThatFailsWhenItIsParkedStaysFailed(t *testing.T) {
+	fs := disktest.New()
+	r := onFake(t, fs)
+	q := named(t, r, "bad")
+	put(t, q, "a")
+	breaks(fs, disktest.OpSync, "bad/")
+	q.park(1 << 60)
+	fs.Fail(nil)
+	if err := synced(q); !errors.Is(err, wal.ErrFailed) {
+		t.Fatal(err)
+	}
+	if err := q.Put([]byte("b"), wal.Meta{}); !errors.Is(err, wal.ErrFailed) {
+		t.Fatal(err)
+	}
+	if _, err := q.Wait(NewWaiter(func() {})); !errors.Is(err, wal.ErrFailed) {
+		t.Fatal(err)
+	}
+	if s := q.Stats(); s.Failed == "" {
+		t.Fatalf("%+v", s)
+	}
+	if err := r.Delete(q); err != nil {
+		t.Fatal(err)
+	}
+	put(t, q, "c")
+	wants(t, q, "c")
+}
+
+func TestAFullDiskRefusesPutsUntilItemsAreTaken(t *testing.T) {
+	fs := disktest.New()
+	r := onFake(t, fs)
+	q := named(t, r, "work")
+	fs.SetCapacity(1 << 20)
+	payload := bytes.Repeat([]byte("x"), 4000)
+	n := 0
+	var err error
+	for ; err == nil; n++ {
+		err = q.Put(payload, wal.Meta{})
+	}
+	if !errors.Is(err, wal.ErrFull) || n < 100 {
+		t.Fatal(n, err)
+	}
+	if s := q.Stats(); s.Failed != "" || s.Items != int64(n-1) {
+		t.Fatalf("%+v", s)
+	}
+	for range n / 2 {
+		if err := q.Confirm(fetch(t, q)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "space", func() bool { return q.Put(payload, wal.Meta{}) == nil })
+}
+
+func TestAQueueThatCannotBeLoadedSaysSoUntilItCan(t *testing.T) {
+	fs := disktest.New()
+	r := onFake(t, fs)
+	q := named(t, r, "work")
+	put(t, q, "a")
+	q.park(1 << 60)
+	breaks(fs, disktest.OpReadDir, "work")
+	if _, _, err := q.Fetch(); !errors.Is(err, errBroken) || !strings.Contains(err.Error(), "work") {
+		t.Fatal(err)
+	}
+	if r.Totals().Loaded != 0 || q.Loaded() {
+		t.Fatal("loaded")
+	}
+	fs.Fail(nil)
+	wants(t, q, "a")
+}
+
+func TestAQueueThatCannotBeMadeLeavesNothing(t *testing.T) {
+	fs := disktest.New()
+	r := onFake(t, fs)
+	q := named(t, r, "work")
+	breaks(fs, disktest.OpMkdir, "work")
+	if err := q.Put([]byte("a"), wal.Meta{}); !errors.Is(err, errBroken) {
+		t.Fatal(err)
+	}
+	fs.Fail(nil)
+	if q.Exists() || r.Totals().Queues != 0 {
+		t.Fatal("exists")
+	}
+	put(t, q, "b")
+	wants(t, q, "b")
+}
+
+func TestADeleteThatFailsLosesNothing(t *testing.T) {
+	fs := disktest.New()
+	r := onFake(t, fs)
+	q := named(t, r, "work")
+	put(t, q, "a", "b")
+	q.Confirm(fetch(t, q))
+	w, _ := standing(t, named(t, r, "other"))
+	breaks(fs, disktest.OpRename, "work")
+	if err := r.Delete(q); !errors.Is(err, errBroken) {
+		t.Fatal(err)
+	}
+	fs.Fail(nil)
+	w.Stop()
+	wants(t, q, "b")
+}
+
+func TestTrashThatCannotBeEmptiedIsTriedAgain(t *testing.T) {
+	fs := disktest.New()
+	r := onFake(t, fs)
+	a, b := named(t, r, "a"), named(t, r, "b")
+	put(t, a, "x")
+	put(t, b, "x")
+	tried := make(chan bool, 1)
+	fs.Fail(func(op disktest.Op, name string, _ int) error {
+		if op == disktest.OpRemove && strings.Contains(name, trashName) {
+			select {
+			case tried <- true:
+			default:
+			}
+			return errBroken
+		}
+		return nil
+	})
+	if err := r.Delete(a); err != nil {
+		t.Fatal(err)
+	}
+	<-tried
+	fs.Fail(nil)
+	if err := r.Delete(b); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the trash", func() bool { return len(fs.Names(path.Join("data", trashName))) == 0 })
+}
+
+// A segment of the old queue is about to be removed while the queue is deleted and set again: it
+// has the name of the new one's first segment.
+func TestBackgroundWorkOnADeletedQueueLeavesTheNextOneAlone(t *testing.T) {
+	fs := disktest.New()
+	q := named(t, onFake(t, fs), "work")
+	payload := bytes.Repeat([]byte("x"), 4000)
+	for range 60 {
+		put(t, q, string(payload))
+	}
+	var once atomic.Bool
+	removing, goOn := make(chan bool), make(chan bool)
+	fs.Fail(func(op disktest.Op, name string, _ int) error {
+		if op == disktest.OpRemove && strings.HasSuffix(name, ".seg") && !once.Swap(true) {
+			close(removing)
+			<-goOn
+		}
+		return nil
+	})
+	for range 60 {
+		q.Confirm(fetch(t, q))
+	}
+	<-removing
+	stored := make(chan error, 1)
+	go func() { stored <- errors.Join(q.reg.Delete(q), q.Put([]byte("a"), wal.Meta{})) }()
+	var err error
+	select {
+	case err = <-stored:
+		close(goOn)
+	case <-time.After(20 * time.Millisecond): // the delete waits for the removal
+		close(goOn)
+		err = <-stored
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	wants(t, named(t, reopen(t, q.reg), "work"), "a")
+}
+
+// corrupt flips a bit of a payload on the disk.
+func corrupt(t *testing.T, fs *disktest.FS, dir, payload string) {
+	t.Helper()
+	for _, name := range fs.Names(dir) {
+		content, err := fs.ReadFile(path.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if at := bytes.Index(content, []byte(payload)); at >= 0 {
+			if err := fs.Corrupt(path.Join(dir, name), int64(at), 4); err != nil {
+				t.Fatal(err)
+			}
+			return
+		}
+	}
+	t.Fatal("not on the disk: " + payload)
+}
+
+func TestADamagedItemIsDroppedAndCounted(t *testing.T) {
+	fs := disktest.New()
+	r := onFake(t, fs)
+	q := named(t, r, "work")
+	put(t, q, "first item", "second item", "third item", "fourth item")
+
+	it := fetch(t, q)
+	corrupt(t, fs, q.dir(), "first item")
+	if _, err := q.Read(it, nil); !errors.Is(err, wal.ErrDamaged) {
+		t.Fatal(err)
+	}
+	q.Drop(it)
+
+	it, _, _ = q.Peek()
+	corrupt(t, fs, q.dir(), "second item")
+	if _, err := q.Read(it, nil); !errors.Is(err, wal.ErrDamaged) {
+		t.Fatal(err)
+	}
+	q.Drop(it)
+	q.Drop(it)
+
+	corrupt(t, fs, q.dir(), "third item") // not handed out yet: the log skips it by itself
+	wants(t, q, "fourth item")
+	if s := q.Stats(); s.Damaged != 3 || s.Items != 0 || s.Open != 0 {
+		t.Fatalf("%+v", s)
+	}
+	q.park(1 << 60)
+	if s := q.Stats(); s.Damaged != 3 {
+		t.Fatalf("%+v", s)
+	}
+}
+
+func TestCountsAreRightAfterTheProcessDies(t *testing.T) {
+	fs := disktest.New()
+	r := onFake(t, fs)
+	q := named(t, r, "work")
+	for i := range 20 {
+		put(t, q, fmt.Sprintf("%02d", i))
+	}
+	var opens []Item
+	for range 10 {
+		opens = append(opens, fetch(t, q))
+	}
+	for i := 1; i < 10; i += 2 {
+		q.Confirm(opens[i])
+	}
+	after := named(t, onFake(t, fs.Clone()), "work")
+	if s := after.Stats(); s.Items != 15 || s.Bytes != 30 || s.TotalItems != 20 || s.Open != 0 {
+		t.Fatalf("%+v", s)
+	}
+	q.Flush()
+	after = named(t, onFake(t, fs.Clone()), "work")
+	if s := after.Stats(); s.Items != 0 || s.Bytes != 0 || s.TotalItems != 20 {
+		t.Fatalf("%+v", s)
+	}
+}
+
+func TestTenThousandQueuesAreServed(t *testing.T) {
+	queues := 10_000
+	if testing.Short() {
+		queues = 500
+	}
+	fs := disktest.New()
+	o := small()
+	o.Log.FS = fs
+	o.MaxLoaded = 64
+	r := open(t, "data", o)
+	for i := range queues {
+		put(t, named(t, r, fmt.Sprint("q", i)), fmt.Sprint("item ", i))
+	}
+	r = reopen(t, r)
+	if n := r.Totals(); n.Queues != queues || n.Loaded != 0 {
+		t.Fatalf("%+v", n)
+	}
+	for i := 0; i < queues; i += 100 {
+		wants(t, named(t, r, fmt.Sprint("q", i)), fmt.Sprint("item ", i))
+	}
+	if n := r.Totals().Loaded; n > 64 {
+		t.Fatalf("%d are loaded", n)
+	}
+}

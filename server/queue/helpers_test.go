@@ -1,0 +1,132 @@
+package queue
+
+import (
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/darner/darner/wal"
+)
+
+// small keeps the files of a test small, and its log quiet.
+func small() Options {
+	return Options{Log: wal.Options{SegmentSize: wal.MinSegmentSize, SyncEvery: wal.SyncNever, Logger: slog.New(slog.DiscardHandler)}}
+}
+
+func open(t testing.TB, dir string, o Options) *Registry {
+	t.Helper()
+	r, err := OpenRegistry(dir, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	return r
+}
+
+// reopen is a restart of the server.
+func reopen(t testing.TB, r *Registry) *Registry {
+	t.Helper()
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return open(t, r.dir, r.o.fresh())
+}
+
+// fresh is what r.o was before OpenRegistry completed it.
+func (o Options) fresh() Options {
+	o.Log.Background, o.Log.Quarantine = nil, ""
+	return o
+}
+
+func named(t testing.TB, r *Registry, name string) *Queue {
+	t.Helper()
+	q, err := r.Queue([]byte(name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return q
+}
+
+func newQueue(t testing.TB) *Queue { return named(t, open(t, t.TempDir(), small()), "work") }
+
+func put(t testing.TB, q *Queue, payloads ...string) {
+	t.Helper()
+	for _, p := range payloads {
+		if err := q.Put([]byte(p), wal.Meta{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func fetch(t testing.TB, q *Queue) Item {
+	t.Helper()
+	it, ok, err := q.Fetch()
+	if err != nil || !ok {
+		t.Fatalf("Fetch: %v, %v", ok, err)
+	}
+	return it
+}
+
+func text(t testing.TB, q *Queue, it Item) string {
+	t.Helper()
+	b, err := q.Read(it, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// take fetches and confirms; "" when nothing waits.
+func take(t testing.TB, q *Queue) string {
+	t.Helper()
+	it, ok, err := q.Fetch()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !ok {
+		return ""
+	}
+	s := text(t, q, it)
+	if err := q.Confirm(it); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// wants takes all that waits and compares.
+func wants(t testing.TB, q *Queue, payloads ...string) {
+	t.Helper()
+	var got []string
+	for s := take(t, q); s != ""; s = take(t, q) {
+		got = append(got, s)
+	}
+	if fmt.Sprint(got) != fmt.Sprint(payloads) {
+		t.Fatalf("got %v, want %v", got, payloads)
+	}
+}
+
+// eventually waits for something that happens in the background.
+func eventually(t testing.TB, what string, cond func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(20 * time.Second); !cond(); <-tick.C {
+		if time.Now().After(deadline) {
+			t.Fatal("waited in vain: " + what)
+		}
+	}
+}
+
+// standing returns a waiter in the line of q, and the channel that its wake fills.
+func standing(t testing.TB, queues ...*Queue) (*Waiter, <-chan bool) {
+	t.Helper()
+	woken := make(chan bool, 100)
+	w := NewWaiter(func() { woken <- true })
+	for _, q := range queues {
+		if claimed, err := q.Wait(w); claimed || err != nil {
+			t.Fatalf("Wait: %v, %v", claimed, err)
+		}
+	}
+	return w, woken
+}

@@ -1,0 +1,358 @@
+package queue
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"testing"
+	"time"
+
+	"github.com/darner/darner/wal"
+)
+
+func TestItemsComeOutInTheOrderTheyWentIn(t *testing.T) {
+	q := newQueue(t)
+	put(t, q, "a", "b", "c")
+	wants(t, q, "a", "b", "c")
+}
+
+func TestReturnedItemsGoBackToTheirOldPlace(t *testing.T) {
+	q := newQueue(t)
+	put(t, q, "a", "b", "c", "d")
+	a, b, c := fetch(t, q), fetch(t, q), fetch(t, q)
+	q.Return(c)
+	q.Return(a)
+	if got := take(t, q); got != "a" {
+		t.Fatalf("got %s", got)
+	}
+	q.Return(b)
+	wants(t, q, "b", "c", "d")
+}
+
+func TestPeekTakesNothing(t *testing.T) {
+	q := newQueue(t)
+	put(t, q, "a", "b")
+	for range 2 {
+		it, ok, err := q.Peek()
+		if err != nil || !ok || text(t, q, it) != "a" {
+			t.Fatal(it, ok, err)
+		}
+		q.Return(it)
+		q.Confirm(it)
+	}
+	if s := q.Stats(); s.Items != 2 || s.Open != 0 {
+		t.Fatalf("%+v", s)
+	}
+	wants(t, q, "a", "b")
+}
+
+func TestFlagsAndSizeComeWithTheItem(t *testing.T) {
+	q := newQueue(t)
+	if err := q.Put([]byte("hello"), wal.Meta{Flags: 77, Enqueued: 5}); err != nil {
+		t.Fatal(err)
+	}
+	if it := fetch(t, q); it.Flags != 77 || it.Size != 5 || it.Enqueued != 5 || it.Seq == 0 || it.Large() {
+		t.Fatalf("%+v", it)
+	}
+}
+
+func TestAnEmptyItemIsAnItem(t *testing.T) {
+	q := newQueue(t)
+	put(t, q, "")
+	if it := fetch(t, q); text(t, q, it) != "" {
+		t.Fatal(it)
+	}
+}
+
+func TestExpiredItemsAreDroppedOnFetch(t *testing.T) {
+	q := newQueue(t)
+	now := time.Now().UnixMilli()
+	for range 3 * expirySlice {
+		if err := q.Put([]byte("old"), wal.Meta{Expires: now - 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := q.Put([]byte("young"), wal.Meta{Expires: now + 1e6}); err != nil {
+		t.Fatal(err)
+	}
+	wants(t, q, "young")
+	if s := q.Stats(); s.Expired != 3*expirySlice || s.Items != 0 {
+		t.Fatalf("%+v", s)
+	}
+}
+
+func TestAnOpenItemMayExpireBeforeItReturns(t *testing.T) {
+	q := newQueue(t)
+	if err := q.Put([]byte("a"), wal.Meta{Expires: time.Now().UnixMilli() + 40}); err != nil {
+		t.Fatal(err)
+	}
+	put(t, q, "b")
+	it := fetch(t, q)
+	eventually(t, "expiry", func() bool { return time.Now().UnixMilli() >= it.Expires })
+	q.Return(it)
+	wants(t, q, "b")
+}
+
+func TestFlushDiscardsWhatWaitsAndWhatReturns(t *testing.T) {
+	q := newQueue(t)
+	put(t, q, "a", "b", "c", "d")
+	a, b, c := fetch(t, q), fetch(t, q), fetch(t, q)
+	q.Return(c)
+	if err := q.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	put(t, q, "e")
+	q.Return(a)
+	if err := q.Confirm(b); err != nil {
+		t.Fatal(err)
+	}
+	if s := q.Stats(); s.Items != 1 || s.Bytes != 1 || s.Open != 0 || s.Discarded != 1 || s.Flushes != 1 {
+		t.Fatalf("%+v", s)
+	}
+	wants(t, q, "e")
+}
+
+func TestCountsSayWhatCouldBeFetchedNow(t *testing.T) {
+	q := newQueue(t)
+	put(t, q, "a", "bb", "ccc", "dddd")
+	a, b := fetch(t, q), fetch(t, q)
+	c := fetch(t, q)
+	if s := q.Stats(); s.Items != 1 || s.Bytes != 4 || s.Open != 3 || s.TotalItems != 4 || s.Transactions != 3 {
+		t.Fatalf("%+v", s)
+	}
+	q.Return(b)
+	q.Confirm(a)
+	if s := q.Stats(); s.Items != 2 || s.Bytes != 6 || s.Open != 1 || s.Canceled != 1 {
+		t.Fatalf("%+v", s)
+	}
+	q.Flush()
+	if s := q.Stats(); s.Items != 0 || s.Bytes != 0 || s.Open != 1 {
+		t.Fatalf("%+v", s)
+	}
+	put(t, q, "e")
+	q.Confirm(c)
+	s := q.Stats()
+	if s.Items != 1 || s.Bytes != 1 || s.Open != 0 || s.Segments == 0 || s.LogSize == 0 || s.Created == 0 || s.Failed != "" {
+		t.Fatalf("%+v", s)
+	}
+	q.ResetStats()
+	if s := q.Stats(); s.Transactions != 0 || s.Canceled != 0 || s.Flushes != 0 || s.TotalItems != 5 || s.Items != 1 {
+		t.Fatalf("%+v", s)
+	}
+}
+
+func TestAgeIsThatOfTheHead(t *testing.T) {
+	q := newQueue(t)
+	if s := q.Stats(); s.Age != 0 {
+		t.Fatalf("%+v", s)
+	}
+	now := time.Now().UnixMilli()
+	for _, ago := range []int64{50_000, 10_000} {
+		if err := q.Put([]byte("x"), wal.Meta{Enqueued: now - ago}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s := q.Stats(); s.Age < 50_000 {
+		t.Fatalf("%+v", s)
+	}
+	it := fetch(t, q)
+	if s := q.Stats(); s.Age < 10_000 || s.Age >= 50_000 {
+		t.Fatalf("%+v", s)
+	}
+	q.Return(it)
+	if s := q.Stats(); s.Age < 50_000 {
+		t.Fatalf("%+v", s)
+	}
+}
+
+func TestOpenItemsAreBackInPlaceAfterARestart(t *testing.T) {
+	q := newQueue(t)
+	put(t, q, "a", "b", "c", "d")
+	a, b := fetch(t, q), fetch(t, q)
+	fetch(t, q)
+	q.Return(a)
+	q.Confirm(b)
+	q = named(t, reopen(t, q.reg), "work")
+	if s := q.Stats(); s.Items != 3 || s.Bytes != 3 || s.Open != 0 || s.TotalItems != 4 {
+		t.Fatalf("%+v", s)
+	}
+	wants(t, q, "a", "c", "d")
+}
+
+func TestALargeItemHasItsPlaceWhenItIsWhole(t *testing.T) {
+	q := newQueue(t)
+	body := bytes.Repeat([]byte("0123456789abcdef"), 10_000)
+	u, err := q.Create(int64(len(body)), wal.Meta{Flags: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, q, "first")
+	if _, err := u.Write(body); err != nil {
+		t.Fatal(err)
+	}
+	w, _ := standing(t, named(t, q.reg, "other"))
+	if err := u.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	u.Abort()
+	w.Stop()
+	put(t, q, "last")
+	if got := take(t, q); got != "first" {
+		t.Fatal(got)
+	}
+	it := fetch(t, q)
+	if !it.Large() || it.Size != int64(len(body)) || it.Flags != 3 {
+		t.Fatalf("%+v", it)
+	}
+	r, err := q.Open(it)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, body) {
+		t.Fatal(len(got), err)
+	}
+	q.Confirm(it)
+	wants(t, q, "last")
+}
+
+func TestALargeItemGoesToTheFirstWaiter(t *testing.T) {
+	q := newQueue(t)
+	w, woken := standing(t, q)
+	u, err := q.Create(1, wal.Meta{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Write([]byte("x"))
+	if err := u.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	<-woken
+	if _, it, ok := w.Stop(); !ok || !it.Large() {
+		t.Fatal(it, ok)
+	}
+}
+
+func TestAnUploadThatBreaksOffLeavesNothing(t *testing.T) {
+	q := newQueue(t)
+	u, err := q.Create(10, wal.Meta{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Write([]byte("12345"))
+	u.Abort()
+	u.Abort()
+	u, _ = q.Create(10, wal.Meta{})
+	if err := u.Commit(); err == nil {
+		t.Fatal("committed half an item")
+	}
+	u.Abort()
+	if q.uploads != 0 {
+		t.Fatal(q.uploads)
+	}
+	wants(t, q)
+}
+
+func TestTooLargeForARecordIsRefused(t *testing.T) {
+	q := newQueue(t)
+	if err := q.Put(make([]byte, wal.MinSegmentSize), wal.Meta{}); !errors.Is(err, wal.ErrTooLarge) {
+		t.Fatal(err)
+	}
+}
+
+func TestSyncedItemsAreReportedOnce(t *testing.T) {
+	q := newQueue(t)
+	done := make(chan error, 10)
+	q.SyncThen(func(err error) { done <- err }) // of a queue that does not exist
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	put(t, q, "a")
+	q.SyncThen(func(err error) { done <- err })
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if !q.park(1 << 60) {
+		t.Fatal("not parked")
+	}
+	q.SyncThen(func(err error) { done <- err })
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestPutFetchAndConfirmAllocateNothing(t *testing.T) {
+	q := newQueue(t)
+	name, payload := []byte("work"), make([]byte, 64)
+	put(t, q, "keep")
+	fetch(t, q) // an open read throughout, so that confirming is out of order
+	for _, c := range []struct {
+		what string
+		do   func(it Item)
+	}{
+		{"confirm", func(it Item) { q.Confirm(it) }},
+		{"return and confirm", func(it Item) {
+			q.Return(it)
+			again, _, _ := q.Fetch()
+			q.Confirm(again)
+		}},
+		{"peek and confirm", func(it Item) { q.Peek(); q.Confirm(it) }},
+	} {
+		buf := make([]byte, 0, 100)
+		n := testing.AllocsPerRun(300, func() {
+			q, err := q.reg.Queue(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := q.Put(payload, wal.Meta{}); err != nil {
+				t.Fatal(err)
+			}
+			it, ok, err := q.Fetch()
+			if !ok || err != nil {
+				t.Fatal(ok, err)
+			}
+			if _, err := q.Read(it, buf); err != nil {
+				t.Fatal(err)
+			}
+			c.do(it)
+		})
+		if n != 0 {
+			t.Errorf("%s: %v allocations", c.what, n)
+		}
+	}
+}
+
+func TestWaitingAllocatesNothing(t *testing.T) {
+	q := newQueue(t)
+	w := NewWaiter(func() {})
+	payload := make([]byte, 64)
+	n := testing.AllocsPerRun(300, func() {
+		if claimed, err := q.Wait(w); claimed || err != nil {
+			t.Fatal(claimed, err)
+		}
+		if err := q.Put(payload, wal.Meta{}); err != nil {
+			t.Fatal(err)
+		}
+		_, it, ok := w.Stop()
+		if !ok {
+			t.Fatal("not served")
+		}
+		q.Confirm(it)
+	})
+	if n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func BenchmarkPutFetchConfirm(b *testing.B) {
+	q := named(b, open(b, b.TempDir(), Options{Log: wal.Options{SyncEvery: wal.SyncNever}}), "work")
+	payload := make([]byte, 64)
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := q.Put(payload, wal.Meta{}); err != nil {
+			b.Fatal(err)
+		}
+		it, _, _ := q.Fetch()
+		q.Confirm(it)
+	}
+}

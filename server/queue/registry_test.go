@@ -1,0 +1,338 @@
+package queue
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+	"unsafe"
+
+	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/wal"
+)
+
+func files(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+func TestADataDirectoryServesOneRegistry(t *testing.T) {
+	dir := t.TempDir()
+	r := open(t, dir, small())
+	if _, err := OpenRegistry(dir, small()); !errors.Is(err, disk.ErrLocked) || !strings.Contains(err.Error(), dir) {
+		t.Fatal(err)
+	}
+	reopen(t, r)
+}
+
+func TestAnUnknownQueueLeavesNothingOnDisk(t *testing.T) {
+	r := open(t, t.TempDir(), small())
+	before := files(t, r.dir)
+	q := named(t, r, "ghost")
+	q.Fetch()
+	q.Peek()
+	q.Flush()
+	q.Load()
+	w, _ := standing(t, q)
+	w.Stop()
+	q.Stats()
+	if err := r.Delete(q); err != nil {
+		t.Fatal(err)
+	}
+	if after := files(t, r.dir); q.Exists() || fmt.Sprint(before) != fmt.Sprint(after) {
+		t.Fatal(after)
+	}
+}
+
+func TestBadNamesHaveNoHandle(t *testing.T) {
+	r := open(t, t.TempDir(), small())
+	if _, err := r.Queue([]byte("../../etc/passwd")); !errors.Is(err, ErrName) {
+		t.Fatal(err)
+	}
+}
+
+func TestANameHasOneHandle(t *testing.T) {
+	r := open(t, t.TempDir(), small())
+	unborn := named(t, r, "a")
+	if named(t, r, "a") != unborn {
+		t.Fatal("two handles of an unknown queue")
+	}
+	put(t, unborn, "x")
+	if named(t, r, "a") != unborn {
+		t.Fatal("the first put changed the handle")
+	}
+	if err := r.Delete(unborn); err != nil {
+		t.Fatal(err)
+	}
+	if named(t, r, "a") != unborn {
+		t.Fatal("the delete changed the handle")
+	}
+	runtime.KeepAlive(unborn)
+}
+
+func TestAskingForAMillionUnknownNamesKeepsNone(t *testing.T) {
+	r := open(t, t.TempDir(), small())
+	names := 200_000
+	if testing.Short() {
+		names = 20_000
+	}
+	held := named(t, r, "held")
+	for i := range names {
+		named(t, r, fmt.Sprintf("name-%d", i)).Fetch()
+		if i%10_000 == 0 {
+			runtime.GC()
+		}
+	}
+	if n := len(r.unborn); n > 30_000 {
+		t.Fatalf("%d names are kept", n)
+	}
+	if named(t, r, "held") != held {
+		t.Fatal("a handle in use was forgotten")
+	}
+}
+
+func TestQueuesAreListedInTheOrderOfTheirNames(t *testing.T) {
+	r := open(t, t.TempDir(), small())
+	for _, name := range []string{"b", "..", "a", "a%b"} {
+		put(t, named(t, r, name), "x")
+	}
+	named(t, r, "unborn")
+	if err := os.Mkdir(filepath.Join(r.dir, "not a queue"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	r = reopen(t, r)
+	var names []string
+	r.Each(func(q *Queue) {
+		names = append(names, q.Name())
+		if q.Loaded() {
+			t.Error("loaded at the start")
+		}
+		wants(t, q, "x")
+	})
+	if got := fmt.Sprint(names); got != "[.. a a%b b]" {
+		t.Fatal(got)
+	}
+}
+
+func TestAnIdleQueueIsParkedAndServesOn(t *testing.T) {
+	o := small()
+	o.Idle = 10 * time.Millisecond
+	r := open(t, t.TempDir(), o)
+	q := named(t, r, "work")
+	put(t, q, "a", "b", "c")
+	it := fetch(t, q)
+	q.Confirm(fetch(t, q))
+	busy := q.log
+	eventually(t, "a few rounds of the janitor", func() bool { return r.clock.Load() > 5 })
+	if q.log != busy {
+		t.Fatal("parked with an open read")
+	}
+	q.Return(it)
+	parked := func() bool { return r.Totals().Loaded == 0 }
+	eventually(t, "parking", parked)
+	if s := q.Stats(); s.Items != 2 || s.TotalItems != 3 || s.Canceled != 1 || s.LogSize == 0 || !parked() {
+		t.Fatalf("%+v", s)
+	}
+	put(t, q, "d")
+	wants(t, q, "a", "c", "d")
+	w, woken := standing(t, q)
+	eventually(t, "a few rounds more", func() bool { return r.clock.Load() > 20 })
+	put(t, q, "e")
+	<-woken
+	if _, it, ok := w.Stop(); !ok || text(t, q, it) != "e" {
+		t.Fatal(it, ok)
+	}
+}
+
+func TestPeekOfAQueueThatWasParkedMeanwhileIsGone(t *testing.T) {
+	q := newQueue(t)
+	put(t, q, "a")
+	it, _, _ := q.Peek()
+	if !q.park(1 << 60) {
+		t.Fatal("not parked")
+	}
+	if _, err := q.Read(it, nil); !errors.Is(err, wal.ErrGone) {
+		t.Fatal(err)
+	}
+	q.Drop(it)
+	wants(t, q, "a")
+}
+
+func TestAParkedQueueIsSmall(t *testing.T) {
+	if n := unsafe.Sizeof(Queue{}) + unsafe.Sizeof(Stats{}); n > 700 {
+		t.Fatalf("%d bytes", n)
+	}
+}
+
+func TestNoMoreLogsAreOpenThanAllowed(t *testing.T) {
+	o := small()
+	o.MaxLoaded = 8
+	r := open(t, t.TempDir(), o)
+	name := func(i int) string { return fmt.Sprint("q", i) }
+	open := named(t, r, name(0))
+	put(t, open, "0")
+	it := fetch(t, open)
+	for i := 1; i < 40; i++ {
+		put(t, named(t, r, name(i)), fmt.Sprint(i))
+		if n := r.Totals().Loaded; n > 8 {
+			t.Fatalf("%d are loaded", n)
+		}
+	}
+	if !open.Loaded() || !named(t, r, name(39)).Loaded() {
+		t.Fatal("a queue in use was parked")
+	}
+	open.Return(it)
+	for i := range 40 {
+		wants(t, named(t, r, name(i)), fmt.Sprint(i))
+	}
+}
+
+func TestADeletedQueueStartsAfresh(t *testing.T) {
+	q := newQueue(t)
+	put(t, q, "a", "b", "c")
+	confirmed, returned := fetch(t, q), fetch(t, q)
+	u, err := q.Create(4, wal.Meta{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := q.reg.Delete(q); err != nil {
+		t.Fatal(err)
+	}
+	if s := q.Stats(); q.Exists() || s != (Stats{}) {
+		t.Fatalf("%+v", s)
+	}
+	put(t, q, "x")
+	if err := q.Confirm(confirmed); err != nil {
+		t.Fatal(err)
+	}
+	q.Return(returned)
+	q.Drop(confirmed)
+	if _, err := q.Read(returned, nil); !errors.Is(err, wal.ErrGone) {
+		t.Fatal(err)
+	}
+	u.Write([]byte("body"))
+	if err := u.Commit(); err == nil {
+		t.Fatal("a large item entered a deleted queue")
+	}
+	if s := q.Stats(); s.Items != 1 || s.Open != 0 || s.TotalItems != 1 {
+		t.Fatalf("%+v", s)
+	}
+	wants(t, q, "x")
+	if got := q.reg.Totals(); got.Creates != 2 || got.Deletes != 1 || got.Queues != 1 {
+		t.Fatalf("%+v", got)
+	}
+}
+
+func TestAnUploadToADeletedQueueLeavesTheNextOneAlone(t *testing.T) {
+	q := newQueue(t)
+	old, err := q.Create(5, wal.Meta{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := q.reg.Delete(q); err != nil {
+		t.Fatal(err)
+	}
+	u, err := q.Create(5, wal.Meta{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	old.Abort()
+	u.Write([]byte("hello"))
+	if err := u.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	body, err := q.Open(fetch(t, q))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer body.Close()
+	if got, err := io.ReadAll(body); err != nil || string(got) != "hello" {
+		t.Fatal(got, err)
+	}
+}
+
+func TestADeleteSendsWaitersAway(t *testing.T) {
+	r := open(t, t.TempDir(), small())
+	a, b := named(t, r, "a"), named(t, r, "b")
+	put(t, a, "x")
+	take(t, a)
+	w, woken := standing(t, b, a)
+	if err := r.Delete(a); err != nil {
+		t.Fatal(err)
+	}
+	<-woken
+	if q, _, ok := w.Stop(); ok || q != nil {
+		t.Fatal(q, ok)
+	}
+	put(t, b, "y")
+	wants(t, b, "y")
+}
+
+func TestTheTrashIsEmptied(t *testing.T) {
+	r := open(t, t.TempDir(), small())
+	q := named(t, r, "work")
+	put(t, q, "a")
+	if err := r.Delete(q); err != nil {
+		t.Fatal(err)
+	}
+	trash := filepath.Join(r.dir, trashName)
+	empty := func() bool { return len(files(t, trash)) == 0 }
+	eventually(t, "the trash", empty)
+	if _, err := os.Stat(q.dir()); !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	left := filepath.Join(trash, "left", "over")
+	if err := os.MkdirAll(left, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(left, "file"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	reopen(t, r)
+	eventually(t, "the trash after a start", empty)
+}
+
+func TestFlushAllFlushesParkedQueuesToo(t *testing.T) {
+	r := open(t, t.TempDir(), small())
+	for _, name := range []string{"a", "b"} {
+		put(t, named(t, r, name), "x")
+	}
+	r = reopen(t, r)
+	it := fetch(t, named(t, r, "b"))
+	if err := r.FlushAll(); err != nil {
+		t.Fatal(err)
+	}
+	named(t, r, "b").Return(it)
+	r = reopen(t, r)
+	wants(t, named(t, r, "a"))
+	wants(t, named(t, r, "b"))
+}
+
+func TestAfterCloseNothingIsAnsweredStored(t *testing.T) {
+	q := newQueue(t)
+	put(t, q, "a")
+	if err := q.reg.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := q.Put([]byte("b"), wal.Meta{}); !errors.Is(err, ErrClosed) {
+		t.Fatal(err)
+	}
+	if _, ok, err := q.Fetch(); ok || !errors.Is(err, ErrClosed) {
+		t.Fatal(ok, err)
+	}
+}

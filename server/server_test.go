@@ -1,0 +1,232 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/server/config"
+	"github.com/darner/darner/server/memcache/transcript"
+)
+
+// start starts a server on a directory of its own, changed as asked, and stops it at the end.
+func start(t *testing.T, change ...func(*config.Config)) *Server {
+	t.Helper()
+	c := config.Default()
+	c.Data, c.Port = t.TempDir(), 0
+	for _, f := range change {
+		f(&c)
+	}
+	s, err := Start(c, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := s.Stop(ctx); err != nil {
+			t.Error(err)
+		}
+		if ctx.Err() != nil {
+			t.Error("the server did not stop by itself")
+		}
+	})
+	return s
+}
+
+// dial connects to a server; what takes longer than ten seconds fails.
+func dial(t *testing.T, network, address string) net.Conn {
+	t.Helper()
+	c, err := net.Dial(network, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	return c
+}
+
+// say sends a request and checks the answer.
+func say(t *testing.T, c net.Conn, request, answer string) {
+	t.Helper()
+	if _, err := io.WriteString(c, request); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, len(answer))
+	if n, err := io.ReadFull(c, got); err != nil || string(got) != answer {
+		t.Fatalf("%.40q is answered %.200q, %v; want %.200q", request, got[:n], err, answer)
+	}
+}
+
+func TestServerAnswersAsTheTranscriptsSay(t *testing.T) {
+	cases, err := transcript.Load("../testdata/protocol")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, network := range []string{"tcp", "unix"} {
+		for _, c := range cases {
+			t.Run(network+"/"+c.File+"/"+c.Name, func(t *testing.T) {
+				t.Parallel()
+				replay(t, network, c)
+			})
+		}
+	}
+}
+
+func replay(t *testing.T, network string, c transcript.Case) {
+	socket := filepath.Join(t.TempDir(), "s")
+	s := start(t, func(conf *config.Config) {
+		conf.Socket = socket
+		set(t, conf, c.With)
+	})
+	address := s.Addr().String()
+	if network == "unix" {
+		address = socket
+	}
+	err := c.Replay(func() (io.ReadWriteCloser, error) {
+		conn, err := net.Dial(network, address)
+		if err == nil {
+			err = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		}
+		return conn, err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// set gives a configuration the settings a transcript asks for.
+func set(t *testing.T, c *config.Config, with map[string]string) {
+	flags := map[string]interface{ Set(string) error }{
+		"max-item-size": &c.MaxItemSize, "inline-max": &c.InlineMax, "sync": &c.Sync, "admin-commands": &c.Admin,
+	}
+	for name, value := range with {
+		var err error
+		if flag, ok := flags[name]; ok {
+			err = flag.Set(value)
+		} else if name == "max-open-reads" {
+			var n config.Size
+			err = n.Set(value)
+			c.MaxOpenReads = int(n)
+		} else {
+			err = errors.New("unknown setting")
+		}
+		if err != nil {
+			t.Fatalf("with %s %s: %v", name, value, err)
+		}
+	}
+}
+
+func TestAnItemSurvivesARestart(t *testing.T) {
+	c := config.Default()
+	c.Data, c.Port = t.TempDir(), 0
+	for round, talk := range [][2]string{
+		{"set q 7 0 5\r\nhello\r\n", "STORED\r\n"},
+		{"get q/open\r\n", "VALUE q 7 5\r\nhello\r\nEND\r\n"}, // never confirmed
+		{"get q\r\n", "VALUE q 7 5\r\nhello\r\nEND\r\n"},
+		{"get q\r\n", "END\r\n"},
+	} {
+		s, err := Start(c, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatalf("round %d: %v", round, err)
+		}
+		say(t, dial(t, "tcp", s.Addr().String()), talk[0], talk[1])
+		if err := s.Stop(context.Background()); err != nil {
+			t.Fatalf("round %d: %v", round, err)
+		}
+	}
+}
+
+func TestASecondServerOnTheSameDataRefuses(t *testing.T) {
+	data := t.TempDir()
+	start(t, func(c *config.Config) { c.Data = data })
+	c := config.Default()
+	c.Data, c.Port = data, 0
+	_, err := Start(c, slog.New(slog.DiscardHandler))
+	if !errors.Is(err, disk.ErrLocked) || !strings.Contains(err.Error(), data) {
+		t.Errorf("a second server: %v", err)
+	}
+}
+
+func TestAServerThatCannotListenLeavesTheDataToOthers(t *testing.T) {
+	first := start(t)
+	c := config.Default()
+	c.Data, c.Port = t.TempDir(), first.Addr().(*net.TCPAddr).Port
+	if _, err := Start(c, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "cannot listen") {
+		t.Fatalf("a taken port: %v", err)
+	}
+	start(t, func(second *config.Config) { second.Data = c.Data })
+}
+
+func TestABadSettingIsAnError(t *testing.T) {
+	c := config.Default()
+	c.Data, c.Port = t.TempDir(), -1
+	if _, err := Start(c, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "port") {
+		t.Errorf("port -1: %v", err)
+	}
+}
+
+func TestADelayedFlushHappens(t *testing.T) {
+	s := start(t)
+	c := dial(t, "tcp", s.Addr().String())
+	say(t, c, "set q 0 0 1\r\na\r\n", "STORED\r\n")
+	say(t, c, "flush_all 3600\r\n", "OK\r\n")
+	s.flushIn(time.Millisecond) // what the next flush_all does: it takes the place of the first
+	for {
+		say(t, c, "get q/peek\r\n", "")
+		got := make([]byte, len("END\r\n"))
+		if _, err := io.ReadFull(c, got); err != nil {
+			t.Fatal(err)
+		}
+		if string(got) == "END\r\n" {
+			return
+		}
+		if _, err := io.ReadFull(c, make([]byte, len("VALUE q 0 1\r\na\r\nEND\r\n")-len(got))); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// lockedBuffer collects log lines.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func TestTheLogSaysWhatAndWhereAndIsThenQuiet(t *testing.T) {
+	var log lockedBuffer
+	c := config.Default()
+	c.Data, c.Port, c.Socket = t.TempDir(), 0, filepath.Join(t.TempDir(), "s")
+	s, err := Start(c, slog.New(slog.NewTextHandler(&log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	say(t, dial(t, "tcp", s.Addr().String()), "set q 0 0 1\r\na\r\nget q\r\n", "STORED\r\nVALUE q 0 1\r\na\r\nEND\r\n")
+	if err := s.Stop(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(log.b.String()), "\n")
+	if len(lines) != 2 {
+		t.Errorf("start, a request and a stop gave %d lines:\n%s", len(lines), &log.b)
+	}
+	for _, want := range []string{Version, s.Addr().String(), c.Socket, c.Data} {
+		if !strings.Contains(lines[0], want) {
+			t.Errorf("the first line does not tell %s: %s", want, lines[0])
+		}
+	}
+}

@@ -1,0 +1,66 @@
+package transport
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestASocketFileLeftBehindIsReplaced(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	dead, err := net.ListenUnix("unix", &net.UnixAddr{Name: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead.SetUnlinkOnClose(false) // as after a kill
+	dead.Close()
+	l, err := ListenUnix(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != socketMode {
+		t.Errorf("the socket's mode is %v, %v", info.Mode(), err)
+	}
+	if _, err := ListenUnix(path); err == nil || !strings.Contains(err.Error(), "another server") {
+		t.Errorf("listening on a live socket: %v", err)
+	}
+}
+
+func TestAFileThatIsNoSocketIsLeftAlone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "precious")
+	if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ListenUnix(path); err == nil {
+		t.Error("listening in place of a file went through")
+	}
+	if text, err := os.ReadFile(path); err != nil || string(text) != "x" {
+		t.Errorf("the file is %q, %v", text, err)
+	}
+}
+
+type addressed struct {
+	net.Conn
+	from net.Addr
+}
+
+func (a addressed) RemoteAddr() net.Addr { return a.from }
+
+func TestPeersOnThisMachineAreLocal(t *testing.T) {
+	for from, want := range map[net.Addr]bool{
+		&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}: true,
+		&net.TCPAddr{IP: net.IPv4(127, 9, 9, 9)}: true,
+		&net.TCPAddr{IP: net.IPv6loopback}:       true,
+		&net.UnixAddr{Name: ""}:                  true,
+		&net.TCPAddr{IP: net.IPv4(10, 0, 0, 1)}:  false,
+		&net.TCPAddr{IP: net.IPv4(8, 8, 8, 8)}:   false,
+	} {
+		if isLocal(addressed{from: from}) != want {
+			t.Errorf("%v: local is %v", from, !want)
+		}
+	}
+}

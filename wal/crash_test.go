@@ -124,7 +124,8 @@ func (w *world) isCut() bool {
 }
 
 func options(fsys disk.FS) wal.Options {
-	return wal.Options{FS: fsys, SegmentSize: wal.MinSegmentSize, InlineMax: 4 << 10, SyncEvery: wal.SyncNever, Logger: quiet()}
+	o := wal.Options{FS: fsys, SegmentSize: wal.MinSegmentSize, InlineMax: 4 << 10, SyncEvery: wal.SyncNever, Logger: quiet()}
+	return wal.WithOffsetCapacity(o, 128<<10)
 }
 
 func (w *world) work() (err error) {

@@ -6,3 +6,9 @@ func Tidy(l *Log) {
 	l.prepare()
 	l.tidy()
 }
+
+// WithOffsetCapacity bounds the offset file, for tests that want to see it rewritten.
+func WithOffsetCapacity(o Options, bytes int) Options {
+	o.offsetCapacity = bytes
+	return o
+}

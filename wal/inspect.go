@@ -126,6 +126,9 @@ func (in *Inspection) Path(f FileInfo) string { return filepath.Join(in.Dir, f.N
 // SegmentName is the name of the segment that begins with a sequence number.
 func SegmentName(first uint64) string { return numbered(first, segmentSuffix) }
 
+// OffsetName is the name of the file that holds what a consumer has taken.
+func OffsetName(consumer string) string { return offsetName(consumer) }
+
 // BodyName is the name of the file that holds a large item's body.
 func BodyName(seq uint64) string { return numbered(seq, itemSuffix) }
 

@@ -77,7 +77,7 @@ func unite(fresh *offsets, to, from *offsetState) {
 // openOrSetAside opens an offset file; nil when there is none that can be believed. A blank one is
 // a file whose first state never reached the disk; anything else is set aside.
 func (l *Log) openOrSetAside(path string) (*offsets, offsetState, error) {
-	o, st, err := openOffsets(l.fs, path)
+	o, st, err := openOffsets(l.fs, path, l.offsetCapacity())
 	switch {
 	case err == nil:
 		return o, st, nil

@@ -32,8 +32,7 @@ const (
 	offsetMagic   = "DARNOFF\x00"
 	offsetVersion = 1
 
-	offsetFirstStep = 4 << 10  // bytes of a new file: one block
-	offsetCapacity  = 64 << 10 // bytes mapped; the file is rewritten when they are used up
+	offsetFirstStep = 4 << 10 // bytes of a new file: one block
 
 	entryHead  = 1 // all below to is taken, bytes in all
 	entryRange = 2 // from to to is taken
@@ -87,7 +86,7 @@ func createOffsets(fsys disk.FS, path string, capacity int, created int64) (*off
 
 // openOffsets maps an existing file and reads its state. A file without a valid slot is an
 // error: fs.ErrNotExist when there is none, errNoSlot when nothing of it can be believed.
-func openOffsets(fsys disk.FS, path string) (o *offsets, st offsetState, err error) {
+func openOffsets(fsys disk.FS, path string, capacity int) (o *offsets, st offsetState, err error) {
 	f, err := fsys.Open(path)
 	if err != nil {
 		return nil, st, err
@@ -101,7 +100,7 @@ func openOffsets(fsys disk.FS, path string) (o *offsets, st offsetState, err err
 		return nil, st, err
 	}
 	o = &offsets{f: f, path: path, allocated: int(size), end: entriesAt}
-	if o.m, err = f.Map(max(offsetCapacity, int(size)), true); err != nil {
+	if o.m, err = f.Map(max(capacity, 2*int(size)), true); err != nil {
 		f.Close()
 		return nil, st, err
 	}

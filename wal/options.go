@@ -42,6 +42,8 @@ type Options struct {
 	Quarantine  string        // directory for damaged bytes set aside; default ".quarantine" in the log's directory
 	Background  *Background   // does the slow work of many logs; default: one of the log's own
 	Logger      *slog.Logger  // default slog.Default()
+
+	offsetCapacity int // bytes that an offset file is mapped; 0 for what suits the machine
 }
 
 func (o Options) withDefaults(dir string) (Options, error) {

@@ -9,14 +9,17 @@ import (
 // its live state. Some 2,000 entries: a rewrite is rare, and loading the file stays quick.
 func (l *Log) rewriteBound() int { return min(64<<10, l.offsetCapacity()/2) }
 
-// offsetCapacity is how far an offset file is mapped. It is only address space: large, so that
-// takers never catch up with a background that is kept waiting by a sync, but not where addresses
-// are few.
+// offsetCapacity is how far an offset file is mapped: half a million entries, so that takers never
+// catch up with a background that is kept waiting by a sync. It is only address space, but not
+// where addresses are few.
 func (l *Log) offsetCapacity() int {
-	if strconv.IntSize == 32 {
-		return int(min(l.o.SegmentSize, 1<<20))
+	switch {
+	case l.o.offsetCapacity > 0:
+		return l.o.offsetCapacity
+	case strconv.IntSize == 32:
+		return 1 << 20
 	}
-	return int(l.o.SegmentSize)
+	return 16 << 20
 }
 
 // rewrite replaces the consumer's file by one that holds just its live state. Takers go on
@@ -26,7 +29,8 @@ func (c *Consumer) rewrite() error {
 	l := c.l
 	l.syncing.Lock()
 	defer l.syncing.Unlock()
-	fresh, err := createOffsets(l.fs, l.path(offsetName(c.name)+rewriteSuffix), l.offsetCapacity(), c.st.created)
+	capacity := max(l.offsetCapacity(), 4*c.live()) // however much is taken out of order
+	fresh, err := createOffsets(l.fs, l.path(offsetName(c.name)+rewriteSuffix), capacity, c.st.created)
 	if err != nil {
 		return err
 	}
@@ -41,6 +45,13 @@ func (c *Consumer) rewrite() error {
 	}
 	l.stats.rewrites.Add(1)
 	return old.close()
+}
+
+// live is how many bytes of entries the consumer's state needs.
+func (c *Consumer) live() int {
+	c.l.mu.Lock()
+	defer c.l.mu.Unlock()
+	return entriesAt + entrySize*(c.st.taken.tree.Len()+1)
 }
 
 // moveTo fills a blank file with the live state and lets takers write to it from here on.

@@ -1,6 +1,9 @@
 package wal
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // Background does the slow work of any number of logs, so that no caller of Append, Next or Take
 // waits for the disk. It has two lanes, each one goroutine: one prepares what will be needed
@@ -9,6 +12,7 @@ type Background struct {
 	soon  lane
 	later lane
 	syncs chan struct{} // a place for each sync under way
+	done  atomic.Uint64 // syncs of all logs
 }
 
 // syncsAtOnce is enough for a journalling file system to commit many logs together, and few
@@ -22,6 +26,9 @@ func NewBackground() *Background {
 	b.later.start()
 	return b
 }
+
+// Syncs is how many syncs the logs have had.
+func (b *Background) Syncs() uint64 { return b.done.Load() }
 
 // Close stops the goroutines once what is under way is done.
 func (b *Background) Close() {

@@ -85,6 +85,10 @@ type unsynced struct {
 	newDir  bool
 }
 
+func (u *unsynced) any() bool {
+	return len(u.files)+len(u.bodies)+len(u.offsets) > 0 || u.dir || u.newDir
+}
+
 func (l *Log) syncOnce() error {
 	l.syncing.Lock() // offset files are replaced under it
 	defer l.syncing.Unlock()
@@ -105,7 +109,10 @@ func (l *Log) syncOnce() error {
 	if err != nil {
 		return l.fail(err)
 	}
-	l.stats.syncs.Add(1)
+	if u.any() {
+		l.stats.syncs.Add(1)
+		l.slow.done.Add(1)
+	}
 	return nil
 }
 

@@ -132,7 +132,7 @@ func (l *Log) nameStarted() error {
 		l.mu.Lock()
 		var f *file
 		for _, x := range l.files {
-			if !x.named {
+			if !x.named && !l.closed {
 				f = x
 				break
 			}

@@ -18,15 +18,15 @@ func main() {
 }
 
 func run(args []string) error {
-	app := app()
-	return app.Run(flagsFirst(app, args))
+	a := app()
+	return a.Run(flagsFirst(a, args))
 }
 
 func app() *cli.App {
 	return &cli.App{
 		Name:            "darner",
 		Usage:           "a durable queue server that speaks the memcache protocol",
-		UsageText:       "darner [options]                     runs the server\n   darner put|get|stats [options] ...   speaks to one",
+		UsageText:       "darner [options]                      runs the server\n   darner put|get|stats [options] ...    speaks to one",
 		Version:         server.Version,
 		HideHelpCommand: true,
 		Flags:           serveFlags(),

@@ -36,8 +36,8 @@ func serveFlags() []cli.Flag {
 		&cli.GenericFlag{Name: "max-item-size", Value: &d.MaxItemSize, Usage: "`SIZE` of the largest item taken"},
 		&cli.GenericFlag{Name: "inline-max", Value: &d.InlineMax, Usage: "`SIZE` up to which an item is kept inside a segment, not in a file of its own"},
 		&cli.IntFlag{Name: "max-open-reads", Value: d.MaxOpenReads, Usage: "items a connection may have open of one queue"},
-		&cli.GenericFlag{Name: "admin-commands", Value: &d.Admin, Usage: "who may use flush_all and delete: `local`, all or off (default: all)"},
-		&cli.BoolFlag{Name: "debug", Usage: "log more"},
+		&cli.GenericFlag{Name: "admin-commands", Value: &d.Admin, Usage: "`WHO` may use flush_all and delete: local (peers on this machine), all or off (default: all)"},
+		&cli.BoolFlag{Name: "debug", Usage: "log more, as who connects"},
 	}
 }
 

@@ -151,7 +151,7 @@ func (l *lines) global(e *Env, sum queue.Stats) {
 	l.counter("queue_expires", sum.Expired)
 	l.number("disk_bytes", sum.LogSize)
 	l.number("disk_limit", e.DiskLimit)
-	l.counter("syncs", 0)
+	l.counter("syncs", totals.Syncs)
 }
 
 func (l *lines) queue(q queue.Stats) {

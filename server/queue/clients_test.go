@@ -12,7 +12,7 @@ import (
 	"github.com/darner/darner/wal"
 )
 
-var long = flag.Duration("long", 2*time.Second, "how long the clients of TestClientsThatComeAndGo go on")
+var long = flag.Duration("long", time.Second, "how long the clients of TestClientsThatComeAndGo go on")
 
 // ledger is where each item is as its holders see it, by sequence number.
 type ledger struct {
@@ -182,6 +182,7 @@ func (c *client) run(until time.Time) {
 // Clients that open, confirm, abort, wait, time out and hang up at random: each item is in one
 // place at a time, comes in order, and none is lost.
 func TestClientsThatComeAndGo(t *testing.T) {
+	t.Parallel()
 	t.Run("a hundred at few queues", func(t *testing.T) { comeAndGo(t, 100, 4) })
 	t.Run("a few at many queues that are parked under them", func(t *testing.T) {
 		if loads := comeAndGo(t, 3, 30); loads < 40 {

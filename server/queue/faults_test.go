@@ -317,28 +317,3 @@ func TestCountsAreRightAfterTheProcessDies(t *testing.T) {
 		t.Fatalf("%+v", s)
 	}
 }
-
-func TestTenThousandQueuesAreServed(t *testing.T) {
-	queues := 10_000
-	if testing.Short() {
-		queues = 500
-	}
-	fs := disktest.New()
-	o := small()
-	o.Log.FS = fs
-	o.MaxLoaded = 64
-	r := open(t, "data", o)
-	for i := range queues {
-		put(t, named(t, r, fmt.Sprint("q", i)), fmt.Sprint("item ", i))
-	}
-	r = reopen(t, r)
-	if n := r.Totals(); n.Queues != queues || n.Loaded != 0 {
-		t.Fatalf("%+v", n)
-	}
-	for i := 0; i < queues; i += 100 {
-		wants(t, named(t, r, fmt.Sprint("q", i)), fmt.Sprint("item ", i))
-	}
-	if n := r.Totals().Loaded; n > 64 {
-		t.Fatalf("%d are loaded", n)
-	}
-}

@@ -345,6 +345,7 @@ func (m *model) openAt(i int) (n int) {
 }
 
 func TestQueuesBehaveAsTheModelDoes(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		dir, err := os.MkdirTemp("", "queue")
 		if err != nil {

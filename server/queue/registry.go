@@ -71,6 +71,7 @@ type Registry struct {
 type Totals struct {
 	Queues, Loaded   int
 	Creates, Deletes uint64 // since the start
+	Syncs            uint64 // since the start
 }
 
 // OpenRegistry locks a data directory, which it makes if need be, and lists its queues; it opens
@@ -234,7 +235,7 @@ func (r *Registry) FlushAll() error {
 func (r *Registry) Totals() Totals {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return Totals{Queues: len(r.queues), Loaded: len(r.loaded), Creates: r.creates, Deletes: r.deletes}
+	return Totals{Queues: len(r.queues), Loaded: len(r.loaded), Creates: r.creates, Deletes: r.deletes, Syncs: r.background.Syncs()}
 }
 
 // Close syncs and closes all queues. What is open is waiting again at the next start.

@@ -83,6 +83,7 @@ func TestANameHasOneHandle(t *testing.T) {
 }
 
 func TestAskingForAMillionUnknownNamesKeepsNone(t *testing.T) {
+	t.Parallel()
 	r := open(t, t.TempDir(), small())
 	names := 200_000
 	if testing.Short() {
@@ -334,5 +335,35 @@ func TestAfterCloseNothingIsAnsweredStored(t *testing.T) {
 	}
 	if _, ok, err := q.Fetch(); ok || !errors.Is(err, ErrClosed) {
 		t.Fatal(ok, err)
+	}
+}
+
+func TestTenThousandQueuesAreServed(t *testing.T) {
+	t.Parallel()
+	queues := 10_000
+	if testing.Short() {
+		queues = 500
+	}
+	dir := t.TempDir()
+	for i := range queues {
+		if err := os.Mkdir(filepath.Join(dir, fmt.Sprint("q", i)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := small()
+	o.MaxLoaded = 16
+	r := open(t, dir, o)
+	for i := 0; i < queues; i += queues / 50 {
+		put(t, named(t, r, fmt.Sprint("q", i)), fmt.Sprint("item ", i))
+	}
+	r = reopen(t, r)
+	if n := r.Totals(); n.Queues != queues || n.Loaded != 0 {
+		t.Fatalf("%+v", n)
+	}
+	for i := 0; i < queues; i += queues / 50 {
+		wants(t, named(t, r, fmt.Sprint("q", i)), fmt.Sprint("item ", i))
+	}
+	if n := r.Totals().Loaded; n > 16 {
+		t.Fatalf("%d are loaded", n)
 	}
 }

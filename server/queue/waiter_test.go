@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/darner/darner/wal"
@@ -78,6 +79,61 @@ func TestAWaiterOfSeveralQueuesIsClaimedByOne(t *testing.T) {
 	}
 	if w, _ := standing(t, a, b, c); w.Done() {
 		t.Fatal("a stopped waiter still counts")
+	}
+}
+
+func TestTwoQueuesMayReachForAWaiterAtOnce(t *testing.T) {
+	r := open(t, t.TempDir(), small())
+	queues := []*Queue{named(t, r, "a"), named(t, r, "b")}
+	var round atomic.Int64 // both putters spin on it, to put at the same instant
+	var puts sync.WaitGroup
+	var putters sync.WaitGroup
+	const rounds = 3000
+	for _, q := range queues {
+		putters.Go(func() {
+			for n := int64(1); n <= rounds; n++ {
+				for round.Load() < n {
+					runtime.Gosched()
+				}
+				put(t, q, "x")
+				puts.Done()
+			}
+		})
+	}
+	for n := int64(1); n <= rounds; n++ {
+		w, _ := standing(t, queues...)
+		puts.Add(2)
+		round.Store(n)
+		puts.Wait()
+		q, it, ok := w.Stop()
+		if !ok {
+			t.Fatal("not served")
+		}
+		q.Confirm(it)
+		for _, other := range queues {
+			if got := take(t, other); (got == "x") == (other == q) {
+				t.Fatalf("round %d: claimed by %s, and %s has %q", n, q.Name(), other.Name(), got)
+			}
+		}
+	}
+	putters.Wait()
+}
+
+// A large item is in the log before its Commit comes to serve the line.
+func TestNobodyOvertakesTheLine(t *testing.T) {
+	q := newQueue(t)
+	put(t, q, "a")
+	take(t, q)
+	w, woken := standing(t, q)
+	if _, err := q.log.Append([]byte("b"), wal.Meta{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok, err := q.Fetch(); ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	<-woken
+	if _, it, ok := w.Stop(); !ok || text(t, q, it) != "b" {
+		t.Fatal(it, ok)
 	}
 }
 

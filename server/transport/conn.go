@@ -119,7 +119,8 @@ func (c *conn) turn() error {
 	n, out := c.session.Process(c.in.pending(), buf.b)
 	c.in.consume(n)
 	var err error
-	if c.outSize = len(out); len(out) > 0 {
+	if len(out) > 0 {
+		c.outSize = len(out)
 		n, err = c.net.Write(out)
 		c.session.Sent(n)
 		c.owner.o.Counters.BytesWritten.Add(uint64(n))

@@ -77,7 +77,9 @@ func (t *Portable) admit(nc net.Conn) {
 	go func() {
 		defer t.running.Done()
 		defer t.unregister(c)
+		t.o.Logger.Debug("client connected", "peer", nc.RemoteAddr())
 		c.run()
+		t.o.Logger.Debug("client gone", "peer", nc.RemoteAddr())
 	}()
 }
 

@@ -77,7 +77,7 @@ var columns = []struct {
 }
 
 // Write writes the figures as a table for people: a few lines of the server's, unless only one
-// queue is asked for, and a row for each queue. An unknown queue is an error.
+// queue is asked for, and a row for each queue; then queues that have failed. An unknown queue is an error.
 func (s Stats) Write(out io.Writer, only string) error {
 	table := [][]string{{"QUEUE"}}
 	for _, c := range columns {
@@ -101,6 +101,11 @@ func (s Stats) Write(out io.Writer, only string) error {
 		s.writeServer(&b)
 	}
 	writeTable(&b, table)
+	for _, q := range s.Queues {
+		if why := q.Figure["failed"]; why != "" && why != "no" && (only == "" || only == q.Name) {
+			fmt.Fprintf(&b, "\n%s takes no items: %s\n", q.Name, why)
+		}
+	}
 	_, err := io.WriteString(out, b.String())
 	return err
 }
@@ -127,7 +132,7 @@ func (s Stats) writeServer(out io.Writer) {
 	fmt.Fprintf(out, "darner %s, process %s, up %s\n", f["version"], f["pid"], seconds(f["uptime"]))
 	fmt.Fprintf(out, "%s connections now, %s ever, %s turned away\n", f["curr_connections"], f["total_connections"], f["rejected_connections"])
 	fmt.Fprintf(out, "%s sets, %s gets, %s hits, %s misses\n", f["cmd_set"], f["cmd_get"], f["get_hits"], f["get_misses"])
-	fmt.Fprintf(out, "%s items, %s waiting, %s on disk\n\n", f["curr_items"], size1024(f["bytes"]), size1024(f["disk_bytes"]))
+	fmt.Fprintf(out, "%s items of %s, %s on disk\n\n", f["curr_items"], size1024(f["bytes"]), size1024(f["disk_bytes"]))
 }
 
 func plain(s string) string {

@@ -8,7 +8,7 @@ import (
 const someStats = "STAT uptime 3700\r\nSTAT version 1.0\r\nSTAT pid 42\r\nSTAT curr_items 3\r\nSTAT queue_creates 2\r\n" +
 	"STAT queue_a_items 1\r\nSTAT queue_a_bytes 1536\r\nSTAT queue_a_total_items 9\r\nSTAT queue_a_age 90500\r\n" +
 	"STAT queue_a_total_items 2\r\nSTAT queue_a_total_bytes 5\r\nSTAT queue_a_total_total_items 4\r\n" +
-	"STAT queue_creates_items 7\r\nSTAT queue_creates_bytes 70\r\nEND\r\n"
+	"STAT queue_creates_items 7\r\nSTAT queue_creates_bytes 70\r\nSTAT queue_creates_failed sync: input/output error\r\nEND\r\n"
 
 func TestFiguresFindTheirQueueWhateverItsName(t *testing.T) {
 	c := against(t, [2]string{"stats\r\n", someStats})
@@ -22,7 +22,7 @@ func TestFiguresFindTheirQueueWhateverItsName(t *testing.T) {
 	want := []QueueStats{
 		{"a", map[string]string{"items": "1", "bytes": "1536", "total_items": "9", "age": "90500"}},
 		{"a_total", map[string]string{"items": "2", "bytes": "5", "total_items": "4"}},
-		{"creates", map[string]string{"items": "7", "bytes": "70"}},
+		{"creates", map[string]string{"items": "7", "bytes": "70", "failed": "sync: input/output error"}},
 	}
 	if len(s.Queues) != len(want) {
 		t.Fatalf("the queues are %v", s.Queues)
@@ -49,7 +49,7 @@ func TestTheTableHasARowForEachQueue(t *testing.T) {
 	if err := s.Write(&all, ""); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"darner 1.0, process 42, up 1h1m40s", "\nQUEUE    ITEMS   BYTES", "\na            1  1.5KiB  1m31s", "\na_total", "\ncreates"} {
+	for _, want := range []string{"darner 1.0, process 42, up 1h1m40s", "\nQUEUE    ITEMS   BYTES", "\na            1  1.5KiB  1m31s", "\na_total", "\ncreates", "\ncreates takes no items: sync: input/output error\n"} {
 		if !strings.Contains(all.String(), want) {
 			t.Errorf("no %q in\n%s", want, &all)
 		}

@@ -1,0 +1,161 @@
+package transport
+
+// A transport over real sessions and queues, for tests.
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/darner/darner/server/memcache"
+	"github.com/darner/darner/server/queue"
+	"github.com/darner/darner/wal"
+)
+
+// harness is a transport over real sessions and queues.
+type harness struct {
+	t         *testing.T
+	env       *memcache.Env
+	transport *Portable
+	addr      string
+	log       syncBuffer
+}
+
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+func newHarness(t *testing.T, maxConnections int) *harness {
+	t.Helper()
+	h := &harness{t: t}
+	log := slog.New(slog.NewTextHandler(&h.log, nil))
+	registry, err := queue.OpenRegistry(t.TempDir(), queue.Options{Log: wal.Options{SegmentSize: 1 << 20, Logger: log}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.env = &memcache.Env{
+		Registry: registry, Logger: log, Now: func() int64 { return time.Now().UnixMilli() },
+		MaxItemSize: 1 << 30, InlineMax: wal.DefaultInlineMax, MaxOpenReads: 1,
+	}
+	h.transport = NewPortable(Options{
+		Session:        func(local bool, wake func()) *memcache.Session { return memcache.NewSession(h.env, local, wake) },
+		MaxConnections: maxConnections, Counters: &h.env.Counters, Logger: log,
+	})
+	t.Cleanup(func() {
+		h.stop(10 * time.Second)
+		if err := registry.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return h
+}
+
+// listen has the transport serve a TCP port.
+func listen(t *testing.T, maxConnections int) *harness {
+	t.Helper()
+	h := newHarness(t, maxConnections)
+	l, err := ListenTCP("127.0.0.1", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.addr = l.Addr().String()
+	h.transport.Serve(l)
+	return h
+}
+
+// stop stops the transport and returns how long it took; connections are cut off after limit.
+func (h *harness) stop(limit time.Duration) time.Duration {
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	h.transport.Stop(ctx)
+	return time.Since(began)
+}
+
+type peer struct {
+	*net.TCPConn
+	t *testing.T
+}
+
+func (h *harness) dial() peer {
+	h.t.Helper()
+	c, err := net.Dial("tcp", h.addr)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(20 * time.Second))
+	return peer{c.(*net.TCPConn), h.t}
+}
+
+func (p peer) send(text string) {
+	p.t.Helper()
+	if _, err := io.WriteString(p, text); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func (p peer) expect(want string) {
+	p.t.Helper()
+	got := make([]byte, len(want))
+	if n, err := io.ReadFull(p, got); err != nil || string(got) != want {
+		p.t.Fatalf("got %.100q, %v; want %.100q", got[:n], err, want)
+	}
+}
+
+func (p peer) say(request, answer string) {
+	p.t.Helper()
+	p.send(request)
+	p.expect(answer)
+}
+
+func (p peer) expectEnd() {
+	p.t.Helper()
+	if rest, err := io.ReadAll(p); len(rest) > 0 || errors.Is(err, context.DeadlineExceeded) {
+		p.t.Fatalf("got %.100q, %v; want the end", rest, err)
+	}
+}
+
+// eventually waits for a condition.
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(10 * time.Second); !is(); <-tick.C {
+		if time.Now().After(end) {
+			t.Fatalf("no %s", what)
+		}
+	}
+}
+
+// until waits for a figure of a queue.
+func (h *harness) until(name, what string, is func(queue.Stats) bool) {
+	h.t.Helper()
+	q, err := h.env.Registry.Queue([]byte(name))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	eventually(h.t, what+" in "+name, func() bool { return is(q.Stats()) })
+}
+
+func waiters(n int) func(queue.Stats) bool { return func(s queue.Stats) bool { return s.Waiters == n } }
+func items(n int64) func(queue.Stats) bool { return func(s queue.Stats) bool { return s.Items == n } }

@@ -1,6 +1,6 @@
 # The habits. Each is a step of .ci/run or a command of its own; `make ci` is all that must hold.
 
-.PHONY: build test race fuzz lint clients bench kill ci
+.PHONY: build test race fuzz lint clients bench kill long ci
 
 build:
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...
@@ -22,6 +22,14 @@ clients:
 
 bench:
 	tools/bench/compare
+
+# The server killed a hundred times under load.
+kill:
+	go test -count=1 -timeout 1h -run TestKilledServer ./cmd/darner -kill-rounds 100
+
+# What takes too long for every day: an item of 1 GB, 10,000 connections that wait.
+long: kill
+	go test -count=1 -timeout 1h -run 'Gigabyte|Waiters' ./cmd/darner -large -waiters 10000
 
 ci:
 	.ci/run

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"syscall"
 
 	"github.com/darner/darner/segment/disk"
 )
@@ -18,6 +19,11 @@ type OpenOptions struct {
 	// capacity, bytes behind the last valid record are zeroed, and a lost
 	// copy of the header is written again. A sealed segment is never written.
 	Write bool
+
+	// First is the sequence number that the segment starts with, where the
+	// name of the file tells. With it a segment that lost all copies of its header is
+	// read all the same, though not opened for writing. 0 means not known.
+	First uint64
 }
 
 // Open opens a segment. A sealed one is not scanned; any other is, and so is a
@@ -26,7 +32,8 @@ type OpenOptions struct {
 // Opened for writing, call Extend before Append.
 //
 // Without a segment to return the error is [ErrBlank], [ErrNotSegment],
-// [ErrHeaderLost], [ErrVersion], [ErrFault] or an error of the disk.
+// [ErrHeaderLost], [ErrVersion], [ErrFault] or an error of the disk. After
+// ErrHeaderLost, ErrNotSegment and ErrFault it may still open without Write.
 func Open(fsys disk.FS, path string, o OpenOptions) (*Segment, []Damage, error) {
 	open := fsys.OpenRead
 	if o.Write {
@@ -37,7 +44,7 @@ func Open(fsys disk.FS, path string, o OpenOptions) (*Segment, []Damage, error) 
 		return nil, nil, fmt.Errorf("segment: %w", err)
 	}
 	s := &Segment{path: path, file: f}
-	damage, err := s.load(o.Write)
+	damage, err := s.load(o)
 	if err != nil {
 		s.Close()
 		return nil, nil, err
@@ -45,7 +52,7 @@ func Open(fsys disk.FS, path string, o OpenOptions) (*Segment, []Damage, error) 
 	return s, damage, nil
 }
 
-func (s *Segment) load(write bool) (damage []Damage, err error) {
+func (s *Segment) load(o OpenOptions) (damage []Damage, err error) {
 	defer Guard(s.path, debug.SetPanicOnFault(true), &err)
 	size, err := s.file.Size()
 	if err != nil {
@@ -71,15 +78,19 @@ func (s *Segment) load(write bool) (damage []Damage, err error) {
 		}
 		return s.openSealed(&footer, damage)
 	case err != nil:
-		return nil, s.openHeadless(err)
+		return s.openHeadless(err, o)
 	}
-	return s.openScanned(h, damage, write)
+	return s.openScanned(h, damage, o.Write)
 }
 
-// read reads n bytes at off, fewer at the end of the file.
+// read reads n bytes at off, fewer at the end of the file. A sector that cannot be read is zeros:
+// what it held stands somewhere else once more.
 func (s *Segment) read(off, n int64) ([]byte, error) {
 	b := make([]byte, n)
 	got, err := s.file.ReadAt(b, max(off, 0))
+	if errors.Is(err, syscall.EIO) {
+		return make([]byte, n), nil
+	}
 	if err != nil && err != io.EOF {
 		return nil, s.wrap("open", err)
 	}
@@ -107,23 +118,24 @@ func (s *Segment) openSealed(f *Footer, damage []Damage) ([]Damage, error) {
 }
 
 // openHeadless tells a prepared file and a foreign one from a segment that
-// lost its header. The salt that is lost could be found again from two records
-// that agree on it: this is the place for it.
-func (s *Segment) openHeadless(why error) error {
-	size := min(s.size.Load(), MaxCapacity)
-	if size > 0 {
-		if err := s.mapFile(size, false); err != nil {
-			return err
-		}
-	}
-	empty := size <= HeaderSize || zeros(s.mem[HeaderSize:])
+// lost its header, and opens that for reading.
+func (s *Segment) openHeadless(why error, o OpenOptions) ([]Damage, error) {
+	b := s.copyOut(min(s.size.Load(), MaxCapacity))
+	empty := len(b) <= HeaderSize || zeros(b[HeaderSize:])
 	switch {
-	case why == ErrHeaderLost && empty: // died in Start
+	case errors.Is(why, ErrHeaderLost) && empty: // died in Start
 		why = ErrBlank
-	case why == ErrBlank && !empty:
+	case errors.Is(why, ErrBlank) && !empty:
 		why = ErrHeaderLost
 	}
-	return s.wrap("open", why)
+	if empty || o.First == 0 || o.Write {
+		return nil, s.wrap("open", why)
+	}
+	h, ok := salvageHeader(b, o.First)
+	if !ok {
+		return nil, s.wrap("open", why)
+	}
+	return s.openScanned(h, []Damage{{From: 0, To: HeaderSize, Meta: true}}, false)
 }
 
 func (s *Segment) openScanned(h Header, damage []Damage, write bool) ([]Damage, error) {
@@ -140,7 +152,10 @@ func (s *Segment) openScanned(h Header, damage []Damage, write bool) ([]Damage, 
 	if err := s.mapFile(reach, write); err != nil {
 		return nil, err
 	}
-	v := Judge(s.mem[:size], h)
+	v, err := s.judge(size, h)
+	if err != nil && write {
+		return nil, err
+	}
 	damage = append(damage, v.Damage...)
 	s.begin(h, v.Tail, v.Totals, v.index)
 	s.state.Store(readOnly)

@@ -71,7 +71,11 @@ func seed(salt, off uint32) uint32 { return salt + off/Align }
 // stored last: until then, whenever the process dies, there is no record, and
 // four zero bytes tell that there never was one.
 func (k key) put(b []byte, off uint32, r *Record) {
-	b = b[off : int64(off)+RecordSize(len(r.Payload))]
+	k.encode(b[off:int64(off)+RecordSize(len(r.Payload))], off, r)
+}
+
+// encode fills b with the record as it stands at off.
+func (k key) encode(b []byte, off uint32, r *Record) {
 	copy(b[recordHead:], r.Payload)
 	le.PutUint32(b[4:], uint32(len(r.Payload)))
 	le.PutUint64(b[8:], r.Seq)

@@ -127,9 +127,9 @@ func (s *Segment) begin(h Header, tail uint32, t Totals, x index) {
 // It is [ErrFull] when the record does not fit in the capacity or is longer
 // than the header's Longest, and
 // [ErrUnallocated] when Extend must be called first; after either the segment
-// is as it was. After [ErrFault] it should take no more records.
+// is as it was, and so it is on a full disk ([disk.IsFull]), which some file systems
+// notice in spite of Extend. After [ErrFault] it should take no more records.
 func (s *Segment) Append(r *Record) (off uint32, err error) {
-	defer Guard(s.path, debug.SetPanicOnFault(true), &err)
 	off = s.tail.Load()
 	end := int64(off) + RecordSize(len(r.Payload))
 	switch {
@@ -142,7 +142,9 @@ func (s *Segment) Append(r *Record) (off uint32, err error) {
 	case r.Seq <= s.totals.Last && s.totals.Items > 0, r.Seq < s.key.first, !plausible(uint64(r.Kind)):
 		return 0, s.wrapAt(off, fmt.Errorf("%w: sequence number %d after %d, kind %d", ErrRecord, r.Seq, s.totals.Last, r.Kind))
 	}
-	s.key.put(s.mem, off, r)
+	if err := s.store(off, r); err != nil {
+		return 0, err
+	}
 	s.totals.add(r)
 	s.tail.Store(uint32(end))
 	return off, nil

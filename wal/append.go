@@ -55,6 +55,7 @@ func (l *Log) append(kind segment.Kind, payload []byte, size int64, m Meta) (p P
 			err = f.seg.Extend(segment.RecordSize(len(payload)))
 		case errors.Is(err, segment.ErrFull):
 			err = l.roll()
+		case disk.IsFull(err): // refused below
 		default:
 			return p, l.failLocked(err)
 		}
@@ -102,10 +103,12 @@ func (l *Log) roll() error {
 		}
 		f.named, l.dirDirty = true, true
 	}
-	f.seg.Start(segment.Header{
+	if err := f.seg.Start(segment.Header{
 		First: l.next, Created: time.Now().UnixMilli(), Capacity: l.o.SegmentSize,
 		ItemsBefore: l.items, BytesBefore: l.bytes, Longest: uint32(max(l.o.InlineMax, largePayload)),
-	})
+	}); err != nil {
+		return errors.Join(err, f.seg.Close(), l.fs.Remove(f.path))
+	}
 	f.first = l.next
 	f.dirty = true
 	f.prepareAt = prepareAt(f.seg)

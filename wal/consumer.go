@@ -160,7 +160,7 @@ func (c *Consumer) seek() error {
 	}
 	f := l.files[i]
 	if f.seg == nil {
-		seg, _, err := segment.Open(l.fs, f.path, segment.OpenOptions{})
+		seg, _, err := segment.Open(l.fs, f.path, segment.OpenOptions{First: f.first})
 		if err != nil {
 			return c.unreadable(i, err)
 		}
@@ -201,6 +201,7 @@ func (c *Consumer) unreadable(i int, err error) error {
 
 // Take marks an item as taken for good. The order does not matter, and taking twice is no error.
 // It survives the death of the process; a power cut before the next sync may bring the item back.
+// After ErrFailed a restart may bring it back as well: the offset file cannot be written.
 func (c *Consumer) Take(p Position) error {
 	l := c.l
 	l.mu.Lock()
@@ -213,7 +214,15 @@ func (c *Consumer) Take(p Position) error {
 		l.uploads.taken = append(l.uploads.taken, p.Seq)
 		l.askLater()
 	}
-	return nil
+	return c.faulted()
+}
+
+// faulted makes a log fail whose offset file cannot be written: the state lives in memory from here on.
+func (c *Consumer) faulted() error {
+	if c.off == nil || c.off.fault == nil {
+		return nil
+	}
+	return c.l.failLocked(c.off.fault)
 }
 
 // Taken reports whether an item was taken, one by one or by SkipToEnd.
@@ -240,7 +249,7 @@ func (c *Consumer) SkipToEnd() error {
 	c.seq, c.f = l.next, nil
 	l.uploads.sweep = l.uploads.count > 0
 	l.askLater()
-	return nil
+	return c.faulted()
 }
 
 // Pending is how many items are not taken, those handed out by Next included, and their bytes.
@@ -300,6 +309,9 @@ func (c *Consumer) ensureFile() error {
 		return err
 	}
 	off.setHead(c.st.head, c.st.below)
+	if off.fault != nil {
+		return errors.Join(off.fault, off.close())
+	}
 	c.off, c.dirty, c.l.dirDirty = off, true, true
 	c.rewriteAt = c.l.rewriteBound()
 	return nil

@@ -5,12 +5,10 @@ package wal
 // one file's state is held at a time.
 
 import (
-	"fmt"
 	"iter"
 	"path/filepath"
 	"strings"
 
-	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
 )
 
@@ -25,6 +23,7 @@ const (
 	OffsetFile                  // what a consumer has taken
 	RewriteFile                 // an offset file about to replace its namesake
 	MendFile                    // left by a repair that was interrupted: to be removed
+	UndoFile                    // an offset file that a rewind replaced, kept for an undo
 	ForeignFile                 // none of the log's
 )
 
@@ -101,6 +100,11 @@ func classify(name string) (FileKind, uint64) {
 			return MendFile, 0
 		}
 	}
+	if base, ok := strings.CutSuffix(name, UndoSuffix); ok {
+		if _, ok := parseOffsetName(base); ok {
+			return UndoFile, 0
+		}
+	}
 	return ForeignFile, 0
 }
 
@@ -131,72 +135,3 @@ func OffsetName(consumer string) string { return offsetName(consumer) }
 
 // BodyName is the name of the file that holds a large item's body.
 func BodyName(seq uint64) string { return numbered(seq, itemSuffix) }
-
-// SegmentView is one segment opened for examining. Close it.
-type SegmentView struct {
-	seg *segment.Segment
-
-	// Found is what opening noticed: copies of the header, the index, the tail; of a segment that
-	// is not sealed also the ranges that Steps comes to.
-	Found []segment.Damage
-}
-
-// OpenSegment opens a segment or a spare. Errors are those of [segment.Open]. That its header says the
-// number in its name is for the caller to check: recovery takes one that does not for no segment.
-func (in *Inspection) OpenSegment(f FileInfo) (*SegmentView, error) {
-	seg, found, err := segment.Open(in.fs, in.Path(f), segment.OpenOptions{})
-	if err != nil {
-		return nil, err
-	}
-	return &SegmentView{seg, found}, nil
-}
-
-// Header is the segment's header.
-func (v *SegmentView) Header() segment.Header { return v.seg.Header() }
-
-// Totals sums up its records: as its footer says if it is sealed, else those that are valid.
-func (v *SegmentView) Totals() segment.Totals { return v.seg.Totals() }
-
-// Sealed reports whether it ends in a sound footer.
-func (v *SegmentView) Sealed() bool { return v.seg.Sealed() }
-
-// Tail is where its records end.
-func (v *SegmentView) Tail() uint32 { return v.seg.Tail() }
-
-// Path is the file's path.
-func (v *SegmentView) Path() string { return v.seg.Path() }
-
-// Close ends the examination. No payload of a record may be used afterwards.
-func (v *SegmentView) Close() error { return v.seg.Close() }
-
-// Step is one stretch of a segment.
-type Step struct {
-	From, To uint32
-	Err      error          // nil for a record; segment.ErrDamaged: no valid record is in it; segment.ErrFault: the disk does not give it
-	Record   segment.Record // its payload aliases the map: read it under [segment.Guard], before Close
-}
-
-// Steps goes through what stands between header and tail, in order, as a consumer does: records
-// with rising sequence numbers, and the ranges between them that hold none. A Step is valid until
-// the next.
-func (v *SegmentView) Steps() iter.Seq[*Step] {
-	return func(yield func(*Step) bool) {
-		s := new(Step)
-		least := v.Header().First
-		for at := uint32(segment.HeaderSize); at < v.Tail(); at = s.To {
-			r, next, err := v.seg.At(at)
-			switch {
-			case err != nil:
-				*s = Step{From: at, To: nextValid(v.seg, at), Err: err}
-			case r.Seq < least:
-				*s = Step{From: at, To: next, Err: fmt.Errorf("item %d where at least %d belongs: %w", r.Seq, least, segment.ErrDamaged)}
-			default:
-				*s = Step{From: at, To: next, Record: r}
-				least = r.Seq + 1
-			}
-			if !yield(s) {
-				return
-			}
-		}
-	}
-}

@@ -43,6 +43,22 @@ func (o *Offsets) Below() uint64 { return o.st.below }
 // Has reports whether an item is taken.
 func (o *Offsets) Has(seq uint64) bool { return seq < o.st.head || o.st.taken.has(seq) }
 
+// Run tells whether an item is taken, and the last of the items behind it of which the same is true.
+func (o *Offsets) Run(seq uint64) (taken bool, last uint64) {
+	if seq < o.st.head {
+		return true, o.st.head - 1
+	}
+	if x, ok := o.st.taken.find(seq); ok {
+		return true, x.to
+	}
+	last = ^uint64(0)
+	o.st.taken.tree.AscendGreaterOrEqual(span{from: seq}, func(x span) bool {
+		last = x.from - 1
+		return false
+	})
+	return false, last
+}
+
 // End is the number behind everything taken.
 func (o *Offsets) End() uint64 {
 	if x, ok := o.st.taken.tree.Max(); ok {
@@ -106,13 +122,15 @@ func (o *Offsets) Unite(other *Offsets) {
 // OffsetsView is one offset file, examined.
 type OffsetsView struct {
 	Offsets
-	Damage []OffsetDamage
+	Damage   []OffsetDamage
+	Salvaged bool // neither slot verifies, but entries do: the server would not believe the file
 }
 
 // OffsetDamage is a range of an offset file that does not verify.
 type OffsetDamage struct {
 	From, To   int64
 	Slot       bool // a slot of the head; else entries
+	Stray      bool // bytes that nobody reads are not the zeros they should be
 	Short      bool // the file ends here, before there is room for an entry
 	Unfinished bool // as an append that was interrupted leaves it
 }
@@ -147,16 +165,38 @@ func (in *Inspection) ReadOffsets(f FileInfo) (*OffsetsView, error) {
 		if !sound && !isZero(b[i*slotSpacing:][:slotSize]) {
 			v.Damage = append(v.Damage, OffsetDamage{From: int64(i * slotSpacing), To: int64(i*slotSpacing + slotSize), Slot: true})
 		}
-	}
-	if v.st, err = o.load(); err != nil {
-		if errors.Is(err, errNoSlot) && isZero(b) {
-			err = fmt.Errorf("%s: %w", path, ErrBlankOffsets)
+		if !isZero(b[i*slotSpacing+slotSize : (i+1)*slotSpacing]) {
+			v.Damage = append(v.Damage, OffsetDamage{From: int64(i*slotSpacing + slotSize), To: int64((i + 1) * slotSpacing), Stray: true})
 		}
+	}
+	v.st, err = o.load()
+	switch {
+	case errors.Is(err, errNoSlot) && isZero(b):
+		return nil, fmt.Errorf("%s: %w", path, ErrBlankOffsets)
+	case errors.Is(err, errNoSlot) && o.salvage():
+		v.Salvaged = true
+		o.loadEntries(&v.st)
+	case err != nil:
 		return nil, err
 	}
 	v.Created = v.st.created
 	v.judgeEntries(o)
 	return v, nil
+}
+
+// loadEntries is the part of load that follows the slots.
+func (o *offsets) loadEntries(st *offsetState) {
+	st.taken = newSpans()
+	for at := entriesAt; at+entrySize <= len(o.m); at += entrySize {
+		switch kind, x, ok := o.entry(at); {
+		case !ok:
+		case kind == entryHead && x.to > st.head:
+			st.head, st.below = x.to, x.bytes
+		case kind == entryRange:
+			st.taken.add(x)
+		}
+	}
+	st.absorb()
 }
 
 // readOffsetFile returns a file's bytes, at least up to where entries begin.

@@ -3,6 +3,7 @@ package wal
 import (
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
@@ -15,6 +16,9 @@ func (l *Log) loadConsumers(d listing) error {
 	for _, name := range slices.Compact(names) {
 		c := &Consumer{l: l, name: name, st: offsetState{taken: newSpans()}, rewriteAt: l.rewriteBound()}
 		if err := c.load(slices.Contains(d.rewrites, name)); err != nil {
+			if c.off != nil {
+				c.off.close()
+			}
 			return err
 		}
 		if c.off == nil {
@@ -46,16 +50,18 @@ func (c *Consumer) load(rewriting bool) error {
 	if err != nil || fresh == nil {
 		return err
 	}
-	if old != nil {
-		unite(fresh, &freshState, &oldState)
+	if old == nil {
+		c.off, c.st = fresh, freshState
+		return l.replace(path, fresh)
+	}
+	unite(fresh, &freshState, &oldState)
+	err = l.replace(path, fresh)
+	if errors.Is(err, errUnnamed) { // the old file serves on, the new one stays for the next time
+		unite(old, &c.st, &freshState)
+		return fresh.close()
 	}
 	c.off, c.st = fresh, freshState
-	if old == nil {
-		old = &offsets{path: path}
-	} else if err := old.close(); err != nil {
-		return err
-	}
-	return l.replace(old, fresh)
+	return errors.Join(err, old.close())
 }
 
 // unite adds to the newer file what only the older one says.
@@ -87,6 +93,9 @@ func (l *Log) openOrSetAside(path string) (*offsets, offsetState, error) {
 		return nil, st, err
 	}
 	blank, err := allZero(l.fs, path)
+	if strings.HasSuffix(path, rewriteSuffix) {
+		blank = true // its state is not written whole: the file it was to replace has all of it
+	}
 	if err == nil && blank {
 		err = l.fs.Remove(path)
 	} else if err == nil {
@@ -140,10 +149,15 @@ func (l *Log) recoverBodies(d listing) error {
 			}
 			continue
 		}
-		if err := l.fs.Rename(path, l.path(numbered(seq, itemSuffix))); err != nil {
+		if err := l.fs.Rename(path, l.path(numbered(seq, itemSuffix))); disk.IsFull(err) {
+			l.files[l.index(seq)].renames++ // it is found under its upload's name
+			l.uploads.count++
+			l.uploads.bytes += e.size
+			continue
+		} else if err != nil {
 			return err
 		}
-		d.items = append(d.items, entry{seq, e.size})
+		d.items = append(d.items, entry{n: seq, size: e.size})
 	}
 	for _, e := range d.items {
 		if e.n >= l.next {

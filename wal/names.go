@@ -69,6 +69,7 @@ type listing struct {
 type entry struct {
 	n    uint64
 	size int64
+	path string // of a segment that has to do with another name than its own
 }
 
 func (l *Log) list() (d listing, err error) {
@@ -81,13 +82,13 @@ func (l *Log) list() (d listing, err error) {
 			continue
 		}
 		if n, ok := parseNumbered(e.Name, segmentSuffix); ok {
-			d.segments = append(d.segments, entry{n, e.Size})
+			d.segments = append(d.segments, entry{n: n, size: e.Size})
 		} else if n, ok := parseNumbered(e.Name, itemSuffix); ok {
-			d.items = append(d.items, entry{n, e.Size})
+			d.items = append(d.items, entry{n: n, size: e.Size})
 		} else if n, ok := parseNumbered(e.Name, partSuffix); ok {
-			d.parts = append(d.parts, entry{n, e.Size})
+			d.parts = append(d.parts, entry{n: n, size: e.Size})
 		} else if n, ok := parseNumbered(e.Name, spareSuffix); ok {
-			d.spares = append(d.spares, entry{n, e.Size})
+			d.spares = append(d.spares, entry{n: n, size: e.Size})
 		} else if name, ok := parseOffsetName(e.Name); ok {
 			d.offsets = append(d.offsets, name)
 		} else if name, ok := parseOffsetName(strings.TrimSuffix(e.Name, rewriteSuffix)); ok {

@@ -48,6 +48,7 @@ type offsets struct {
 	allocated  int    // bytes with blocks behind them
 	end        int    // where the next entry goes
 	checkpoint uint64 // head of the last checkpoint entry
+	fault      error  // a store met a page that cannot be written: nothing more gets into the file
 	created    int64  // Unix ms
 }
 
@@ -184,8 +185,9 @@ func (o *offsets) entry(at int) (kind uint32, x span, ok bool) {
 	return binary.LittleEndian.Uint32(b[4:]), x, true
 }
 
-// setHead stores the head into the older of the two slots. It needs no space.
+// setHead stores the head into the older of the two slots. It needs no space. See fault.
 func (o *offsets) setHead(head, below uint64) {
+	defer segment.Guard(o.path, debug.SetPanicOnFault(true), &o.fault)
 	o.generation++
 	b := o.m[int(o.generation&1)*slotSpacing:][:slotSize]
 	copy(b, offsetMagic)
@@ -198,8 +200,9 @@ func (o *offsets) setHead(head, below uint64) {
 	binary.LittleEndian.PutUint32(b[60:], crc32.Checksum(b[:60], crcTable))
 }
 
-// append adds an entry and reports whether there was an allocated place for it.
+// append adds an entry and reports whether there was an allocated place for it. See fault.
 func (o *offsets) append(kind uint32, x span) bool {
+	defer segment.Guard(o.path, debug.SetPanicOnFault(true), &o.fault)
 	if o.end+entrySize > o.allocated || o.end+entrySize > len(o.m) {
 		return false
 	}
@@ -223,7 +226,7 @@ func (o *offsets) write(st *offsetState) (ok bool) {
 	if ok {
 		o.setHead(st.head, st.below)
 	}
-	return ok
+	return ok && o.fault == nil
 }
 
 func (o *offsets) allocate(n int) error {
@@ -236,6 +239,9 @@ func (o *offsets) allocate(n int) error {
 
 // grow makes room for more entries, up to what is mapped.
 func (o *offsets) grow() error {
+	if o.fault != nil {
+		return o.fault
+	}
 	if o.allocated >= len(o.m) {
 		return errOffsetsFull
 	}

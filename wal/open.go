@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/darner/darner/segment"
+	"github.com/darner/darner/segment/disk"
 )
 
 // Open opens the log in a directory, which is made if need be, and recovers it from whatever a
@@ -80,12 +81,15 @@ func (l *Log) adoptSpares(d *listing) error {
 			continue
 		}
 		first := seg.Header().First
-		final := l.path(numbered(first, segmentSuffix))
-		if err := errors.Join(seg.Close(), l.fs.Rename(path, final)); err != nil {
+		e.n, e.path = first, l.path(numbered(first, segmentSuffix))
+		err = errors.Join(seg.Close(), l.fs.Rename(path, e.path))
+		if disk.IsFull(err) {
+			e.path = path // for the time being
+		} else if err != nil {
 			return err
 		}
 		l.dirDirty = true
-		d.segments = insert(d.segments, entry{first, e.size})
+		d.segments = insert(d.segments, e)
 	}
 	return nil
 }
@@ -125,6 +129,9 @@ func (l *Log) openSegments(list []entry) error {
 	scanning := true
 	for i := len(list) - 1; i >= 0; i-- {
 		f := &file{first: list[i].n, path: l.path(numbered(list[i].n, segmentSuffix)), named: true, sealed: true, size: list[i].size}
+		if p := list[i].path; p != "" && p != f.path {
+			f.path, f.named = p, false
+		}
 		if scanning {
 			err := l.openSegment(f)
 			if err != nil {
@@ -133,7 +140,7 @@ func (l *Log) openSegments(list []entry) error {
 				}
 				continue
 			}
-			scanning = !f.sealed
+			scanning = !f.seg.Sealed()
 		}
 		files = append(files, f)
 	}
@@ -155,13 +162,18 @@ func (l *Log) openSegments(list []entry) error {
 
 func (l *Log) openSegment(f *file) error {
 	seg, found, err := segment.Open(l.fs, f.path, segment.OpenOptions{Write: true})
+	unwritable := errors.Is(err, segment.ErrFault) || errors.Is(err, segment.ErrHeaderLost) || errors.Is(err, segment.ErrNotSegment)
+	if unwritable { // what can be read of it is as good as sealed
+		l.log.Error("segment can only be read as far as it goes; items go to the next one", "queue", l.name(), "file", f.path, "error", err)
+		seg, found, err = segment.Open(l.fs, f.path, segment.OpenOptions{First: f.first})
+	}
 	if err != nil {
 		return err
 	}
 	if h := seg.Header(); h.First != f.first {
 		return errors.Join(fmt.Errorf("%s: %w: its first item is %d", f.path, segment.ErrNotSegment, h.First), seg.Close())
 	}
-	f.seg, f.sealed = seg, seg.Sealed()
+	f.seg, f.sealed = seg, seg.Sealed() || unwritable
 	f.dirty = !f.sealed // a kill may have left it unsynced
 	for _, d := range found {
 		if d.Tail && (d.Unfinished || d.Meta) { // a kill in the middle of an append or of sealing

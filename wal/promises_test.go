@@ -518,7 +518,7 @@ func TestOutOfOrderTakesStayTakenThroughRewritesAndKills(t *testing.T) {
 					t.Fatalf("after %d takes and a kill item %d is %q, want %q", i, j, got, payload(j*100))
 				}
 			}
-		case i%1500 == 0:
+		case i%1500 == 1:
 			settle(l)
 		}
 	}

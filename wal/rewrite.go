@@ -1,8 +1,11 @@
 package wal
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
+
+	"github.com/darner/darner/segment/disk"
 )
 
 // rewriteBound is how many bytes of entries an offset file may gather before it is rewritten from
@@ -29,8 +32,14 @@ func (c *Consumer) rewrite() error {
 	l := c.l
 	l.syncing.Lock()
 	defer l.syncing.Unlock()
+	path := l.path(offsetName(c.name))
+	if c.off.path != path { // the last one kept its temporary name
+		if err := l.replace(path, c.off); err != nil {
+			return l.unreplaced(err)
+		}
+	}
 	capacity := max(l.offsetCapacity(), 4*c.live()) // however much is taken out of order
-	fresh, err := createOffsets(l.fs, l.path(offsetName(c.name)+rewriteSuffix), capacity, c.st.created)
+	fresh, err := createOffsets(l.fs, path+rewriteSuffix, capacity, c.st.created)
 	if err != nil {
 		return err
 	}
@@ -40,11 +49,19 @@ func (c *Consumer) rewrite() error {
 		l.fs.Remove(fresh.path)
 		return err
 	}
-	if err := l.replace(old, fresh); err != nil {
-		return l.fail(err)
+	err = l.replace(path, fresh)
+	if err = errors.Join(err, old.close()); err != nil {
+		return l.unreplaced(err)
 	}
 	l.stats.rewrites.Add(1)
-	return old.close()
+	return nil
+}
+
+func (l *Log) unreplaced(err error) error {
+	if errors.Is(err, errUnnamed) {
+		return err
+	}
+	return l.fail(err)
 }
 
 // live is how many bytes of entries the consumer's state needs.
@@ -77,14 +94,19 @@ func (c *Consumer) moveTo(fresh *offsets) (old *offsets, err error) {
 	return old, nil
 }
 
+// errUnnamed: a full disk has no room to change a name. Nothing is lost by it.
+var errUnnamed = errors.New("file keeps its temporary name")
+
 // replace makes the new file durable before it takes the old one's name.
-func (l *Log) replace(old, fresh *offsets) error {
+func (l *Log) replace(path string, fresh *offsets) error {
 	if err := fresh.f.Sync(); err != nil {
 		return err
 	}
-	if err := l.fs.Rename(fresh.path, old.path); err != nil {
+	if err := l.fs.Rename(fresh.path, path); disk.IsFull(err) {
+		return fmt.Errorf("%w: %w", errUnnamed, err)
+	} else if err != nil {
 		return err
 	}
-	fresh.path = old.path
+	fresh.path = path
 	return l.fs.SyncDir(l.dir)
 }

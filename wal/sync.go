@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"sync"
@@ -81,6 +82,7 @@ type unsynced struct {
 	files   []*file // oldest first, held
 	bodies  []disk.File
 	offsets []*offsets
+	fault   error // of a store into an offset file
 	dir     bool
 	newDir  bool
 }
@@ -134,6 +136,7 @@ func (l *Log) beginSync() (u unsynced, err error) {
 	for _, c := range l.consumers {
 		if c.dirty && c.off != nil {
 			c.checkpoint()
+			u.fault = errors.Join(u.fault, c.off.fault)
 			c.dirty = false
 			u.offsets = append(u.offsets, c.off)
 		}
@@ -156,6 +159,9 @@ func (l *Log) flush(u unsynced) error {
 		if err := f.seg.Sync(); err != nil {
 			return err
 		}
+	}
+	if u.fault != nil {
+		return u.fault
 	}
 	for _, o := range u.offsets {
 		if err := o.f.Sync(); err != nil {

@@ -142,7 +142,9 @@ func (l *Log) nameStarted() error {
 			return nil
 		}
 		path := l.path(numbered(f.first, segmentSuffix))
-		if err := l.fs.Rename(f.path, path); err != nil {
+		if err := l.fs.Rename(f.path, path); disk.IsFull(err) {
+			return nil // recovery knows it by its content; again at the next occasion
+		} else if err != nil {
 			return err
 		}
 		l.mu.Lock()
@@ -175,7 +177,7 @@ func (l *Log) firstRolled() *file {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i, f := range l.files {
-		if f.sealed {
+		if f.sealed && f.renames == 0 {
 			continue
 		}
 		if i == len(l.files)-1 || f.renames > 0 || f.seg == nil || l.usable() != nil {

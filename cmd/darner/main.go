@@ -26,13 +26,13 @@ func app() *cli.App {
 	return &cli.App{
 		Name:            "darner",
 		Usage:           "a durable queue server that speaks the memcache protocol",
-		UsageText:       "darner [options]                      runs the server\n   darner put|get|stats [options] ...    speaks to one",
+		UsageText:       "darner [options]                      runs the server\n   darner put|get|stats [options] ...    speaks to one\n   darner drain [options] FROM-HOST:PORT empties another server into one",
 		Version:         server.Version,
 		HideHelpCommand: true,
 		Flags:           serveFlags(),
 		Action:          serve,
 		OnUsageError:    plainError,
-		Commands:        []*cli.Command{putCommand(), getCommand(), statsCommand()},
+		Commands:        []*cli.Command{putCommand(), getCommand(), statsCommand(), drainCommand()},
 	}
 }
 

@@ -60,7 +60,7 @@ func (s *Session) settings() {
 
 func (s *Session) resetStats() error {
 	s.env.Counters.Reset()
-	s.env.Registry.Each((*queue.Queue).ResetStats)
+	s.env.Registry.ResetStats()
 	return nil
 }
 

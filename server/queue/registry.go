@@ -65,6 +65,8 @@ type Registry struct {
 	closed  bool
 	creates uint64
 	deletes uint64
+
+	syncsBefore uint64 // the last ResetStats
 }
 
 // Totals are figures of the whole registry.
@@ -235,7 +237,15 @@ func (r *Registry) FlushAll() error {
 func (r *Registry) Totals() Totals {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return Totals{Queues: len(r.queues), Loaded: len(r.loaded), Creates: r.creates, Deletes: r.deletes, Syncs: r.background.Syncs()}
+	return Totals{Queues: len(r.queues), Loaded: len(r.loaded), Creates: r.creates, Deletes: r.deletes, Syncs: r.background.Syncs() - r.syncsBefore}
+}
+
+// ResetStats sets to zero what Totals and the queues' Stats count since the start.
+func (r *Registry) ResetStats() {
+	r.mu.Lock()
+	r.creates, r.deletes, r.syncsBefore = 0, 0, r.background.Syncs()
+	r.mu.Unlock()
+	r.Each((*Queue).ResetStats)
 }
 
 // Close syncs and closes all queues. What is open is waiting again at the next start.

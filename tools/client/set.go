@@ -14,10 +14,15 @@ const window = 256
 // Set appends an item of size bytes, read from body, to a queue. When it returns nil the server
 // has the item.
 func (c *Client) Set(queue string, body io.Reader, size int64) error {
+	return c.SetFlags(queue, 0, body, size)
+}
+
+// SetFlags is Set of an item with flags.
+func (c *Client) SetFlags(queue string, flags uint32, body io.Reader, size int64) error {
 	if err := c.Flush(); err != nil {
 		return err
 	}
-	if err := c.send(queue, body, size); err != nil {
+	if err := c.send(queue, flags, body, size); err != nil {
 		return err
 	}
 	return c.Flush()
@@ -31,14 +36,14 @@ func (c *Client) Send(queue string, body io.Reader, size int64) error {
 			return err
 		}
 	}
-	return c.send(queue, body, size)
+	return c.send(queue, 0, body, size)
 }
 
-func (c *Client) send(queue string, body io.Reader, size int64) error {
+func (c *Client) send(queue string, flags uint32, body io.Reader, size int64) error {
 	if err := checkName(queue); err != nil {
 		return err
 	}
-	fmt.Fprintf(c.w, "set %s 0 0 %d\r\n", queue, size)
+	fmt.Fprintf(c.w, "set %s %d 0 %d\r\n", queue, flags, size)
 	n, err := io.CopyN(c.w, body, size)
 	if err == io.EOF {
 		return fmt.Errorf("the item was to have %d bytes and has %d: %w", size, n, io.ErrUnexpectedEOF)

@@ -1,0 +1,57 @@
+package main
+
+// Flags behind arguments: "darner-fsck DATA --repair" should mean what it says, though the flag parser
+// stops at the first argument that is no flag.
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+// flagsFirst moves the flags in front of the other arguments, those of a subcommand behind its name.
+// What follows "--" is no flag.
+func flagsFirst(app *cli.App, args []string) []string {
+	if len(args) < 2 {
+		return args
+	}
+	at, flags := 1, app.Flags
+	for _, c := range app.Commands {
+		if c.HasName(args[1]) {
+			at, flags = 2, c.Flags
+		}
+	}
+	moved, rest := splitFlags(flags, args[at:])
+	return slices.Concat(args[:at], moved, []string{"--"}, rest)
+}
+
+func splitFlags(known []cli.Flag, args []string) (flags, rest []string) {
+	for i := 0; i < len(args); i++ {
+		arg := args[i]
+		switch {
+		case arg == "--":
+			return flags, append(rest, args[i+1:]...)
+		case len(arg) < 2 || arg[0] != '-':
+			rest = append(rest, arg)
+		default:
+			flags = append(flags, arg)
+			if i+1 < len(args) && takesValue(known, arg) {
+				i++
+				flags = append(flags, args[i])
+			}
+		}
+	}
+	return flags, rest
+}
+
+// takesValue reports whether the argument behind a flag belongs to it.
+func takesValue(known []cli.Flag, arg string) bool {
+	name := strings.TrimLeft(arg, "-")
+	for _, f := range known {
+		if _, isBool := f.(*cli.BoolFlag); !isBool && slices.Contains(f.Names(), name) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,73 @@
+package main
+
+// What the commands for a single queue have in common.
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/tools/fsck/datadir"
+	"github.com/darner/darner/tools/fsck/items"
+)
+
+func usageError(_ *cli.Context, err error, _ bool) error { return usage{err} }
+
+// wrongUse says that the arguments are not as many as the command wants.
+func wrongUse(c *cli.Context) error {
+	return usage{fmt.Errorf("usage: darner-fsck %s [options] %s (-h tells more)", c.Command.Name, c.Command.ArgsUsage)}
+}
+
+// readQueue finds the queue that the arguments name, for a command that only reads: with the data
+// directory locked, or, where that cannot be, as if no server were running.
+func readQueue(c *cli.Context, do func(datadir.Queue) error) error {
+	return withQueue(c, func(d *datadir.Dir) (io.Closer, error) {
+		lock, unlocked, err := d.LockForReading()
+		if unlocked != nil {
+			fmt.Fprintln(os.Stderr, "darner-fsck: read without a lock, as if no server were running:", unlocked)
+		}
+		return lock, err
+	}, do)
+}
+
+func changeQueue(c *cli.Context, do func(datadir.Queue) error) error {
+	return withQueue(c, (*datadir.Dir).Lock, do)
+}
+
+func withQueue(c *cli.Context, lock func(*datadir.Dir) (io.Closer, error), do func(datadir.Queue) error) error {
+	if c.NArg() != 2 {
+		return wrongUse(c)
+	}
+	d, err := datadir.Open(disk.OS{}, c.Args().Get(0))
+	if err != nil {
+		return err
+	}
+	q, err := d.Find(c.Args().Get(1))
+	if err != nil {
+		return err
+	}
+	held, err := lock(d)
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(q), held.Close())
+}
+
+// warn tells of an offset file that cannot be read.
+func warn(r *items.Reading) {
+	if r.Warning != nil {
+		fmt.Fprintln(os.Stderr, "darner-fsck: nothing counts as taken, for want of the offset file:", r.Warning)
+	}
+}
+
+// count words a number of things.
+func count(n int64, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %ss", n, one)
+}

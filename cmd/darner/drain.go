@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
+
+	"github.com/darner/darner/tools/client"
+	"github.com/darner/darner/tools/drain"
+)
+
+func drainCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "drain",
+		Usage:     "move all items of another queue server into this one",
+		ArgsUsage: "FROM-HOST:PORT [QUEUE...]",
+		Description: "The other may be a Darner, a Kestrel or a Siberite, and go on working: it is drained until its\n" +
+			"queues are empty, all of them unless some are named. An item is confirmed there when it is\n" +
+			"stored here, so whatever breaks it is in one of the two, at worst in both. Its time and\n" +
+			"its expiry stay behind: the protocol does not tell them.",
+		OnUsageError: plainError,
+		Flags:        []cli.Flag{serverFlag()},
+		Action: func(c *cli.Context) error {
+			if !c.Args().Present() {
+				return errors.New("from which server? (darner drain -h tells more)")
+			}
+			ctx, release := signal.NotifyContext(c.Context, os.Interrupt, syscall.SIGTERM)
+			defer release()
+			defer context.AfterFunc(ctx, release)() // a second signal ends the process
+			return drainInto(ctx, c.String("server"), c.Args().First(), c.Args().Tail())
+		},
+	}
+}
+
+func drainInto(ctx context.Context, target, source string, queues []string) error {
+	if drain.Same(ctx, source, target) {
+		return fmt.Errorf("%s and %s are one server: name the one to move the items into with --server", source, target)
+	}
+	from, err := client.Dial(ctx, source)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	to, err := client.Dial(ctx, target)
+	if err != nil {
+		return err
+	}
+	defer to.Close()
+	o := drain.Options{Queues: queues, Done: tellMoved}
+	if term.IsTerminal(int(os.Stderr.Fd())) {
+		o.Progress = ticker()
+	}
+	if err := drain.Run(ctx, from, to, o); err != nil {
+		return err
+	}
+	left, err := drain.Rest(from, queues)
+	for _, l := range left {
+		fmt.Printf("%s: left behind are %d items that came meanwhile and %d that other clients have open\n", l.Queue, l.Items, l.Open)
+	}
+	return err
+}
+
+func tellMoved(m drain.Moved) {
+	fmt.Printf("%s: %d items, %d bytes\n", m.Queue, m.Items, m.Bytes)
+}
+
+// ticker shows how far a queue is, a few times a second.
+func ticker() func(drain.Moved) {
+	var shown time.Time
+	return func(m drain.Moved) {
+		if time.Since(shown) > 200*time.Millisecond {
+			shown = time.Now()
+			fmt.Fprintf(os.Stderr, "\r%s: %d items...\033[K\r", m.Queue, m.Items)
+		}
+	}
+}

@@ -1,0 +1,199 @@
+package drain
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/darner/darner/tools/client"
+)
+
+const hangUp = "hang up"
+
+// fake is a server that answers each line with what answer returns, be it nothing.
+func fake(t *testing.T, answer func(line string) string) *client.Client {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		for r := bufio.NewReader(conn); ; {
+			line, err := r.ReadString('\n')
+			if err != nil {
+				return
+			}
+			reply := answer(strings.TrimSpace(line))
+			if reply == hangUp {
+				return
+			}
+			io.WriteString(conn, reply)
+		}
+	}()
+	c, err := client.Dial(context.Background(), l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		c.Close()
+		l.Close()
+		<-done
+	})
+	return c
+}
+
+// pair is a source with two items of cars and one of its fan-out child, as Kestrel tells of them,
+// and a target. all is what they were asked, in order.
+type pair struct {
+	from, to *client.Client
+
+	mu   sync.Mutex
+	all  []string
+	left map[string]int
+}
+
+// newPair makes a pair whose target answers the n-th item as sets says, and those behind with STORED.
+func newPair(t *testing.T, sets ...string) *pair {
+	p := &pair{left: map[string]int{"cars": 2, "cars+audit": 1}}
+	p.from, p.to = fake(t, p.source), fake(t, func(line string) string {
+		p.note("> " + line)
+		if strings.HasPrefix(line, "set ") {
+			return "" // the body is a line of its own
+		}
+		answer := "STORED"
+		if len(sets) > 0 {
+			answer, sets = sets[0], sets[1:]
+		}
+		if answer == hangUp {
+			return answer
+		}
+		return answer + "\r\n"
+	})
+	return p
+}
+
+func (p *pair) note(line string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.all = append(p.all, line)
+}
+
+func (p *pair) source(line string) string {
+	p.note(line)
+	if line == "stats" {
+		return "STAT uptime 5\r\nSTAT queue_cars+audit_items 1\r\nSTAT queue_cars+audit_bytes 1\r\nSTAT queue_cars_items 2\r\nSTAT queue_cars_total_items 9\r\nEND\r\n"
+	}
+	name, options, _ := strings.Cut(strings.TrimPrefix(line, "get "), "/")
+	if !strings.Contains(options, "open") || p.left[name] == 0 {
+		return "END\r\n"
+	}
+	p.left[name]--
+	return fmt.Sprintf("VALUE %s 5 1\r\n%d\r\nEND\r\n", name, p.left[name])
+}
+
+func (p *pair) run(ctx context.Context) (moved []Moved, err error) {
+	err = Run(ctx, p.from, p.to, Options{Done: func(m Moved) { moved = append(moved, m) }})
+	return moved, err
+}
+
+func (p *pair) expect(t *testing.T, want ...string) {
+	t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !slices.Equal(p.all, want) {
+		t.Errorf("they were asked\n%s\nwant\n%s", strings.Join(p.all, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// The request that opens the next item confirms the one before it. A parent comes before its child.
+func TestItemsAreConfirmedWhenTheyAreStored(t *testing.T) {
+	p := newPair(t)
+	moved, err := p.run(context.Background())
+	if err != nil || !slices.Equal(moved, []Moved{{"cars", 2, 2}, {"cars+audit", 1, 1}}) {
+		t.Errorf("moved %v, %v", moved, err)
+	}
+	p.expect(t, "stats",
+		"get cars/t=0/close/open", "> set cars 5 0 1", "> 1",
+		"get cars/t=0/close/open", "> set cars 5 0 1", "> 0",
+		"get cars/t=0/close/open",
+		"get cars+audit/t=0/close/open", "> set cars+audit 5 0 1", "> 0",
+		"get cars+audit/t=0/close/open")
+}
+
+func TestWhatIsNotStoredIsNotConfirmed(t *testing.T) {
+	for answer, want := range map[string]string{
+		"NOT_STORED":            "the queue is at its limit",
+		"SERVER_ERROR no space": "the server answered: SERVER_ERROR no space",
+		hangUp:                  "the connection broke",
+		"HTTP/1.1 400":          "is it a queue server?",
+	} {
+		p := newPair(t, "STORED", answer)
+		moved, err := p.run(context.Background())
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "queue cars, after 1 items") || moved[0].Items != 1 {
+			t.Errorf("%s: moved %v, %v", answer, moved, err)
+		}
+		p.expect(t, "stats",
+			"get cars/t=0/close/open", "> set cars 5 0 1", "> 1",
+			"get cars/t=0/close/open", "> set cars 5 0 1", "> 0")
+	}
+}
+
+// An end that is asked for comes between two items, and the one that was stored is confirmed.
+func TestAnInterruptedRunConfirmsWhatItMoved(t *testing.T) {
+	p := newPair(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	var moved Moved
+	err := Run(ctx, p.from, p.to, Options{Progress: func(Moved) { cancel() }, Done: func(m Moved) { moved = m }})
+	if err == nil || moved.Items != 1 {
+		t.Errorf("moved %v, %v", moved, err)
+	}
+	p.expect(t, "stats", "get cars/t=0/close/open", "> set cars 5 0 1", "> 1", "get cars/close")
+}
+
+func TestRestTellsWhatIsLeft(t *testing.T) {
+	from := fake(t, func(string) string {
+		return "STAT queue_a_items 0\r\nSTAT queue_a_open_transactions 2\r\nSTAT queue_b_items 1\r\nSTAT queue_c_items 0\r\nEND\r\n"
+	})
+	for _, c := range []struct {
+		queues []string
+		want   []Left
+	}{{nil, []Left{{"a", 0, 2}, {"b", 1, 0}}}, {[]string{"b", "c"}, []Left{{"b", 1, 0}}}} {
+		if got, err := Rest(from, c.queues); err != nil || !slices.Equal(got, c.want) {
+			t.Errorf("of %v: %v, %v", c.queues, got, err)
+		}
+	}
+}
+
+func TestOneServerHasManyAddresses(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		want bool
+	}{
+		{"127.0.0.1:1", "127.0.0.1:1", true},
+		{"127.0.0.1:1", "[::1]:1", true},
+		{"127.0.0.1:1", "0.0.0.0:1", true},
+		{":1", "127.0.0.1:1", true},
+		{"127.0.0.1:1", "127.0.0.1:2", false},
+		{"192.0.2.1:1", "192.0.2.1:1", true},
+		{"192.0.2.1:1", "192.0.2.2:1", false},
+		{"/run/darner", "/run/darner", true},
+		{"/run/darner", "127.0.0.1:1", false},
+	} {
+		if Same(context.Background(), c.a, c.b) != c.want {
+			t.Errorf("%s and %s: want %v", c.a, c.b, c.want)
+		}
+	}
+}

@@ -1,0 +1,389 @@
+package exchange
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/segment/disk/disktest"
+	"github.com/darner/darner/tools/fsck/datadir"
+	"github.com/darner/darner/tools/fsck/items"
+	"github.com/darner/darner/tools/kestrel"
+	"github.com/darner/darner/wal"
+)
+
+func options(fsys disk.FS) wal.Options {
+	return wal.Options{FS: fsys, SegmentSize: 256 << 10, SyncEvery: wal.SyncNever, Logger: slog.New(slog.DiscardHandler)}
+}
+
+// importAll imports from a decoder and returns how many items went in, and the error.
+func importAll(t *testing.T, fsys disk.FS, dir string, from Decoder) (int64, error) {
+	t.Helper()
+	im := NewImporter(dir, options(fsys))
+	err := im.AddAll(from)
+	if e := im.Close(); e != nil {
+		t.Fatal(e)
+	}
+	return im.Items, err
+}
+
+func importJSON(t *testing.T, fsys disk.FS, dir, lines string) (int64, error) {
+	t.Helper()
+	s := NewSpool(fsys, filepath.Join(filepath.Dir(dir), ".spool"))
+	defer s.Close()
+	return importAll(t, fsys, dir, NewJSONDecoder(strings.NewReader(lines), s))
+}
+
+// export exports a queue, of which no more may be damaged than that.
+func export(t *testing.T, fsys disk.FS, dir string, encode func(io.Writer) Encoder, damaged int64) (string, Exported) {
+	t.Helper()
+	r, err := items.Read(fsys, datadir.Queue{Name: "q", Path: dir}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	done, err := Export(r, encode(&b), func(*items.Record, error) {})
+	if err != nil || done.Damaged != damaged {
+		t.Fatalf("%d damaged, %v; want %d", done.Damaged, err, damaged)
+	}
+	return b.String(), done
+}
+
+var sequence = regexp.MustCompile(`"sequence":\d+`)
+
+// payloads are what items may hold.
+func payloads() (all []string) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	random := make([]byte, 300_000)
+	for i := range random {
+		random[i] = byte(rng.Uint32())
+	}
+	return []string{
+		"", "a", "zwölf Boxkämpfer", "\x00\x01\n\r\t\"\\/\x7f", "\xff\xfe", "half a character \xc3", "\u2028\ufffd\U0001f600",
+		strings.Repeat("ü\"", 200_000), // large, text
+		string(random),                 // large, not text
+		string(random[:70_000]),        // one more than inline
+		strings.Repeat("x", inlineMax), strings.Repeat("x", inlineMax+1),
+		strings.Repeat("x", inlineMax-1) + "ü",
+		strings.Repeat("long ", 200_000), // longer than the spool holds in memory
+	}
+}
+
+func TestExportAndImportGiveTheSameQueue(t *testing.T) {
+	fsys := disktest.New()
+	im := NewImporter("data/a", options(fsys))
+	for i, p := range payloads() {
+		expires := int64(0)
+		if i%3 == 1 {
+			expires = int64(i) // long ago: expired items go along
+		}
+		if err := im.Add(Item{Enqueued: int64(1000 + i), Expires: expires, Flags: uint32(i) << 28, Size: int64(len(p)), Body: strings.NewReader(p)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := im.Close(); err != nil {
+		t.Fatal(err)
+	}
+	first, done := export(t, fsys, "data/a", NewJSONEncoder, 0)
+	if done.Items != int64(len(payloads())) || done.Bytes != im.Bytes {
+		t.Errorf("exported %+v, imported %d, %d", done, im.Items, im.Bytes)
+	}
+	if n, err := importJSON(t, fsys, "data/b", `{"text":"moves the numbers"}`+"\n"+first); n != done.Items+1 || err != nil {
+		t.Fatal(n, err)
+	}
+	second, _ := export(t, fsys, "data/b", NewJSONEncoder, 0)
+	_, second, _ = strings.Cut(second, "\n")
+	if a, b := sequence.ReplaceAllString(first, ""), sequence.ReplaceAllString(second, ""); a != b {
+		t.Error("export, import, export is not what it was")
+	}
+	for i, line := range strings.Split(strings.TrimSuffix(first, "\n"), "\n") { // what another program makes of it
+		var it struct {
+			Text   *string
+			Base64 []byte
+		}
+		if err := json.Unmarshal([]byte(line), &it); err != nil {
+			t.Fatal(err)
+		}
+		got := string(it.Base64)
+		if it.Text != nil {
+			got = *it.Text
+		}
+		if want := payloads()[i]; got != want || (it.Text != nil) != utf8.ValidString(want) {
+			t.Errorf("payload %d: %d bytes, text: %v", i, len(got), it.Text != nil)
+		}
+	}
+
+	raw, _ := export(t, fsys, "data/a", NewRawEncoder, 0)
+	if _, err := importAll(t, fsys, "data/c", NewRawDecoder(strings.NewReader(raw))); err != nil {
+		t.Fatal(err)
+	}
+	if again, _ := export(t, fsys, "data/c", NewRawEncoder, 0); again != raw {
+		t.Error("the bare payloads are not what they were")
+	}
+}
+
+func TestLinesOfOtherProgramsAreRead(t *testing.T) {
+	fsys := disktest.New()
+	n, err := importJSON(t, fsys, "data/q", ` { "base64" : "aGVsbG8=" , "size":5 , "flags": 4294967295,"expires":2,"enqueued":1 }`+"\r\n"+
+		"\n \t\r\n"+
+		`{"text":"\u00fc\ud83d\ude00\/\b\f\n\r\t\"\\","enqueued":-5}`)
+	if n != 2 || err != nil {
+		t.Fatal(n, err)
+	}
+	got, _ := export(t, fsys, "data/q", NewJSONEncoder, 0)
+	want := `{"sequence":1,"enqueued":1,"expires":2,"flags":4294967295,"size":5,"text":"hello"}` + "\n" +
+		`{"sequence":2,"enqueued":-5,"expires":0,"flags":0,"size":14,"text":"ü😀/\u0008\u000c\n\r\t\"\\"}` + "\n"
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestABrokenLineIsNamedAndWhatCameBeforeStays(t *testing.T) {
+	for line, want := range map[string]string{
+		`hello`:                           `'h' where a '{' belongs`,
+		`{`:                               `the line breaks off`,
+		`{}`:                              `'}' where a '"' belongs`,
+		`{"text":"a"`:                     `the line breaks off`,
+		`{"text":"a`:                      `the line breaks off`,
+		`{"text":"a\`:                     `the line breaks off`,
+		`{"text":"a\u00`:                  `the line breaks off`,
+		`{"text":"a"}}`:                   `'}' behind the object`,
+		`{"text":"a"} {"text":"b"}`:       `'{' behind the object`,
+		`{"text":"a","text":"b"}`:         `"text" comes twice`,
+		`{"text":"a","base64":""}`:        `there has to be either "text" or "base64"`,
+		`{"size":3}`:                      `there has to be either "text" or "base64"`,
+		`{"text":"a","size":3}`:           `the payload has 1 bytes, and size says 3`,
+		`{"text":5}`:                      `'5' where a '"' belongs`,
+		`{"text":"\ud83d"}`:               `half of a pair of \u escapes: it stands for no character`,
+		`{"text":"\ud83d\u0041"}`:         `half of a pair of \u escapes: it stands for no character`,
+		`{"text":"\x41"}`:                 `'x' behind a backslash`,
+		`{"text":"\u00zz"}`:               `"00zz" behind \u`,
+		"{\"text\":\"a\tb\"}":             `byte 0x09 in a string`,
+		`{"base64":"a"}`:                  `the base64 ends too early`,
+		`{"base64":"QQ==QQ=="}`:           `illegal base64 data`,
+		`{"base64":"QQ= ="}`:              `illegal base64 data`,
+		`{"text":"a","flags":4294967296}`: `flags: "4294967296" is no number for it`,
+		`{"text":"a","flags":-1}`:         `flags: "-1" is no number for it`,
+		`{"text":"a","expires":1.5}`:      `expires: a whole number belongs here`,
+		`{"text":"a","expires":"soon"}`:   `expires: a whole number belongs here`,
+		`{"text":"a","expire":5}`:         `"expire" is nothing that an item has`,
+		`{"` + strings.Repeat("k", 1000):  `is nothing that an item has`,
+	} {
+		fsys := disktest.New()
+		n, err := importJSON(t, fsys, "data/q", `{"text":"one"}`+"\n\n"+`{"text":"two"}`+"\n"+line+"\n"+`{"text":"never"}`+"\n")
+		if n != 2 || err == nil || !strings.HasPrefix(err.Error(), "line 4: ") || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.60s: %d items, %v; want line 4: %s", line, n, err, want)
+		}
+		if got, _ := export(t, fsys, "data/q", NewRawEncoder, 0); !strings.HasSuffix(got, "one\x03\x00\x00\x00\x00\x00\x00\x00two") || strings.Contains(got, "never") {
+			t.Errorf("%.60s: the queue holds %q", line, got)
+		}
+	}
+}
+
+func TestAnImportOfNothingMakesNoQueue(t *testing.T) {
+	fsys := disktest.New()
+	fsys.WriteFile("data/.lock", nil)
+	for _, lines := range []string{"", "\n\n", "broken\n"} {
+		importJSON(t, fsys, "data/q", lines)
+		if got := fsys.Names("data/q"); len(got) > 0 || len(fsys.Names("data")) != 1 {
+			t.Errorf("%q left %v in %v", lines, got, fsys.Names("data"))
+		}
+	}
+}
+
+func TestRawThatBreaksOffIsAnError(t *testing.T) {
+	whole := "\x03\x00\x00\x00\x00\x00\x00\x00one\x05\x00\x00\x00\x00\x00\x00\x00two"
+	for end := len(whole) - 1; end > 11; end-- {
+		n, err := importAll(t, disktest.New(), "data/q", NewRawDecoder(strings.NewReader(whole[:end])))
+		if n != 1 || !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("cut at %d: %d items, %v", end, n, err)
+		}
+	}
+	for _, length := range []string{"\x00\x00\x01\x00\x00\x00\x00\x00", "\xff\xff\xff\xff\xff\xff\xff\x7f", "\xff\xff\xff\xff\xff\xff\xff\xff"} {
+		fsys := disktest.New()
+		n, err := importAll(t, fsys, "data/q", NewRawDecoder(strings.NewReader(whole[:11]+length+"x")))
+		if n != 1 || err == nil {
+			t.Errorf("%x: %d items, %v", length, n, err)
+		}
+	}
+}
+
+// An item of any size passes through little memory.
+func TestLargeItemsStream(t *testing.T) {
+	size := int64(32 << 20)
+	if testing.Short() {
+		size /= 2
+	}
+	dir := t.TempDir()
+	im := NewImporter(filepath.Join(dir, "a"), options(disk.OS{}))
+	for _, c := range []byte{'x', 0xff} {
+		if err := im.Add(Item{Size: size, Body: io.LimitReader(endless(c), size)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := im.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for name, format := range map[string]struct {
+		encode func(io.Writer) Encoder
+		decode func(io.Reader, *Spool) Decoder
+	}{
+		"json": {NewJSONEncoder, NewJSONDecoder},
+		"raw":  {NewRawEncoder, func(r io.Reader, _ *Spool) Decoder { return NewRawDecoder(r) }},
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		r, err := items.Read(disk.OS{}, datadir.Queue{Path: filepath.Join(dir, "a")}, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		pr, pw := io.Pipe()
+		go func() {
+			_, err := Export(r, format.encode(pw), nil)
+			pw.CloseWithError(err)
+		}()
+		s := NewSpool(disk.OS{}, filepath.Join(dir, ".spool"))
+		n, err := importAll(t, disk.OS{}, filepath.Join(dir, name), format.decode(pr, s))
+		s.Close()
+		runtime.ReadMemStats(&after)
+		if n != 2 || err != nil {
+			t.Errorf("%s: %d items, %v", name, n, err)
+		}
+		if used := after.TotalAlloc - before.TotalAlloc; used > 8<<20 {
+			t.Errorf("%s: %d bytes of memory for items of %d", name, used, size)
+		}
+	}
+}
+
+// endless is a reader of one byte, over and over.
+type endless byte
+
+func (e endless) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = byte(e)
+	}
+	return len(p), nil
+}
+
+func TestAFullDiskEndsAnImportBetweenItems(t *testing.T) {
+	fsys := disktest.New()
+	fsys.WriteFile("data/.lock", nil)
+	fsys.SetCapacity(2 << 20)
+	var lines strings.Builder
+	for i := range 100 {
+		fmt.Fprintf(&lines, `{"text":"%s","flags":%d}`+"\n", strings.Repeat("x", 100_000), i)
+	}
+	n, err := importJSON(t, fsys, "data/q", lines.String())
+	if !errors.Is(err, wal.ErrFull) || n < 5 || n > 20 {
+		t.Fatalf("%d items, %v", n, err)
+	}
+	fsys.SetCapacity(-1)
+	if _, done := export(t, fsys, "data/q", NewJSONEncoder, 0); done.Items != n {
+		t.Errorf("%d items are there; %d were told", done.Items, n)
+	}
+}
+
+// What cannot be read is left out whole: no part of a line is written for it.
+func TestExportLeavesDamageOut(t *testing.T) {
+	fsys := disktest.New()
+	if n, err := importJSON(t, fsys, "data/q", `{"text":"one"}`+"\n"+`{"text":"two"}`+"\n"+`{"text":"`+strings.Repeat("x", 200_000)+"\"}\n"+`{"text":"four"}`+"\n"); n != 4 || err != nil {
+		t.Fatal(n, err)
+	}
+	fsys.Corrupt("data/q/"+wal.SegmentName(1), 1024+48+40, 1)
+	fsys.Corrupt("data/q/"+wal.BodyName(3), 150_000, 1)
+	got, done := export(t, fsys, "data/q", NewRawEncoder, 2)
+	if want := "\x03\x00\x00\x00\x00\x00\x00\x00one\x04\x00\x00\x00\x00\x00\x00\x00four"; got != want || done.Items != 2 {
+		t.Errorf("%q, %+v", got, done)
+	}
+}
+
+func TestKestrelsQueuesAreImported(t *testing.T) {
+	fixtures, _ := filepath.Abs("../../testdata/kestrel")
+	for name, want := range map[string]string{
+		"plain": `{"sequence":1,"enqueued":NOW,"expires":1300000100000,"flags":0,"size":18,"text":"old style, expires"}
+{"sequence":2,"enqueued":1300000000000,"expires":0,"flags":0,"size":3,"text":"one"}
+{"sequence":3,"enqueued":1300000000001,"expires":0,"flags":0,"size":0,"text":""}
+{"sequence":4,"enqueued":1300000000002,"expires":1300000005000,"flags":0,"size":3,"text":"two"}
+`,
+		"open": `{"sequence":1,"enqueued":1300000000000,"expires":0,"flags":0,"size":1,"text":"b"}
+{"sequence":2,"enqueued":1300000000000,"expires":0,"flags":0,"size":1,"text":"d"}
+{"sequence":3,"enqueued":1300000000000,"expires":0,"flags":0,"size":1,"text":"c"}
+{"sequence":4,"enqueued":1300000000000,"expires":0,"flags":0,"size":1,"text":"a"}
+{"sequence":5,"enqueued":1300000000000,"expires":0,"flags":0,"size":1,"text":"f"}
+`,
+	} {
+		dir := t.TempDir()
+		im := NewImporter(filepath.Join(dir, "cars"), options(disk.OS{}))
+		held, err := im.FromKestrel(disk.OS{}, filepath.Join(fixtures, name), kestrel.Queue{Name: "cars", Files: []string{"cars"}})
+		if err != nil || held.Items != im.Items {
+			t.Fatalf("%s: %d of %d items, %v", name, im.Items, held.Items, err)
+		}
+		if err := im.Close(); err != nil {
+			t.Fatal(err)
+		}
+		got, _ := export(t, disk.OS{}, filepath.Join(dir, "cars"), NewJSONEncoder, 0)
+		now := regexp.MustCompile(`"enqueued":1[7-9]\d{11},`).ReplaceAllString(got, `"enqueued":NOW,`)
+		if now != want {
+			t.Errorf("%s: got\n%s\nwant\n%s", name, now, want)
+		}
+	}
+}
+
+// No input makes the decoders fail other than by an error, or hand out more than it holds.
+func FuzzDecoders(f *testing.F) {
+	f.Add([]byte(`{"sequence":1,"enqueued":1,"expires":0,"flags":0,"size":5,"text":"he\nlo"}` + "\n" + `{"base64":"aGVsbG8="}`))
+	f.Add([]byte("\x03\x00\x00\x00\x00\x00\x00\x00one"))
+	f.Add([]byte(`{"text":"\ud83d\ude00\"`))
+	f.Fuzz(func(t *testing.T, input []byte) {
+		s := NewSpool(disktest.New(), ".spool")
+		for _, d := range []Decoder{NewJSONDecoder(bytes.NewReader(input), s), NewRawDecoder(bytes.NewReader(input))} {
+			var total int64
+			for {
+				it, err := d.Decode()
+				if err != nil {
+					break
+				}
+				n, err := io.Copy(io.Discard, it.Body)
+				if err == nil && n != it.Size {
+					t.Fatalf("an item of %d bytes has %d", it.Size, n)
+				}
+				total += n
+			}
+			if total > int64(len(input)) {
+				t.Fatalf("%d bytes out of %d", total, len(input))
+			}
+		}
+	})
+}
+
+func TestTextProbeAgreesWithTheWhole(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	pieces := []string{"a", "ü", "€", "😀", "\xc3", "\x9f\x98", "\xff", "\xf0\x9f"}
+	for range 5000 {
+		var whole string
+		for range rng.IntN(6) {
+			whole += pieces[rng.IntN(len(pieces))]
+		}
+		var p textProbe
+		for rest := whole; rest != ""; {
+			n := 1 + rng.IntN(len(rest))
+			p.Write([]byte(rest[:n]))
+			rest = rest[n:]
+		}
+		if p.valid() != utf8.ValidString(whole) {
+			t.Fatalf("%q is text: %v", whole, p.valid())
+		}
+	}
+}

@@ -1,0 +1,107 @@
+package exchange
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/darner/darner/wal"
+)
+
+// Importer appends items to one queue's log, which the first of them makes if need be.
+type Importer struct {
+	Items, Bytes int64 // appended
+
+	dir string
+	o   wal.Options
+	l   *wal.Log // nil before the first
+	buf []byte
+}
+
+// inlineMax is what the server keeps inside a segment unless told otherwise.
+const inlineMax = wal.DefaultInlineMax
+
+// NewImporter imports into a queue's directory. The caller has the data directory's lock, and closes
+// the Importer: before that, what was imported may not be on stable storage.
+func NewImporter(dir string, o wal.Options) *Importer {
+	o.InlineMax = inlineMax
+	return &Importer{dir: dir, o: o}
+}
+
+func (im *Importer) open() error {
+	l, err := wal.Open(im.dir, im.o)
+	if err != nil {
+		return err
+	}
+	if _, err := l.Consumer("", wal.Oldest); err != nil {
+		return errors.Join(err, l.Close())
+	}
+	im.l, im.buf = l, make([]byte, inlineMax)
+	return nil
+}
+
+// Add appends an item. It gets a new sequence number, and the time of the import when it has none.
+// After an error nothing of it is in the queue.
+func (im *Importer) Add(it Item) error {
+	if im.l == nil {
+		if err := im.open(); err != nil {
+			return err
+		}
+	}
+	m := wal.Meta{Flags: it.Flags, Enqueued: it.Enqueued, Expires: it.Expires}
+	add := im.addInline
+	if it.Size > inlineMax {
+		add = im.addLarge
+	}
+	if err := add(it, m); err != nil {
+		return err
+	}
+	im.Items++
+	im.Bytes += it.Size
+	return nil
+}
+
+func (im *Importer) addInline(it Item, m wal.Meta) error {
+	payload := im.buf[:it.Size]
+	if _, err := io.ReadFull(it.Body, payload); err != nil {
+		return err
+	}
+	_, err := im.l.Append(payload, m)
+	return err
+}
+
+func (im *Importer) addLarge(it Item, m wal.Meta) error {
+	w, err := im.l.Create(it.Size, m)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(w, it.Body); err != nil {
+		return errors.Join(err, w.Abort())
+	}
+	_, err = w.Commit()
+	return err
+}
+
+// AddAll appends what a decoder reads, up to the end or the first error, which says where it was.
+func (im *Importer) AddAll(from Decoder) error {
+	for {
+		it, err := from.Decode()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := im.Add(it); err != nil {
+			return fmt.Errorf("behind %d items: %w", im.Items, err)
+		}
+	}
+}
+
+// Close returns when all that was imported is on stable storage.
+func (im *Importer) Close() error {
+	if im.l == nil {
+		return nil
+	}
+	return errors.Join(im.l.Sync(), im.l.Close())
+}

@@ -1,0 +1,132 @@
+package exchange
+
+// Reading JSON Lines, also those that other programs wrote: the members come in any order, and of
+// them only the payload must be there. A payload goes to a spool as it is read, because what stands
+// behind it may show that the line is broken.
+
+import (
+	"bufio"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+)
+
+type jsonDecoder struct {
+	in    lineReader
+	line  int64
+	spool *Spool
+}
+
+// NewJSONDecoder reads JSON Lines from r. Payloads pass through the spool.
+func NewJSONDecoder(r io.Reader, s *Spool) Decoder {
+	return &jsonDecoder{in: lineReader{bufio.NewReaderSize(r, 64<<10)}, spool: s}
+}
+
+func (d *jsonDecoder) Decode() (Item, error) {
+	for {
+		d.line++
+		switch c, err := d.in.peek(); {
+		case err == io.EOF:
+			return Item{}, io.EOF
+		case err == nil && c == '\n':
+			d.in.ReadByte()
+			continue
+		}
+		it, err := d.object()
+		if err != nil {
+			return Item{}, fmt.Errorf("line %d: %w", d.line, err)
+		}
+		return it, nil
+	}
+}
+
+// object reads one object and the end of its line.
+func (d *jsonDecoder) object() (it Item, err error) {
+	if err := d.in.expect('{'); err != nil {
+		return it, err
+	}
+	d.spool.Reset()
+	size := int64(-1)
+	seen := map[string]bool{}
+	for {
+		key, err := d.in.key()
+		if err != nil {
+			return it, err
+		}
+		if seen[key] {
+			return it, fmt.Errorf("%q comes twice", key)
+		}
+		seen[key] = true
+		if err := d.member(key, &it, &size); err != nil {
+			return it, err
+		}
+		c, err := d.in.peek()
+		if err != nil {
+			return it, errBroken(err)
+		}
+		if c != ',' {
+			break
+		}
+		d.in.ReadByte()
+	}
+	if err := d.in.end(); err != nil {
+		return it, err
+	}
+	it.Size, it.Body = d.spool.Size(), d.spool.Reader()
+	switch {
+	case seen["text"] == seen["base64"]:
+		err = errors.New(`there has to be either "text" or "base64"`)
+	case size >= 0 && size != it.Size:
+		err = fmt.Errorf("the payload has %d bytes, and size says %d", it.Size, size)
+	}
+	return it, err
+}
+
+// member reads a value.
+func (d *jsonDecoder) member(key string, it *Item, size *int64) (err error) {
+	switch key {
+	case "text":
+		return d.payload(func(r io.Reader) io.Reader { return r })
+	case "base64":
+		return d.payload(func(r io.Reader) io.Reader { return base64.NewDecoder(base64.StdEncoding, r) })
+	}
+	number, err := d.in.number()
+	if err != nil {
+		return fmt.Errorf("%s: %w", key, err)
+	}
+	switch key {
+	case "sequence":
+		it.Seq, err = strconv.ParseUint(number, 10, 64)
+	case "enqueued":
+		it.Enqueued, err = strconv.ParseInt(number, 10, 64)
+	case "expires":
+		it.Expires, err = strconv.ParseInt(number, 10, 64)
+	case "flags":
+		var n uint64
+		n, err = strconv.ParseUint(number, 10, 32)
+		it.Flags = uint32(n)
+	case "size":
+		*size, err = strconv.ParseInt(number, 10, 64)
+	default:
+		return fmt.Errorf("%q is nothing that an item has", key)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %q is no number for it", key, number)
+	}
+	return nil
+}
+
+// payload moves a string to the spool.
+func (d *jsonDecoder) payload(decode func(io.Reader) io.Reader) error {
+	if err := d.in.expect('"'); err != nil {
+		return err
+	}
+	s := &stringReader{in: d.in.Reader}
+	_, err := io.Copy(d.spool, decode(s))
+	if err == io.ErrUnexpectedEOF {
+		err = errors.New("the base64 ends too early")
+	}
+	return err
+}

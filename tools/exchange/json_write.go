@@ -1,0 +1,87 @@
+package exchange
+
+// JSON Lines: an object on a line for each item, the payload last. It is "text" when it is valid
+// UTF-8, else "base64".
+//
+//	{"sequence":7,"enqueued":1769860800000,"expires":0,"flags":0,"size":5,"text":"hello"}
+
+import (
+	"bufio"
+	"encoding/base64"
+	"fmt"
+	"io"
+)
+
+type jsonEncoder struct{ out *bufio.Writer }
+
+// NewJSONEncoder writes JSON Lines to w.
+func NewJSONEncoder(w io.Writer) Encoder {
+	return &jsonEncoder{bufio.NewWriterSize(w, 64<<10)}
+}
+
+func (e *jsonEncoder) Flush() error { return e.out.Flush() }
+
+func (e *jsonEncoder) Encode(it Item) error {
+	fmt.Fprintf(e.out, `{"sequence":%d,"enqueued":%d,"expires":%d,"flags":%d,"size":%d,`, it.Seq, it.Enqueued, it.Expires, it.Flags, it.Size)
+	var err error
+	if it.Text {
+		io.WriteString(e.out, `"text":"`)
+		err = copyBody(textEncoder{e.out}, it)
+	} else {
+		io.WriteString(e.out, `"base64":"`)
+		to := base64.NewEncoder(base64.StdEncoding, e.out)
+		if err = copyBody(to, it); err == nil {
+			err = to.Close()
+		}
+	}
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(e.out, "\"}\n")
+	return err
+}
+
+// copyBody copies a body that has to be as long as announced.
+func copyBody(w io.Writer, it Item) error {
+	n, err := io.Copy(w, it.Body)
+	if err == nil && n != it.Size {
+		err = fmt.Errorf("item %d has %d bytes instead of %d", it.Seq, n, it.Size)
+	}
+	return err
+}
+
+// textEncoder writes the inside of a JSON string. Only bytes below 0x80 are escaped, so it does not
+// matter where a character is cut.
+type textEncoder struct{ out *bufio.Writer }
+
+func (e textEncoder) Write(p []byte) (int, error) {
+	from := 0
+	for i, c := range p {
+		if c >= ' ' && c != '"' && c != '\\' {
+			continue
+		}
+		e.out.Write(p[from:i])
+		e.escape(c)
+		from = i + 1
+	}
+	_, err := e.out.Write(p[from:])
+	return len(p), err
+}
+
+func (e textEncoder) escape(c byte) {
+	switch c {
+	case '"', '\\':
+		e.out.WriteByte('\\')
+		e.out.WriteByte(c)
+	case '\n':
+		e.out.WriteString(`\n`)
+	case '\r':
+		e.out.WriteString(`\r`)
+	case '\t':
+		e.out.WriteString(`\t`)
+	default:
+		e.out.WriteString(`\u00`)
+		e.out.WriteByte("0123456789abcdef"[c>>4])
+		e.out.WriteByte("0123456789abcdef"[c&15])
+	}
+}

@@ -1,0 +1,162 @@
+package fsck
+
+// The bodies of large items, held against their records. Both come in the order of their numbers, so
+// each is looked at once.
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/darner/darner/segment"
+	"github.com/darner/darner/wal"
+)
+
+// body looks for the body of a large item and reports whether the item can be read. A body that nobody
+// wants is not read.
+func (e *examination) body(s *segmentFile, r *segment.Record, wanted bool) bool {
+	size, upload, ok := wal.LargeItem(r)
+	f, there := e.takeBody(r.Seq)
+	if !there {
+		f, there = e.unnamedBody(s, r.Seq, upload)
+	}
+	switch {
+	case !there && !wanted:
+		return false
+	case !there:
+		e.t.add(Finding{File: wal.BodyName(r.Seq), Severity: Damage, Kind: BodyMissing, Items: 1, What: fmt.Sprintf("is missing: 1 item (%d, %d bytes) lost", r.Seq, size)})
+		e.loseLarge(r.Seq, size)
+		return false
+	case !wanted:
+		e.takenBody(f)
+		return false
+	case !ok || !e.bodyReads(f, r.Seq, size):
+		e.large.Size += f.Size
+		e.large.Damaged += f.Size
+		e.loseLarge(r.Seq, size)
+		return false
+	}
+	e.large.Size += f.Size
+	e.large.Live += f.Size
+	return true
+}
+
+// takeBody returns the file of an item's body, and deals with those before it, which belong to none.
+func (e *examination) takeBody(seq uint64) (f wal.FileInfo, ok bool) {
+	for len(e.bodies) > 0 && e.bodies[0].Number <= seq {
+		f, e.bodies = e.bodies[0], e.bodies[1:]
+		if f.Number == seq {
+			return f, true
+		}
+		e.orphan(f)
+	}
+	return f, false
+}
+
+// unnamedBody finds a body that still has the name of its upload.
+func (e *examination) unnamedBody(s *segmentFile, seq, upload uint64) (f wal.FileInfo, ok bool) {
+	parts := e.in.Files(wal.PartFile)
+	i, ok := slices.BinarySearchFunc(parts, upload, func(f wal.FileInfo, n uint64) int {
+		switch {
+		case f.Number < n:
+			return -1
+		case f.Number > n:
+			return 1
+		}
+		return 0
+	})
+	if !ok || e.claimed[upload] != 0 {
+		return f, false
+	}
+	f = parts[i]
+	found := Finding{File: f.Name, Severity: Note, Kind: BodyUnnamed, What: fmt.Sprintf("is the body of item %d and was about to be called so; the server does that", seq)}
+	if s.sealed {
+		found.Severity, found.What = Damage, fmt.Sprintf("is the body of item %d under its upload's name, where the server would not look for it", seq)
+	}
+	e.t.add(found)
+	e.claimed[upload] = seq
+	return f, true
+}
+
+// bodyReads reads a body and reports whether all of it verifies.
+func (e *examination) bodyReads(f wal.FileInfo, seq uint64, size int64) bool {
+	v, err := e.in.CheckBody(f, e.progress.add)
+	found := Finding{File: f.Name, Severity: Damage, Kind: Body, Items: 1}
+	lost := fmt.Sprintf("1 item (%d, %d bytes) lost", seq, size)
+	switch {
+	case errors.Is(err, wal.ErrDamaged):
+		found.From, found.To, found.What = 0, f.Size, "the header does not verify: "+lost
+	case errors.Is(err, wal.ErrVersion):
+		e.newer(f.Name)
+		return true // as far as anybody can tell
+	case err != nil:
+		e.trouble(f.Name, err)
+		return true
+	case v.Size != size:
+		found.What = fmt.Sprintf("has %d bytes where its record says %d: %s", v.Size, size, lost)
+	default:
+		return e.bodyDamage(f, v.Damage, lost)
+	}
+	e.t.add(found)
+	e.aside = append(e.aside, f)
+	return false
+}
+
+func (e *examination) bodyDamage(f wal.FileInfo, damage []wal.BodyDamage, lost string) bool {
+	if len(damage) == 0 {
+		return true
+	}
+	for i, d := range damage {
+		found := Finding{File: f.Name, From: d.From, To: d.To, Severity: Damage, Kind: Body, What: "does not verify"}
+		if d.Fault != nil {
+			e.handsOff = true
+			found.Severity, found.Kind, found.What = Trouble, Unreadable, "the disk does not give these bytes: "+reason(d.Fault)
+		}
+		if i == 0 {
+			found.Items = 1
+			found.What += ": " + lost
+		}
+		e.t.add(found)
+	}
+	e.aside = append(e.aside, f)
+	return false
+}
+
+func (e *examination) loseLarge(seq uint64, size int64) {
+	e.lost.Take(seq, seq, uint64(size))
+	e.row.Lost++
+	e.row.Gaps++
+}
+
+// takenBody notes a body whose item was taken.
+func (e *examination) takenBody(f wal.FileInfo) {
+	e.t.add(Finding{File: f.Name, Severity: Note, Kind: BodyTaken, What: "the body of an item that was taken; the server removes it"})
+	e.large.Size += f.Size
+	e.large.Dead += f.Size
+	e.progress.add(f.Size)
+}
+
+// orphan notes a body without a record.
+func (e *examination) orphan(f wal.FileInfo) {
+	if !e.wanted(f.Number) {
+		e.takenBody(f)
+		return
+	}
+	e.progress.add(f.Size)
+	e.large.Size += f.Size
+	e.large.Damaged += f.Size
+	e.aside = append(e.aside, f)
+	if f.Number >= e.end {
+		e.t.add(Finding{File: f.Name, Severity: Note, Kind: BodyOrphan, What: "the body of an item whose record did not survive a power cut; the server removes it"})
+		return
+	}
+	e.t.add(Finding{File: f.Name, Severity: Damage, Kind: BodyOrphan, What: fmt.Sprintf("the body of item %d, of which there is no record", f.Number)})
+}
+
+// restOfBodies deals with bodies behind the last large item.
+func (e *examination) restOfBodies() {
+	for _, f := range e.bodies {
+		e.orphan(f)
+	}
+	e.bodies = nil
+}

@@ -1,0 +1,154 @@
+package fsck
+
+import (
+	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/tools/fsck/datadir"
+)
+
+// Options of a run. Whoever wants to know of something sets its function; it is called as the run
+// goes on, from the caller's goroutine.
+type Options struct {
+	FS     disk.FS // default disk.OS{}
+	Repair bool    // mend what can be mended
+	DryRun bool    // with Repair: only say what would be done
+
+	Finding  func(Finding)
+	Action   func(Action)
+	Row      func(Row)
+	Use      func(Use)             // how each file's bytes are used
+	Progress func(done, all int64) // bytes examined
+}
+
+// Run checks a data directory, or a single queue's, and repairs it if that is asked for. Unless it is,
+// nothing is changed. An error means that nothing could be examined: the directory is none, or it is
+// in use (disk.ErrLocked).
+func Run(path string, o Options) (res Result, err error) {
+	if o.FS == nil {
+		o.FS = disk.OS{}
+	}
+	d, err := datadir.Open(o.FS, path)
+	if err != nil {
+		return res, err
+	}
+	top := newTally("", o.Finding)
+	unlock, err := lock(d, &o, top)
+	if err != nil {
+		return res, err
+	}
+	defer unlock()
+	lookAround(d, top)
+	res.DryRun = o.DryRun
+	p := newProgress(d, &o)
+	for _, q := range d.Queues {
+		r := run{dir: d, q: q, o: &o, progress: p}
+		r.queue(&res)
+	}
+	top.finish()
+	res.count(top)
+	res.Queues = len(d.Queues)
+	return res, nil
+}
+
+// lock takes the data directory's lock. A check goes on without it where it cannot be taken.
+func lock(d *datadir.Dir, o *Options, t *tally) (unlock func() error, err error) {
+	if o.Repair && !o.DryRun {
+		l, err := d.Lock()
+		if err != nil {
+			return nil, err
+		}
+		return l.Close, nil
+	}
+	l, unlocked, err := d.LockForReading()
+	if err != nil {
+		return nil, err
+	}
+	if unlocked != nil {
+		t.add(Finding{Severity: Note, Kind: NotLocked, What: "examined without a lock, as if no server were running: " + unlocked.Error()})
+	}
+	return l.Close, nil
+}
+
+// lookAround tells what else there is beside queues. None of it is touched.
+func lookAround(d *datadir.Dir, t *tally) {
+	if d.Trash > 0 {
+		t.add(Finding{Severity: Note, Kind: Trash, File: ".trash", What: "deleted queues that the server is about to remove"})
+	}
+	for _, name := range d.Others {
+		t.add(Finding{Severity: Note, Kind: Foreign, File: name, What: "is none of the server's"})
+	}
+}
+
+// run is the work on one queue.
+type run struct {
+	dir      *datadir.Dir
+	q        datadir.Queue
+	o        *Options
+	progress *progress
+}
+
+func (r *run) queue(res *Result) {
+	t := newTally(r.q.Name, r.o.Finding)
+	e := r.examine(t)
+	t.finish()
+	res.count(t)
+	res.Lost += e.row.Lost
+	left := t.counts[Damage]
+	if r.o.Repair {
+		f := repair{run: r, e: e, t: newTally(r.q.Name, r.o.Finding)}
+		f.all()
+		res.Actions += f.actions
+		res.Trouble += f.t.counts[Trouble]
+		if f.actions > 0 && !r.o.DryRun {
+			e, left = r.again()
+		}
+	}
+	res.Left += left
+	res.Items += e.row.Items
+	if r.o.Row != nil {
+		r.o.Row(e.row)
+	}
+}
+
+// again examines what a repair has left: its word alone is not enough.
+func (r *run) again() (*examination, int) {
+	t := newTally(r.q.Name, r.o.Finding)
+	t.left = true
+	second := run{dir: r.dir, q: r.q, o: &Options{FS: r.o.FS}, progress: new(progress)}
+	e := second.examine(t)
+	t.finish()
+	return e, t.counts[Damage]
+}
+
+func (res *Result) count(t *tally) {
+	res.Notes += t.counts[Note]
+	res.Damage += t.counts[Damage]
+	res.Trouble += t.counts[Trouble]
+}
+
+// progress adds up the bytes examined.
+type progress struct {
+	done, all int64
+	tell      func(done, all int64)
+}
+
+// newProgress finds out how much there is, for those who want to know.
+func newProgress(d *datadir.Dir, o *Options) *progress {
+	p := &progress{tell: o.Progress}
+	if o.Progress == nil {
+		return p
+	}
+	for _, q := range d.Queues {
+		entries, _ := o.FS.ReadDir(q.Path)
+		for _, e := range entries {
+			p.all += e.Size
+		}
+	}
+	return p
+}
+
+func (p *progress) add(n int64) {
+	if p.tell != nil {
+		p.done = min(p.done+n, p.all)
+		p.tell(p.done, p.all)
+	}
+}

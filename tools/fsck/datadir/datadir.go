@@ -1,0 +1,201 @@
+// Package datadir is a data directory as offline tools see it: which queues are in it, what else is,
+// who holds its lock, and where damaged bytes are set aside.
+package datadir
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
+	"path/filepath"
+	"strings"
+
+	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/wal"
+)
+
+// What a data directory holds besides queues.
+const (
+	lockName       = ".lock"
+	trashName      = ".trash"
+	quarantineName = ".quarantine"
+)
+
+// Errors that a caller may want to tell apart.
+var (
+	ErrNotData = errors.New("nothing in it looks like queues: is it the right directory?")
+	ErrNoQueue = errors.New("there is no queue of that name")
+)
+
+// Dir is a data directory, or the directory of a single queue.
+type Dir struct {
+	Path   string
+	Queues []Queue  // by directory name
+	Others []string // names at the top that are none of the server's
+	Trash  int      // deleted queues on their way out
+
+	fs     disk.FS
+	single bool
+	root   string // the data directory, "" for a queue's directory that stands alone
+}
+
+// Queue is one queue's directory.
+type Queue struct {
+	Name string // as clients call it
+	Path string
+}
+
+// Open lists a data directory, or a single queue's. It changes nothing.
+func Open(fsys disk.FS, path string) (*Dir, error) {
+	path = filepath.Clean(path)
+	entries, err := fsys.ReadDir(path)
+	if err != nil {
+		return nil, err
+	}
+	d := &Dir{Path: path, fs: fsys, root: path}
+	known, isLog := false, false
+	for _, e := range entries {
+		isLog = isLog || isLogFile(e)
+		switch name, isQueue := QueueName(e.Name); {
+		case e.Name == quarantineName:
+		case e.Name == lockName:
+			known = true
+		case e.Name == trashName:
+			known = true
+			trash, _ := fsys.ReadDir(filepath.Join(path, trashName))
+			d.Trash = len(trash)
+		case e.Dir && isQueue:
+			d.Queues = append(d.Queues, Queue{name, filepath.Join(path, e.Name)})
+		default:
+			d.Others = append(d.Others, e.Name)
+		}
+	}
+	if isLog && !known {
+		return openQueue(fsys, path)
+	}
+	if !known && !d.looksRight() {
+		return nil, fmt.Errorf("%s: %w", path, ErrNotData)
+	}
+	return d, nil
+}
+
+// isLogFile tells a file that can only be in a queue's directory.
+func isLogFile(e disk.Entry) bool { return !e.Dir && wal.KindOf(e.Name) != wal.ForeignFile }
+
+// looksRight reports whether some directory in it holds a log: a copy may lack the files with a dot.
+func (d *Dir) looksRight() bool {
+	for _, q := range d.Queues {
+		entries, _ := d.fs.ReadDir(q.Path)
+		for _, e := range entries {
+			if isLogFile(e) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func openQueue(fsys disk.FS, path string) (*Dir, error) {
+	if base := filepath.Base(path); base == "." || base == ".." {
+		var err error
+		if path, err = filepath.Abs(path); err != nil {
+			return nil, err
+		}
+	}
+	name, ok := QueueName(filepath.Base(path))
+	if !ok {
+		name = filepath.Base(path)
+	}
+	d := &Dir{Path: path, fs: fsys, single: true, Queues: []Queue{{name, path}}}
+	parent := filepath.Dir(path)
+	if entries, err := fsys.ReadDir(parent); err == nil && ok {
+		for _, e := range entries {
+			if e.Name == lockName && !e.Dir {
+				d.root = parent
+			}
+		}
+	}
+	return d, nil
+}
+
+// Find returns the queue of a name. ErrNoQueue if there is none.
+func (d *Dir) Find(name string) (Queue, error) {
+	for _, q := range d.Queues {
+		if q.Name == name {
+			return q, nil
+		}
+	}
+	return Queue{}, fmt.Errorf("%s: %q: %w", d.Path, name, ErrNoQueue)
+}
+
+// Quarantine is where damaged bytes of a queue are set aside, by the server and by tools alike.
+func (d *Dir) Quarantine(q Queue) string {
+	root := d.root
+	if root == "" {
+		root = q.Path
+	}
+	return filepath.Join(root, quarantineName, filepath.Base(q.Path))
+}
+
+// Lock takes the data directory's lock for a tool that is going to change something. While a server
+// has it, it is disk.ErrLocked. A queue's directory that stands alone has none.
+func (d *Dir) Lock() (io.Closer, error) {
+	if d.root == "" {
+		return none{}, nil
+	}
+	lock, err := d.fs.Lock(filepath.Join(d.root, lockName))
+	if errors.Is(err, disk.ErrLocked) {
+		err = fmt.Errorf("%s is in use: stop the server first (or the other tool): %w", d.root, err)
+	}
+	return lock, err
+}
+
+// LockForReading takes the lock for a tool that only reads, and leaves no file where there was none:
+// without a lock file no server is there. Where nothing can be locked, for want of rights or of a
+// file system that can be written, unlocked says why and the tool may go on.
+func (d *Dir) LockForReading() (lock io.Closer, unlocked, err error) {
+	if d.root == "" {
+		return none{}, nil, nil
+	}
+	f, err := d.fs.OpenRead(filepath.Join(d.root, lockName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return none{}, nil, nil
+	}
+	if err == nil {
+		f.Close()
+	}
+	lock, err = d.Lock()
+	if err != nil && !errors.Is(err, disk.ErrLocked) {
+		return none{}, err, nil
+	}
+	return lock, nil, err
+}
+
+type none struct{}
+
+func (none) Close() error { return nil }
+
+// A queue's directory is named after it, all but these bytes as %XX, a leading dot too.
+const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.,:=@~"
+
+// QueueName returns the queue that a directory of this name belongs to, false if it is none.
+func QueueName(dir string) (string, bool) {
+	name, err := url.PathUnescape(dir)
+	return name, err == nil && dir != "" && escape(name) == dir && strings.IndexFunc(name, impossible) < 0
+}
+
+// impossible tells what no queue's name can have in it.
+func impossible(c rune) bool { return c <= ' ' || c == '/' || c == 0x7f }
+
+func escape(name string) string {
+	var b strings.Builder
+	for i := range len(name) {
+		if c := name[i]; strings.IndexByte(plain, c) >= 0 && (c != '.' || i > 0) {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
+}

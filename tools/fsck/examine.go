@@ -1,0 +1,207 @@
+package fsck
+
+// Examining one queue: a single pass over its files in the order of their items, holding a few bytes
+// for each file and none for an item.
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/darner/darner/tools/fsck/datadir"
+	"github.com/darner/darner/wal"
+)
+
+// examination is what is known of a queue.
+type examination struct {
+	q        datadir.Queue
+	o        *Options
+	t        *tally
+	progress *progress
+	in       *wal.Inspection
+	row      Row
+
+	consumers []*consumer
+	segments  []*segmentFile
+	end       uint64 // the number behind the last item
+	everItems uint64 // that came before, taken or not, as headers count them
+	everBytes uint64
+	lost      *wal.Offsets // items that are wanted and cannot be read, as if they were taken
+
+	bodies  []wal.FileInfo    // not come to yet
+	claimed map[uint64]uint64 // items whose bodies have their uploads' names, by upload
+	aside   []wal.FileInfo    // bodies that are of no use to the queue
+	large   Use               // all bodies
+
+	handsOff bool // something is newer than this program or cannot be read: no repair
+}
+
+// consumer is what one consumer has taken, by all its files.
+type consumer struct {
+	state *wal.Offsets // nil until something is known
+	name  string
+	files []wal.FileInfo
+	stale bool // the files are to be written anew
+	shown bool // the files hold damage worth keeping
+
+	run struct { // of items of which the same is true, as last looked up
+		from, last uint64
+		taken      bool
+	}
+}
+
+// has is state.Has for numbers that mostly rise.
+func (c *consumer) has(seq uint64) bool {
+	if r := &c.run; seq < r.from || seq > r.last {
+		r.from = seq
+		r.taken, r.last = c.state.Run(seq)
+	}
+	return c.run.taken
+}
+
+func (r *run) examine(t *tally) *examination {
+	e := &examination{
+		q: r.q, o: r.o, t: t, progress: r.progress, row: Row{Queue: r.q.Name},
+		lost: wal.NewOffsets("", 0, 0, 0), claimed: make(map[uint64]uint64),
+		large: Use{Queue: r.q.Name, File: "*.item"},
+	}
+	var err error
+	if e.in, err = wal.Inspect(r.o.FS, r.q.Path); err != nil {
+		e.trouble("", err)
+		return e
+	}
+	for f := range e.in.All() {
+		e.row.Disk += f.Size
+	}
+	e.bodies = e.in.Files(wal.BodyFile)
+	e.readOffsets()
+	e.openSegments()
+	e.beginConsumers()
+	e.walk()
+	e.restOfBodies()
+	e.aheadOfLog()
+	e.leftovers()
+	e.row.Live += e.large.Live
+	e.row.Dead += e.large.Dead + e.large.Damaged
+	if e.o.Use != nil && e.large.Size > 0 {
+		e.o.Use(e.large)
+	}
+	return e
+}
+
+// trouble notes what the disk does not give.
+func (e *examination) trouble(file string, err error) {
+	e.handsOff = true
+	what := "cannot be examined: " + reason(err)
+	if errors.Is(err, fs.ErrPermission) {
+		what += " (run as the server's user, or as root)"
+	}
+	e.t.add(Finding{File: file, Severity: Trouble, Kind: Unreadable, What: what})
+}
+
+// reason is an error without the path, which is said already.
+func reason(err error) string {
+	if p := (*fs.PathError)(nil); errors.As(err, &p) {
+		return p.Op + ": " + p.Err.Error()
+	}
+	return err.Error()
+}
+
+func (e *examination) newer(file string) {
+	e.handsOff = true
+	e.t.add(Finding{File: file, Severity: Damage, Kind: NewerFormat, What: "is of a newer format: use the darner-fsck of the server that wrote it; nothing in this queue is touched"})
+}
+
+// beginConsumers lets a consumer whose head is not known begin at the oldest item, as the server does.
+func (e *examination) beginConsumers() {
+	if len(e.consumers) == 0 {
+		e.consumers = append(e.consumers, &consumer{})
+	}
+	first, below, created := uint64(0), uint64(0), int64(0)
+	for _, s := range e.segments {
+		if first == 0 && s.err != errCopy {
+			first = s.first
+		}
+		if s.err == nil {
+			below, created = s.header.BytesBefore, s.header.Created
+			break
+		}
+	}
+	for _, c := range e.consumers {
+		known := c.state
+		if known != nil && known.Head() > 0 {
+			continue
+		}
+		c.state = wal.NewOffsets(c.name, max(first, 1), below, created)
+		if known != nil {
+			c.state.Unite(known) // a head was not among it
+		}
+	}
+}
+
+// wanted reports whether some consumer has not taken an item.
+func (e *examination) wanted(seq uint64) bool {
+	for _, c := range e.consumers {
+		if !c.has(seq) {
+			return true
+		}
+	}
+	return false
+}
+
+// lose notes that the items of [from, to] cannot be read, and returns how many of them are wanted,
+// and the first and the last of those.
+func (e *examination) lose(from, to uint64) (n, first, last uint64) {
+	if from > to {
+		return 0, 0, 0
+	}
+	gap := wal.NewOffsets("", 0, 0, 0)
+	for _, c := range e.consumers {
+		for a, b := range c.state.Missing(from, to) {
+			gap.Take(a, b, 0)
+			e.lost.Take(a, b, 0)
+		}
+	}
+	for x := range gap.Ranges() {
+		if n == 0 {
+			first = x[0]
+		}
+		n += x[1] - x[0] + 1
+		last = x[1]
+	}
+	if n > 0 {
+		e.row.Lost += n
+		e.row.Gaps++
+	}
+	return n, first, last
+}
+
+// aheadOfLog notes that items were taken which the log does not have any more.
+func (e *examination) aheadOfLog() {
+	for _, c := range e.consumers {
+		if end := c.state.End(); end > e.end && len(c.files) > 0 {
+			e.t.add(Finding{File: c.files[0].Name, Severity: Note, Kind: OffsetsAhead,
+				What: fmt.Sprintf("is ahead of the log, which lost its last %s to a power cut after some were taken", items(end-e.end))})
+		}
+	}
+}
+
+// leftovers notes files that are no part of the queue.
+func (e *examination) leftovers() {
+	for _, f := range e.in.Files(wal.PartFile) {
+		if e.claimed[f.Number] == 0 {
+			e.t.add(Finding{File: f.Name, Severity: Note, Kind: Upload, What: "an upload that broke off; the server removes it"})
+		}
+	}
+	for _, f := range e.in.Files(wal.MendFile) {
+		e.t.add(Finding{File: f.Name, Severity: Note, Kind: Interrupted, What: "left by a repair that was interrupted; the next one removes it"})
+	}
+	for _, f := range e.in.Files(wal.ForeignFile) {
+		e.t.add(Finding{File: f.Name, Severity: Note, Kind: Foreign, What: "is no file of a queue; the server ignores it"})
+	}
+	for _, name := range e.in.Nested {
+		if name != ".quarantine" {
+			e.t.add(Finding{File: name, Severity: Note, Kind: Foreign, What: "is a directory of somebody else's and is left alone"})
+		}
+	}
+}

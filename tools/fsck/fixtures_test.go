@@ -1,0 +1,325 @@
+package fsck_test
+
+// The fixtures: queues with one kind of damage each. They are stored, so that what is examined is what
+// some release wrote and not what this one would write.
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/darner/darner/segment"
+	"github.com/darner/darner/segment/disk/disktest"
+	"github.com/darner/darner/wal"
+)
+
+const (
+	orders  = data + "/orders" // items 1 to 28 in three segments, the last one not sealed; 1 to 3, 6 and 7 are taken
+	blobs   = data + "/blobs"  // items 1 to 4, of which 2 and 4 are large
+	first   = orders + "/00000000000000000001.seg"
+	second  = orders + "/00000000000000000011.seg"
+	last    = orders + "/00000000000000000021.seg"
+	offsets = orders + "/consumer.off"
+	body    = blobs + "/00000000000000000002.item"
+)
+
+// fixtures says how each is made of an undamaged queue.
+var fixtures = map[string]func(b *builder){
+	"clean": func(b *builder) { b.orders() },
+
+	// As a kill leaves it.
+	"killed": func(b *builder) {
+		b.orders()
+		b.write(last, b.tail(last)+4, "\x10\x00\x00\x00\x1d") // a checksum of zero: not stored
+		b.put(orders+"/00000000000000000007.spare", make([]byte, 4096))
+		b.put(orders+"/00000000000000000077.part", make([]byte, 100))
+	},
+	"killed-before-sealing": func(b *builder) {
+		b.segment(first, 1, 10, true)
+		b.segment(second, 11, 20, false)
+		b.segment(last, 21, 28, false)
+		b.taken(4)
+	},
+	"killed-while-sealing": func(b *builder) {
+		b.orders()
+		b.cut(second, 128)
+		b.put(second, append(b.get(second), make([]byte, 128)...))
+	},
+	"killed-before-naming": func(b *builder) {
+		b.orders()
+		b.move(last, orders+"/00000000000000000009.spare")
+	},
+	"killed-while-rewriting-offsets": func(b *builder) {
+		b.orders()
+		newer := b.get(offsets)
+		b.taken(3)
+		b.put(offsets+".new", newer)
+	},
+	"killed-before-rewriting-offsets": func(b *builder) {
+		b.orders()
+		b.put(offsets+".new", append(make([]byte, 1024), "\x01\x02\x03\x04\x02"...))
+	},
+	"killed-while-repairing": func(b *builder) {
+		b.orders()
+		b.put(first+".mend", make([]byte, 4096))
+	},
+	"power-cut-after-taking": func(b *builder) {
+		b.orders()
+		b.taken(35)
+	},
+	"power-cut-before-offsets": func(b *builder) {
+		b.orders()
+		b.put(offsets, make([]byte, 4096))
+	},
+
+	// Records.
+	"flipped-bit":          func(b *builder) { b.orders(); b.flip(second, b.record(second, 15)+45) },
+	"flipped-bit-in-taken": func(b *builder) { b.orders(); b.flip(first, b.record(first, 6)+45) },
+	"flipped-bit-last":     func(b *builder) { b.orders(); b.flip(second, b.record(second, 20)+45) },
+	"flipped-bit-active":   func(b *builder) { b.orders(); b.flip(last, b.record(last, 23)+45) },
+	"flipped-bit-newest":   func(b *builder) { b.orders(); b.flip(last, b.record(last, 28)+45) },
+	"flipped-bits":         func(b *builder) { b.orders(); b.flip(first, 1080); b.flip(second, 1400); b.flip(last, 1200) },
+	"lost-sector":          func(b *builder) { b.orders(); b.write(second, 1024+512, string(make([]byte, 512))) },
+	"all-records-lost":     func(b *builder) { b.orders(); b.write(second, 1024, string(make([]byte, 1020))) },
+	"all-newest-lost":      func(b *builder) { b.orders(); b.write(last, 1024, strings.Repeat("?", b.tail(last)-1024)) },
+	"stray-bytes": func(b *builder) {
+		b.orders()
+		b.flip(second, 300)
+		b.flip(first, b.record(first, 9)-1)
+		b.flip(offsets, 600)
+	},
+	"missing-segment":        func(b *builder) { b.orders(); b.remove(second) },
+	"missing-first-segment":  func(b *builder) { b.orders(); b.remove(first) },
+	"missing-without-offset": func(b *builder) { b.orders(); b.remove(second); b.remove(offsets) },
+	"older-copy": func(b *builder) {
+		b.orders()
+		b.remove(first)
+		b.segment(first, 1, 8, true)
+	},
+
+	// What stands around the records.
+	"header-copy":        func(b *builder) { b.orders(); b.flip(second, 20) },
+	"header-copy-active": func(b *builder) { b.orders(); b.flip(last, 512+20) },
+	"header-sealed":      func(b *builder) { b.orders(); b.flip(second, 20); b.flip(second, 512+20) },
+	"header-lost":        func(b *builder) { b.orders(); b.flip(last, 20); b.flip(last, 512+20) },
+	"first-page-lost":    func(b *builder) { b.orders(); b.write(last, 0, string(make([]byte, 1024+100))) },
+	"index":              func(b *builder) { b.orders(); b.flip(second, b.size(second)-128-10) },
+	"footer":             func(b *builder) { b.orders(); b.flip(second, b.size(second)-60) },
+	"footer-cut":         func(b *builder) { b.orders(); b.cut(first, 152) },
+	"cut-short":          func(b *builder) { b.orders(); b.cut(second, 300) },
+	"no-segment":         func(b *builder) { b.orders(); b.put(second, []byte(strings.Repeat("no segment ", 100))) },
+	"newer-format":       func(b *builder) { b.orders(); b.newer(second) },
+	"misnamed":           func(b *builder) { b.orders(); b.move(second, orders+"/00000000000000000012.seg") },
+	"copy": func(b *builder) {
+		b.orders()
+		b.put(orders+"/00000000000000000012.seg", b.get(second))
+	},
+	"foreign": func(b *builder) {
+		b.orders()
+		b.put(orders+"/core", []byte("dumped"))
+		b.put(orders+"/00000000000000000011.seg.bak", []byte("?"))
+		b.put(data+"/lost+found/x", []byte("?"))
+	},
+
+	// Offset files.
+	"offset-slot":  func(b *builder) { b.orders(); b.flip(offsets, 24); b.cutTo(offsets, 4096) },
+	"offset-entry": func(b *builder) { b.orders(); b.flip(offsets, 1024+10) },
+	"offset-short": func(b *builder) { b.orders(); b.cutTo(offsets, 700) },
+	"offsets-lost": func(b *builder) { b.orders(); b.flip(offsets, 24); b.flip(offsets, 512+24); b.flip(offsets, 1030) },
+	"offset-slots": func(b *builder) { b.orders(); b.taken(4, 9, 12, 13); b.flip(offsets, 24); b.flip(offsets, 512+24) },
+	"offset-newer": func(b *builder) { b.orders(); b.newerOffsets(offsets) },
+
+	// Large items.
+	"body":         func(b *builder) { b.blobs(); b.flip(body, 70000) },
+	"body-header":  func(b *builder) { b.blobs(); b.flip(body, 20) },
+	"body-cut":     func(b *builder) { b.blobs(); b.cutTo(body, 65000) },
+	"body-missing": func(b *builder) { b.blobs(); b.remove(body) },
+	"body-other": func(b *builder) {
+		b.blobs()
+		b.put(body, b.get(blobs+"/00000000000000000004.item"))
+	},
+	"body-of-lost-record": func(b *builder) {
+		b.blobs()
+		b.flip(blobs+"/00000000000000000001.seg", b.record(blobs+"/00000000000000000001.seg", 2)+45)
+	},
+	"body-without-record": func(b *builder) { b.blobs(); b.move(body, blobs+"/00000000000000000009.item") },
+	"body-taken": func(b *builder) {
+		b.blobs()
+		b.write(blobs+"/consumer.off", 0, "")
+		must(b.t, wal.WriteOffsets(b.fs, blobs, wal.NewOffsets("", 3, 0, 0)))
+	},
+	"body-unnamed": func(b *builder) { b.blobs(); b.unname() },
+	"body-unnamed-sealed": func(b *builder) {
+		b.blobs()
+		b.unname()
+		b.seal(blobs + "/00000000000000000001.seg")
+	},
+}
+
+// fixture makes one, if it is not stored yet.
+func fixture(t *testing.T, name string) {
+	if _, err := os.Stat(filepath.Join(testdata, name)); err == nil {
+		return
+	}
+	if !*update {
+		t.Fatalf("there is no fixture %s: run with -update", name)
+	}
+	b := &builder{t, disktest.New()}
+	fixtures[name](b)
+	save(t, b.fs, name)
+}
+
+// builder makes queues and damages them.
+type builder struct {
+	t  *testing.T
+	fs *disktest.FS
+}
+
+const epoch = 1700000000000 // when the first item was set
+
+func (b *builder) orders() {
+	b.segment(first, 1, 10, true)
+	b.segment(second, 11, 20, true)
+	b.segment(last, 21, 28, false)
+	b.taken(4)
+}
+
+func (b *builder) segment(path string, from, to uint64, seal bool) {
+	s, err := segment.Create(b.fs, path, 8<<10)
+	if err != nil {
+		must(b.t, b.fs.Mkdir(filepath.Dir(path)))
+		s, err = segment.Create(b.fs, path, 8<<10)
+	}
+	must(b.t, err)
+	must(b.t, s.Start(segment.Header{Salt: uint32(from) * 1000003, First: from, Created: epoch, ItemsBefore: from - 1, BytesBefore: 60 * (from - 1)}))
+	for seq := from; seq <= to; seq++ {
+		payload := fmt.Appendf(nil, "order %d: %s", seq, strings.Repeat("a thing, ", 6))
+		_, err := s.Append(&segment.Record{Seq: seq, Kind: segment.KindItem, ClientFlags: uint32(seq), Enqueued: epoch + int64(seq)*1000, Payload: payload})
+		must(b.t, err)
+	}
+	if seal {
+		must(b.t, s.Seal())
+	}
+	must(b.t, s.Close())
+}
+
+// taken makes the offset file. Further numbers are those of items taken out of order, besides 6 and 7.
+func (b *builder) taken(head uint64, more ...uint64) {
+	o := wal.NewOffsets("", head, 60*(head-1), epoch)
+	o.Take(6, 7, 120)
+	for _, seq := range more {
+		o.Take(seq, seq, 60)
+	}
+	must(b.t, wal.WriteOffsets(b.fs, orders, o))
+}
+
+func (b *builder) blobs() {
+	l, err := wal.Open(blobs, wal.Options{FS: b.fs, SegmentSize: wal.MinSegmentSize, Logger: slog.New(slog.DiscardHandler)})
+	must(b.t, err)
+	_, err = l.Consumer("", wal.Oldest)
+	must(b.t, err)
+	for i, size := range []int{10, 70000, 10, 100} {
+		m := wal.Meta{Flags: uint32(i), Enqueued: epoch + int64(i)*1000}
+		payload := []byte(strings.Repeat(fmt.Sprintf("blob %d ", i+1), size/7+1)[:size])
+		if i%2 == 0 {
+			_, err := l.Append(payload, m)
+			must(b.t, err)
+			continue
+		}
+		w, err := l.Create(int64(size), m)
+		must(b.t, err)
+		_, err = w.Write(payload)
+		must(b.t, err)
+		_, err = w.Commit()
+		must(b.t, err)
+	}
+	must(b.t, l.Close())
+}
+
+// unname gives a body its upload's name again.
+func (b *builder) unname() {
+	upload := binary.LittleEndian.Uint64(b.get(body)[24:])
+	b.move(body, fmt.Sprintf("%s/%020d.part", blobs, upload))
+}
+
+func (b *builder) seal(path string) {
+	s, _, err := segment.Open(b.fs, path, segment.OpenOptions{Write: true})
+	must(b.t, err)
+	must(b.t, s.Seal())
+	must(b.t, s.Close())
+}
+
+func (b *builder) get(path string) []byte {
+	c, err := b.fs.ReadFile(path)
+	must(b.t, err)
+	return c
+}
+
+func (b *builder) put(path string, c []byte) { must(b.t, b.fs.WriteFile(path, c)) }
+func (b *builder) remove(path string)        { must(b.t, b.fs.Remove(path)) }
+func (b *builder) move(from, to string)      { must(b.t, b.fs.Rename(from, to)) }
+func (b *builder) size(path string) int      { return len(b.get(path)) }
+func (b *builder) flip(path string, at int)  { must(b.t, b.fs.Corrupt(path, int64(at), 4)) }
+func (b *builder) cut(path string, n int)    { b.put(path, b.get(path)[:b.size(path)-n]) }
+func (b *builder) cutTo(path string, n int)  { b.put(path, b.get(path)[:n]) }
+
+func (b *builder) write(path string, at int, s string) {
+	c := b.get(path)
+	copy(c[at:], s)
+	b.put(path, c)
+}
+
+// record is where an item's record is.
+func (b *builder) record(path string, seq uint64) (at int) {
+	b.steps(path, func(s *wal.Step) {
+		if s.Record.Seq == seq {
+			at = int(s.From)
+		}
+	})
+	return at
+}
+
+// tail is where the records end.
+func (b *builder) tail(path string) (at int) {
+	b.steps(path, func(s *wal.Step) { at = int(s.To) })
+	return at
+}
+
+func (b *builder) steps(path string, fn func(*wal.Step)) {
+	in, err := wal.Inspect(b.fs, filepath.Dir(path))
+	must(b.t, err)
+	v, err := in.OpenSegment(wal.FileInfo{Name: filepath.Base(path)})
+	must(b.t, err)
+	defer v.Close()
+	for s := range v.Steps() {
+		fn(s)
+	}
+}
+
+// newer writes both headers of a segment as a later version would.
+func (b *builder) newer(path string) {
+	c := b.get(path)
+	for _, at := range []int{0, 512} {
+		h := c[at : at+128]
+		h[8]++
+		binary.LittleEndian.PutUint32(h[124:], crc32.Checksum(h[:124], castagnoli))
+	}
+	b.put(path, c)
+}
+
+func (b *builder) newerOffsets(path string) {
+	c := b.get(path)
+	for _, at := range []int{0, 512} {
+		slot := c[at : at+64]
+		slot[8]++
+		binary.LittleEndian.PutUint32(slot[60:], crc32.Checksum(slot[:60], castagnoli))
+	}
+	b.put(path, c)
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)

@@ -1,0 +1,159 @@
+package fsck_test
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/darner/darner/segment"
+	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/segment/disk/disktest"
+	"github.com/darner/darner/tools/fsck"
+	"github.com/darner/darner/wal"
+)
+
+var update = flag.Bool("update", false, "write the expected reports, and the fixtures that are missing")
+
+const (
+	testdata = "../../testdata/fsck"
+	data     = "data"
+)
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// load copies a fixture into a file system in memory.
+func load(t testing.TB, name string) *disktest.FS {
+	t.Helper()
+	fsys := disktest.New()
+	must(t, fsys.WriteFile(data+"/.lock", nil))
+	root := filepath.Join(testdata, name)
+	must(t, filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return fsys.WriteFile(data+"/"+filepath.ToSlash(strings.TrimPrefix(path, root+string(filepath.Separator))), b)
+	}))
+	return fsys
+}
+
+// save writes the queues of a file system as a fixture.
+func save(t testing.TB, fsys *disktest.FS, name string) {
+	t.Helper()
+	for _, queue := range fsys.Names(data) {
+		for _, file := range fsys.Names(data + "/" + queue) {
+			b, err := fsys.ReadFile(data + "/" + queue + "/" + file)
+			must(t, err)
+			path := filepath.Join(testdata, name, queue, file)
+			must(t, os.MkdirAll(filepath.Dir(path), 0o755))
+			must(t, os.WriteFile(path, b, 0o644))
+		}
+	}
+}
+
+// run runs fsck and returns what it prints and its exit code.
+func run(t testing.TB, fsys disk.FS, o fsck.Options) (report string, res fsck.Result) {
+	t.Helper()
+	var b bytes.Buffer
+	o.FS = fsys
+	r := fsck.NewReport(&b, &o)
+	res, err := fsck.Run(data, o)
+	must(t, err)
+	must(t, r.Close(res))
+	return b.String(), res
+}
+
+func repair(t testing.TB, fsys disk.FS) fsck.Result {
+	t.Helper()
+	_, res := run(t, fsys, fsck.Options{Repair: true})
+	return res
+}
+
+// served is what the server's log delivers of a queue: a line for each item. Those of which it finds
+// out only when it reads them that they are damaged are not among them.
+func served(t testing.TB, fsys *disktest.FS, queue string) []string {
+	t.Helper()
+	quarantine := data + "/.quarantine"
+	l, err := wal.Open(data+"/"+queue, wal.Options{FS: fsys, SegmentSize: wal.MinSegmentSize, Quarantine: quarantine, Logger: slog.New(slog.DiscardHandler)})
+	must(t, err)
+	defer l.Close()
+	c, err := l.Consumer("", wal.Oldest)
+	must(t, err)
+	var got []string
+	for {
+		p, m, ok, err := c.Next()
+		must(t, err)
+		if !ok {
+			return got
+		}
+		if b, ok := content(l, p); ok {
+			got = append(got, fmt.Sprintf("%d %d %d %d %q", p.Seq, m.Flags, m.Enqueued, m.Expires, b))
+		}
+	}
+}
+
+// readable is what a queue's files hold: the same as served, for a queue without damage, but much
+// faster.
+func readable(t testing.TB, fsys *disktest.FS, queue string) []string {
+	t.Helper()
+	in, err := wal.Inspect(fsys, data+"/"+queue)
+	must(t, err)
+	taken, err := in.Taken("")
+	must(t, err)
+	var got []string
+	for _, f := range in.Files(wal.SegmentFile) {
+		v, err := in.OpenSegment(f)
+		must(t, err)
+		for step := range v.Steps() {
+			must(t, step.Err)
+			if r := &step.Record; !taken.Has(r.Seq) {
+				b := r.Payload
+				if r.Kind == segment.KindLarge {
+					b = wholeBody(t, in, r.Seq)
+				}
+				got = append(got, fmt.Sprintf("%d %d %d %d %q", r.Seq, r.ClientFlags, r.Enqueued, r.Expires, b))
+			}
+		}
+		must(t, v.Close())
+	}
+	return got
+}
+
+func wholeBody(t testing.TB, in *wal.Inspection, seq uint64) []byte {
+	t.Helper()
+	r, err := in.OpenBody(wal.FileInfo{Name: wal.BodyName(seq)})
+	must(t, err)
+	defer r.Close()
+	b, err := io.ReadAll(r)
+	must(t, err)
+	return b
+}
+
+func content(l *wal.Log, p wal.Position) ([]byte, bool) {
+	if !p.Large() {
+		b, _, err := l.Read(p, nil)
+		return b, err == nil
+	}
+	r, err := l.Open(p)
+	if err != nil {
+		return nil, false
+	}
+	defer r.Close()
+	b, err := io.ReadAll(r)
+	return b, err == nil
+}

@@ -1,0 +1,234 @@
+package items
+
+// A queue read from its files: every item that is on disk, taken or not, in order, and the damage
+// between them. Dump, export and rewind stand on it.
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"runtime/debug"
+	"time"
+
+	"github.com/darner/darner/segment"
+	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/tools/fsck/datadir"
+	"github.com/darner/darner/wal"
+)
+
+// State is what an item's consumer would make of it.
+type State string
+
+const (
+	Live    State = "live"
+	Taken   State = "taken"
+	Expired State = "expired" // not taken; it would be dropped on the way to a client
+	Damaged State = "damaged" // cannot be read
+)
+
+// Record is an item, or a stretch in which no item can be read. It is valid until the next one.
+type Record struct {
+	State             State
+	Seq               uint64 // of Damaged: the first that is missing
+	Last              uint64 // that is missing; below Seq when it is not known that any is
+	Enqueued, Expires int64  // Unix ms; 0 not known, never
+	Flags             uint32 // the client's
+	Size              int64  // bytes of payload
+	File              string // that it is in, without the directory; "" when a file is missing
+	From, To          int64  // bytes of the file
+	Err               error  // of Damaged: what is wrong
+
+	path    string
+	payload []byte // in the map, of an item that is in the segment
+	body    *wal.FileInfo
+	in      *wal.Inspection
+}
+
+var (
+	errMissing = errors.New("no file holds these items")
+	errNoBody  = errors.New("the file with the body is missing or has the wrong size")
+)
+
+// Large reports whether the payload has a file of its own.
+func (r *Record) Large() bool { return r.body != nil }
+
+// Payload returns an item's payload. Reading stops with wal.ErrDamaged where it is damaged. The body
+// of a large item that was taken may be gone: fs.ErrNotExist.
+func (r *Record) Payload() (io.ReadCloser, error) {
+	switch {
+	case r.body == nil:
+	case r.body.Name == "":
+		return nil, fs.ErrNotExist
+	default:
+		return r.in.OpenBody(*r.body)
+	}
+	b, err := r.copyOut()
+	return io.NopCloser(bytes.NewReader(b)), err
+}
+
+// copyOut takes the payload out of the map, any page of which may turn out unreadable.
+func (r *Record) copyOut() (b []byte, err error) {
+	defer segment.Guard(r.path, debug.SetPanicOnFault(true), &err)
+	return bytes.Clone(r.payload), nil
+}
+
+// Reading is a queue about to be read.
+type Reading struct {
+	// Warning is why nothing counts as taken though something may be: the offset file is damaged.
+	// A server would set it aside and deliver everything again.
+	Warning error
+
+	in    *wal.Inspection
+	taken *wal.Offsets
+	now   int64
+}
+
+// Read lists a queue's files. States are as of now. Nobody may write to the queue meanwhile.
+func Read(fsys disk.FS, q datadir.Queue, now time.Time) (*Reading, error) {
+	in, err := wal.Inspect(fsys, q.Path)
+	if err != nil {
+		return nil, err
+	}
+	r := &Reading{in: in, now: now.UnixMilli()}
+	r.taken, err = in.Taken("")
+	if errors.Is(err, wal.ErrNoOffsets) {
+		r.Warning, err = err, nil
+		r.taken = wal.NewOffsets("", 0, 0, 0)
+	}
+	return r, err
+}
+
+// Records goes through the queue. It ends with the first error, which is one of the disk: damage is
+// a record.
+func (r *Reading) Records() iter.Seq2[*Record, error] {
+	return func(yield func(*Record, error) bool) {
+		files, err := r.in.InOrder()
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		w := &walk{Reading: r, yield: yield, next: r.taken.Head()}
+		if len(files) > 0 && (w.next == 0 || w.next > files[0].Number) {
+			w.next = files[0].Number
+		}
+		for _, f := range files {
+			if !w.segment(f) {
+				return
+			}
+		}
+		w.flush(w.next)
+	}
+}
+
+// walk is one going-through. Damage is held back until the next item tells what is missing.
+type walk struct {
+	*Reading
+	yield   func(*Record, error) bool
+	next    uint64 // the number that is expected
+	damaged *Record
+}
+
+// segment goes through one file; false ends it all.
+func (w *walk) segment(f wal.FileInfo) bool {
+	v, err := w.in.OpenSegment(f)
+	if err == nil && v.Header().First != f.Number {
+		err = fmt.Errorf("%w: its first item is %d", segment.ErrNotSegment, v.Header().First)
+		v.Close()
+	}
+	switch {
+	case err == nil:
+		defer v.Close()
+	case errors.Is(err, segment.ErrBlank):
+		return true
+	case errors.Is(err, segment.ErrNotSegment), errors.Is(err, segment.ErrHeaderLost), errors.Is(err, segment.ErrFault):
+		return w.damage(f.Name, 0, f.Size, err)
+	default:
+		return w.yield(nil, err)
+	}
+	if !w.flush(f.Number) {
+		return false
+	}
+	for s := range v.Steps() {
+		going := false
+		if s.Err != nil {
+			going = w.damage(f.Name, int64(s.From), int64(s.To), s.Err)
+		} else {
+			going = w.flush(s.Record.Seq) && w.item(f, v, s)
+		}
+		if !going {
+			return false
+		}
+	}
+	for _, d := range v.Found {
+		if d.Tail && !d.Unfinished && !d.Meta && !w.damage(f.Name, int64(d.From), int64(d.To), segment.ErrDamaged) {
+			return false
+		}
+	}
+	return true
+}
+
+func (w *walk) item(f wal.FileInfo, v *wal.SegmentView, s *wal.Step) bool {
+	rec := &s.Record
+	r := &Record{
+		Seq: rec.Seq, Enqueued: rec.Enqueued, Expires: rec.Expires, Flags: rec.ClientFlags, Size: int64(len(rec.Payload)),
+		File: f.Name, From: int64(s.From), To: int64(s.To),
+		path: v.Path(), payload: rec.Payload, in: w.in,
+	}
+	if size, upload, large := wal.LargeItem(rec); large {
+		body, ok := w.in.Body(rec.Seq, upload)
+		r.Size, r.body = size, &body
+		if !ok || body.Size != wal.BodyFileSize(size) {
+			r.Err = errNoBody
+		}
+	}
+	switch {
+	case w.taken.Has(r.Seq):
+		r.State = Taken
+	case r.Err != nil:
+		r.State, r.Last = Damaged, r.Seq
+	case r.Expires != 0 && r.Expires <= w.now:
+		r.State = Expired
+	default:
+		r.State = Live
+	}
+	w.next = r.Seq + 1
+	return w.yield(r, nil)
+}
+
+// damage holds a stretch back, after the one before it.
+func (w *walk) damage(file string, from, to int64, err error) bool {
+	if d := w.damaged; d != nil {
+		d.Last = 0 // which of the two holds what is missing is not known
+		if !w.yield(d, nil) {
+			return false
+		}
+	}
+	w.damaged = &Record{State: Damaged, Seq: w.next, File: file, From: from, To: to, Err: err}
+	return true
+}
+
+// flush passes on the damage held back, and what else is missing below an item.
+func (w *walk) flush(seq uint64) bool {
+	d := w.damaged
+	w.damaged = nil
+	if d == nil && seq > w.next && w.anyLeft(w.next, seq) {
+		d = &Record{State: Damaged, Seq: w.next, Err: errMissing}
+	}
+	if d != nil {
+		d.Last = seq - 1
+	}
+	w.next = max(w.next, seq)
+	return d == nil || w.yield(d, nil)
+}
+
+// anyLeft reports whether a number in [from, to) is not taken. Those that are taken may have no
+// record: a power cut can keep the removal of an item and lose the item.
+func (w *walk) anyLeft(from, to uint64) bool {
+	for range w.taken.Missing(from, to-1) {
+		return true
+	}
+	return false
+}

@@ -1,0 +1,90 @@
+package fsck
+
+// What the consumers have taken, from their files.
+
+import (
+	"errors"
+
+	"github.com/darner/darner/wal"
+)
+
+func (e *examination) readOffsets() {
+	for _, f := range e.in.Files(wal.OffsetFile) {
+		e.readOffsetFile(f)
+	}
+	for _, f := range e.in.Files(wal.RewriteFile) {
+		e.t.add(Finding{File: f.Name, Severity: Note, Kind: Rewrite, What: "an offset file that was being written anew; the server unites it with the other"})
+		c := e.readOffsetFile(f)
+		c.stale = true
+	}
+}
+
+// readOffsetFile adds what a file says to its consumer. Two files of one consumer are united, as the
+// server does.
+func (e *examination) readOffsetFile(f wal.FileInfo) *consumer {
+	c := e.consumer(f.Consumer())
+	c.files = append(c.files, f)
+	v, err := e.in.ReadOffsets(f)
+	e.progress.add(f.Size)
+	switch {
+	case errors.Is(err, wal.ErrBlankOffsets):
+		e.t.add(Finding{File: f.Name, Severity: Note, Kind: OffsetsLost, What: "is blank, as when it was made just before a crash: nothing was taken, or it comes again"})
+		c.stale = true
+	case errors.Is(err, wal.ErrNoOffsets) && f.Kind == wal.RewriteFile:
+		c.stale = true // it is not written whole: the file it was to replace has all of it
+	case errors.Is(err, wal.ErrNoOffsets):
+		e.t.add(Finding{File: f.Name, Severity: Damage, Kind: OffsetsLost, What: "nothing in it verifies: all items still on the disk come again, taken or not"})
+		c.stale, c.shown = true, true
+	case errors.Is(err, wal.ErrVersion):
+		e.newer(f.Name)
+	case err != nil:
+		e.trouble(f.Name, err)
+	default:
+		if v.Salvaged {
+			e.t.add(Finding{File: f.Name, Severity: Damage, Kind: OffsetsLost, What: "neither copy of the head verifies, but entries do: items taken since the last sync may come again; the server would not believe it, and all items still on the disk would come again"})
+		}
+		e.offsetDamage(c, f, v)
+		if c.state == nil {
+			c.state = &v.Offsets
+		} else {
+			c.state.Unite(&v.Offsets)
+		}
+	}
+	return c
+}
+
+func (e *examination) offsetDamage(c *consumer, f wal.FileInfo, v *wal.OffsetsView) {
+	for _, d := range v.Damage {
+		found := Finding{File: f.Name, From: d.From, To: d.To, Severity: Damage, Kind: OffsetEntry}
+		switch {
+		case d.Unfinished:
+			found.Severity, found.What = Note, "an entry that a kill interrupted"
+		case d.Stray:
+			found.Kind, found.What = Stray, strayBytes
+		case d.Short:
+			found.Kind, found.What = OffsetSlot, "the file ends early: the server would not believe the rest, and all items still on the disk would come again"
+		case d.Slot && v.Salvaged:
+			continue
+		case d.Slot:
+			found.Kind, found.What = OffsetSlot, "one of two copies of the head does not verify: a few items that were taken last may come again"
+		default:
+			found.What = "no entry verifies here: a few items that were taken may come again"
+		}
+		c.stale = c.stale || !d.Unfinished
+		c.shown = c.shown || !d.Unfinished
+		e.t.add(found)
+	}
+	c.stale = c.stale || v.Salvaged
+	c.shown = c.shown || v.Salvaged
+}
+
+func (e *examination) consumer(name string) *consumer {
+	for _, c := range e.consumers {
+		if c.name == name {
+			return c
+		}
+	}
+	c := &consumer{name: name}
+	e.consumers = append(e.consumers, c)
+	return c
+}

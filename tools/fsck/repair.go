@@ -1,0 +1,257 @@
+package fsck
+
+// Repairing one queue. The order is what makes it safe to be killed at any point: bodies get their
+// names before a segment is sealed; damaged ones are in the quarantine before their items are marked as
+// taken, for the server deletes those; lost items are marked before the segment that tells of them is
+// replaced; and bytes are in the quarantine before they go. Every file is replaced by a new one that
+// was synced before it was renamed.
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/wal"
+)
+
+// repair mends what an examination found.
+type repair struct {
+	*run
+	e           *examination
+	t           *tally
+	actions     int
+	quarantined bool // its directory is there
+}
+
+func (r *repair) all() {
+	if r.e.handsOff || r.e.in == nil {
+		return
+	}
+	for _, step := range []func() error{
+		r.removeMendings, r.nameBodies, r.removeUploads, r.nameSegments,
+		r.moveBodies, r.writeOffsets, r.mendSegments, r.moveForeign,
+	} {
+		if err := step(); err != nil {
+			r.failed(err)
+			return // what comes next may rely on it
+		}
+	}
+}
+
+// failed says which step could not be taken. What was done so far stays, and is safe.
+func (r *repair) failed(err error) {
+	what := "the repair stops here: " + err.Error()
+	if disk.IsFull(err) {
+		most := int64(0)
+		for _, s := range r.e.segments {
+			most = max(most, s.file.Size)
+		}
+		what += fmt.Sprintf(" (a segment is mended by writing it anew: free %s and run it again)", Size(most+1<<20))
+	}
+	r.t.add(Finding{Severity: Trouble, Kind: NotDone, What: what})
+}
+
+// do takes a step, or only tells of it.
+func (r *repair) do(file, what string, step func() error) error {
+	if !r.o.DryRun {
+		if err := step(); err != nil {
+			return fmt.Errorf("%s: %w", file, err)
+		}
+	}
+	r.told(file, what)
+	return nil
+}
+
+func (r *repair) told(file, what string) {
+	r.actions++
+	if r.o.Action != nil {
+		r.o.Action(Action{Queue: r.q.Name, File: file, What: what})
+	}
+}
+
+func (r *repair) path(name string) string { return r.e.in.Path(wal.FileInfo{Name: name}) }
+
+func (r *repair) sync() error {
+	if r.o.DryRun {
+		return nil
+	}
+	return r.o.FS.SyncDir(r.q.Path)
+}
+
+// rename gives a file a name that no other has.
+func (r *repair) rename(from, to string) error {
+	if r.e.exists(to) {
+		return fmt.Errorf("%s: %w", to, fs.ErrExist)
+	}
+	return r.o.FS.Rename(r.path(from), r.path(to))
+}
+
+// removeAll removes files of one kind, told of as one step: there may be a million.
+func (r *repair) removeAll(files []wal.FileInfo, what string) error {
+	if len(files) == 0 {
+		return nil
+	}
+	for _, f := range files {
+		if r.o.DryRun {
+			break
+		}
+		if err := r.o.FS.Remove(r.e.in.Path(f)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	name := files[0].Name
+	if n := len(files); n > 1 {
+		what, name = fmt.Sprintf("%s (%d files)", what, n), ""
+	}
+	r.told(name, what)
+	return r.sync()
+}
+
+func (r *repair) removeMendings() error {
+	return r.removeAll(r.e.in.Files(wal.MendFile), "removed, the rest of a repair that was interrupted")
+}
+
+func (r *repair) nameBodies() error {
+	if len(r.e.claimed) == 0 {
+		return nil
+	}
+	for _, f := range r.e.in.Files(wal.PartFile) {
+		seq := r.e.claimed[f.Number]
+		if seq == 0 {
+			continue
+		}
+		err := r.do(f.Name, "renamed to "+wal.BodyName(seq), func() error {
+			return r.rename(f.Name, wal.BodyName(seq))
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return r.sync()
+}
+
+func (r *repair) removeUploads() error {
+	var broken []wal.FileInfo
+	for _, f := range r.e.in.Files(wal.PartFile) {
+		if r.e.claimed[f.Number] == 0 {
+			broken = append(broken, f)
+		}
+	}
+	return r.removeAll(broken, "removed, an upload that broke off")
+}
+
+// nameSegments calls segments after their first items. Spares that nobody used go.
+func (r *repair) nameSegments() error {
+	used := make(map[string]bool)
+	for _, s := range r.e.segments {
+		used[s.file.Name] = true
+		if !s.rename {
+			continue
+		}
+		name := wal.SegmentName(s.first)
+		err := r.do(s.file.Name, "renamed to "+name, func() error {
+			return r.rename(s.file.Name, name)
+		})
+		if err != nil {
+			return err
+		}
+		if r.o.DryRun {
+			continue
+		}
+		s.file.Name = name
+		if err := r.sync(); err != nil {
+			return err
+		}
+	}
+	var unused []wal.FileInfo
+	for _, f := range r.e.in.Files(wal.SpareFile) {
+		if !used[f.Name] {
+			unused = append(unused, f)
+		}
+	}
+	return r.removeAll(unused, "removed, a segment prepared and never used")
+}
+
+// writeOffsets writes the files of consumers anew that were damaged or want lost items: these count
+// as taken from now on.
+func (r *repair) writeOffsets() error {
+	for _, c := range r.e.consumers {
+		marked := uint64(0)
+		for x, bytes := range r.e.lost.Ranges() {
+			for from, to := range c.state.Missing(x[0], x[1]) {
+				if marked += to - from + 1; from > x[0] || to < x[1] {
+					bytes = 0 // of some part of it: nobody knows
+				}
+				c.state.Take(from, to, bytes)
+			}
+		}
+		if marked == 0 && !c.stale {
+			continue
+		}
+		if err := r.writeOffsetFile(c, marked); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *repair) writeOffsetFile(c *consumer, marked uint64) error {
+	name := wal.OffsetName(c.name)
+	what := "written anew"
+	if marked > 0 {
+		what += fmt.Sprintf("; %s lost count as taken", items(marked))
+	}
+	return r.do(name, what, func() error {
+		if c.shown {
+			for _, f := range c.files {
+				if err := r.keep(f.Name, 0, f.Size, "did not verify throughout; what it says was written anew"); err != nil {
+					return err
+				}
+			}
+		}
+		return wal.WriteOffsets(r.o.FS, r.q.Path, c.state)
+	})
+}
+
+func (r *repair) mendSegments() error {
+	for _, s := range r.e.segments {
+		var err error
+		switch s.fix {
+		case cutTail:
+			err = r.do(s.file.Name, "cut behind the last record", func() error { return r.cut(s) })
+		case copyOver:
+			err = r.do(s.file.Name, "written anew from its valid records, and completed", func() error { return r.copyOver(s) })
+		case setAside:
+			err = r.do(s.file.Name, "moved to the quarantine", func() error { return r.moveAside(s.file, "no item in it can be read, or another segment has them") })
+		case remove:
+			err = r.removeAll([]wal.FileInfo{s.file}, "removed, nothing was in it")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// moveBodies moves bodies aside that belong to no readable item.
+func (r *repair) moveBodies() error {
+	for _, f := range r.e.aside {
+		if wal.KindOf(f.Name) == wal.PartFile { // it has its item's name since
+			f.Name = wal.BodyName(r.e.claimed[f.Number])
+		}
+		if err := r.do(f.Name, "moved to the quarantine", func() error { return r.moveAside(f, "is the body of an item that is lost") }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *repair) moveForeign() error {
+	for _, f := range r.e.in.Files(wal.ForeignFile) {
+		if err := r.do(f.Name, "moved to the quarantine", func() error { return r.moveAside(f, "is no file of a queue") }); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,161 @@
+package fsck
+
+// What a person reads, and what a program reads.
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// Report writes what a run finds for a person: findings and steps as they come, then a line for each
+// queue and the verdict. Close ends it.
+type Report struct {
+	w    io.Writer
+	dry  bool
+	rows []Row
+}
+
+// NewReport returns a report of a run with options o, which it completes.
+func NewReport(w io.Writer, o *Options) *Report {
+	r := &Report{w: w, dry: o.DryRun}
+	o.Finding, o.Action = r.finding, r.action
+	o.Row = func(row Row) { r.rows = append(r.rows, row) }
+	return r
+}
+
+func (r *Report) finding(f Finding) {
+	severity := string(f.Severity)
+	if f.Left {
+		severity = "left"
+	}
+	fmt.Fprintf(r.w, "%-8s %s: %s\n", severity, place(f), f.What)
+}
+
+// place is where a finding is: queue/file, bytes.
+func place(f Finding) string {
+	at := strings.Trim(printable(f.Queue)+"/"+printable(f.File), "/")
+	if at == "" {
+		at = "data"
+	}
+	if f.To > f.From {
+		at += fmt.Sprintf(" %d-%d", f.From, f.To)
+	}
+	return at
+}
+
+// printable keeps a name's odd bytes from the terminal.
+func printable(name string) string {
+	if q := fmt.Sprintf("%q", name); q[1:len(q)-1] != name {
+		return q
+	}
+	return name
+}
+
+func (r *Report) action(a Action) {
+	word := "repair"
+	if r.dry {
+		word = "would be"
+	}
+	fmt.Fprintf(r.w, "%-8s %s: %s\n", word, place(Finding{Queue: a.Queue, File: a.File}), a.What)
+}
+
+// Close writes table and verdict.
+func (r *Report) Close(res Result) error {
+	if len(r.rows) > 0 {
+		if err := r.table(); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintln(r.w, res.Verdict())
+	return err
+}
+
+func (r *Report) table() error {
+	fmt.Fprintln(r.w)
+	t := tabwriter.NewWriter(r.w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "items\tlive\tdead\tsegments\tdisk\toldest\tnewest\tlost\tgaps\t  queue")
+	for _, q := range r.rows {
+		fmt.Fprintf(t, "%d\t%s\t%s\t%d\t%s\t%s\t%s\t%d\t%d\t  %s\n", q.Items, Size(q.Live), Size(q.Dead), q.Segments, Size(q.Disk),
+			moment(q.Oldest), moment(q.Newest), q.Lost, q.Gaps, printable(q.Queue))
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(r.w)
+	return err
+}
+
+// moment words a time of Unix milliseconds, to the second.
+func moment(ms int64) string {
+	if ms == 0 {
+		return "-"
+	}
+	return time.UnixMilli(ms).UTC().Format("2006-01-02T15:04:05Z")
+}
+
+// Size words a number of bytes.
+func Size(n int64) string {
+	if n < 1<<10 {
+		return fmt.Sprintf("%d B", n)
+	}
+	f, units := float64(n)/(1<<10), "KMGTPE"
+	for f >= 1023.95 && len(units) > 1 {
+		f, units = f/(1<<10), units[1:]
+	}
+	return fmt.Sprintf("%.1f %ciB", f, units[0])
+}
+
+// Verdict is the result in a sentence.
+func (r Result) Verdict() string {
+	all := fmt.Sprintf("%s, %s", count(r.Queues, "queue"), items(r.Items))
+	if r.Lost > 0 {
+		all += fmt.Sprintf(" and %d lost", r.Lost)
+	}
+	mended := r.Actions > 0 && !r.DryRun
+	var say string
+	switch {
+	case r.Damage == 0 && mended:
+		say = fmt.Sprintf("clean: %s; leftovers tidied away in %s", all, count(r.Actions, "step"))
+	case r.Damage == 0:
+		say = "clean: " + all
+	case mended && r.Left == 0:
+		say = fmt.Sprintf("repaired: %s; %s mended", all, count(r.Damage, "damaged place"))
+	case mended:
+		say = fmt.Sprintf("repaired in part: %s; %s, %d left", all, count(r.Damage, "damaged place"), r.Left)
+	case r.DryRun && r.Actions > 0:
+		say = fmt.Sprintf("damaged: %s; %s, to be mended in %s; nothing was changed", all, count(r.Damage, "damaged place"), count(r.Actions, "step"))
+	default:
+		say = fmt.Sprintf("damaged: %s; %s; --repair mends what can be mended", all, count(r.Damage, "damaged place"))
+	}
+	if r.Trouble > 0 {
+		say += "; not all could be examined or done, see above"
+	}
+	return say
+}
+
+func count(n int, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %ss", n, one)
+}
+
+// JSON completes options so that everything a run finds is written as a line of JSON: an object with
+// one member, finding, repair or queue. CloseJSON writes the last, result.
+func JSON(w io.Writer, o *Options) {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	write := func(kind string, v any) { enc.Encode(map[string]any{kind: v}) }
+	o.Finding = func(f Finding) { write("finding", f) }
+	o.Action = func(a Action) { write("repair", a) }
+	o.Row = func(r Row) { write("queue", r) }
+}
+
+// CloseJSON writes the result behind what [JSON] wrote.
+func CloseJSON(w io.Writer, res Result) error {
+	return json.NewEncoder(w).Encode(map[string]any{"result": res})
+}

@@ -1,0 +1,112 @@
+package fsck
+
+// Mending one segment. There is one way for all kinds of damage: its valid records, with their
+// numbers, go into a new file, which is completed, synced and renamed over the old one.
+
+import (
+	"errors"
+	"io/fs"
+
+	"github.com/darner/darner/segment"
+	"github.com/darner/darner/wal"
+)
+
+// copyOver replaces a segment by a copy of its valid records. What does not verify is kept in the
+// quarantine.
+func (r *repair) copyOver(s *segmentFile) error {
+	v, err := r.e.view(s)
+	if err != nil {
+		return err
+	}
+	defer v.Close()
+	if err := r.keepDamage(v, s); err != nil {
+		return err
+	}
+	fresh := v.Path() + wal.MendSuffix
+	if err := r.o.FS.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := r.copyRecords(v, s.header, fresh); err != nil {
+		r.o.FS.Remove(fresh)
+		return err
+	}
+	if err := r.o.FS.Rename(fresh, v.Path()); err != nil {
+		return err
+	}
+	return r.o.FS.SyncDir(r.q.Path)
+}
+
+// copyRecords makes a sealed segment of the valid records.
+func (r *repair) copyRecords(v *wal.SegmentView, h segment.Header, path string) (err error) {
+	to, err := segment.Create(r.o.FS, path, h.Capacity)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, to.Close()) }()
+	h.Salt = 0 // a new one: no record of the old file verifies in the new one
+	if err := to.Start(h); err != nil {
+		return err
+	}
+	next := h.First
+	for step := range v.Steps() {
+		if step.Err != nil || step.Record.Seq < next {
+			continue
+		}
+		if err := appendRecord(to, &step.Record); err != nil {
+			return err
+		}
+		next = step.Record.Seq + 1
+	}
+	return to.Seal()
+}
+
+func appendRecord(to *segment.Segment, r *segment.Record) error {
+	_, err := to.Append(r)
+	if errors.Is(err, segment.ErrUnallocated) {
+		if err := to.Extend(segment.RecordSize(len(r.Payload))); err != nil {
+			return err
+		}
+		_, err = to.Append(r)
+	}
+	return err
+}
+
+// cut ends a segment behind its last record.
+func (r *repair) cut(s *segmentFile) error {
+	v, err := r.e.view(s)
+	if err != nil {
+		return err
+	}
+	defer v.Close()
+	if err := r.keepDamage(v, s); err != nil {
+		return err
+	}
+	f, err := r.o.FS.Open(v.Path())
+	if err != nil {
+		return err
+	}
+	err = f.Truncate(int64(v.Tail()))
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+// keepDamage copies into the quarantine what held items, or may have.
+func (r *repair) keepDamage(v *wal.SegmentView, s *segmentFile) error {
+	for step := range v.Steps() {
+		if errors.Is(step.Err, segment.ErrDamaged) {
+			if err := r.keep(s.file.Name, int64(step.From), int64(step.To), "no record verifies in it"); err != nil {
+				return err
+			}
+		}
+	}
+	for _, d := range v.Found {
+		if d.Tail && !d.Unfinished && !d.Meta {
+			if err := r.keep(s.file.Name, int64(d.From), int64(d.To), "stood behind the last record and did not verify"); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,89 @@
+package fsck
+
+// How the bytes of files are used: what is live, dead, damaged, free.
+
+import "github.com/darner/darner/wal"
+
+// Use says how the bytes of one segment are used, or of all bodies of large items.
+type Use struct {
+	Queue   string
+	File    string
+	Sealed  bool
+	Size    int64
+	Live    int64 // in items that some consumer wants
+	Dead    int64 // in items that were taken
+	Damaged int64
+	Free    int64        // allocated ahead
+	Map     [Cells]State // what prevails in each part of the file, in order
+}
+
+// Cells is how many parts a file is divided into for Use.Map.
+const Cells = 48
+
+// State is what bytes are.
+type State uint8
+
+const (
+	other State = iota // header, index, footer
+	alive
+	dead
+	damaged
+	free
+)
+
+// use gathers a Use.
+type use struct {
+	Use
+	cells [Cells][free + 1]int64
+}
+
+func (e *examination) newUse(s *segmentFile, v *wal.SegmentView) *use {
+	u := &use{Use: Use{Queue: e.q.Name, File: s.file.Name, Sealed: v.Sealed(), Size: s.file.Size}}
+	if !v.Sealed() {
+		end := v.Tail()
+		for _, d := range v.Found {
+			if d.Tail {
+				end = d.To
+			}
+		}
+		u.add(end, uint32(max(s.file.Size, int64(end))), free)
+	}
+	return u
+}
+
+func (u *use) add(from, to uint32, s State) {
+	n := int64(to) - int64(from)
+	switch s {
+	case alive:
+		u.Live += n
+	case dead:
+		u.Dead += n
+	case damaged:
+		u.Damaged += n
+	case free:
+		u.Free += n
+	}
+	for at := int64(from); at < int64(to); {
+		cell := min(at*Cells/u.Size, Cells-1)
+		end := min(max((cell+1)*u.Size/Cells, at+1), int64(to))
+		u.cells[cell][s] += end - at
+		at = end
+	}
+}
+
+// use passes a segment's use on, and counts it.
+func (e *examination) use(u *use) {
+	e.row.Live += u.Live
+	e.row.Dead += u.Dead + u.Damaged
+	if e.o.Use == nil {
+		return
+	}
+	for i, c := range u.cells {
+		for s, n := range c {
+			if n > c[u.Map[i]] {
+				u.Map[i] = State(s)
+			}
+		}
+	}
+	e.o.Use(u.Use)
+}

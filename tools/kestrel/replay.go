@@ -1,0 +1,230 @@
+package kestrel
+
+// Replaying: one walk over the operations, and behind it a second over the items they add, which
+// stops at the head of the queue.
+
+import (
+	"errors"
+	"io"
+	"maps"
+	"slices"
+
+	"github.com/darner/darner/segment/disk"
+)
+
+// Contents is what a queue holds at the end of its journal.
+type Contents struct {
+	Items, Bytes int64
+	Open         int // of the items: were open and never confirmed
+	Findings     []Finding
+
+	q queue
+}
+
+// Item is one item of a queue.
+type Item struct {
+	Added   int64     // Unix ms, 0 when the journal does not tell
+	Expires int64     // Unix ms, 0 never
+	Size    int64     // bytes
+	Body    io.Reader // valid until the next item
+}
+
+// Replay finds out what a queue of a directory holds. Close the result.
+//
+// Behind a damaged range it cannot be known which items a removal meant, nor an id, as Kestrel uses
+// ids again. Nothing is taken away then: rather an item twice than none.
+func Replay(fsys disk.FS, dir string, q Queue) (*Contents, error) {
+	c := &Contents{q: newQueue(fsys, paths(dir, q.Files))}
+	err := c.replay(&walker{fs: fsys, paths: c.q.adds.paths})
+	if err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Contents) replay(w *walker) error {
+	defer w.close()
+	for {
+		o, err := w.next()
+		if err == io.EOF {
+			break
+		}
+		if err == nil {
+			err = c.q.apply(o, w.damaged())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	c.Open = len(c.q.open)
+	c.q.closeOpen()
+	c.Items, c.Bytes, c.Findings = c.q.items, c.q.bytes, w.found
+	return nil
+}
+
+// Each calls fn for every item in the queue's order, until it returns an error. It can be called
+// once.
+func (c *Contents) Each(fn func(Item) error) error {
+	for range c.Items {
+		e, err := c.q.pop()
+		if err != nil {
+			return err
+		}
+		f, err := c.q.file(e.file)
+		if err != nil {
+			return err
+		}
+		item := Item{e.added, e.expires, e.size, io.NewSectionReader(f, e.at, e.size)}
+		if err := fn(item); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close closes the files.
+func (c *Contents) Close() error { return c.q.close() }
+
+// queue is the state of a queue in the middle of its journal: items that came back, the last one at
+// the head, then those of adds from where it stands.
+type queue struct {
+	back  []entry
+	adds  *walker
+	open  map[int32]entry
+	id    int32 // last one used
+	items int64
+	bytes int64
+
+	bodies disk.File // the file that an item was read from last
+	body   int
+}
+
+func newQueue(fsys disk.FS, paths []string) queue {
+	return queue{adds: &walker{fs: fsys, paths: paths}, open: map[int32]entry{}}
+}
+
+// apply does one operation. With keep, nothing is taken away.
+func (q *queue) apply(o op, keep bool) error {
+	switch o.kind {
+	case add:
+		q.count(o.item, +1)
+	case resume:
+		q.count(o.item, +1)
+		if !keep {
+			delete(q.open, o.id)
+		}
+	case remove:
+		if keep || q.items == 0 {
+			return nil
+		}
+		e, err := q.pop()
+		q.count(e, -1)
+		return err
+	case open:
+		return q.openHead(o.id, keep)
+	case openItem:
+		q.open[o.id] = o.item
+	case saveID:
+		q.id = o.id
+	case unremove:
+		if e, ok := q.open[o.id]; ok {
+			q.giveBack(o.id, e)
+		}
+	case confirm:
+		if !keep {
+			delete(q.open, o.id)
+		}
+	}
+	return nil
+}
+
+func (q *queue) openHead(id int32, keep bool) error {
+	if keep || q.items == 0 {
+		return nil
+	}
+	e, err := q.pop()
+	if err != nil {
+		return err
+	}
+	q.count(e, -1)
+	if id == nextID {
+		id = q.nextID()
+	}
+	q.open[id] = e
+	return nil
+}
+
+// nextID is the id that Kestrel gave to an item it opened.
+func (q *queue) nextID() int32 {
+	for {
+		q.id++
+		if _, taken := q.open[q.id]; !taken {
+			return q.id
+		}
+	}
+}
+
+func (q *queue) giveBack(id int32, e entry) {
+	delete(q.open, id)
+	q.back = append(q.back, e)
+	q.count(e, +1)
+}
+
+// closeOpen puts what was never confirmed before the head, in the order of the ids.
+func (q *queue) closeOpen() {
+	ids := slices.Sorted(maps.Keys(q.open))
+	for _, id := range slices.Backward(ids) {
+		q.giveBack(id, q.open[id])
+	}
+}
+
+func (q *queue) count(e entry, n int64) {
+	q.items += n
+	q.bytes += n * e.size
+}
+
+// pop takes the head. There has to be one.
+func (q *queue) pop() (entry, error) {
+	if n := len(q.back); n > 0 {
+		e := q.back[n-1]
+		q.back = q.back[:n-1]
+		return e, nil
+	}
+	for {
+		o, err := q.adds.next()
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF // a file has shrunk since
+		}
+		if err != nil || o.kind == add || o.kind == resume {
+			return o.item, err
+		}
+	}
+}
+
+// file returns one of the queue's files, open.
+func (q *queue) file(i int) (disk.File, error) {
+	if q.bodies != nil && q.body == i {
+		return q.bodies, nil
+	}
+	if err := q.closeBodies(); err != nil {
+		return nil, err
+	}
+	f, err := q.adds.fs.OpenRead(q.adds.paths[i])
+	if err != nil {
+		return nil, err
+	}
+	q.bodies, q.body = f, i
+	return f, nil
+}
+
+func (q *queue) closeBodies() error {
+	if q.bodies == nil {
+		return nil
+	}
+	err := q.bodies.Close()
+	q.bodies = nil
+	return err
+}
+
+func (q *queue) close() error { return errors.Join(q.closeBodies(), q.adds.close()) }

@@ -1,0 +1,348 @@
+package torture
+
+// Load of numbered items, and what the clients know about each of them from the answers they got.
+
+import (
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// number is the n-th item of a queue. A queue that is deleted and made again goes through
+// generations.
+type number struct{ generation, n int }
+
+func (a number) less(b number) bool {
+	return a.generation < b.generation || a.generation == b.generation && a.n < b.n
+}
+
+// body is an item's payload: its queue and number, filler of a length that depends on them, and a
+// checksum. One in fifty is large enough to get a file of its own.
+func body(queue string, i number) []byte {
+	size := i.n * 7919 % 3000
+	if i.n%50 == 49 {
+		size += 70_000
+	}
+	text := fmt.Sprintf("%s %d %d %s", queue, i.generation, i.n, strings.Repeat(string(rune('a'+i.n%26)), size))
+	return fmt.Appendf(nil, "%s %08x", text, crc32.ChecksumIEEE([]byte(text)))
+}
+
+// parse reads an item back; a wrong byte is an error.
+func parse(queue string, b []byte) (i number, err error) {
+	var name string
+	if _, err = fmt.Sscan(string(b[:min(len(b), 80)]), &name, &i.generation, &i.n); err == nil && string(b) != string(body(queue, i)) {
+		err = errors.New("wrong bytes")
+	}
+	if err != nil {
+		return i, fmt.Errorf("%s delivered %d bytes, %.60q: %w", queue, len(b), b, err)
+	}
+	return i, nil
+}
+
+// fate is what is known of one item.
+type fate struct {
+	sent   bool
+	stored time.Time // answered STORED
+	synced bool      // answered STORED under /sync, itself or a later one
+	taking bool      // it may be gone: a get of it, or a delete of its queue, was under way
+}
+
+// ledger is all that is known.
+type ledger struct {
+	mu     sync.Mutex
+	queues map[string]map[number]*fate
+	dead   map[string]int // generations below are deleted, answered so
+	acks   atomic.Int64
+}
+
+func newLedger() *ledger {
+	return &ledger{queues: map[string]map[number]*fate{}, dead: map[string]int{}}
+}
+
+// of returns the fate of an item; mu is held.
+func (l *ledger) of(queue string, i number) *fate {
+	if l.queues[queue] == nil {
+		l.queues[queue] = map[number]*fate{}
+	}
+	if l.queues[queue][i] == nil {
+		l.queues[queue][i] = &fate{}
+	}
+	return l.queues[queue][i]
+}
+
+func (l *ledger) sent(queue string, i number) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.of(queue, i).sent = true
+}
+
+// stored notes an answer; a synced one speaks for all before it as well.
+func (l *ledger) stored(queue string, i number, synced bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.of(queue, i).stored = time.Now()
+	for k := i; synced && k.n >= 0 && !l.of(queue, k).synced; k.n-- {
+		l.of(queue, k).synced = !l.of(queue, k).stored.IsZero()
+	}
+	l.acks.Add(1)
+}
+
+// taking notes that an item may be gone from now on.
+func (l *ledger) taking(queue string, i number) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.of(queue, i).taking = true
+	l.acks.Add(1)
+}
+
+// nextTaking says so of all items of a queue.
+func (l *ledger) takingAll(queue string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, f := range l.queues[queue] {
+		f.taking = true
+	}
+}
+
+func (l *ledger) deleted(queue string, below int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.dead[queue] = below
+}
+
+// moment is what had been promised at one point in time, and what might have been gone at another
+// a little later: between the two, power went.
+type moment struct {
+	at     time.Time
+	synced map[string]map[number]bool
+	stored map[string]map[number]time.Time
+	dead   map[string]int
+	taken  map[string]map[number]bool
+}
+
+// promised begins a moment.
+func (l *ledger) promised() *moment {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	m := &moment{at: time.Now(), synced: map[string]map[number]bool{}, stored: map[string]map[number]time.Time{}, dead: map[string]int{}, taken: map[string]map[number]bool{}}
+	for queue, items := range l.queues {
+		m.synced[queue], m.stored[queue], m.taken[queue] = map[number]bool{}, map[number]time.Time{}, map[number]bool{}
+		m.dead[queue] = l.dead[queue]
+		for i, f := range items {
+			if f.synced {
+				m.synced[queue][i] = true
+			}
+			if !f.stored.IsZero() {
+				m.stored[queue][i] = f.stored
+			}
+		}
+	}
+	return m
+}
+
+// gone ends it.
+func (l *ledger) gone(m *moment) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for queue, items := range l.queues {
+		for i, f := range items {
+			if f.taking && m.taken[queue] != nil {
+				m.taken[queue][i] = true
+			}
+		}
+	}
+}
+
+// load is clients at work on a server.
+type load struct {
+	*ledger
+	d       *daemon
+	stop    atomic.Bool
+	clients sync.WaitGroup
+	refused atomic.Int64 // sets answered with an error
+
+	mu  sync.Mutex
+	err error // the first thing that should not have been
+}
+
+// put on some queues: each has somebody who sets and somebody who takes more slowly; one queue
+// more is deleted again and again.
+func (l *ledger) put(d *daemon, queues ...string) *load {
+	w := &load{ledger: l, d: d}
+	for _, q := range queues {
+		w.client(func(c *client) error { return w.produce(c, q) })
+		w.client(func(c *client) error { return w.consume(c, q) })
+	}
+	w.client(func(c *client) error { return w.churn(c, "churn") })
+	return w
+}
+
+func (w *load) client(work func(*client) error) {
+	w.clients.Go(func() {
+		c, err := w.d.connect()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		var answer *answerError
+		if err = work(c); errors.As(err, &answer) || errors.Is(err, errWrong) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.err = errors.Join(w.err, err)
+		}
+	})
+}
+
+var errWrong = errors.New("broken promise")
+
+// end has the clients finish what they are at.
+func (w *load) end() error {
+	w.stop.Store(true)
+	w.clients.Wait()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.err
+}
+
+func (w *load) highest(queue string) (n int) {
+	w.ledger.mu.Lock()
+	defer w.ledger.mu.Unlock()
+	for i := range w.queues[queue] {
+		n = max(n, i.n+1)
+	}
+	return n
+}
+
+func (w *load) produce(c *client, queue string) error {
+	for n := w.highest(queue); !w.stop.Load(); n++ {
+		if err := w.one(c, queue, number{0, n}, rand.IntN(8) == 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *load) one(c *client, queue string, i number, sync bool) error {
+	w.sent(queue, i)
+	key := queue
+	if sync {
+		key += "/sync"
+	}
+	switch answer, err := c.set(key, body(queue, i)); {
+	case err != nil:
+		return err
+	case answer == "STORED":
+		w.stored(queue, i, sync)
+	case strings.HasPrefix(answer, "SERVER_ERROR "):
+		w.refused.Add(1)
+	default:
+		return fmt.Errorf("%w: a set was answered %q", errWrong, answer)
+	}
+	return nil
+}
+
+// consume takes in order, two of three; the third it gives back first.
+func (w *load) consume(c *client, queue string) error {
+	last := number{0, -1}
+	for !w.stop.Load() {
+		b, err := c.get(queue + "/t=50/open")
+		if err != nil {
+			return err
+		}
+		if b == nil {
+			continue
+		}
+		i, err := parse(queue, b)
+		if err != nil {
+			return fmt.Errorf("%w: %w", errWrong, err)
+		}
+		if i.less(last) {
+			return fmt.Errorf("%w: %s delivered %v behind %v", errWrong, queue, i, last)
+		}
+		last = i
+		how := "/abort"
+		if rand.IntN(3) > 0 {
+			how = "/close"
+			w.taking(queue, i)
+		}
+		if _, err := c.get(queue + how); err != nil {
+			return err
+		}
+		time.Sleep(time.Millisecond) // slower than the producer, so that there is a backlog
+	}
+	return nil
+}
+
+// churn fills a queue, deletes it, and begins again.
+func (w *load) churn(c *client, queue string) error {
+	generation := 0
+	w.ledger.mu.Lock()
+	for i := range w.queues[queue] {
+		generation = max(generation, i.generation+1)
+	}
+	w.ledger.mu.Unlock()
+	for ; !w.stop.Load(); generation++ {
+		for n := range 1 + rand.IntN(40) {
+			if err := w.one(c, queue, number{generation, n}, rand.IntN(20) == 0); err != nil {
+				return err
+			}
+		}
+		w.takingAll(queue)
+		answer, err := c.ask("delete " + queue)
+		if err != nil {
+			return err
+		}
+		if answer == "DELETED" {
+			w.deleted(queue, generation+1)
+		}
+	}
+	return nil
+}
+
+// judge takes everything a server has and holds it against what was promised at a moment. grace
+// is how old an item has to be to be safe without /sync; 0 tells nothing of those.
+func (m *moment) judge(d *daemon, l *ledger, grace time.Duration) error {
+	c := d.dial()
+	var errs []error
+	for queue := range l.queues {
+		back := map[number]bool{}
+		last := number{-1, -1}
+		for {
+			b, err := c.get(queue + "/close/open")
+			if err != nil {
+				return err
+			}
+			if b == nil {
+				break
+			}
+			i, err := parse(queue, b)
+			switch {
+			case err != nil:
+			case !last.less(i):
+				err = fmt.Errorf("%s delivered %v behind %v", queue, i, last)
+			case i.generation < m.dead[queue]:
+				err = fmt.Errorf("%s delivered %v after all below generation %d were deleted", queue, i, m.dead[queue])
+			}
+			if errs = append(errs, err); len(errs) > 10_000 {
+				return errors.Join(errs...)
+			}
+			last, back[i] = i, true
+		}
+		for i := range m.synced[queue] {
+			if !back[i] && !m.taken[queue][i] {
+				errs = append(errs, fmt.Errorf("%s lost %v, which was synced", queue, i))
+			}
+		}
+		for i, at := range m.stored[queue] {
+			if age := m.at.Sub(at); grace > 0 && age > grace && !back[i] && !m.taken[queue][i] {
+				errs = append(errs, fmt.Errorf("%s lost %v, which was %v old", queue, i, age))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,122 @@
+package torture
+
+// File systems on devices.
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// kind is a file system that the server is to be safe on.
+type kind struct {
+	name  string
+	size  int64 // the least that mkfs takes, or more
+	mkfs  []string
+	mount string // options
+}
+
+var kinds = []kind{
+	{"ext4", 64 << 20, []string{"mkfs.ext4", "-q", "-F", "-E", "nodiscard"}, ""},
+	{"xfs", 300 << 20, []string{"mkfs.xfs", "-q", "-f", "-K"}, "nouuid"},
+	{"btrfs", 128 << 20, []string{"mkfs.btrfs", "-q", "-f", "-K"}, ""},
+}
+
+func kindNamed(name string) kind {
+	for _, k := range kinds {
+		if k.name == name {
+			return k
+		}
+	}
+	panic(name)
+}
+
+// needsRoot skips a test that mounts things where it may not.
+func needsRoot(t *testing.T) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("mounting needs root")
+	}
+	if os.Getenv(insideVariable) == "" {
+		t.Skip("mounting needs a mount namespace of its own")
+	}
+}
+
+// needs skips a test of a file system that this machine lacks.
+func (k kind) needs(t *testing.T) {
+	t.Helper()
+	needsRoot(t)
+	if _, err := exec.LookPath(k.mkfs[0]); err != nil {
+		t.Skipf("%s is not installed", k.mkfs[0])
+	}
+	known, err := os.ReadFile("/proc/filesystems")
+	if err != nil || !strings.Contains(string(known), "\t"+k.name+"\n") {
+		t.Skipf("this kernel has no %s", k.name)
+	}
+}
+
+// run runs a command that must succeed.
+func run(t *testing.T, command ...string) string {
+	t.Helper()
+	out, err := exec.Command(command[0], command[1:]...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", strings.Join(command, " "), err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// mounted is a file system of a device in use.
+type mounted struct {
+	t    *testing.T
+	dir  string
+	done bool
+}
+
+// make puts an empty file system on a new device.
+func (k kind) make(t *testing.T, s *shelf, size int64) *device {
+	t.Helper()
+	d := newDevice(size)
+	loop := attach(t, s, d)
+	defer run(t, "losetup", "--detach", loop)
+	run(t, append(k.mkfs[:len(k.mkfs):len(k.mkfs)], loop)...)
+	return d
+}
+
+// attach sets up a loop device.
+func attach(t *testing.T, s *shelf, d *device) string {
+	t.Helper()
+	return run(t, "losetup", "--find", "--show", s.add(d))
+}
+
+// use mounts a device's file system, for the time of the test at most.
+func (k kind) use(t *testing.T, s *shelf, d *device) *mounted {
+	t.Helper()
+	m := &mounted{t: t, dir: t.TempDir()}
+	loop := attach(t, s, d)
+	defer run(t, "losetup", "--detach", loop) // in use it stays until it is unmounted
+	if k.name == "btrfs" {
+		run(t, "btrfs", "device", "scan", "--forget") // that it saw this file system on another device
+	}
+	if err := unix.Mount(loop, m.dir, k.name, 0, k.mount); err != nil {
+		t.Fatalf("mount %s: %v", k.name, err)
+	}
+	t.Cleanup(m.unmount)
+	return m
+}
+
+// unmount ends it; the device has all of it then.
+func (m *mounted) unmount() {
+	m.t.Helper()
+	if m.done {
+		return
+	}
+	m.done = true
+	if err := unix.Unmount(m.dir, 0); err != nil && !errors.Is(err, unix.EINVAL) {
+		m.t.Errorf("unmount %s: %v", m.dir, err)
+		unix.Unmount(m.dir, unix.MNT_DETACH)
+	}
+}

@@ -1,0 +1,146 @@
+package wal
+
+import (
+	"fmt"
+	"iter"
+	"runtime/debug"
+
+	"github.com/darner/darner/segment"
+	"github.com/darner/darner/segment/disk"
+)
+
+// SegmentView is one segment opened for examining. Close it.
+type SegmentView struct {
+	// Found is what opening noticed: copies of the header, the index, the tail; of a segment that
+	// is not sealed also the ranges that Steps comes to.
+	Found []segment.Damage
+
+	// Stray is where bytes that nobody reads are not the zeros they should be, in the header.
+	Stray []segment.Span
+
+	header segment.Header
+	totals segment.Totals
+	tail   uint32
+	path   string
+	seg    *segment.Segment // nil for one that was salvaged
+	b      []byte           // the whole file, mapped
+	unmap  func([]byte) error
+}
+
+// OpenSegment opens a segment or a spare. Errors are those of [segment.Open]. That its header says the
+// number in its name is for the caller to check: recovery takes one that does not for no segment.
+func (in *Inspection) OpenSegment(f FileInfo) (*SegmentView, error) {
+	seg, found, err := segment.Open(in.fs, in.Path(f), segment.OpenOptions{})
+	if err != nil {
+		return nil, err
+	}
+	v := &SegmentView{
+		Found: found, header: seg.Header(), totals: seg.Totals(), tail: seg.Tail(), path: seg.Path(), seg: seg,
+	}
+	if v.b, v.unmap, err = mapWhole(in.fs, v.path, seg.Size()); err == nil {
+		err = v.findStray()
+	}
+	if err != nil {
+		v.Close()
+		return nil, err
+	}
+	return v, nil
+}
+
+func mapWhole(fsys disk.FS, path string, size int64) ([]byte, func([]byte) error, error) {
+	file, err := fsys.OpenRead(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer file.Close()
+	b, err := file.Map(int(size), false)
+	return b, file.Unmap, err
+}
+
+// findStray looks at the bytes behind each copy of the header that is sound.
+func (v *SegmentView) findStray() (err error) {
+	defer segment.Guard(v.path, debug.SetPanicOnFault(true), &err)
+	const copies, used = segment.HeaderSize / 2, 128
+	for at := 0; at < min(segment.HeaderSize, len(v.b)); at += copies {
+		if !isZero(v.b[min(at+used, len(v.b)):min(at+copies, len(v.b))]) {
+			v.Stray = append(v.Stray, segment.Span{From: uint32(at + used), To: uint32(at + copies)})
+		}
+	}
+	return nil
+}
+
+// Header is the segment's header.
+func (v *SegmentView) Header() segment.Header { return v.header }
+
+// Totals sums up its records: as its footer says if it is sealed, else those that are valid.
+func (v *SegmentView) Totals() segment.Totals { return v.totals }
+
+// Sealed reports whether it ends in a sound footer.
+func (v *SegmentView) Sealed() bool { return v.seg != nil && v.seg.Sealed() }
+
+// Tail is where its records end.
+func (v *SegmentView) Tail() uint32 { return v.tail }
+
+// Path is the file's path.
+func (v *SegmentView) Path() string { return v.path }
+
+// Close ends the examination. No payload of a record may be used afterwards.
+func (v *SegmentView) Close() (err error) {
+	if v.b != nil {
+		err = v.unmap(v.b)
+		v.b = nil
+	}
+	if v.seg != nil {
+		if e := v.seg.Close(); err == nil {
+			err = e
+		}
+	}
+	return err
+}
+
+// Step is one stretch of a segment.
+type Step struct {
+	From, To uint32
+	Err      error          // nil for a record; segment.ErrDamaged: no valid record is in it; segment.ErrFault: the disk does not give it
+	Record   segment.Record // its payload aliases the map: read it under [segment.Guard], before Close
+	Stray    bool           // the bytes that fill it up are not the zeros they should be; nobody reads them
+}
+
+// Steps goes through what stands between header and tail, in order, as a consumer does: records
+// with rising sequence numbers, and the ranges between them that hold none. A Step is valid until
+// the next.
+func (v *SegmentView) Steps() iter.Seq[*Step] {
+	if v.seg == nil {
+		return v.salvagedSteps
+	}
+	return func(yield func(*Step) bool) {
+		s := new(Step)
+		least := v.header.First
+		for at := uint32(segment.HeaderSize); at < v.tail; at = s.To {
+			r, next, err := v.seg.At(at)
+			switch {
+			case err != nil:
+				*s = Step{From: at, To: nextValid(v.seg, at), Err: err}
+			case r.Seq < least:
+				*s = Step{From: at, To: next, Err: fmt.Errorf("item %d where at least %d belongs: %w", r.Seq, least, segment.ErrDamaged)}
+			default:
+				*s = Step{From: at, To: next, Record: r, Stray: v.stray(next, &r)}
+				least = r.Seq + 1
+			}
+			if !yield(s) {
+				return
+			}
+		}
+	}
+}
+
+// stray looks at the bytes that fill a record up to a multiple of [segment.Align].
+func (v *SegmentView) stray(to uint32, r *segment.Record) (stray bool) {
+	n := uint32(-len(r.Payload)) % segment.Align
+	if n == 0 {
+		return false
+	}
+	var err error // a page that At has just read
+	defer segment.Guard(v.path, debug.SetPanicOnFault(true), &err)
+	return !isZero(v.b[to-n : to])
+}

@@ -3,6 +3,7 @@ package segment
 // A segment file that takes records: create, start, append, allocate ahead.
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"runtime/debug"
@@ -176,8 +177,12 @@ func (s *Segment) Extend(n int64) error {
 	return err
 }
 
-// allocate gives [from, to) of the file disk blocks.
+// allocate gives [from, to) of the file disk blocks. That somebody cut the file short must show
+// here: growing it again would put a hole in the place of what was there.
 func (s *Segment) allocate(from, to int64) error {
+	if size, err := s.file.Size(); err != nil || size < int64(s.tail.Load()) {
+		return s.wrap("allocate", errors.Join(err, fmt.Errorf("%w: the file has only %d bytes", ErrFault, size)))
+	}
 	if err := s.file.Allocate(from, to-from); err != nil {
 		if size, e := s.file.Size(); e == nil {
 			s.size.Store(size)

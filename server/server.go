@@ -152,7 +152,7 @@ func (s *Server) flushIn(delay time.Duration) {
 		return
 	}
 	s.flushAt = time.AfterFunc(delay, func() {
-		if err := s.registry.FlushAll(); err != nil {
+		if err := s.registry.FlushAll(s.isStopped); err != nil {
 			s.log.Error("not everything could be flushed", "error", err)
 		}
 	})

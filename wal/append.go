@@ -55,8 +55,10 @@ func (l *Log) append(kind segment.Kind, payload []byte, size int64, m Meta) (p P
 			err = f.seg.Extend(segment.RecordSize(len(payload)))
 		case errors.Is(err, segment.ErrFull):
 			err = l.roll()
-		case disk.IsFull(err): // refused below
-		default:
+		case !disk.IsFull(err):
+			return p, l.failLocked(err)
+		}
+		if errors.Is(err, segment.ErrFault) && !disk.IsFull(err) {
 			return p, l.failLocked(err)
 		}
 		if err != nil {
@@ -77,9 +79,12 @@ func (l *Log) appended(f *file, off uint32, size int64) {
 	}
 }
 
-// refused words an error that kept an item out without harming the log.
+// refused words an error that kept an item out without harming the log, and has the background
+// look for space to give back. Log.mu is held.
 func (l *Log) refused(err error) error {
 	if disk.IsFull(err) && !errors.Is(err, ErrFull) {
+		l.starved = true
+		l.askLater()
 		return fmt.Errorf("%w: %w", ErrFull, err)
 	}
 	return err

@@ -54,13 +54,14 @@ func bodyHeader(size int64, salt uint32, upload uint64) []byte {
 // Reader streams the body of one large item from start to end, verified chunk by chunk: it never
 // returns a wrong byte. Use it from one goroutine at a time.
 type Reader struct {
-	f     disk.File
-	path  string
-	size  int64
-	salt  uint32
-	next  int64   // chunk to read next
-	buf   *[]byte // from chunks
-	ready []byte  // verified, not yet returned
+	f      disk.File
+	path   string
+	size   int64
+	upload uint64 // which upload it was: the item's record has the same
+	salt   uint32
+	next   int64   // chunk to read next
+	buf    *[]byte // from chunks
+	ready  []byte  // verified, not yet returned
 }
 
 // openBody opens a body and verifies its header.
@@ -85,6 +86,7 @@ func openBody(fsys disk.FS, path string) (*Reader, error) {
 	return &Reader{
 		f: f, path: path, buf: chunks.Get().(*[]byte),
 		salt: binary.LittleEndian.Uint32(b[12:]), size: int64(binary.LittleEndian.Uint64(b[16:])),
+		upload: binary.LittleEndian.Uint64(b[24:]),
 	}, nil
 }
 

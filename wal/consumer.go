@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/darner/darner/segment"
+	"github.com/darner/darner/segment/disk"
 )
 
 // Start says where a consumer without an offset file begins.
@@ -25,16 +26,16 @@ type Consumer struct {
 	name string
 	st   offsetState // what is taken
 	off  *offsets    // nil until there is something to keep
-	born Start
 
 	// The cursor: f is the segment that holds seq, nil when it has to be looked up.
 	seq uint64 // the next sequence number to hand out
 	f   *file
 	at  uint32 // offset in f of the first record not yet looked at
 
-	dirty     bool // its file awaits a sync
-	behind    bool // something is taken that its file does not say, for want of space
-	rewriteAt int  // bytes of entries from which the file is rewritten
+	dirty        bool // its file awaits a sync
+	behind       bool // something is taken that its file does not say, for want of space
+	rewriteAt    int  // bytes of entries from which the file is rewritten
+	rewriteAsked bool // the background is to do so
 }
 
 // Consumer returns the consumer of that name, "" being the log's own, and makes it when it is new.
@@ -51,7 +52,7 @@ func (l *Log) Consumer(name string, from Start) (*Consumer, error) {
 	if c := l.consumers[name]; c != nil {
 		return c, nil
 	}
-	c := &Consumer{l: l, name: name, st: offsetState{taken: newSpans()}, born: from}
+	c := &Consumer{l: l, name: name, st: offsetState{taken: newSpans()}}
 	c.st.created = time.Now().UnixMilli()
 	switch {
 	case from == Newest:
@@ -106,6 +107,10 @@ func (c *Consumer) Next() (p Position, m Meta, ok bool, err error) {
 			c.lose(c.seq, r.Seq-1)
 		}
 		c.seq = r.Seq + 1
+		if r.Seq < c.st.head { // what was lost closed the gap to what was taken behind it
+			c.jump(c.st.head)
+			continue
+		}
 		if x, taken := c.st.taken.find(r.Seq); taken {
 			c.jump(x.to + 1)
 			continue
@@ -167,17 +172,13 @@ func (c *Consumer) seek() error {
 		f.seg = seg
 	}
 	c.f = f
-	if c.seq <= f.first {
-		c.at = segment.HeaderSize
-	} else {
-		at, err := f.seg.Find(c.seq)
-		switch {
-		case err == nil:
-			c.at = at
-		case errors.Is(err, segment.ErrFault): // a page cannot be read: Next will find its way around it
-			c.at = segment.HeaderSize
-		default:
-			c.at = f.seg.Tail()
+	c.at = segment.HeaderSize
+	if c.seq > f.first {
+		// Where that very item cannot be found, Next walks there, and notes the damage that it meets.
+		if at, err := f.seg.Find(c.seq); err == nil {
+			if r, _, err := f.seg.At(at); err == nil && r.Seq == c.seq {
+				c.at = at
+			}
 		}
 	}
 	return nil
@@ -217,12 +218,19 @@ func (c *Consumer) Take(p Position) error {
 	return c.faulted()
 }
 
-// faulted makes a log fail whose offset file cannot be written: the state lives in memory from here on.
+// faulted makes a log fail whose offset file cannot be written: the state lives in memory from here
+// on. On a full disk it does so only until there is space.
 func (c *Consumer) faulted() error {
 	if c.off == nil || c.off.fault == nil {
 		return nil
 	}
-	return c.l.failLocked(c.off.fault)
+	fault := c.off.fault
+	c.off.fault = nil
+	if disk.IsFull(fault) {
+		c.behind = true
+		return nil
+	}
+	return c.l.failLocked(fault)
 }
 
 // Taken reports whether an item was taken, one by one or by SkipToEnd.
@@ -246,7 +254,10 @@ func (c *Consumer) SkipToEnd() error {
 	if l.next > c.st.head {
 		c.take(span{c.st.head, l.next - 1, l.bytes - c.st.below})
 	}
-	c.seq, c.f = l.next, nil
+	c.seq, c.f = l.next, l.active()
+	if c.f != nil {
+		c.at = c.f.seg.Tail()
+	}
 	l.uploads.sweep = l.uploads.count > 0
 	l.askLater()
 	return c.faulted()
@@ -338,8 +349,13 @@ func (c *Consumer) keepRange(x span) {
 			break
 		}
 	}
-	if c.behind || c.off.end >= c.rewriteAt {
-		c.rewriteAt = 1 << 30
+	c.askRewrite()
+}
+
+// askRewrite has the background rewrite the file when it is due.
+func (c *Consumer) askRewrite() {
+	if (c.behind || c.off.end >= c.rewriteAt) && !c.rewriteAsked {
+		c.rewriteAsked = true
 		c.l.askLater()
 	}
 }
@@ -349,20 +365,18 @@ func (c *Consumer) checkpoint() {
 	if c.off.checkpoint != c.st.head && c.off.append(entryHead, span{to: c.st.head, bytes: c.st.below}) {
 		c.off.checkpoint = c.st.head
 	}
-	if c.off.end >= c.rewriteAt {
-		c.rewriteAt = 1 << 30
-		c.l.askLater()
-	}
+	c.askRewrite()
 }
 
-// close leaves an offset file of one block where its state fits into one.
+// close leaves an offset file of one block where its state fits into one. If that fails, for want
+// of space or otherwise, the file as it is serves as well.
 func (c *Consumer) close(trim bool) error {
 	if c.off == nil {
 		return nil
 	}
 	var err error
 	if trim && c.off.allocated > offsetFirstStep {
-		err = c.rewrite()
+		err = c.rewrite(offsetFirstStep)
 	}
 	return errors.Join(err, c.off.close())
 }

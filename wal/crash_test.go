@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/segment/disk/disktest"
@@ -31,6 +32,7 @@ func crashMany(t *testing.T, power bool) {
 		w := &world{
 			rng: rand.New(rand.NewPCG(uint64(seed), 42)), luck: rand.New(rand.NewPCG(uint64(seed), 43)), power: power,
 			fs: disktest.New(), items: map[string]*item{},
+			consumers: 1 + seed/2%2, timed: seed%5 == 4, bursts: seed%4 == 3, cutAgain: seed%3 > 0,
 		}
 		for generation := range 3 {
 			if err := w.live(); err != nil {
@@ -43,14 +45,17 @@ func crashMany(t *testing.T, power bool) {
 // item is what the test knows of one item. Each step has a beginning and an end: what was under
 // way at the cut may have happened or not.
 type item struct {
-	id                   string
-	seq                  uint64
-	appended, synced     bool
-	taking, taken        bool // Take was called, has returned
-	takeSynced           bool
-	large                int
-	p                    wal.Position
-	durableTake, durable bool // scratch of a sync under way
+	id               string
+	seq              uint64
+	appended, synced bool
+	syncs            uint64 // syncs the log had done when it was appended
+	by               [2]struct {
+		taking, taken bool // Take was called, has returned
+		synced        bool
+		durable       bool // scratch of a sync under way
+	}
+	p       wal.Position
+	durable bool // scratch of a sync under way
 }
 
 // world is one disk and what was done on it.
@@ -60,6 +65,11 @@ type world struct {
 	power bool
 	fs    *disktest.FS
 
+	consumers int  // 1 or 2
+	timed     bool // syncs come by themselves
+	bursts    bool // items are taken out of order, many at a time: offset files are rewritten
+	cutAgain  bool // recovery is cut as well
+
 	mu     sync.Mutex // model and cut; never held over a call of the log
 	items  map[string]*item
 	order  []*item
@@ -67,14 +77,20 @@ type world struct {
 	image  *disktest.FS
 	atCut  map[string]item
 	cutIn  int
-	handed []*item
+	handed [2][]*item // to each consumer
+	burst  int        // takes since offset files were last seen to
 }
+
+var consumerNames = [2]string{"", "audit"}
 
 var errCut = errors.New("power is off")
 
 // live runs one workload to its cut, then recovers and checks.
 func (w *world) live() error {
 	w.cutIn = 1 + w.rng.IntN(120)
+	if w.bursts {
+		w.cutIn += w.rng.IntN(200)
+	}
 	w.image = nil
 	w.fs.Fail(w.hook)
 	if err := w.work(); err != nil {
@@ -88,7 +104,52 @@ func (w *world) live() error {
 		w.cut()
 	}
 	w.fs = w.image
+	for again := w.cutAgain; again; again = w.rng.IntN(2) == 0 {
+		if err := w.cutRecovery(); err != nil {
+			return err
+		}
+	}
 	return w.check()
+}
+
+// cutRecovery opens the log and cuts it off at some call of that. Nothing new is promised
+// meanwhile, and nothing that was may be broken.
+func (w *world) cutRecovery() error {
+	var image *disktest.FS
+	in := 1 + w.rng.IntN(30)
+	var mu sync.Mutex
+	take := func() {
+		if image == nil && w.power {
+			image = w.fs.Crash(w.luck)
+		} else if image == nil {
+			image = w.fs.Clone()
+		}
+	}
+	w.fs.Fail(func(disktest.Op, string, int) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if in--; in == 0 {
+			take()
+		}
+		return nil
+	})
+	l, err := wal.Open("/q", w.options())
+	if err != nil {
+		return fmt.Errorf("recovery that is going to be cut: %w", err)
+	}
+	for i := range w.consumers {
+		if _, err := l.Consumer(consumerNames[i], wal.Oldest); err != nil {
+			return err
+		}
+	}
+	wal.Tidy(l)
+	mu.Lock()
+	take()
+	mu.Unlock()
+	w.fs.Fail(nil)
+	l.Abandon()
+	w.fs = image
+	return nil
 }
 
 // hook takes the crash image just before some call.
@@ -128,46 +189,96 @@ func options(fsys disk.FS) wal.Options {
 	return wal.WithOffsetCapacity(o, 128<<10)
 }
 
+func (w *world) options() wal.Options {
+	o := options(w.fs)
+	if w.timed {
+		o.SyncEvery = time.Millisecond
+	}
+	if w.bursts {
+		o = wal.WithOffsetCapacity(o, 24<<10)
+	}
+	return o
+}
+
 func (w *world) work() (err error) {
-	l, err := wal.Open("/q", options(w.fs))
+	l, cs, err := w.open()
 	if err != nil {
 		return err
 	}
 	defer func() { l.Close() }()
-	c, err := l.Consumer("", wal.Oldest)
-	if err != nil {
-		return err
-	}
-	w.handed = nil
 	for step := 0; step < 400 && !w.isCut(); step++ {
+		i := w.rng.IntN(w.consumers)
 		switch r := w.rng.IntN(100); {
 		case r < 50:
 			err = w.append(l, false)
 		case r < 54:
 			err = w.append(l, true)
 		case r < 74:
-			err = w.next(l, c)
+			err = w.next(l, cs[i], i)
 		case r < 92:
-			err = w.take(c)
-		case r < 97:
+			err = w.take(cs[i], i)
+		case r < 96:
 			err = w.sync(l)
-		case r < 98:
-			err = w.flush(c)
+		case r < 97:
+			err = w.flush(cs[i], i)
+		case r < 98 && w.bursts:
+			err = w.takeMany(l, cs[i], i)
 		default:
 			if err = l.Close(); err != nil {
 				break
 			}
 			w.allSynced()
-			if l, err = wal.Open("/q", options(w.fs)); err == nil {
-				c, err = l.Consumer("", wal.Oldest)
-			}
-			w.handed = nil
+			l, cs, err = w.open()
 		}
 		if err != nil {
 			return err
 		}
+		w.syncedByTimer(l)
 	}
 	return nil
+}
+
+func (w *world) open() (l *wal.Log, cs [2]*wal.Consumer, err error) {
+	w.handed = [2][]*item{}
+	if l, err = wal.Open("/q", w.options()); err != nil {
+		return nil, cs, err
+	}
+	for i := range w.consumers {
+		if cs[i], err = l.Consumer(consumerNames[i], wal.Oldest); err != nil {
+			return l, cs, err
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, it := range w.items {
+		it.syncs = 0 // the log counts from its opening
+	}
+	return l, cs, nil
+}
+
+// syncedByTimer knows of an item that it is safe when two syncs have ended since: the second began
+// behind it.
+func (w *world) syncedByTimer(l *wal.Log) {
+	syncs := l.Stats().Syncs
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, it := range w.items {
+		it.synced = it.synced || it.appended && w.image == nil && it.syncs+2 <= syncs
+	}
+}
+
+// takeMany appends, and takes most of what it was handed, out of order.
+func (w *world) takeMany(l *wal.Log, c *wal.Consumer, i int) (err error) {
+	for range 40 {
+		err = errors.Join(err, w.append(l, false), w.next(l, c, i))
+	}
+	for range 30 {
+		err = errors.Join(err, w.take(c, i))
+	}
+	if w.burst++; w.burst%3 == 0 { // lest the background falls behind what the file is mapped for
+		wal.Tidy(l)
+	}
+	return err
 }
 
 // body is an item's content: it can be told from every other and checked in full.
@@ -198,7 +309,7 @@ func (w *world) append(l *wal.Log, large bool) error {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	it.appended, it.seq, it.p = true, p.Seq, p
+	it.appended, it.seq, it.p, it.syncs = true, p.Seq, p, l.Stats().Syncs
 	return err
 }
 
@@ -217,7 +328,7 @@ func upload(l *wal.Log, b []byte) (p wal.Position, err error) {
 	return u.Commit()
 }
 
-func (w *world) next(l *wal.Log, c *wal.Consumer) error {
+func (w *world) next(l *wal.Log, c *wal.Consumer, i int) error {
 	p, _, ok, err := c.Next()
 	if err != nil || !ok {
 		return err
@@ -226,7 +337,7 @@ func (w *world) next(l *wal.Log, c *wal.Consumer) error {
 	if err != nil {
 		return err
 	}
-	w.handed = append(w.handed, it)
+	w.handed[i] = append(w.handed[i], it)
 	w.mu.Lock()
 	it.p = p
 	w.mu.Unlock()
@@ -259,46 +370,49 @@ func (w *world) read(l *wal.Log, p wal.Position) (*item, error) {
 	return it, nil
 }
 
-func (w *world) take(c *wal.Consumer) error {
-	if len(w.handed) == 0 {
+func (w *world) take(c *wal.Consumer, by int) error {
+	if len(w.handed[by]) == 0 {
 		return nil
 	}
 	i := 0
 	if w.rng.IntN(2) == 0 {
-		i = w.rng.IntN(len(w.handed))
+		i = w.rng.IntN(len(w.handed[by]))
 	}
-	it := w.handed[i]
-	w.handed = append(w.handed[:i], w.handed[i+1:]...)
+	it := w.handed[by][i]
+	w.handed[by] = append(w.handed[by][:i], w.handed[by][i+1:]...)
 	w.mu.Lock()
-	it.taking = true
+	it.by[by].taking = true
 	w.mu.Unlock()
 	err := c.Take(it.p)
 	w.mu.Lock()
-	it.taken = true
-	w.mu.Unlock()
+	defer w.mu.Unlock()
+	it.by[by].taken = true
 	return err
 }
 
-func (w *world) flush(c *wal.Consumer) error {
+func (w *world) flush(c *wal.Consumer, by int) error {
 	w.mu.Lock()
 	for _, it := range w.items {
-		it.taking = true
+		it.by[by].taking = true
 	}
 	w.mu.Unlock()
 	err := c.SkipToEnd()
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	for _, it := range w.items {
-		it.taken = true
+		it.by[by].taken = true
 	}
-	w.mu.Unlock()
-	w.handed = nil
+	w.handed[by] = nil
 	return err
 }
 
 func (w *world) sync(l *wal.Log) error {
 	w.mu.Lock()
 	for _, it := range w.items {
-		it.durable, it.durableTake = it.appended, it.taken
+		it.durable = it.appended
+		for i := range it.by {
+			it.by[i].durable = it.by[i].taken
+		}
 	}
 	w.mu.Unlock()
 	if err := l.Sync(); err != nil {
@@ -307,7 +421,10 @@ func (w *world) sync(l *wal.Log) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, it := range w.items {
-		it.synced, it.takeSynced = it.synced || it.durable, it.takeSynced || it.durableTake
+		it.synced = it.synced || it.durable
+		for i := range it.by {
+			it.by[i].synced = it.by[i].synced || it.by[i].durable
+		}
 	}
 	return nil
 }
@@ -316,28 +433,54 @@ func (w *world) allSynced() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, it := range w.items {
-		it.synced, it.takeSynced = it.appended, it.taken
+		it.synced = it.appended
+		for i := range it.by {
+			it.by[i].synced = it.by[i].taken
+		}
 	}
 }
 
 // check opens the image and holds what it delivers against what was promised.
 func (w *world) check() error {
-	l, err := wal.Open("/q", options(w.fs))
+	l, cs, err := w.open()
 	if err != nil {
 		return fmt.Errorf("recovery: %w", err)
 	}
 	defer l.Close()
-	c, err := l.Consumer("", wal.Oldest)
-	if err != nil {
+	var back [2]map[string]bool
+	for i := range w.consumers {
+		if back[i], err = w.delivered(l, cs[i], i); err != nil {
+			return fmt.Errorf("consumer %q: %w", consumerNames[i], err)
+		}
+	}
+	if err := l.Close(); err != nil {
 		return err
 	}
+	// From here on the world is what survived. What only one consumer has yet to take is taken by the other.
+	for id, was := range w.items {
+		if !back[0][id] && !back[1][id] {
+			delete(w.items, id)
+			continue
+		}
+		it := &item{id: id, appended: true, synced: true, seq: was.seq}
+		for i := range w.consumers {
+			taken := !back[i][id]
+			it.by[i].taking, it.by[i].taken = taken, false // an item of which not even this is known may come again
+		}
+		w.items[id] = it
+	}
+	return w.goesOn()
+}
+
+// delivered drains one consumer.
+func (w *world) delivered(l *wal.Log, c *wal.Consumer, by int) (back map[string]bool, err error) {
 	pending, _ := c.Pending()
 	last, lastSeq := "", uint64(0)
-	back := map[string]bool{}
+	back = map[string]bool{}
 	for {
 		p, _, ok, err := c.Next()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if !ok {
 			break
@@ -346,56 +489,42 @@ func (w *world) check() error {
 		if w.power && errors.Is(err, wal.ErrDamaged) {
 			pending-- // the body of an upload that was never synced
 			if err := c.Take(p); err != nil {
-				return err
+				return nil, err
 			}
 			continue
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 		was := w.atCut[it.id]
 		switch {
 		case it.id <= last || p.Seq <= lastSeq:
-			return fmt.Errorf("item %s comes after %s", it.id, last)
-		case was.taken && !w.power:
-			return fmt.Errorf("item %s was taken before the kill and came back", it.id)
-		case was.takeSynced:
-			return fmt.Errorf("item %s was taken before the last sync and came back", it.id)
+			return nil, fmt.Errorf("item %s comes after %s", it.id, last)
+		case was.by[by].taken && !w.power:
+			return nil, fmt.Errorf("item %s was taken before the kill and came back", it.id)
+		case was.by[by].synced:
+			return nil, fmt.Errorf("item %s was taken before the last sync and came back", it.id)
 		case was.appended && was.seq != p.Seq:
-			return fmt.Errorf("item %s had number %d and has %d", it.id, was.seq, p.Seq)
+			return nil, fmt.Errorf("item %s had number %d and has %d", it.id, was.seq, p.Seq)
 		}
 		last, lastSeq = it.id, p.Seq
 		back[it.id] = true
+		w.items[it.id].seq = p.Seq
 	}
 	if pending != int64(len(back)) {
-		return fmt.Errorf("%d items were announced, %d came", pending, len(back))
+		return nil, fmt.Errorf("%d items were announced, %d came", pending, len(back))
 	}
 	for id, was := range w.atCut {
-		if must := was.appended && !was.taking && (was.synced || !w.power); must && !back[id] {
-			return fmt.Errorf("item %s (number %d) is lost", id, was.seq)
+		if must := was.appended && !was.by[by].taking && (was.synced || !w.power); must && !back[id] {
+			return nil, fmt.Errorf("item %s (number %d) is lost", id, was.seq)
 		}
 	}
-	// From here on the world is what survived.
-	for id := range w.items {
-		if !back[id] {
-			delete(w.items, id)
-		}
-	}
-	if err := l.Close(); err != nil {
-		return err
-	}
-	for id := range back {
-		*w.items[id] = item{id: id, appended: true, synced: true, seq: w.items[id].seq}
-		if was := w.atCut[id]; was.appended {
-			w.items[id].seq = was.seq
-		}
-	}
-	return w.goesOn()
+	return back, nil
 }
 
 // goesOn: the log takes items again and gives them new numbers.
 func (w *world) goesOn() error {
-	l, err := wal.Open("/q", options(w.fs))
+	l, err := wal.Open("/q", w.options())
 	if err != nil {
 		return err
 	}

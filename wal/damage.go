@@ -12,7 +12,7 @@ import (
 
 // damage is a range of a file that held no valid record where one should have been.
 type damage struct {
-	path     string
+	first    uint64 // of the segment
 	from, to uint32
 	bytes    []byte // nil: they are still in the file
 }
@@ -24,7 +24,7 @@ const pageSize = 4096
 // segment's tail, and notes what lies between to be set aside.
 func (l *Log) skipDamage(f *file, off uint32) uint32 {
 	next := nextValid(f.seg, off)
-	l.damage = append(l.damage, damage{f.path, off, next, nil})
+	l.damage = append(l.damage, damage{f.first, off, next, nil})
 	l.askLater()
 	return next
 }
@@ -56,20 +56,21 @@ func (l *Log) setAside() {
 		if l.isClosed() {
 			return
 		}
-		to, err := l.quarantine(d)
+		path := l.path(numbered(d.first, segmentSuffix))
+		to, err := l.quarantine(d, path)
 		if err != nil {
-			l.log.Error("damaged bytes cannot be set aside", "queue", l.name(), "file", d.path, "from", d.from, "to", d.to, "error", err)
+			l.log.Error("damaged bytes cannot be set aside", "queue", l.name(), "file", path, "from", d.from, "to", d.to, "error", err)
 			continue
 		}
-		l.log.Warn("damaged bytes set aside", "queue", l.name(), "file", d.path, "from", d.from, "to", d.to, "copy", to)
+		l.log.Warn("damaged bytes set aside", "queue", l.name(), "file", path, "from", d.from, "to", d.to, "copy", to)
 	}
 }
 
 // quarantine copies a range into a file whose name tells where it came from:
 // <queue>/<file>@<from>-<to>. A range that is there already is not copied again.
-func (l *Log) quarantine(d damage) (string, error) {
+func (l *Log) quarantine(d damage, path string) (string, error) {
 	dir := filepath.Join(l.o.Quarantine, l.name())
-	to := filepath.Join(dir, fmt.Sprintf("%s@%d-%d", filepath.Base(d.path), d.from, d.to))
+	to := filepath.Join(dir, fmt.Sprintf("%s@%d-%d", filepath.Base(path), d.from, d.to))
 	if err := l.fs.Mkdir(dir); err != nil {
 		return to, err
 	}
@@ -85,12 +86,12 @@ func (l *Log) quarantine(d damage) (string, error) {
 		_, err := out.WriteAt(d.bytes, 0)
 		return to, errors.Join(err, out.Sync())
 	}
-	return to, l.copyRange(out, d)
+	return to, l.copyRange(out, path, d)
 }
 
 // copyRange copies what can be read; a page that cannot stays zero in the copy.
-func (l *Log) copyRange(out disk.File, d damage) error {
-	in, err := l.fs.OpenRead(d.path)
+func (l *Log) copyRange(out disk.File, path string, d damage) error {
+	in, err := l.fs.OpenRead(path)
 	if err != nil {
 		return err
 	}

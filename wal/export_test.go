@@ -12,3 +12,21 @@ func WithOffsetCapacity(o Options, bytes int) Options {
 	o.offsetCapacity = bytes
 	return o
 }
+
+// CursorDistance is how many records the cursor has to pass to hand out the next item, itself
+// included; 0 when its place has to be looked up.
+func CursorDistance(c *Consumer) (n int) {
+	c.l.mu.Lock()
+	defer c.l.mu.Unlock()
+	if c.f == nil {
+		return 0
+	}
+	for at := c.at; at < c.f.seg.Tail(); n++ {
+		_, next, err := c.f.seg.At(at)
+		if err != nil {
+			return -1
+		}
+		at = next
+	}
+	return n
+}

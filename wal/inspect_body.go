@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"io/fs"
 
@@ -99,7 +100,8 @@ func (in *Inspection) bodyUpload(f FileInfo) (uint64, error) {
 	if _, err := file.ReadAt(b, 0); err != nil && err != io.EOF {
 		return 0, err
 	}
-	if v := binary.LittleEndian.Uint32(b[8:]); string(b[:8]) == bodyMagic && v > bodyVersion {
+	sound := string(b[:8]) == bodyMagic && crc32.Checksum(b[:60], crcTable) == binary.LittleEndian.Uint32(b[60:])
+	if v := binary.LittleEndian.Uint32(b[8:]); sound && v > bodyVersion {
 		return 0, fmt.Errorf("%s has format version %d: %w", in.Path(f), v, ErrVersion)
 	}
 	return binary.LittleEndian.Uint64(b[24:]), nil

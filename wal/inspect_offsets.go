@@ -123,7 +123,7 @@ func (o *Offsets) Unite(other *Offsets) {
 type OffsetsView struct {
 	Offsets
 	Damage   []OffsetDamage
-	Salvaged bool // neither slot verifies, but entries do: the server would not believe the file
+	Salvaged bool // neither slot verifies: it is the state of the entries
 }
 
 // OffsetDamage is a range of an offset file that does not verify.
@@ -173,30 +173,13 @@ func (in *Inspection) ReadOffsets(f FileInfo) (*OffsetsView, error) {
 	switch {
 	case errors.Is(err, errNoSlot) && isZero(b):
 		return nil, fmt.Errorf("%s: %w", path, ErrBlankOffsets)
-	case errors.Is(err, errNoSlot) && o.salvage():
-		v.Salvaged = true
-		o.loadEntries(&v.st)
 	case err != nil:
 		return nil, err
 	}
+	v.Salvaged = o.salvaged
 	v.Created = v.st.created
 	v.judgeEntries(o)
 	return v, nil
-}
-
-// loadEntries is the part of load that follows the slots.
-func (o *offsets) loadEntries(st *offsetState) {
-	st.taken = newSpans()
-	for at := entriesAt; at+entrySize <= len(o.m); at += entrySize {
-		switch kind, x, ok := o.entry(at); {
-		case !ok:
-		case kind == entryHead && x.to > st.head:
-			st.head, st.below = x.to, x.bytes
-		case kind == entryRange:
-			st.taken.add(x)
-		}
-	}
-	st.absorb()
 }
 
 // readOffsetFile returns a file's bytes, at least up to where entries begin.
@@ -266,7 +249,7 @@ func WriteOffsets(fsys disk.FS, dir string, o *Offsets) error {
 	if err = f.allocate(size); err == nil {
 		f.write(&o.st)
 		f.setHead(o.st.head, o.st.below) // once more, into the other slot
-		err = f.f.Sync()
+		err = errors.Join(f.fault, f.f.Sync())
 	}
 	if err = errors.Join(err, f.close()); err != nil {
 		fsys.Remove(f.path)

@@ -138,7 +138,7 @@ func likeRecord(b []byte, off int, first uint64) (end int, seq uint64, ok bool) 
 // that of a single checkpoint, of which the kind and a number are known.
 func (o *offsets) salvage() bool {
 	seen := make(map[uint32]bool)
-	for at := entriesAt; at+entrySize <= len(o.m) && len(seen) < saltTries; at += entrySize {
+	for at := entriesAt; at+entrySize <= o.allocated && len(seen) < saltTries; at += entrySize {
 		b := o.m[at:][:entrySize]
 		kind := binary.LittleEndian.Uint32(b[4:])
 		if kind != entryHead && kind != entryRange {

@@ -14,14 +14,21 @@ import (
 // uploads is what a log knows of large items: those on their way in, and the files of those that
 // have their place. Log.mu guards it.
 type uploads struct {
-	unsynced []disk.File // bodies committed since the last sync
-	taken    []uint64    // sequence numbers whose bodies may go
-	sweep    bool        // any number of bodies may go: look at the directory
-	count    int         // bodies that have their place
-	bytes    int64       // size of those
+	unsynced []body   // committed since the last sync, maxUnsynced at most
+	taken    []uint64 // sequence numbers whose bodies may go
+	sweep    bool     // any number of bodies may go: look at the directory
+	count    int      // bodies that have their place
+	bytes    int64    // size of those
 }
 
-// maxUnsynced bounds the descriptors that wait for a sync.
+// body is the open file of a committed large item.
+type body struct {
+	seq uint64
+	f   disk.File
+}
+
+// maxUnsynced bounds the descriptors that wait for a sync, and how long one takes. Beyond it each
+// body is synced by its own Commit, which holds back whoever sends them.
 const maxUnsynced = 64
 
 // A large item's record holds the size of its body and the number of its upload.
@@ -51,6 +58,7 @@ type Writer struct {
 	upload  uint64
 	size    int64 // announced
 	written int64
+	synced  bool // durable before its Commit
 	chunk   int64
 	salt    uint32
 	buf     *[]byte // from chunks
@@ -73,11 +81,11 @@ func (l *Log) Create(size int64, m Meta) (*Writer, error) {
 	n := rand.Uint64() // never used again: recovery tells a committed body by it
 	w := &Writer{l: l, m: m, upload: n, size: size, salt: newSalt(), path: l.path(numbered(n, partSuffix))}
 	if w.f, err = l.fs.Create(w.path); err != nil {
-		return nil, l.refused(err)
+		return nil, l.refusedUpload(err)
 	}
 	if _, err = w.f.WriteAt(bodyHeader(size, w.salt, n), 0); err != nil {
 		w.Abort()
-		return nil, l.refused(err)
+		return nil, l.refusedUpload(err)
 	}
 	w.buf = chunks.Get().(*[]byte)
 	return w, nil
@@ -107,11 +115,17 @@ func (w *Writer) writeChunk() error {
 	b := (*w.buf)[:w.n+4]
 	binary.LittleEndian.PutUint32(b[w.n:], crc32.Update(w.salt+uint32(w.chunk), crcTable, b[:w.n]))
 	if _, err := w.f.WriteAt(b, chunkOffset(w.chunk)); err != nil {
-		return w.l.refused(err)
+		return w.l.refusedUpload(err)
 	}
 	w.chunk++
 	w.n = 0
 	return nil
+}
+
+func (l *Log) refusedUpload(err error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.refused(err)
 }
 
 // Commit gives the item its place at the end of the log. The body must be as long as announced.
@@ -126,6 +140,9 @@ func (w *Writer) Commit() (p Position, err error) {
 	if w.err == nil && w.n > 0 {
 		w.err = w.writeChunk()
 	}
+	if w.err == nil {
+		w.err = w.syncIfMany()
+	}
 	if w.err != nil {
 		return p, errors.Join(w.err, w.Abort())
 	}
@@ -134,6 +151,21 @@ func (w *Writer) Commit() (p Position, err error) {
 	}
 	w.name(p)
 	return p, nil
+}
+
+func (w *Writer) syncIfMany() error {
+	l := w.l
+	l.mu.Lock()
+	many := len(l.uploads.unsynced) >= maxUnsynced
+	l.mu.Unlock()
+	if !many {
+		return nil
+	}
+	w.synced = true
+	if err := w.f.Sync(); err != nil {
+		return l.fail(err)
+	}
+	return nil
 }
 
 // appendRecord puts the small record into the log. From then on the item is there, under whatever
@@ -152,14 +184,8 @@ func (w *Writer) appendRecord() (Position, error) {
 	l.find(p.segment).renames++
 	l.uploads.count++
 	l.uploads.bytes += bodyBytes(w.size)
-	l.dirDirty = true
-	if l.o.SyncEvery < 0 && len(l.uploads.unsynced) >= maxUnsynced {
-		l.uploads.unsynced[0].Close() // nobody asked for a sync so far
-		l.uploads.unsynced = append(l.uploads.unsynced[:0], l.uploads.unsynced[1:]...)
-	}
-	l.uploads.unsynced = append(l.uploads.unsynced, w.f)
-	if len(l.uploads.unsynced) >= maxUnsynced {
-		l.timer.Reset(0)
+	if !w.synced {
+		l.uploads.unsynced = append(l.uploads.unsynced, body{p.Seq, w.f})
 	}
 	return p, nil
 }
@@ -177,9 +203,14 @@ func (w *Writer) name(p Position) {
 		if f := l.find(p.segment); f != nil {
 			f.renames--
 		}
+		l.dirDirty = true
+		l.touch()
 		l.mu.Unlock()
 	}
-	w.f = nil // a sync has it now
+	if w.synced {
+		w.f.Close()
+	}
+	w.f = nil // else a sync has it now
 	w.giveBack()
 }
 
@@ -225,9 +256,9 @@ func (l *Log) Open(p Position) (*Reader, error) {
 	if isNotExist(err) {
 		return nil, fmt.Errorf("%w: its body is missing: %w", ErrDamaged, err)
 	}
-	if err == nil && body.size != p.Size {
+	if err == nil && (body.size != p.Size || body.upload != largeUpload(r.Payload)) {
 		body.Close()
-		return nil, fmt.Errorf("%s: %w: it has %d bytes instead of %d", body.path, ErrDamaged, body.size, p.Size)
+		return nil, fmt.Errorf("%s: %w: it is the body of another item", body.path, ErrDamaged)
 	}
 	return body, err
 }
@@ -272,6 +303,7 @@ func (l *Log) everybodyTook(seq uint64) bool {
 }
 
 func (l *Log) removeBody(seq uint64) {
+	l.forgetUnsynced(seq)
 	path := l.path(numbered(seq, itemSuffix))
 	size := int64(0)
 	if f, err := l.fs.OpenRead(path); err == nil {
@@ -288,4 +320,17 @@ func (l *Log) removeBody(seq uint64) {
 	l.uploads.count--
 	l.uploads.bytes -= size
 	l.mu.Unlock()
+}
+
+// forgetUnsynced closes the body of an item that is gone: there is nothing left to make durable.
+func (l *Log) forgetUnsynced(seq uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i, b := range l.uploads.unsynced {
+		if b.seq == seq {
+			b.f.Close()
+			l.uploads.unsynced = append(l.uploads.unsynced[:i], l.uploads.unsynced[i+1:]...)
+			return
+		}
+	}
 }

@@ -85,6 +85,9 @@ func unite(fresh *offsets, to, from *offsetState) {
 func (l *Log) openOrSetAside(path string) (*offsets, offsetState, error) {
 	o, st, err := openOffsets(l.fs, path, l.offsetCapacity())
 	switch {
+	case err == nil && o.salvaged:
+		l.log.Error("offset file lost both copies of its head and is used as far as its entries say: some taken items may come again", "queue", l.name(), "file", path)
+		return o, st, nil
 	case err == nil:
 		return o, st, nil
 	case isNotExist(err):
@@ -178,7 +181,7 @@ func (l *Log) recoverBodies(d listing) error {
 func (l *Log) committedUploads() map[uint64]uint64 {
 	found := make(map[uint64]uint64)
 	for _, f := range l.files {
-		if f.seg == nil || f.sealed {
+		if f.seg == nil || f.seg.Sealed() {
 			continue
 		}
 		eachRecord(f.seg, func(r segment.Record) {

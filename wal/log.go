@@ -28,22 +28,24 @@ type Log struct {
 	syncing   sync.Mutex // one sync at a time; offset files are replaced under it
 	naming    sync.Mutex // started spares are renamed under it
 
-	mu        sync.Mutex
-	files     []*file // by first sequence number; the last takes appends unless it is sealed
-	spare     *file   // prepared for the next roll, blank
-	spares    uint64  // numbers spares
-	next      uint64  // sequence number of the next item
-	items     uint64  // items ever appended
-	bytes     uint64  // their payload bytes
-	created   int64   // when the log was made, Unix ms
-	consumers map[string]*Consumer
-	uploads   uploads
-	damage    []damage // found by readers, not yet set aside
-	dirty     bool     // something came since the last sync began
-	dirDirty  bool     // files came, went or changed their names since the directory was synced
-	newDir    bool     // the directory is not yet durable in its parent
-	failed    error    // why the log takes no more items
-	closed    bool
+	mu         sync.Mutex
+	files      []*file // by first sequence number; the last takes appends unless it is sealed
+	spare      *file   // prepared for the next roll, blank
+	spares     uint64  // numbers spares
+	next       uint64  // sequence number of the next item
+	items      uint64  // items ever appended
+	bytes      uint64  // their payload bytes
+	created    int64   // when the log was made, Unix ms
+	unreadable uint64  // found on opening: numbers below it may have been used in a segment that is lost
+	consumers  map[string]*Consumer
+	uploads    uploads
+	damage     []damage // found by readers, not yet set aside
+	dirty      bool     // something came since the last sync began
+	dirDirty   bool     // files came, went or changed their names since the directory was synced
+	newDir     bool     // the directory is not yet durable in its parent
+	starved    bool     // the disk was too full for an item
+	failed     error    // why the log takes no more items
+	closed     bool
 
 	commit groupCommit
 	timer  *time.Timer // fires SyncEvery after the log became dirty
@@ -111,7 +113,7 @@ func (l *Log) usable() error {
 }
 
 // Close syncs, gives back blocks allocated ahead and closes the files. Positions, Writers and
-// Readers of the log are of no use afterwards.
+// Readers of the log are of no use afterwards. An error is that of the sync: see ErrFailed.
 func (l *Log) Close() error {
 	l.timer.Stop()
 	l.shrink()
@@ -123,7 +125,10 @@ func (l *Log) Close() error {
 	if errors.Is(syncErr, ErrClosed) {
 		syncErr = nil
 	}
-	return errors.Join(syncErr, l.closeFiles(true))
+	if err := l.closeFiles(true); err != nil { // all there was to keep is synced
+		l.log.Warn("closing a log", "queue", l.name(), "error", err)
+	}
+	return syncErr
 }
 
 // Abandon closes without syncing: for a directory that is about to be deleted. It waits for the
@@ -186,7 +191,7 @@ func (l *Log) closeFiles(trim bool) error {
 		}
 	}
 	for _, b := range bodies {
-		b.Close()
+		b.f.Close()
 	}
 	for _, f := range files {
 		if f.seg == nil || f.gone {
@@ -202,8 +207,5 @@ func (l *Log) closeFiles(trim bool) error {
 	}
 	return errors.Join(errs...)
 }
-
-// Dir is the log's directory.
-func (l *Log) Dir() string { return l.dir }
 
 func (l *Log) name() string { return filepath.Base(l.dir) }

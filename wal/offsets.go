@@ -1,7 +1,7 @@
 package wal
 
 import (
-	"crypto/rand"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -48,8 +48,11 @@ type offsets struct {
 	allocated  int    // bytes with blocks behind them
 	end        int    // where the next entry goes
 	checkpoint uint64 // head of the last checkpoint entry
-	fault      error  // a store met a page that cannot be written: nothing more gets into the file
-	created    int64  // Unix ms
+	fault      error  // why the last thing that failed to get into the file did
+
+	scratch  [slotSize]byte // what is about to be stored
+	created  int64          // Unix ms
+	salvaged bool           // both slots were lost: the state is that of the entries
 }
 
 // offsetState is what an offset file says.
@@ -71,9 +74,7 @@ func createOffsets(fsys disk.FS, path string, capacity int, created int64) (*off
 	if err != nil {
 		return nil, err
 	}
-	var salt [4]byte
-	rand.Read(salt[:])
-	o := &offsets{f: f, path: path, salt: binary.LittleEndian.Uint32(salt[:]), end: entriesAt, created: created}
+	o := &offsets{f: f, path: path, salt: newSalt(), end: entriesAt, created: created}
 	if err = o.allocate(offsetFirstStep); err == nil {
 		o.m, err = f.Map(capacity, true)
 	}
@@ -136,10 +137,10 @@ func (o *offsets) load() (st offsetState, err error) {
 			st.created = int64(binary.LittleEndian.Uint64(b[40:]))
 		}
 	}
-	if !found {
+	if !found && !o.salvage() {
 		return st, fmt.Errorf("%s: %w", o.path, errNoSlot)
 	}
-	o.created = st.created
+	o.created, o.salvaged = st.created, !found
 	for at := entriesAt; at+entrySize <= o.allocated; at += entrySize {
 		kind, x, ok := o.entry(at)
 		if !ok {
@@ -187,9 +188,9 @@ func (o *offsets) entry(at int) (kind uint32, x span, ok bool) {
 
 // setHead stores the head into the older of the two slots. It needs no space. See fault.
 func (o *offsets) setHead(head, below uint64) {
-	defer segment.Guard(o.path, debug.SetPanicOnFault(true), &o.fault)
+	b := o.scratch[:slotSize]
+	clear(b)
 	o.generation++
-	b := o.m[int(o.generation&1)*slotSpacing:][:slotSize]
 	copy(b, offsetMagic)
 	binary.LittleEndian.PutUint32(b[8:], offsetVersion)
 	binary.LittleEndian.PutUint32(b[12:], o.salt)
@@ -198,33 +199,57 @@ func (o *offsets) setHead(head, below uint64) {
 	binary.LittleEndian.PutUint64(b[32:], below)
 	binary.LittleEndian.PutUint64(b[40:], uint64(o.created))
 	binary.LittleEndian.PutUint32(b[60:], crc32.Checksum(b[:60], crcTable))
+	o.put(int(o.generation&1)*slotSpacing, b)
 }
 
 // append adds an entry and reports whether there was an allocated place for it. See fault.
 func (o *offsets) append(kind uint32, x span) bool {
-	defer segment.Guard(o.path, debug.SetPanicOnFault(true), &o.fault)
 	if o.end+entrySize > o.allocated || o.end+entrySize > len(o.m) {
 		return false
 	}
-	b := o.m[o.end:][:entrySize]
+	b := o.scratch[:entrySize]
 	binary.LittleEndian.PutUint32(b[4:], kind)
 	binary.LittleEndian.PutUint64(b[8:], x.from)
 	binary.LittleEndian.PutUint64(b[16:], x.to)
 	binary.LittleEndian.PutUint64(b[24:], x.bytes)
 	binary.LittleEndian.PutUint32(b, crc32.Update(o.seed(o.end), crcTable, b[4:]))
+	o.put(o.end, b)
 	o.end += entrySize
 	return true
 }
 
+// put stores b. Where a file system writes no block twice a store may need space all the same: a
+// write tells a full disk from a page that cannot be written at all, or succeeds.
+func (o *offsets) put(at int, b []byte) {
+	fault := o.putMapped(at, b)
+	if fault == nil {
+		return
+	}
+	size, err := o.f.Size()
+	if err == nil && size >= int64(o.allocated) { // else somebody cut it short, which a write would hide
+		if _, err = o.f.WriteAt(bytes.Clone(b), int64(at)); err == nil {
+			return
+		}
+	}
+	o.fault = errors.Join(err, fault)
+}
+
+func (o *offsets) putMapped(at int, b []byte) (err error) {
+	defer segment.Guard(o.path, debug.SetPanicOnFault(true), &err)
+	copy(o.m[at:], b)
+	return nil
+}
+
 // write puts a whole state into a blank file; ok is false when it does not fit.
 func (o *offsets) write(st *offsetState) (ok bool) {
-	ok = true
+	ok = o.append(entryHead, span{to: st.head, bytes: st.below})
 	st.taken.each(func(x span) bool {
-		ok = o.append(entryRange, x)
+		ok = ok && o.append(entryRange, x)
 		return ok
 	})
 	if ok {
 		o.setHead(st.head, st.below)
+		o.checkpoint = st.head
 	}
 	return ok && o.fault == nil
 }

@@ -65,7 +65,52 @@ func (l *Log) recover() error {
 	if len(l.files) > 0 {
 		l.askLater()
 	}
-	return nil
+	return l.distrust()
+}
+
+// distrust has the first sync bring everything to stable storage that a process which was killed
+// may not have synced: it may be in memory alone.
+func (l *Log) distrust() error {
+	if len(l.files)+len(l.consumers) == 0 {
+		return nil
+	}
+	for _, c := range l.consumers {
+		c.dirty = true
+	}
+	l.dirDirty, l.newDir = true, true
+	l.touch()
+	return l.distrustBodies()
+}
+
+// distrustBodies does so for the bodies behind records of unsealed segments: before a segment is
+// sealed its bodies are synced.
+func (l *Log) distrustBodies() (err error) {
+	for _, f := range l.files {
+		if f.seg == nil || f.seg.Sealed() || f.seg.Totals().Large == 0 {
+			continue
+		}
+		eachRecord(f.seg, func(r segment.Record) {
+			if r.Kind == segment.KindLarge && err == nil {
+				err = l.distrustBody(r)
+			}
+		})
+	}
+	return err
+}
+
+func (l *Log) distrustBody(r segment.Record) error {
+	f, err := l.fs.Open(l.path(numbered(r.Seq, itemSuffix)))
+	if isNotExist(err) {
+		return nil // taken, or damage that its reader will find
+	}
+	if err != nil {
+		return err
+	}
+	if len(l.uploads.unsynced) < maxUnsynced {
+		l.uploads.unsynced = append(l.uploads.unsynced, body{r.Seq, f})
+		return nil
+	}
+	return errors.Join(f.Sync(), f.Close())
 }
 
 // adoptSpares renames prepared segments that were started before the crash, and removes the rest.
@@ -138,6 +183,9 @@ func (l *Log) openSegments(list []entry) error {
 				if err := l.discard(f.path, err); err != nil {
 					return err
 				}
+				if !errors.Is(err, segment.ErrBlank) {
+					l.unreadable = max(l.unreadable, f.first+uint64(l.o.SegmentSize/segment.RecordSize(0)))
+				}
 				continue
 			}
 			scanning = !f.seg.Sealed()
@@ -179,7 +227,7 @@ func (l *Log) openSegment(f *file) error {
 		if d.Tail && (d.Unfinished || d.Meta) { // a kill in the middle of an append or of sealing
 			continue
 		}
-		l.damage = append(l.damage, damage{f.path, d.From, d.To, d.Bytes})
+		l.damage = append(l.damage, damage{f.first, d.From, d.To, d.Bytes})
 	}
 	return nil
 }
@@ -211,8 +259,16 @@ func eachRecord(s *segment.Segment, fn func(segment.Record)) {
 }
 
 // resumeNumbers lets numbering begin above whatever a consumer has taken: after a power cut the
-// removal of an item may have survived the item.
+// removal of an item may have survived the item. It also begins above all that a segment could hold
+// of which nothing can be read.
 func (l *Log) resumeNumbers() {
+	if l.unreadable > l.next {
+		for _, c := range l.consumers {
+			c.take(span{from: l.next, to: l.unreadable - 1})
+		}
+		l.next = l.unreadable
+		l.stats.damaged.Add(1) // how many is not known
+	}
 	for _, c := range l.consumers {
 		if c.st.head >= l.next {
 			l.next = c.st.head
@@ -245,7 +301,7 @@ func (l *Log) gaps() (missing []span) {
 		}
 		t := f.seg.Totals()
 		note(f.first)
-		if f.sealed {
+		if f.seg.Sealed() {
 			expected = max(f.first, t.Last+1)
 			continue
 		}

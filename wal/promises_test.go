@@ -21,7 +21,13 @@ type memory struct {
 	t testing.TB
 }
 
-func newMemory(t testing.TB) memory { return memory{disktest.New(), t} }
+func newMemory(t testing.TB) memory {
+	m := memory{disktest.New(), t}
+	if err := errors.Join(m.Mkdir("/data"), m.SyncDir("/")); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
 
 func (m memory) open() *wal.Log {
 	m.t.Helper()
@@ -491,7 +497,8 @@ func TestNothingIsWrittenBeforeTheFirstItem(t *testing.T) {
 
 func TestOutOfOrderTakesStayTakenThroughRewritesAndKills(t *testing.T) {
 	m := newMemory(t)
-	l := m.open()
+	reopen := func() *wal.Log { return open(t, "/data/q", wal.WithOffsetCapacity(options(m.FS), 64<<10)) }
+	l := reopen()
 	c := consumer(t, l)
 	const n, kills = 6000, 3
 	fill(t, l, 0, n)
@@ -511,7 +518,7 @@ func TestOutOfOrderTakesStayTakenThroughRewritesAndKills(t *testing.T) {
 		case i%(n/kills) == n/kills-1:
 			rewrites += l.Stats().Rewrites
 			m = memory{m.Clone(), t}
-			l = m.open()
+			l = reopen()
 			c = consumer(t, l)
 			for j := range i/100 + 1 { // what was handed out and not taken comes again
 				if _, got := next(t, l, c); got != payload(j*100) {

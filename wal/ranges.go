@@ -17,8 +17,6 @@ func newSpans() spans {
 	return spans{tree: btree.NewG(32, func(a, b span) bool { return a.from < b.from })}
 }
 
-func (s *spans) empty() bool { return s.count == 0 }
-
 // find returns the span that holds seq.
 func (s *spans) find(seq uint64) (found span, ok bool) {
 	s.tree.DescendLessOrEqual(span{from: seq}, func(x span) bool {

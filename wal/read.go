@@ -48,7 +48,7 @@ func metaOf(r segment.Record) Meta {
 
 // copyOut copies under Guard: any page of a map may turn out to be unreadable.
 func (f *file) copyOut(p Position, buf []byte) (out []byte, m Meta, err error) {
-	defer segment.Guard(f.path, debug.SetPanicOnFault(true), &err)
+	defer segment.Guard(f.seg.Path(), debug.SetPanicOnFault(true), &err)
 	r, err := f.record(p)
 	if err != nil {
 		return buf, m, err
@@ -59,7 +59,7 @@ func (f *file) copyOut(p Position, buf []byte) (out []byte, m Meta, err error) {
 func (f *file) record(p Position) (segment.Record, error) {
 	r, _, err := f.seg.At(p.offset())
 	if err == nil && r.Seq != p.Seq {
-		err = fmt.Errorf("%s: byte %d holds item %d instead of %d: %w", f.path, p.offset(), r.Seq, p.Seq, ErrDamaged)
+		err = fmt.Errorf("%s: byte %d holds item %d instead of %d: %w", f.seg.Path(), p.offset(), r.Seq, p.Seq, ErrDamaged)
 	}
 	return r, err
 }

@@ -9,8 +9,8 @@ import (
 )
 
 // rewriteBound is how many bytes of entries an offset file may gather before it is rewritten from
-// its live state. Some 2,000 entries: a rewrite is rare, and loading the file stays quick.
-func (l *Log) rewriteBound() int { return min(64<<10, l.offsetCapacity()/2) }
+// its live state. Some 8,000 entries: a rewrite is rare, and loading the file stays quick.
+func (l *Log) rewriteBound() int { return min(256<<10, l.offsetCapacity()/2) }
 
 // offsetCapacity is how far an offset file is mapped: half a million entries, so that takers never
 // catch up with a background that is kept waiting by a sync. It is only address space, but not
@@ -28,7 +28,9 @@ func (l *Log) offsetCapacity() int {
 // rewrite replaces the consumer's file by one that holds just its live state. Takers go on
 // meanwhile, first in the old file, then in the new one. Until the new one is renamed over it both
 // exist, and recovery unites them.
-func (c *Consumer) rewrite() error {
+//
+// The new file has room for so many bytes from the start, if the disk does: takers allocate nothing.
+func (c *Consumer) rewrite(room int) error {
 	l := c.l
 	l.syncing.Lock()
 	defer l.syncing.Unlock()
@@ -38,10 +40,17 @@ func (c *Consumer) rewrite() error {
 			return l.unreplaced(err)
 		}
 	}
+	l.mu.Lock()
 	capacity := max(l.offsetCapacity(), 4*c.live()) // however much is taken out of order
+	l.mu.Unlock()
 	fresh, err := createOffsets(l.fs, path+rewriteSuffix, capacity, c.st.created)
 	if err != nil {
 		return err
+	}
+	if room > fresh.allocated {
+		if err := fresh.allocate(room); err != nil && !disk.IsFull(err) {
+			return errors.Join(err, fresh.close(), l.fs.Remove(fresh.path))
+		}
 	}
 	old, err := c.moveTo(fresh)
 	if err != nil {
@@ -54,6 +63,10 @@ func (c *Consumer) rewrite() error {
 		return l.unreplaced(err)
 	}
 	l.stats.rewrites.Add(1)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.dirDirty = true
+	l.touch()
 	return nil
 }
 
@@ -64,12 +77,8 @@ func (l *Log) unreplaced(err error) error {
 	return l.fail(err)
 }
 
-// live is how many bytes of entries the consumer's state needs.
-func (c *Consumer) live() int {
-	c.l.mu.Lock()
-	defer c.l.mu.Unlock()
-	return entriesAt + entrySize*(c.st.taken.tree.Len()+1)
-}
+// live is how large a file the consumer's state needs, in bytes.
+func (c *Consumer) live() int { return entriesAt + entrySize*(c.st.taken.tree.Len()+1) }
 
 // moveTo fills a blank file with the live state and lets takers write to it from here on.
 func (c *Consumer) moveTo(fresh *offsets) (old *offsets, err error) {
@@ -79,7 +88,7 @@ func (c *Consumer) moveTo(fresh *offsets) (old *offsets, err error) {
 	if l.failed != nil {
 		return nil, l.failed
 	}
-	live := entriesAt + entrySize*(c.st.taken.tree.Len()+1)
+	live := c.live()
 	if live > fresh.allocated {
 		if err := fresh.allocate(min(len(fresh.m), (live+offsetFirstStep-1)/offsetFirstStep*offsetFirstStep)); err != nil {
 			return nil, err
@@ -107,6 +116,6 @@ func (l *Log) replace(path string, fresh *offsets) error {
 	} else if err != nil {
 		return err
 	}
-	fresh.path = path
-	return l.fs.SyncDir(l.dir)
+	fresh.path = path // the next sync makes it durable: until then the old file has what was synced
+	return nil
 }

@@ -5,8 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"sync"
-
-	"github.com/darner/darner/segment/disk"
+	"syscall"
 )
 
 // groupCommit gathers the callers of Sync: those who come while a sync is under way share the
@@ -80,7 +79,7 @@ func (l *Log) syncWhileAsked() {
 // unsynced is what one sync has to bring to stable storage.
 type unsynced struct {
 	files   []*file // oldest first, held
-	bodies  []disk.File
+	bodies  []body
 	offsets []*offsets
 	fault   error // of a store into an offset file
 	dir     bool
@@ -97,6 +96,7 @@ func (l *Log) syncOnce() error {
 	if err := l.nameStarted(); err != nil {
 		return l.fail(err)
 	}
+	l.growOffsets()
 	u, err := l.beginSync()
 	if err != nil {
 		return err
@@ -105,8 +105,12 @@ func (l *Log) syncOnce() error {
 	for _, f := range u.files {
 		l.release(f)
 	}
+	if passing(err) {
+		l.postpone(u)
+		return err
+	}
 	for _, b := range u.bodies {
-		b.Close()
+		b.f.Close()
 	}
 	if err != nil {
 		return l.fail(err)
@@ -116,6 +120,30 @@ func (l *Log) syncOnce() error {
 		l.slow.done.Add(1)
 	}
 	return nil
+}
+
+// growOffsets makes room for the checkpoints of this sync, where it keeps no taker waiting. On a full
+// disk the two slots of the head have to do.
+func (l *Log) growOffsets() {
+	for _, o := range l.fullOffsets() {
+		room := min(4*o.allocated, l.rewriteBound())
+		if o.f.Allocate(0, int64(room)) == nil {
+			l.mu.Lock()
+			o.allocated = max(o.allocated, room)
+			l.mu.Unlock()
+		}
+	}
+}
+
+func (l *Log) fullOffsets() (full []*offsets) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range l.consumers {
+		if o := c.off; o != nil && o.end+entrySize > o.allocated && o.allocated < l.rewriteBound() {
+			full = append(full, o)
+		}
+	}
+	return full
 }
 
 // beginSync marks the log clean and says what was dirty: what comes later is the next sync's.
@@ -136,7 +164,9 @@ func (l *Log) beginSync() (u unsynced, err error) {
 	for _, c := range l.consumers {
 		if c.dirty && c.off != nil {
 			c.checkpoint()
-			u.fault = errors.Join(u.fault, c.off.fault)
+			if err := c.faulted(); err != nil {
+				u.fault = err
+			}
 			c.dirty = false
 			u.offsets = append(u.offsets, c.off)
 		}
@@ -151,7 +181,7 @@ func (l *Log) beginSync() (u unsynced, err error) {
 // what a power cut loses is the newest.
 func (l *Log) flush(u unsynced) error {
 	for _, b := range u.bodies {
-		if err := b.Sync(); err != nil {
+		if err := b.f.Sync(); err != nil {
 			return err
 		}
 	}
@@ -177,6 +207,27 @@ func (l *Log) flush(u unsynced) error {
 		return l.fs.SyncDir(filepath.Dir(l.dir))
 	}
 	return nil
+}
+
+// passing reports whether an error is a shortage of descriptors or memory in this process or on
+// this machine: nothing reached the disk or failed to, and it can be tried again.
+func passing(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM)
+}
+
+// postpone marks as dirty again what a sync did not get to.
+func (l *Log) postpone(u unsynced) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, f := range u.files {
+		f.dirty = true
+	}
+	for _, c := range l.consumers {
+		c.dirty = true
+	}
+	l.uploads.unsynced = append(u.bodies, l.uploads.unsynced...)
+	l.dirDirty, l.newDir = l.dirDirty || u.dir, l.newDir || u.newDir
+	l.touch()
 }
 
 // fail makes the log refuse items from now on: after a failed sync the kernel may have dropped

@@ -1,6 +1,9 @@
 package wal
 
 import (
+	"errors"
+
+	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
 )
 
@@ -41,8 +44,8 @@ func (l *Log) extendActive() {
 	l.mu.Unlock()
 	err := f.seg.Extend(f.seg.Room() + 1) // one step more than there is
 	l.release(f)
-	if err != nil && !disk.IsFull(err) {
-		l.log.Warn("cannot allocate ahead", "file", f.path, "error", err)
+	if err != nil && !disk.IsFull(err) && !errors.Is(err, segment.ErrReadOnly) { // sealed meanwhile
+		l.log.Warn("cannot allocate ahead", "queue", l.name(), "error", err)
 	}
 	l.mu.Lock()
 	if f.seg != nil {
@@ -84,9 +87,12 @@ func (l *Log) prepareSpare() {
 // openAhead opens the segment behind each consumer's.
 func (l *Log) openAhead() {
 	for _, f := range l.besideCursors() {
-		if f.seg == nil {
-			if err := l.open(f, f.path); err != nil {
-				l.log.Warn("cannot open ahead", "file", f.path, "error", err)
+		l.mu.Lock()
+		closed, path := f.seg == nil, f.path
+		l.mu.Unlock()
+		if closed {
+			if err := l.open(f, path); err != nil {
+				l.log.Warn("cannot open ahead", "file", path, "error", err)
 			}
 		}
 		l.release(f)
@@ -114,13 +120,14 @@ func (l *Log) tidy() {
 	if l.isClosed() {
 		return
 	}
-	l.setAside()
 	if err := l.nameStarted(); err != nil {
 		l.fail(err)
 	}
+	l.setAside()
 	l.sealRolled()
 	l.rewriteOffsets()
 	l.removeTaken()
+	l.reclaim()
 	l.closeUnused()
 }
 
@@ -166,10 +173,10 @@ func (l *Log) sealRolled() {
 		if err == nil {
 			continue
 		}
-		if !disk.IsFull(err) {
+		if !disk.IsFull(err) && !passing(err) {
 			l.fail(err)
 		}
-		return // a full disk: it stays as it is until there is room
+		return // it stays as it is until there is room
 	}
 }
 
@@ -189,10 +196,10 @@ func (l *Log) firstRolled() *file {
 	return nil
 }
 
-// seal syncs the directory first: recovery looks for bodies that still have their upload's name
-// only behind records of unsealed segments.
+// seal syncs the log first: recovery looks for bodies that are not durable, or still have their
+// upload's name, only behind records of unsealed segments.
 func (f *file) seal(l *Log) error {
-	if err := l.fs.SyncDir(l.dir); err != nil {
+	if err := l.Sync(); err != nil {
 		return err
 	}
 	if err := f.seg.Seal(); err != nil {
@@ -206,10 +213,7 @@ func (f *file) seal(l *Log) error {
 
 func (l *Log) rewriteOffsets() {
 	for _, c := range l.needRewrite() {
-		if err := c.rewrite(); err != nil {
-			l.mu.Lock()
-			c.rewriteAt = l.rewriteBound() // again at the next occasion
-			l.mu.Unlock()
+		if err := c.rewrite(l.rewriteBound()); err != nil {
 			if !disk.IsFull(err) {
 				l.log.Warn("cannot rewrite an offset file", "queue", l.name(), "consumer", c.name, "error", err)
 			}
@@ -221,7 +225,8 @@ func (l *Log) needRewrite() (due []*Consumer) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, c := range l.consumers {
-		if c.off != nil && (c.behind || c.rewriteAt == 1<<30) {
+		if c.off != nil && c.rewriteAsked {
+			c.rewriteAsked = false // after a failure it is asked for again
 			due = append(due, c)
 		}
 	}
@@ -231,13 +236,15 @@ func (l *Log) needRewrite() (due []*Consumer) {
 // removeTaken deletes what every consumer has taken: segments, and bodies of large items. What was
 // taken is made durable first, so that a segment that is missing later is known to be damage.
 func (l *Log) removeTaken() {
-	files, bodies := l.takenFiles(), l.takenBodies()
-	if len(files) == 0 && len(bodies) == 0 {
+	head, some := l.takenBelow()
+	bodies := l.takenBodies()
+	if !some && len(bodies) == 0 {
 		return
 	}
 	if err := l.Sync(); err != nil {
-		return // said by fail; the files stay
+		return // the files stay
 	}
+	files := l.takenFiles(head)
 	for _, f := range files {
 		if l.isClosed() {
 			break // the names may be another log's soon
@@ -268,7 +275,7 @@ func (l *Log) shrink() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	f := l.active()
-	if l.usable() != nil || len(l.consumers) == 0 || f == nil || f.seg.Tail() < worthwhile || l.minHead() < l.next {
+	if f == nil || f.seg.Tail() < worthwhile || !l.allTaken() {
 		return
 	}
 	if err := l.roll(); err != nil && !disk.IsFull(err) {
@@ -276,21 +283,64 @@ func (l *Log) shrink() {
 	}
 }
 
-// takenFiles takes the segments below every consumer's head out of the log, pinned. The last one
-// stays: it takes appends.
-func (l *Log) takenFiles() (gone []*file) {
+// reclaim gives back an active segment of which all is taken, when the disk is full: it may be all
+// the space there is. The next item begins another.
+func (l *Log) reclaim() {
+	l.mu.Lock()
+	wanted := l.starved && l.allTaken()
+	l.starved = false
+	l.mu.Unlock()
+	if !wanted || l.Sync() != nil { // numbering goes on from what the consumers have taken
+		return
+	}
+	l.mu.Lock()
+	var gone []*file
+	if f := l.active(); f != nil && l.allTaken() && len(l.files) == 1 && f.named && f.renames == 0 {
+		gone, l.files = l.files, nil
+		l.drop(gone)
+	}
+	l.mu.Unlock()
+	for _, f := range gone {
+		if err := l.fs.Remove(f.path); err != nil {
+			l.log.Warn("cannot delete a segment that is taken", "file", f.path, "error", err)
+		}
+		l.release(f)
+	}
+}
+
+// allTaken reports that every consumer has taken all there is.
+func (l *Log) allTaken() bool {
+	return l.usable() == nil && len(l.consumers) > 0 && l.minHead() == l.next
+}
+
+// takenBelow is what every consumer has taken, and whether a segment is wholly below it.
+func (l *Log) takenBelow() (head uint64, some bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.consumers) == 0 || l.failed != nil {
-		return nil
+		return 0, false
 	}
-	head := l.minHead()
+	head = l.minHead()
+	return head, len(l.files) > 1 && l.files[1].first <= head
+}
+
+// takenFiles takes the segments below head out of the log, pinned. The last one stays: it takes
+// appends.
+func (l *Log) takenFiles(head uint64) (gone []*file) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	n := 0
 	for n < len(l.files)-1 && l.files[n+1].first <= head && l.files[n].named && l.files[n].renames == 0 {
 		n++
 	}
 	gone = append(gone, l.files[:n]...)
 	l.files = append([]*file(nil), l.files[n:]...)
+	l.drop(gone)
+	return gone
+}
+
+// drop pins segments that were taken out of the log, for whoever removes their files.
+func (l *Log) drop(gone []*file) {
 	for _, f := range gone {
 		f.gone = true
 		f.pins++
@@ -300,7 +350,6 @@ func (l *Log) takenFiles() (gone []*file) {
 			}
 		}
 	}
-	return gone
 }
 
 func (l *Log) minHead() uint64 {

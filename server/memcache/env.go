@@ -27,7 +27,6 @@ type Env struct {
 	Version    string
 	PID        int
 	Started    int64                     // Unix milliseconds
-	DiskLimit  int64                     // bytes the data may take; 0 is no limit
 	Settings   []Setting                 // what "stats settings" answers
 	FlushAfter func(delay time.Duration) // flush_all with a delay: flush everything then
 

@@ -41,6 +41,7 @@ type get struct {
 	cas      bool
 	peeks    bool // what it waits for is shown, not taken
 	found    bool
+	opened   int   // items it opened, the newest of the session's
 	err      error // of the last job
 
 	item   queue.Item // in hand
@@ -144,7 +145,7 @@ func (s *Session) load() {
 func (s *Session) keysLoaded() {
 	g := &s.get
 	if g.err != nil {
-		s.endGet(serverError(g.err))
+		s.failGet(g.err)
 		return
 	}
 	for i := range g.keys {
@@ -168,7 +169,7 @@ func (s *Session) nextKey() {
 	k := &g.keys[g.at]
 	if k.opts&(optClose|optAbort) != 0 {
 		if err := s.closeOldest(k); err != nil {
-			s.endGet(serverError(err))
+			s.failGet(err)
 			return
 		}
 	}
@@ -193,7 +194,7 @@ func (s *Session) fetch() {
 	}
 	switch {
 	case err != nil:
-		s.endGet(serverError(err))
+		s.failGet(err)
 	case ok:
 		s.deliver(item)
 	default:
@@ -286,6 +287,7 @@ func (s *Session) delivered() {
 	case k.opts&optPeek != 0:
 	case k.opts&optOpen != 0:
 		s.opens = append(s.opens, openItem{q: k.q, item: g.item})
+		g.opened++
 	default:
 		s.pending.push(pendingItem{end: unfinished, q: k.q, item: g.item})
 	}
@@ -305,7 +307,7 @@ func (s *Session) unreadable(err error) {
 	if !damaged(err) {
 		k.q.Return(g.item)
 		g.item = queue.Item{}
-		s.endGet(serverError(err))
+		s.failGet(err)
 		return
 	}
 	k.q.Drop(g.item)
@@ -320,6 +322,25 @@ func (s *Session) unreadable(err error) {
 // damaged tells whether an item's bytes are lost for good.
 func damaged(err error) bool {
 	return errors.Is(err, wal.ErrDamaged) || errors.Is(err, wal.ErrGone)
+}
+
+// failGet ends the answer with an error, and puts back what is in it: a client that is told of an
+// error has not got the items before it.
+func (s *Session) failGet(err error) {
+	for {
+		p, ok := s.pending.popUnfinished()
+		if !ok {
+			break
+		}
+		p.q.Return(p.item)
+	}
+	kept := len(s.opens) - s.get.opened
+	for _, o := range s.opens[kept:] {
+		o.q.Return(o.item)
+	}
+	clear(s.opens[kept:])
+	s.opens = s.opens[:kept]
+	s.endGet(serverError(err))
 }
 
 // endGet ends the answer: what was fetched is gone when its last byte is sent.

@@ -74,7 +74,10 @@ func (sv *testServer) restart() {
 
 // openTransactions adds up what is reserved in all queues.
 func (sv *testServer) openTransactions() (open int) {
-	sv.env.Registry.Each(func(q *queue.Queue) { open += q.Stats().Open })
+	sv.env.Registry.Each(func(q *queue.Queue) bool {
+		open += q.Stats().Open
+		return true
+	})
 	return open
 }
 

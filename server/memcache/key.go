@@ -7,9 +7,6 @@ import (
 	"math"
 )
 
-// maxName is the longest queue name, in bytes.
-const maxName = 250
-
 // maxWait bounds /t=, in milliseconds: some 24 days.
 const maxWait = 1 << 31
 
@@ -35,9 +32,6 @@ const (
 
 // What is wrong with a key, as the client is told.
 const (
-	noName         = "CLIENT_ERROR queue name is missing\r\n"
-	nameTooLong    = "CLIENT_ERROR queue name is longer than 250 bytes\r\n"
-	nameInvalid    = "CLIENT_ERROR queue name has a byte that names may not have\r\n"
 	unknownOption  = "CLIENT_ERROR unknown option\r\n"
 	badWait        = "CLIENT_ERROR t is a number of milliseconds\r\n"
 	abortAlone     = "CLIENT_ERROR abort goes with no other option\r\n"
@@ -45,14 +39,12 @@ const (
 	delayNotServed = "CLIENT_ERROR delay is not supported\r\n"
 )
 
-// parseKey splits a key into name, options and /t=. A problem is the answer to give.
+// parseKey splits a key into name, options and /t=. A problem is the answer to give. Whether a queue
+// may have the name is for the registry to say.
 func parseKey(key []byte, known options) (name []byte, opts options, wait int64, problem string) {
 	name, rest := key, []byte(nil)
 	if slash := bytes.IndexByte(key, '/'); slash >= 0 {
 		name, rest = key[:slash], key[slash:]
-	}
-	if problem = checkName(name); problem != "" {
-		return nil, 0, 0, problem
 	}
 	for len(rest) > 0 {
 		word := rest[1:]
@@ -110,20 +102,4 @@ func parseOption(word []byte) (opt options, value []byte) {
 		opt = optSync
 	}
 	return opt, value
-}
-
-// checkName: a name holds any bytes above the space but 0x7f; the slash starts the options.
-func checkName(name []byte) (problem string) {
-	if len(name) == 0 {
-		return noName
-	}
-	if len(name) > maxName {
-		return nameTooLong
-	}
-	for _, c := range name {
-		if c <= ' ' || c == 0x7f {
-			return nameInvalid
-		}
-	}
-	return ""
 }

@@ -18,6 +18,9 @@ func (s *Session) closeOldest(k *key) error {
 		if o.q != k.q {
 			continue
 		}
+		if i >= len(s.opens)-s.get.opened {
+			s.get.opened--
+		}
 		copy(s.opens[i:], s.opens[i+1:])
 		s.opens[len(s.opens)-1] = openItem{}
 		s.opens = s.opens[:len(s.opens)-1]

@@ -73,3 +73,13 @@ func (r *pendingRing) pop(sent uint64) (p pendingItem, ok bool) {
 	}
 	return p, true
 }
+
+// popUnfinished takes the newest item, if its reply is still being made.
+func (r *pendingRing) popUnfinished() (p pendingItem, ok bool) {
+	if r.n == 0 || r.at(r.n-1).end != unfinished {
+		return p, false
+	}
+	r.n--
+	p, *r.at(r.n) = *r.at(r.n), pendingItem{}
+	return p, true
+}

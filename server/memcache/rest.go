@@ -3,6 +3,7 @@ package memcache
 // DELETE, FLUSH, FLUSH_ALL, VERSION, VERBOSITY and QUIT.
 
 import (
+	"errors"
 	"time"
 
 	"github.com/darner/darner/server/queue"
@@ -95,7 +96,7 @@ func (s *Session) flushAllCommand(args []byte) {
 	var w [maxWords][]byte
 	n, noreply := cutNoreply(&w, splitWords(args, &w), 0)
 	if n == 0 {
-		s.begin(simple{answer: "Flushed all queues.\r\n", noreply: noreply}, s.env.Registry.FlushAll)
+		s.begin(simple{answer: "Flushed all queues.\r\n", noreply: noreply}, s.flushAll)
 		return
 	}
 	seconds, ok := parseInt(w[0])
@@ -109,8 +110,20 @@ func (s *Session) flushAllCommand(args []byte) {
 		s.replyUnless(noreply, "OK\r\n")
 		return
 	}
-	s.begin(simple{answer: "OK\r\n", noreply: noreply}, s.env.Registry.FlushAll)
+	s.begin(simple{answer: "OK\r\n", noreply: noreply}, s.flushAll)
 }
+
+// flushAll is the job of flushAllCommand. A server that stops does not wait for the end of it.
+func (s *Session) flushAll() error {
+	err := s.env.Registry.FlushAll(s.draining.Load)
+	if errors.Is(err, queue.ErrClosed) {
+		return errStopping
+	}
+	return err
+}
+
+// errStopping is the end of a command that goes over all queues.
+var errStopping = errors.New("the server stops; not all queues were seen to")
 
 func (s *Session) versionCommand([]byte) {
 	s.out = append(s.out, "VERSION "...)

@@ -73,20 +73,24 @@ func (s *Session) emitStats() {
 
 // moreStats has the next slice made, or ends the answer.
 func (s *Session) moreStats() {
-	if len(s.stats.queues) > 0 {
+	if len(s.stats.queues) > 0 && !s.draining.Load() {
 		s.work(s.queueStats, (*Session).emitStats)
 		return
 	}
+	end := endOfAnswer
+	if s.draining.Load() {
+		end = serverError(errStopping)
+	}
 	s.stats = statsAnswer{}
 	s.freeChunk()
-	s.reply(endOfAnswer)
+	s.reply(end)
 	s.next = (*Session).request
 }
 
 // globalStats is the job that adds up all queues and notes which there are.
 func (s *Session) globalStats() {
 	var sum queue.Stats
-	s.env.Registry.Each(func(q *queue.Queue) {
+	s.env.Registry.Each(func(q *queue.Queue) bool {
 		s.stats.queues = append(s.stats.queues, q)
 		one := q.Stats()
 		sum.Items += one.Items
@@ -94,6 +98,7 @@ func (s *Session) globalStats() {
 		sum.TotalItems += one.TotalItems
 		sum.Expired += one.Expired
 		sum.LogSize += one.LogSize
+		return !s.draining.Load()
 	})
 	l := lines{out: s.useChunk()[:0], prefix: "STAT "}
 	l.global(s.env, sum)
@@ -103,7 +108,7 @@ func (s *Session) globalStats() {
 // queueStats is the job that makes a slice of the queues' lines.
 func (s *Session) queueStats() {
 	l := lines{out: s.useChunk()[:0]}
-	for len(s.stats.queues) > 0 && len(l.out) < statsSlice {
+	for len(s.stats.queues) > 0 && len(l.out) < statsSlice && !s.draining.Load() {
 		q := s.stats.queues[0]
 		s.stats.queues = s.stats.queues[1:]
 		l.prefix = "STAT queue_" + q.Name() + "_"
@@ -150,7 +155,7 @@ func (l *lines) global(e *Env, sum queue.Stats) {
 	l.counter("queue_deletes", totals.Deletes)
 	l.counter("queue_expires", sum.Expired)
 	l.number("disk_bytes", sum.LogSize)
-	l.number("disk_limit", e.DiskLimit)
+	l.number("disk_limit", 0) // none can be set
 	l.counter("syncs", totals.Syncs)
 }
 

@@ -57,7 +57,7 @@ func (s *Session) standInLine() {
 		claimed, err := k.q.Wait(s.waiter)
 		if err != nil {
 			s.stopWaiting()
-			s.endGet(serverError(err))
+			s.failGet(err)
 			return
 		}
 		if claimed {
@@ -75,7 +75,7 @@ func (s *Session) awaitItem() {
 	}
 	q, item, ok := s.waiter.Stop()
 	if !ok {
-		s.endGet("END\r\n")
+		s.endGet(endOfAnswer)
 		return
 	}
 	g.at = g.find(q)

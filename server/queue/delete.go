@@ -46,7 +46,8 @@ func (r *Registry) remove(q *Queue) (woken []func(), err error) {
 	return q.dismiss(), nil
 }
 
-// discard moves a queue's directory into the trash, for good when it returns.
+// discard moves a queue's directory into the trash, for good when it returns unless it logs that
+// only a power cut could bring it back.
 func (r *Registry) discard(dir string) error {
 	name := strconv.FormatInt(time.Now().UnixNano(), 36) + "-" + strconv.FormatUint(r.clock.Add(1), 36)
 	err := r.fs.Rename(dir, filepath.Join(r.dir, trashName, name))
@@ -57,5 +58,8 @@ func (r *Registry) discard(dir string) error {
 		return err
 	}
 	r.janitor.wake()
-	return r.fs.SyncDir(r.dir)
+	if err := r.fs.SyncDir(r.dir); err != nil {
+		r.logger.Warn("queue is deleted, but a power cut may bring it back", "dir", dir, "error", err)
+	}
+	return nil
 }

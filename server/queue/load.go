@@ -4,7 +4,9 @@ package queue
 // what is left in memory is the handle and its last figures.
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 
 	"github.com/darner/darner/wal"
@@ -76,11 +78,11 @@ func (q *Queue) openLog(create bool) (opened bool, err error) {
 	if !q.reg.enlist(q) {
 		return false, ErrClosed
 	}
-	l, head, err := q.openFiles()
+	l, head, err := q.openSpared(exists)
 	if err != nil {
 		q.reg.delist(q)
-		if !exists {
-			q.reg.fs.Remove(q.dir()) // an empty directory would come back as a queue
+		if left := !exists && !errors.Is(err, errTaken) && !q.reg.unmake(q.dir()); left {
+			q.born() // as the next start would find it
 		}
 		return false, q.unloadable(err)
 	}
@@ -94,6 +96,54 @@ func (q *Queue) openLog(create bool) (opened bool, err error) {
 	q.used = q.reg.clock.Add(1)
 	q.mu.Unlock()
 	return true, nil
+}
+
+// openSpared opens the files, and parks other queues for them when the system is short of something.
+func (q *Queue) openSpared(exists bool) (l *wal.Log, head *wal.Consumer, err error) {
+	if !exists {
+		if err := q.reg.vacant(q.dir()); err != nil {
+			return nil, nil, err
+		}
+	}
+	l, head, err = q.openFiles()
+	if short(err) && q.reg.parkSome(q) {
+		l, head, err = q.openFiles()
+	}
+	return l, head, err
+}
+
+// born enters a queue that is on the disk but could not be opened.
+func (q *Queue) born() {
+	q.reg.keep(q)
+	q.mu.Lock()
+	q.exists = true
+	q.mu.Unlock()
+}
+
+// errTaken: a queue cannot be made where a file, a symbolic link or somebody else's directory is.
+var errTaken = errors.New("something that is no queue has its name in the data directory")
+
+// vacant makes sure that nothing has the name of a queue that is to be made: what is there was not
+// listed as a queue, and a symbolic link would lead out of the data directory.
+func (r *Registry) vacant(dir string) error {
+	_, err := r.fs.ReadDir(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case short(err):
+		return err
+	}
+	return errTaken
+}
+
+// unmake removes the directory of a queue that could not be made, for an empty one would come back
+// as a queue. It reports whether none is left.
+func (r *Registry) unmake(dir string) (gone bool) {
+	entries, err := r.fs.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true
+	}
+	return err == nil && len(entries) == 0 && r.fs.Remove(dir) == nil
 }
 
 // unloadable words the error, and logs it once until the queue loads again.
@@ -156,15 +206,19 @@ func (q *Queue) close() error {
 	return q.shut(l)
 }
 
-// shut closes a log that was detached. A failure is remembered: loading the log again would hide
-// that a sync failed.
+// shut closes a log that was detached. That it has failed is remembered: loading it again would hide
+// that. Other trouble with closing passes, and costs some space at most.
 func (q *Queue) shut(l *wal.Log) error {
 	defer q.reg.delist(q)
 	err := l.Close()
 	if err == nil {
 		return nil
 	}
-	err = fmt.Errorf("queue %s: %w: %w", q.name, wal.ErrFailed, err)
+	if !errors.Is(err, wal.ErrFailed) {
+		q.reg.logger.Warn("log was closed, but not everything could be tidied up", "queue", q.name, "dir", q.dir(), "error", err)
+		return nil
+	}
+	err = fmt.Errorf("queue %s: %w", q.name, err)
 	q.reg.logger.Error("log could not be closed; its last items may not be on the disk", "queue", q.name, "dir", q.dir(), "error", err)
 	q.mu.Lock()
 	q.broken = err

@@ -5,7 +5,9 @@ package queue
 import (
 	"errors"
 	"math"
+	"slices"
 	"sync"
+	"syscall"
 )
 
 // enlist enters a queue that is about to open its log; false when the registry is closed.
@@ -38,25 +40,49 @@ func (r *Registry) loadedNow() []*Queue {
 	return all
 }
 
+// tries is how many queues are tried in vain, since they are in use after all, before giving up.
+const tries = 4
+
 // makeRoom parks another queue than the one just loaded if too many are: the least recently used
 // of a random few, which is nearly as good as of all.
 func (r *Registry) makeRoom(loaded *Queue) {
-	const tries = 4
 	for range tries {
-		if q, before := oldest(r.crowd(loaded)); q == nil || q.park(before) {
+		if !r.crowded() {
+			return
+		}
+		if q, before := oldest(r.few(loaded)); q == nil || q.park(before) {
 			return
 		}
 	}
 }
 
-// crowd returns a random few of the other loaded queues if there are too many.
-func (r *Registry) crowd(but *Queue) (some []*Queue) {
+// short reports whether the system lacks what parking queues gives back: descriptors or memory.
+func short(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM)
+}
+
+// parkSome parks a few queues, so that the one being loaded finds what it needs and not each that
+// comes after it has to ask. It reports whether any was parked.
+func (r *Registry) parkSome(loading *Queue) (any bool) {
+	for range tries {
+		if q, before := oldest(r.few(loading)); q != nil && q.park(before) {
+			any = true
+		}
+	}
+	return any
+}
+
+func (r *Registry) crowded() bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return len(r.loaded) > r.o.MaxLoaded
+}
+
+// few returns a random few of the other loaded queues.
+func (r *Registry) few(but *Queue) (some []*Queue) {
 	const few = 16
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	if len(r.loaded) <= r.o.MaxLoaded {
-		return nil
-	}
 	for q := range r.loaded { // begins anywhere
 		if q != but {
 			some = append(some, q)
@@ -66,6 +92,15 @@ func (r *Registry) crowd(but *Queue) (some []*Queue) {
 		}
 	}
 	return some
+}
+
+// Busy names the queues that hold files, in order: after Close began, those it still waits for.
+func (r *Registry) Busy() (names []string) {
+	for _, q := range r.loadedNow() {
+		names = append(names, q.name)
+	}
+	slices.Sort(names)
+	return names
 }
 
 // oldest returns the least recently used of the queues that nobody needs, and the clock before

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"path/filepath"
 	"slices"
@@ -101,6 +102,9 @@ func OpenRegistry(dir string, o Options) (*Registry, error) {
 		loaded:  make(map[*Queue]struct{}),
 	}
 	if err := r.fs.Mkdir(dir); err != nil {
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
+	if err := r.fs.SyncDir(filepath.Dir(dir)); err != nil && !errors.Is(err, fs.ErrPermission) { // a new directory's name
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
 	lock, err := r.fs.Lock(filepath.Join(dir, lockName))
@@ -207,8 +211,9 @@ func (r *Registry) forget(q *Queue) {
 	r.deletes++
 }
 
-// Each calls fn for each queue that exists, in the order of their names, with no lock held.
-func (r *Registry) Each(fn func(*Queue)) {
+// Each calls fn for each queue that exists, in the order of their names and until it returns false,
+// with no lock held.
+func (r *Registry) Each(fn func(*Queue) bool) {
 	r.mu.RLock()
 	all := make([]*Queue, 0, len(r.queues))
 	for _, q := range r.queues {
@@ -217,18 +222,25 @@ func (r *Registry) Each(fn func(*Queue)) {
 	r.mu.RUnlock()
 	slices.SortFunc(all, func(a, b *Queue) int { return strings.Compare(a.name, b.name) })
 	for _, q := range all {
-		fn(q)
+		if !fn(q) {
+			return
+		}
 	}
 }
 
-// FlushAll flushes every queue. It may wait for the disk.
-func (r *Registry) FlushAll() error {
+// FlushAll flushes every queue. It may wait for the disk. When stop says so it gives up between two
+// queues, with ErrClosed.
+func (r *Registry) FlushAll(stop func() bool) error {
 	var errs []error
-	r.Each(func(q *Queue) {
-		if s, known := q.known(); known && s.Items == 0 && s.Open == 0 {
-			return // a parked queue need not be loaded for that
+	r.Each(func(q *Queue) bool {
+		if stop() {
+			errs = append(errs, ErrClosed)
+			return false
 		}
-		errs = append(errs, q.Flush())
+		if s, known := q.known(); !known || s.Items != 0 || s.Open != 0 { // else a parked queue need not be loaded
+			errs = append(errs, q.Flush())
+		}
+		return true
 	})
 	return errors.Join(errs...)
 }
@@ -245,7 +257,10 @@ func (r *Registry) ResetStats() {
 	r.mu.Lock()
 	r.creates, r.deletes, r.syncsBefore = 0, 0, r.background.Syncs()
 	r.mu.Unlock()
-	r.Each((*Queue).ResetStats)
+	r.Each(func(q *Queue) bool {
+		q.ResetStats()
+		return true
+	})
 }
 
 // Close syncs and closes all queues. What is open is waiting again at the next start.

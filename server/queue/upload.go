@@ -45,9 +45,6 @@ func (u *Upload) Write(p []byte) (int, error) {
 // item is visible, or in the hands of the first waiter. After an error nothing is left of it.
 func (u *Upload) Commit() error {
 	_, err := u.body.Commit()
-	if err != nil {
-		u.body.Abort()
-	}
 	u.end()
 	return u.deleted(err)
 }
@@ -71,7 +68,7 @@ func (u *Upload) end() {
 
 func (u *Upload) deleted(err error) error {
 	if errors.Is(err, wal.ErrClosed) {
-		return fmt.Errorf("queue %s was deleted while the item came in: %w", u.queue.name, err)
+		return fmt.Errorf("queue %s was deleted while the item came in: %w", u.queue.name, wal.ErrClosed) // err names files
 	}
 	return err
 }

@@ -37,7 +37,7 @@ const (
 )
 
 // NewWaiter returns a waiter that stands nowhere. wake is called when it is claimed, or when a
-// queue it waits for is deleted: from any goroutine, once a wait at most, and with no lock held. It
+// queue it waits for sends it away: from any goroutine, once a wait at most, and with no lock held. It
 // must not block. It may come late, when the waiter was stopped and waits again: look at Done.
 func NewWaiter(wake func()) *Waiter { return &Waiter{wake: wake} }
 
@@ -53,7 +53,8 @@ func (q *Queue) Wait(w *Waiter) (bool, error) {
 	return w.Done(), err
 }
 
-// Done reports whether the wait is over: an item was claimed, or a queue was deleted. Stop tells.
+// Done reports whether the wait is over: an item was claimed, or a queue was deleted or cannot tell
+// its head for now. Stop tells.
 func (w *Waiter) Done() bool { return w.state.Load() == claimed }
 
 // Stop ends the wait. ok tells that the item of queue q was claimed: it is the caller's now, open
@@ -153,7 +154,10 @@ func (q *Queue) serve(woken []func()) (_ []func(), again bool) {
 	for p := q.line.first; p != nil; p = q.line.first {
 		w := p.waiter
 		if w.state.Load() == waiting {
-			it, ok, again, _ := q.pop() // an error is for the next caller of Fetch: nothing is lost
+			it, ok, again, err := q.pop()
+			if err != nil { // nothing is lost, but nobody would come back for what waits here
+				return append(woken, q.dismiss()...), false
+			}
 			if !ok {
 				return woken, again
 			}

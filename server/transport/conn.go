@@ -4,6 +4,7 @@ package transport
 
 import (
 	"errors"
+	"io"
 	"net"
 	"os"
 	"sync"
@@ -19,6 +20,8 @@ const (
 	lingerTime = 2 * time.Second
 	// drainPause is how long a client is given, when the server stops, to have sent its requests.
 	drainPause = 10 * time.Millisecond
+	// checkTime is how often a client is looked after that waits and cannot be read from.
+	checkTime = time.Second
 )
 
 // errInterrupted: a read ended because there is something else to see to.
@@ -33,7 +36,8 @@ type conn struct {
 	session *memcache.Session
 	in      input
 	outSize int  // size of the last output: the next is likely alike
-	drained bool // the session knows that the server stops
+	drained bool // the server stops
+	halfEnd bool // the client sends no more, but may still read
 
 	mu       sync.Mutex
 	deadline time.Time // the read deadline in force
@@ -44,6 +48,7 @@ type conn struct {
 func newConn(t *Portable, nc net.Conn) *conn {
 	c := &conn{owner: t, net: nc}
 	c.wakeup.L = &c.mu
+	c.session = t.o.Session(isLocal(nc), c.interrupt)
 	return c
 }
 
@@ -60,7 +65,6 @@ func (c *conn) interrupt() {
 // run serves the connection until either side ends it.
 func (c *conn) run() {
 	c.in = newInput(&c.owner.buffers)
-	c.session = c.owner.o.Session(isLocal(c.net), c.interrupt)
 	ended := c.converse()
 	c.session.Close()
 	if ended {
@@ -70,8 +74,8 @@ func (c *conn) run() {
 	c.in.release()
 }
 
-// converse goes on until the connection breaks or the session ends it, and reports whether it
-// was the session.
+// converse goes on until the connection breaks or this side ends it, and reports whether it was
+// this side.
 func (c *conn) converse() (ended bool) {
 	for {
 		c.noticeDrain()
@@ -92,25 +96,45 @@ func (c *conn) converse() (ended bool) {
 			}
 		}
 		if err != nil && !c.goesOn(err) {
-			return false
+			return c.drained && errors.Is(err, os.ErrDeadlineExceeded)
 		}
 	}
 }
 
-// linger lets a client that is told why its connection ends read it: closing while it still sends
-// would have its system throw the answer away. What it sends is discarded.
+// linger lets a client whose connection ends read what it was answered: closing while it still
+// sends, or before its input was read, would have the system throw the answers away. What it sends
+// is discarded.
 func (c *conn) linger() {
 	half, ok := c.net.(interface{ CloseWrite() error })
-	if c.drained || !ok || half.CloseWrite() != nil {
+	if !ok || half.CloseWrite() != nil {
 		return
 	}
 	c.in.consume(len(c.in.pending()))
-	until := time.Now().Add(lingerTime)
-	for c.arm(until) {
-		if _, err := c.net.Read(c.in.space(0)); err != nil {
+	for last := time.Now().Add(lingerTime); ; {
+		c.noticeDrain()
+		until := last
+		if c.drained {
+			until = earlier(last, time.Now().Add(drainPause))
+		}
+		if !c.arm(until) {
+			continue
+		}
+		_, err := c.net.Read(c.in.space(0))
+		quiet := errors.Is(err, os.ErrDeadlineExceeded)
+		switch {
+		case err != nil && !quiet, !time.Now().Before(last):
+			return
+		case quiet && c.drained && !undelivered(c.net):
 			return
 		}
 	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 // turn lets the session work on what came and sends what it answers.
@@ -134,30 +158,56 @@ func (c *conn) turn() error {
 // what it sends meanwhile is kept, within the bound of the buffer.
 func (c *conn) wait() error {
 	var until time.Time
-	if ms, ok := c.session.Deadline(); ok {
+	ms, timed := c.session.Deadline()
+	if timed {
 		until = time.UnixMilli(ms)
 	}
 	if len(c.in.pending()) == 0 {
 		c.in.shrink()
 	}
-	if len(c.in.space(0)) == 0 {
-		c.sleep(until)
+	switch full := len(c.in.space(0)) == 0; {
+	case full && timed:
+		return c.watch(until)
+	case full, c.halfEnd && !timed:
+		c.sleep(time.Time{})
 		return nil
 	}
 	return c.read(0, until)
 }
 
-// sleep waits for an interrupt or until the deadline (zero: none) without reading.
-func (c *conn) sleep(until time.Time) {
+// watch is sleep for a get that waits while no more can be read: it fails when the client is gone,
+// so that it takes no item.
+func (c *conn) watch(until time.Time) error {
+	for {
+		woken := c.sleep(earlier(until, time.Now().Add(checkTime)))
+		if hungUp(c.net) {
+			return io.EOF
+		}
+		if woken || !time.Now().Before(until) {
+			return nil
+		}
+	}
+}
+
+// sleep waits for an interrupt, or without one until the deadline (zero: none), and reports which.
+// It does not read.
+func (c *conn) sleep(until time.Time) (woken bool) {
+	late := false
 	if !until.IsZero() {
-		defer time.AfterFunc(time.Until(until), c.interrupt).Stop()
+		defer time.AfterFunc(time.Until(until), func() {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			late = true
+			c.wakeup.Signal()
+		}).Stop()
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for !c.woken {
+	for !c.woken && !late {
 		c.wakeup.Wait()
 	}
-	c.woken = false
+	woken, c.woken = c.woken, false
+	return woken
 }
 
 // read reads once, with room for need bytes. It fails with errInterrupted, or at the deadline
@@ -217,25 +267,25 @@ func (c *conn) patience() time.Time {
 	return time.Time{}
 }
 
-// goesOn judges a failed read: neither an interrupt nor a deadline is the client's doing.
+// goesOn judges a failed read: neither an interrupt nor a deadline is the client's doing, and one
+// that only sends no more is still answered. A get that waits is not worth it: from here a client
+// that is gone looks the same, and it must not take an item.
 func (c *conn) goesOn(err error) bool {
-	if err == errInterrupted {
+	_, timed := c.session.Deadline()
+	waiting := c.session.State() == memcache.Waiting
+	switch {
+	case err == errInterrupted:
 		return true
-	}
-	if !errors.Is(err, os.ErrDeadlineExceeded) {
+	case err == io.EOF:
+		c.halfEnd = true
+		return waiting && !timed
+	case !errors.Is(err, os.ErrDeadlineExceeded):
 		return false
-	}
-	if c.session.State() == memcache.Waiting {
+	case waiting:
 		return true
 	}
 	c.in.shrink()
 	return !c.drained
 }
 
-// noticeDrain tells the session, once, that the server stops.
-func (c *conn) noticeDrain() {
-	if !c.drained && c.owner.draining.Load() != 0 {
-		c.drained = true
-		c.session.Drain()
-	}
-}
+func (c *conn) noticeDrain() { c.drained = c.drained || c.owner.draining.Load() != 0 }

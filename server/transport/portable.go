@@ -117,7 +117,8 @@ const drainTime = 250 * time.Millisecond
 
 // Stop closes the listeners, has waiting GETs answered, answers what was asked before, closes the
 // connections and returns when all are gone. Connections still busy when ctx ends (a client that
-// does not read) are cut off: what they were being sent returns to its queue.
+// does not read) are cut off: what they were being sent returns to its queue. Those that even then
+// wait for the disk are left behind.
 func (t *Portable) Stop(ctx context.Context) {
 	t.beginDrain()
 	done := make(chan struct{})
@@ -130,15 +131,26 @@ func (t *Portable) Stop(ctx context.Context) {
 		return
 	case <-ctx.Done():
 	}
+	t.cutOff()
+	select {
+	case <-done:
+	case <-time.After(cutOffTime):
+		t.o.Logger.Error("connections wait for the disk and are left behind", "connections", t.o.Counters.Connections.Load())
+	}
+}
+
+// cutOffTime is how long connections that were cut off are given to put back what they have in hand.
+const cutOffTime = 500 * time.Millisecond
+
+func (t *Portable) cutOff() {
 	t.mu.Lock()
+	defer t.mu.Unlock()
 	if n := len(t.conns); n > 0 {
 		t.o.Logger.Warn("cutting off connections that are still busy", "connections", n)
 	}
 	for c := range t.conns {
 		c.net.Close()
 	}
-	t.mu.Unlock()
-	<-done
 }
 
 func (t *Portable) beginDrain() {
@@ -153,6 +165,7 @@ func (t *Portable) beginDrain() {
 		l.Close()
 	}
 	for c := range t.conns {
+		c.session.Drain()
 		c.interrupt()
 	}
 }

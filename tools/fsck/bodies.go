@@ -30,7 +30,7 @@ func (e *examination) body(s *segmentFile, r *segment.Record, wanted bool) bool 
 	case !wanted:
 		e.takenBody(f)
 		return false
-	case !ok || !e.bodyReads(f, r.Seq, size):
+	case !ok || !e.bodyReads(f, r.Seq, size, upload):
 		e.large.Size += f.Size
 		e.large.Damaged += f.Size
 		e.loseLarge(r.Seq, size)
@@ -79,7 +79,7 @@ func (e *examination) unnamedBody(s *segmentFile, seq, upload uint64) (f wal.Fil
 }
 
 // bodyReads reads a body and reports whether all of it verifies.
-func (e *examination) bodyReads(f wal.FileInfo, seq uint64, size int64) bool {
+func (e *examination) bodyReads(f wal.FileInfo, seq uint64, size int64, upload uint64) bool {
 	v, err := e.in.CheckBody(f, e.progress.add)
 	found := Finding{File: f.Name, Severity: Damage, Kind: Body, Items: 1}
 	lost := fmt.Sprintf("1 item (%d, %d bytes) lost", seq, size)
@@ -94,6 +94,8 @@ func (e *examination) bodyReads(f wal.FileInfo, seq uint64, size int64) bool {
 		return true
 	case v.Size != size:
 		found.What = fmt.Sprintf("has %d bytes where its record says %d: %s", v.Size, size, lost)
+	case v.Upload != upload:
+		found.What = "is the body of another upload than its record's: " + lost
 	default:
 		return e.bodyDamage(f, v.Damage, lost)
 	}

@@ -78,6 +78,7 @@ func (r *run) examine(t *tally) *examination {
 	e.openSegments()
 	e.beginConsumers()
 	e.walk()
+	e.planSealing()
 	e.restOfBodies()
 	e.aheadOfLog()
 	e.leftovers()
@@ -181,7 +182,7 @@ func (e *examination) aheadOfLog() {
 	for _, c := range e.consumers {
 		if end := c.state.End(); end > e.end && len(c.files) > 0 {
 			e.t.add(Finding{File: c.files[0].Name, Severity: Note, Kind: OffsetsAhead,
-				What: fmt.Sprintf("is ahead of the log, which lost its last %s to a power cut after some were taken", items(end-e.end))})
+				What: fmt.Sprintf("is ahead of the log by %d numbers, which will not be used again: what was there was taken, or is lost, and a power cut or a repair took it away", end-e.end)})
 		}
 	}
 }

@@ -113,6 +113,7 @@ var fixtures = map[string]func(b *builder){
 	"footer-cut":         func(b *builder) { b.orders(); b.cut(first, 152) },
 	"cut-short":          func(b *builder) { b.orders(); b.cut(second, 300) },
 	"no-segment":         func(b *builder) { b.orders(); b.put(second, []byte(strings.Repeat("no segment ", 100))) },
+	"no-segment-newest":  func(b *builder) { b.orders(); b.write(last, 0, strings.Repeat("?", b.size(last))) },
 	"newer-format":       func(b *builder) { b.orders(); b.newer(second) },
 	"misnamed":           func(b *builder) { b.orders(); b.move(second, orders+"/00000000000000000012.seg") },
 	"copy": func(b *builder) {

@@ -41,7 +41,7 @@ func (e *examination) readOffsetFile(f wal.FileInfo) *consumer {
 		e.trouble(f.Name, err)
 	default:
 		if v.Salvaged {
-			e.t.add(Finding{File: f.Name, Severity: Damage, Kind: OffsetsLost, What: "neither copy of the head verifies, but entries do: items taken since the last sync may come again; the server would not believe it, and all items still on the disk would come again"})
+			e.t.add(Finding{File: f.Name, Severity: Damage, Kind: OffsetsLost, What: "neither copy of the head verifies, but entries do: items taken since the last sync may come again"})
 		}
 		e.offsetDamage(c, f, v)
 		if c.state == nil {

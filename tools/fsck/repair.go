@@ -177,16 +177,16 @@ func (r *repair) nameSegments() error {
 // as taken from now on.
 func (r *repair) writeOffsets() error {
 	for _, c := range r.e.consumers {
-		marked := uint64(0)
+		marked := false
 		for x, bytes := range r.e.lost.Ranges() {
 			for from, to := range c.state.Missing(x[0], x[1]) {
-				if marked += to - from + 1; from > x[0] || to < x[1] {
+				if marked = true; from > x[0] || to < x[1] {
 					bytes = 0 // of some part of it: nobody knows
 				}
 				c.state.Take(from, to, bytes)
 			}
 		}
-		if marked == 0 && !c.stale {
+		if !marked && !c.stale {
 			continue
 		}
 		if err := r.writeOffsetFile(c, marked); err != nil {
@@ -196,11 +196,11 @@ func (r *repair) writeOffsets() error {
 	return nil
 }
 
-func (r *repair) writeOffsetFile(c *consumer, marked uint64) error {
+func (r *repair) writeOffsetFile(c *consumer, marked bool) error {
 	name := wal.OffsetName(c.name)
 	what := "written anew"
-	if marked > 0 {
-		what += fmt.Sprintf("; %s lost count as taken", items(marked))
+	if marked {
+		what += "; what is lost counts as taken"
 	}
 	return r.do(name, what, func() error {
 		if c.shown {

@@ -147,15 +147,45 @@ func (e *examination) walk() {
 		case errors.Is(s.err, segment.ErrBlank):
 			e.t.add(Finding{File: s.file.Name, Severity: Note, Kind: Spare, What: "has no header and no items: it was being made; the server removes it"})
 			s.fix = remove
-		case s.err != nil:
+		case s.err == errCopy:
+			e.row.Dead += s.file.Size
+		case s.first == 0: // a spare
+			e.unreadable(s, 0)
+		default:
+			e.upTo(s)
+			if s.err == nil {
+				e.segment(s, next)
+				continue
+			}
 			e.unreadable(s, next)
 			e.end = max(e.end, next)
-		default:
-			if s.first > e.end {
-				e.missing(s.file.Name, e.end, s.first-1, "are in no segment: what was before this one is gone")
-				e.end = s.first
-			}
-			e.segment(s, next)
+		}
+	}
+}
+
+// upTo notes what is missing before a segment.
+func (e *examination) upTo(s *segmentFile) {
+	if s.first > e.end {
+		e.missing(s.file.Name, e.end, s.first-1, "are in no segment: what was before this one is gone")
+		e.end = s.first
+	}
+}
+
+// planSealing sees to it that a repair leaves no segment unsealed before a sealed one: the server
+// looks for those that are not sealed from the end backwards, as far as the first that is. One
+// without an item goes: empty and sealed, it would stand in the way of the one that comes.
+func (e *examination) planSealing() {
+	sealed := false
+	for _, s := range slices.Backward(e.segments) {
+		if s.err != nil {
+			continue
+		}
+		if sealed && !s.sealed {
+			s.fix = max(s.fix, copyOver)
+		}
+		sealed = sealed || s.sealed || s.fix == copyOver
+		if s.fix == copyOver && s.items == 0 {
+			s.fix = setAside
 		}
 	}
 }
@@ -195,9 +225,6 @@ func (e *examination) unreadable(s *segmentFile, next uint64) {
 	f := Finding{File: s.file.Name, Severity: Damage, Kind: NoSegment}
 	e.progress.add(s.file.Size)
 	switch {
-	case s.err == errCopy:
-		e.row.Dead += s.file.Size
-		return
 	case errors.Is(s.err, segment.ErrVersion):
 		e.newer(f.File)
 		return
@@ -211,13 +238,16 @@ func (e *examination) unreadable(s *segmentFile, next uint64) {
 	}
 	s.fix = setAside
 	e.row.Dead += s.file.Size
-	if s.first > 0 && next > 0 {
+	switch {
+	case s.first == 0: // a spare that nobody can read: whether it was in use cannot be told
+	case next > 0:
 		n, first, last := e.lose(max(s.first, e.end), next-1)
 		if f.Items = n; n > 0 {
 			f.What += fmt.Sprintf(": %s (%s) lost", items(n), numbers(first, last))
 		}
-	} else {
+	default:
 		f.What += ": what was in it is lost, and how much that was cannot be told"
+		e.lost.Take(max(s.first, e.end), s.first+uint64(s.file.Size/segment.RecordSize(0)), 0) // its numbers are not to come again
 	}
 	e.t.add(f)
 }
@@ -267,9 +297,6 @@ func (e *examination) segment(s *segmentFile, next uint64) {
 	}
 	e.between(s, hole, e.segmentEnd(v, next))
 	e.found(s, v, next, u)
-	if s.fix == copyOver && s.items == 0 {
-		s.fix = setAside // empty and complete it would stand in the way of the next one
-	}
 	if doubles > 0 {
 		e.t.add(Finding{File: s.file.Name, Severity: Note, Kind: Overlap, What: fmt.Sprintf("%s in it are in a segment before it as well, which counts", items(doubles))})
 	}

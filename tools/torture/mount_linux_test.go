@@ -21,7 +21,7 @@ type kind struct {
 }
 
 var kinds = []kind{
-	{"ext4", 64 << 20, []string{"mkfs.ext4", "-q", "-F", "-E", "nodiscard"}, ""},
+	{"ext4", 64 << 20, []string{"mkfs.ext4", "-q", "-F", "-b", "4096", "-E", "nodiscard"}, ""},
 	{"xfs", 300 << 20, []string{"mkfs.xfs", "-q", "-f", "-K"}, "nouuid"},
 	{"btrfs", 128 << 20, []string{"mkfs.btrfs", "-q", "-f", "-K"}, ""},
 }

@@ -1,0 +1,41 @@
+package transport
+
+// What Linux tells of the other end of a connection without reading from it.
+
+import (
+	"net"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// hungUp reports whether the client is gone, or at least sends no more.
+func hungUp(c net.Conn) (gone bool) {
+	const ends = unix.POLLRDHUP | unix.POLLHUP | unix.POLLERR
+	onSocket(c, func(fd int) {
+		p := []unix.PollFd{{Fd: int32(fd), Events: ends}}
+		n, err := unix.Poll(p, 0)
+		gone = err == nil && n > 0 && p[0].Revents&ends != 0
+	})
+	return gone
+}
+
+// undelivered reports whether something that was written has not reached the client's system.
+func undelivered(c net.Conn) (some bool) {
+	if _, ok := c.(*net.TCPConn); !ok {
+		return false // a Unix socket's peer has it at once
+	}
+	onSocket(c, func(fd int) {
+		n, err := unix.IoctlGetInt(fd, unix.SIOCOUTQ)
+		some = err == nil && n > 0
+	})
+	return some
+}
+
+func onSocket(c net.Conn, do func(fd int)) {
+	if s, ok := c.(syscall.Conn); ok {
+		if raw, err := s.SyscallConn(); err == nil {
+			raw.Control(func(fd uintptr) { do(int(fd)) })
+		}
+	}
+}

@@ -1,0 +1,30 @@
+package transport
+
+import (
+	"strings"
+	"testing"
+)
+
+// flooded is a peer that waits for an item of w, has sent more than the server buffers, and hung up.
+func (h *harness) flooded() {
+	h.t.Helper()
+	c := h.dial()
+	c.send("get w/t=60000\r\n" + strings.Repeat("version\r\n", 9000))
+	eventually(h.t, "full buffer", func() bool { return h.env.Counters.BytesRead.Load() >= uint64(classes[largest]) })
+	h.until("w", "waiter", waiters(1))
+	c.Close()
+}
+
+func TestAWaiterWhoHangsUpBehindAFullBufferTakesNothing(t *testing.T) {
+	t.Parallel()
+	h := listen(t, 10)
+	h.flooded()
+	h.dial().say("set w 0 0 1\r\na\r\nget w/t=10000\r\n", "STORED\r\nVALUE w 0 1\r\na\r\nEND\r\n")
+}
+
+func TestAWaiterWhoHangsUpBehindAFullBufferIsNoticed(t *testing.T) {
+	t.Parallel()
+	h := listen(t, 10)
+	h.flooded()
+	h.until("w", "end of the wait", waiters(0))
+}

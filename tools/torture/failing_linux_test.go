@@ -1,0 +1,250 @@
+package torture
+
+// Disks that fail under the real server: no item is answered STORED that is not, the queue that is
+// hit says so, the process and the other queues go on.
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestADiskThatStopsWritingFailsSyncedSetsForGood(t *testing.T) {
+	for _, k := range kinds {
+		t.Run(k.name, func(t *testing.T) {
+			k.needs(t)
+			s := newShelf(t)
+			disk := k.make(t, s, k.size)
+			m := k.use(t, s, disk)
+			d := launch(t, m.dir+"/data", small...)
+			c := d.dial()
+			var stored []number
+			for n := range 40 {
+				key := "q"
+				if n%4 == 0 {
+					key = "q/sync"
+				}
+				if answer, err := c.set(key, body("q", number{0, n})); answer != "STORED" || err != nil {
+					t.Fatal(answer, err)
+				}
+				stored = append(stored, number{0, n})
+			}
+			disk.refusing(func(op string, _, _ int64) error {
+				if op == "read" {
+					return nil
+				}
+				return syscall.EIO
+			})
+			answer, err := c.set("q/sync", body("q", number{0, 40}))
+			if err != nil || !strings.HasPrefix(answer, "SERVER_ERROR ") {
+				t.Fatalf("a synced set on a disk that writes nothing is answered %q, %v\n%s", answer, err, d.log)
+			}
+			if failed := c.figures(t, "q")["failed"]; failed == "no" {
+				t.Error("the stats do not tell")
+			}
+			disk.refusing(nil) // the kernel has dropped what it could not write: nothing is mended by that
+			answer, err = c.set("q/sync", body("q", number{0, 41}))
+			if err != nil || !strings.HasPrefix(answer, "SERVER_ERROR ") {
+				t.Errorf("a failed sync is final, and a set after it is answered %q, %v", answer, err)
+			}
+			takeSome(t, c, stored) // what is there can be had
+			d.lives()
+		})
+	}
+}
+
+// takeSome takes items which must be those, in order.
+func takeSome(t *testing.T, c *client, want []number) {
+	t.Helper()
+	for _, w := range want {
+		b, err := c.get("q/close/open")
+		if err != nil || b == nil {
+			t.Fatalf("item %v is answered %v, %v", w, b, err)
+		}
+		if i, err := parse("q", b); err != nil || i != w {
+			t.Fatalf("got %v instead of %v, %v", i, w, err)
+		}
+	}
+}
+
+// What a file system does by itself when its journal cannot be written: everything is read-only.
+func TestAFileSystemThatTurnsReadOnlyRefusesSetsAndServesTheRest(t *testing.T) {
+	k := kindNamed("ext4")
+	k.needs(t)
+	s := newShelf(t)
+	disk := k.make(t, s, k.size)
+	k.mount = "errors=remount-ro"
+	m := k.use(t, s, disk)
+	d := launch(t, m.dir+"/data", small...)
+	c := d.dial()
+	var stored []number
+	for n := range 600 { // some segments
+		if answer, err := c.set("q", body("q", number{0, n})); answer != "STORED" || err != nil {
+			t.Fatal(answer, err)
+		}
+		stored = append(stored, number{0, n})
+	}
+	if answer, err := c.set("q/sync", body("q", number{0, 600})); answer != "STORED" || err != nil {
+		t.Fatal(answer, err)
+	}
+	disk.refusing(func(op string, _, _ int64) error {
+		if op == "read" {
+			return nil
+		}
+		return syscall.EIO
+	})
+	until(t, "a read-only file system", func() bool {
+		err := os.WriteFile(filepath.Join(m.dir, "x"), nil, 0o600)
+		unix.Sync()
+		return errors.Is(err, unix.EROFS)
+	})
+	until(t, "a refusal", func() bool {
+		answer, err := c.set("q", body("q", number{1, 0}))
+		if err != nil {
+			t.Fatal(err, d.log)
+		}
+		return strings.HasPrefix(answer, "SERVER_ERROR ")
+	})
+	if answer, err := c.set("new", []byte("x")); err != nil || !strings.HasPrefix(answer, "SERVER_ERROR ") {
+		t.Errorf("a new queue on a read-only file system is answered %q, %v", answer, err)
+	}
+	takeSome(t, c, stored)
+	d.lives()
+}
+
+func TestAFileCutShortFromOutsideIsAnErrorOfItsQueue(t *testing.T) {
+	for _, pattern := range []string{"*.seg", "consumer.off"} {
+		t.Run(pattern, func(t *testing.T) {
+			data := t.TempDir()
+			d := launch(t, data, small...)
+			c := d.dial()
+			for n := range 30 {
+				for _, q := range []string{"q", "good"} {
+					if answer, err := c.set(q, body(q, number{0, n})); answer != "STORED" || err != nil {
+						t.Fatal(answer, err)
+					}
+				}
+			}
+			files, _ := filepath.Glob(filepath.Join(data, "q", pattern))
+			for _, f := range files {
+				if err := os.Truncate(f, 0); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for range 30 {
+				if _, err := c.get("q/close/open"); err != nil {
+					var answer *answerError
+					if !errors.As(err, &answer) || !strings.HasPrefix(answer.answer, "SERVER_ERROR") {
+						t.Fatal(err, d.log)
+					}
+				}
+			}
+			for n := range 30 {
+				answer, err := c.set("q/sync", body("q", number{1, n}))
+				if err != nil || !strings.HasPrefix(answer, "SERVER_ERROR ") {
+					t.Fatalf("a set to a queue whose file is gone is answered %q, %v", answer, err)
+				}
+			}
+			if failed := c.figures(t, "q")["failed"]; failed == "no" {
+				t.Error("the stats do not tell")
+			}
+			for n := range 30 {
+				if b, err := c.get("good"); err != nil || string(b) != string(body("good", number{0, n})) {
+					t.Fatalf("another queue gives %.40q, %v", b, err)
+				}
+			}
+			if answer, err := c.set("good/sync", []byte("x")); answer != "STORED" || err != nil {
+				t.Fatal(answer, err)
+			}
+			d.lives()
+		})
+	}
+}
+
+// A sector that the disk does not give, under a segment: while the server runs, and when it starts.
+func TestABadSectorCostsItsItemsAndNoOther(t *testing.T) {
+	for _, name := range []string{"ext4", "xfs"} {
+		for _, where := range []string{"a sealed segment", "the active segment"} {
+			t.Run(name+" "+where, func(t *testing.T) { badSector(t, kindNamed(name), where) })
+		}
+	}
+}
+
+func badSector(t *testing.T, k kind, where string) {
+	k.needs(t)
+	s := newShelf(t)
+	disk := k.make(t, s, k.size)
+	m := k.use(t, s, disk)
+	d := launch(t, m.dir+"/data", small...)
+	c := d.dial()
+	const items = 400
+	for n := range items {
+		if answer, err := c.set("q", body("q", number{0, n})); answer != "STORED" || err != nil {
+			t.Fatal(answer, err)
+		}
+	}
+	until(t, "sealed segments", func() bool { return c.figures(t, "q")["segments"] > "1" })
+	d.stop()
+	segments, _ := filepath.Glob(m.dir + "/data/q/*.seg")
+	file := segments[0]
+	if where == "the active segment" {
+		file = segments[len(segments)-1]
+	}
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.unmount()
+
+	// Find the sectors on the disk by their content, and break the pages they are in.
+	victim := content[len(content)/2/pageSize*pageSize:][:pageSize]
+	bad := int64(-1)
+	for n, p := range disk.pages {
+		if string(p[:]) == string(victim) {
+			bad = n * pageSize
+		}
+	}
+	if bad < 0 {
+		t.Fatal("the page is not on the disk as one")
+	}
+	disk.refusing(func(op string, off, n int64) error {
+		if op == "read" && off < bad+pageSize && bad < off+n {
+			return syscall.EIO
+		}
+		return nil
+	})
+	m = k.use(t, s, disk)
+	d = launch(t, m.dir+"/data", small...)
+	c = d.dial()
+	last, came := -1, 0
+	for {
+		b, err := c.get("q/close/open")
+		if err != nil {
+			t.Fatalf("%v\n%s", err, d.log)
+		}
+		if b == nil {
+			break
+		}
+		i, err := parse("q", b)
+		if err != nil || i.n <= last {
+			t.Fatal(i, last, err)
+		}
+		last, came = i.n, came+1
+	}
+	if lost := items - came; lost < 1 || lost > 30 {
+		t.Errorf("%d items are lost to a page of %d bytes\n%s", lost, pageSize, d.log)
+	}
+	if damaged := c.figures(t, "q")["damaged_records"]; damaged != fmt.Sprint(items-came) {
+		t.Errorf("%d items are lost, %s are counted", items-came, damaged)
+	}
+	if answer, err := c.set("q/sync", body("q", number{1, 0})); answer != "STORED" || err != nil {
+		t.Errorf("a set is answered %q, %v\n%s", answer, err, d.log)
+	}
+	d.lives()
+}

@@ -1,0 +1,325 @@
+package wal_test
+
+import (
+	"errors"
+	"io"
+	"math/rand/v2"
+	"path"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/darner/darner/segment/disk/disktest"
+	"github.com/darner/darner/wal"
+)
+
+// What has to reach the disk before what: at the moment named, the power is cut in many ways, and
+// each image has to keep the promise.
+
+// cutAt runs work and cuts the power at every call that matches, in several ways each.
+func cutAt(t *testing.T, m memory, match func(op disktest.Op, name string) bool, work func(), judge func(memory)) {
+	t.Helper()
+	var images []*disktest.FS
+	rng := rand.New(rand.NewPCG(1, 2))
+	m.Fail(func(op disktest.Op, name string, _ int) error {
+		if match(op, name) {
+			for range 8 {
+				images = append(images, m.Crash(rng))
+			}
+		}
+		return nil
+	})
+	work()
+	m.Fail(nil)
+	if len(images) == 0 {
+		t.Fatal("the call never came: this test shows nothing")
+	}
+	for _, image := range images {
+		judge(memory{image, t})
+	}
+}
+
+func TestWhatIsTakenIsDurableBeforeItsSegmentGoes(t *testing.T) {
+	m := newMemory(t)
+	l := m.open()
+	c := consumer(t, l)
+	fill(t, l, 0, 3000)
+	if err := l.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	cutAt(t, m, func(op disktest.Op, name string) bool {
+		return op == disktest.OpRemove && strings.HasSuffix(name, ".seg")
+	}, func() {
+		drain(t, l, c)
+		settle(l)
+	}, func(m memory) {
+		l := m.open()
+		drain(t, l, consumer(t, l))
+		if n := l.Stats().Damaged; n != 0 {
+			t.Fatalf("%d taken items count as lost", n)
+		}
+		l.Close()
+	})
+}
+
+func TestARewrittenOffsetFileIsDurableBeforeItReplacesTheOldOne(t *testing.T) {
+	m := newMemory(t)
+	l := m.open()
+	c := consumer(t, l)
+	const n = 1000
+	fill(t, l, 0, n)
+	next(t, l, c) // stays open: all others are taken out of order
+	for {
+		p, got := next(t, l, c)
+		if got == "" {
+			break
+		}
+		if err := c.Take(p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	renamed := false
+	cutAt(t, m, func(op disktest.Op, name string) bool {
+		after := renamed
+		renamed = renamed || op == disktest.OpRename && strings.Contains(name, ".off")
+		return after
+	}, func() {
+		l.Close() // rewrites it
+		if _, err := m.ReadDir("/data/q"); err != nil {
+			t.Fatal(err)
+		}
+	}, func(m memory) {
+		l := m.open()
+		if got := drain(t, l, consumer(t, l)); len(got) != 1 {
+			t.Fatalf("%d items come again, want 1", len(got))
+		}
+		l.Close()
+	})
+}
+
+func TestWhatAKilledProcessLeftIsMadeDurableByTheNextSync(t *testing.T) {
+	for seed := range uint64(20) {
+		m := newMemory(t)
+		l := m.open()
+		c := consumer(t, l)
+		fill(t, l, 0, 2000)
+		for i := range 5 {
+			if _, err := upload(l, body("00000"+string(rune('0'+i)), 100_000)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 1000 {
+			p, _ := next(t, l, c)
+			c.Take(p)
+		}
+		m = memory{m.Clone(), t} // a kill
+		l = m.open()
+		if err := l.Sync(); err != nil {
+			t.Fatal(err)
+		}
+		m = memory{m.Crash(rand.New(rand.NewPCG(seed, 9))), t}
+		l = m.open()
+		c = consumer(t, l)
+		if items, _ := c.Pending(); items != 1005 || l.Stats().Damaged != 0 {
+			t.Fatalf("seed %d: %d items are left, %d are lost", seed, items, l.Stats().Damaged)
+		}
+		for i := range 1005 {
+			p, _, ok, err := c.Next()
+			if err != nil || !ok {
+				t.Fatal(i, ok, err)
+			}
+			if !p.Large() {
+				continue
+			}
+			r, err := l.Open(p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.Copy(io.Discard, r); err != nil {
+				t.Fatalf("seed %d: %v", seed, err)
+			}
+			r.Close()
+		}
+		l.Close()
+	}
+}
+
+func TestSyncCoversEveryLargeItemHoweverMany(t *testing.T) {
+	m := newMemory(t)
+	l := m.open() // which syncs only when it is asked to
+	consumer(t, l)
+	const n = 150
+	for range n {
+		if _, err := upload(l, make([]byte, 5000)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	m = memory{m.Crash(rand.New(rand.NewPCG(3, 4))), t}
+	l = m.open()
+	c := consumer(t, l)
+	for i := range n {
+		p, _, ok, err := c.Next()
+		if err != nil || !ok {
+			t.Fatal(i, ok, err)
+		}
+		r, err := l.Open(p)
+		if err != nil {
+			t.Fatalf("item %d: %v", i, err)
+		}
+		if k, err := io.Copy(io.Discard, r); k != 5000 || err != nil {
+			t.Fatalf("item %d: %d bytes, %v", i, k, err)
+		}
+		r.Close()
+	}
+}
+
+func TestTheBodyOfAnotherItemIsNeverDelivered(t *testing.T) {
+	m := newMemory(t)
+	l := m.open()
+	c := consumer(t, l)
+	for _, id := range []string{"000001", "000002"} {
+		if _, err := upload(l, body(id, 100_000)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a, b := "/data/q/"+m.files(".item")[0], "/data/q/"+m.files(".item")[1]
+	for _, step := range [][2]string{{a, "/x"}, {b, a}, {"/x", b}} {
+		if err := m.Rename(step[0], step[1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p, _, _, _ := c.Next()
+	if _, err := l.Open(p); !errors.Is(err, wal.ErrDamaged) {
+		t.Fatalf("a body in another's place answers %v", err)
+	}
+}
+
+func TestAShortageOfDescriptorsIsNotAFailedSync(t *testing.T) {
+	m := newMemory(t)
+	l := m.open()
+	put(t, l, "a")
+	m.Fail(func(op disktest.Op, _ string, _ int) error {
+		if op == disktest.OpSyncDir {
+			return syscall.EMFILE
+		}
+		return nil
+	})
+	if err := l.Sync(); !errors.Is(err, syscall.EMFILE) || errors.Is(err, wal.ErrFailed) {
+		t.Fatalf("without descriptors a sync answers %v", err)
+	}
+	m.Fail(nil)
+	put(t, l, "b")
+	if err := l.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	m = memory{m.Crash(rand.New(rand.NewPCG(5, 6))), t}
+	l = m.open()
+	if got := drain(t, l, consumer(t, l)); len(got) != 2 {
+		t.Fatalf("items after a power cut: %v", got)
+	}
+}
+
+func TestAFullDiskThatIsOneSegmentRecoversWhenItIsTaken(t *testing.T) {
+	m := newMemory(t)
+	o := options(m.FS)
+	o.SegmentSize = 1 << 20
+	l := open(t, "/data/q", o)
+	c := consumer(t, l)
+	put(t, l, payload(0))
+	m.SetCapacity(m.Used() + 200<<10)
+	n := 1
+	for ; ; n++ {
+		if _, err := l.Append(make([]byte, 1000), wal.Meta{Flags: 7, Expires: 99}); err != nil {
+			break
+		}
+	}
+	for range n {
+		p, _ := next(t, l, c)
+		if err := c.Take(p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := l.Append(make([]byte, 1000), wal.Meta{}); err == nil {
+		t.Fatal("the disk has room: this test shows nothing")
+	}
+	var last wal.Position
+	for err := error(wal.ErrFull); errors.Is(err, wal.ErrFull); { // until the background let go of it
+		settle(l)
+		last, err = l.Append([]byte(payload(1)), wal.Meta{Flags: 7, Expires: 99})
+	}
+	if last.Seq != uint64(n+1) {
+		t.Fatalf("numbering went on at %d, want %d", last.Seq, n+1)
+	}
+	l.Close()
+	l = open(t, "/data/q", o)
+	if got := drain(t, l, consumer(t, l)); len(got) != 1 || got[0] != payload(1) {
+		t.Fatalf("items: %v", got)
+	}
+}
+
+func TestNumbersOfALostSegmentAreNotUsedAgain(t *testing.T) {
+	m := newMemory(t)
+	l := m.open()
+	consumer(t, l)
+	fill(t, l, 0, 10)
+	l.Close()
+	name := path.Join("/data/q", m.files(".seg")[0])
+	if err := m.WriteFile(name, []byte(strings.Repeat("garbage ", 1000))); err != nil {
+		t.Fatal(err)
+	}
+	l = m.open()
+	c := consumer(t, l)
+	if p := put(t, l, payload(1)); p.Seq <= 10 {
+		t.Fatalf("number %d is used again", p.Seq)
+	}
+	if l.Stats().Damaged == 0 {
+		t.Fatal("the loss is not counted")
+	}
+	if got := drain(t, l, c); len(got) != 1 {
+		t.Fatalf("items: %v", got)
+	}
+}
+
+func TestAnOffsetFileIsUsedWithoutBothCopiesOfItsHead(t *testing.T) {
+	m := newMemory(t)
+	l := m.open()
+	c := consumer(t, l)
+	fill(t, l, 0, 600)
+	for range 500 {
+		p, _ := next(t, l, c)
+		c.Take(p)
+		if err := l.Sync(); err != nil { // more often than one block has room for
+			t.Fatal(err)
+		}
+	}
+	l.Close()
+	for _, at := range []int64{30, 512 + 30} {
+		if err := m.Corrupt("/data/q/consumer.off", at, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l = m.open()
+	if items, _ := consumer(t, l).Pending(); items != 100 {
+		t.Fatalf("%d items are pending, want 100", items)
+	}
+}
+
+func TestAFlushLeavesTheNextItemAtHand(t *testing.T) {
+	m := newMemory(t)
+	l := m.open()
+	c := consumer(t, l)
+	fill(t, l, 0, 500)
+	if err := c.SkipToEnd(); err != nil {
+		t.Fatal(err)
+	}
+	put(t, l, payload(1))
+	if n := wal.CursorDistance(c); n != 1 {
+		t.Fatalf("the cursor is %d records before the next item", n)
+	}
+}

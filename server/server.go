@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"time"
 
@@ -46,12 +47,13 @@ func Start(c config.Config, log *slog.Logger) (*Server, error) {
 		return nil, err
 	}
 	c.Data = data
+	fit(&c, log)
 	s := &Server{log: log}
-	if s.registry, err = queue.OpenRegistry(data, queueOptions(c, log)); err != nil {
+	if err := s.listen(c); err != nil { // before anything is made in the data directory
 		return nil, err
 	}
-	if err := s.listen(c); err != nil {
-		return nil, errors.Join(err, s.registry.Close())
+	if s.registry, err = queue.OpenRegistry(data, queueOptions(c, log)); err != nil {
+		return nil, errors.Join(err, s.unlisten())
 	}
 	s.serve(c)
 	log.Info("darner is ready", "version", Version, "pid", os.Getpid(), "address", s.Addr().String(), "socket", c.Socket, "data", data, "sync", c.Sync.String())
@@ -67,7 +69,8 @@ func queueOptions(c config.Config, log *slog.Logger) queue.Options {
 		every = wal.SyncNever
 	}
 	return queue.Options{
-		Log: wal.Options{SegmentSize: int64(c.SegmentSize), InlineMax: int(c.InlineMax), SyncEvery: every, Logger: log},
+		MaxLoaded: maxLoaded(openFiles(), c.MaxConnections, int64(c.SegmentSize), strconv.IntSize),
+		Log:       wal.Options{SegmentSize: int64(c.SegmentSize), InlineMax: int(c.InlineMax), SyncEvery: every, Logger: log},
 	}
 }
 
@@ -86,6 +89,14 @@ func (s *Server) listen(c config.Config) error {
 	}
 	s.listeners = append(s.listeners, unix)
 	return nil
+}
+
+func (s *Server) unlisten() error {
+	var errs []error
+	for _, l := range s.listeners {
+		errs = append(errs, l.Close())
+	}
+	return errors.Join(errs...)
 }
 
 func (s *Server) serve(c config.Config) {
@@ -158,13 +169,30 @@ func (s *Server) flushIn(delay time.Duration) {
 	})
 }
 
+// syncTime is how long after the deadline of Stop the queues may take to get onto the disk.
+const syncTime = 1500 * time.Millisecond
+
 // Stop stops accepting, has waiting GETs answered, answers what was asked, closes connections and
-// syncs. When ctx ends, connections that are still busy are cut off. Call it once.
+// syncs. When ctx ends, connections that are still busy are cut off; at most 2 s after its deadline,
+// if it has one, Stop gives up with an error that names the queues which wait for the disk. Call it once.
 func (s *Server) Stop(ctx context.Context) error {
 	s.transport.Stop(ctx)
 	s.stopFlush()
-	if err := s.registry.Close(); err != nil {
-		return fmt.Errorf("not everything could be put in order: %w", err)
+	var late <-chan time.Time
+	if deadline, ok := ctx.Deadline(); ok {
+		late = time.After(time.Until(deadline.Add(syncTime)))
+	}
+	closed := make(chan error, 1)
+	go func() { closed <- s.registry.Close() }()
+	select {
+	case err := <-closed:
+		if err != nil {
+			return fmt.Errorf("not everything could be put in order: %w", err)
+		}
+	case <-late:
+		busy := s.registry.Busy()
+		const most = 10
+		return fmt.Errorf("the disk takes too long; %d queues are not closed: %q", len(busy), busy[:min(len(busy), most)])
 	}
 	s.log.Info("darner has stopped")
 	return nil
@@ -177,4 +205,10 @@ func (s *Server) stopFlush() {
 	if s.flushAt != nil {
 		s.flushAt.Stop()
 	}
+}
+
+func (s *Server) isStopped() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stopped
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -160,9 +161,12 @@ func TestASecondServerOnTheSameDataRefuses(t *testing.T) {
 func TestAServerThatCannotListenLeavesTheDataToOthers(t *testing.T) {
 	first := start(t)
 	c := config.Default()
-	c.Data, c.Port = t.TempDir(), first.Addr().(*net.TCPAddr).Port
+	c.Data, c.Port = filepath.Join(t.TempDir(), "data"), first.Addr().(*net.TCPAddr).Port
 	if _, err := Start(c, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "cannot listen") {
 		t.Fatalf("a taken port: %v", err)
+	}
+	if _, err := os.Stat(c.Data); err == nil {
+		t.Error("it made the data directory")
 	}
 	start(t, func(second *config.Config) { second.Data = c.Data })
 }

@@ -69,7 +69,15 @@ func (l *Log) Consumer(name string, from Start) (*Consumer, error) {
 		}
 	}
 	l.consumers[name] = c
+	c.loseMissing()
 	return c, nil
+}
+
+// loseMissing counts as lost what recovery found missing, also where the consumer's file was lost.
+func (c *Consumer) loseMissing() {
+	for _, gap := range c.l.missing {
+		c.lose(gap.from, gap.to)
+	}
 }
 
 // Next hands out the next item that was not taken; each item once for as long as the log is open.

@@ -72,7 +72,6 @@ type world struct {
 
 	mu     sync.Mutex // model and cut; never held over a call of the log
 	items  map[string]*item
-	order  []*item
 	count  int
 	image  *disktest.FS
 	atCut  map[string]item
@@ -82,8 +81,6 @@ type world struct {
 }
 
 var consumerNames = [2]string{"", "audit"}
-
-var errCut = errors.New("power is off")
 
 // live runs one workload to its cut, then recovers and checks.
 func (w *world) live() error {

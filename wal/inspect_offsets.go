@@ -8,7 +8,9 @@ import (
 	"io"
 	"iter"
 	"path/filepath"
+	"runtime/debug"
 
+	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
 )
 
@@ -143,72 +145,86 @@ const maxOffsetFile = MaxSegmentSize
 
 // ReadOffsets reads an offset file or a rewrite. Errors: ErrNoOffsets, ErrBlankOffsets, ErrVersion,
 // and those of the disk.
-func (in *Inspection) ReadOffsets(f FileInfo) (*OffsetsView, error) {
+func (in *Inspection) ReadOffsets(f FileInfo) (v *OffsetsView, err error) {
 	path := in.Path(f)
-	b, err := readOffsetFile(in.fs, path)
+	b, release, err := offsetBytes(in.fs, path)
 	if err != nil {
 		return nil, err
 	}
+	defer release()
 	if f.Size == 0 {
 		return nil, fmt.Errorf("%s: %w", path, ErrBlankOffsets)
 	}
-	o := &offsets{path: path, m: b, allocated: len(b), end: entriesAt}
-	v := &OffsetsView{Offsets: Offsets{Consumer: f.Consumer()}}
+	v = &OffsetsView{Offsets: Offsets{Consumer: f.Consumer()}}
 	if f.Size < entriesAt {
 		v.Damage = append(v.Damage, OffsetDamage{From: f.Size, To: entriesAt, Short: true})
 	}
-	for i := range 2 {
-		sound, version := judgeSlot(b[i*slotSpacing:][:slotSize])
-		if version > offsetVersion {
-			return nil, fmt.Errorf("%s has format version %d: %w", path, version, ErrVersion)
-		}
-		if !sound && !isZero(b[i*slotSpacing:][:slotSize]) {
-			v.Damage = append(v.Damage, OffsetDamage{From: int64(i * slotSpacing), To: int64(i*slotSpacing + slotSize), Slot: true})
-		}
-		if !isZero(b[i*slotSpacing+slotSize : (i+1)*slotSpacing]) {
-			v.Damage = append(v.Damage, OffsetDamage{From: int64(i*slotSpacing + slotSize), To: int64((i + 1) * slotSpacing), Stray: true})
-		}
-	}
-	v.st, err = o.load()
-	switch {
-	case errors.Is(err, errNoSlot) && isZero(b):
-		return nil, fmt.Errorf("%s: %w", path, ErrBlankOffsets)
-	case err != nil:
+	if err := v.judge(path, b); err != nil {
 		return nil, err
 	}
-	v.Salvaged = o.salvaged
-	v.Created = v.st.created
-	v.judgeEntries(o)
 	return v, nil
 }
 
-// readOffsetFile returns a file's bytes, at least up to where entries begin.
-func readOffsetFile(fsys disk.FS, path string) ([]byte, error) {
+// offsetBytes returns a file's bytes, at least up to where entries begin, until release is called.
+func offsetBytes(fsys disk.FS, path string) (b []byte, release func() error, err error) {
 	f, err := fsys.OpenRead(path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer f.Close()
 	size, err := f.Size()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if size > maxOffsetFile {
-		return nil, fmt.Errorf("%s: %w: %d bytes are too many", path, errNoSlot, size)
+		return nil, nil, fmt.Errorf("%s: %w: %d bytes are too many", path, errNoSlot, size)
 	}
-	b := make([]byte, max(size, entriesAt))
-	if _, err := f.ReadAt(b, 0); err != nil && err != io.EOF {
-		return nil, err
+	head := make([]byte, entriesAt) // read, not only mapped: the disk's error is wanted, not a fault
+	if _, err := f.ReadAt(head, 0); err != nil && err != io.EOF {
+		return nil, nil, err
 	}
-	return b, nil
+	if size <= entriesAt {
+		return head, func() error { return nil }, nil
+	}
+	if b, err = f.Map(int(size), false); err != nil {
+		return nil, nil, err
+	}
+	return b, func() error { return f.Unmap(b) }, nil
 }
 
-// judgeSlot tells whether a slot is sound. The version is that of a sound one, else 0.
-func judgeSlot(b []byte) (sound bool, version uint32) {
-	if string(b[:8]) != offsetMagic || crc32.Checksum(b[:60], crcTable) != binary.LittleEndian.Uint32(b[60:]) {
-		return false, 0
+func (v *OffsetsView) judge(path string, b []byte) (err error) {
+	defer segment.Guard(path, debug.SetPanicOnFault(true), &err)
+	for i := range 2 {
+		if err := v.judgeSlot(path, b, i*slotSpacing); err != nil {
+			return err
+		}
 	}
-	return true, binary.LittleEndian.Uint32(b[8:])
+	o := &offsets{path: path, m: b, allocated: len(b), end: entriesAt}
+	if v.st, err = o.load(); err != nil {
+		if errors.Is(err, errNoSlot) && isZero(b) {
+			err = fmt.Errorf("%s: %w", path, ErrBlankOffsets)
+		}
+		return err
+	}
+	v.Salvaged, v.Created = o.salvaged, v.st.created
+	v.judgeEntries(o)
+	return nil
+}
+
+// judgeSlot notes what is wrong with the slot at a place, and with the bytes up to what follows it.
+func (v *OffsetsView) judgeSlot(path string, b []byte, at int) error {
+	slot, rest := b[at:][:slotSize], b[at+slotSize:at+slotSpacing]
+	sound := string(slot[:8]) == offsetMagic && crc32.Checksum(slot[:60], crcTable) == binary.LittleEndian.Uint32(slot[60:])
+	if version := binary.LittleEndian.Uint32(slot[8:]); sound && version > offsetVersion {
+		return fmt.Errorf("%s has format version %d: %w", path, version, ErrVersion)
+	}
+	if !sound && !isZero(slot) {
+		v.Damage = append(v.Damage, OffsetDamage{From: int64(at), To: int64(at + slotSize), Slot: true})
+	}
+	if !isZero(rest) {
+		v.Damage = append(v.Damage, OffsetDamage{From: int64(at + slotSize), To: int64(at + slotSpacing), Stray: true})
+	}
+	return nil
 }
 
 // judgeEntries notes the places that are neither a valid entry nor empty.

@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 	"runtime/debug"
@@ -18,26 +19,30 @@ type SegmentView struct {
 	// Stray is where bytes that nobody reads are not the zeros they should be, in the header.
 	Stray []segment.Span
 
-	header segment.Header
-	totals segment.Totals
-	tail   uint32
-	path   string
-	seg    *segment.Segment // nil for one that was salvaged
-	b      []byte           // the whole file, mapped
-	unmap  func([]byte) error
+	// Headless: all copies of the header are lost, and the footer; the records tell enough of it.
+	Headless bool
+
+	seg   *segment.Segment
+	b     []byte // the whole file, mapped
+	unmap func([]byte) error
 }
 
 // OpenSegment opens a segment or a spare. Errors are those of [segment.Open]. That its header says the
 // number in its name is for the caller to check: recovery takes one that does not for no segment.
 func (in *Inspection) OpenSegment(f FileInfo) (*SegmentView, error) {
-	seg, found, err := segment.Open(in.fs, in.Path(f), segment.OpenOptions{})
+	o := segment.OpenOptions{}
+	if f.Kind == SegmentFile {
+		o.First = f.Number
+	}
+	seg, found, err := segment.Open(in.fs, in.Path(f), o)
 	if err != nil {
 		return nil, err
 	}
-	v := &SegmentView{
-		Found: found, header: seg.Header(), totals: seg.Totals(), tail: seg.Tail(), path: seg.Path(), seg: seg,
+	v := &SegmentView{Found: found, seg: seg}
+	for _, d := range found {
+		v.Headless = v.Headless || !seg.Sealed() && d.Meta && d.From == 0 && d.To == segment.HeaderSize
 	}
-	if v.b, v.unmap, err = mapWhole(in.fs, v.path, seg.Size()); err == nil {
+	if v.b, v.unmap, err = mapWhole(in.fs, seg.Path(), seg.Size()); err == nil {
 		err = v.findStray()
 	}
 	if err != nil {
@@ -59,7 +64,7 @@ func mapWhole(fsys disk.FS, path string, size int64) ([]byte, func([]byte) error
 
 // findStray looks at the bytes behind each copy of the header that is sound.
 func (v *SegmentView) findStray() (err error) {
-	defer segment.Guard(v.path, debug.SetPanicOnFault(true), &err)
+	defer segment.Guard(v.Path(), debug.SetPanicOnFault(true), &err)
 	const copies, used = segment.HeaderSize / 2, 128
 	for at := 0; at < min(segment.HeaderSize, len(v.b)); at += copies {
 		if !isZero(v.b[min(at+used, len(v.b)):min(at+copies, len(v.b))]) {
@@ -70,32 +75,28 @@ func (v *SegmentView) findStray() (err error) {
 }
 
 // Header is the segment's header.
-func (v *SegmentView) Header() segment.Header { return v.header }
+func (v *SegmentView) Header() segment.Header { return v.seg.Header() }
 
 // Totals sums up its records: as its footer says if it is sealed, else those that are valid.
-func (v *SegmentView) Totals() segment.Totals { return v.totals }
+func (v *SegmentView) Totals() segment.Totals { return v.seg.Totals() }
 
 // Sealed reports whether it ends in a sound footer.
-func (v *SegmentView) Sealed() bool { return v.seg != nil && v.seg.Sealed() }
+func (v *SegmentView) Sealed() bool { return v.seg.Sealed() }
 
 // Tail is where its records end.
-func (v *SegmentView) Tail() uint32 { return v.tail }
+func (v *SegmentView) Tail() uint32 { return v.seg.Tail() }
 
 // Path is the file's path.
-func (v *SegmentView) Path() string { return v.path }
+func (v *SegmentView) Path() string { return v.seg.Path() }
 
 // Close ends the examination. No payload of a record may be used afterwards.
-func (v *SegmentView) Close() (err error) {
-	if v.b != nil {
-		err = v.unmap(v.b)
-		v.b = nil
+func (v *SegmentView) Close() error {
+	if v.b == nil {
+		return v.seg.Close()
 	}
-	if v.seg != nil {
-		if e := v.seg.Close(); err == nil {
-			err = e
-		}
-	}
-	return err
+	err := v.unmap(v.b)
+	v.b = nil
+	return errors.Join(err, v.seg.Close())
 }
 
 // Step is one stretch of a segment.
@@ -110,13 +111,10 @@ type Step struct {
 // with rising sequence numbers, and the ranges between them that hold none. A Step is valid until
 // the next.
 func (v *SegmentView) Steps() iter.Seq[*Step] {
-	if v.seg == nil {
-		return v.salvagedSteps
-	}
 	return func(yield func(*Step) bool) {
 		s := new(Step)
-		least := v.header.First
-		for at := uint32(segment.HeaderSize); at < v.tail; at = s.To {
+		least := v.Header().First
+		for at := uint32(segment.HeaderSize); at < v.Tail(); at = s.To {
 			r, next, err := v.seg.At(at)
 			switch {
 			case err != nil:
@@ -141,6 +139,6 @@ func (v *SegmentView) stray(to uint32, r *segment.Record) (stray bool) {
 		return false
 	}
 	var err error // a page that At has just read
-	defer segment.Guard(v.path, debug.SetPanicOnFault(true), &err)
+	defer segment.Guard(v.Path(), debug.SetPanicOnFault(true), &err)
 	return !isZero(v.b[to-n : to])
 }

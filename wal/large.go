@@ -196,17 +196,17 @@ func bodyBytes(size int64) int64 { return chunkOffset(0) + size + (size+chunkSiz
 func (w *Writer) name(p Position) {
 	l := w.l
 	final := l.path(numbered(p.Seq, itemSuffix))
-	if err := l.fs.Rename(w.path, final); err != nil {
+	err := l.fs.Rename(w.path, final)
+	if err != nil {
 		l.log.Error("large item keeps its temporary name until the log is opened again", "file", w.path, "error", err)
-	} else {
-		l.mu.Lock()
-		if f := l.find(p.segment); f != nil {
-			f.renames--
-		}
-		l.dirDirty = true
-		l.touch()
-		l.mu.Unlock()
 	}
+	l.mu.Lock()
+	if f := l.find(p.segment); f != nil && err == nil {
+		f.renames--
+	}
+	l.dirDirty = true // whichever name it has is not durable yet
+	l.touch()
+	l.mu.Unlock()
 	if w.synced {
 		w.f.Close()
 	}

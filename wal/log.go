@@ -40,6 +40,7 @@ type Log struct {
 	consumers  map[string]*Consumer
 	uploads    uploads
 	damage     []damage // found by readers, not yet set aside
+	missing    []span   // numbers without an item, found when the log was opened
 	dirty      bool     // something came since the last sync began
 	dirDirty   bool     // files came, went or changed their names since the directory was synced
 	newDir     bool     // the directory is not yet durable in its parent

@@ -57,10 +57,9 @@ func (l *Log) recover() error {
 	if err := l.recoverBodies(d); err != nil {
 		return err
 	}
-	for _, gap := range l.gaps() {
-		for _, c := range l.consumers {
-			c.lose(gap.from, gap.to)
-		}
+	l.missing = l.gaps()
+	for _, c := range l.consumers {
+		c.loseMissing()
 	}
 	if len(l.files) > 0 {
 		l.askLater()

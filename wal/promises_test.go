@@ -322,8 +322,7 @@ func TestEachConsumerGetsEverythingAndSpaceIsFreedByTheLast(t *testing.T) {
 	m := newMemory(t)
 	l := m.open()
 	own := consumer(t, l)
-	audit, err := l.Consumer("audit", wal.Newest)
-	if err != nil {
+	if _, err := l.Consumer("audit", wal.Newest); err != nil {
 		t.Fatal(err)
 	}
 	const n = 3000
@@ -337,7 +336,8 @@ func TestEachConsumerGetsEverythingAndSpaceIsFreedByTheLast(t *testing.T) {
 	}
 	l.Close()
 	l = m.open()
-	if audit, err = l.Consumer("audit", wal.Oldest); err != nil {
+	audit, err := l.Consumer("audit", wal.Oldest)
+	if err != nil {
 		t.Fatal(err)
 	}
 	if got := drain(t, l, audit); len(got) != n || got[n-1] != payload(n-1) {
@@ -446,7 +446,7 @@ func TestADamagedBodyIsNeverDelivered(t *testing.T) {
 func TestAnUploadThatBreaksOffLeavesNothing(t *testing.T) {
 	m := newMemory(t)
 	l := m.open()
-	c := consumer(t, l)
+	consumer(t, l)
 	put(t, l, "x")
 	w, err := l.Create(100_000, wal.Meta{})
 	if err != nil {
@@ -461,7 +461,7 @@ func TestAnUploadThatBreaksOffLeavesNothing(t *testing.T) {
 	}
 	image := memory{m.Clone(), t}
 	l = image.open()
-	c = consumer(t, l)
+	c := consumer(t, l)
 	if left := image.files(".part"); len(left) != 0 {
 		t.Fatalf("left: %v", left)
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"time"
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
@@ -17,6 +18,20 @@ import (
 
 func serverFlag() cli.Flag {
 	return &cli.StringFlag{Name: "server", Aliases: []string{"s"}, Value: client.DefaultAddress, Usage: "`HOST:PORT` of the server, or the path of its Unix socket"}
+}
+
+// duration is a flag's value that says what is wanted of it.
+type duration time.Duration
+
+func (d *duration) String() string { return time.Duration(*d).String() }
+
+func (d *duration) Set(text string) error {
+	v, err := time.ParseDuration(text)
+	if err != nil {
+		return errors.New("give a number with a unit, as in 5s or 500ms")
+	}
+	*d = duration(v)
+	return nil
 }
 
 func putCommand() *cli.Command {
@@ -53,13 +68,13 @@ func getCommand() *cli.Command {
 		OnUsageError: plainError,
 		Flags: []cli.Flag{
 			serverFlag(),
-			&cli.DurationFlag{Name: "wait", Usage: "how long to wait for each item, as in 10s"},
+			&cli.GenericFlag{Name: "wait", Value: new(duration), DefaultText: "0s", Usage: "how `LONG` to wait for each item, as in 10s"},
 			&cli.IntFlag{Name: "count", Aliases: []string{"n"}, Value: 1, Usage: "how many items at most; 0 is all there are"},
 			&cli.BoolFlag{Name: "follow", Aliases: []string{"f"}, Usage: "go on until interrupted"},
 			&cli.BoolFlag{Name: "lines", Usage: "a line feed behind each item (always so on a terminal)"},
 		},
 		Action: func(c *cli.Context) error {
-			o := client.TakeOptions{Wait: c.Duration("wait"), Count: c.Int("count"), Follow: c.Bool("follow")}
+			o := client.TakeOptions{Wait: time.Duration(*c.Generic("wait").(*duration)), Count: c.Int("count"), Follow: c.Bool("follow")}
 			o.Lines = c.Bool("lines") || term.IsTerminal(int(os.Stdout.Fd()))
 			if o.Wait < 0 || o.Count < 0 {
 				return errors.New("--wait and --count cannot be negative")

@@ -109,6 +109,7 @@ func TestWrongUseIsOneLineAndExitCode1(t *testing.T) {
 		"get":                           "which queue",
 		"get a b":                       "one queue",
 		"get a --wait -1s":              "negative",
+		"get a --wait 5":                "as in 5s",
 		"get a --server 127.0.0.1:1":    "127.0.0.1:1",
 		"stats --server /none/at/all":   "/none/at/all",
 		"stats --nonsense":              "nonsense",

@@ -2,6 +2,7 @@ package memcache
 
 import (
 	"bytes"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -114,5 +115,28 @@ func TestLargeItemDamagedMidwayClosesAndIsGivenUp(t *testing.T) {
 	sv.dial().expect("get q\r\n", value("q", "second item"))
 	if open := sv.openTransactions(); open != 0 {
 		t.Errorf("%d items reserved", open)
+	}
+}
+
+func TestAGetThatFailsPutsBackWhatItFoundBefore(t *testing.T) {
+	for _, request := range []string{"get a b", "get a/open b"} {
+		sv := newServer(t, inlineMax(1<<10))
+		c := sv.dial()
+		c.set("a", "x")
+		c.set("b", large(2))
+		bodies, err := filepath.Glob(filepath.Join(sv.dir, "b", "*.item"))
+		if err != nil || len(bodies) != 1 {
+			t.Fatal(bodies, err)
+		}
+		if err := errors.Join(os.Remove(bodies[0]), os.Symlink(bodies[0], bodies[0])); err != nil { // opening it fails
+			t.Fatal(err)
+		}
+		if got := c.ask("%s\r\n", request); !strings.HasPrefix(got, "VALUE a 0 1\r\nx\r\nSERVER_ERROR ") {
+			t.Fatalf("%s: %q", request, got)
+		}
+		if open := sv.openTransactions(); open != 0 || sv.items("a") != 1 || sv.items("b") != 1 {
+			t.Errorf("%s: %d open, %d items in a, %d in b", request, open, sv.items("a"), sv.items("b"))
+		}
+		sv.dial().expect("get a\r\n", value("a", "x"))
 	}
 }

@@ -81,13 +81,9 @@ func (s *Session) refuseGet(problem string) {
 
 func (s *Session) addKey(word []byte) (problem string) {
 	g := &s.get
-	name, opts, wait, problem := parseKey(word, getOptions)
+	q, opts, wait, problem := s.key(word, getOptions)
 	if problem != "" {
 		return problem
-	}
-	q, err := s.env.Registry.Queue(name)
-	if err != nil {
-		return clientError(err)
 	}
 	g.wait = max(g.wait, wait)
 	g.keys = append(g.keys, key{q: q, opts: opts})

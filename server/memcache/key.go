@@ -5,6 +5,8 @@ package memcache
 import (
 	"bytes"
 	"math"
+
+	"github.com/darner/darner/server/queue"
 )
 
 // maxWait bounds /t=, in milliseconds: some 24 days.
@@ -39,13 +41,22 @@ const (
 	delayNotServed = "CLIENT_ERROR delay is not supported\r\n"
 )
 
-// parseKey splits a key into name, options and /t=. A problem is the answer to give. Whether a queue
-// may have the name is for the registry to say.
-func parseKey(key []byte, known options) (name []byte, opts options, wait int64, problem string) {
-	name, rest := key, []byte(nil)
-	if slash := bytes.IndexByte(key, '/'); slash >= 0 {
-		name, rest = key[:slash], key[slash:]
+// key reads a key: its queue, options and /t=. A problem is the answer to give.
+func (s *Session) key(word []byte, known options) (q *queue.Queue, opts options, wait int64, problem string) {
+	name, rest := word, []byte(nil)
+	if slash := bytes.IndexByte(word, '/'); slash >= 0 {
+		name, rest = word[:slash], word[slash:]
 	}
+	q, err := s.env.Registry.Queue(name)
+	if err != nil {
+		return nil, 0, 0, clientError(err)
+	}
+	opts, wait, problem = parseOptions(rest, known)
+	return q, opts, wait, problem
+}
+
+// parseOptions reads what is behind a name: each option begins with a slash.
+func parseOptions(rest []byte, known options) (opts options, wait int64, problem string) {
 	for len(rest) > 0 {
 		word := rest[1:]
 		if slash := bytes.IndexByte(word, '/'); slash >= 0 {
@@ -54,27 +65,27 @@ func parseKey(key []byte, known options) (name []byte, opts options, wait int64,
 		rest = rest[1+len(word):]
 		opt, value := parseOption(word)
 		if opt == optDelay && known&optSync != 0 {
-			return nil, 0, 0, delayNotServed
+			return 0, 0, delayNotServed
 		}
 		if opt == 0 || opt&known == 0 {
-			return nil, 0, 0, unknownOption
+			return 0, 0, unknownOption
 		}
 		if opt == optTimed {
 			n, ok := parseUint(value, math.MaxUint64)
 			if !ok {
-				return nil, 0, 0, badWait
+				return 0, 0, badWait
 			}
 			wait = int64(min(n, maxWait))
 		}
 		opts |= opt
 	}
 	if opts&optAbort != 0 && opts != optAbort {
-		return nil, 0, 0, abortAlone
+		return 0, 0, abortAlone
 	}
 	if opts&optPeek != 0 && opts&(optOpen|optClose) != 0 {
-		return nil, 0, 0, peekTakesNone
+		return 0, 0, peekTakesNone
 	}
-	return name, opts, wait, ""
+	return opts, wait, ""
 }
 
 // parseOption returns 0 for a word that is no option of any command.

@@ -50,15 +50,8 @@ func (s *Session) replyUnless(noreply bool, text string) {
 
 // queueArgument finds the queue a command names; a problem is the answer to give.
 func (s *Session) queueArgument(word []byte) (q *queue.Queue, problem string) {
-	name, _, _, problem := parseKey(word, noOptions)
-	if problem != "" {
-		return nil, problem
-	}
-	q, err := s.env.Registry.Queue(name)
-	if err != nil {
-		return nil, clientError(err)
-	}
-	return q, ""
+	q, _, _, problem = s.key(word, noOptions)
+	return q, problem
 }
 
 // deleteCommand reads "<queue> [0] [noreply]": old memcached clients send a time, always 0.

@@ -68,3 +68,17 @@ func TestExpiryFollowsMemcached(t *testing.T) {
 		t.Errorf("the end of time is at %d", got)
 	}
 }
+
+func TestAStoppingServerDoesNotGoOverAllQueues(t *testing.T) {
+	sv := newServer(t)
+	c := sv.dial()
+	c.set("a", "x")
+	c.set("b", "x")
+	c.s.Drain()
+	for _, request := range []string{"stats\r\n", "flush_all\r\n"} {
+		if got := c.ask("%s", request); !strings.HasSuffix(got, serverError(errStopping)) || strings.Contains(got, "queue_b_") {
+			t.Errorf("%s%s", request, got)
+		}
+	}
+	sv.dial().expect("get b\r\n", value("b", "x"))
+}

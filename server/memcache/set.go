@@ -132,13 +132,9 @@ func expiry(seconds, now int64) int64 {
 
 // setKey finds the queue of a set.
 func (s *Session) setKey(key []byte) (problem string) {
-	name, opts, _, problem := parseKey(key, setOptions)
+	q, opts, _, problem := s.key(key, setOptions)
 	if problem != "" {
 		return problem
-	}
-	q, err := s.env.Registry.Queue(name)
-	if err != nil {
-		return clientError(err)
 	}
 	s.body.q = q
 	s.body.sync = opts&optSync != 0 || s.env.SyncAlways

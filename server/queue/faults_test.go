@@ -317,3 +317,34 @@ func TestCountsAreRightAfterTheProcessDies(t *testing.T) {
 		t.Fatalf("%+v", s)
 	}
 }
+
+// Whatever made it so, callers must not stay in line before items that wait: nobody would come back
+// for them until the next item.
+func TestWaitersAreSentAwayWhenTheHeadCannotBeHad(t *testing.T) {
+	fs := disktest.New()
+	r := onFake(t, fs)
+	q := named(t, r, "work")
+	payload := string(bytes.Repeat([]byte("x"), 4000))
+	for range 60 {
+		put(t, q, payload)
+	}
+	q = named(t, reopen(t, r), "work")
+	w, woken := standing(t, named(t, q.reg, "other"))
+	if err := q.Load(); err != nil {
+		t.Fatal(err)
+	}
+	breaks(fs, disktest.OpOpen, ".seg")
+	q.mu.Lock()
+	q.line.add(w.stand(q))
+	q.settle()
+	if !w.Done() || len(woken) != 1 {
+		t.Fatal("it stands in line")
+	}
+	if _, _, ok := w.Stop(); ok || q.Stats().Waiters != 0 {
+		t.Error("it has an item, or still stands")
+	}
+	fs.Fail(nil)
+	if got := take(t, q); got != payload {
+		t.Errorf("the head is lost: %.20q", got)
+	}
+}

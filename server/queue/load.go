@@ -75,13 +75,22 @@ func (q *Queue) openLog(create bool) (opened bool, err error) {
 	if broken != nil {
 		return false, broken
 	}
+	if !exists {
+		if err := q.reg.vacant(q); err != nil {
+			return false, q.unloadable(err)
+		}
+	}
 	if !q.reg.enlist(q) {
 		return false, ErrClosed
 	}
-	l, head, err := q.openSpared(exists)
+	l, head, err := q.openSpared()
 	if err != nil {
 		q.reg.delist(q)
-		if left := !exists && !errors.Is(err, errTaken) && !q.reg.unmake(q.dir()); left {
+		switch {
+		case exists:
+		case errors.Is(err, fs.ErrExist):
+			err = errTaken // by a link to nowhere
+		case !q.reg.unmake(q.dir()):
 			q.born() // as the next start would find it
 		}
 		return false, q.unloadable(err)
@@ -99,12 +108,7 @@ func (q *Queue) openLog(create bool) (opened bool, err error) {
 }
 
 // openSpared opens the files, and parks other queues for them when the system is short of something.
-func (q *Queue) openSpared(exists bool) (l *wal.Log, head *wal.Consumer, err error) {
-	if !exists {
-		if err := q.reg.vacant(q.dir()); err != nil {
-			return nil, nil, err
-		}
-	}
+func (q *Queue) openSpared() (l *wal.Log, head *wal.Consumer, err error) {
 	l, head, err = q.openFiles()
 	if short(err) && q.reg.parkSome(q) {
 		l, head, err = q.openFiles()
@@ -118,32 +122,6 @@ func (q *Queue) born() {
 	q.mu.Lock()
 	q.exists = true
 	q.mu.Unlock()
-}
-
-// errTaken: a queue cannot be made where a file, a symbolic link or somebody else's directory is.
-var errTaken = errors.New("something that is no queue has its name in the data directory")
-
-// vacant makes sure that nothing has the name of a queue that is to be made: what is there was not
-// listed as a queue, and a symbolic link would lead out of the data directory.
-func (r *Registry) vacant(dir string) error {
-	_, err := r.fs.ReadDir(dir)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case short(err):
-		return err
-	}
-	return errTaken
-}
-
-// unmake removes the directory of a queue that could not be made, for an empty one would come back
-// as a queue. It reports whether none is left.
-func (r *Registry) unmake(dir string) (gone bool) {
-	entries, err := r.fs.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return true
-	}
-	return err == nil && len(entries) == 0 && r.fs.Remove(dir) == nil
 }
 
 // unloadable words the error, and logs it once until the queue loads again.

@@ -52,7 +52,11 @@ func (q *Queue) Put(payload []byte, m wal.Meta) error {
 		return err
 	}
 	_, err := q.log.Append(payload, m)
+	first := err != nil && q.log.Stats().Appended == 0
 	q.settle()
+	if first {
+		q.undo()
+	}
 	return err
 }
 

@@ -211,6 +211,15 @@ func (r *Registry) forget(q *Queue) {
 	r.deletes++
 }
 
+// disown takes back that a queue was created.
+func (r *Registry) disown(q *Queue) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.queues, q.name)
+	r.unborn[q.name] = weak.Make(q)
+	r.creates = max(r.creates, 1) - 1 // it may have been created before the figures were reset
+}
+
 // Each calls fn for each queue that exists, in the order of their names and until it returns false,
 // with no lock held.
 func (r *Registry) Each(fn func(*Queue) bool) {

@@ -115,12 +115,13 @@ func TestQueuesAreListedInTheOrderOfTheirNames(t *testing.T) {
 	}
 	r = reopen(t, r)
 	var names []string
-	r.Each(func(q *Queue) {
+	r.Each(func(q *Queue) bool {
 		names = append(names, q.Name())
 		if q.Loaded() {
 			t.Error("loaded at the start")
 		}
 		wants(t, q, "x")
+		return true
 	})
 	if got := fmt.Sprint(names); got != "[.. a a%b b]" {
 		t.Fatal(got)
@@ -315,7 +316,7 @@ func TestFlushAllFlushesParkedQueuesToo(t *testing.T) {
 	}
 	r = reopen(t, r)
 	it := fetch(t, named(t, r, "b"))
-	if err := r.FlushAll(); err != nil {
+	if err := r.FlushAll(func() bool { return false }); err != nil {
 		t.Fatal(err)
 	}
 	named(t, r, "b").Return(it)

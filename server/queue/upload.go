@@ -29,7 +29,7 @@ func (q *Queue) Create(size int64, m wal.Meta) (*Upload, error) {
 	q.mu.Unlock()
 	var err error
 	if u.body, err = u.home.Create(size, m); err != nil {
-		u.end()
+		u.fail()
 		return nil, u.deleted(err)
 	}
 	return u, nil
@@ -45,15 +45,27 @@ func (u *Upload) Write(p []byte) (int, error) {
 // item is visible, or in the hands of the first waiter. After an error nothing is left of it.
 func (u *Upload) Commit() error {
 	_, err := u.body.Commit()
+	if err != nil {
+		u.fail()
+		return u.deleted(err)
+	}
 	u.end()
-	return u.deleted(err)
+	return nil
 }
 
 // Abort gives the item up and leaves nothing of it. Behind Commit it does nothing.
 func (u *Upload) Abort() {
 	if !u.ended {
 		u.body.Abort()
-		u.end()
+		u.fail()
+	}
+}
+
+// fail ends an upload that becomes no item; the first of a queue leaves no queue either.
+func (u *Upload) fail() {
+	u.end()
+	if u.home.Stats().Appended == 0 {
+		u.queue.undo()
 	}
 }
 

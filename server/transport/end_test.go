@@ -16,7 +16,7 @@ func TestStopLosesNoAnswerWhileTheClientStillSends(t *testing.T) {
 	item := strings.Repeat("x", size) + "\r\n"
 	h.dial().say(strings.Repeat("set q 0 0 1000\r\n"+item, count), strings.Repeat("STORED\r\n", count))
 	c := h.dial()
-	c.SetReadBuffer(4096)
+	c.SetReadBuffer(64 << 10)
 	answer := strings.Repeat("VALUE q 0 1000\r\n"+item+"END\r\n", count)
 	written := h.env.Counters.BytesWritten.Load() + uint64(len(answer))
 	c.send(strings.Repeat("get q\r\n", count) + "set q 0 0 2000000000\r\n") // too large: swallowed for as long as it comes

@@ -132,7 +132,7 @@ func (s Stats) writeServer(out io.Writer) {
 	fmt.Fprintf(out, "darner %s, process %s, up %s\n", f["version"], f["pid"], seconds(f["uptime"]))
 	fmt.Fprintf(out, "%s connections now, %s ever, %s turned away\n", f["curr_connections"], f["total_connections"], f["rejected_connections"])
 	fmt.Fprintf(out, "%s sets, %s gets, %s hits, %s misses\n", f["cmd_set"], f["cmd_get"], f["get_hits"], f["get_misses"])
-	fmt.Fprintf(out, "%s items of %s, %s on disk\n\n", f["curr_items"], size1024(f["bytes"]), size1024(f["disk_bytes"]))
+	fmt.Fprintf(out, "%s items wait, with %s bytes of data; the queues take %s bytes of the disk\n\n", f["curr_items"], size1024(f["bytes"]), size1024(f["disk_bytes"]))
 }
 
 func plain(s string) string {

@@ -85,6 +85,7 @@ func (r *run) examine(t *tally) *examination {
 	e.row.Live += e.large.Live
 	e.row.Dead += e.large.Dead + e.large.Damaged
 	if e.o.Use != nil && e.large.Size > 0 {
+		e.large.shares()
 		e.o.Use(e.large)
 	}
 	return e

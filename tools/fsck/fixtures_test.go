@@ -103,19 +103,20 @@ var fixtures = map[string]func(b *builder){
 	},
 
 	// What stands around the records.
-	"header-copy":        func(b *builder) { b.orders(); b.flip(second, 20) },
-	"header-copy-active": func(b *builder) { b.orders(); b.flip(last, 512+20) },
-	"header-sealed":      func(b *builder) { b.orders(); b.flip(second, 20); b.flip(second, 512+20) },
-	"header-lost":        func(b *builder) { b.orders(); b.flip(last, 20); b.flip(last, 512+20) },
-	"first-page-lost":    func(b *builder) { b.orders(); b.write(last, 0, string(make([]byte, 1024+100))) },
-	"index":              func(b *builder) { b.orders(); b.flip(second, b.size(second)-128-10) },
-	"footer":             func(b *builder) { b.orders(); b.flip(second, b.size(second)-60) },
-	"footer-cut":         func(b *builder) { b.orders(); b.cut(first, 152) },
-	"cut-short":          func(b *builder) { b.orders(); b.cut(second, 300) },
-	"no-segment":         func(b *builder) { b.orders(); b.put(second, []byte(strings.Repeat("no segment ", 100))) },
-	"no-segment-newest":  func(b *builder) { b.orders(); b.write(last, 0, strings.Repeat("?", b.size(last))) },
-	"newer-format":       func(b *builder) { b.orders(); b.newer(second) },
-	"misnamed":           func(b *builder) { b.orders(); b.move(second, orders+"/00000000000000000012.seg") },
+	"header-copy":         func(b *builder) { b.orders(); b.flip(second, 20) },
+	"header-copy-active":  func(b *builder) { b.orders(); b.flip(last, 512+20) },
+	"header-sealed":       func(b *builder) { b.orders(); b.flip(second, 20); b.flip(second, 512+20) },
+	"header-lost":         func(b *builder) { b.orders(); b.flip(last, 20); b.flip(last, 512+20) },
+	"header-lost-trimmed": func(b *builder) { b.orders(); b.cutTo(last, b.tail(last)); b.flip(last, 20); b.flip(last, 512+20) },
+	"first-page-lost":     func(b *builder) { b.orders(); b.write(last, 0, string(make([]byte, 1024+100))) },
+	"index":               func(b *builder) { b.orders(); b.flip(second, b.size(second)-128-10) },
+	"footer":              func(b *builder) { b.orders(); b.flip(second, b.size(second)-60) },
+	"footer-cut":          func(b *builder) { b.orders(); b.cut(first, 152) },
+	"cut-short":           func(b *builder) { b.orders(); b.cut(second, 300) },
+	"no-segment":          func(b *builder) { b.orders(); b.put(second, []byte(strings.Repeat("no segment ", 100))) },
+	"no-segment-newest":   func(b *builder) { b.orders(); b.write(last, 0, strings.Repeat("?", b.size(last))) },
+	"newer-format":        func(b *builder) { b.orders(); b.newer(second) },
+	"misnamed":            func(b *builder) { b.orders(); b.move(second, orders+"/00000000000000000012.seg") },
 	"copy": func(b *builder) {
 		b.orders()
 		b.put(orders+"/00000000000000000012.seg", b.get(second))

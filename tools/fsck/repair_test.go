@@ -132,6 +132,17 @@ func TestARepairCutOffAnywhereLosesNothing(t *testing.T) {
 	})
 }
 
+// callsOf tells of each call of a repair whether it changes something.
+func callsOf(t *testing.T, fsys *disktest.FS) (changing []bool) {
+	t.Helper()
+	fsys.Fail(func(op disktest.Op, _ string, _ int) error {
+		changing = append(changing, changes(op))
+		return nil
+	})
+	repair(t, fsys)
+	return changing
+}
+
 // quarantined is what was set aside, by name.
 func quarantined(t *testing.T, fsys *disktest.FS, queue string) map[string]string {
 	t.Helper()
@@ -158,14 +169,14 @@ func TestARepairThatMeetsAnErrorSaysSo(t *testing.T) {
 		whole := fsys.Clone()
 		repair(t, whole)
 		want := readable(t, whole, queue)
-		for at := 1; ; at++ {
-			if testing.Short() && at%5 > 0 {
+		for at, changing := range callsOf(t, fsys.Clone()) {
+			if testing.Short() && at%5 > 0 || !changing && at%4 > 0 {
 				continue
 			}
 			image := fsys.Clone()
 			failed, mustTell, call := false, false, ""
 			image.Fail(func(op disktest.Op, file string, n int) error {
-				if n < at || failed {
+				if n <= at || failed {
 					return nil
 				}
 				failed, call = true, string(op)+" of "+file
@@ -177,9 +188,6 @@ func TestARepairThatMeetsAnErrorSaysSo(t *testing.T) {
 			})
 			res, err := fsck.Run(data, fsck.Options{FS: image, Repair: true})
 			image.Fail(nil)
-			if !failed {
-				return
-			}
 			if mustTell && err == nil && res.Exit()&fsck.ExitTrouble == 0 {
 				t.Fatalf("an error of call %d, %s, is not told", at, call)
 			}

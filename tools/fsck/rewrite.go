@@ -14,7 +14,7 @@ import (
 // copyOver replaces a segment by a copy of its valid records. What does not verify is kept in the
 // quarantine.
 func (r *repair) copyOver(s *segmentFile) error {
-	v, err := r.e.view(s)
+	v, err := r.e.in.OpenSegment(s.file)
 	if err != nil {
 		return err
 	}
@@ -38,12 +38,15 @@ func (r *repair) copyOver(s *segmentFile) error {
 
 // copyRecords makes a sealed segment of the valid records.
 func (r *repair) copyRecords(v *wal.SegmentView, h segment.Header, path string) (err error) {
+	h.Salt = 0 // a new one: no record of the old file verifies in the new one
+	if tail := int64(v.Tail()); v.Headless {
+		h.Capacity = min(segment.MaxCapacity, tail+tail/512+4<<10) // what it was is lost: so much that index and footer fit
+	}
 	to, err := segment.Create(r.o.FS, path, h.Capacity)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, to.Close()) }()
-	h.Salt = 0 // a new one: no record of the old file verifies in the new one
 	if err := to.Start(h); err != nil {
 		return err
 	}
@@ -73,7 +76,7 @@ func appendRecord(to *segment.Segment, r *segment.Record) error {
 
 // cut ends a segment behind its last record.
 func (r *repair) cut(s *segmentFile) error {
-	v, err := r.e.view(s)
+	v, err := r.e.in.OpenSegment(s.file)
 	if err != nil {
 		return err
 	}

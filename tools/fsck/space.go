@@ -24,7 +24,7 @@ func Space(w io.Writer, o *Options) {
 		fmt.Fprintf(w, "%-24s |%s| %10s  %s\n", u.File, u.bar(), Size(u.Size), u.parts())
 	}
 	o.Row = func(r Row) {
-		fmt.Fprintf(w, "%s: %s live, %s dead, %s in %d segments and all other files, %s\n", printable(r.Queue), Size(r.Live), Size(r.Dead), Size(r.Disk), r.Segments, items(r.Items))
+		fmt.Fprintf(w, "%s: %s, %s on disk, %s live, %s dead\n", printable(r.Queue), items(r.Items), Size(r.Disk), Size(r.Live), Size(r.Dead))
 	}
 }
 

@@ -71,6 +71,20 @@ func (u *use) add(from, to uint32, s State) {
 	}
 }
 
+// shares fills the map of what has no order with the share of each state.
+func (u *Use) shares() {
+	for i := range u.Map {
+		switch at := u.Size * int64(i) / Cells; {
+		case at < u.Dead:
+			u.Map[i] = dead
+		case at < u.Dead+u.Damaged:
+			u.Map[i] = damaged
+		default:
+			u.Map[i] = alive
+		}
+	}
+}
+
 // use passes a segment's use on, and counts it.
 func (e *examination) use(u *use) {
 	e.row.Live += u.Live

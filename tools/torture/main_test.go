@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	_ "github.com/darner/darner/server" // a change of it is a reason to test again
 )
 
 // long multiplies what the small form does.

@@ -1,0 +1,87 @@
+package server
+
+// Settings fitted to the machine: what its limits of open files, address space and disk allow.
+
+import (
+	"log/slog"
+	"math"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/darner/darner/server/config"
+	"github.com/darner/darner/server/queue"
+)
+
+const (
+	ownFiles   = 64 // descriptors that neither a queue nor a client has
+	queueFiles = 4  // descriptors that a loaded queue has, at most
+	minLoaded  = 8
+)
+
+// fit lowers what the machine cannot give, and says so.
+func fit(c *config.Config, log *slog.Logger) {
+	limit := openFiles()
+	if most := maxClients(limit, c.MaxConnections); most < c.MaxConnections {
+		log.Warn("the limit of open files allows fewer clients than max-connections; raise it (ulimit -n, LimitNOFILE)",
+			"max-connections", c.MaxConnections, "clients", most, "limit", limit)
+		c.MaxConnections = most
+	}
+	if size := segmentSize(*c, fileSystemSize(c.Data)); size < c.SegmentSize {
+		log.Debug("segments are smaller, to suit a small disk", "segment-size", size.String())
+		c.SegmentSize = size
+	}
+}
+
+// maxClients is how many of the clients wanted may be served: all, unless they leave too few
+// descriptors for queues; then queues get half.
+func maxClients(files int64, wanted int) int {
+	const enough = 256 // queues
+	left := files - ownFiles
+	if left-int64(wanted) >= enough*queueFiles {
+		return wanted
+	}
+	return min(wanted, int(max(1, left/2)))
+}
+
+// maxLoaded is how many queues may be loaded: as the clients leave descriptors for, and where
+// addresses have 32 bits, no more than a gibibyte of maps, three segments a queue.
+func maxLoaded(files int64, clients int, segment int64, addressBits int) int {
+	n := min(max((files-ownFiles-int64(clients))/queueFiles, minLoaded), queue.DefaultMaxLoaded)
+	if addressBits == 32 {
+		n = min(n, max(1, config.GiB/(3*segment)))
+	}
+	return int(n)
+}
+
+// segmentSize is the size of segments on a file system of so many bytes: space comes back by
+// segments, so on a small disk there are to be many.
+func segmentSize(c config.Config, disk int64) config.Size {
+	return min(c.SegmentSize, max(config.MinSegmentSize, 4*c.InlineMax, config.Size(disk/32)&^(config.MinSegmentSize-1)))
+}
+
+// openFiles is how many descriptors the process may have.
+func openFiles() int64 {
+	var l unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l); err != nil || l.Cur > math.MaxInt32 {
+		return math.MaxInt32
+	}
+	return int64(l.Cur)
+}
+
+// fileSystemSize is the size in bytes of the file system where dir is, or will be made; very much
+// when it does not tell.
+func fileSystemSize(dir string) int64 {
+	var s unix.Statfs_t
+	for unix.Statfs(dir, &s) != nil {
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return math.MaxInt64
+		}
+		dir = parent
+	}
+	if s.Blocks == 0 || s.Blocks > math.MaxInt64/uint64(max(s.Bsize, 1)) {
+		return math.MaxInt64 // it does not tell
+	}
+	return int64(s.Blocks) * int64(s.Bsize)
+}

@@ -1,0 +1,42 @@
+package server
+
+import (
+	"testing"
+
+	"github.com/darner/darner/server/config"
+)
+
+func TestDescriptorsAreSharedByClientsAndQueues(t *testing.T) {
+	for _, c := range []struct {
+		files           int64
+		wanted          int
+		clients, queues int
+	}{
+		{1 << 20, 16384, 16384, 4096},
+		{20000, 16384, 16384, 888},
+		{1024, 16384, 480, 120},
+		{64, 100, 1, 8},
+		{1 << 31, 1 << 30, 1 << 30, 4096},
+	} {
+		clients := maxClients(c.files, c.wanted)
+		if queues := maxLoaded(c.files, clients, 16<<20, 64); clients != c.clients || queues != c.queues {
+			t.Errorf("%d files, %d clients wanted: %d clients, %d queues", c.files, c.wanted, clients, queues)
+		}
+	}
+}
+
+func TestMapsFitIntoAddressesOf32Bits(t *testing.T) {
+	for segment, want := range map[int64]int{256 << 10: 1365, 16 << 20: 21, 1 << 30: 1} {
+		if n := maxLoaded(1<<20, 1000, segment, 32); n != want {
+			t.Errorf("segments of %d bytes: %d queues, want %d", segment, n, want)
+		}
+	}
+}
+
+func TestSegmentsSuitTheDisk(t *testing.T) {
+	for disk, want := range map[int64]config.Size{1 << 40: 16 << 20, 64 << 20: 2 << 20, 8 << 20: 256 << 10, 0: 256 << 10} {
+		if size := segmentSize(config.Default(), disk); size != want {
+			t.Errorf("a disk of %d bytes: segments of %v, want %v", disk, size, want)
+		}
+	}
+}

@@ -1,0 +1,186 @@
+package queue
+
+// Queues are made where nothing is, and leave nothing when they cannot be made.
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/darner/darner/segment/disk/disktest"
+	"github.com/darner/darner/wal"
+)
+
+func TestWhatIsNoQueueIsLeftAlone(t *testing.T) {
+	outside := t.TempDir()
+	for name, make := range map[string]func(path string) error{
+		"a file":              func(path string) error { return os.WriteFile(path, []byte("mine"), 0o600) },
+		"a dangling link":     func(path string) error { return os.Symlink(filepath.Join(outside, "none"), path) },
+		"a link to elsewhere": func(path string) error { return os.Symlink(outside, path) },
+		"a directory":         func(path string) error { return os.Mkdir(path, 0o700) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := open(t, t.TempDir(), small())
+			path := filepath.Join(r.dir, "work")
+			if err := make(path); err != nil {
+				t.Fatal(err)
+			}
+			before, _ := os.Lstat(path)
+			q := named(t, r, "work")
+			err := q.Put([]byte("a"), wal.Meta{})
+			if err == nil || q.Exists() {
+				t.Fatalf("put: %v", err)
+			}
+			if strings.Contains(err.Error(), r.dir) {
+				t.Errorf("a client is told a path: %v", err)
+			}
+			if err := r.Delete(q); err != nil {
+				t.Error(err)
+			}
+			after, err := os.Lstat(path)
+			if err != nil || after.Mode() != before.Mode() || !after.ModTime().Equal(before.ModTime()) {
+				t.Errorf("before %v, after %v, %v", before, after, err)
+			}
+			if there, _ := os.ReadDir(outside); len(there) != 0 {
+				t.Errorf("written outside of the data directory: %v", there)
+			}
+		})
+	}
+}
+
+func TestAQueueWhoseFirstItemIsRefusedLeavesNothing(t *testing.T) {
+	for name, store := range map[string]func(q *Queue) error{
+		"put": func(q *Queue) error { return q.Put([]byte("a"), wal.Meta{}) },
+		"upload": func(q *Queue) error {
+			u, err := q.Create(200<<10, wal.Meta{})
+			if err != nil {
+				return err
+			}
+			_, err = u.Write(make([]byte, 200<<10))
+			u.Abort()
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fs := disktest.New()
+			r := onFake(t, fs)
+			fs.Fail(func(op disktest.Op, name string, _ int) error {
+				if op != disktest.OpMkdir && op != disktest.OpReadDir && op != disktest.OpRemove && strings.HasPrefix(name, "data/work") {
+					return syscall.ENOSPC
+				}
+				return nil
+			})
+			q := named(t, r, "work")
+			w, _ := standing(t, q)
+			if err := store(q); !errors.Is(err, wal.ErrFull) {
+				t.Fatal(err)
+			}
+			if q.Exists() || r.Totals() != (Totals{}) || slices.Contains(fs.Names("data"), "work") {
+				t.Errorf("exists %v, %+v, %v", q.Exists(), r.Totals(), fs.Names("data"))
+			}
+			fs.Fail(nil)
+			put(t, q, "b", "c")
+			if _, it, ok := w.Stop(); !ok || text(t, q, it) != "b" {
+				t.Error("the waiter got nothing")
+			}
+			wants(t, q, "c")
+		})
+	}
+}
+
+func TestALoadThatLacksDescriptorsParksOthers(t *testing.T) {
+	fs := disktest.New()
+	r := onFake(t, fs)
+	q, other := named(t, r, "work"), named(t, r, "other")
+	put(t, q, "a")
+	q.park(1 << 60)
+	put(t, other, "x")
+	fs.Fail(func(op disktest.Op, name string, _ int) error {
+		if op == disktest.OpOpen && strings.Contains(name, "work") && r.holds(other) {
+			return syscall.EMFILE
+		}
+		return nil
+	})
+	wants(t, q, "a")
+	fs.Fail(nil)
+	wants(t, other, "x")
+}
+
+func (r *Registry) holds(q *Queue) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	_, ok := r.loaded[q]
+	return ok
+}
+
+func TestTroubleWithClosingALogPasses(t *testing.T) {
+	fs := disktest.New()
+	r := onFake(t, fs)
+	q := named(t, r, "work")
+	put(t, q, "a")
+	if err := synced(q); err != nil {
+		t.Fatal(err)
+	}
+	tried := false
+	fs.Fail(func(op disktest.Op, name string, _ int) error {
+		if op == disktest.OpTruncate || op == disktest.OpRemove {
+			tried = true
+			return errBroken
+		}
+		return nil
+	})
+	if !q.park(1 << 60) {
+		t.Fatal("not parked")
+	}
+	fs.Fail(nil)
+	if !tried {
+		t.Fatal("closing met no trouble")
+	}
+	put(t, q, "b")
+	wants(t, q, "a", "b")
+}
+
+func TestADeleteThatOnlyLacksItsSyncIsDone(t *testing.T) {
+	fs := disktest.New()
+	r := onFake(t, fs)
+	q := named(t, r, "work")
+	put(t, q, "a")
+	fs.Fail(func(op disktest.Op, name string, _ int) error {
+		if op == disktest.OpSyncDir && name == "data" {
+			return syscall.EMFILE
+		}
+		return nil
+	})
+	err := r.Delete(q)
+	fs.Fail(nil)
+	if err != nil || q.Exists() {
+		t.Fatal(err)
+	}
+	put(t, q, "b")
+	wants(t, q, "b")
+}
+
+func TestAnUploadAcrossADeleteIsToldNoPath(t *testing.T) {
+	r := open(t, t.TempDir(), small())
+	q := named(t, r, "work")
+	const size = 200 << 10
+	u, err := q.Create(size, wal.Meta{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Delete(q); err != nil {
+		t.Fatal(err)
+	}
+	_, err = u.Write(make([]byte, size))
+	if err == nil {
+		err = u.Commit()
+	}
+	u.Abort()
+	if !errors.Is(err, wal.ErrClosed) || strings.Contains(err.Error(), r.dir) {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,56 @@
+package server
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/darner/darner/segment/disk/disktest"
+	"github.com/darner/darner/server/config"
+	"github.com/darner/darner/server/queue"
+	"github.com/darner/darner/wal"
+)
+
+// A disk that hangs takes a connection with it, and a queue whose log is to be closed.
+func TestStopEndsWhateverTheDiskDoes(t *testing.T) {
+	t.Parallel()
+	fs := disktest.New()
+	log := slog.New(slog.DiscardHandler)
+	registry, err := queue.OpenRegistry("data", queue.Options{Log: wal.Options{FS: fs, SyncEvery: wal.SyncNever, Logger: log}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := config.Default()
+	c.Port = 0
+	s := &Server{log: log, registry: registry}
+	if err := s.listen(c); err != nil {
+		t.Fatal(err)
+	}
+	s.serve(c)
+	say(t, dial(t, "tcp", s.Addr().String()), "set loaded 0 0 1\r\na\r\n", "STORED\r\n")
+	hangs, mended := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	fs.Fail(func(op disktest.Op, name string, _ int) error {
+		once.Do(func() { close(hangs) })
+		<-mended
+		return nil
+	})
+	if _, err := io.WriteString(dial(t, "tcp", s.Addr().String()), "set new 0 0 1\r\na\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	<-hangs
+	began := time.Now()
+	ctx, cancel := context.WithDeadline(context.Background(), began.Add(100*time.Millisecond-syncTime))
+	defer cancel()
+	err = s.Stop(ctx)
+	if took := time.Since(began); err == nil || !strings.Contains(err.Error(), `"loaded"`) || took > 5*time.Second {
+		t.Errorf("after %v: %v", took, err)
+	}
+	close(mended)
+	for len(registry.Busy()) > 0 { // the goroutines it left behind end
+	}
+}

@@ -1,0 +1,101 @@
+package fsck
+
+// What stands around the records of a segment: header, index, footer, tail.
+
+import (
+	"fmt"
+
+	"github.com/darner/darner/segment"
+	"github.com/darner/darner/wal"
+)
+
+// found notes what stands around the records: headers, index, footer, tail.
+func (e *examination) found(s *segmentFile, v *wal.SegmentView, next uint64, u *use) {
+	for _, x := range v.Stray {
+		e.stray(s, x.From, x.To)
+	}
+	tail := false
+	for _, d := range v.Found {
+		f := Finding{File: s.file.Name, From: int64(d.From), To: int64(d.To), Severity: Damage}
+		switch {
+		case d.Tail:
+			tail = true
+			u.add(d.From, d.To, damaged)
+			e.tail(s, d, next)
+			continue
+		case d.Meta && d.To <= segment.HeaderSize:
+			f.Kind, f.What = HeaderCopy, "a copy of the header is damaged; no item is lost, the other copy counts"
+			switch {
+			case v.Headless:
+				f.Kind, f.What = HeaderLost, "both copies of the header are damaged and there is no sound footer; no item is lost by that, for the records tell what is needed, but opening the segment takes long"
+			case d.To-d.From == segment.HeaderSize:
+				f.What = "both copies of the header are damaged; no item is lost, the footer has it once more"
+			}
+		case d.Meta:
+			f.Kind, f.What = Index, "the index is damaged; no item is lost, but finding one takes longer"
+		default:
+			continue // the walk came to it
+		}
+		s.fix = max(s.fix, copyOver)
+		e.t.add(f)
+	}
+	if !v.Sealed() && !tail && next > 0 {
+		e.notSealed(s, next)
+	}
+}
+
+const strayBytes = "bytes that should be zero are not; no item is lost, for nobody reads them"
+
+func (e *examination) stray(s *segmentFile, from, to uint32) {
+	s.fix = max(s.fix, copyOver)
+	e.t.add(Finding{File: s.file.Name, From: int64(from), To: int64(to), Severity: Damage, Kind: Stray, What: strayBytes})
+}
+
+// tail judges bytes behind the last record of a segment without a sound footer.
+func (e *examination) tail(s *segmentFile, d segment.Damage, next uint64) {
+	f := Finding{File: s.file.Name, From: int64(d.From), To: int64(d.To), Severity: Damage}
+	switch {
+	case d.Meta && int64(d.To) > s.file.Size-segment.FooterSize:
+		f.Kind, f.What = Footer, "the footer is damaged; no item is lost, but opening the segment means reading all of it"
+		s.fix = copyOver
+	case d.Meta:
+		f.Severity, f.Kind, f.What = Note, Unsealed, "was being completed; the server does it again"
+		s.fix = max(s.fix, copyOver)
+	case d.Unfinished:
+		f.Severity, f.Kind, f.What = Note, TornTail, "an append that was interrupted before its item was stored; the server cuts it off"
+		s.fix = max(s.fix, cutTail)
+	default:
+		f.Kind, f.What = DamagedTail, "what stands behind the last record does not verify: items not yet synced at a power cut, or damaged since"
+		s.fix = max(s.fix, cutTail)
+	}
+	if next > e.end {
+		n, first, last := e.lose(e.end, next-1)
+		if f.Items = n; n > 0 {
+			f.What += fmt.Sprintf("; %s (%s) lost", items(n), numbers(first, last))
+			f.Severity = Damage
+		}
+		s.fix = copyOver
+		e.end = next
+	}
+	e.t.add(f)
+}
+
+// notSealed notes a segment without a footer that others follow: the server completes it, unless it
+// did so before.
+func (e *examination) notSealed(s *segmentFile, next uint64) {
+	f := Finding{File: s.file.Name, Severity: Note, Kind: Unsealed, What: "is full and was about to be completed; the server does it"}
+	if e.sealedBehind(next) {
+		f.Severity, f.Kind, f.What = Damage, Footer, "has no footer though later segments have: it was cut or overwritten"
+		s.fix = max(s.fix, copyOver)
+	}
+	e.t.add(f)
+}
+
+func (e *examination) sealedBehind(next uint64) bool {
+	for _, s := range e.segments {
+		if s.first >= next && s.sealed {
+			return true
+		}
+	}
+	return false
+}

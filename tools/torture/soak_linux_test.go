@@ -1,0 +1,139 @@
+package torture
+
+// Random load for as long as one likes, with random kills and restarts: what was answered holds, and
+// the server's memory, descriptors and disk stay flat.
+
+import (
+	"flag"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+var soak = flag.Duration("soak", time.Second, "how long the soak runs")
+
+// vitals are what must not grow in the life of a server.
+type vitals struct{ memory, descriptors int64 }
+
+func (d *daemon) vitals(t *testing.T) (v vitals) {
+	t.Helper()
+	proc := fmt.Sprintf("/proc/%d/", d.cmd.Process.Pid)
+	status, err := os.ReadFile(proc + "status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(status)) {
+		if f := strings.Fields(line); len(f) == 3 && f[0] == "RssAnon:" {
+			kib, _ := strconv.ParseInt(f[1], 10, 64)
+			v.memory = kib << 10
+		}
+	}
+	open, err := os.ReadDir(proc + "fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.descriptors = int64(len(open))
+	return v
+}
+
+func TestSoak(t *testing.T) {
+	data := t.TempDir()
+	rounds, kills, acks := 0, 0, int64(0)
+	var worst vitals
+	for end := time.Now().Add(*soak); time.Now().Before(end); rounds++ {
+		life := min(time.Until(end), *soak/10+time.Duration(rand.Int64N(int64(*soak/4)+1)))
+		l := newLedger()
+		l.generation, l.forgets = rounds*1_000_000, true
+		d := launch(t, data, small...)
+		w := l.put(d, "a", "b", "c", fmt.Sprintf("short-lived-%d", rounds%5))
+		seen := watch(t, d, life)
+		acks += l.acks.Load()
+		if rand.IntN(3) > 0 {
+			kills++
+			d.kill()
+		} else {
+			d.stop()
+		}
+		if err := w.end(); err != nil {
+			t.Fatalf("round %d: %v", rounds, err)
+		}
+		flat(t, seen)
+		for _, v := range seen {
+			worst = vitals{max(worst.memory, v.memory), max(worst.descriptors, v.descriptors)}
+		}
+		settleRound(t, data, l, rounds)
+	}
+	t.Logf("%d answers in %d lives, %d of them ended by kill -9; at most %d KiB of memory, %d descriptors", acks, rounds, kills, worst.memory>>10, worst.descriptors)
+}
+
+// watch looks at a server at work, some dozens of times in its life.
+func watch(t *testing.T, d *daemon, life time.Duration) (seen []vitals) {
+	t.Helper()
+	tick := time.NewTicker(max(life/50, 10*time.Millisecond))
+	defer tick.Stop()
+	for end := time.Now().Add(life); time.Now().Before(end); <-tick.C {
+		d.lives()
+		seen = append(seen, d.vitals(t))
+	}
+	return seen
+}
+
+// flat compares the second quarter of a life with the last.
+func flat(t *testing.T, seen []vitals) {
+	t.Helper()
+	n := len(seen) / 4
+	if n < 5 {
+		return // too short to tell
+	}
+	middle := func(of []vitals, what func(vitals) int64) int64 {
+		var all []int64
+		for _, v := range of {
+			all = append(all, what(v))
+		}
+		slices.Sort(all)
+		return all[len(all)/2]
+	}
+	memory := func(v vitals) int64 { return v.memory }
+	descriptors := func(v vitals) int64 { return v.descriptors }
+	if early, late := middle(seen[n:2*n], memory), middle(seen[3*n:], memory); late > early*5/4+8<<20 {
+		t.Errorf("memory went from %d to %d KiB", early>>10, late>>10)
+	}
+	if early, late := middle(seen[n:2*n], descriptors), middle(seen[3*n:], descriptors); late > early+40 {
+		t.Errorf("descriptors went from %d to %d", early, late)
+	}
+}
+
+// settleRound starts a server, takes all there is and judges it; then the disk has to be empty.
+func settleRound(t *testing.T, data string, l *ledger, round int) {
+	t.Helper()
+	d := launch(t, data, small...)
+	m := l.promised()
+	l.gone(m)
+	if err := m.judge(d, l, time.Nanosecond); err != nil {
+		t.Fatalf("round %d: %v\n%s", round, err, d.log)
+	}
+	d.stop()
+	if strings.Contains(d.log.String(), "level=ERROR") {
+		t.Errorf("round %d: the server complains:\n%s", round, d.log)
+	}
+	var bytes int64
+	filepath.WalkDir(data, func(_ string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return nil
+		}
+		if info, err := e.Info(); err == nil {
+			bytes += info.Size()
+		}
+		return nil
+	})
+	if bytes > 4<<20 {
+		t.Errorf("round %d: all is taken, and %d bytes are left on the disk", round, bytes)
+	}
+}

@@ -1,6 +1,6 @@
 # The habits. Each is a step of .ci/run or a command of its own; `make ci` is all that must hold.
 
-.PHONY: build test race fuzz lint clients bench kill long ci
+.PHONY: build test race fuzz lint clients bench kill long torture soak ci
 
 build:
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...
@@ -33,3 +33,14 @@ long: kill
 
 ci:
 	.ci/run
+
+# Power cuts, full disks, failing disks and rot in their long form; some hours. Root sees more of it:
+# ext4, xfs (xfsprogs) and btrfs (btrfs-progs) for real.
+torture:
+	go test -count=1 -timeout 6h -run 'PowerCut|Kill|Rot' ./wal -crashes=10000 -rot-all
+	go test -count=1 -timeout 6h ./tools/torture -cuts=100 -long=50
+
+# Random load, kills and restarts for SOAK.
+SOAK ?= 4h
+soak:
+	go test -count=1 -timeout 0 -v -run Soak ./tools/torture -soak=$(SOAK)

@@ -39,7 +39,8 @@ type Consumer struct {
 }
 
 // Consumer returns the consumer of that name, "" being the log's own, and makes it when it is new.
-// A log deletes what every consumer has taken, and nothing while it has none.
+// A log deletes what every consumer has taken, and nothing while it has none. One that is opened with
+// any consumer has its own as well.
 func (l *Log) Consumer(name string, from Start) (*Consumer, error) {
 	if !validConsumer(name) {
 		return nil, fmt.Errorf("%q cannot be a consumer's name: it has to be part of a file name", name)
@@ -52,17 +53,7 @@ func (l *Log) Consumer(name string, from Start) (*Consumer, error) {
 	if c := l.consumers[name]; c != nil {
 		return c, nil
 	}
-	c := &Consumer{l: l, name: name, st: offsetState{taken: newSpans()}}
-	c.st.created = time.Now().UnixMilli()
-	switch {
-	case from == Newest:
-		c.st.head, c.st.below = l.next, l.bytes
-	case len(l.files) > 0:
-		c.st.head, c.st.below = l.files[0].first, l.bytesBefore(l.files[0])
-	default:
-		c.st.head, c.st.below = l.next, l.bytes
-	}
-	c.seq = c.st.head
+	c := l.newConsumer(name, from)
 	if from == Newest { // where it begins must not be forgotten
 		if err := c.ensureFile(); err != nil {
 			return nil, l.refused(err)
@@ -71,6 +62,17 @@ func (l *Log) Consumer(name string, from Start) (*Consumer, error) {
 	l.consumers[name] = c
 	c.loseMissing()
 	return c, nil
+}
+
+func (l *Log) newConsumer(name string, from Start) *Consumer {
+	c := &Consumer{l: l, name: name, st: offsetState{taken: newSpans(), created: time.Now().UnixMilli()}}
+	if from == Oldest && len(l.files) > 0 {
+		c.st.head, c.st.below = l.files[0].first, l.bytesBefore(l.files[0])
+	} else {
+		c.st.head, c.st.below = l.next, l.bytes
+	}
+	c.seq = c.st.head
+	return c
 }
 
 // loseMissing counts as lost what recovery found missing, also where the consumer's file was lost.

@@ -54,6 +54,9 @@ func (l *Log) recover() error {
 		return err
 	}
 	l.resumeNumbers()
+	if len(l.consumers) > 0 && l.consumers[""] == nil { // its file was lost: nothing that it has not taken may be deleted
+		l.consumers[""] = l.newConsumer("", Oldest)
+	}
 	if err := l.recoverBodies(d); err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/darner/darner/tools/flags"
 	"github.com/darner/darner/tools/fsck"
 )
 
@@ -18,7 +19,7 @@ func main() {
 // run returns the exit code.
 func run(args []string) int {
 	app := app()
-	err := app.Run(flagsFirst(app, args))
+	err := app.Run(flags.First(app, args))
 	var status exit
 	switch {
 	case err == nil:

@@ -8,6 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/darner/darner/server"
+	"github.com/darner/darner/tools/flags"
 )
 
 func main() {
@@ -19,7 +20,7 @@ func main() {
 
 func run(args []string) error {
 	a := app()
-	return a.Run(flagsFirst(a, args))
+	return a.Run(flags.First(a, args))
 }
 
 func app() *cli.App {

@@ -4,12 +4,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/darner/darner/tools/flags"
 )
 
 func TestFlagsMayFollowArguments(t *testing.T) {
 	for in, want := range map[string]string{
 		"darner":                                   "darner",
-		"darner --port 0 -d x":                     "darner --port 0 -d x",
+		"darner --port 0 -d x":                     "darner --port 0 -d x --",
 		"darner get q":                             "darner get -- q",
 		"darner get q --wait 5s -f":                "darner get --wait 5s -f -- q",
 		"darner get --wait=5s q":                   "darner get --wait=5s -- q",
@@ -19,7 +21,7 @@ func TestFlagsMayFollowArguments(t *testing.T) {
 		"darner put q --server":                    "darner put --server -- q",
 		"darner stats --server 127.0.0.1:1 orders": "darner stats --server 127.0.0.1:1 -- orders",
 	} {
-		got := flagsFirst(app(), strings.Fields(in))
+		got := flags.First(app(), strings.Fields(in))
 		if !slices.Equal(got, strings.Fields(want)) {
 			t.Errorf("%s becomes %s; want %s", in, strings.Join(got, " "), want)
 		}

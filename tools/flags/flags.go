@@ -1,7 +1,6 @@
-package main
-
-// Flags behind arguments: "darner-fsck DATA --repair" should mean what it says, though the flag parser
-// stops at the first argument that is no flag.
+// Package flags lets flags stand behind arguments: "darner get orders --wait 5s" means what it says, though the
+// flag parser stops at the first argument that is no flag.
+package flags
 
 import (
 	"slices"
@@ -10,9 +9,9 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// flagsFirst moves the flags in front of the other arguments, those of a subcommand behind its name.
+// First moves the flags in front of the other arguments, those of a subcommand behind its name.
 // What follows "--" is no flag.
-func flagsFirst(app *cli.App, args []string) []string {
+func First(app *cli.App, args []string) []string {
 	if len(args) < 2 {
 		return args
 	}

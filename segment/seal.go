@@ -35,7 +35,7 @@ func (s *Segment) Seal() (err error) {
 		return err
 	}
 	if err := s.writeSeal(x, v.Totals, end, total); err != nil {
-		wipe(s.mem[end:total])
+		_ = s.wipeMapped(int64(end), total) // what is left there is known for what it is
 		return fmt.Errorf("not sealed: %w", err)
 	}
 	s.index.Store(&x)
@@ -44,7 +44,9 @@ func (s *Segment) Seal() (err error) {
 }
 
 func (s *Segment) writeSeal(x index, t Totals, end uint32, total int64) error {
-	copy(s.mem[end:], x)
+	if err := s.put(end, x); err != nil {
+		return err
+	}
 	if err := s.Sync(); err != nil {
 		return err
 	}
@@ -54,6 +56,8 @@ func (s *Segment) writeSeal(x index, t Totals, end uint32, total int64) error {
 	at := end + uint32(len(x))
 	f := Footer{Header: s.header, Totals: t, End: end, entries: uint32(x.len()), indexSum: x.sum(s.header.Salt, end)}
 	b := f.encode(at)
-	copy(s.mem[at:], b[:])
+	if err := s.put(at, b[:]); err != nil {
+		return err
+	}
 	return s.Sync()
 }

@@ -52,13 +52,20 @@ func (c *Consumer) load(rewriting bool) error {
 	}
 	if old == nil {
 		c.off, c.st = fresh, freshState
-		return l.replace(path, fresh)
+		if err := l.replace(path, fresh); err != nil {
+			return err
+		}
+		fresh.path = path
+		return nil
 	}
 	unite(fresh, &freshState, &oldState)
 	err = l.replace(path, fresh)
 	if errors.Is(err, errUnnamed) { // the old file serves on, the new one stays for the next time
 		unite(old, &c.st, &freshState)
 		return fresh.close()
+	}
+	if err == nil {
+		fresh.path = path
 	}
 	c.off, c.st = fresh, freshState
 	return errors.Join(err, old.close())

@@ -39,6 +39,7 @@ func (c *Consumer) rewrite(room int) error {
 		if err := l.replace(path, c.off); err != nil {
 			return l.unreplaced(err)
 		}
+		l.named(c.off, path)
 	}
 	l.mu.Lock()
 	capacity := max(l.offsetCapacity(), 4*c.live()) // however much is taken out of order
@@ -63,11 +64,17 @@ func (c *Consumer) rewrite(room int) error {
 		return l.unreplaced(err)
 	}
 	l.stats.rewrites.Add(1)
+	l.named(fresh, path)
+	return nil
+}
+
+// named notes the new name of an offset file. The next sync makes it durable: until then the old file
+// has what was synced.
+func (l *Log) named(o *offsets, path string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.dirDirty = true
+	o.path, l.dirDirty = path, true
 	l.touch()
-	return nil
 }
 
 func (l *Log) unreplaced(err error) error {
@@ -116,6 +123,5 @@ func (l *Log) replace(path string, fresh *offsets) error {
 	} else if err != nil {
 		return err
 	}
-	fresh.path = path // the next sync makes it durable: until then the old file has what was synced
 	return nil
 }

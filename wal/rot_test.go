@@ -245,7 +245,7 @@ func (s *stock) sizeOf(name string) int64 {
 
 func TestRotAFlippedBitCostsAtMostOneItem(t *testing.T) {
 	s := newStock(t)
-	step := stride(1, 301, 2003)
+	step := stride(1, 1009, 4001)
 	n := 0
 	for _, name := range s.files {
 		b, _ := s.fs.ReadFile(name)
@@ -292,7 +292,7 @@ func TestRotAFileCutShortCostsWhatWasBehind(t *testing.T) {
 		size := s.sizeOf(name)
 		step := int64(1)
 		if !*rotAll {
-			step = size/int64(1200/stride(1, 20, 100)) + 1
+			step = size/int64(1200/stride(1, 40, 100)) + 1
 		}
 		for at := int64(0); at < size; at += step {
 			r := s.rot("cut %s at %d", name, at)

@@ -163,11 +163,14 @@ func (l *Log) beginSync() (u unsynced, err error) {
 	}
 	for _, c := range l.consumers {
 		if c.dirty && c.off != nil {
+			if c.behind { // there may be space again
+				c.off.setHead(c.st.head, c.st.below)
+			}
 			c.checkpoint()
+			c.dirty = c.off.fault != nil
 			if err := c.faulted(); err != nil {
 				u.fault = err
 			}
-			c.dirty = false
 			u.offsets = append(u.offsets, c.off)
 		}
 	}

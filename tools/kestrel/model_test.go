@@ -21,6 +21,7 @@ type server struct {
 	count   int
 	current file
 	rotated []file
+	alike   []int // places in current where an operation cut short is a whole checkpoint to the letter
 }
 
 func (s *server) add() {
@@ -64,13 +65,14 @@ func (s *server) close(id int32, how int) {
 	case 2:
 		item += "+"
 		s.queue = append(s.queue, item)
+		s.alike = append(s.alike, len(s.current)+9)
 		s.current = s.current.resume(id, item, when, 0)
 	}
 }
 
 func (s *server) rotate() {
 	s.rotated = append(s.rotated, s.current)
-	s.current = nil
+	s.current, s.alike = nil, nil
 }
 
 func (s *server) ids() (ids []int32) {
@@ -136,7 +138,7 @@ func TestReplayAgreesWithTheServerThatWrote(t *testing.T) {
 		if !slices.Equal(got, want.state) {
 			t.Fatalf("cut at %d:\n got %q\nwant %q", cut, got, want.state)
 		}
-		if torn := cut > want.at; torn != (len(findings) == 1) || torn && !findings[0].Torn {
+		if torn := cut > want.at && !slices.Contains(s.alike, cut); torn != (len(findings) == 1) || torn && !findings[0].Torn {
 			t.Fatalf("cut at %d, an operation ends at %d: %v", cut, want.at, findings)
 		}
 	})

@@ -44,7 +44,7 @@ func TestAFullDiskRefusesSetsAndRecoversByItself(t *testing.T) {
 			if *long == 1 && (name == "xfs" || name == "btrfs") || testing.Short() && name != "tmpfs" {
 				t.Skip("in the long form")
 			}
-			fillAndDrain(t, prepare(t))
+			fillAndDrain(t, prepare(t), strings.HasPrefix(name, "btrfs"))
 		})
 	}
 }
@@ -70,7 +70,7 @@ func filledUp(t *testing.T, m *mounted, free uint64) *mounted {
 	return m
 }
 
-func fillAndDrain(t *testing.T, m *mounted) {
+func fillAndDrain(t *testing.T, m *mounted, again bool) {
 	d := launch(t, m.dir+"/data", small...)
 	c := d.dial()
 	var stored []number
@@ -87,7 +87,7 @@ func fillAndDrain(t *testing.T, m *mounted) {
 	if failed := c.figures(t, "q")["failed"]; failed != "no" {
 		t.Fatalf("a full disk is no failure of the queue: %s", failed)
 	}
-	takeFrom(t, c, &stored, len(stored)/2)
+	takeFrom(t, c, &stored, len(stored)/2, again)
 	until(t, "space", func() bool {
 		i := number{1, 0}
 		answer, err := c.set("q", body("q", i))
@@ -104,9 +104,9 @@ func fillAndDrain(t *testing.T, m *mounted) {
 		d.kill()
 		d = launch(t, m.dir+"/data", small...)
 		c = d.dial()
-		takeFrom(t, c, &stored, len(stored)/2)
+		takeFrom(t, c, &stored, len(stored)/2, again)
 	}
-	takeFrom(t, c, &stored, len(stored))
+	takeFrom(t, c, &stored, len(stored), again)
 	if b, err := c.get("q"); b != nil || err != nil {
 		t.Fatalf("%.40q, %v is left", b, err)
 	}
@@ -133,19 +133,25 @@ func fill(t *testing.T, c *client, stored *[]number, generation int) string {
 	}
 }
 
-// takeFrom takes so many items, which must be the oldest of those stored.
-func takeFrom(t *testing.T, c *client, stored *[]number, n int) {
+// takeFrom takes so many items, which must be the oldest of those stored. Where a file system writes
+// no block twice a full disk may keep a confirmation from being written: after a kill such items
+// come again, before all others.
+func takeFrom(t *testing.T, c *client, stored *[]number, n int, again bool) {
 	t.Helper()
-	for range n {
+	for n > 0 {
 		b, err := c.get("q/close/open")
 		if err != nil || b == nil {
 			t.Fatalf("%d items are left, the next is answered %v, %v", len(*stored), b, err)
 		}
 		i, err := parse("q", b)
+		if err == nil && again && i.less((*stored)[0]) {
+			continue
+		}
 		if err != nil || i != (*stored)[0] {
 			t.Fatalf("got %v instead of %v, %v", i, (*stored)[0], err)
 		}
 		*stored = (*stored)[1:]
+		n--
 	}
 	if _, err := c.get("q/close"); err != nil {
 		t.Fatal(err)

@@ -194,7 +194,7 @@ func runFaulty(t *testing.T, op disktest.Op, from, span int64, reason error) (ca
 	defer func() { r.Close() }()
 	bad, good := named(t, r, "bad"), named(t, r, "good")
 	w, g := &worked{taken: map[string]bool{}}, &worked{taken: map[string]bool{}}
-	for i := 0; i < 300; i += 50 {
+	for i := 0; i < 200; i += 50 {
 		w.work(bad, i, i+50)
 		g.work(good, i, i+50)
 	}
@@ -232,10 +232,7 @@ func runFaulty(t *testing.T, op disktest.Op, from, span int64, reason error) (ca
 
 // inTurn picks calls: every one of them in the long form. Each fails alone, or all from there on do.
 func inTurn(t *testing.T, calls int64, fail func(n, span int64)) {
-	some := int64(2 * *long)
-	if testing.Short() {
-		some = 1
-	}
+	some := int64(*long)
 	for n := 1 + rand.Int64N(max(1, calls/some)); n <= calls && !t.Failed(); n += max(1, calls/some) {
 		if rand.IntN(2) == 0 || *long > 1 {
 			fail(n, 1)
@@ -250,6 +247,9 @@ func TestEveryFailureOfTheDiskStaysWithItsQueueAndCostsNothingStored(t *testing.
 	for _, op := range faultOps {
 		t.Run(string(op), func(t *testing.T) {
 			t.Parallel()
+			if testing.Short() && (op == disktest.OpSize || op == disktest.OpMap || op == disktest.OpReadDir || op == disktest.OpMkdir) {
+				t.Skip("in the longer forms")
+			}
 			calls := runFaulty(t, op, -1, 0, syscall.EIO)
 			inTurn(t, calls, func(n, span int64) {
 				reason := syscall.EIO

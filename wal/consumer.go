@@ -54,6 +54,9 @@ func (l *Log) Consumer(name string, from Start) (*Consumer, error) {
 		return c, nil
 	}
 	c := l.newConsumer(name, from)
+	if name == "" && from == Oldest && len(l.files) > 0 {
+		l.log.Warn("a queue has no offset file: all that is on the disk comes, taken or not", "queue", l.name(), "file", l.path(offsetName(name)))
+	}
 	if from == Newest { // where it begins must not be forgotten
 		if err := c.ensureFile(); err != nil {
 			return nil, l.refused(err)
@@ -205,6 +208,7 @@ func (c *Consumer) unreadable(i int, err error) error {
 		end = l.files[i+1].first
 	}
 	l.log.Error("segment cannot be read; its items are lost", "queue", l.name(), "file", l.files[i].path, "items", end-c.seq, "error", err)
+	l.files[i].lost = true
 	c.lose(c.seq, end-1)
 	c.seq = end
 	return nil

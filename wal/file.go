@@ -18,6 +18,7 @@ type file struct {
 	sealed    bool   // complete, trimmed and synced
 	dirty     bool   // appended to since it was last synced
 	renames   int    // large items in it whose body does not have its final name yet: not to be sealed
+	lost      bool   // nothing of it could be read: it is set aside, not deleted
 	gone      bool   // removed from the log: the last to let go closes it
 	prepareAt uint32 // tail at which the background is asked to prepare more room
 	size      int64  // of a sealed one

@@ -171,7 +171,7 @@ func (l *Log) recoverBodies(d listing) error {
 	}
 	for _, e := range d.items {
 		if e.n >= l.next {
-			if err := l.fs.Remove(l.path(numbered(e.n, itemSuffix))); err != nil {
+			if err := l.setBodyAside(e.n); err != nil {
 				return err
 			}
 			continue
@@ -180,6 +180,19 @@ func (l *Log) recoverBodies(d listing) error {
 		l.uploads.bytes += e.size
 	}
 	l.uploads.sweep = l.uploads.count > 0 // some may have been taken just before the crash
+	return nil
+}
+
+// setBodyAside moves away a body whose record is lost: not synced before a power cut, or damaged since.
+// Its number is not used again.
+func (l *Log) setBodyAside(seq uint64) error {
+	path := l.path(numbered(seq, itemSuffix))
+	to, err := l.moveAside(path)
+	if err != nil {
+		return err
+	}
+	l.next = seq + 1
+	l.log.Error("body of a large item has lost its record and was set aside", "queue", l.name(), "file", path, "now", to)
 	return nil
 }
 

@@ -94,8 +94,13 @@ func openOffsets(fsys disk.FS, path string, capacity int) (o *offsets, st offset
 		return nil, st, err
 	}
 	size, err := f.Size()
-	if err == nil && size < entriesAt {
+	if err == nil && size < slotSize {
 		err = fmt.Errorf("%s: %w", path, errNoSlot)
+	}
+	if err == nil && size < entriesAt { // cut short: the first slot may be whole
+		if err = f.Allocate(0, offsetFirstStep); err == nil {
+			size = offsetFirstStep
+		}
 	}
 	if err != nil {
 		f.Close()

@@ -5,6 +5,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"path"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -321,5 +322,76 @@ func TestAFlushLeavesTheNextItemAtHand(t *testing.T) {
 	put(t, l, payload(1))
 	if n := wal.CursorDistance(c); n != 1 {
 		t.Fatalf("the cursor is %d records before the next item", n)
+	}
+}
+
+func TestASegmentThatCannotBeReadIsSetAsideNotDeleted(t *testing.T) {
+	m := newMemory(t)
+	l := m.open()
+	consumer(t, l)
+	fill(t, l, 0, 3000)
+	settle(l)
+	l.Close()
+	segs := m.files(".seg")
+	a, b := path.Join("/data/q", segs[0]), path.Join("/data/q", segs[1])
+	for _, step := range [][2]string{{a, "/x"}, {b, a}, {"/x", b}} { // each has the other's name
+		if err := m.Rename(step[0], step[1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l = m.open()
+	drain(t, l, consumer(t, l))
+	settle(l)
+	aside := m.Names("/data/q/.quarantine/q")
+	for _, name := range segs[:2] {
+		if !slices.ContainsFunc(aside, func(s string) bool { return strings.HasPrefix(s, name) }) {
+			t.Errorf("%s is not among what was set aside: %v", name, aside)
+		}
+	}
+}
+
+func TestABodyWithoutItsRecordIsSetAsideAndItsNumberNotUsedAgain(t *testing.T) {
+	m := newMemory(t)
+	l := m.open()
+	consumer(t, l)
+	if _, err := upload(l, body("000001", 100_000)); err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	if err := m.Remove(path.Join("/data/q", m.files(".seg")[0])); err != nil {
+		t.Fatal(err)
+	}
+	l = m.open()
+	if p := put(t, l, payload(1)); p.Seq < 2 {
+		t.Fatalf("number %d is used again", p.Seq)
+	}
+	if aside := m.Names("/data/q/.quarantine/q"); len(aside) != 1 || len(m.files(".item")) != 0 {
+		t.Fatalf("set aside: %v, left: %v", aside, m.files(".item"))
+	}
+	if got := drain(t, l, consumer(t, l)); len(got) != 1 {
+		t.Fatalf("items: %v", got)
+	}
+}
+
+func TestAnOffsetFileCutBehindItsFirstSlotIsUsed(t *testing.T) {
+	m := newMemory(t)
+	l := m.open()
+	c := consumer(t, l)
+	fill(t, l, 0, 10)
+	for range 4 { // the last of an even number of changes is in the slot that is left
+		p, _ := next(t, l, c)
+		c.Take(p)
+	}
+	l.Close()
+	whole, err := m.ReadFile("/data/q/consumer.off")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.WriteFile("/data/q/consumer.off", whole[:176]); err != nil {
+		t.Fatal(err)
+	}
+	l = m.open()
+	if items, _ := consumer(t, l).Pending(); items > 7 {
+		t.Fatalf("%d items are pending, want 6 or 7", items)
 	}
 }

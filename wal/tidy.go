@@ -249,7 +249,7 @@ func (l *Log) removeTaken() {
 		if l.isClosed() {
 			break // the names may be another log's soon
 		}
-		if err := l.fs.Remove(f.path); err != nil && !isNotExist(err) {
+		if err := l.discardFile(f); err != nil && !isNotExist(err) {
 			l.log.Warn("cannot delete a segment that is taken", "file", f.path, "error", err)
 		}
 	}
@@ -266,6 +266,18 @@ func (l *Log) removeTaken() {
 	for _, f := range files {
 		l.release(f)
 	}
+}
+
+// discardFile deletes a segment that is taken. What could not be read was not taken, only passed.
+func (l *Log) discardFile(f *file) error {
+	if !f.lost {
+		return l.fs.Remove(f.path)
+	}
+	to, err := l.moveAside(f.path)
+	if err == nil {
+		l.log.Error("unreadable segment set aside", "queue", l.name(), "file", f.path, "now", to)
+	}
+	return err
 }
 
 // shrink begins a new segment when all is taken, so that the old one can go and a log that is

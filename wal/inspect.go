@@ -24,12 +24,15 @@ const (
 	RewriteFile                 // an offset file about to replace its namesake
 	MendFile                    // left by a repair that was interrupted: to be removed
 	UndoFile                    // an offset file that a rewind replaced, kept for an undo
+	MovingFile                  // a segment on its way to its own name, left by a repair that was interrupted
 	ForeignFile                 // none of the log's
 )
 
 // MendSuffix ends the names of files that a repair prepares under the log's eyes. The log ignores
 // them.
 const MendSuffix = ".mend"
+
+const movingSuffix = ".mend-rename"
 
 // FileInfo is one file of a log's directory.
 type FileInfo struct {
@@ -82,7 +85,7 @@ func classify(name string) (FileKind, uint64) {
 	for _, k := range []struct {
 		suffix string
 		kind   FileKind
-	}{{segmentSuffix, SegmentFile}, {itemSuffix, BodyFile}, {partSuffix, PartFile}, {spareSuffix, SpareFile}} {
+	}{{segmentSuffix, SegmentFile}, {itemSuffix, BodyFile}, {partSuffix, PartFile}, {spareSuffix, SpareFile}, {segmentSuffix + movingSuffix, MovingFile}} {
 		if n, ok := parseNumbered(name, k.suffix); ok {
 			return k.kind, n
 		}
@@ -129,6 +132,10 @@ func (in *Inspection) Path(f FileInfo) string { return filepath.Join(in.Dir, f.N
 
 // SegmentName is the name of the segment that begins with a sequence number.
 func SegmentName(first uint64) string { return numbered(first, segmentSuffix) }
+
+// MovingName is what the segment that begins with a sequence number is called by a repair until its own
+// name is free. The log ignores it.
+func MovingName(first uint64) string { return SegmentName(first) + movingSuffix }
 
 // OffsetName is the name of the file that holds what a consumer has taken.
 func OffsetName(consumer string) string { return offsetName(consumer) }

@@ -27,7 +27,7 @@ func TestEveryFileIsKnownByItsName(t *testing.T) {
 		"00000000000000000001.item": wal.BodyFile, "18446744073709551615.part": wal.PartFile,
 		"consumer.off": wal.OffsetFile, "consumer+audit.off": wal.OffsetFile,
 		"consumer.off.new": wal.RewriteFile, "consumer+audit.off.new": wal.RewriteFile,
-		"00000000000000000001.seg.mend": wal.MendFile, "consumer.off.mend": wal.MendFile, "consumer.off.undo": wal.UndoFile,
+		"00000000000000000001.seg.mend": wal.MendFile, "consumer.off.mend": wal.MendFile, "00000000000000000001.seg.mend-rename": wal.MovingFile, "consumer.off.undo": wal.UndoFile,
 		"1.seg": wal.ForeignFile, "99999999999999999999.seg": wal.ForeignFile, "00000000000000000001.seg.new": wal.ForeignFile,
 		"consumer+.off": wal.ForeignFile, "x.mend": wal.ForeignFile, "consumer.off.mend.mend": wal.ForeignFile, "": wal.ForeignFile,
 	} {

@@ -1,21 +1,19 @@
 package wal
 
 // Rewinding: a consumer's taken items, as far as they are still on disk, are put back by changing
-// its offset file while the log is closed. The former file is kept for an undo.
+// its offset file while the log is closed. What was taken before is kept for an undo.
 
 import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
 	"slices"
 
 	"github.com/darner/darner/segment"
-	"github.com/darner/darner/segment/disk"
 )
 
-// UndoSuffix ends the name of the offset file that a rewind replaced. The log ignores it.
+// UndoSuffix ends the name of an offset file with what was taken before the rewinds. The log ignores it.
 const UndoSuffix = ".undo"
 
 // ErrNoUndo: no rewind has left anything to be undone.
@@ -108,25 +106,19 @@ func (in *Inspection) PlanRewind(consumer string, from uint64, now int64) (*Rewi
 	return r, nil
 }
 
-// PlanUndo works out what undoing the last rewind comes to: all is taken that was before it, and
-// all that was taken since. Without a rewind it is ErrNoUndo.
+// PlanUndo works out what undoing all rewinds since the last undo comes to: all is taken that was
+// before any of them, and all that was taken since. Without a rewind it is ErrNoUndo.
 func (in *Inspection) PlanUndo(consumer string, now int64) (*Rewind, error) {
 	current, err := in.Taken(consumer)
 	if err != nil {
 		return nil, err
 	}
-	files := in.Files(UndoFile)
-	i := slices.IndexFunc(files, func(f FileInfo) bool { return f.Name == offsetName(consumer)+UndoSuffix })
-	if i < 0 {
-		return nil, fmt.Errorf("%s: %w", in.Dir, ErrNoUndo)
-	}
-	former, err := in.ReadOffsets(files[i])
+	former, err := in.undo(consumer)
 	if err != nil {
 		return nil, err
 	}
-	former.Offsets.Consumer = consumer
 	former.Unite(current)
-	r := &Rewind{in: in, current: current, fresh: &former.Offsets, Undo: true}
+	r := &Rewind{in: in, current: current, fresh: former, Undo: true}
 	err = in.eachTaken(r.fresh, func(rec *segment.Record, size int64) {
 		if !current.Has(rec.Seq) {
 			r.note(rec, size, now)
@@ -149,11 +141,11 @@ func (r *Rewind) Do() error {
 		}
 		return errors.Join(fsys.Remove(path+UndoSuffix), fsys.SyncDir(dir))
 	}
-	// The file as it is, with what an interrupted rewrite adds to it, is what an undo wants.
+	// One file, without an interrupted rewrite, which a kill could leave beside what is to be.
 	if err := WriteOffsets(fsys, dir, r.current); err != nil {
 		return err
 	}
-	if err := copyFile(fsys, path, path+UndoSuffix); err != nil {
+	if err := r.in.writeUndo(r.current); err != nil {
 		return err
 	}
 	return WriteOffsets(fsys, dir, r.fresh)
@@ -269,35 +261,47 @@ func (o *Offsets) untake(run span) {
 	o.st.taken.add(span{run.to + 1, x.to, left})
 }
 
-// copyFile puts a copy of a file in place of another, as WriteOffsets does.
-func copyFile(fsys disk.FS, from, to string) error {
-	in, err := fsys.OpenRead(from)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	size, err := in.Size()
-	if err != nil {
-		return err
-	}
-	temporary := to + MendSuffix
-	if err := fsys.Remove(temporary); err != nil && !isNotExist(err) {
-		return err
-	}
-	out, err := fsys.Create(temporary)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(io.NewOffsetWriter(out, 0), io.NewSectionReader(in, 0, size))
+// writeUndo keeps a state for an undo, as WriteOffsets does one. With an undo that is pending it is
+// united, so that it undoes all rewinds there were: what the first of them put back as well.
+func (in *Inspection) writeUndo(o *Offsets) error {
+	all := o.without(nil)
+	former, err := in.undo(o.Consumer)
 	if err == nil {
-		err = out.Sync()
+		all.Unite(former)
 	}
-	if err = errors.Join(err, out.Close()); err != nil {
-		fsys.Remove(temporary)
+	// One that cannot be read can undo nothing any more, and is no reason to refuse a rewind.
+	path := filepath.Join(in.Dir, offsetName(o.Consumer)+UndoSuffix)
+	size := (entriesAt + entrySize*all.st.taken.tree.Len() + offsetFirstStep - 1) / offsetFirstStep * offsetFirstStep
+	f, err := createOffsets(in.fs, path+MendSuffix, size, all.Created)
+	if err != nil {
 		return err
 	}
-	if err := fsys.Rename(temporary, to); err != nil {
+	if err = f.allocate(size); err == nil {
+		f.write(&all.st)
+		f.setHead(all.st.head, all.st.below) // once more, into the other slot
+		err = errors.Join(f.fault, f.f.Sync())
+	}
+	if err = errors.Join(err, f.close()); err != nil {
+		in.fs.Remove(f.path)
 		return err
 	}
-	return fsys.SyncDir(filepath.Dir(to))
+	if err := in.fs.Rename(f.path, path); err != nil {
+		return err
+	}
+	return in.fs.SyncDir(in.Dir)
+}
+
+// undo reads the state that an undo brings back.
+func (in *Inspection) undo(consumer string) (*Offsets, error) {
+	files := in.Files(UndoFile)
+	i := slices.IndexFunc(files, func(f FileInfo) bool { return f.Name == offsetName(consumer)+UndoSuffix })
+	if i < 0 {
+		return nil, fmt.Errorf("%s: %w", in.Dir, ErrNoUndo)
+	}
+	v, err := in.ReadOffsets(files[i])
+	if err != nil {
+		return nil, err
+	}
+	v.Offsets.Consumer = consumer
+	return &v.Offsets, nil
 }

@@ -189,6 +189,31 @@ func TestRewindPutsBackWhatIsStillOnDisk(t *testing.T) {
 	w.expect(former)
 }
 
+// A second rewind leaves the first as undoable as it was, whatever was taken in between.
+func TestUndoUndoesAllRewinds(t *testing.T) {
+	w := newRewound(t, disktest.New())
+	w.items(60)
+	w.take(func(seq uint64) bool { return seq <= 20 })
+	w.close()
+	w.do(w.plan(11))
+	w.do(w.plan(5))
+	w.expect(numbers(5, 60))
+	w.do(w.undo())
+	w.expect(numbers(21, 60))
+
+	w.do(w.plan(15))
+	w.open()
+	w.take(func(seq uint64) bool { return seq <= 25 })
+	w.close()
+	w.do(w.plan(18))
+	w.expect(numbers(18, 60))
+	w.do(w.undo())
+	w.expect(numbers(26, 60))
+	if _, err := w.inspect().PlanUndo("", 0); !errors.Is(err, wal.ErrNoUndo) {
+		t.Errorf("a second undo is %v", err)
+	}
+}
+
 // An undo takes nothing back that was taken since the rewind.
 func TestUndoKeepsWhatWasTakenSince(t *testing.T) {
 	w := newRewound(t, disktest.New())

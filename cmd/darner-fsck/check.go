@@ -3,7 +3,9 @@ package main
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"os"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -21,7 +23,6 @@ func check(c *cli.Context) error {
 	}
 	bar := newBar(os.Stderr)
 	out := bufio.NewWriter(os.Stdout)
-	defer out.Flush()
 	o.Progress = bar.progress()
 	w := bar.aside(out)
 	var finish func(fsck.Result) error
@@ -34,12 +35,24 @@ func check(c *cli.Context) error {
 	res, err := fsck.Run(path, o)
 	bar.clear()
 	if err != nil {
-		return err
+		return errors.Join(err, out.Flush())
 	}
-	if err := finish(res); err != nil {
-		return err
+	return written(errors.Join(finish(res), out.Flush()), res)
+}
+
+// written is the result, unless what was found could not be told.
+func written(err error, res fsck.Result) error {
+	if err == nil {
+		return status(res)
 	}
-	return status(res)
+	fmt.Fprintln(os.Stderr, "darner-fsck: the report could not be written:", firstLine(err))
+	return exit(res.Exit() | fsck.ExitTrouble)
+}
+
+// firstLine is an error that was met more than once.
+func firstLine(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return line
 }
 
 // status is the result as an exit code.
@@ -69,15 +82,14 @@ func spaceCommand() *cli.Command {
 				return err
 			}
 			out := bufio.NewWriter(os.Stdout)
-			defer out.Flush()
 			var o fsck.Options
 			fsck.Space(out, &o)
 			res, err := fsck.Run(path, o)
 			if err != nil {
-				return err
+				return errors.Join(err, out.Flush())
 			}
 			res.Left = 0 // not what was asked
-			return status(res)
+			return written(out.Flush(), res)
 		},
 	}
 }

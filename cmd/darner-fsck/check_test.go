@@ -3,8 +3,11 @@ package main
 import (
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/darner/darner/segment/disk"
 )
 
 const fixtures = "../../testdata/fsck/"
@@ -40,6 +43,8 @@ func TestExitCodesAreThoseOfFsck(t *testing.T) {
 		{16, []string{"--mend", damaged}},
 		{0, []string{"space", damaged}},
 		{16, []string{"space"}},
+		{16, []string{"space", "--bogus", damaged}},
+		{16, []string{"dump", "--bogus", damaged, "orders"}},
 	} {
 		if out, _, code := says(t, "", c.args...); code != c.want {
 			t.Errorf("%q ends with %d instead of %d:\n%s", c.args, code, c.want, out)
@@ -71,5 +76,80 @@ func TestSpaceDrawsABarForEverySegment(t *testing.T) {
 	out, _, _ := says(t, "", "space", dataOf(t, "flipped-bit"))
 	if bars := strings.Count(out, ".seg"); bars != 3 || !strings.Contains(out, "####") || !strings.Contains(out, "xx") || !strings.Contains(out, "----") {
 		t.Errorf("it draws\n%s", out)
+	}
+}
+
+func TestAReportThatCannotBeWrittenIsToldOf(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip("there is no device that is always full: ", err)
+	}
+	defer full.Close()
+	for _, args := range [][]string{{"DATA"}, {"--json", "DATA"}, {"--json", "--repair", "DATA"}, {"space", "DATA"}} {
+		args[len(args)-1] = dataOf(t, "flipped-bits")
+		log, code := saysTo(t, full, args...)
+		if code&8 == 0 || !strings.Contains(log, "could not be written") {
+			t.Errorf("%q ends with %d and says %q", args, code, log)
+		}
+	}
+}
+
+// saysTo runs the command with an output that is to fail.
+func saysTo(t *testing.T, out *os.File, args ...string) (stderr string, code int) {
+	t.Helper()
+	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	defer func(out, err *os.File) { os.Stdout, os.Stderr = out, err }(os.Stdout, os.Stderr)
+	os.Stdout, os.Stderr = out, log
+	code = run(append([]string{"darner-fsck"}, args...))
+	return read(t, log.Name()), code
+}
+
+// Whichever way leads to a queue, a server above it is noticed.
+func TestAServerIsNoticedThroughLinks(t *testing.T) {
+	dir := dataOf(t, "flipped-bit")
+	server, err := disk.OS{}.Lock(filepath.Join(dir, ".lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	links := t.TempDir()
+	for link, to := range map[string]string{"queue": dir + "/orders", "all": dir} {
+		if err := os.Symlink(to, filepath.Join(links, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for cwd, paths := range map[string][]string{
+		links:                         {"queue", "queue/", "all", "all/orders", links + "/queue"},
+		filepath.Join(links, "queue"): {".", "../orders", ".."},
+	} {
+		t.Chdir(cwd)
+		for _, path := range paths {
+			for _, args := range [][]string{{path}, {"--repair", path}} {
+				if out, log, code := says(t, "", args...); code != 8 || !strings.Contains(log, "in use") {
+					t.Errorf("in %s, %q ends with %d:\n%s%s", cwd, args, code, out, log)
+				}
+			}
+		}
+	}
+}
+
+// While a queue that stands alone is mended, no server comes.
+func TestARepairOfALoneQueueMakesALock(t *testing.T) {
+	dir := dataOf(t, "flipped-bit")
+	if _, _, code := says(t, "", dir+"/orders"); code != 4 {
+		t.Errorf("a check ends with %d", code)
+	}
+	if _, err := os.Stat(dir + "/.lock"); err == nil {
+		t.Error("a check made a lock")
+	}
+	if _, _, code := says(t, "", "--repair", dir+"/orders"); code != 1 {
+		t.Errorf("a repair ends with %d", code)
+	}
+	if _, err := os.Stat(dir + "/.lock"); err != nil {
+		t.Error(err)
 	}
 }

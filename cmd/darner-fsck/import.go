@@ -11,9 +11,7 @@ import (
 
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/tools/exchange"
-	"github.com/darner/darner/tools/fsck"
 	"github.com/darner/darner/tools/fsck/datadir"
-	"github.com/darner/darner/tools/kestrel"
 	"github.com/darner/darner/wal"
 )
 
@@ -25,9 +23,13 @@ func importCommand() *cli.Command {
 		Description: "Without a FILE it reads standard input. A data directory and queues that are not there are\n" +
 			"made. Items get new sequence numbers. At a line that cannot be read the import ends, and\n" +
 			"what came before it stays. Of a Kestrel, which must have been stopped, only the journals\n" +
-			"in its DIRECTORY are needed; nothing in it is changed. Items that were open come back.",
+			"in its DIRECTORY are needed; nothing in it is changed. Items that were open come back. Each of\n" +
+			"its queues comes whole or not at all, and not into one that is there, unless with --append.",
 		OnUsageError: usageError,
-		Flags:        []cli.Flag{&cli.StringFlag{Name: "format", Value: formatJSON, Usage: "jsonl, raw or kestrel"}},
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "format", Value: formatJSON, Usage: "jsonl, raw or kestrel"},
+			&cli.BoolFlag{Name: "append", Usage: "with kestrel: also append to queues that are there"},
+		},
 		Action: func(c *cli.Context) error {
 			switch c.String("format") {
 			case formatJSON, formatRaw:
@@ -40,16 +42,12 @@ func importCommand() *cli.Command {
 	}
 }
 
-// importer imports into a queue of a data directory that is locked.
-func importer(d *datadir.Dir, name string) (*exchange.Importer, error) {
-	q, err := d.New(name)
-	if err != nil {
-		return nil, err
-	}
-	return exchange.NewImporter(q.Path, wal.Options{
+// importer imports into the directory of a queue, of a data directory that is locked.
+func importer(d *datadir.Dir, path string) *exchange.Importer {
+	return exchange.NewImporter(path, wal.Options{
 		Quarantine: filepath.Join(d.Path, ".quarantine"),
 		Logger:     slog.New(slog.NewTextHandler(os.Stderr, nil)),
-	}), nil
+	})
 }
 
 func importQueue(c *cli.Context) (err error) {
@@ -68,10 +66,11 @@ func importQueue(c *cli.Context) (err error) {
 		return err
 	}
 	defer lock.Close()
-	im, err := importer(d, name)
+	q, err := d.New(name)
 	if err != nil {
 		return err
 	}
+	im := importer(d, q.Path)
 	spool := exchange.NewSpool(disk.OS{}, filepath.Join(d.Path, ".import"))
 	defer spool.Close()
 	var from exchange.Decoder
@@ -86,56 +85,4 @@ func importQueue(c *cli.Context) (err error) {
 	}
 	fmt.Fprintf(os.Stderr, "%s, %s of payload, are now in %s\n", count(im.Items, "more item"), count(im.Bytes, "byte"), name)
 	return err
-}
-
-func importKestrel(c *cli.Context) error {
-	if c.NArg() != 2 {
-		return wrongUse(c)
-	}
-	from := c.Args().Get(1)
-	queues, foreign, err := kestrel.Queues(disk.OS{}, from)
-	if err != nil {
-		return err
-	}
-	for _, f := range foreign {
-		fmt.Fprintf(os.Stderr, "darner-fsck: %s is no journal and left out\n", filepath.Join(from, f))
-	}
-	if len(queues) == 0 {
-		return fmt.Errorf("%s holds no journals of a Kestrel", from)
-	}
-	d, lock, err := datadir.Make(disk.OS{}, c.Args().Get(0))
-	if err != nil {
-		return err
-	}
-	defer lock.Close()
-	damaged := false
-	for _, q := range queues {
-		held, err := importKestrelQueue(d, from, q)
-		if err != nil {
-			return fmt.Errorf("queue %s: %w", q.Name, err)
-		}
-		for _, f := range held.Findings {
-			fmt.Fprintln(os.Stderr, "darner-fsck:", f)
-			damaged = damaged || !f.Torn
-		}
-	}
-	if damaged {
-		return exit(fsck.ExitLeft)
-	}
-	return nil
-}
-
-func importKestrelQueue(d *datadir.Dir, from string, q kestrel.Queue) (*kestrel.Contents, error) {
-	im, err := importer(d, q.Name)
-	if err != nil {
-		return nil, err
-	}
-	held, err := im.FromKestrel(disk.OS{}, from, q)
-	err = errors.Join(err, im.Close())
-	open := ""
-	if held != nil && held.Open > 0 {
-		open = fmt.Sprintf(", %d of them were open", held.Open)
-	}
-	fmt.Fprintf(os.Stdout, "%s: %s, %s of payload%s\n", q.Name, count(im.Items, "item"), count(im.Bytes, "byte"), open)
-	return held, err
 }

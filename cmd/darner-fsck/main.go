@@ -43,7 +43,8 @@ func (e exit) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 type usage struct{ error }
 
 func app() *cli.App {
-	return &cli.App{
+	wrong := func(_ *cli.Context, err error, _ bool) error { return usage{err} }
+	app := &cli.App{
 		Name:  "darner-fsck",
 		Usage: "examines and mends queues on disk while no server uses them",
 		UsageText: "darner-fsck [--repair [--dry-run]] [--json] DATA\n   darner-fsck space DATA\n" +
@@ -57,7 +58,11 @@ func app() *cli.App {
 			&cli.BoolFlag{Name: "json", Usage: "write a line of JSON for every finding, step and queue, and the result"},
 		},
 		Action:       check,
-		OnUsageError: func(_ *cli.Context, err error, _ bool) error { return usage{err} },
+		OnUsageError: wrong,
 		Commands:     []*cli.Command{spaceCommand(), dumpCommand(), exportCommand(), importCommand(), rewindCommand()},
 	}
+	for _, c := range app.Commands {
+		c.OnUsageError = wrong
+	}
+	return app
 }

@@ -120,6 +120,14 @@ func TestABrokenLineEndsAnImport(t *testing.T) {
 	}
 }
 
+func TestRawInputThatBreaksOffIsSaidSo(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	_, log, code := says(t, "\x01\x00\x00\x00\x00\x00\x00\x00a\x05\x00\x00\x00\x00\x00\x00\x00ab", "import", "--format", "raw", data, "q")
+	if !strings.Contains(log, "item 2 was not imported: the input breaks off 3 bytes before its end") || code != fsck.ExitTrouble {
+		t.Errorf("%d %s", code, log)
+	}
+}
+
 func TestDumpListsWhatIsOnDisk(t *testing.T) {
 	data := imported(t)
 	takeTwo(t, data)
@@ -179,7 +187,6 @@ func TestNothingIsReadOrWrittenBesideAServer(t *testing.T) {
 }
 
 func TestKestrelsDirectoryIsImported(t *testing.T) {
-	data := filepath.Join(t.TempDir(), "data")
 	for _, step := range []struct {
 		fixture, out, log string
 		code              int
@@ -187,19 +194,73 @@ func TestKestrelsDirectoryIsImported(t *testing.T) {
 		{"many", "boats: 0 items, 0 bytes of payload\ncars: 1 item, 1 byte of payload\ncars+audit: 2 items, 2 bytes of payload\n", "notes.txt is no journal and left out", 0},
 		{"open", "cars: 5 items, 5 bytes of payload, 2 of them were open\n", "", 0},
 		{"torn", "cars: 1 item, 1 byte of payload\n", "cut short by a crash", 0},
-		{"damaged", "cars: 2 items, 2 bytes of payload\n", "cars.1: damaged at byte 45", fsck.ExitLeft},
+		{"damaged", "cars: 3 items, 3 bytes of payload\n", "cars.1: damaged, bytes 45 to 45", fsck.ExitLeft},
 	} {
+		data := filepath.Join(t.TempDir(), "data")
 		out, log, code := says(t, "", "import", "--format", "kestrel", data, "../../testdata/kestrel/"+step.fixture)
 		if out != step.out || code != step.code || !strings.Contains(log, step.log) || step.log == "" && log != "" {
 			t.Errorf("%s: %d\n%s%s", step.fixture, code, out, log)
 		}
 	}
-	if out, _, code := says(t, "", data); code != 0 || !strings.Contains(out, "cars+audit") || strings.Contains(out, "boats") {
-		t.Errorf("%d\n%s", code, out)
-	}
+	data := t.TempDir()
 	empty := t.TempDir()
 	if _, log, code := says(t, "", "import", "--format", "kestrel", data, empty); code != fsck.ExitTrouble || !strings.Contains(log, "holds no journals") {
 		t.Error(code, log)
+	}
+}
+
+// A second import, be it after a kill in the middle of the first, doubles nothing.
+func TestKestrelImportCanBeRepeated(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	do := func(wantOut, wantLog string, wantCode int, args ...string) {
+		t.Helper()
+		args = append([]string{"import", "--format", "kestrel", data, "../../testdata/kestrel/many"}, args...)
+		out, log, code := says(t, "", args...)
+		if out != wantOut || !strings.Contains(log, wantLog) || code != wantCode {
+			t.Errorf("%d\n%s%s", code, out, log)
+		}
+	}
+	items := func(queue string) int {
+		out, _, _ := says(t, "", "export", data, queue)
+		return strings.Count(out, "\n")
+	}
+	if _, log, code := says(t, lines, "import", data, "cars"); code != 0 {
+		t.Fatal(log)
+	}
+	if err := os.Rename(filepath.Join(data, "cars"), filepath.Join(data, asideName)); err != nil { // as a kill leaves it
+		t.Fatal(err)
+	}
+	do("boats: 0 items, 0 bytes of payload\ncars: 1 item, 1 byte of payload\ncars+audit: 2 items, 2 bytes of payload\n", "", 0)
+	if err := os.RemoveAll(filepath.Join(data, "cars%2Baudit")); err != nil { // as if it had not come that far
+		t.Fatal(err)
+	}
+	do("boats: 0 items, 0 bytes of payload\ncars+audit: 2 items, 2 bytes of payload\n", "queue cars: not imported, as "+data+"/cars is there already", fsck.ExitTrouble)
+	if n, m := items("cars"), items("cars+audit"); n != 1 || m != 2 {
+		t.Errorf("%d and %d items", n, m)
+	}
+	do("boats: 0 items, 0 bytes of payload\ncars: 1 item, 1 byte of payload\ncars+audit: 2 items, 2 bytes of payload\n", "", 0, "--append")
+	if n, m := items("cars"), items("cars+audit"); n != 2 || m != 4 {
+		t.Errorf("%d and %d items", n, m)
+	}
+	if _, err := os.Stat(filepath.Join(data, asideName)); err == nil {
+		t.Errorf("%s is left", asideName)
+	}
+}
+
+// A queue that cannot be imported keeps no other from it.
+func TestKestrelImportGoesOnWithTheOtherQueues(t *testing.T) {
+	data, from := t.TempDir(), t.TempDir()
+	journal := read(t, "../../testdata/kestrel/many/cars")
+	bad := strings.Repeat("x", 251)
+	for _, name := range []string{"a", bad, "z", "a queue"} {
+		if err := os.WriteFile(filepath.Join(from, name), []byte(journal), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, log, code := says(t, "", "import", "--format", "kestrel", data, from)
+	if want := "a: 1 item, 1 byte of payload\nz: 1 item, 1 byte of payload\n"; out != want || code != fsck.ExitTrouble ||
+		!strings.Contains(log, "queue "+bad+": ") || !strings.Contains(log, "queue a queue: ") {
+		t.Errorf("%d\n%s%s", code, out, log)
 	}
 }
 

@@ -28,7 +28,7 @@ func rewindCommand() *cli.Command {
 		OnUsageError: usageError,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "to", Usage: "the first item to come back, by its `POINT`"},
-			&cli.BoolFlag{Name: "undo", Usage: "take again what the last rewind put back"},
+			&cli.BoolFlag{Name: "undo", Usage: "take again what all rewinds since the last undo put back"},
 			&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "do not ask"},
 		},
 		Action: func(c *cli.Context) error {

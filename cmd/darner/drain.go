@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -40,6 +41,7 @@ func drainCommand() *cli.Command {
 }
 
 func drainInto(ctx context.Context, target, source string, queues []string) error {
+	target, source = address(target), address(source)
 	if drain.Same(ctx, source, target) {
 		return fmt.Errorf("%s and %s are one server: name the one to move the items into with --server", source, target)
 	}
@@ -53,12 +55,22 @@ func drainInto(ctx context.Context, target, source string, queues []string) erro
 		return err
 	}
 	defer to.Close()
-	o := drain.Options{Queues: queues, Done: tellMoved}
+	var empty []string // of those named
+	o := drain.Options{Queues: queues, Done: func(m drain.Moved) {
+		if m.Items == 0 && len(queues) > 0 {
+			empty = append(empty, m.Queue)
+			return
+		}
+		fmt.Printf("%s: %d items, %d bytes\n", m.Queue, m.Items, m.Bytes)
+	}}
 	if term.IsTerminal(int(os.Stderr.Fd())) {
 		o.Progress = ticker()
 	}
 	if err := drain.Run(ctx, from, to, o); err != nil {
 		return err
+	}
+	for _, q := range empty {
+		fmt.Printf("%s: nothing to move: the source has no such queue, or it is empty\n", q)
 	}
 	left, err := drain.Rest(from, queues)
 	for _, l := range left {
@@ -67,8 +79,12 @@ func drainInto(ctx context.Context, target, source string, queues []string) erro
 	return err
 }
 
-func tellMoved(m drain.Moved) {
-	fmt.Printf("%s: %d items, %d bytes\n", m.Queue, m.Items, m.Bytes)
+// address makes the name of a socket that is there, like db.sock, the path that it is.
+func address(a string) string {
+	if info, err := os.Stat(a); err == nil && info.Mode()&os.ModeSocket != 0 && !strings.Contains(a, "/") {
+		return "./" + a
+	}
+	return a
 }
 
 // ticker shows how far a queue is, a few times a second.

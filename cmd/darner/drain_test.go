@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"net"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -41,7 +43,7 @@ func TestDrainTakesTheQueuesThatAreNamed(t *testing.T) {
 	from := source.dial()
 	from.say("set a 0 0 1\r\na\r\nset b 0 0 1\r\nb\r\nset c 0 0 1\r\nc\r\n", strings.Repeat("STORED\r\n", 3))
 	out, log, code := command(t, "", "drain", "--server", target.addr, source.addr, "c", "nosuch", "a")
-	if want := "c: 1 items, 1 bytes\nnosuch: 0 items, 0 bytes\na: 1 items, 1 bytes\n"; out != want || log != "" || code != 0 {
+	if want := "c: 1 items, 1 bytes\na: 1 items, 1 bytes\nnosuch: nothing to move: the source has no such queue, or it is empty\n"; out != want || log != "" || code != 0 {
 		t.Errorf("%d\n%s%s", code, out, log)
 	}
 	if items := from.figure("b", "items"); items != "1" {
@@ -143,5 +145,23 @@ func TestDrainLosesNothingWhenAnythingIsKilled(t *testing.T) {
 	}
 	if next != n || twice > kills {
 		t.Errorf("%d of %d items, %d twice", next, n, twice)
+	}
+}
+
+// A socket's path needs no slash; what is no socket is an address.
+func TestSocketOfTheWorkingDirectoryIsAnAddress(t *testing.T) {
+	t.Chdir(t.TempDir())
+	l, err := net.Listen("unix", "db.sock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if err := os.WriteFile("file", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for a, want := range map[string]string{"db.sock": "./db.sock", "./db.sock": "./db.sock", "file": "file", "host:22133": "host:22133"} {
+		if got := address(a); got != want {
+			t.Errorf("%s is %s, want %s", a, got, want)
+		}
 	}
 }

@@ -93,7 +93,7 @@ func (im *Importer) AddAll(from Decoder) error {
 			return err
 		}
 		if err := im.Add(it); err != nil {
-			return fmt.Errorf("behind %d items: %w", im.Items, err)
+			return fmt.Errorf("item %d was not imported: %w", im.Items+1, err)
 		}
 	}
 }

@@ -45,26 +45,23 @@ func (d *rawDecoder) Decode() (Item, error) {
 	if _, err := io.ReadFull(d.in, b[:]); err == io.EOF {
 		return Item{}, io.EOF
 	} else if err != nil {
-		return Item{}, fmt.Errorf("item %d: its length breaks off: %w", d.count, err)
+		return Item{}, fmt.Errorf("item %d: the input breaks off within the 8 bytes of its length: %w", d.count, err)
 	}
 	length := binary.LittleEndian.Uint64(b[:])
 	if length > math.MaxInt64 {
 		return Item{}, fmt.Errorf("item %d: a length of %d bytes", d.count, length)
 	}
 	d.body.N = int64(length)
-	return Item{Size: int64(length), Body: whole{d.body, d.count}}, nil
+	return Item{Size: int64(length), Body: whole{d.body}}, nil
 }
 
 // whole makes an error of a body that ends early.
-type whole struct {
-	*io.LimitedReader
-	item int64
-}
+type whole struct{ *io.LimitedReader }
 
 func (w whole) Read(p []byte) (int, error) {
 	n, err := w.LimitedReader.Read(p)
 	if err == io.EOF && w.N > 0 {
-		err = fmt.Errorf("item %d breaks off %d bytes before its end: %w", w.item, w.N, io.ErrUnexpectedEOF)
+		err = fmt.Errorf("the input breaks off %d bytes before its end: %w", w.N, io.ErrUnexpectedEOF)
 	}
 	return n, err
 }

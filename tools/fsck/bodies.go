@@ -138,6 +138,9 @@ func (e *examination) takenBody(f wal.FileInfo) {
 	e.progress.add(f.Size)
 }
 
+// unsynced is more items than a power cut takes: what is set between two syncs.
+const unsynced = 1 << 20
+
 // orphan notes a body without a record.
 func (e *examination) orphan(f wal.FileInfo) {
 	if !e.wanted(f.Number) {
@@ -148,8 +151,14 @@ func (e *examination) orphan(f wal.FileInfo) {
 	e.large.Size += f.Size
 	e.large.Damaged += f.Size
 	e.aside = append(e.aside, f)
-	if f.Number >= e.end {
-		e.t.add(Finding{File: f.Name, Severity: Note, Kind: BodyOrphan, What: "the body of an item whose record did not survive a power cut; the server removes it"})
+	switch {
+	case f.Number >= e.end && e.anySegment() && f.Number-e.end < unsynced:
+		e.t.add(Finding{File: f.Name, Severity: Note, Kind: BodyOrphan, What: "the body of an item whose record did not survive a power cut; the server sets it aside"})
+		return
+	case f.Number >= e.end:
+		e.row.Lost++
+		e.row.Gaps++
+		e.t.add(Finding{File: f.Name, Severity: Damage, Kind: BodyOrphan, Items: 1, What: fmt.Sprintf("the body of item %d, whose record is lost, and not by a power cut alone: 1 item lost; the server sets it aside", f.Number)})
 		return
 	}
 	e.t.add(Finding{File: f.Name, Severity: Damage, Kind: BodyOrphan, What: fmt.Sprintf("the body of item %d, of which there is no record", f.Number)})

@@ -37,7 +37,7 @@ func Run(path string, o Options) (res Result, err error) {
 	}
 	defer unlock()
 	lookAround(d, top)
-	res.DryRun = o.DryRun
+	res.DryRun, res.asked = o.DryRun, o.Repair
 	p := newProgress(d, &o)
 	for _, q := range d.Queues {
 		r := run{dir: d, q: q, o: &o, progress: p}
@@ -93,6 +93,10 @@ func (r *run) queue(res *Result) {
 	res.count(t)
 	res.Lost += e.row.Lost
 	left := t.counts[Damage]
+	res.newer = res.newer || t.newer
+	if !e.handsOff {
+		res.mendable += left
+	}
 	if r.o.Repair {
 		f := repair{run: r, e: e, t: newTally(r.q.Name, r.o.Finding)}
 		f.all()

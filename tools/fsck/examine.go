@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/darner/darner/segment"
 	"github.com/darner/darner/tools/fsck/datadir"
 	"github.com/darner/darner/wal"
 )
@@ -78,6 +79,7 @@ func (r *run) examine(t *tally) *examination {
 	e.openSegments()
 	e.beginConsumers()
 	e.walk()
+	e.lastSealed()
 	e.planSealing()
 	e.restOfBodies()
 	e.aheadOfLog()
@@ -116,9 +118,7 @@ func (e *examination) newer(file string) {
 
 // beginConsumers lets a consumer whose head is not known begin at the oldest item, as the server does.
 func (e *examination) beginConsumers() {
-	if len(e.consumers) == 0 {
-		e.consumers = append(e.consumers, &consumer{})
-	}
+	e.ownConsumer()
 	first, below, created := uint64(0), uint64(0), int64(0)
 	for _, s := range e.segments {
 		if first == 0 && s.err != errCopy {
@@ -139,6 +139,27 @@ func (e *examination) beginConsumers() {
 			c.state.Unite(known) // a head was not among it
 		}
 	}
+}
+
+// ownConsumer sees to it that there is the queue's own consumer. A server makes its file before the first
+// segment.
+func (e *examination) ownConsumer() {
+	c := e.consumer("")
+	if len(c.files) > 0 || !e.anySegment() {
+		return
+	}
+	c.stale = true
+	e.t.add(Finding{File: wal.OffsetName(""), Severity: Damage, Kind: OffsetsLost, What: "is missing: all items still on the disk come again, taken or not"})
+}
+
+// anySegment reports whether the log ever had an item, as far as can be seen.
+func (e *examination) anySegment() bool {
+	for _, s := range e.segments {
+		if s.first > 0 && !errors.Is(s.err, segment.ErrBlank) {
+			return true
+		}
+	}
+	return false
 }
 
 // wanted reports whether some consumer has not taken an item.

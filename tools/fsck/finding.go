@@ -41,6 +41,7 @@ const (
 	NoSegment    Kind = "no-segment"   // something else under a segment's name
 	HeaderLost   Kind = "header-lost"  // without it no record verifies
 	Misnamed     Kind = "misnamed"     // a segment that begins with another item than its name says
+	NoSuccessor  Kind = "no-successor" // a completed segment that none follows
 	Overlap      Kind = "overlap"      // items that another segment has too
 	NewerFormat  Kind = "newer-format" // written by a newer server
 	Spare        Kind = "spare"        // a segment prepared ahead
@@ -95,6 +96,10 @@ type Result struct {
 	Trouble int    `json:"trouble"` // what could not be examined or done
 	Actions int    `json:"actions"` // steps of repair, done or planned
 	DryRun  bool   `json:"dry_run,omitempty"`
+
+	asked    bool // for a repair
+	mendable int  // findings of damage in queues that a repair touches
+	newer    bool // some queue is of a newer format
 }
 
 // Exit codes, as of fsck(8). They are added up.

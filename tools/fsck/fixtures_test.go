@@ -117,6 +117,34 @@ var fixtures = map[string]func(b *builder){
 	"no-segment-newest":   func(b *builder) { b.orders(); b.write(last, 0, strings.Repeat("?", b.size(last))) },
 	"newer-format":        func(b *builder) { b.orders(); b.newer(second) },
 	"misnamed":            func(b *builder) { b.orders(); b.move(second, orders+"/00000000000000000012.seg") },
+	"swapped-names": func(b *builder) {
+		b.orders()
+		b.move(second, orders+"/x")
+		b.move(last, second)
+		b.move(orders+"/x", last)
+	},
+	"turned-names": func(b *builder) {
+		b.orders()
+		b.move(first, orders+"/x")
+		b.move(second, first)
+		b.move(last, second)
+		b.move(orders+"/x", last)
+	},
+	"copy-in-its-place": func(b *builder) {
+		b.orders()
+		b.move(second, last+".x")
+		b.put(second, b.get(first))
+		b.remove(last)
+		b.move(last+".x", last)
+	},
+	"killed-while-renaming": func(b *builder) { b.orders(); b.move(second, second+".mend-rename") },
+	"last-segment-lost":     func(b *builder) { b.orders(); b.remove(last) },
+	"offsets-missing":       func(b *builder) { b.orders(); b.remove(offsets) },
+	"body-alone": func(b *builder) {
+		b.blobs()
+		b.remove(blobs + "/00000000000000000001.seg")
+	},
+	"body-far-ahead": func(b *builder) { b.blobs(); b.move(body, blobs+"/00000000009999999999.item") },
 	"copy": func(b *builder) {
 		b.orders()
 		b.put(orders+"/00000000000000000012.seg", b.get(second))

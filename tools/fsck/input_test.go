@@ -183,3 +183,29 @@ func TestQueuesGoByTheirNames(t *testing.T) {
 		}
 	}
 }
+
+// Leftovers by the thousand are neither listed nor moved one by one.
+func TestManyLeftoversAreCounted(t *testing.T) {
+	const many = 3000
+	fsys := load(t, "clean")
+	for i := range many {
+		must(t, fsys.WriteFile(fmt.Sprintf("%s/core.%d", orders, i), nil))
+		must(t, fsys.WriteFile(fmt.Sprintf("%s/%020d.part", orders, i+1), nil))
+		must(t, fsys.WriteFile(fmt.Sprintf("%s/%020d.item", orders, i+1000), nil))
+	}
+	report, res := run(t, fsys, fsck.Options{Repair: true})
+	if lines := strings.Count(report, "\n"); lines > 200 {
+		t.Errorf("it writes %d lines", lines)
+	}
+	for _, want := range []string{"(3000 files)", "and 2900 more moved to the quarantine"} {
+		if !strings.Contains(report, want) {
+			t.Errorf("it does not say %q:\n%s", want, report)
+		}
+	}
+	if res.Exit() != fsck.ExitRepaired {
+		t.Errorf("exit code %d", res.Exit())
+	}
+	if n := len(fsys.Names(orders)); n != many+4 {
+		t.Errorf("%d files are there", n)
+	}
+}

@@ -10,6 +10,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
+	"slices"
 
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/wal"
@@ -21,16 +23,22 @@ type repair struct {
 	e           *examination
 	t           *tally
 	actions     int
-	quarantined bool // its directory is there
+	said        map[string]int // steps, by what they are
+	quarantined bool           // its directory is there
 }
 
+// maxActions is how many steps of one kind are listed for a queue; the others are counted.
+const maxActions = 100
+
 func (r *repair) all() {
+	r.said = make(map[string]int)
+	defer r.finish()
 	if r.e.handsOff || r.e.in == nil {
 		return
 	}
 	for _, step := range []func() error{
-		r.removeMendings, r.nameBodies, r.removeUploads, r.nameSegments,
-		r.moveBodies, r.writeOffsets, r.mendSegments, r.moveForeign,
+		r.removeMendings, r.nameBodies, r.removeUploads, r.makeWay, r.nameSegments,
+		r.moveBodies, r.writeOffsets, r.mendSegments,
 	} {
 		if err := step(); err != nil {
 			r.failed(err)
@@ -65,6 +73,22 @@ func (r *repair) do(file, what string, step func() error) error {
 
 func (r *repair) told(file, what string) {
 	r.actions++
+	if r.said[what]++; r.said[what] > maxActions {
+		return
+	}
+	r.pass(file, what)
+}
+
+// finish tells of the steps that were not listed.
+func (r *repair) finish() {
+	for _, what := range slices.Sorted(maps.Keys(r.said)) {
+		if more := r.said[what] - maxActions; more > 0 {
+			r.pass("", fmt.Sprintf("and %d more %s", more, what))
+		}
+	}
+}
+
+func (r *repair) pass(file, what string) {
 	if r.o.Action != nil {
 		r.o.Action(Action{Queue: r.q.Name, File: file, What: what})
 	}
@@ -139,6 +163,40 @@ func (r *repair) removeUploads() error {
 		}
 	}
 	return r.removeAll(broken, "removed, an upload that broke off")
+}
+
+// makeWay frees the names that segments are to have and others bear, as when two were swapped. What
+// is on its way has a name that the server ignores and the next repair goes on with.
+func (r *repair) makeWay() error {
+	wanted := make(map[string]bool)
+	for _, s := range r.e.segments {
+		if s.rename {
+			wanted[wal.SegmentName(s.first)] = true
+		}
+	}
+	for _, s := range r.e.segments {
+		if !wanted[s.file.Name] || s.file.Kind == wal.MovingFile {
+			continue
+		}
+		if !s.rename {
+			if err := r.setAside(s); err != nil {
+				return err
+			}
+			s.fix = nothing
+			continue
+		}
+		name := wal.MovingName(s.first)
+		if err := r.do(s.file.Name, "renamed to "+name+" for now", func() error { return r.rename(s.file.Name, name) }); err != nil {
+			return err
+		}
+		if !r.o.DryRun {
+			s.file.Name = name
+		}
+	}
+	if len(wanted) == 0 {
+		return nil
+	}
+	return r.sync()
 }
 
 // nameSegments calls segments after their first items. Spares that nobody used go.
@@ -223,7 +281,7 @@ func (r *repair) mendSegments() error {
 		case copyOver:
 			err = r.do(s.file.Name, "written anew from its valid records, and completed", func() error { return r.copyOver(s) })
 		case setAside:
-			err = r.do(s.file.Name, "moved to the quarantine", func() error { return r.moveAside(s.file, "no item in it can be read, or another segment has them") })
+			err = r.setAside(s)
 		case remove:
 			err = r.removeAll([]wal.FileInfo{s.file}, "removed, nothing was in it")
 		}
@@ -234,6 +292,10 @@ func (r *repair) mendSegments() error {
 	return nil
 }
 
+func (r *repair) setAside(s *segmentFile) error {
+	return r.do(s.file.Name, "moved to the quarantine", func() error { return r.moveAside(s.file, "no item in it can be read, or another segment has them") })
+}
+
 // moveBodies moves bodies aside that belong to no readable item.
 func (r *repair) moveBodies() error {
 	for _, f := range r.e.aside {
@@ -241,15 +303,6 @@ func (r *repair) moveBodies() error {
 			f.Name = wal.BodyName(r.e.claimed[f.Number])
 		}
 		if err := r.do(f.Name, "moved to the quarantine", func() error { return r.moveAside(f, "is the body of an item that is lost") }); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (r *repair) moveForeign() error {
-	for _, f := range r.e.in.Files(wal.ForeignFile) {
-		if err := r.do(f.Name, "moved to the quarantine", func() error { return r.moveAside(f, "is no file of a queue") }); err != nil {
 			return err
 		}
 	}

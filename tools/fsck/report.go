@@ -129,7 +129,13 @@ func (r Result) Verdict() string {
 	case r.DryRun && r.Actions > 0:
 		say = fmt.Sprintf("damaged: %s; %s, to be mended in %s; nothing was changed", all, count(r.Damage, "damaged place"), count(r.Actions, "step"))
 	default:
-		say = fmt.Sprintf("damaged: %s; %s; --repair mends what can be mended", all, count(r.Damage, "damaged place"))
+		say = fmt.Sprintf("damaged: %s; %s", all, count(r.Damage, "damaged place"))
+		if r.mendable > 0 && !r.asked {
+			say += "; --repair mends what can be mended"
+		}
+	}
+	if r.newer {
+		say += "; what is of a newer format needs the darner-fsck of the server that wrote it"
 	}
 	if r.Trouble > 0 {
 		say += "; not all could be examined or done, see above"

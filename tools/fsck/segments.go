@@ -57,6 +57,9 @@ func (e *examination) openSegments() {
 	for _, f := range e.in.Files(wal.SpareFile) {
 		e.openSpare(f)
 	}
+	for _, f := range e.in.Files(wal.MovingFile) {
+		e.openMoving(f)
+	}
 	slices.SortStableFunc(e.segments, func(a, b *segmentFile) int { return cmp.Compare(a.first, b.first) })
 	e.row.Segments = len(e.segments)
 }
@@ -64,7 +67,10 @@ func (e *examination) openSegments() {
 func (e *examination) openSegment(f wal.FileInfo) *segmentFile {
 	s := &segmentFile{file: f, first: f.Number}
 	v, err := e.in.OpenSegment(f)
-	if err != nil {
+	if err == nil && v.Headless {
+		v.Close() // or a read failed, once
+	}
+	if err != nil || v.Headless {
 		// What the disk does not give reads as zeros. That is no verdict, neither when it does give it later.
 		if err = e.readable(f, 0, f.Size); err == nil {
 			v, err = e.in.OpenSegment(f)
@@ -144,6 +150,34 @@ func (e *examination) openSpare(f wal.FileInfo) {
 		s.rename = true
 	}
 	e.segments = append(e.segments, s)
+}
+
+// openMoving takes a segment that an interrupted repair was about to give its name.
+func (e *examination) openMoving(f wal.FileInfo) {
+	s := e.openSegment(f)
+	switch {
+	case s.err != nil: // judged by the walk
+	case e.begun(s.first):
+		e.t.add(Finding{File: f.Name, Severity: Damage, Kind: Overlap, What: "begins with the same item as " + wal.SegmentName(s.first)})
+		s.fix, s.err = setAside, errCopy
+	default:
+		e.t.add(Finding{File: f.Name, Severity: Damage, Kind: Misnamed, What: fmt.Sprintf("is %s: a repair that was interrupted was about to call it so; the server ignores it", wal.SegmentName(s.first))})
+		s.rename = true
+	}
+	e.segments = append(e.segments, s)
+}
+
+// lastSealed notes that the last segment is completed: a server does that when the next one is begun.
+func (e *examination) lastSealed() {
+	for _, s := range slices.Backward(e.segments) {
+		if s.first == 0 || errors.Is(s.err, segment.ErrBlank) || s.err == errCopy {
+			continue
+		}
+		if s.err == nil && s.sealed {
+			e.t.add(Finding{File: s.file.Name, Severity: Note, Kind: NoSuccessor, What: "is completed, as by a repair or an import, and no segment follows: if one was lost, its items are"})
+		}
+		return
+	}
 }
 
 // planSealing sees to it that a repair leaves no segment unsealed before a sealed one: the server

@@ -19,6 +19,7 @@ type tally struct {
 	queue  string
 	emit   func(Finding)
 	left   bool // after a repair
+	newer  bool // something is of a newer format
 	counts map[Severity]int
 	seen   map[group]*crowd
 }
@@ -48,6 +49,7 @@ func (t *tally) add(f Finding) {
 		t.seen[key] = c
 	}
 	c.n++
+	t.newer = t.newer || f.Kind == NewerFormat
 	limit := maxDamage
 	if f.Severity == Note || t.left { // what is left was listed before
 		limit = maxNotes

@@ -80,7 +80,7 @@ var directories = map[string]struct {
 			"cars.1": file{}.addX("a", when, 0).addX("b", when, 0).remove().code(77).addX("c", when, 0),
 			"cars":   file{}.remove().remove().addX("d", when, 0).open(),
 		},
-		"cars 0 1\n b/1300000000000/0\n d/1300000000000/0\n",
+		"cars 0 1\n b/1300000000000/0\n c/1300000000000/0\n d/1300000000000/0\n",
 	},
 	"many": {
 		map[string]file{
@@ -190,8 +190,8 @@ func TestFixturesAreWhatTheEncoderWrites(t *testing.T) {
 
 func TestFindingsSayWhere(t *testing.T) {
 	for name, want := range map[string]string{
-		"torn":    "cars: the operation at byte 45 was cut short by a crash and left out",
-		"damaged": "cars.1: damaged at byte 45, the last 23 bytes cannot be read: no operation begins with byte 77",
+		"torn":    "cars: the operation at byte 45 was cut short by a crash and left out, 15 bytes",
+		"damaged": "cars.1: damaged, bytes 45 to 45 cannot be read: no operation begins with byte 77",
 	} {
 		queues, _, err := Queues(disk.OS{}, filepath.Join(fixtures, name))
 		if err != nil {

@@ -72,16 +72,19 @@ var (
 	// errTorn: the last operation was cut short.
 	errTorn = errors.New("the last operation is cut short")
 
+	// errBeyond: it cannot have been cut short by a crash, as other operations follow.
+	errBeyond = errors.New("an operation claims more bytes than there are")
+
 	errDamaged = errors.New("no operation")
 )
 
 // decoder reads the operations of one file.
 type decoder struct {
 	r      *bufio.Reader
-	src    io.ReadSeeker // below r
-	at     int64         // of the next operation
-	size   int64         // of the file
-	dumped int32         // open items yet to come of a STATE_DUMP
+	src    *io.SectionReader // below r
+	at     int64             // of the next operation
+	size   int64             // of the file
+	dumped int32             // open items yet to come of a STATE_DUMP
 }
 
 const (
@@ -89,7 +92,7 @@ const (
 	stampSize  = 16 // added and expiry
 )
 
-func newDecoder(r io.ReadSeeker, size int64) *decoder {
+func newDecoder(r *io.SectionReader, size int64) *decoder {
 	return &decoder{r: bufio.NewReaderSize(r, bufferSize), src: r, size: size}
 }
 
@@ -182,13 +185,12 @@ func (d *decoder) dumpOrContinue() (o op, err error) {
 
 // continues looks whether a size and a time between the years 2004 and 2100 come next.
 func (d *decoder) continues() bool {
-	const from, to = 1 << 40, 4_102_444_800_000
 	b, err := d.r.Peek(4 + 8)
 	if err != nil {
 		return false
 	}
 	size, added := int32(binary.LittleEndian.Uint32(b)), int64(binary.LittleEndian.Uint64(b[4:]))
-	return size >= stampSize && added > from && added < to
+	return size >= stampSize && added > timeFrom && added < timeTo
 }
 
 func (d *decoder) int32() (int32, error) {
@@ -261,7 +263,12 @@ func (d *decoder) skip(n int64) error {
 		_, err := d.r.Discard(int(n))
 		return err
 	}
-	if _, err := d.src.Seek(d.at, io.SeekStart); err != nil {
+	return d.seek(d.at)
+}
+
+func (d *decoder) seek(at int64) error {
+	d.at = at
+	if _, err := d.src.Seek(at, io.SeekStart); err != nil {
 		return err
 	}
 	d.r.Reset(d.src)

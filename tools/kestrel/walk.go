@@ -11,20 +11,20 @@ import (
 	"github.com/darner/darner/segment/disk"
 )
 
-// Finding is a place where the reading of a file had to end.
+// Finding is a range of a file that could not be read.
 type Finding struct {
 	File string // path
 	At   int64  // byte of the operation that could not be read
-	Lost int64  // bytes from there to the end of the file
+	Lost int64  // bytes from there to where reading went on, or to the end of the file
 	Torn bool   // the last operation of the newest file, cut short by a crash: it never was
 	Err  error
 }
 
 func (f Finding) String() string {
 	if f.Torn {
-		return fmt.Sprintf("%s: the operation at byte %d was cut short by a crash and left out", f.File, f.At)
+		return fmt.Sprintf("%s: the operation at byte %d was cut short by a crash and left out, %d bytes", f.File, f.At, f.Lost)
 	}
-	return fmt.Sprintf("%s: damaged at byte %d, the last %d bytes cannot be read: %v", f.File, f.At, f.Lost, f.Err)
+	return fmt.Sprintf("%s: damaged, bytes %d to %d cannot be read: %v", f.File, f.At, f.At+f.Lost-1, f.Err)
 }
 
 // walker reads operations, file by file. One file is open at a time.
@@ -37,8 +37,8 @@ type walker struct {
 	found []Finding
 }
 
-// next returns the next operation, io.EOF behind the last. A damaged file is read as far as it
-// goes, and then the next one.
+// next returns the next operation, io.EOF behind the last. In a damaged file reading goes on
+// behind the damage, where that can be found, else in the next file.
 func (w *walker) next() (op, error) {
 	for {
 		if w.ops == nil {
@@ -57,7 +57,13 @@ func (w *walker) next() (op, error) {
 		if err != io.EOF && !errors.Is(err, errTorn) && !errors.Is(err, errDamaged) {
 			return op{}, err
 		}
-		w.note(err)
+		on, err := w.note(err)
+		if err != nil {
+			return op{}, err
+		}
+		if on {
+			continue
+		}
 		if err := w.close(); err != nil {
 			return op{}, err
 		}
@@ -65,14 +71,28 @@ func (w *walker) next() (op, error) {
 	}
 }
 
-// note keeps why a file ended before its end. A crash cuts only the newest file.
-func (w *walker) note(err error) {
-	if err == io.EOF {
-		return
+// note keeps why a file cannot be read on, and looks for a place behind that where it can. The last
+// operation of the newest file is taken for cut short by a crash only when there is none: a damaged
+// size claims more than there is as well, but has whole operations behind it.
+func (w *walker) note(why error) (on bool, err error) {
+	if why == io.EOF {
+		return false, nil
 	}
-	at := w.ops.at
-	torn := errors.Is(err, errTorn) && w.i == len(w.paths)-1
-	w.found = append(w.found, Finding{File: w.paths[w.i], At: at, Lost: w.ops.size - at, Torn: torn, Err: err})
+	from := w.ops.at
+	if on, err = w.ops.resync(); err != nil {
+		return false, err
+	}
+	f := Finding{File: w.paths[w.i], At: from, Lost: w.ops.size - from, Err: why}
+	if on {
+		f.Lost = w.ops.at - from
+	} else {
+		f.Torn = errors.Is(why, errTorn) && w.i == len(w.paths)-1
+	}
+	if errors.Is(why, errTorn) && !f.Torn {
+		f.Err = errBeyond
+	}
+	w.found = append(w.found, f)
+	return on, nil
 }
 
 // damaged reports whether anything that once was in the journal is not.

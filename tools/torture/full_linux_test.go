@@ -167,9 +167,7 @@ func TestAServerOnAReadOnlyFileSystemSaysSo(t *testing.T) {
 		t.Fatal(answer, err)
 	}
 	d.stop()
-	if err := unix.Mount("", m.dir, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
-		t.Fatal(err)
-	}
+	run(t, "mount", "-i", "-o", "remount,ro", m.dir)
 	out, err := exec.Command(program, "--data", m.dir+"/data", "--port", "0").CombinedOutput()
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || !strings.Contains(string(out), "read-only file system") {

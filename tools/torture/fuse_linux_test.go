@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"syscall"
@@ -35,7 +36,7 @@ type shelf struct {
 	fd  int
 
 	mu      sync.Mutex
-	devices []*device // file "d<i>" is node i+2
+	devices []*device // file number i is node i+2
 }
 
 // newShelf mounts one for the time of the test.
@@ -66,7 +67,7 @@ func (s *shelf) add(d *device) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.devices = append(s.devices, d)
-	return fmt.Sprintf("%s/d%d", s.dir, len(s.devices)-1)
+	return fmt.Sprintf("%s%s%d", s.dir, deviceName(os.Getppid()), len(s.devices)-1)
 }
 
 func (s *shelf) node(id uint64) *device {
@@ -126,7 +127,8 @@ func (s *shelf) answer(op uint32, id uint64, in, out []byte) (int, error) {
 		return 64, nil
 	case fuseLookup:
 		var i uint64
-		if _, err := fmt.Sscanf(strings.TrimRight(string(in), "\x00"), "d%d", &i); err != nil || s.node(i+fuseRoot+1) == nil {
+		name := strings.TrimRight("/"+string(in), "\x00")
+		if _, err := fmt.Sscan(strings.TrimPrefix(name, deviceName(os.Getppid())), &i); err != nil || s.node(i+fuseRoot+1) == nil {
 			return 0, unix.ENOENT
 		}
 		clear(out[:40])

@@ -1,12 +1,20 @@
 package torture
 
 // Mounts, and processes on them, that go when the test does, even if it is killed.
+//
+// There are three processes: the one that go test started; a keeper, which makes the mount namespace;
+// and in it the one that runs the tests and answers for the disks. The namespace must not end before
+// that last one has: the kernel would wait for a disk that nobody answers for.
 
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
+	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 )
 
@@ -15,25 +23,83 @@ const insideVariable = "DARNER_TORTURE_ISOLATED"
 // isolated runs the test binary again in a mount namespace of its own, as root; else, and inside,
 // it does nothing.
 func isolated() (code int, done bool) {
-	if os.Getuid() != 0 || os.Getenv(insideVariable) != "" {
+	switch stage := os.Getenv(insideVariable); {
+	case os.Getuid() != 0 || stage == "yes":
+		return 0, false
+	case stage == "keeper":
+		return keep(), true
+	}
+	alive, mine, err := os.Pipe()
+	if err != nil {
 		return 0, false
 	}
+	defer mine.Close() // when this process ends the keeper sees it
+	cmd := again("keeper")
+	cmd.ExtraFiles = []*os.File{alive}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+	if err := cmd.Start(); err != nil {
+		fmt.Fprintln(os.Stderr, "no mount namespace of its own, tests that mount are skipped:", err)
+		return 0, false
+	}
+	return exitCode(cmd.Wait()), true
+}
+
+// keep runs the tests, outlives them and clears up.
+func keep() int {
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
+	dir, err := os.MkdirTemp("", "darner-torture-*")
+	if err != nil {
+		return exitCode(err)
+	}
+	defer clearUp(dir)
+	cmd := again("yes")
+	cmd.Env = append(cmd.Env, "TMPDIR="+dir)
+	if err := cmd.Start(); err != nil {
+		return exitCode(err)
+	}
+	go func() {
+		io.Copy(io.Discard, os.NewFile(3, "alive"))
+		cmd.Process.Kill()
+	}()
+	return exitCode(cmd.Wait())
+}
+
+// clearUp takes away what tests that were killed could not: mounts, loop devices, files.
+func clearUp(dir string) {
+	mounts, _ := os.ReadFile("/proc/self/mounts")
+	for _, line := range slices.Backward(slices.Collect(strings.Lines(string(mounts)))) {
+		if f := strings.Fields(line); len(f) > 1 && strings.HasPrefix(f[1], dir+"/") {
+			syscall.Unmount(f[1], syscall.MNT_DETACH)
+		}
+	}
+	loops, _ := exec.Command("losetup", "--list", "--noheadings", "--output", "NAME,BACK-FILE").Output()
+	for line := range strings.Lines(string(loops)) {
+		if strings.Contains(line, deviceName(os.Getpid())) {
+			exec.Command("losetup", "--detach", strings.Fields(line)[0]).Run()
+		}
+	}
+	os.RemoveAll(dir)
+}
+
+// deviceName begins the names of the files that loop devices stand for, as the keeper can tell them.
+func deviceName(keeper int) string { return fmt.Sprintf("/torture-%d-", keeper) }
+
+func again(stage string) *exec.Cmd {
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.Env = append(os.Environ(), insideVariable+"=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
-	err := cmd.Run()
+	cmd.Env = append(os.Environ(), insideVariable+"="+stage)
+	return cmd
+}
+
+func exitCode(err error) int {
 	var exit *exec.ExitError
 	switch {
 	case err == nil:
-		return 0, true
+		return 0
 	case errors.As(err, &exit) && exit.ExitCode() > 0:
-		return exit.ExitCode(), true
-	case errors.As(err, &exit):
-		return 2, true // by a signal
+		return exit.ExitCode()
 	}
-	fmt.Fprintln(os.Stderr, "no mount namespace of its own, tests that mount are skipped:", err)
-	return 0, false
+	return 2
 }
 
 // dieWithTest has a process killed when the test ends, however it does.

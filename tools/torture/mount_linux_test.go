@@ -3,13 +3,10 @@ package torture
 // File systems on devices.
 
 import (
-	"errors"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
-
-	"golang.org/x/sys/unix"
 )
 
 // kind is a file system that the server is to be safe on.
@@ -24,6 +21,13 @@ var kinds = []kind{
 	{"ext4", 64 << 20, []string{"mkfs.ext4", "-q", "-F", "-b", "4096", "-E", "nodiscard"}, ""},
 	{"xfs", 300 << 20, []string{"mkfs.xfs", "-q", "-f", "-K"}, "nouuid"},
 	{"btrfs", 128 << 20, []string{"mkfs.btrfs", "-q", "-f", "-K"}, ""},
+}
+
+func (k kind) options() string {
+	if k.mount == "" {
+		return "rw"
+	}
+	return k.mount
 }
 
 func kindNamed(name string) kind {
@@ -101,9 +105,8 @@ func (k kind) use(t *testing.T, s *shelf, d *device) *mounted {
 	if k.name == "btrfs" {
 		run(t, "btrfs", "device", "scan", "--forget") // that it saw this file system on another device
 	}
-	if err := unix.Mount(loop, m.dir, k.name, 0, k.mount); err != nil {
-		t.Fatalf("mount %s: %v", k.name, err)
-	}
+	// By another process: this one answers for the disk, and could not be ended while it waits for it.
+	run(t, "mount", "-i", "-t", k.name, "-o", k.options(), loop, m.dir)
 	t.Cleanup(m.unmount)
 	return m
 }
@@ -115,8 +118,8 @@ func (m *mounted) unmount() {
 		return
 	}
 	m.done = true
-	if err := unix.Unmount(m.dir, 0); err != nil && !errors.Is(err, unix.EINVAL) {
-		m.t.Errorf("unmount %s: %v", m.dir, err)
-		unix.Unmount(m.dir, unix.MNT_DETACH)
+	if out, err := exec.Command("umount", "-i", m.dir).CombinedOutput(); err != nil {
+		m.t.Errorf("umount %s: %v\n%s", m.dir, err, out)
+		exec.Command("umount", "-i", "--lazy", m.dir).Run()
 	}
 }

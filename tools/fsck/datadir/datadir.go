@@ -8,8 +8,10 @@ import (
 	"io"
 	"io/fs"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/wal"
@@ -38,6 +40,7 @@ type Dir struct {
 	fs     disk.FS
 	single bool
 	root   string // the data directory, "" for a queue's directory that stands alone
+	above  string // where a server would lock a queue's directory, "" if none would serve it
 }
 
 // Queue is one queue's directory.
@@ -97,11 +100,9 @@ func (d *Dir) looksRight() bool {
 }
 
 func openQueue(fsys disk.FS, path string) (*Dir, error) {
-	if base := filepath.Base(path); base == "." || base == ".." {
-		var err error
-		if path, err = filepath.Abs(path); err != nil {
-			return nil, err
-		}
+	path, err := realPath(fsys, path)
+	if err != nil {
+		return nil, err
 	}
 	name, ok := QueueName(filepath.Base(path))
 	if !ok {
@@ -109,6 +110,9 @@ func openQueue(fsys disk.FS, path string) (*Dir, error) {
 	}
 	d := &Dir{Path: path, fs: fsys, single: true, Queues: []Queue{{name, path}}}
 	parent := filepath.Dir(path)
+	if ok {
+		d.above = parent
+	}
 	if entries, err := fsys.ReadDir(parent); err == nil && ok {
 		for _, e := range entries {
 			if e.Name == lockName && !e.Dir {
@@ -117,6 +121,24 @@ func openQueue(fsys disk.FS, path string) (*Dir, error) {
 		}
 	}
 	return d, nil
+}
+
+// realPath is where a queue's directory is, whatever leads there: the lock is in the directory above.
+func realPath(fsys disk.FS, path string) (string, error) {
+	if _, real := fsys.(disk.OS); !real {
+		return path, nil // links are the operating system's
+	}
+	if !filepath.IsAbs(path) {
+		wd, err := os.Getwd()
+		if err == nil {
+			wd, err = filepath.EvalSymlinks(wd) // it may be where a link led, and .. is not where that is
+		}
+		if err != nil {
+			return "", err
+		}
+		path = filepath.Join(wd, path)
+	}
+	return filepath.EvalSymlinks(path)
 }
 
 // Find returns the queue of a name. ErrNoQueue if there is none.
@@ -139,14 +161,22 @@ func (d *Dir) Quarantine(q Queue) string {
 }
 
 // Lock takes the data directory's lock for a tool that is going to change something. While a server
-// has it, it is disk.ErrLocked. A queue's directory that stands alone has none.
+// has it, it is disk.ErrLocked. Above a queue's directory that stands alone it is taken too, so that no
+// server comes meanwhile, if anything can be written there.
 func (d *Dir) Lock() (io.Closer, error) {
-	if d.root == "" {
+	dir := d.root
+	if dir == "" {
+		dir = d.above
+	}
+	if dir == "" {
 		return none{}, nil
 	}
-	lock, err := d.fs.Lock(filepath.Join(d.root, lockName))
-	if errors.Is(err, disk.ErrLocked) {
-		err = fmt.Errorf("%s is in use: stop the server first (or the other tool): %w", d.root, err)
+	lock, err := d.fs.Lock(filepath.Join(dir, lockName))
+	switch {
+	case errors.Is(err, disk.ErrLocked):
+		return nil, fmt.Errorf("%s is in use: stop the server first (or the other tool): %w", dir, err)
+	case d.root == "" && (errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)):
+		return none{}, nil
 	}
 	return lock, err
 }

@@ -79,8 +79,10 @@ func TestAQueueWhoseFirstItemIsRefusedLeavesNothing(t *testing.T) {
 			if err := store(q); !errors.Is(err, wal.ErrFull) {
 				t.Fatal(err)
 			}
-			if q.Exists() || r.Totals() != (Totals{}) || slices.Contains(fs.Names("data"), "work") {
-				t.Errorf("exists %v, %+v, %v", q.Exists(), r.Totals(), fs.Names("data"))
+			total := r.Totals()
+			total.Syncs = 0 // the background may have had one
+			if q.Exists() || total != (Totals{}) || slices.Contains(fs.Names("data"), "work") {
+				t.Errorf("exists %v, %+v, %v", q.Exists(), total, fs.Names("data"))
 			}
 			fs.Fail(nil)
 			put(t, q, "b", "c")

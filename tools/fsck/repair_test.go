@@ -199,7 +199,7 @@ func TestARepairThatMeetsAnErrorSaysSo(t *testing.T) {
 				t.Fatalf("after an error at call %d and a second repair:\n%s", at, report)
 			}
 			if got := readable(t, image, queue); !slices.Equal(got, want) {
-				t.Fatalf("after an error at call %d and a second repair it delivers\n%s\ninstead of\n%s", at, strings.Join(got, "\n"), strings.Join(want, "\n"))
+				t.Fatalf("after an error at call %d, %s, and a second repair it delivers\n%s\ninstead of\n%s", at, call, strings.Join(got, "\n"), strings.Join(want, "\n"))
 			}
 		}
 	})

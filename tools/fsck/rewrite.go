@@ -14,7 +14,7 @@ import (
 // copyOver replaces a segment by a copy of its valid records. What does not verify is kept in the
 // quarantine.
 func (r *repair) copyOver(s *segmentFile) error {
-	v, err := r.e.in.OpenSegment(s.file)
+	v, err := r.e.open(s.file)
 	if err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func appendRecord(to *segment.Segment, r *segment.Record) error {
 
 // cut ends a segment behind its last record.
 func (r *repair) cut(s *segmentFile) error {
-	v, err := r.e.in.OpenSegment(s.file)
+	v, err := r.e.open(s.file)
 	if err != nil {
 		return err
 	}

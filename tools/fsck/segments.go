@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"slices"
+	"syscall"
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/wal"
@@ -66,16 +67,7 @@ func (e *examination) openSegments() {
 
 func (e *examination) openSegment(f wal.FileInfo) *segmentFile {
 	s := &segmentFile{file: f, first: f.Number}
-	v, err := e.in.OpenSegment(f)
-	if err == nil && v.Headless {
-		v.Close() // or a read failed, once
-	}
-	if err != nil || v.Headless {
-		// What the disk does not give reads as zeros. That is no verdict, neither when it does give it later.
-		if err = e.readable(f, 0, f.Size); err == nil {
-			v, err = e.in.OpenSegment(f)
-		}
-	}
+	v, err := e.open(f)
 	if err != nil {
 		s.err = err
 		return s
@@ -84,6 +76,31 @@ func (e *examination) openSegment(f wal.FileInfo) *segmentFile {
 	s.header, s.sealed, s.headless = v.Header(), v.Sealed(), v.Headless
 	s.first = s.header.First
 	return s
+}
+
+// open opens a segment. What the disk does not give reads as zeros, so that a segment seems to have
+// lost its header: that is no verdict, neither when the disk gives it later. It is one when it is found twice.
+func (e *examination) open(f wal.FileInfo) (*wal.SegmentView, error) {
+	once, err := e.in.OpenSegment(f)
+	if err == nil && !once.Headless {
+		return once, nil
+	}
+	if once != nil {
+		defer once.Close()
+	}
+	if err := e.readable(f, 0, f.Size); err != nil {
+		return nil, err
+	}
+	twice, again := e.in.OpenSegment(f)
+	switch {
+	case err != nil && again != nil:
+		return nil, again
+	case err == nil && again == nil && once.Totals() == twice.Totals() && once.Tail() == twice.Tail():
+		return twice, nil
+	case again == nil:
+		twice.Close()
+	}
+	return nil, fmt.Errorf("%s reads differently from one time to the next: %w", e.in.Path(f), syscall.EIO)
 }
 
 // readable reports whether the disk gives a range of a file.

@@ -114,7 +114,7 @@ type pending struct {
 
 // segment goes through one segment. next is where the one behind it begins, 0 if there is none.
 func (e *examination) segment(s *segmentFile, next uint64) {
-	v, err := e.in.OpenSegment(s.file)
+	v, err := e.open(s.file)
 	if err == nil {
 		defer v.Close()
 		err = errors.Join(e.readable(s.file, 0, segment.HeaderSize), e.readable(s.file, int64(v.Tail()), s.file.Size))

@@ -36,7 +36,7 @@ func isolated() (code int, done bool) {
 	defer mine.Close() // when this process ends the keeper sees it
 	cmd := again("keeper")
 	cmd.ExtraFiles = []*os.File{alive}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS, Setsid: true} // not to be killed with its group
 	if err := cmd.Start(); err != nil {
 		fmt.Fprintln(os.Stderr, "no mount namespace of its own, tests that mount are skipped:", err)
 		return 0, false

@@ -178,11 +178,12 @@ func (c *Consumer) seek() error {
 	}
 	f := l.files[i]
 	if f.seg == nil {
-		seg, _, err := segment.Open(l.fs, f.path, segment.OpenOptions{First: f.first})
+		seg, found, err := segment.Open(l.fs, f.path, segment.OpenOptions{First: f.first})
 		if err != nil {
 			return c.unreadable(i, err)
 		}
 		f.seg = seg
+		l.noteDamage(f, found)
 	}
 	c.f = f
 	c.at = segment.HeaderSize

@@ -17,6 +17,17 @@ type damage struct {
 	bytes    []byte // nil: they are still in the file
 }
 
+// noteDamage has what was found in opening a segment set aside. Log.mu is held.
+func (l *Log) noteDamage(f *file, found []segment.Damage) {
+	for _, d := range found {
+		if d.Tail && (d.Unfinished || d.Meta) { // a kill in the middle of an append or of sealing
+			continue
+		}
+		l.damage = append(l.damage, damage{f.first, d.From, d.To, d.Bytes})
+		l.askLater()
+	}
+}
+
 // pageSize is the step over pages that cannot be read. A larger real page costs some more steps.
 const pageSize = 4096
 

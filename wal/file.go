@@ -82,13 +82,14 @@ func (l *Log) hold(first uint64) (*file, error) {
 
 // open opens a pinned segment outside the lock; when two do so, the second finds it done.
 func (l *Log) open(f *file, path string) error {
-	seg, _, err := segment.Open(l.fs, path, segment.OpenOptions{First: f.first})
+	seg, found, err := segment.Open(l.fs, path, segment.OpenOptions{First: f.first})
 	if err != nil {
 		return err
 	}
 	l.mu.Lock()
 	if f.seg == nil {
 		f.seg, seg = seg, nil
+		l.noteDamage(f, found)
 	}
 	l.mu.Unlock()
 	if seg != nil {

@@ -225,12 +225,7 @@ func (l *Log) openSegment(f *file) error {
 	}
 	f.seg, f.sealed = seg, seg.Sealed() || unwritable
 	f.dirty = !f.sealed // a kill may have left it unsynced
-	for _, d := range found {
-		if d.Tail && (d.Unfinished || d.Meta) { // a kill in the middle of an append or of sealing
-			continue
-		}
-		l.damage = append(l.damage, damage{f.first, d.From, d.To, d.Bytes})
-	}
+	l.noteDamage(f, found)
 	return nil
 }
 

@@ -62,6 +62,8 @@ type Reader struct {
 	next   int64   // chunk to read next
 	buf    *[]byte // from chunks
 	ready  []byte  // verified, not yet returned
+
+	damaged func() // called when a chunk does not verify
 }
 
 // openBody opens a body and verifies its header.
@@ -84,7 +86,7 @@ func openBody(fsys disk.FS, path string) (*Reader, error) {
 		return nil, fmt.Errorf("%s has format version %d, this program knows up to %d", path, v, bodyVersion)
 	}
 	return &Reader{
-		f: f, path: path, buf: chunks.Get().(*[]byte),
+		damaged: func() {}, f: f, path: path, buf: chunks.Get().(*[]byte),
 		salt: binary.LittleEndian.Uint32(b[12:]), size: int64(binary.LittleEndian.Uint64(b[16:])),
 		upload: binary.LittleEndian.Uint64(b[24:]),
 	}, nil
@@ -120,9 +122,11 @@ func (r *Reader) fill() error {
 		if err == io.EOF {
 			err = errors.New("file ends early")
 		}
+		r.damaged()
 		return fmt.Errorf("%s: chunk %d: %w: %w", r.path, r.next, ErrDamaged, err)
 	}
 	if crc32.Update(r.salt+uint32(r.next), crcTable, b[:n]) != binary.LittleEndian.Uint32(b[n:]) {
+		r.damaged()
 		return fmt.Errorf("%s: chunk %d: %w", r.path, r.next, ErrDamaged)
 	}
 	r.next++

@@ -19,6 +19,8 @@ type uploads struct {
 	sweep    bool     // any number of bodies may go: look at the directory
 	count    int      // bodies that have their place
 	bytes    int64    // size of those
+
+	damaged map[uint64]bool // found by readers: set aside, not deleted, when their items are given up
 }
 
 // body is the open file of a committed large item.
@@ -258,9 +260,26 @@ func (l *Log) Open(p Position) (*Reader, error) {
 	}
 	if err == nil && (body.size != p.Size || body.upload != largeUpload(r.Payload)) {
 		body.Close()
-		return nil, fmt.Errorf("%s: %w: it is the body of another item", body.path, ErrDamaged)
+		err = fmt.Errorf("%s: %w: it is the body of another item", body.path, ErrDamaged)
 	}
-	return body, err
+	if errors.Is(err, ErrDamaged) {
+		l.noteBody(p.Seq)
+	}
+	if err != nil {
+		return nil, err
+	}
+	body.damaged = func() { l.noteBody(p.Seq) }
+	return body, nil
+}
+
+// noteBody remembers that a body does not verify.
+func (l *Log) noteBody(seq uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.uploads.damaged == nil {
+		l.uploads.damaged = make(map[uint64]bool)
+	}
+	l.uploads.damaged[seq] = true
 }
 
 // takenBodies returns the large items whose bodies may be deleted: each consumer has taken them.
@@ -310,7 +329,7 @@ func (l *Log) removeBody(seq uint64) {
 		size, _ = f.Size()
 		f.Close()
 	}
-	if err := l.fs.Remove(path); err != nil {
+	if err := l.discardBody(seq, path); err != nil {
 		if !isNotExist(err) {
 			l.log.Warn("cannot delete the body of an item that is taken", "file", path, "error", err)
 		}
@@ -319,7 +338,23 @@ func (l *Log) removeBody(seq uint64) {
 	l.mu.Lock()
 	l.uploads.count--
 	l.uploads.bytes -= size
+	delete(l.uploads.damaged, seq)
 	l.mu.Unlock()
+}
+
+// discardBody deletes a body, or sets it aside when it was not delivered but given up.
+func (l *Log) discardBody(seq uint64, path string) error {
+	l.mu.Lock()
+	damaged := l.uploads.damaged[seq]
+	l.mu.Unlock()
+	if !damaged {
+		return l.fs.Remove(path)
+	}
+	to, err := l.moveAside(path)
+	if err == nil {
+		l.log.Warn("damaged body of a large item set aside", "queue", l.name(), "file", path, "now", to)
+	}
+	return err
 }
 
 // forgetUnsynced closes the body of an item that is gone: there is nothing left to make durable.

@@ -443,6 +443,31 @@ func TestADamagedBodyIsNeverDelivered(t *testing.T) {
 	if !errors.Is(err, wal.ErrDamaged) || n != 2*64<<10 {
 		t.Fatalf("%d bytes came, then %v", n, err)
 	}
+	if err := c.Take(p); err != nil { // given up
+		t.Fatal(err)
+	}
+	settle(l)
+	if aside := m.Names("/data/q/.quarantine/q"); len(aside) != 1 || len(m.files(".item")) != 0 {
+		t.Fatalf("set aside: %v, left: %v", aside, m.files(".item"))
+	}
+}
+
+func TestARecordThatRotsInTheHandIsSetAside(t *testing.T) {
+	m := newMemory(t)
+	l := m.open()
+	c := consumer(t, l)
+	put(t, l, payload(1))
+	p, _, _, _ := c.Next()
+	if err := m.Corrupt("/data/q/"+m.files(".seg")[0], 1024+45, 1); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := l.Read(p, nil); !errors.Is(err, wal.ErrDamaged) {
+		t.Fatalf("a record that rotted answers %v", err)
+	}
+	settle(l)
+	if aside := m.Names("/data/q/.quarantine/q"); len(aside) != 1 {
+		t.Fatalf("set aside: %v", aside)
+	}
 }
 
 func TestAnUploadThatBreaksOffLeavesNothing(t *testing.T) {

@@ -23,7 +23,9 @@ func (l *Log) Read(p Position, buf []byte) ([]byte, Meta, error) {
 	out, m, err := f.copyOut(p, buf)
 	l.release(f)
 	if err != nil {
-		return buf, m, l.unread(err)
+		err = l.unread(err)
+		l.noteRecord(p, err)
+		return buf, m, err
 	}
 	return out, m, nil
 }
@@ -62,6 +64,17 @@ func (f *file) record(p Position) (segment.Record, error) {
 		err = fmt.Errorf("%s: byte %d holds item %d instead of %d: %w", f.seg.Path(), p.offset(), r.Seq, p.Seq, ErrDamaged)
 	}
 	return r, err
+}
+
+// noteRecord has a record set aside that was sound when it was handed out and is not any more.
+func (l *Log) noteRecord(p Position, err error) {
+	if !errors.Is(err, ErrDamaged) {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.damage = append(l.damage, damage{p.segment, p.offset(), p.offset() + uint32(segment.RecordSize(int(p.Size))), nil})
+	l.askLater()
 }
 
 // unread words why an item cannot be read in this package's errors.

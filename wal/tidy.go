@@ -299,7 +299,7 @@ func (l *Log) shrink() {
 // the space there is. The next item begins another.
 func (l *Log) reclaim() {
 	l.mu.Lock()
-	wanted := l.starved && l.allTaken()
+	wanted, next := l.starved && l.allTaken(), l.next
 	l.starved = false
 	l.mu.Unlock()
 	if !wanted || l.Sync() != nil { // numbering goes on from what the consumers have taken
@@ -307,7 +307,7 @@ func (l *Log) reclaim() {
 	}
 	l.mu.Lock()
 	var gone []*file
-	if f := l.active(); f != nil && l.allTaken() && len(l.files) == 1 && f.named && f.renames == 0 {
+	if f := l.active(); f != nil && l.next == next && len(l.files) == 1 && f.named && f.renames == 0 {
 		gone, l.files = l.files, nil
 		l.drop(gone)
 	}

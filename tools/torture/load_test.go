@@ -259,12 +259,14 @@ func (w *load) highest(queue string) (n int) {
 }
 
 func (w *load) produce(c *client, queue string) error {
+	pause := time.NewTicker(time.Millisecond) // between looks at the queue
+	defer pause.Stop()
 	for n := w.highest(queue); !w.stop.Load(); n++ {
 		if err := w.one(c, queue, number{w.generation, n}, rand.IntN(8) == 0); err != nil {
 			return err
 		}
 		for w.crowded(queue) && !w.stop.Load() {
-			time.Sleep(time.Millisecond)
+			<-pause.C
 		}
 	}
 	return nil
@@ -292,6 +294,8 @@ func (w *load) one(c *client, queue string, i number, sync bool) error {
 // consume takes in order, two of three; the third it gives back first.
 func (w *load) consume(c *client, queue string) error {
 	last := number{-1, -1}
+	pace := time.NewTicker(time.Millisecond) // slower than the producer, so that there is a backlog
+	defer pace.Stop()
 	for !w.stop.Load() {
 		b, err := c.get(queue + "/t=50/open")
 		if err != nil {
@@ -319,7 +323,7 @@ func (w *load) consume(c *client, queue string) error {
 		if how == "/close" {
 			w.confirmed(queue, i)
 		}
-		time.Sleep(time.Millisecond) // slower than the producer, so that there is a backlog
+		<-pace.C
 	}
 	return nil
 }

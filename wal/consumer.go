@@ -94,7 +94,6 @@ func (c *Consumer) Next() (p Position, m Meta, ok bool, err error) {
 	if c.l.closed {
 		return p, m, false, ErrClosed
 	}
-	c.jump(c.st.head) // it may have moved over items taken before they were handed out
 	for c.seq < c.l.next {
 		if c.f == nil {
 			if err = c.seek(); err != nil {
@@ -120,7 +119,7 @@ func (c *Consumer) Next() (p Position, m Meta, ok bool, err error) {
 			c.lose(c.seq, r.Seq-1)
 		}
 		c.seq = r.Seq + 1
-		if r.Seq < c.st.head { // what was lost closed the gap to what was taken behind it
+		if r.Seq < c.st.head { // it moved over items that were taken before they were handed out
 			c.jump(c.st.head)
 			continue
 		}

@@ -132,17 +132,9 @@ func TestWhatAKilledProcessLeftIsMadeDurableByTheNextSync(t *testing.T) {
 			if err != nil || !ok {
 				t.Fatal(i, ok, err)
 			}
-			if !p.Large() {
-				continue
+			if p.Large() {
+				readAll(t, l, p)
 			}
-			r, err := l.Open(p)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := io.Copy(io.Discard, r); err != nil {
-				t.Fatalf("seed %d: %v", seed, err)
-			}
-			r.Close()
 		}
 		l.Close()
 	}
@@ -393,5 +385,76 @@ func TestAnOffsetFileCutBehindItsFirstSlotIsUsed(t *testing.T) {
 	l = m.open()
 	if items, _ := consumer(t, l).Pending(); items > 7 {
 		t.Fatalf("%d items are pending, want 6 or 7", items)
+	}
+}
+
+// readAll reads a large item to its end.
+func readAll(t *testing.T, l *wal.Log, p wal.Position) {
+	t.Helper()
+	r, err := l.Open(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if _, err := io.Copy(io.Discard, r); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestASegmentIsNotSealedBeforeItsBodiesHaveTheirNames(t *testing.T) {
+	m := newMemory(t)
+	l := m.open()
+	consumer(t, l)
+	renaming, goOn := make(chan bool), make(chan bool)
+	m.Fail(func(op disktest.Op, name string, _ int) error {
+		if op == disktest.OpRename && strings.HasSuffix(name, ".part") {
+			close(renaming)
+			<-goOn
+		}
+		return nil
+	})
+	done := make(chan error)
+	go func() {
+		_, err := upload(l, body("000001", 100_000))
+		done <- err
+	}()
+	<-renaming
+	fill(t, l, 0, 3000)
+	settle(l)
+	image := memory{m.Clone(), t} // a kill in the middle of the Commit
+	close(goOn)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	l = image.open()
+	p, _, ok, err := consumer(t, l).Next()
+	if err != nil || !ok || !p.Large() {
+		t.Fatal(p, ok, err)
+	}
+	readAll(t, l, p)
+}
+
+func TestASegmentIsNotSealedBeforeItsBodiesAreDurable(t *testing.T) {
+	for seed := range uint64(10) {
+		m := newMemory(t)
+		l := m.open()
+		consumer(t, l)
+		if _, err := upload(l, body("000001", 100_000)); err != nil {
+			t.Fatal(err)
+		}
+		fill(t, l, 0, 3000)
+		settle(l)
+		m = memory{m.Clone(), t} // a kill
+		l = m.open()
+		if err := l.Sync(); err != nil {
+			t.Fatal(err)
+		}
+		m = memory{m.Crash(rand.New(rand.NewPCG(seed, 3))), t}
+		l = m.open()
+		p, _, ok, err := consumer(t, l).Next()
+		if err != nil || !ok || !p.Large() {
+			t.Fatal(p, ok, err)
+		}
+		readAll(t, l, p)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"path"
 	"strings"
 	"sync/atomic"
@@ -346,5 +347,27 @@ func TestWaitersAreSentAwayWhenTheHeadCannotBeHad(t *testing.T) {
 	fs.Fail(nil)
 	if got := take(t, q); got != payload {
 		t.Errorf("the head is lost: %.20q", got)
+	}
+}
+
+func TestADeletedQueueStaysDeletedAfterAPowerCut(t *testing.T) {
+	for seed := range uint64(20) {
+		fs := disktest.New()
+		r := onFake(t, fs)
+		q := named(t, r, "work")
+		put(t, q, "a")
+		synced := make(chan error)
+		q.SyncThen(func(err error) { synced <- err })
+		if err := <-synced; err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Delete(q); err != nil {
+			t.Fatal(err)
+		}
+		o := r.o.fresh()
+		o.Log.FS = fs.Crash(rand.New(rand.NewPCG(seed, 1)))
+		if named(t, open(t, r.dir, o), "work").Exists() {
+			t.Fatalf("seed %d: the queue is back", seed)
+		}
 	}
 }

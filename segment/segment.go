@@ -47,6 +47,7 @@ type Segment struct {
 	index atomic.Pointer[index] // covers a first part of the records, nil for none
 
 	totals Totals // the appender's
+	cold   *cold  // nil unless the file is in its cold form; nothing is mapped then
 
 	extent    sync.Mutex   // held while the file grows or shrinks
 	allocated atomic.Int64 // below, a store into the map meets a disk block

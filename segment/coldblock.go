@@ -1,0 +1,254 @@
+package segment
+
+// A block of a cold file before it is compressed: the records' headers as columns of differences,
+// one column behind another, then the payloads. What is alike from record to record
+// costs next to nothing so.
+//
+// A column starts with a byte: 0, and one value follows, that of every record; or 1, and a value for
+// each follows. Values are varints, low seven bits first.
+//
+//	sequence number   less the one before, less 1; the first is known, its value 0
+//	kind              + 256 × flags
+//	client flags
+//	length            of the payload
+//	enqueued          less the one before, zigzag; the first less the header's created
+//	expires           0 never; else the zigzag z of expires - enqueued, + 1 if it is below the zigzag of -enqueued
+//
+// Zigzag: 0, -1, 1, -2, ... are 0, 1, 2, 3, ... What the differences leave out modulo 2^64 does not matter.
+
+import (
+	"encoding/binary"
+	"math"
+	"sort"
+	"sync/atomic"
+)
+
+// A block is full when the payloads, and headBytes for each record, reach blockBytes. A longer
+// record is a block of its own.
+const (
+	blockBytes = 128 << 10
+	headBytes  = 16
+)
+
+// rawBound is the longest that records so many, which take so many virtual bytes, can get in columns.
+func rawBound(virtual, records uint32) int64 {
+	const column = 1 + binary.MaxVarintLen64
+	return int64(virtual) + 6*column + int64(records)*(6*binary.MaxVarintLen64-recordHead)
+}
+
+// coldRecord is a record of a block, without the payload.
+type coldRecord struct {
+	seq               uint64
+	enqueued, expires int64
+	off               uint32 // virtual
+	at, length        uint32 // of the payload, in the block's
+	clientFlags       uint32
+	kind              Kind
+	flags             uint8
+}
+
+// coldBlock is a block that can be read from, or is being filled.
+type coldBlock struct {
+	records  []coldRecord
+	payloads []byte
+	from, to uint32 // virtual
+
+	recent atomic.Uint32 // the record that was read last: the next one is likely the one behind it
+}
+
+// reset empties the block, which is to start at that virtual offset.
+func (b *coldBlock) reset(from uint32) {
+	b.records, b.payloads = b.records[:0], b.payloads[:0]
+	b.from, b.to = from, from
+}
+
+func (b *coldBlock) add(r *Record) {
+	b.records = append(b.records, coldRecord{
+		seq: r.Seq, enqueued: r.Enqueued, expires: r.Expires, off: b.to, at: uint32(len(b.payloads)),
+		length: uint32(len(r.Payload)), clientFlags: r.ClientFlags, kind: r.Kind, flags: r.Flags,
+	})
+	b.payloads = append(b.payloads, r.Payload...)
+	b.to += uint32(RecordSize(len(r.Payload)))
+}
+
+// record returns the i-th record.
+func (b *coldBlock) record(i int) (r Record, next uint32) {
+	c := &b.records[i]
+	end := c.at + c.length
+	return Record{
+		Seq: c.seq, Kind: c.kind, Flags: c.flags, ClientFlags: c.clientFlags, Enqueued: c.enqueued, Expires: c.expires,
+		Payload: b.payloads[c.at:end:end],
+	}, c.off + uint32(RecordSize(int(c.length)))
+}
+
+// at returns the first record at or behind a virtual offset; len(b.records) if there is none.
+func (b *coldBlock) at(off uint32) int {
+	for i := int(b.recent.Load()); i < min(len(b.records), int(b.recent.Load())+2); i++ {
+		if b.records[i].off == off {
+			b.recent.Store(uint32(i))
+			return i
+		}
+	}
+	i := sort.Search(len(b.records), func(i int) bool { return b.records[i].off >= off })
+	b.recent.Store(uint32(i))
+	return i
+}
+
+// find returns the first record with at least that sequence number.
+func (b *coldBlock) find(seq uint64) int {
+	return sort.Search(len(b.records), func(i int) bool { return b.records[i].seq >= seq })
+}
+
+// column is one of the columns: how a record's value follows from it and the record before.
+type column struct {
+	get func(r, before *coldRecord) uint64
+	set func(r, before *coldRecord, v uint64) bool
+}
+
+var columns = [...]column{
+	{
+		func(r, before *coldRecord) uint64 { return r.seq - before.seq - 1 },
+		func(r, before *coldRecord, v uint64) bool {
+			r.seq = before.seq + 1 + v
+			return true
+		},
+	}, {
+		func(r, _ *coldRecord) uint64 { return uint64(r.kind) | uint64(r.flags)<<8 },
+		func(r, _ *coldRecord, v uint64) bool {
+			r.kind, r.flags = Kind(v), uint8(v>>8)
+			return v <= math.MaxUint16 && plausible(v)
+		},
+	}, {
+		func(r, _ *coldRecord) uint64 { return uint64(r.clientFlags) },
+		func(r, _ *coldRecord, v uint64) bool {
+			r.clientFlags = uint32(v)
+			return v <= math.MaxUint32
+		},
+	}, {
+		func(r, _ *coldRecord) uint64 { return uint64(r.length) },
+		func(r, _ *coldRecord, v uint64) bool {
+			r.length = uint32(v)
+			return v <= MaxCapacity
+		},
+	}, {
+		func(r, before *coldRecord) uint64 { return zigzag(r.enqueued - before.enqueued) },
+		func(r, before *coldRecord, v uint64) bool {
+			r.enqueued = before.enqueued + unzigzag(v)
+			return true
+		},
+	}, {
+		func(r, _ *coldRecord) uint64 { return afterEnqueued(r.expires, r.enqueued) },
+		func(r, _ *coldRecord, v uint64) bool {
+			r.expires = expiry(v, r.enqueued)
+			return true
+		},
+	},
+}
+
+func zigzag(v int64) uint64 { return uint64(v<<1) ^ uint64(v>>63) }
+
+func unzigzag(v uint64) int64 { return int64(v>>1) ^ -int64(v&1) }
+
+// afterEnqueued puts the value that stands for never in front and leaves the others in their order.
+func afterEnqueued(expires, enqueued int64) uint64 {
+	v, never := zigzag(expires-enqueued), zigzag(-enqueued)
+	switch {
+	case v == never:
+		return 0
+	case v < never:
+		return v + 1
+	}
+	return v
+}
+
+func expiry(v uint64, enqueued int64) int64 {
+	switch never := zigzag(-enqueued); {
+	case v == 0:
+		return 0
+	case v <= never:
+		v--
+	}
+	return unzigzag(v) + enqueued
+}
+
+// before is what the first record's differences are to.
+func before(first uint64, created int64) *coldRecord {
+	return &coldRecord{seq: first - 1, enqueued: created}
+}
+
+// encode appends the block, which has a record, as it is before compression.
+func (b *coldBlock) encode(dst []byte, created int64) []byte {
+	start := before(b.records[0].seq, created)
+	for i := range columns {
+		dst = columns[i].encode(dst, b.records, start)
+	}
+	return append(dst, b.payloads...)
+}
+
+func (c *column) encode(dst []byte, records []coldRecord, start *coldRecord) []byte {
+	head, value, same := len(dst), c.get(&records[0], start), true
+	dst = append(dst, 1)
+	for i, last := 0, start; i < len(records); i++ {
+		v := c.get(&records[i], last)
+		same = same && v == value
+		dst = binary.AppendUvarint(dst, v)
+		last = &records[i]
+	}
+	if same {
+		dst = binary.AppendUvarint(append(dst[:head], 0), value)
+	}
+	return dst
+}
+
+// decodeBlock reads a block as it was before compression. It is false if these are not the records of
+// the entry. The block keeps raw.
+func decodeBlock(raw []byte, e *entry, created int64) (*coldBlock, bool) {
+	b := &coldBlock{records: make([]coldRecord, e.records), from: e.from, to: e.to}
+	start, ok := before(e.first, created), true
+	for i := range columns {
+		if raw, ok = columns[i].decode(raw, b.records, start); !ok {
+			return nil, false
+		}
+	}
+	b.payloads = raw
+	return b, b.layOut()
+}
+
+func (c *column) decode(raw []byte, records []coldRecord, start *coldRecord) ([]byte, bool) {
+	if len(raw) == 0 || raw[0] > 1 {
+		return nil, false
+	}
+	each := raw[0] == 1
+	raw = raw[1:]
+	var v uint64
+	for i, last := 0, start; i < len(records); i++ {
+		if i == 0 || each {
+			var n int
+			if v, n = binary.Uvarint(raw); n <= 0 {
+				return nil, false
+			}
+			raw = raw[n:]
+		}
+		if !c.set(&records[i], last, v) {
+			return nil, false
+		}
+		last = &records[i]
+	}
+	return raw, true
+}
+
+// layOut finds out where the records and their payloads are. It is false if they do not fill the
+// block exactly, or their numbers do not rise.
+func (b *coldBlock) layOut() bool {
+	off, at := int64(b.from), int64(0)
+	for i := range b.records {
+		r := &b.records[i]
+		r.off, r.at = uint32(off), uint32(at)
+		off += RecordSize(int(r.length))
+		at += int64(r.length)
+		if off > int64(b.to) || at > int64(len(b.payloads)) || i > 0 && r.seq <= b.records[i-1].seq {
+			return false
+		}
+	}
+	return off == int64(b.to) && at == int64(len(b.payloads))
+}

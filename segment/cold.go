@@ -1,12 +1,17 @@
 package segment
 
-// The cold form of a segment: what a caller sees of it. Its records stand in compressed blocks, and
-// go by the offsets they would have in a segment that holds them uncompressed: virtual offsets.
+// The cold form of a segment, read. Its records stand in compressed blocks, and go by the offsets
+// they would have in a segment that holds them uncompressed: virtual offsets.
+//
+// The last two blocks that were decoded are kept: the one that is read from, and the one behind it.
+// A block is never changed or used again, so a payload stays valid as long as somebody holds it.
 
 import (
 	"errors"
-
-	"github.com/darner/darner/segment/disk"
+	"io"
+	"sort"
+	"sync"
+	"sync/atomic"
 )
 
 // Codec is how the blocks of a cold file are compressed.
@@ -27,24 +32,21 @@ type ColdOptions struct {
 }
 
 // cold is what an open cold file has besides what every segment has.
-type cold struct{}
+type cold struct {
+	coldFile
+	rebuilt atomic.Uint64
+	recent  atomic.Pointer[slot] // what was read from last: found without the lock
 
-var errUnfinished = errors.New("not built yet")
+	mu    sync.Mutex
+	slots [2]*slot
+}
 
-// WriteCold writes the records of sources that keep accepts to a new cold file, and returns when
-// it is on stable storage; its name is when the directory was synced. The sources are
-// adjacent, in order, and no longer appended to; any of them may be cold. Damaged records are passed
-// over.
-//
-// The first source's header becomes the file's, and the last one's Last, be that record dropped or
-// not. keep is asked twice for each record: first to learn how many blocks there will be, then for
-// good. It may refuse a record that it accepted at first, but not the other way round. The record is valid during the call only.
-//
-// pace, unless nil, is called between blocks with the bytes read and written since the last call. An
-// error from it, or any other, ends the work and leaves no file. [ErrFull]: the records
-// take more than [MaxCapacity] of virtual offsets.
-func WriteCold(fsys disk.FS, path string, sources []*Segment, o ColdOptions, keep func(r *Record) bool, pace func(bytes int) error) error {
-	return errUnfinished
+// slot is a decoded block, or one that is being decoded.
+type slot struct {
+	number int // of the data block
+	once   sync.Once
+	block  *coldBlock
+	err    error
 }
 
 // Cold reports whether the segment is in its cold form. It is sealed then, too.
@@ -52,30 +54,234 @@ func (s *Segment) Cold() bool { return s.cold != nil }
 
 // Prefetch decodes the block behind the one that off is in, so that a reader who comes to it finds
 // it ready. It does nothing for a segment that is not cold, and at the last block. It is
-// [ErrDamaged] if the block is lost.
-func (s *Segment) Prefetch(off uint32) error { return nil }
+// [ErrDamaged] if that block is lost.
+func (s *Segment) Prefetch(off uint32) error {
+	if s.cold == nil {
+		return nil
+	}
+	i := s.cold.search(off) + 1
+	if i >= s.cold.blocks() {
+		return nil
+	}
+	if _, err := s.cold.load(i); err != nil {
+		return s.wrapAt(s.cold.block(i).from, err)
+	}
+	return nil
+}
 
 // BlockEnd returns where the block ends that off is in: the tail, of a segment that is not cold.
-func (s *Segment) BlockEnd(off uint32) uint32 { return s.Tail() }
+func (s *Segment) BlockEnd(off uint32) uint32 {
+	if s.cold != nil {
+		if i := s.cold.search(off); i < s.cold.blocks() {
+			return s.cold.block(i).to
+		}
+	}
+	return s.Tail()
+}
 
-// FileRange returns which bytes of the file hold the records in from..to: of a cold file those of the blocks
-// they are in, else from and to. [Segment.Bytes] of from and to is a copy of these bytes.
-func (s *Segment) FileRange(from, to uint32) (uint32, uint32) { return from, to }
+// FileRange returns which bytes of the file hold the records in from..to: of a cold file those of
+// the blocks they are in, else from and to. [Segment.Bytes] of from and to is a copy of them.
+func (s *Segment) FileRange(from, to uint32) (uint32, uint32) {
+	if s.cold == nil {
+		return from, to
+	}
+	return s.cold.extent(from, to)
+}
 
 // Rebuilt returns how often, since the segment was opened, damage was met that cost nothing: a block
 // rebuilt from its parity, or a damaged copy of the header or the directory. [Scrub] mends it.
-func (s *Segment) Rebuilt() uint64 { return 0 }
-
-// ScrubReport is what [Scrub] found.
-type ScrubReport struct {
-	Damaged []Damage // ranges of the file, in its order; Meta where no record is touched
-	Mended  int      // of them, written anew
-	Lost    int      // of them, beyond the parity: their records cannot be read
+func (s *Segment) Rebuilt() uint64 {
+	if s.cold == nil {
+		return 0
+	}
+	return s.cold.rebuilt.Load()
 }
 
-// Scrub verifies every byte of a cold file: copies of header and directory, blocks, parity. With
-// mend it writes what is damaged anew in place and syncs. Readers may go on beside it. pace is as in
-// [WriteCold]. The errors are those of [Open], of pace and of the disk.
-func Scrub(fsys disk.FS, path string, mend bool, pace func(bytes int) error) (ScrubReport, error) {
-	return ScrubReport{}, errUnfinished
+// openCold makes a cold segment of a file with that header, of which so many copies are damaged.
+func (s *Segment) openCold(h coldHeader, damaged int) ([]Damage, error) {
+	c := &cold{coldFile: coldFile{file: s.file, h: h}}
+	n, err := c.readDirectory()
+	if err != nil {
+		return nil, s.wrap("open", err)
+	}
+	c.rebuilt.Store(uint64(damaged + n))
+	s.cold = c
+	s.begin(h.Header, h.end, h.totals, nil)
+	s.state.Store(sealed)
+	var lost []Damage
+	for i := range c.blocks() {
+		if e := c.block(i); e.lost && e.to > e.from {
+			lost = append(lost, Damage{From: e.from, To: e.to})
+		}
+	}
+	return lost, nil
+}
+
+// search returns the data block that off is in, or would be; the number of blocks if it is behind all.
+func (c *cold) search(off uint32) int {
+	return sort.Search(c.blocks(), func(i int) bool { return c.block(i).to > off })
+}
+
+// load returns the block decoded. Of several who want it at once, one does the work.
+func (c *cold) load(i int) (*slot, error) {
+	s := c.slot(i)
+	s.once.Do(func() {
+		var rebuilt bool
+		if s.block, rebuilt, s.err = c.content(i); rebuilt {
+			c.rebuilt.Add(1)
+		}
+	})
+	if s.err != nil {
+		c.forget(s)
+	}
+	return s, s.err
+}
+
+// slot returns the block's slot, a new one in place of the one that is not in use if it has none.
+func (c *cold) slot(i int) *slot {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	free := 0
+	for k, s := range c.slots {
+		if s != nil && s.number == i {
+			return s
+		}
+		if s == nil || c.slots[free] != nil && s != c.recent.Load() {
+			free = k
+		}
+	}
+	c.slots[free] = &slot{number: i}
+	return c.slots[free]
+}
+
+// forget makes sure that a block which could not be read is tried again.
+func (c *cold) forget(s *slot) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for k := range c.slots {
+		if c.slots[k] == s {
+			c.slots[k] = nil
+		}
+	}
+}
+
+// read returns the data block to read from.
+func (c *cold) read(i int) (*coldBlock, error) {
+	s, err := c.load(i)
+	if err != nil {
+		return nil, err
+	}
+	c.recent.Store(s)
+	return s.block, nil
+}
+
+// around returns the block that off is in.
+func (c *cold) around(off uint32) (*coldBlock, error) {
+	if s := c.recent.Load(); s != nil && s.block.from <= off && off < s.block.to {
+		return s.block, nil
+	}
+	i := c.search(off)
+	if i == c.blocks() {
+		return nil, ErrDamaged
+	}
+	return c.read(i)
+}
+
+// coldAt is [Segment.At].
+func (s *Segment) coldAt(off uint32) (r Record, next uint32, err error) {
+	if off == s.cold.h.end {
+		return r, off, io.EOF
+	}
+	b, err := s.cold.around(off)
+	if err != nil {
+		return r, 0, s.wrapAt(off, err)
+	}
+	i := b.at(off)
+	if i == len(b.records) || b.records[i].off != off {
+		return r, 0, s.wrapAt(off, ErrDamaged)
+	}
+	r, next = b.record(i)
+	return r, next, nil
+}
+
+// resync is [Segment.Resync].
+func (c *cold) resync(from uint32) (off uint32, err error) {
+	return c.scan(c.search(from), func(b *coldBlock) int { return b.at(from) })
+}
+
+// find is [Segment.Find].
+func (c *cold) find(seq uint64) (off uint32, err error) {
+	i := sort.Search(c.blocks(), func(i int) bool { return c.block(i).first > seq })
+	return c.scan(max(i-1, 0), func(b *coldBlock) int { return b.find(seq) })
+}
+
+// scan returns the first record from the i-th block on that pick, given a block, picks. It steps over
+// lost blocks. It is io.EOF if there is none.
+func (c *cold) scan(i int, pick func(*coldBlock) int) (off uint32, err error) {
+	for ; i < c.blocks(); i++ {
+		b, err := c.read(i)
+		if errors.Is(err, ErrDamaged) {
+			continue
+		}
+		if err != nil {
+			return 0, err
+		}
+		if k := pick(b); k < len(b.records) {
+			return b.records[k].off, nil
+		}
+	}
+	return 0, io.EOF
+}
+
+// extent returns where in the file the blocks stand that have virtual offsets in from..to.
+func (c *cold) extent(from, to uint32) (start, end uint32) {
+	for i := c.search(from); i < c.blocks() && c.block(i).from < to; i++ {
+		e := c.block(i)
+		if e.lost {
+			continue
+		}
+		if end == 0 {
+			start = e.place
+		}
+		end = e.place + e.stored
+	}
+	return start, end
+}
+
+// bytes is [Segment.Bytes].
+func (c *cold) bytes(from, to uint32) ([]byte, error) {
+	from, to = c.extent(from, to)
+	if size, err := c.file.Size(); err != nil {
+		return nil, err
+	} else if int64(to) > size {
+		to = max(from, uint32(size))
+	}
+	b := make([]byte, to-from)
+	return b, c.fetchPages(b, int64(from))
+}
+
+// judge is [Segment.Judge]. Damage is where blocks are lost, in virtual offsets.
+func (c *cold) judge() (Verdict, error) {
+	v := Verdict{Tail: HeaderSize, Totals: Totals{Last: c.h.First - 1}}
+	for i := range c.blocks() {
+		b, _, err := c.content(i)
+		if errors.Is(err, ErrDamaged) {
+			e := c.block(i)
+			if n := len(v.Damage); n > 0 && v.Damage[n-1].To == e.from {
+				v.Damage[n-1].To = e.to
+			} else if e.to > e.from {
+				v.Damage = append(v.Damage, Damage{From: e.from, To: e.to})
+			}
+			continue
+		}
+		if err != nil {
+			return v, err
+		}
+		for k := range b.records {
+			r, next := b.record(k)
+			v.Totals.add(&r)
+			v.Tail = next
+		}
+	}
+	return v, nil
 }

@@ -26,8 +26,9 @@ import (
 // A block is full when the payloads, and headBytes for each record, reach blockBytes. A longer
 // record is a block of its own.
 const (
-	blockBytes = 128 << 10
-	headBytes  = 16
+	blockBytes   = 128 << 10
+	headBytes    = 16
+	blockRecords = blockBytes / headBytes
 )
 
 // rawBound is the longest that records so many, which take so many virtual bytes, can get in columns.

@@ -137,7 +137,25 @@ func looksCold(b []byte) bool { return len(b) >= 8 && string(b[:8]) == coldMagic
 // groups returns how many groups the data blocks make.
 func (h *coldHeader) groups() int { return (int(h.blocks) + groupData - 1) / groupData }
 
-// entries returns how many the directory has: data blocks, then the groups' parity blocks.
+// group returns the group's entries: its data blocks from..parity, its parity blocks parity..to.
+func (h *coldHeader) group(g int) (from, parity, to int) {
+	from = g * (groupData + int(h.parity))
+	parity = from + min(groupData, int(h.blocks)-g*groupData)
+	return from, parity, parity + int(h.parity)
+}
+
+// number returns the entry of the data block.
+func (h *coldHeader) number(block int) int { return block + block/groupData*int(h.parity) }
+
+// groupOf returns the group that an entry is in.
+func (h *coldHeader) groupOf(number int) int { return number / (groupData + int(h.parity)) }
+
+func (h *coldHeader) isParity(number int) bool {
+	_, parity, _ := h.group(h.groupOf(number))
+	return number >= parity
+}
+
+// entries returns how many the directory has: group after group, data blocks and then parity blocks.
 func (h *coldHeader) entries() int64 {
 	return int64(h.blocks) + int64(h.groups())*int64(h.parity)
 }
@@ -194,16 +212,16 @@ func (e *entry) decode(b []byte, h *coldHeader, number int) bool {
 	if e.place%Align != 0 || int64(e.place)+int64(e.stored) > int64(h.size) {
 		return false
 	}
-	if number >= int(h.blocks) {
+	if h.isParity(number) {
 		return e.kind == parityBlock
 	}
 	return e.kind == dataBlock && e.from >= HeaderSize && e.from < e.to && e.to <= h.end && e.from%Align == 0 && e.to%Align == 0 &&
-		e.first >= h.First && e.records > 0 && int64(e.records)*recordHead <= int64(e.to-e.from) &&
+		e.first >= h.First && e.records > 0 && e.records <= blockRecords && int64(e.records)*recordHead <= int64(e.to-e.from) &&
 		int64(e.raw) <= rawBound(e.to-e.from, e.records)
 }
 
 // columns returns the pieces of the block.
-func (e *entry) columns() int { return int((int64(e.stored) + pieceSize - 1) / pieceSize) }
+func (e *entry) columns() int { return (int(e.stored) + pieceSize - 1) / pieceSize }
 
 // piece returns where the piece stands in the stored bytes.
 func (e *entry) piece(column int) (from, to int) {
@@ -215,18 +233,22 @@ func (e *entry) pieceSum(salt uint32, column int, p []byte) uint32 {
 	return crc32.Update(seed(salt, e.place)+uint32(column*(pieceSize/Align)), castagnoli, p)
 }
 
-// pieceSums encodes the checksums of the stored bytes' pieces: a checksum of what follows, then
-// theirs. The seed is apart from those of the directory's entries.
-func (e *entry) pieceSums(salt uint32, number int, stored []byte) []byte {
-	b := make([]byte, 4, 4+4*e.columns())
+// pieceSums appends the checksums of the stored bytes' pieces: first one of what follows, then theirs.
+func (e *entry) pieceSums(dst []byte, salt uint32, number int, stored []byte) []byte {
+	at := len(dst)
+	dst = append(dst, 0, 0, 0, 0)
 	for c := range e.columns() {
 		from, to := e.piece(c)
-		b = le.AppendUint32(b, e.pieceSum(salt, c, stored[from:to]))
+		dst = le.AppendUint32(dst, e.pieceSum(salt, c, stored[from:to]))
 	}
-	le.PutUint32(b, crc32.Update(sumsSeed(salt, number), castagnoli, b[4:]))
-	return b
+	le.PutUint32(dst[at:], crc32.Update(sumsSeed(salt, number), castagnoli, dst[at+4:]))
+	return dst
 }
 
+// sumsLen returns the length of the checksums of so many stored bytes' pieces.
+func sumsLen(stored int) int { return 4 + 4*((stored+pieceSize-1)/pieceSize) }
+
+// sumsSeed is apart from the seeds of the directory's entries.
 func sumsSeed(salt uint32, number int) uint32 { return salt + 1<<31 + uint32(number) }
 
 // sound reports whether these are the block's stored bytes.

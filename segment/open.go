@@ -31,6 +31,9 @@ type OpenOptions struct {
 // was noticed is returned, in the order of the file; what it left is readable.
 // Opened for writing, call Extend before Append.
 //
+// A file in the cold form is told by its first bytes and opened as a sealed segment. Of its damage, only
+// what cannot be rebuilt is returned, in virtual offsets, and only where the directory has lost it.
+//
 // Without a segment to return the error is [ErrBlank], [ErrNotSegment],
 // [ErrHeaderLost], [ErrVersion], [ErrFault] or an error of the disk. After
 // ErrHeaderLost, ErrNotSegment and ErrFault it may still open without Write.
@@ -68,6 +71,14 @@ func (s *Segment) load(o OpenOptions) (damage []Damage, err error) {
 		return nil, err
 	}
 	h, damage, err := ReadHeader(head)
+	if err != nil { // a payload at the end of a segment may look like the end of a cold file
+		switch h, damaged, err := readColdHeader(head, foot, size); {
+		case err == nil:
+			return s.openCold(h, damaged)
+		case !errors.Is(err, ErrNotSegment):
+			return nil, s.wrap("open", err)
+		}
+	}
 	footer, isSealed := ReadFooter(foot, size)
 	switch {
 	case errors.Is(err, ErrVersion):

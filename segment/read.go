@@ -9,10 +9,13 @@ import (
 )
 
 // At returns the record at off, verified, and the offset of the next one. The
-// payload aliases the map. It is io.EOF at the tail, [ErrDamaged] if no valid
+// payload aliases the map, or, of a cold segment, memory that is never used again. It is io.EOF at the tail, [ErrDamaged] if no valid
 // record stands there, [ErrFault] if the bytes cannot be read. At does not
-// allocate.
+// allocate, except that a cold segment's blocks have to be decoded.
 func (s *Segment) At(off uint32) (r Record, next uint32, err error) {
+	if s.cold != nil {
+		return s.coldAt(off)
+	}
 	defer Guard(s.path, debug.SetPanicOnFault(true), &err)
 	tail := s.tail.Load()
 	if off == tail {
@@ -29,6 +32,9 @@ func (s *Segment) At(off uint32) (r Record, next uint32, err error) {
 // is none below the tail. Where At meets damage, resync from [Align] bytes on.
 // Resync does not allocate.
 func (s *Segment) Resync(from uint32) (off uint32, err error) {
+	if s.cold != nil {
+		return s.cold.resync(from)
+	}
 	defer Guard(s.path, debug.SetPanicOnFault(true), &err)
 	var r Record
 	from = uint32(align(int64(max(from, HeaderSize))))
@@ -43,6 +49,9 @@ func (s *Segment) Resync(from uint32) (off uint32, err error) {
 // at least seq. It is io.EOF if there is none. It starts from the index and
 // walks, stepping over damage.
 func (s *Segment) Find(seq uint64) (off uint32, err error) {
+	if s.cold != nil {
+		return s.cold.find(seq)
+	}
 	defer Guard(s.path, debug.SetPanicOnFault(true), &err)
 	b := s.mem[:s.tail.Load()]
 	off = s.index.Load().start(seq)
@@ -60,16 +69,23 @@ func (s *Segment) Find(seq uint64) (off uint32, err error) {
 }
 
 // Bytes returns a copy of the file's bytes from..to, as far as the file
-// reaches: what a damaged range holds.
+// reaches: what a damaged range holds. Of a cold segment it is what
+// [Segment.FileRange] says, with zeros for what cannot be read.
 func (s *Segment) Bytes(from, to uint32) (b []byte, err error) {
+	if s.cold != nil {
+		return s.cold.bytes(from, to)
+	}
 	defer Guard(s.path, debug.SetPanicOnFault(true), &err)
 	end := min(int64(to), s.size.Load(), int64(len(s.mem)))
 	return bytes.Clone(s.mem[min(int64(from), end):end]), nil
 }
 
 // Judge scans the records anew and sums up what is valid and what is not, of
-// a sealed segment too.
+// a sealed segment too. Of a cold one the damage is where blocks are lost.
 func (s *Segment) Judge() (v Verdict, err error) {
+	if s.cold != nil {
+		return s.cold.judge()
+	}
 	defer Guard(s.path, debug.SetPanicOnFault(true), &err)
 	return Judge(s.mem[:s.tail.Load()], s.header), nil
 }

@@ -1,0 +1,316 @@
+package segment
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"syscall"
+	"testing"
+
+	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/segment/disk/disktest"
+	"pgregory.net/rapid"
+)
+
+const coldPath = "q/1.cold"
+
+func all(*Record) bool { return true }
+
+// coldFrom writes the cold form of a segment that holds the records.
+func coldFrom(t testing.TB, fsys *disktest.FS, records []Record, o ColdOptions) []byte {
+	t.Helper()
+	size := int64(HeaderSize + 64<<10)
+	for i := range records {
+		size += RecordSize(len(records[i].Payload)) + 16
+	}
+	s := newSegment(t, fsys, size)
+	for _, r := range records {
+		appendItem(t, s, r)
+	}
+	must(t, s.Seal())
+	must(t, WriteCold(fsys, coldPath, []*Segment{s}, o, all, nil))
+	must(t, s.Close())
+	b, err := fsys.ReadFile(coldPath)
+	must(t, err)
+	return b
+}
+
+func openCold(t testing.TB, fsys disk.FS) *Segment {
+	t.Helper()
+	s, damage, err := Open(fsys, coldPath, OpenOptions{})
+	must(t, err)
+	if len(damage) > 0 {
+		t.Fatalf("damage on opening: %v", damage)
+	}
+	return s
+}
+
+// items returns so many items with sizes as given, over and over.
+func items(n int, noise bool, sizes ...int) (records []Record) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for i := range n {
+		r := item(testHeader.First+uint64(i), sizes[i%len(sizes)])
+		if noise {
+			for k := range r.Payload {
+				r.Payload[k] = byte(rng.Uint32())
+			}
+		}
+		records = append(records, r)
+	}
+	return records
+}
+
+var codecs = []Codec{CodecNone, CodecS2, CodecZstd}
+
+func TestColdFormHoldsWhatTheSegmentHeld(t *testing.T) {
+	for _, codec := range codecs {
+		for parity := range maxParity + 1 {
+			t.Run(fmt.Sprint(codec, parity), func(t *testing.T) {
+				fsys := disktest.New()
+				stored := items(3000, false, 0, 1, 300, 1000, 40, 200<<10)[:1500]
+				coldFrom(t, fsys, stored, ColdOptions{Codec: codec, Parity: parity})
+				s := openCold(t, fsys)
+				defer s.Close()
+				mustHold(t, s, stored)
+				if !s.Sealed() || !s.Cold() || s.Rebuilt() > 0 {
+					t.Fatalf("sealed %v, cold %v, rebuilt %d", s.Sealed(), s.Cold(), s.Rebuilt())
+				}
+				v, err := s.Judge()
+				must(t, err)
+				if v.Totals != s.Totals() || v.Tail != s.Tail() || len(v.Damage) > 0 {
+					t.Fatalf("judged %+v, is %+v to %d", v, s.Totals(), s.Tail())
+				}
+				r, err := Scrub(fsys, coldPath, false, nil)
+				must(t, err)
+				if len(r.Damaged) > 0 {
+					t.Fatalf("scrub finds %+v", r)
+				}
+			})
+		}
+	}
+}
+
+func TestColdFormIsAModelOfItsSources(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		fsys := disktest.New()
+		var sources []*Segment
+		var want []Record
+		next, now := uint64(rapid.Uint64Range(0, 1<<62).Draw(t, "first")), int64(rapid.Int64().Draw(t, "now"))
+		keep := func(r *Record) bool { return r.Seq*2654435761%10 < 7 }
+		for i := range rapid.IntRange(1, 4).Draw(t, "sources") {
+			s, err := Create(fsys, fmt.Sprint("/", i), 2<<20)
+			must2(t, err)
+			must2(t, s.Start(Header{First: next, ItemsBefore: 5, BytesBefore: 6, Created: 1700000000000}))
+			steady := rapid.Bool().Draw(t, "steady")
+			for range rapid.IntRange(0, 60).Draw(t, "records") {
+				r := drawColdRecord(t, next, now, steady)
+				next, now = r.Seq+1, r.Enqueued
+				must2(t, s.Extend(RecordSize(len(r.Payload))))
+				_, err := s.Append(&r)
+				must2(t, err)
+				if keep(&r) {
+					want = append(want, r)
+				}
+			}
+			next = max(next, s.Header().First+1)
+			must2(t, s.Seal())
+			if rapid.Bool().Draw(t, "cold") {
+				path := fmt.Sprint("/", i, ".cold")
+				must2(t, WriteCold(fsys, path, []*Segment{s}, drawOptions(t), all, nil))
+				s, _, err = Open(fsys, path, OpenOptions{})
+				must2(t, err)
+			}
+			sources = append(sources, s)
+		}
+		must2(t, WriteCold(fsys, "/c", sources, drawOptions(t), keep, nil))
+		s, damage, err := Open(fsys, "/c", OpenOptions{})
+		must2(t, err)
+		checkColdModel(t, s, sources, want)
+		if len(damage) > 0 {
+			t.Fatal(damage)
+		}
+	})
+}
+
+func drawOptions(t *rapid.T) ColdOptions {
+	return ColdOptions{Codec: rapid.SampledFrom(codecs).Draw(t, "codec"), Parity: rapid.IntRange(0, maxParity).Draw(t, "parity")}
+}
+
+func drawColdRecord(t *rapid.T, next uint64, now int64, steady bool) Record {
+	r := Record{Seq: next, Kind: KindItem, Enqueued: now + 1}
+	size := rapid.OneOf(rapid.IntRange(0, 300), rapid.SampledFrom([]int{0, 1000, 60 << 10, 130 << 10})).Draw(t, "size")
+	r.Payload = make([]byte, size)
+	seed := rapid.Uint64().Draw(t, "payload")
+	rng := rand.New(rand.NewPCG(seed, 0))
+	for i := range r.Payload {
+		r.Payload[i] = byte(rng.Uint32N(1 << (seed % 9)))
+	}
+	if steady {
+		return r
+	}
+	r.Seq += rapid.Uint64Range(0, 3).Draw(t, "gap")
+	r.Kind = rapid.SampledFrom([]Kind{KindItem, KindLarge}).Draw(t, "kind")
+	r.Flags, r.ClientFlags = rapid.Uint8().Draw(t, "flags"), rapid.Uint32().Draw(t, "clientFlags")
+	r.Enqueued = rapid.OneOf(rapid.Int64(), rapid.Just(now)).Draw(t, "enqueued")
+	r.Expires = rapid.OneOf(rapid.Int64(), rapid.Just(int64(0)), rapid.Just(now+60000)).Draw(t, "expires")
+	return r
+}
+
+func checkColdModel(t *rapid.T, s *Segment, sources []*Segment, want []Record) {
+	totals := Totals{}
+	h := sources[0].Header()
+	h.Salt = s.Header().Salt
+	off := uint32(HeaderSize)
+	for i := range want {
+		totals.add(&want[i])
+		r, next, err := s.At(off)
+		must2(t, err)
+		if !same(r, want[i]) {
+			t.Fatalf("record %d at byte %d is %v, want %v", i, off, r, want[i])
+		}
+		if found, err := s.Find(r.Seq); err != nil || found != off {
+			t.Fatalf("record %d is at %d, found at %d (%v)", r.Seq, off, found, err)
+		}
+		if found, err := s.Resync(off); err != nil || found != off {
+			t.Fatalf("resync from %d finds %d (%v)", off, found, err)
+		}
+		if next != off+uint32(RecordSize(len(r.Payload))) || off+1 > s.BlockEnd(off) || s.BlockEnd(off) < next {
+			t.Fatalf("record at %d ends at %d in a block that ends at %d", off, next, s.BlockEnd(off))
+		}
+		must2(t, s.Prefetch(off))
+		off = next
+	}
+	totals.Last = sources[len(sources)-1].Last()
+	if _, _, err := s.At(off); err != io.EOF || off != s.Tail() || s.Totals() != totals || s.Header() != h || s.Last() != totals.Last {
+		t.Fatalf("ends at %d, not %d: %v; %+v, not %+v; %+v, not %+v", off, s.Tail(), err, s.Totals(), totals, s.Header(), h)
+	}
+	if _, err := s.Find(totals.Last + 1); err != io.EOF {
+		t.Fatalf("behind the last: %v", err)
+	}
+}
+
+func TestAnEmptyColdFileKeepsItsNumbers(t *testing.T) {
+	fsys := disktest.New()
+	s := newSegment(t, fsys, 64<<10)
+	fill(t, s, 50)
+	must(t, WriteCold(fsys, coldPath, []*Segment{s}, ColdOptions{Parity: 1}, func(*Record) bool { return false }, nil))
+	c := openCold(t, fsys)
+	if _, _, err := c.At(HeaderSize); err != io.EOF || c.Last() != s.Last() || c.Totals().Items != 0 {
+		t.Fatalf("%v, last %d, %+v", err, c.Last(), c.Totals())
+	}
+	must(t, c.Prefetch(HeaderSize))
+}
+
+func TestAColdSegmentTakesNothing(t *testing.T) {
+	fsys := disktest.New()
+	coldFrom(t, fsys, items(10, false, 100), ColdOptions{})
+	s, _, err := Open(fsys, coldPath, OpenOptions{Write: true})
+	must(t, err)
+	r := item(1000, 1)
+	_, err = s.Append(&r)
+	for _, err := range []error{err, s.Seal(), s.Trim(), s.Extend(100), s.Start(Header{})} {
+		mustBe(t, err, ErrReadOnly)
+	}
+}
+
+// sick is a file system with one page that the disk does not give until it is written.
+type sick struct {
+	disk.FS
+	from, to int64
+}
+
+func (f *sick) Open(name string) (disk.File, error)     { return f.wrap(f.FS.Open(name)) }
+func (f *sick) OpenRead(name string) (disk.File, error) { return f.wrap(f.FS.OpenRead(name)) }
+
+func (f *sick) wrap(h disk.File, err error) (disk.File, error) { return &sickFile{h, f}, err }
+
+type sickFile struct {
+	disk.File
+	fs *sick
+}
+
+func (f *sickFile) ReadAt(p []byte, off int64) (int, error) {
+	if off < f.fs.to && off+int64(len(p)) > f.fs.from {
+		return 0, fmt.Errorf("read: %w", syscall.EIO)
+	}
+	return f.File.ReadAt(p, off)
+}
+
+// layouts are records that make small files of different shapes.
+func layouts() map[string][]Record {
+	return map[string][]Record{
+		"one short block":     items(5, true, 100),
+		"blocks around 8 KiB": items(60, true, 8000, 8400, 120<<10, 4000, 3900, 130<<10, 12000),
+		"blocks that shrink":  items(6000, false, 300, 310),
+		"several groups":      items(45, true, 100<<10, 64<<10, 127<<10),
+	}
+}
+
+func TestALostSectorOrPageOfAColdFileCostsNothing(t *testing.T) {
+	for name, stored := range layouts() {
+		for _, size := range []int{512, 4096} {
+			t.Run(fmt.Sprint(name, ", ", size, " bytes"), func(t *testing.T) {
+				fsys := disktest.New()
+				b := coldFrom(t, fsys, stored, ColdOptions{Codec: CodecZstd, Parity: 1})
+				step := size
+				if testing.Short() || len(b) > 1<<20 {
+					step = size * (1 + len(b)/size/60)
+				}
+				at := 0
+				for ; at < len(b); at += step {
+					end := min(at+size, len(b))
+					broken := bytes.Clone(b)
+					clear(broken[at:end])
+					must(t, fsys.WriteFile(coldPath, broken))
+					costsNothing(t, fsys, stored, at)
+					must(t, fsys.WriteFile(coldPath, b))
+					costsNothing(t, &sick{fsys, int64(at), int64(end)}, stored, at)
+				}
+			})
+		}
+	}
+}
+
+func costsNothing(t *testing.T, fsys disk.FS, stored []Record, at int) {
+	t.Helper()
+	s, damage, err := Open(fsys, coldPath, OpenOptions{})
+	if err != nil || len(damage) > 0 {
+		t.Fatalf("damage at byte %d: %v, %v", at, err, damage)
+	}
+	defer s.Close()
+	got := walk(t, s)
+	if len(got) != len(stored) {
+		t.Fatalf("damage at byte %d leaves %d of %d records", at, len(got), len(stored))
+	}
+	for i := range got {
+		if !same(got[i], stored[i]) {
+			t.Fatalf("damage at byte %d: record %d is another", at, got[i].Seq)
+		}
+	}
+}
+
+func TestAFlippedBitOfAColdFileCostsNothing(t *testing.T) {
+	stored := items(40, true, 0, 10, 200)
+	fsys := disktest.New()
+	b := coldFrom(t, fsys, stored, ColdOptions{Codec: CodecZstd, Parity: 1})
+	rng := rand.New(rand.NewPCG(3, 4))
+	for at := range b {
+		bits := []int{rng.IntN(8)}
+		if !testing.Short() {
+			bits = []int{0, 1, 2, 3, 4, 5, 6, 7}
+		}
+		for _, bit := range bits {
+			must(t, fsys.Corrupt(coldPath, int64(at), 1<<bit))
+			costsNothing(t, fsys, stored, at)
+			r, err := Scrub(fsys, coldPath, true, nil)
+			must(t, err)
+			if now, _ := fsys.ReadFile(coldPath); !bytes.Equal(now, b) || r.Mended != 1 || r.Lost > 0 {
+				t.Fatalf("bit %d of byte %d is not mended: %+v", bit, at, r)
+			}
+		}
+	}
+}
+
+var _ = errors.Is

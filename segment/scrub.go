@@ -1,0 +1,192 @@
+package segment
+
+// Scrubbing a cold file: every byte of it is compared with what it should be, which the file itself
+// says often enough.
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/darner/darner/segment/disk"
+)
+
+// ScrubReport is what [Scrub] found.
+type ScrubReport struct {
+	Damaged []Damage // ranges of the file, in its order; Meta where no record is touched
+	Mended  int      // of them, written anew
+	Lost    int      // of them, beyond the parity: what they held cannot be read
+}
+
+// Scrub verifies every byte of a cold file: copies of header and directory, blocks, parity. With
+// mend it writes what is damaged anew in place and syncs. Readers may go on beside it. pace is as in
+// [WriteCold]. The errors are [ErrNotSegment], [ErrHeaderLost], [ErrVersion], and those of pace and of the
+// disk.
+func Scrub(fsys disk.FS, path string, mend bool, pace func(bytes int) error) (ScrubReport, error) {
+	open := fsys.OpenRead
+	if mend {
+		open = fsys.Open
+	}
+	file, err := open(path)
+	if err != nil {
+		return ScrubReport{}, fmt.Errorf("segment: %w", err)
+	}
+	defer file.Close()
+	s := &scrubber{coldFile: coldFile{file: file}, mend: mend, pace: pacer{call: pace}}
+	if err = s.run(); err != nil {
+		err = fmt.Errorf("segment %s: scrub: %w", path, err)
+	}
+	slices.SortFunc(s.report.Damaged, func(a, b Damage) int { return int(int64(a.From) - int64(b.From)) })
+	return s.report, err
+}
+
+type scrubber struct {
+	coldFile
+	mend   bool
+	pace   pacer
+	report ScrubReport
+	used   []Span // of the file; what is between is zeros
+}
+
+func (s *scrubber) run() error {
+	if err := s.open(); err != nil {
+		return err
+	}
+	header := s.h.encode()
+	for _, at := range s.h.copies() {
+		if err := s.compare(at, header[:], true); err != nil {
+			return err
+		}
+	}
+	for i := range s.entries {
+		if err := s.verifyEntry(i); err != nil {
+			return err
+		}
+		if err := s.verifyBlock(i); err != nil {
+			return err
+		}
+		if err := s.pace.tell(); err != nil {
+			return err
+		}
+	}
+	if err := s.between(); err != nil {
+		return err
+	}
+	if s.report.Mended > 0 {
+		return s.file.Sync()
+	}
+	return nil
+}
+
+func (s *scrubber) open() error {
+	size, err := s.file.Size()
+	if err != nil {
+		return err
+	}
+	head, foot := make([]byte, HeaderSize), make([]byte, headerLen)
+	if err := errors.Join(s.fetchPages(head, 0), s.fetchPages(foot, max(size-headerLen, 0))); err != nil {
+		return err
+	}
+	if s.h, _, err = readColdHeader(head, foot, size); err != nil {
+		return err
+	}
+	_, err = s.readDirectory()
+	return err
+}
+
+// verifyEntry compares both copies of the directory's entry with that number.
+func (s *scrubber) verifyEntry(i int) error {
+	for _, directory := range []int64{HeaderSize, int64(s.h.directory)} {
+		at := directory + int64(i)*coldEntry
+		if s.entries[i].lost {
+			s.lose(at, coldEntry, s.h.isParity(i))
+		} else if err := s.compare(at, s.entries[i].encode(nil, s.h.Salt, i), true); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// verifyBlock verifies the block with that number, and compares the checksums of its pieces.
+func (s *scrubber) verifyBlock(i int) error {
+	e := &s.entries[i]
+	if e.lost {
+		return nil
+	}
+	meta := s.h.isParity(i)
+	want, rebuilt, err := s.stored(i)
+	if errors.Is(err, ErrDamaged) {
+		s.lose(int64(e.place), int64(e.stored), meta)
+		for _, at := range e.pieces[:min(2, 2*int(s.h.parity))] {
+			s.use(int64(at), int64(sumsLen(int(e.stored))))
+		}
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	s.use(int64(e.place), int64(e.stored))
+	s.pace.bytes += len(want)
+	if rebuilt {
+		for c := range e.columns() {
+			from, to := e.piece(c)
+			if err := s.compare(int64(e.place)+int64(from), want[from:to], meta); err != nil {
+				return err
+			}
+		}
+	}
+	if s.h.parity == 0 {
+		return nil
+	}
+	sums := e.pieceSums(nil, s.h.Salt, i, want)
+	return errors.Join(s.compare(int64(e.pieces[0]), sums, true), s.compare(int64(e.pieces[1]), sums, true))
+}
+
+// between compares what nothing stands in with zeros. Where something was lost, it is not known where
+// that is.
+func (s *scrubber) between() error {
+	slices.SortFunc(s.used, func(a, b Span) int { return int(int64(a.From) - int64(b.From)) })
+	if s.report.Lost > 0 {
+		return nil
+	}
+	at := int64(0)
+	for _, u := range s.used {
+		if n := int64(u.From) - at; n > 0 {
+			if err := s.compare(at, make([]byte, n), true); err != nil {
+				return err
+			}
+		}
+		at = max(at, int64(u.To))
+	}
+	return nil
+}
+
+// compare has the file hold want at that place.
+func (s *scrubber) compare(at int64, want []byte, meta bool) error {
+	s.use(at, int64(len(want)))
+	s.pace.bytes += len(want)
+	got := make([]byte, len(want))
+	if whole, err := s.fetch(got, at); err != nil || whole && bytes.Equal(got, want) {
+		return err
+	}
+	s.damage(at, int64(len(want)), meta)
+	if !s.mend {
+		return nil
+	}
+	s.report.Mended++
+	_, err := s.file.WriteAt(want, at)
+	return err
+}
+
+func (s *scrubber) use(at, n int64) { s.used = append(s.used, Span{uint32(at), uint32(at + n)}) }
+
+func (s *scrubber) damage(at, n int64, meta bool) {
+	s.report.Damaged = append(s.report.Damaged, Damage{From: uint32(at), To: uint32(at + n), Meta: meta})
+}
+
+func (s *scrubber) lose(at, n int64, meta bool) {
+	s.use(at, n)
+	s.damage(at, n, meta)
+	s.report.Lost++
+}

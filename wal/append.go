@@ -51,6 +51,8 @@ func (l *Log) append(kind segment.Kind, payload []byte, size int64, m Meta) (p P
 			return p, nil
 		}
 		switch {
+		case l.slow.reserve.lent.Load():
+			err = ErrFull
 		case errors.Is(err, segment.ErrUnallocated):
 			err = f.seg.Extend(segment.RecordSize(len(payload)))
 		case errors.Is(err, segment.ErrFull):
@@ -85,6 +87,10 @@ func (l *Log) refused(err error) error {
 	if disk.IsFull(err) && !errors.Is(err, ErrFull) {
 		l.starved = true
 		l.askLater()
+		if !l.hungry {
+			l.hungry = true
+			l.askCompact()
+		}
 		return fmt.Errorf("%w: %w", ErrFull, err)
 	}
 	return err
@@ -114,7 +120,7 @@ func (l *Log) roll() error {
 	}); err != nil {
 		return errors.Join(err, f.seg.Close(), l.fs.Remove(f.path))
 	}
-	f.first = l.next
+	f.first, f.through = l.next, l.next
 	f.dirty = true
 	f.prepareAt = prepareAt(f.seg)
 	l.files = append(l.files, f)

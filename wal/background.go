@@ -3,27 +3,37 @@ package wal
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Background does the slow work of any number of logs, so that no caller of Append, Next or Take
-// waits for the disk. It has two lanes, each one goroutine: one prepares what will be needed
-// next, the other seals, deletes and rewrites. It also bounds how many logs sync at once.
+// waits for the disk. It has three lanes, each one goroutine: one prepares what will be needed
+// next, another seals and deletes, and the third compacts, at a rate that leaves the disk to
+// others. It also bounds how many logs sync at once.
 type Background struct {
-	soon  lane
-	later lane
-	syncs chan struct{} // a place for each sync under way
-	done  atomic.Uint64 // syncs of all logs
+	soon    lane
+	later   lane
+	compact lane
+	pace    pacer
+	reserve reserve
+	syncs   chan struct{} // a place for each sync under way
+	done    atomic.Uint64 // syncs of all logs
 }
 
 // syncsAtOnce is enough for a journalling file system to commit many logs together, and few
 // enough that 10,000 logs do not take 10,000 threads.
 const syncsAtOnce = 16
 
-// NewBackground starts one. Close it after the logs that use it.
-func NewBackground() *Background {
-	b := &Background{syncs: make(chan struct{}, syncsAtOnce)}
+// NewBackground starts one. Close it after the logs that use it. Compaction reads and writes at
+// most rate bytes a second; 0 is DefaultCompactRate, negative no bound.
+func NewBackground(rate int64) *Background {
+	if rate == 0 {
+		rate = DefaultCompactRate
+	}
+	b := &Background{syncs: make(chan struct{}, syncsAtOnce), pace: pacer{rate: rate, quit: make(chan struct{})}}
 	b.soon.start()
 	b.later.start()
+	b.compact.start()
 	return b
 }
 
@@ -32,8 +42,36 @@ func (b *Background) Syncs() uint64 { return b.done.Load() }
 
 // Close stops the goroutines once what is under way is done.
 func (b *Background) Close() {
+	close(b.pace.quit)
 	b.soon.stop()
 	b.later.stop()
+	b.compact.stop()
+}
+
+// pacer spreads work out over time.
+type pacer struct {
+	rate int64     // bytes a second; no bound if not positive
+	free time.Time // when what was done so far would be done at that rate
+	quit chan struct{}
+}
+
+// wait returns when n more bytes may be read or written. It is for one goroutine.
+func (p *pacer) wait(n int) {
+	if p.rate <= 0 {
+		return
+	}
+	const slack = 10 * time.Millisecond // less is not worth a timer
+	now := time.Now()
+	if p.free.Before(now) {
+		p.free = now
+	}
+	p.free = p.free.Add(time.Duration(float64(n) / float64(p.rate) * float64(time.Second)))
+	if ahead := p.free.Sub(now); ahead > slack {
+		select {
+		case <-time.After(ahead):
+		case <-p.quit:
+		}
+	}
 }
 
 // lane runs jobs in the order they came, one at a time. Logs ask for work by kind and at most

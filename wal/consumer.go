@@ -32,6 +32,9 @@ type Consumer struct {
 	f   *file
 	at  uint32 // offset in f of the first record not yet looked at
 
+	ahead uint32 // of a cold segment: offset from which the block behind is to be got ready
+	seen  uint64 // seq when compaction last looked
+
 	dirty        bool // its file awaits a sync
 	behind       bool // something is taken that its file does not say, for want of space
 	rewriteAt    int  // bytes of entries from which the file is rewritten
@@ -74,7 +77,7 @@ func (l *Log) newConsumer(name string, from Start) *Consumer {
 	} else {
 		c.st.head, c.st.below = l.next, l.bytes
 	}
-	c.seq = c.st.head
+	c.seq, c.seen = c.st.head, c.st.head
 	return c
 }
 
@@ -104,6 +107,9 @@ func (c *Consumer) Next() (p Position, m Meta, ok bool, err error) {
 		if c.at >= c.f.seg.Tail() {
 			c.leaveSegment()
 			continue
+		}
+		if c.f.cold && c.at >= c.ahead {
+			c.readAhead()
 		}
 		r, next, err := c.f.seg.At(c.at)
 		if err != nil {
@@ -181,11 +187,11 @@ func (c *Consumer) seek() error {
 		if err != nil {
 			return c.unreadable(i, err)
 		}
-		f.seg = seg
+		f.opened(seg)
 		l.noteDamage(f, found)
 	}
 	c.f = f
-	c.at = segment.HeaderSize
+	c.at, c.ahead = segment.HeaderSize, 0
 	if c.seq > f.first {
 		// Where that very item cannot be found, Next walks there, and notes the damage that it meets.
 		if at, err := f.seg.Find(c.seq); err == nil {
@@ -195,6 +201,16 @@ func (c *Consumer) seek() error {
 		}
 	}
 	return nil
+}
+
+// readAhead has the background get ready what comes behind the block that the cursor is in, and mend
+// what had to be rebuilt on the way.
+func (c *Consumer) readAhead() {
+	c.ahead = c.f.seg.BlockEnd(c.at)
+	c.l.askSoon()
+	if c.f.needsMending() {
+		c.l.askCompact()
+	}
 }
 
 // unreadable gives up a segment of which nothing can be read; a passing error is returned.
@@ -274,6 +290,7 @@ func (c *Consumer) SkipToEnd() error {
 	}
 	l.uploads.sweep = l.uploads.count > 0
 	l.askLater()
+	l.noteEmpty()
 	return c.faulted()
 }
 
@@ -306,6 +323,10 @@ func (c *Consumer) take(x span) {
 		c.keepHead()
 	} else if c.st.taken.add(x) {
 		c.keepRange(x)
+		c.l.scatter(x)
+	}
+	if c.st.head == c.l.next {
+		c.l.noteEmpty()
 	}
 	c.dirty = true
 	c.l.touch()

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/segment/disk/disktest"
 	"github.com/darner/darner/wal"
@@ -33,6 +34,7 @@ func crashMany(t *testing.T, power bool) {
 			rng: rand.New(rand.NewPCG(uint64(seed), 42)), luck: rand.New(rand.NewPCG(uint64(seed), 43)), power: power,
 			fs: disktest.New(), items: map[string]*item{},
 			consumers: 1 + seed/2%2, timed: seed%5 == 4, bursts: seed%4 == 3, cutAgain: seed%3 > 0,
+			compacts: seed%3 != 2,
 		}
 		for generation := range 3 {
 			if err := w.live(); err != nil {
@@ -69,6 +71,7 @@ type world struct {
 	timed     bool // syncs come by themselves
 	bursts    bool // items are taken out of order, many at a time: offset files are rewritten
 	cutAgain  bool // recovery is cut as well
+	compacts  bool // segments are rewritten: to what is left, to their cold form, several to one
 
 	mu     sync.Mutex // model and cut; never held over a call of the log
 	items  map[string]*item
@@ -140,6 +143,9 @@ func (w *world) cutRecovery() error {
 		}
 	}
 	wal.Tidy(l)
+	if w.compacts {
+		wal.Compact(l)
+	}
 	mu.Lock()
 	take()
 	mu.Unlock()
@@ -183,11 +189,15 @@ func (w *world) isCut() bool {
 
 func options(fsys disk.FS) wal.Options {
 	o := wal.Options{FS: fsys, SegmentSize: wal.MinSegmentSize, InlineMax: 4 << 10, SyncEvery: wal.SyncNever, Logger: quiet()}
+	o.Cold = &segment.ColdOptions{}
 	return wal.WithOffsetCapacity(o, 128<<10)
 }
 
 func (w *world) options() wal.Options {
 	o := options(w.fs)
+	if w.compacts {
+		o.Cold = nil
+	}
 	if w.timed {
 		o.SyncEvery = time.Millisecond
 	}
@@ -220,6 +230,8 @@ func (w *world) work() (err error) {
 			err = w.flush(cs[i], i)
 		case r < 98 && w.bursts:
 			err = w.takeMany(l, cs[i], i)
+		case r < 98 && w.compacts:
+			err = w.compact(l, cs[i], i)
 		default:
 			if err = l.Close(); err != nil {
 				break
@@ -275,6 +287,19 @@ func (w *world) takeMany(l *wal.Log, c *wal.Consumer, i int) (err error) {
 	if w.burst++; w.burst%3 == 0 { // lest the background falls behind what the file is mapped for
 		wal.Tidy(l)
 	}
+	return err
+}
+
+// compact fills a few segments, takes most of them out of order, and has them rewritten.
+func (w *world) compact(l *wal.Log, c *wal.Consumer, i int) (err error) {
+	for range w.rng.IntN(150) {
+		err = errors.Join(err, w.append(l, false))
+		if w.rng.IntN(2) == 0 {
+			err = errors.Join(err, w.next(l, c, i), w.take(c, i))
+		}
+	}
+	wal.Tidy(l)
+	wal.Compact(l)
 	return err
 }
 

@@ -12,7 +12,7 @@ import (
 
 // damage is a range of a file that held no valid record where one should have been.
 type damage struct {
-	first    uint64 // of the segment
+	f        *file
 	from, to uint32
 	bytes    []byte // nil: they are still in the file
 }
@@ -23,7 +23,7 @@ func (l *Log) noteDamage(f *file, found []segment.Damage) {
 		if d.Tail && (d.Unfinished || d.Meta) { // a kill in the middle of an append or of sealing
 			continue
 		}
-		l.damage = append(l.damage, damage{f.first, d.From, d.To, d.Bytes})
+		l.damage = append(l.damage, damage{f, d.From, d.To, d.Bytes})
 		l.askLater()
 	}
 }
@@ -32,10 +32,11 @@ func (l *Log) noteDamage(f *file, found []segment.Damage) {
 const pageSize = 4096
 
 // skipDamage returns the offset of the first valid record behind the damaged one at off, or the
-// segment's tail, and notes what lies between to be set aside.
+// segment's tail, and notes what lies between to be set aside. Log.mu is held.
 func (l *Log) skipDamage(f *file, off uint32) uint32 {
 	next := nextValid(f.seg, off)
-	l.damage = append(l.damage, damage{f.first, off, next, nil})
+	from, to := f.seg.FileRange(off, next)
+	l.damage = append(l.damage, damage{f, from, to, nil})
 	l.askLater()
 	return next
 }
@@ -67,7 +68,9 @@ func (l *Log) setAside() {
 		if l.isClosed() {
 			return
 		}
-		path := l.path(numbered(d.first, segmentSuffix))
+		l.mu.Lock()
+		path := d.f.path
+		l.mu.Unlock()
 		to, err := l.quarantine(d, path)
 		if err != nil {
 			l.log.Error("damaged bytes cannot be set aside", "queue", l.name(), "file", path, "from", d.from, "to", d.to, "error", err)

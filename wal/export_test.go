@@ -7,6 +7,39 @@ func Tidy(l *Log) {
 	l.tidy()
 }
 
+// Compact does all that there is to be compacted, in the caller's goroutine, as if no reader had
+// moved for a while.
+func Compact(l *Log) {
+	for {
+		l.mu.Lock()
+		for _, c := range l.consumers {
+			c.seen = c.seq
+		}
+		l.surveyed = l.next
+		l.mu.Unlock()
+		if !l.compactOnce() {
+			return
+		}
+	}
+}
+
+// CompactNow is Compact that minds readers who move.
+func CompactNow(l *Log) {
+	for l.compactOnce() {
+	}
+}
+
+// GiveBack does what happens when a log has been empty for a while.
+func GiveBack(l *Log) {
+	l.mu.Lock()
+	l.empty.quiet = true
+	l.mu.Unlock()
+	l.tidy()
+	l.compacting.Lock() // it may have had hold of a file
+	l.tidy()
+	l.compacting.Unlock()
+}
+
 // WithOffsetCapacity bounds the offset file, for tests that want to see it rewritten.
 func WithOffsetCapacity(o Options, bytes int) Options {
 	o.offsetCapacity = bytes

@@ -22,6 +22,13 @@ type file struct {
 	gone      bool   // removed from the log: the last to let go closes it
 	prepareAt uint32 // tail at which the background is asked to prepare more room
 	size      int64  // of a sealed one
+
+	cold       bool   // in the cold form
+	through    uint64 // first number of the last segment that it stands for: its own, unless it is a cold one made of several
+	compacting bool   // about to be replaced: nobody else takes it out of the log
+	records    uint64 // in it, and the bytes they take in a segment: of a sealed one, 0 while they are not known
+	recordSize int64
+	rebuilt    uint64 // damage rebuilt by readers that the background knows of
 }
 
 func (f *file) bytes() int64 {
@@ -55,14 +62,26 @@ func (l *Log) active() *file {
 	return nil
 }
 
-// hold pins the segment that begins at first and sees to it that it is open.
-func (l *Log) hold(first uint64) (*file, error) {
+// holding returns the segment that holds an item, nil when it was deleted.
+func (l *Log) holding(p Position) *file {
+	if n := len(l.files); n > 0 && l.files[n-1].first == p.segment {
+		return l.files[n-1]
+	}
+	i := l.index(p.Seq)
+	if i < 0 || p.segment < l.files[i].first || p.segment > l.files[i].through {
+		return nil
+	}
+	return l.files[i]
+}
+
+// hold pins the segment that holds an item and sees to it that it is open.
+func (l *Log) hold(p Position) (*file, error) {
 	l.mu.Lock()
 	if l.closed {
 		l.mu.Unlock()
 		return nil, ErrClosed
 	}
-	f := l.find(first)
+	f := l.holding(p)
 	if f == nil {
 		l.mu.Unlock()
 		return nil, ErrGone
@@ -88,7 +107,8 @@ func (l *Log) open(f *file, path string) error {
 	}
 	l.mu.Lock()
 	if f.seg == nil {
-		f.seg, seg = seg, nil
+		f.opened(seg)
+		seg = nil
 		l.noteDamage(f, found)
 	}
 	l.mu.Unlock()
@@ -96,6 +116,19 @@ func (l *Log) open(f *file, path string) error {
 		return seg.Close()
 	}
 	return nil
+}
+
+// opened makes a segment the file's. Log.mu is held.
+func (f *file) opened(seg *segment.Segment) {
+	f.seg = seg
+	f.learn()
+}
+
+// learn notes how much is in a segment that is open and sealed.
+func (f *file) learn() {
+	if f.seg.Sealed() {
+		f.records, f.recordSize = f.seg.Totals().Items, int64(f.seg.Tail())-segment.HeaderSize
+	}
 }
 
 // release lets go of a pinned segment.

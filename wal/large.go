@@ -236,14 +236,14 @@ func (w *Writer) Abort() error {
 
 // Open streams the body of the large item at p. Errors: ErrDamaged, ErrGone, ErrClosed.
 func (l *Log) Open(p Position) (*Reader, error) {
-	f, err := l.hold(p.segment)
+	f, err := l.hold(p)
 	if err != nil {
-		return nil, l.unread(err)
+		return nil, l.unread(p, err)
 	}
 	defer l.release(f)
 	r, err := f.record(p)
 	if err != nil {
-		return nil, l.unread(err)
+		return nil, l.unread(p, err)
 	}
 	if r.Kind != segment.KindLarge {
 		return nil, fmt.Errorf("item %d is not a large one: it is read with Read", p.Seq)

@@ -24,7 +24,7 @@ func (l *Log) loadConsumers(d listing) error {
 		if c.off == nil {
 			continue // nothing of it could be believed: it begins anew
 		}
-		c.seq = c.st.head
+		c.seq, c.seen = c.st.head, c.st.head
 		l.consumers[name] = c
 		if name == "" {
 			l.created = c.st.created

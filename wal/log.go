@@ -13,7 +13,7 @@ import (
 
 // Log is one queue's log. All methods may be called from any goroutine.
 //
-// Locks, in the order they are taken: tidying, preparing, syncing, naming, mu. mu is held for nanoseconds and
+// Locks, in the order they are taken: compacting, tidying, preparing, syncing, naming, mu. mu is held for nanoseconds and
 // never over a wait for the disk, save where the background did not prepare something in time.
 type Log struct {
 	dir  string
@@ -23,10 +23,11 @@ type Log struct {
 	slow *Background
 	own  bool // slow was started for this log alone
 
-	preparing sync.Mutex // held by prepare, and by Close
-	tidying   sync.Mutex // held by tidy, and by Close
-	syncing   sync.Mutex // one sync at a time; offset files are replaced under it
-	naming    sync.Mutex // started spares are renamed under it
+	preparing  sync.Mutex // held by prepare, and by Close
+	tidying    sync.Mutex // held by tidy, and by Close
+	compacting sync.Mutex // held by compact, and by Close
+	syncing    sync.Mutex // one sync at a time; offset files are replaced under it
+	naming     sync.Mutex // started spares are renamed under it
 
 	mu         sync.Mutex
 	files      []*file // by first sequence number; the last takes appends unless it is sealed
@@ -45,14 +46,20 @@ type Log struct {
 	dirDirty   bool     // files came, went or changed their names since the directory was synced
 	newDir     bool     // the directory is not yet durable in its parent
 	starved    bool     // the disk was too full for an item
-	failed     error    // why the log takes no more items
+	hungry     bool     // as starved, until compaction has given back something or has tried
+	surveyed   uint64   // next when compaction last looked
+	scattered  int64    // bytes taken out of order since compaction was last asked for
+	empty      emptied
+	failed     error // why the log takes no more items
 	closed     bool
 
 	commit groupCommit
 	timer  *time.Timer // fires SyncEvery after the log became dirty
 
-	soonAsked, laterAsked atomic.Bool // the background has the log on that lane
-	stats                 struct{ syncs, rewrites, damaged atomic.Uint64 }
+	compactTimer *time.Timer // fires when readers may have come to rest
+
+	soonAsked, laterAsked, compactAsked atomic.Bool // the background has the log on that lane
+	stats                               struct{ syncs, rewrites, compactions, damaged atomic.Uint64 }
 }
 
 // Stats is a log's state at one moment.
@@ -63,6 +70,7 @@ type Stats struct {
 	Damaged     uint64 // records lost to damage, found since the log was opened
 	Syncs       uint64 // since it was opened
 	Rewrites    uint64 // offset files rewritten since it was opened
+	Compactions uint64 // segments written anew since it was opened
 	CreatedUnix int64  // ms
 }
 
@@ -77,6 +85,7 @@ func (l *Log) Stats() Stats {
 		Damaged:     l.stats.damaged.Load(),
 		Syncs:       l.stats.syncs.Load(),
 		Rewrites:    l.stats.rewrites.Load(),
+		Compactions: l.stats.compactions.Load(),
 		CreatedUnix: l.created,
 	}
 	for _, f := range l.files {
@@ -116,7 +125,7 @@ func (l *Log) usable() error {
 // Close syncs, gives back blocks allocated ahead and closes the files. Positions, Writers and
 // Readers of the log are of no use afterwards. An error is that of the sync: see ErrFailed.
 func (l *Log) Close() error {
-	l.timer.Stop()
+	l.stopTimers()
 	l.shrink()
 	l.tidy()
 	syncErr := l.Sync()
@@ -136,7 +145,7 @@ func (l *Log) Close() error {
 // step that the background is at, whatever the size of the log; after that the log touches no
 // name in the directory, so another may take its place. Its files are closed in the background.
 func (l *Log) Abandon() {
-	l.timer.Stop()
+	l.stopTimers()
 	if !l.shut() {
 		return
 	}
@@ -146,6 +155,12 @@ func (l *Log) Abandon() {
 		return
 	}
 	l.slow.later.push(func() { l.closeFiles(false) })
+}
+
+func (l *Log) stopTimers() {
+	l.timer.Stop()
+	l.compactTimer.Stop()
+	l.empty.timer.Stop()
 }
 
 // shut lets nothing new begin; false when somebody has done so before.
@@ -160,7 +175,7 @@ func (l *Log) shut() bool {
 // quiesce waits until nobody works on the log, once it is shut.
 func (l *Log) quiesce() {
 	l.commit.wait()
-	for _, busy := range []*sync.Mutex{&l.tidying, &l.preparing} {
+	for _, busy := range []*sync.Mutex{&l.compacting, &l.tidying, &l.preparing} {
 		busy.Lock()
 		busy.Unlock() //lint:ignore SA2001 who comes later finds the log closed
 	}

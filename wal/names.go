@@ -10,11 +10,12 @@ import (
 // The files of a log's directory. Anything else in it is left alone.
 const (
 	segmentSuffix  = ".seg"   // a segment, named by its first sequence number
+	coldSuffix     = ".cold"  // one or several segments in the cold form, see coldName
 	spareSuffix    = ".spare" // a segment prepared ahead; started under this name, renamed soon after
 	itemSuffix     = ".item"  // the body of a large item, named by the item's sequence number
 	partSuffix     = ".part"  // a body on its way in, named by its upload's number
 	offsetSuffix   = ".off"   // what a consumer has taken
-	rewriteSuffix  = ".new"   // an offset file about to replace its namesake
+	rewriteSuffix  = ".new"   // an offset file or a cold segment about to take the name before it
 	consumerPrefix = "consumer"
 )
 
@@ -27,6 +28,29 @@ func parseNumbered(name, suffix string) (uint64, bool) {
 	}
 	n, err := strconv.ParseUint(digits, 10, 64)
 	return n, err == nil
+}
+
+// coldName is <first>.cold for the cold form of one segment, and <first>-<through>.cold for that of
+// several in a row, the last of which began at through. So the names alone tell which files a cold
+// one replaces, and a crash between making it and removing them does no harm.
+func coldName(first, through uint64) string {
+	if through == first {
+		return numbered(first, coldSuffix)
+	}
+	return fmt.Sprintf("%020d-%020d%s", first, through, coldSuffix)
+}
+
+func parseCold(name string) (first, through uint64, ok bool) {
+	if first, ok = parseNumbered(name, coldSuffix); ok {
+		return first, first, true
+	}
+	head, rest, ok := strings.Cut(name, "-")
+	if !ok {
+		return 0, 0, false
+	}
+	first, okFirst := parseNumbered(head, "")
+	through, okThrough := parseNumbered(rest, coldSuffix)
+	return first, through, okFirst && okThrough && through > first
 }
 
 // offsetName is consumer.off for the log's own consumer "", consumer+audit.off for "audit".
@@ -60,7 +84,8 @@ func validConsumer(name string) bool {
 
 // listing is a log's directory sorted into kinds.
 type listing struct {
-	segments, items, parts, spares []entry  // by number
+	segments, items, parts, spares []entry  // by number; among the segments are the cold ones
+	unfinished                     []string // names of cold segments that were not finished
 	offsets                        []string // consumer names
 	rewrites                       []string // consumer names with an unfinished rewrite
 }
@@ -70,6 +95,17 @@ type entry struct {
 	n    uint64
 	size int64
 	path string // of a segment that has to do with another name than its own
+
+	cold    bool   // a segment in the cold form
+	through uint64 // first number of the last segment that a cold one stands for
+}
+
+// supersedes reports that a has all that b had: a cold segment was written from it.
+func (a entry) supersedes(b entry) bool {
+	if a.n == b.n {
+		return a.cold && (!b.cold || a.through > b.through)
+	}
+	return a.cold && a.n < b.n && b.n <= a.through
 }
 
 func (l *Log) list() (d listing, err error) {
@@ -83,6 +119,10 @@ func (l *Log) list() (d listing, err error) {
 		}
 		if n, ok := parseNumbered(e.Name, segmentSuffix); ok {
 			d.segments = append(d.segments, entry{n: n, size: e.Size})
+		} else if n, through, ok := parseCold(e.Name); ok {
+			d.segments = append(d.segments, entry{n: n, size: e.Size, path: l.path(e.Name), cold: true, through: through})
+		} else if _, _, ok := parseCold(strings.TrimSuffix(e.Name, rewriteSuffix)); ok {
+			d.unfinished = append(d.unfinished, e.Name)
 		} else if n, ok := parseNumbered(e.Name, itemSuffix); ok {
 			d.items = append(d.items, entry{n: n, size: e.Size})
 		} else if n, ok := parseNumbered(e.Name, partSuffix); ok {

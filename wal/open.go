@@ -23,8 +23,12 @@ func Open(dir string, o Options) (*Log, error) {
 	l.commit.init()
 	l.timer = time.AfterFunc(time.Hour, func() { l.SyncThen(func(error) {}) })
 	l.timer.Stop()
+	l.compactTimer = time.AfterFunc(time.Hour, l.lookAgain)
+	l.compactTimer.Stop()
+	l.empty.timer = time.AfterFunc(time.Hour, l.stillEmpty)
+	l.empty.timer.Stop()
 	if l.slow == nil {
-		l.slow, l.own = NewBackground(), true
+		l.slow, l.own = NewBackground(0), true
 	}
 	if err := l.recover(); err != nil {
 		l.Abandon()
@@ -47,6 +51,9 @@ func (l *Log) recover() error {
 	if err := l.adoptSpares(&d); err != nil {
 		return err
 	}
+	if err := l.dropSuperseded(&d); err != nil {
+		return err
+	}
 	if err := l.openSegments(d.segments); err != nil {
 		return err
 	}
@@ -66,6 +73,7 @@ func (l *Log) recover() error {
 	}
 	if len(l.files) > 0 {
 		l.askLater()
+		l.askCompact()
 	}
 	return l.distrust()
 }
@@ -141,6 +149,60 @@ func (l *Log) adoptSpares(d *listing) error {
 	return nil
 }
 
+// dropSuperseded removes what a crash left of a compaction: cold segments that were not finished,
+// and the segments that a finished one stands for.
+func (l *Log) dropSuperseded(d *listing) error {
+	for _, name := range d.unfinished {
+		if err := l.fs.Remove(l.path(name)); err != nil {
+			return err
+		}
+		l.dirDirty = true
+	}
+	var kept []entry
+	for _, e := range d.segments {
+		n := len(kept)
+		switch {
+		case n > 0 && kept[n-1].supersedes(e):
+			if gone, err := l.supersede(kept[n-1], e); err != nil {
+				return err
+			} else if !gone {
+				kept = append(kept, e)
+			}
+		case n > 0 && e.supersedes(kept[n-1]):
+			if gone, err := l.supersede(e, kept[n-1]); err != nil {
+				return err
+			} else if gone {
+				kept[n-1] = e
+			}
+		default:
+			kept = append(kept, e)
+		}
+	}
+	d.segments = kept
+	return nil
+}
+
+// supersede removes the file of old, unless the cold segment that stands for it turns out to be
+// unreadable: then that one is set aside, and gone is false.
+func (l *Log) supersede(cold, old entry) (gone bool, err error) {
+	l.dirDirty = true
+	seg, _, err := segment.Open(l.fs, cold.path, segment.OpenOptions{First: cold.n})
+	if err == nil {
+		return true, errors.Join(seg.Close(), l.fs.Remove(l.entryPath(old)))
+	}
+	if !lostWhole(err) || isNotExist(err) {
+		return false, err
+	}
+	return false, l.discard(cold.path, err)
+}
+
+func (l *Log) entryPath(e entry) string {
+	if e.path != "" {
+		return e.path
+	}
+	return l.path(numbered(e.n, segmentSuffix))
+}
+
 func insert(list []entry, e entry) []entry {
 	i := len(list)
 	for i > 0 && list[i-1].n >= e.n {
@@ -175,10 +237,11 @@ func (l *Log) openSegments(list []entry) error {
 	var files []*file // newest first
 	scanning := true
 	for i := len(list) - 1; i >= 0; i-- {
-		f := &file{first: list[i].n, path: l.path(numbered(list[i].n, segmentSuffix)), named: true, sealed: true, size: list[i].size}
-		if p := list[i].path; p != "" && p != f.path {
-			f.path, f.named = p, false
+		f := &file{
+			first: list[i].n, path: l.entryPath(list[i]), sealed: true, size: list[i].size,
+			cold: list[i].cold, through: max(list[i].n, list[i].through),
 		}
+		f.named = f.cold || f.path == l.path(numbered(f.first, segmentSuffix))
 		if scanning {
 			err := l.openSegment(f)
 			if err != nil {
@@ -223,7 +286,8 @@ func (l *Log) openSegment(f *file) error {
 	if h := seg.Header(); h.First != f.first {
 		return errors.Join(fmt.Errorf("%s: %w: its first item is %d", f.path, segment.ErrNotSegment, h.First), seg.Close())
 	}
-	f.seg, f.sealed = seg, seg.Sealed() || unwritable
+	f.opened(seg)
+	f.sealed = seg.Sealed() || unwritable
 	f.dirty = !f.sealed // a kill may have left it unsynced
 	l.noteDamage(f, found)
 	return nil

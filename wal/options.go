@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
 )
 
@@ -27,6 +28,7 @@ const (
 	MaxSegmentSize     = 1 << 30
 	DefaultInlineMax   = 64 << 10
 	DefaultSyncEvery   = time.Second
+	DefaultCompactRate = 32 << 20 // bytes a second
 )
 
 // SyncNever as Options.SyncEvery leaves syncing to the callers of Sync and to the operating
@@ -35,13 +37,14 @@ const SyncNever time.Duration = -1
 
 // Options of a log. The zero value is a good choice.
 type Options struct {
-	FS          disk.FS       // default disk.OS{}
-	SegmentSize int64         // bytes of a new segment, MinSegmentSize to MaxSegmentSize; default 16 MiB. Space is used as items come
-	InlineMax   int           // largest payload in bytes kept inside a segment, at most a quarter of SegmentSize; default 64 KiB. Larger ones go through Create
-	SyncEvery   time.Duration // what a power cut may cost; default 1 s; SyncNever
-	Quarantine  string        // directory for damaged bytes set aside; default ".quarantine" in the log's directory
-	Background  *Background   // does the slow work of many logs; default: one of the log's own
-	Logger      *slog.Logger  // default slog.Default()
+	FS          disk.FS              // default disk.OS{}
+	SegmentSize int64                // bytes of a new segment, MinSegmentSize to MaxSegmentSize; default 16 MiB. Space is used as items come
+	InlineMax   int                  // largest payload in bytes kept inside a segment, at most a quarter of SegmentSize; default 64 KiB. Larger ones go through Create
+	SyncEvery   time.Duration        // what a power cut may cost; default 1 s; SyncNever
+	Cold        *segment.ColdOptions // how sealed segments are kept that will not be read soon; default zstd at level 1 with one parity block for every 16. The zero ColdOptions leave them as they are, and compaction rewrites them only to leave out what is taken
+	Quarantine  string               // directory for damaged bytes set aside; default ".quarantine" in the log's directory
+	Background  *Background          // does the slow work of many logs; default: one of the log's own
+	Logger      *slog.Logger         // default slog.Default()
 
 	offsetCapacity int // bytes that an offset file is mapped; 0 for what suits the machine
 }
@@ -64,6 +67,9 @@ func (o Options) withDefaults(dir string) (Options, error) {
 	}
 	if o.SyncEvery == 0 {
 		o.SyncEvery = DefaultSyncEvery
+	}
+	if o.Cold == nil {
+		o.Cold = &segment.ColdOptions{Codec: segment.CodecZstd, Level: 1, Parity: 1}
 	}
 	if o.Quarantine == "" {
 		o.Quarantine = filepath.Join(dir, ".quarantine")

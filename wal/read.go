@@ -16,14 +16,15 @@ func (l *Log) Read(p Position, buf []byte) ([]byte, Meta, error) {
 	if p.Large() {
 		return buf, Meta{}, fmt.Errorf("%w: it is read with Open", ErrTooLarge)
 	}
-	f, err := l.hold(p.segment)
+	f, err := l.hold(p)
 	if err != nil {
-		return buf, Meta{}, l.unread(err)
+		return buf, Meta{}, l.unread(p, err)
 	}
 	out, m, err := f.copyOut(p, buf)
+	l.askMend(f)
 	l.release(f)
 	if err != nil {
-		err = l.unread(err)
+		err = l.unread(p, err)
 		l.noteRecord(p, err)
 		return buf, m, err
 	}
@@ -32,14 +33,14 @@ func (l *Log) Read(p Position, buf []byte) ([]byte, Meta, error) {
 
 // Meta returns what the log keeps about the item at p besides its payload. Errors as of Read.
 func (l *Log) Meta(p Position) (Meta, error) {
-	f, err := l.hold(p.segment)
+	f, err := l.hold(p)
 	if err != nil {
-		return Meta{}, l.unread(err)
+		return Meta{}, l.unread(p, err)
 	}
 	defer l.release(f)
 	r, err := f.record(p)
 	if err != nil {
-		return Meta{}, l.unread(err)
+		return Meta{}, l.unread(p, err)
 	}
 	return metaOf(r), nil
 }
@@ -58,10 +59,19 @@ func (f *file) copyOut(p Position, buf []byte) (out []byte, m Meta, err error) {
 	return append(buf, r.Payload...), metaOf(r), nil
 }
 
+// record reads the record of an item. In a cold segment, and nowhere else, it may stand at another
+// place than where it was handed out.
 func (f *file) record(p Position) (segment.Record, error) {
-	r, _, err := f.seg.At(p.offset())
+	at := p.offset()
+	if f.cold {
+		var err error
+		if at, err = f.seg.Find(p.Seq); err != nil {
+			return segment.Record{}, fmt.Errorf("%s: item %d is not in it: %w", f.seg.Path(), p.Seq, ErrDamaged)
+		}
+	}
+	r, _, err := f.seg.At(at)
 	if err == nil && r.Seq != p.Seq {
-		err = fmt.Errorf("%s: byte %d holds item %d instead of %d: %w", f.seg.Path(), p.offset(), r.Seq, p.Seq, ErrDamaged)
+		err = fmt.Errorf("%s: byte %d holds item %d instead of %d: %w", f.seg.Path(), at, r.Seq, p.Seq, ErrDamaged)
 	}
 	return r, err
 }
@@ -73,19 +83,30 @@ func (l *Log) noteRecord(p Position, err error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.damage = append(l.damage, damage{p.segment, p.offset(), p.offset() + uint32(segment.RecordSize(int(p.Size))), nil})
-	l.askLater()
+	if f := l.holding(p); f != nil && !f.cold { // of a cold one whole blocks are set aside, when they are found
+		l.damage = append(l.damage, damage{f, p.offset(), p.offset() + uint32(segment.RecordSize(int(p.Size))), nil})
+		l.askLater()
+	}
 }
 
 // unread words why an item cannot be read in this package's errors.
-func (l *Log) unread(err error) error {
+func (l *Log) unread(p Position, err error) error {
 	switch {
+	case errors.Is(err, ErrDamaged) && l.taken(p.Seq): // compaction left it out
+		return fmt.Errorf("%w: item %d", ErrGone, p.Seq)
 	case errors.Is(err, ErrGone), errors.Is(err, ErrClosed), errors.Is(err, ErrDamaged):
 		return err
 	case errors.Is(err, segment.ErrDamaged), errors.Is(err, segment.ErrFault), lostWhole(err):
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	return err
+}
+
+// taken reports that every consumer took an item.
+func (l *Log) taken(seq uint64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.everybodyTook(seq)
 }
 
 func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }

@@ -31,6 +31,7 @@ func (l *Log) prepare() {
 	l.extendActive()
 	l.prepareSpare()
 	l.openAhead()
+	l.decodeAhead()
 }
 
 func (l *Log) extendActive() {
@@ -55,9 +56,14 @@ func (l *Log) extendActive() {
 }
 
 func (l *Log) prepareSpare() {
+	l.makeSpare(func(f *file) bool { return int64(f.seg.Tail()) >= l.o.SegmentSize/2 })
+}
+
+// makeSpare makes a spare if there is none and the active segment is such that one is wanted.
+func (l *Log) makeSpare(wants func(active *file) bool) {
 	l.mu.Lock()
 	f := l.active()
-	wanted := !l.closed && f != nil && l.spare == nil && int64(f.seg.Tail()) >= l.o.SegmentSize/2
+	wanted := !l.closed && f != nil && l.spare == nil && wants(f)
 	l.spares++
 	path := l.path(numbered(l.spares, spareSuffix))
 	l.mu.Unlock()
@@ -99,6 +105,35 @@ func (l *Log) openAhead() {
 	}
 }
 
+// decodeAhead has the next block of cold segments ready when their readers come to it.
+func (l *Log) decodeAhead() {
+	type place struct {
+		f  *file
+		at uint32
+	}
+	var places []place
+	l.mu.Lock()
+	for _, c := range l.consumers {
+		if c.f != nil && c.f.cold {
+			c.f.pins++
+			places = append(places, place{c.f, c.at})
+		}
+	}
+	l.mu.Unlock()
+	for _, p := range places {
+		if p.f.seg.BlockEnd(p.at) < p.f.seg.Tail() {
+			p.f.seg.Prefetch(p.at)
+		}
+		l.release(p.f)
+	}
+	for _, f := range l.besideCursors() {
+		if f.cold && f.seg != nil {
+			f.seg.At(segment.HeaderSize)
+		}
+		l.release(f)
+	}
+}
+
 // besideCursors returns, pinned, the segments next to the ones that consumers are in.
 func (l *Log) besideCursors() (ahead []*file) {
 	l.mu.Lock()
@@ -124,9 +159,10 @@ func (l *Log) tidy() {
 		l.fail(err)
 	}
 	l.setAside()
+	l.giveBack()
+	l.removeTaken()
 	l.sealRolled()
 	l.rewriteOffsets()
-	l.removeTaken()
 	l.reclaim()
 	l.closeUnused()
 }
@@ -171,6 +207,7 @@ func (l *Log) sealRolled() {
 		err := f.seal(l)
 		l.release(f)
 		if err == nil {
+			l.askCompact()
 			continue
 		}
 		if !disk.IsFull(err) && !passing(err) {
@@ -208,6 +245,7 @@ func (f *file) seal(l *Log) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	f.sealed, f.size = true, f.seg.Size()
+	f.learn()
 	return nil
 }
 
@@ -284,6 +322,7 @@ func (l *Log) discardFile(f *file) error {
 // closed empty keeps no more than a block.
 func (l *Log) shrink() {
 	const worthwhile = 4 << 10
+	l.makeSpare(func(f *file) bool { return f.seg.Tail() >= worthwhile && l.allTaken() })
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	f := l.active()
@@ -300,8 +339,12 @@ func (l *Log) shrink() {
 func (l *Log) reclaim() {
 	l.mu.Lock()
 	wanted, next := l.starved && l.allTaken(), l.next
+	starved := l.starved
 	l.starved = false
 	l.mu.Unlock()
+	if starved {
+		l.dropSpare()
+	}
 	if !wanted || l.Sync() != nil { // numbering goes on from what the consumers have taken
 		return
 	}
@@ -317,6 +360,20 @@ func (l *Log) reclaim() {
 			l.log.Warn("cannot delete a segment that is taken", "file", f.path, "error", err)
 		}
 		l.release(f)
+	}
+}
+
+// dropSpare gives back the segment prepared ahead: on a full disk its blocks are for compaction.
+func (l *Log) dropSpare() {
+	l.mu.Lock()
+	spare := l.spare
+	l.spare = nil
+	l.mu.Unlock()
+	if spare == nil {
+		return
+	}
+	if err := errors.Join(spare.seg.Close(), l.fs.Remove(spare.path)); err != nil {
+		l.log.Warn("cannot give back a segment prepared ahead", "file", spare.path, "error", err)
 	}
 }
 
@@ -342,7 +399,7 @@ func (l *Log) takenFiles(head uint64) (gone []*file) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n := 0
-	for n < len(l.files)-1 && l.files[n+1].first <= head && l.files[n].named && l.files[n].renames == 0 {
+	for n < len(l.files)-1 && l.files[n+1].first <= head && l.files[n].named && l.files[n].renames == 0 && !l.files[n].compacting {
 		n++
 	}
 	gone = append(gone, l.files[:n]...)
@@ -383,6 +440,10 @@ func (l *Log) closeUnused() {
 	var unused []*file
 	for _, f := range l.files {
 		if f.sealed && f.seg != nil && f.pins == 0 && !used[f] {
+			if f.needsMending() {
+				l.askCompact()
+				continue
+			}
 			unused = append(unused, &file{path: f.path, seg: f.seg})
 			f.seg = nil
 		}

@@ -93,7 +93,32 @@ func (j *janitor) empty(dir string) error {
 				return nil
 			}
 		}
+		if e.Size > slice {
+			if err := j.cut(path, e.Size); err != nil || j.stopped() {
+				return err
+			}
+		}
 		if err := j.r.fs.Remove(path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// slice is how much of a file is given back at once, in bytes: to free gigabytes in one go may hold up
+// everybody else who writes to the file system.
+const slice = 64 << 20
+
+// cut shortens a file slice by slice.
+func (j *janitor) cut(path string, size int64) error {
+	f, err := j.r.fs.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for size > slice && !j.stopped() {
+		size -= slice
+		if err := f.Truncate(size); err != nil {
 			return err
 		}
 	}

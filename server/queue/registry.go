@@ -29,13 +29,18 @@ var ErrClosed = errors.New("the queues are closed")
 const (
 	DefaultIdle      = time.Minute
 	DefaultMaxLoaded = 4096
+	DefaultScrub     = 30 * 24 * time.Hour
+	DefaultReserve   = 256 << 10
 )
 
 // Options of a registry. The zero value is a good choice.
 type Options struct {
-	Log       wal.Options   // of every queue's log; Quarantine and Background are the registry's own
-	Idle      time.Duration // a queue that nobody used for so long, up to half more, is parked; default 1 minute
-	MaxLoaded int           // logs open at a time: beyond it the least recently used are parked as others load; default 4096
+	Log         wal.Options   // of every queue's log; Quarantine and Background are the registry's own
+	Idle        time.Duration // a queue that nobody used for so long, up to half more, is parked; default 1 minute
+	CompactRate int64         // bytes a second, as of wal.NewBackground
+	Reserve     int64         // bytes of the disk kept for compaction to work with when it is full; default 256 KiB
+	ScrubEvery  time.Duration // how often cold segments are verified; default 30 days, negative never
+	MaxLoaded   int           // logs open at a time: beyond it the least recently used are parked as others load; default 4096
 }
 
 // What else is in the data directory. No queue's directory begins with a dot.
@@ -43,6 +48,7 @@ const (
 	lockName       = ".lock"
 	trashName      = ".trash"
 	quarantineName = ".quarantine"
+	reserveName    = ".reserve"
 )
 
 // Registry holds the queues of one data directory, which it locks. A queue costs a few hundred
@@ -57,6 +63,7 @@ type Registry struct {
 	nodes      *btree.FreeListG[Item]
 	clock      atomic.Uint64 // goes on when a queue is loaded and when idle ones are looked for
 	janitor    *janitor
+	scrubber   *scrubber
 
 	mu      sync.RWMutex
 	queues  map[string]*Queue              // those that exist
@@ -85,6 +92,12 @@ func OpenRegistry(dir string, o Options) (*Registry, error) {
 	}
 	if o.MaxLoaded <= 0 {
 		o.MaxLoaded = DefaultMaxLoaded
+	}
+	if o.Reserve <= 0 {
+		o.Reserve = DefaultReserve
+	}
+	if o.ScrubEvery == 0 {
+		o.ScrubEvery = DefaultScrub
 	}
 	if o.Log.FS == nil {
 		o.Log.FS = disk.OS{}
@@ -119,9 +132,11 @@ func OpenRegistry(dir string, o Options) (*Registry, error) {
 		lock.Close()
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
-	r.background = wal.NewBackground()
+	r.background = wal.NewBackground(o.CompactRate)
+	r.background.KeepReserve(r.fs, filepath.Join(dir, reserveName), o.Reserve)
 	r.o.Log.Background = r.background
 	r.janitor = startJanitor(r)
+	r.scrubber = startScrubber(r)
 	return r, nil
 }
 
@@ -281,6 +296,7 @@ func (r *Registry) Close() error {
 	if was {
 		return nil
 	}
+	r.scrubber.stop()
 	r.janitor.stop()
 	err := closeAll(r.loadedNow())
 	r.background.Close()

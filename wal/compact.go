@@ -1,0 +1,313 @@
+package wal
+
+// Compaction, the policy: which sealed segments are worth rewriting, and when. How it is done is in
+// compact_write.go.
+//
+// A segment that nobody wants any more is deleted wherever it stands. One of which half is taken
+// is rewritten to what is left, and joined with neighbours that have become small. One that will
+// not be read soon gets its cold form. Beyond that, while the log uses more than its live records
+// are worth, the segment with the least in it is rewritten. So the space in use is bounded whatever
+// the order in which items are taken, and a queue that is kept short is never rewritten.
+
+import (
+	"errors"
+	"time"
+
+	"github.com/darner/darner/segment"
+	"github.com/darner/darner/segment/disk"
+)
+
+const (
+	// newest is how many of the newest segments keep the form in which they were written.
+	newest = 2
+
+	// near is how many segments behind its own a reader that moves is said to come to soon.
+	near = 2
+
+	// quietAfter is how long a reader stands still before what is near it may be rewritten.
+	quietAfter = 5 * time.Second
+
+	// coldSize is how much is written into one cold segment, in bytes before compression, where
+	// segments are smaller: with fewer blocks parity would cost more than its share.
+	coldSize = 2 << 20
+
+	// smallPart of that is what a segment with less in it is joined with others for.
+	smallPart = 8
+)
+
+// together is how many bytes of records may be written into one cold segment.
+func (l *Log) together() int64 { return max(coldSize, l.o.SegmentSize) }
+
+// mostlyDead reports whether so many of a segment's records are left that rewriting it is due.
+func mostlyDead(live, records uint64) bool { return 2*live <= records }
+
+// slack is what the log may use beyond its live records before more is rewritten: a tenth, and two
+// segments.
+func (l *Log) slack(live int64) int64 { return live/10 + 2*l.o.SegmentSize }
+
+// askCompact has the background look for something to compact.
+func (l *Log) askCompact() {
+	if !l.compactAsked.Swap(true) {
+		l.slow.compact.push(l.compact)
+	}
+}
+
+// compact does one piece of work, and asks for the next turn while there may be more: other logs
+// come in between.
+func (l *Log) compact() {
+	l.compactAsked.Store(false)
+	if l.compactOnce() {
+		l.askCompact()
+	}
+}
+
+// compactOnce rewrites one run of segments, if that is worth while, and reports whether it did.
+func (l *Log) compactOnce() (more bool) {
+	l.compacting.Lock()
+	defer l.compacting.Unlock()
+	if l.Err() != nil {
+		return false
+	}
+	if l.mend() {
+		return true
+	}
+	s := l.survey()
+	run := s.choose()
+	switch err := l.rewriteRun(run); {
+	case errors.Is(err, ErrClosed):
+	case disk.IsFull(err) || passing(err):
+		if l.isStarved() { // somebody waits for space: something may have been taken by then
+			l.compactLater()
+		}
+	case err != nil:
+		l.log.Error("cannot compact a queue; it keeps the space that it has", "queue", l.name(), "error", err)
+	case len(run) > 0:
+		return true
+	case s.wait:
+		l.compactLater()
+	default:
+		l.mu.Lock()
+		l.hungry = false
+		l.mu.Unlock()
+	}
+	return false
+}
+
+// lookAgain is what the timer does.
+func (l *Log) lookAgain() {
+	l.mu.Lock()
+	l.hungry = false
+	l.mu.Unlock()
+	l.askCompact()
+}
+
+// scatter counts what is taken out of order, and asks for compaction when that has become much. Log.mu is held.
+func (l *Log) scatter(x span) {
+	l.scattered += int64(x.bytes) + int64(x.to-x.from+1)*segment.RecordSize(0)
+	if l.scattered >= l.o.SegmentSize/8 {
+		l.scattered = 0
+		l.askCompact()
+	}
+}
+
+// compactLater looks again when readers may have come to rest.
+func (l *Log) compactLater() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.closed {
+		l.compactTimer.Reset(quietAfter)
+	}
+}
+
+// candidate is a sealed segment as the policy sees it.
+type candidate struct {
+	f       *file
+	end     uint64 // first number behind it
+	live    uint64 // records that somebody has yet to take
+	records uint64 // in the file, at most
+	size    int64  // of the file
+	raw     int64  // bytes of the live records in a segment's form, about
+	soon    bool   // a reader comes to it soon
+	reading bool   // a reader is in it: what is taken of it will go with the rest
+	young   bool   // among the newest
+}
+
+func (c *candidate) small(l *Log) bool { return c.raw <= l.together()/smallPart }
+
+// survey is every sealed segment but the last file, which takes appends.
+type survey struct {
+	l       *Log
+	list    []candidate
+	starved bool // the disk is full: whatever gives space back is welcome
+	resting bool // nothing was appended since the last survey
+	wait    bool // there will be something to do when readers and writers have come to rest
+}
+
+func (l *Log) survey() *survey {
+	s := &survey{l: l}
+	l.mu.Lock()
+	s.starved, s.resting, l.surveyed = l.hungry, l.surveyed == l.next, l.next
+	n := len(l.files) - 1
+	soon, reading := l.comingUp()
+	for i := 0; i < n; i++ {
+		f := l.files[i]
+		if !f.sealed || f.lost || f.renames > 0 || !f.named {
+			continue
+		}
+		s.list = append(s.list, candidate{f: f, end: l.files[i+1].first, size: f.bytes(), records: f.records, raw: f.recordSize, soon: soon[f], reading: reading[f], young: i > n-newest})
+	}
+	l.mu.Unlock()
+	for i := range s.list {
+		l.measure(&s.list[i])
+	}
+	return s
+}
+
+// comingUp is the segments that a reader who has moved since the last look is in or near, and those
+// that any reader is in. Log.mu is held.
+func (l *Log) comingUp() (soon, reading map[*file]bool) {
+	soon, reading = make(map[*file]bool), make(map[*file]bool)
+	for _, c := range l.consumers {
+		i := l.index(c.seq)
+		if i < 0 {
+			continue
+		}
+		reading[l.files[i]] = true
+		if c.seq == c.seen {
+			continue
+		}
+		c.seen = c.seq
+		for _, f := range l.files[i:min(i+1+near, len(l.files))] {
+			soon[f] = true
+		}
+	}
+	return soon, reading
+}
+
+// measure finds out how much of a segment is still wanted. What is in a file that was never opened
+// is only looked up when something of it was taken.
+func (l *Log) measure(c *candidate) {
+	dead := uint64(0)
+	l.eachDead(c.f.first, c.end, func(x span) { dead += x.to - x.from + 1 })
+	c.live = c.end - c.f.first - dead
+	if dead == 0 && c.records == 0 {
+		c.records, c.raw = c.live, c.size
+		return
+	}
+	if c.records == 0 && c.live > 0 {
+		if f, err := l.holdFile(c.f); err == nil {
+			l.mu.Lock()
+			c.records, c.raw = f.records, f.recordSize
+			l.mu.Unlock()
+			l.release(f)
+		}
+	}
+	c.live = min(c.live, c.records) // numbers without a record are nobody's
+	if c.records > 0 {
+		c.raw = int64(float64(c.raw) * float64(c.live) / float64(c.records))
+	}
+}
+
+// wantsCold reports that a segment should get its cold form.
+func (l *Log) wantsCold(c *candidate) bool {
+	return *l.o.Cold != (segment.ColdOptions{}) && !c.f.cold && !c.young
+}
+
+// choose picks what to rewrite next: one segment, or several in a row that become one.
+func (s *survey) choose() []candidate {
+	for i := range s.list {
+		if s.list[i].live == 0 {
+			return s.list[i : i+1]
+		}
+	}
+	if i := s.emptiest(); i >= 0 {
+		return s.joined(i)
+	}
+	return s.coldRun()
+}
+
+// emptiest is the segment of which the least is left, if so little that it is to be rewritten; else -1.
+func (s *survey) emptiest() int {
+	pick, best, due := -1, 2.0, false
+	var used, live int64
+	for i := range s.list {
+		c := &s.list[i]
+		used, live = used+c.size, live+c.raw
+		if mostly := mostlyDead(c.live, c.records); (c.soon || c.reading) && !s.starved {
+			s.wait = s.wait || mostly && !c.reading
+			continue
+		} else if due = due || mostly; !mostly && s.starved {
+			continue
+		}
+		// On a full disk what leaves the least to be written comes first.
+		share := float64(c.live) / float64(c.records)
+		if s.starved {
+			share = float64(c.raw) / float64(s.l.together())
+		}
+		if share < best && float64(c.live) < 0.95*float64(c.records) {
+			pick, best = i, share
+		}
+	}
+	if due || used > live+s.l.slack(live) {
+		return pick
+	}
+	return -1
+}
+
+// joined extends a choice to the small segments before and behind it, as far as they fit into one.
+func (s *survey) joined(pick int) []candidate {
+	list, from, to, raw := s.list, pick, pick+1, s.list[pick].raw
+	fits := func(c *candidate) bool {
+		return c.small(s.l) && !c.soon && raw+c.raw <= s.l.together()
+	}
+	if !list[pick].small(s.l) {
+		return list[from:to]
+	}
+	for from > 0 && list[from-1].end == list[from].f.first && fits(&list[from-1]) {
+		from--
+		raw += list[from].raw
+	}
+	for to < len(list) && list[to-1].end == list[to].f.first && fits(&list[to]) {
+		raw += list[to].raw
+		to++
+	}
+	return list[from:to]
+}
+
+// coldRun is the newest run of segments that should get their cold form, when there is enough of
+// them for one: what is read last is worth it most. While items come, small ones wait for more.
+func (s *survey) coldRun() []candidate {
+	for to := len(s.list); to > 0; {
+		from, raw := to, int64(0)
+		for from > 0 && s.freezes(&s.list[from-1]) && (from == to || s.list[from-1].end == s.list[from].f.first) &&
+			(from == to || raw+s.list[from-1].raw <= s.l.together()) {
+			from--
+			raw += s.list[from].raw
+		}
+		switch {
+		case from == to:
+			to--
+		case raw >= s.l.together()/2 || s.starved || s.resting:
+			return s.list[from:to]
+		default:
+			s.wait = true
+			to = from
+		}
+	}
+	return nil
+}
+
+// freezes reports that a segment should get its cold form, and now.
+func (s *survey) freezes(c *candidate) bool {
+	if !s.l.wantsCold(c) {
+		return false
+	}
+	s.wait = s.wait || c.soon && !s.starved
+	return !c.soon || s.starved
+}
+
+func (l *Log) isStarved() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.hungry
+}

@@ -1,0 +1,360 @@
+package wal_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/darner/darner/segment"
+	"github.com/darner/darner/wal"
+)
+
+// openCold opens a log whose sealed segments are compressed.
+func openCold(m memory) *wal.Log {
+	m.t.Helper()
+	o := options(m.FS)
+	o.Cold = nil
+	return open(m.t, "/data/q", o)
+}
+
+// telemetry is a line that compresses as such lines do.
+func telemetry(i int) string {
+	return fmt.Sprintf(`{"device":"gw-%03d","n":%07d,"temperature":%d.%02d,"humidity":%d.%d,"status":"ok","text":"all is well in the cabinet by the road"}`,
+		i%8, i, 20+i%7, i%100, 40+i%9, i%10)
+}
+
+func fillWith(t testing.TB, l *wal.Log, from, to int, line func(int) string) {
+	t.Helper()
+	for i := from; i < to; i++ {
+		put(t, l, line(i))
+	}
+}
+
+// noise does not compress.
+func noise(i int) string {
+	r := rand.New(rand.NewPCG(uint64(i), 7))
+	b := make([]byte, 200+r.IntN(200))
+	for k := range b {
+		b[k] = byte(r.Uint32())
+	}
+	return fmt.Sprintf("%07d", i) + string(b)
+}
+
+func TestABacklogIsCompressedAndComesBackAsItWas(t *testing.T) {
+	m := newMemory(t)
+	l := openCold(m)
+	c := consumer(t, l)
+	const n = 5000 // some 14 segments, which become one
+	fillWith(t, l, 0, n, telemetry)
+	var opened []wal.Position // open reads from before
+	for range 100 {
+		p, _ := next(t, l, c)
+		opened = append(opened, p)
+	}
+	before := l.Stats().DiskBytes
+	settle(l)
+	wal.Compact(l)
+	after := l.Stats().DiskBytes
+	if cold := m.files(".cold"); len(cold) == 0 || after > before/3 {
+		t.Fatalf("%d cold segments, %d bytes of %d: %v", len(cold), after, before, m.Names("/data/q"))
+	}
+	for i, p := range opened {
+		if b, _, err := l.Read(p, nil); err != nil || string(b) != telemetry(i) {
+			t.Fatalf("item %d, open since before: %q, %v", i, b, err)
+		}
+	}
+	for i := 100; i < n; i++ {
+		if _, got := next(t, l, c); got != telemetry(i) {
+			t.Fatalf("item %d is %q", i, got)
+		}
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l = openCold(m)
+	got := drain(t, l, consumer(t, l))
+	if len(got) != n || got[0] != telemetry(0) || got[n-1] != telemetry(n-1) {
+		t.Fatalf("after a restart %d items of %d", len(got), n)
+	}
+}
+
+func TestAQueueThatIsKeptShortIsNeverRewritten(t *testing.T) {
+	m := newMemory(t)
+	l := openCold(m)
+	c := consumer(t, l)
+	for i := range 5000 {
+		put(t, l, telemetry(i))
+		if i >= 300 {
+			p, _ := next(t, l, c)
+			if err := c.Take(p); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if i%100 == 0 {
+			settle(l)
+			wal.CompactNow(l)
+		}
+	}
+	if s := l.Stats(); s.Compactions != 0 {
+		t.Fatalf("%d segments were rewritten", s.Compactions)
+	}
+}
+
+func TestSpaceInUseIsBoundedWhateverTheOrderOfTaking(t *testing.T) {
+	for _, kind := range []struct {
+		name string
+		cold *segment.ColdOptions
+		line func(int) string
+	}{
+		{"compressed", nil, telemetry},
+		{"incompressible", nil, noise},
+		{"without compression and parity", &segment.ColdOptions{}, noise},
+	} {
+		t.Run(kind.name, func(t *testing.T) {
+			m := newMemory(t)
+			o := options(m.FS)
+			o.Cold = kind.cold
+			l := open(t, "/data/q", o)
+			c := consumer(t, l)
+			rng := rand.New(rand.NewPCG(3, 4))
+			type held struct {
+				p    wal.Position
+				line string
+			}
+			var open []held
+			live := int64(0)
+			for i := range 12_000 {
+				line := kind.line(i)
+				put(t, l, line)
+				p, _ := next(t, l, c)
+				open = append(open, held{p, line})
+				live += segment.RecordSize(len(line))
+				for len(open) > 300 { // any of them, and some stay for long
+					k := rng.IntN(len(open))
+					if k < 40 {
+						k = 40 + rng.IntN(len(open)-40)
+					}
+					live -= segment.RecordSize(len(open[k].line))
+					if err := c.Take(open[k].p); err != nil {
+						t.Fatal(err)
+					}
+					open = slices.Delete(open, k, k+1)
+				}
+				if i%1000 == 999 {
+					settle(l)
+					wal.Compact(l)
+					settle(l)
+					if used, most := l.Stats().DiskBytes, live*11/10+2*wal.MinSegmentSize+128<<10; used > most { // and the offset file
+						t.Fatalf("after %d items %d bytes are used for %d that are live: %v", i, used, live, m.Names("/data/q"))
+					}
+				}
+			}
+			for _, h := range open {
+				if b, _, err := l.Read(h.p, nil); err != nil || string(b) != h.line {
+					t.Fatalf("an item that stayed open: %.20q, %v", b, err)
+				}
+			}
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+			l = m.open()
+			got := drain(t, l, consumer(t, l))
+			if len(got) != len(open) {
+				t.Fatalf("%d items came after a restart, want %d", len(got), len(open))
+			}
+			for i, h := range open {
+				if got[i] != h.line {
+					t.Fatalf("item %d after a restart is %.20q, want %.20q", i, got[i], h.line)
+				}
+			}
+			if s := l.Stats(); s.Damaged != 0 {
+				t.Fatalf("%d items count as damaged", s.Damaged)
+			}
+		})
+	}
+}
+
+func TestWhatIsTakenBehindAStuckItemIsDeletedAtOnce(t *testing.T) {
+	m := newMemory(t)
+	l := m.open()
+	c := consumer(t, l)
+	fillWith(t, l, 0, 3000, noise)
+	stuck, _ := next(t, l, c)
+	for range 2999 {
+		p, _ := next(t, l, c)
+		if err := c.Take(p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	settle(l)
+	wal.Compact(l)
+	if n := l.Stats().Segments; n > 2 {
+		t.Fatalf("%d segments are left for one item", n)
+	}
+	if b, _, err := l.Read(stuck, nil); err != nil || string(b) != noise(0) {
+		t.Fatalf("the stuck item: %v", err)
+	}
+}
+
+func TestCompactionGivesSpaceBackOnAFullDisk(t *testing.T) {
+	m := newMemory(t)
+	o := options(m.FS)
+	o.Background = wal.NewBackground(-1)
+	defer o.Background.Close()
+	o.Background.KeepReserve(m.FS, "/data/.reserve", 64<<10)
+	l := open(t, "/data/q", o)
+	c := consumer(t, l)
+	fillWith(t, l, 0, 10, noise)
+	m.SetCapacity(m.Used() + 1<<20)
+	var err error
+	n := 10
+	for ; err == nil; n++ {
+		_, err = l.Append([]byte(noise(n)), wal.Meta{Flags: 7, Expires: 99})
+	}
+	n--
+	if !errors.Is(err, wal.ErrFull) {
+		t.Fatal(err)
+	}
+	settle(l)
+	kept := 0
+	for i := range n { // one of 50 stays, in every segment
+		p, _ := next(t, l, c)
+		if i%50 == 0 {
+			kept++
+			continue
+		}
+		if err := c.Take(p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.Append([]byte(noise(0)), wal.Meta{Flags: 7, Expires: 99}) // refused or not, it tells that space is wanted
+	settle(l)
+	wal.Compact(l)
+	for i := range 1000 {
+		put(t, l, noise(i))
+	}
+	if v := m.Violations(); len(v) > 0 {
+		t.Fatalf("stores without blocks: %v", v)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l = m.open()
+	if got := drain(t, l, consumer(t, l)); len(got) < kept+1000 || len(got) > kept+1001 {
+		t.Fatalf("%d items came, want %d", len(got), kept+1000)
+	}
+}
+
+func TestAnEmptiedQueueGivesItsSpaceBack(t *testing.T) {
+	m := newMemory(t)
+	o := options(m.FS)
+	o.SegmentSize = 1 << 20
+	l := open(t, "/data/q", o)
+	c := consumer(t, l)
+	fillWith(t, l, 0, 5000, noise)
+	if err := c.SkipToEnd(); err != nil {
+		t.Fatal(err)
+	}
+	wal.GiveBack(l)
+	if used := l.Stats().DiskBytes; used > 72<<10 {
+		t.Fatalf("an empty queue uses %d bytes: %v", used, m.Names("/data/q"))
+	}
+	put(t, l, "hello")
+	if got := drain(t, l, c); len(got) != 1 || got[0] != "hello" {
+		t.Fatalf("got %q", got)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if used := m.Used(); used > 8<<10 {
+		t.Fatalf("an empty queue that is closed uses %d bytes: %v", used, m.Names("/data/q"))
+	}
+}
+
+func TestADamagedColdSegmentIsMendedWhenItIsRead(t *testing.T) {
+	m := newMemory(t)
+	l := openCold(m)
+	c := consumer(t, l)
+	fillWith(t, l, 0, 3000, telemetry)
+	settle(l)
+	wal.Compact(l)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	name := "/data/q/" + m.files(".cold")[0]
+	sound, err := m.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Corrupt(name, int64(len(sound)/4), 0x10); err != nil {
+		t.Fatal(err)
+	}
+	l = openCold(m)
+	c = consumer(t, l)
+	for i := range 3000 {
+		if _, got := next(t, l, c); got != telemetry(i) {
+			t.Fatalf("item %d is %q", i, got)
+		}
+	}
+	wal.Compact(l)
+	if mended, err := m.ReadFile(name); err != nil || !bytes.Equal(mended, sound) {
+		t.Fatalf("the file was not mended: %v", err)
+	}
+	if s := l.Stats(); s.Damaged != 0 {
+		t.Fatalf("%d items count as damaged", s.Damaged)
+	}
+}
+
+func TestNamesAloneTellWhatAColdSegmentStandsFor(t *testing.T) {
+	m := newMemory(t)
+	l := openCold(m)
+	c := consumer(t, l)
+	fillWith(t, l, 0, 4000, noise)
+	for i := range 3900 { // little is left in each: they are joined
+		p, _ := next(t, l, c)
+		if i%100 != 0 {
+			if err := c.Take(p); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	settle(l)
+	before := map[string][]byte{}
+	for _, n := range m.Names("/data/q") {
+		if strings.HasSuffix(n, ".seg") {
+			before[n], _ = m.ReadFile("/data/q/" + n)
+		}
+	}
+	wal.Compact(l)
+	var joined string
+	for _, n := range m.files(".cold") {
+		if strings.Contains(n, "-") {
+			joined = n
+		}
+	}
+	if joined == "" {
+		t.Fatalf("nothing was joined: %v", m.Names("/data/q"))
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for n, b := range before { // as if none of them had been deleted yet
+		if _, err := m.ReadFile("/data/q/" + n); err == nil {
+			continue
+		}
+		if err := m.WriteFile("/data/q/"+n, b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l = openCold(m)
+	if got := drain(t, l, consumer(t, l)); len(got) != 39+100 {
+		t.Fatalf("%d items came, want %d", len(got), 39+100)
+	}
+	if s := l.Stats(); s.Damaged != 0 {
+		t.Fatalf("%d items count as damaged", s.Damaged)
+	}
+}

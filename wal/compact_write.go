@@ -1,0 +1,241 @@
+package wal
+
+// Compaction, the deed: segments that stand next to each other become one cold segment, or none.
+//
+// The new file is written under a temporary name and synced, then renamed, then the directory is
+// synced, and only then the old ones are deleted. Their numbers are in the new one's name (see
+// coldName), so whatever a crash leaves, the next start knows what stands for what. What is left
+// out was taken by every consumer, and that is on stable storage before.
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/darner/darner/segment"
+	"github.com/darner/darner/segment/disk"
+)
+
+// rewriteRun replaces a run of segments by one that holds what is left of them.
+func (l *Log) rewriteRun(run []candidate) error {
+	if len(run) == 0 || !l.claim(run) {
+		return nil
+	}
+	defer l.unclaim(run)
+	for i := range run {
+		if _, err := l.holdFile(run[i].f); err != nil {
+			for j := range i {
+				l.release(run[j].f)
+			}
+			return err
+		}
+	}
+	defer func() {
+		for i := range run {
+			l.release(run[i].f)
+		}
+	}()
+	first, end := run[0].f.first, run[len(run)-1].end
+	var dead []span
+	l.eachDead(first, end, func(x span) { dead = append(dead, x) })
+	if len(dead) > 0 {
+		if err := l.Sync(); err != nil {
+			return err
+		}
+	}
+	if whole(dead, first, end) {
+		return l.replaceRun(run, nil)
+	}
+	if err := l.setAsideDamage(run); err != nil {
+		return err
+	}
+	made, err := l.writeCold(run, dead)
+	if disk.IsFull(err) && l.slow.reserve.lend() {
+		made, err = l.writeCold(run, dead)
+	}
+	if err == nil {
+		err = l.replaceRun(run, made)
+	}
+	l.slow.reserve.takeBack()
+	return err
+}
+
+// whole reports that all of [from, to) is dead.
+func whole(dead []span, from, to uint64) bool {
+	for _, x := range dead {
+		if x.from > from {
+			return false
+		}
+		from = x.to + 1
+	}
+	return from >= to
+}
+
+// claim marks segments as being compacted, so that nobody else deletes them; false when somebody has
+// already.
+func (l *Log) claim(run []candidate) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range run {
+		if c.f.gone || l.closed {
+			return false
+		}
+	}
+	for _, c := range run {
+		c.f.compacting = true
+	}
+	return true
+}
+
+func (l *Log) unclaim(run []candidate) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range run {
+		c.f.compacting = false
+	}
+	l.askLater() // somebody may have come to delete them
+}
+
+// holdFile pins a segment and sees to it that it is open.
+func (l *Log) holdFile(f *file) (*file, error) {
+	l.mu.Lock()
+	if l.closed || f.gone {
+		l.mu.Unlock()
+		return nil, ErrClosed
+	}
+	f.pins++
+	isOpen, path := f.seg != nil, f.path
+	l.mu.Unlock()
+	if isOpen {
+		return f, nil
+	}
+	if err := l.open(f, path); err != nil {
+		l.release(f)
+		return nil, err
+	}
+	return f, nil
+}
+
+// setAsideDamage copies what is damaged in a run into the quarantine: it will not be in the new file.
+func (l *Log) setAsideDamage(run []candidate) error {
+	for _, c := range run {
+		var found []segment.Damage
+		if c.f.cold {
+			r, err := segment.Scrub(l.fs, c.f.path, false, l.paced)
+			if err != nil {
+				return err
+			}
+			if r.Lost > 0 {
+				found = r.Damaged
+			}
+		} else {
+			v, err := c.f.seg.Judge()
+			if err != nil {
+				return err
+			}
+			found = v.Damage
+		}
+		l.mu.Lock()
+		l.noteDamage(c.f, found)
+		l.mu.Unlock()
+	}
+	l.setAside()
+	return nil
+}
+
+// writeCold makes the new file, under its final name. On a full disk nothing is left of it.
+func (l *Log) writeCold(run []candidate, dead []span) (*file, error) {
+	sources := make([]*segment.Segment, len(run))
+	for i, c := range run {
+		sources[i] = c.f.seg
+	}
+	first, last := run[0].f, run[len(run)-1].f
+	made := &file{first: first.first, through: last.through, cold: true, named: true, sealed: true}
+	made.path = l.path(coldName(made.first, made.through))
+	part := made.path + rewriteSuffix
+	if err := segment.WriteCold(l.fs, part, sources, *l.o.Cold, l.wanted(dead), l.paced); err != nil {
+		return nil, err
+	}
+	if l.isClosed() {
+		return nil, errors.Join(ErrClosed, l.fs.Remove(part))
+	}
+	if err := l.fs.Rename(part, made.path); err != nil {
+		return nil, errors.Join(err, l.fs.Remove(part))
+	}
+	if err := l.fs.SyncDir(l.dir); err != nil {
+		return nil, l.fail(err)
+	}
+	seg, found, err := segment.Open(l.fs, made.path, segment.OpenOptions{First: made.first})
+	if err != nil {
+		return nil, fmt.Errorf("a cold segment just written: %w", err)
+	}
+	made.opened(seg)
+	made.size = seg.Size()
+	l.mu.Lock()
+	l.noteDamage(made, found)
+	l.mu.Unlock()
+	return made, nil
+}
+
+// wanted tells of records that come in order whether they are to be kept.
+func (l *Log) wanted(dead []span) func(r *segment.Record) bool {
+	i, last := 0, uint64(0)
+	return func(r *segment.Record) bool {
+		if r.Seq <= last { // from the start again
+			i = 0
+		}
+		last = r.Seq
+		for i < len(dead) && dead[i].to < r.Seq {
+			i++
+		}
+		return i == len(dead) || r.Seq < dead[i].from
+	}
+}
+
+// paced holds compaction back to its rate, and ends it when the log is closed.
+func (l *Log) paced(n int) error {
+	if !l.isStarved() {
+		l.slow.pace.wait(n)
+	}
+	if l.isClosed() {
+		return ErrClosed
+	}
+	return nil
+}
+
+// replaceRun lets made, if there is one, take the place of a run, whose files are deleted.
+func (l *Log) replaceRun(run []candidate, made *file) error {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		if made != nil {
+			made.seg.Close()
+		}
+		return ErrClosed
+	}
+	gone := make([]*file, len(run))
+	for i, c := range run {
+		gone[i] = c.f
+	}
+	i := l.index(gone[0].first)
+	var put []*file
+	if made != nil {
+		put = append(put, made)
+		l.stats.compactions.Add(1)
+	}
+	rest := l.files[i+len(run):]
+	l.files = append(append(append([]*file(nil), l.files[:i]...), put...), rest...)
+	l.drop(gone)
+	l.hungry = false
+	l.dirDirty = true
+	l.touch()
+	l.mu.Unlock()
+	for _, f := range gone {
+		if made == nil || f.path != made.path {
+			if err := l.fs.Remove(f.path); err != nil && !isNotExist(err) {
+				l.log.Warn("cannot delete a segment that was compacted", "file", f.path, "error", err)
+			}
+		}
+		l.release(f)
+	}
+	return nil
+}

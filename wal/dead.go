@@ -1,0 +1,76 @@
+package wal
+
+// What nobody wants any more: the numbers that every consumer has taken.
+
+// atOnce is how many spans are looked at in one hold of the lock.
+const atOnce = 256
+
+// eachDead calls fn, in order and without the lock, for the spans of [from, to) that every consumer has
+// taken. What is taken meanwhile may be missing: it only grows.
+func (l *Log) eachDead(from, to uint64, fn func(span)) {
+	var buf [atOnce]span
+	for from < to {
+		dead, next := l.someDead(buf[:0], from, to)
+		for _, x := range dead {
+			fn(x)
+		}
+		from = next
+	}
+}
+
+// someDead appends spans from the beginning of [from, to), and tells where to go on.
+func (l *Log) someDead(dead []span, from, to uint64) ([]span, uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.consumers) == 0 {
+		return dead, to
+	}
+	for len(dead) < cap(dead) && from < to {
+		x, ok := l.deadFrom(from, to)
+		if !ok {
+			return dead, to
+		}
+		dead = append(dead, x)
+		from = x.to + 1
+	}
+	return dead, from
+}
+
+// deadFrom returns the first run of numbers in [from, to) that every consumer has taken. Where one
+// ends for one consumer the next begins, so runs may touch.
+func (l *Log) deadFrom(from, to uint64) (x span, ok bool) {
+	for from < to {
+		x = span{from: from, to: to - 1}
+		again := false
+		for _, c := range l.consumers {
+			y, ok := c.takenFrom(x.from)
+			if !ok || y.from >= to {
+				return span{}, false
+			}
+			if y.from > x.from {
+				from, again = y.from, true // nobody else need be asked about what is before
+				break
+			}
+			x.to = min(x.to, y.to)
+		}
+		if !again {
+			return x, true
+		}
+	}
+	return span{}, false
+}
+
+// takenFrom returns the first run of taken numbers at or behind seq, cut off below it.
+func (c *Consumer) takenFrom(seq uint64) (x span, ok bool) {
+	if seq < c.st.head {
+		return span{from: seq, to: c.st.head - 1}, true
+	}
+	if x, ok = c.st.taken.find(seq); ok {
+		return span{from: seq, to: x.to}, true
+	}
+	c.st.taken.tree.AscendGreaterOrEqual(span{from: seq}, func(y span) bool {
+		x, ok = y, true
+		return false
+	})
+	return x, ok
+}

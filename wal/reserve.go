@@ -1,0 +1,71 @@
+package wal
+
+// The reserve: a file of a few blocks that is given up for as long as compaction needs its space on
+// a full disk.
+
+import (
+	"errors"
+	"io/fs"
+	"sync"
+	"sync/atomic"
+
+	"github.com/darner/darner/segment/disk"
+)
+
+// reserve belongs to a Background. Compaction, which is one goroutine, lends it.
+type reserve struct {
+	mu   sync.Mutex
+	fs   disk.FS
+	path string
+	size int64
+	held bool        // the file has its blocks
+	lent atomic.Bool // they are compaction's: items may not have them
+}
+
+// KeepReserve keeps size bytes of the disk in a file at path, for compaction to work with when the disk
+// is full. It is made when there is room for it, now or later; it need not survive anything.
+func (b *Background) KeepReserve(fsys disk.FS, path string, size int64) {
+	r := &b.reserve
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.fs, r.path, r.size = fsys, path, size
+	r.held = r.fill()
+}
+
+// fill makes the file anew.
+func (r *reserve) fill() bool {
+	if err := r.fs.Remove(r.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
+	f, err := r.fs.Create(r.path)
+	if err != nil {
+		return false
+	}
+	err = f.Allocate(0, r.size)
+	if err = errors.Join(err, f.Close()); err != nil {
+		r.fs.Remove(r.path)
+	}
+	return err == nil
+}
+
+// lend gives the space up; false when there is none.
+func (r *reserve) lend() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.held || r.fs.Remove(r.path) != nil {
+		return false
+	}
+	r.held = false
+	r.lent.Store(true)
+	return true
+}
+
+// takeBack ends the loan and tries to have the space again, when there is some.
+func (r *reserve) takeBack() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lent.Store(false)
+	if r.fs != nil && !r.held {
+		r.held = r.fill()
+	}
+}

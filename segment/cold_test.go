@@ -245,7 +245,7 @@ func layouts() map[string][]Record {
 		"one short block":     items(5, true, 100),
 		"blocks around 8 KiB": items(60, true, 8000, 8400, 120<<10, 4000, 3900, 130<<10, 12000),
 		"blocks that shrink":  items(6000, false, 300, 310),
-		"several groups":      items(45, true, 100<<10, 64<<10, 127<<10),
+		"several groups":      items(18, true, 66<<10, 100<<10),
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk/disktest"
 	"github.com/darner/darner/tools/telemetry"
-	"github.com/klauspost/compress/zstd"
 )
 
 // telemetrySegment fills a sealed segment of that size with lines of so many devices, and returns them.
@@ -41,10 +40,9 @@ func check(t testing.TB, err error) {
 
 func all(*segment.Record) bool { return true }
 
-// The limit is what zstd -3 makes of the bare lines in one stream. SpeedDefault stands in for it; on
-// these lines zstd 1.5 -3 itself came out within 3 % of it.
+// The measure is what zstd 1.5.4 -3 made of the same lines, without anything else, in one stream.
 func TestColdTelemetryCostsLittleMoreThanItsBareLinesCompressed(t *testing.T) {
-	for _, devices := range []int{1, 50, 1000} {
+	for devices, zstd3 := range map[int]float64{1: 0.1222, 50: 0.1449, 1000: 0.1600} {
 		t.Run(fmt.Sprint(devices, " devices"), func(t *testing.T) {
 			fsys := disktest.New()
 			s, lines := telemetrySegment(t, fsys, 4<<20, devices)
@@ -52,14 +50,10 @@ func TestColdTelemetryCostsLittleMoreThanItsBareLinesCompressed(t *testing.T) {
 			check(t, segment.WriteCold(fsys, "/c", []*segment.Segment{s}, segment.ColdOptions{Codec: segment.CodecZstd, Parity: 1}, all, nil))
 			cold, err := fsys.ReadFile("/c")
 			check(t, err)
-			e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedDefault))
-			check(t, err)
-			limit := len(e.EncodeAll(lines, nil))
-			ratio := float64(len(cold)) / float64(limit)
-			t.Logf("%d bytes of lines, %d compressed in one stream (%.3f), %d cold (%.3f): %.3f times",
-				len(lines), limit, float64(limit)/float64(len(lines)), len(cold), float64(len(cold))/float64(len(lines)), ratio)
-			if ratio > 1.25 {
-				t.Errorf("the cold form takes %.3f times as much", ratio)
+			ratio := float64(len(cold)) / float64(len(lines))
+			t.Logf("%d bytes of lines are %d cold: %.4f, %.3f times what zstd -3 makes", len(lines), len(cold), ratio, ratio/zstd3)
+			if ratio > 1.25*zstd3 {
+				t.Errorf("the cold form takes %.3f times as much", ratio/zstd3)
 			}
 		})
 	}

@@ -97,7 +97,7 @@ func TestColdFormIsAModelOfItsSources(t *testing.T) {
 		fsys := disktest.New()
 		var sources []*Segment
 		var want []Record
-		next, now := uint64(rapid.Uint64Range(0, 1<<62).Draw(t, "first")), int64(rapid.Int64().Draw(t, "now"))
+		next, now := uint64(rapid.Uint64Range(1, 1<<62).Draw(t, "first")), int64(rapid.Int64().Draw(t, "now"))
 		keep := func(r *Record) bool { return r.Seq*2654435761%10 < 7 }
 		for i := range rapid.IntRange(1, 4).Draw(t, "sources") {
 			s, err := Create(fsys, fmt.Sprint("/", i), 1<<20)
@@ -244,8 +244,8 @@ func layouts() map[string][]Record {
 	return map[string][]Record{
 		"one short block":     items(5, true, 100),
 		"blocks around 8 KiB": items(60, true, 8000, 8400, 120<<10, 4000, 3900, 130<<10, 12000),
-		"blocks that shrink":  items(6000, false, 300, 310),
-		"several groups":      items(45, true, 100<<10, 64<<10, 127<<10),
+		"blocks that shrink":  items(2500, false, 300, 310),
+		"several groups":      items(18, true, 66<<10, 100<<10),
 	}
 }
 
@@ -257,7 +257,7 @@ func TestALostSectorOrPageOfAColdFileCostsNothing(t *testing.T) {
 				b := coldFrom(t, fsys, stored, ColdOptions{Codec: CodecZstd, Parity: 1})
 				step := size
 				if testing.Short() || len(b) > 1<<20 {
-					step = size * (1 + len(b)/size/60)
+					step = size * (1 + len(b)/size/40)
 				}
 				at := 0
 				for ; at < len(b); at += step {
@@ -293,13 +293,13 @@ func costsNothing(t *testing.T, fsys disk.FS, stored []Record, at int) {
 }
 
 func TestAFlippedBitOfAColdFileCostsNothing(t *testing.T) {
-	stored := items(40, true, 0, 10, 200)
+	stored := items(8, true, 0, 10, 100)
 	fsys := disktest.New()
 	b := coldFrom(t, fsys, stored, ColdOptions{Codec: CodecZstd, Parity: 1})
 	rng := rand.New(rand.NewPCG(3, 4))
 	for at := range b {
 		bits := []int{rng.IntN(8)}
-		if !testing.Short() {
+		if !testing.Short() && b[at] != 0 { // most of the file is zeros, where any bit is as good
 			bits = []int{0, 1, 2, 3, 4, 5, 6, 7}
 		}
 		for _, bit := range bits {

@@ -1,0 +1,423 @@
+package segment
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"sync"
+	"testing"
+
+	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/segment/disk/disktest"
+)
+
+// coldEntries returns what the directory of a cold file says.
+func coldEntries(t testing.TB, fsys disk.FS) *coldFile {
+	t.Helper()
+	s := openCold(t, fsys)
+	return &s.cold.coldFile
+}
+
+func TestAnyBlocksOfAGroupAsManyAsItHasParityCostNothing(t *testing.T) {
+	stored := items(20, true, 66<<10, 100<<10)
+	for parity := 1; parity <= maxParity; parity++ {
+		fsys := disktest.New()
+		b := coldFrom(t, fsys, stored, ColdOptions{Codec: CodecZstd, Parity: parity})
+		f := coldEntries(t, fsys)
+		rng := rand.New(rand.NewPCG(8, uint64(parity)))
+		for range 10 {
+			broken := bytes.Clone(b)
+			for g := range f.h.groups() {
+				from, _, to := f.h.group(g)
+				for _, k := range rng.Perm(to - from)[:parity] {
+					e := f.entries[from+k]
+					clear(broken[e.place : e.place+e.stored])
+				}
+			}
+			must(t, fsys.WriteFile(coldPath, broken))
+			costsNothing(t, fsys, stored, 0)
+			r, err := Scrub(fsys, coldPath, true, nil)
+			must(t, err)
+			mended, _ := fsys.ReadFile(coldPath)
+			if r.Mended == 0 || r.Lost > 0 || !bytes.Equal(mended, b) {
+				t.Fatalf("with %d parity blocks not mended: %d mended, %d lost", parity, r.Mended, r.Lost)
+			}
+			if r, err = Scrub(fsys, coldPath, true, nil); err != nil || len(r.Damaged) > 0 {
+				t.Fatalf("a second scrub finds %+v (%v)", r, err)
+			}
+		}
+	}
+}
+
+func TestDamageBeyondTheParityCostsTheBlocksItHitsAndNoOther(t *testing.T) {
+	for _, parity := range []int{0, 1} {
+		fsys := disktest.New()
+		stored := items(1500, true, 0, 300, 3000, 1000)
+		b := coldFrom(t, fsys, stored, ColdOptions{Codec: CodecS2, Parity: parity})
+		f := coldEntries(t, fsys)
+		if f.blocks() < 8 {
+			t.Fatalf("only %d blocks", f.blocks())
+		}
+		lost := map[int]bool{2: true, 3: true, f.blocks() - 1: true}
+		for i := range lost {
+			b[f.block(i).place+100] ^= 1
+		}
+		must(t, fsys.WriteFile(coldPath, b))
+		s := openCold(t, fsys)
+		got := walk(t, s)
+		v, err := s.Judge()
+		must(t, err)
+		if len(v.Damage) != 2 || v.Damage[0].From != f.block(2).from || v.Damage[0].To != f.block(3).to || v.Totals.Items != uint64(len(got)) {
+			t.Fatalf("judged %+v", v)
+		}
+		off := uint32(HeaderSize)
+		for _, r := range stored {
+			in := lost[s.cold.search(off)]
+			switch {
+			case !in && (len(got) == 0 || !same(got[0], r)):
+				t.Fatalf("record %d at %d does not come in its turn", r.Seq, off)
+			case !in:
+				got = got[1:]
+			default:
+				_, _, err := s.At(off)
+				mustBe(t, err, ErrDamaged)
+				if found, err := s.Find(r.Seq); err == nil && found < s.BlockEnd(off) {
+					t.Fatalf("record %d was found at %d", r.Seq, found)
+				}
+			}
+			off += uint32(RecordSize(len(r.Payload)))
+		}
+		if len(got) > 0 {
+			t.Fatalf("%d records more than there were", len(got))
+		}
+		from, to := s.FileRange(f.block(2).from, f.block(2).to)
+		set, err := s.Bytes(f.block(2).from, f.block(2).to)
+		if must(t, err); !bytes.Equal(set, b[from:to]) || from != f.block(2).place {
+			t.Fatal("the damaged block is not what is to be set aside")
+		}
+		r, err := Scrub(fsys, coldPath, true, nil)
+		if must(t, err); r.Lost != 3 || r.Mended > 0 {
+			t.Fatalf("scrub: %+v", r)
+		}
+		must(t, s.Close())
+	}
+}
+
+// When a block is lost from both copies of the directory, its records are, and no others.
+func TestABlockWithoutAnEntryIsLostAlone(t *testing.T) {
+	fsys := disktest.New()
+	stored := items(1500, true, 0, 300, 3000, 1000)
+	b := coldFrom(t, fsys, stored, ColdOptions{Parity: 1})
+	f := coldEntries(t, fsys)
+	for _, n := range []int{0, 3, 4} {
+		b[HeaderSize+n*coldEntry+20] ^= 1
+		b[int(f.h.directory)+n*coldEntry+20] ^= 1
+	}
+	must(t, fsys.WriteFile(coldPath, b))
+	s, damage, err := Open(fsys, coldPath, OpenOptions{})
+	must(t, err)
+	want := []Damage{{From: f.block(0).from, To: f.block(0).to}, {From: f.block(3).from, To: f.block(4).to}}
+	if fmt.Sprint(damage) != fmt.Sprint(want) {
+		t.Fatalf("damage %v, want %v", damage, want)
+	}
+	kept := len(stored) - int(f.block(0).records+f.block(3).records+f.block(4).records)
+	if n := len(walk(t, s)); n != kept {
+		t.Fatalf("%d records are left, want %d", n, kept)
+	}
+	if off, err := s.Find(stored[0].Seq); err != nil || off != f.block(1).from {
+		t.Fatalf("the first that is left is found at %d (%v)", off, err)
+	}
+}
+
+func TestRebuiltBlocksAreCounted(t *testing.T) {
+	fsys := disktest.New()
+	stored := items(10, true, 100)
+	coldFrom(t, fsys, stored, ColdOptions{Parity: 1})
+	f := coldEntries(t, fsys)
+	must(t, fsys.Corrupt(coldPath, int64(f.block(0).place), 1))
+	s := openCold(t, fsys)
+	if walk(t, s); s.Rebuilt() != 1 {
+		t.Fatalf("%d blocks were rebuilt", s.Rebuilt())
+	}
+}
+
+func TestAFailureLeavesNoColdFile(t *testing.T) {
+	base := disktest.New()
+	s := newSegment(t, base, 1<<20)
+	fill(t, s, 2000)
+	write := func() error {
+		return WriteCold(base, coldPath, []*Segment{s}, ColdOptions{Codec: CodecZstd, Parity: 1}, all, nil)
+	}
+	broken := errors.New("broken")
+	for n := 1; ; n++ {
+		failed := false
+		base.Fail(func(op disktest.Op, name string, call int) error {
+			if name == coldPath && call == n && op != disktest.OpRemove {
+				failed = true
+				return broken
+			}
+			return nil
+		})
+		err := write()
+		if !failed {
+			must(t, err)
+			must(t, base.Remove(coldPath))
+			break
+		}
+		mustBe(t, err, broken)
+		if names := base.Names("q"); len(names) != 1 {
+			t.Fatalf("failure of call %d leaves %v", n, names)
+		}
+	}
+	base.Fail(nil)
+	for room := int64(0); ; room += 4096 {
+		base.SetCapacity(base.Used() + room)
+		err := write()
+		if err == nil {
+			break
+		}
+		if names := base.Names("q"); !disk.IsFull(err) || len(names) != 1 {
+			t.Fatalf("with %d bytes free: %v, leaves %v", room, err, names)
+		}
+	}
+	if err := write(); !errors.Is(err, fs.ErrExist) {
+		t.Fatalf("a file that was there: %v", err)
+	}
+	mustHold(t, openCold(t, base), walk(t, s))
+}
+
+func TestPaceHearsOfAllThatIsReadAndWrittenAndCanEndIt(t *testing.T) {
+	fsys := disktest.New()
+	s := newSegment(t, fsys, 2<<20)
+	fill(t, s, 8000)
+	sum, calls, stop := 0, 0, errors.New("stop")
+	pace := func(n int) error {
+		sum, calls = sum+n, calls+1
+		return nil
+	}
+	must(t, WriteCold(fsys, coldPath, []*Segment{s}, ColdOptions{Parity: 1}, all, pace))
+	b, _ := fsys.ReadFile(coldPath)
+	if read := 2 * int(s.Tail()-HeaderSize); sum < read+len(b)*9/10 || sum > read+len(b) || calls < 10 {
+		t.Fatalf("%d bytes in %d calls, for %d read and %d written", sum, calls, read, len(b))
+	}
+	for n := 1; n < calls; n++ {
+		must(t, fsys.Remove(coldPath))
+		k := 0
+		err := WriteCold(fsys, coldPath, []*Segment{s}, ColdOptions{Parity: 1}, all, func(int) error {
+			if k++; k == n {
+				return stop
+			}
+			return nil
+		})
+		if mustBe(t, err, stop); len(fsys.Names("q")) != 1 {
+			t.Fatal("there is a file")
+		}
+		must(t, fsys.WriteFile(coldPath, nil))
+	}
+}
+
+func TestDamagedRecordsOfASourceArePassedOver(t *testing.T) {
+	fsys := disktest.New()
+	s := newSegment(t, fsys, 64<<10)
+	stored := fill(t, s, 100)
+	off, err := s.Find(stored[40].Seq)
+	must(t, err)
+	must(t, fsys.Corrupt(testPath, int64(off)+20, 1))
+	must(t, WriteCold(fsys, coldPath, []*Segment{s}, ColdOptions{}, all, nil))
+	mustHold(t, openCold(t, fsys), append(stored[:40:40], stored[41:]...))
+}
+
+// A payload at the end of a segment may be the header of a cold file, byte by byte.
+func TestAPayloadIsNotTakenForAColdFile(t *testing.T) {
+	fsys := disktest.New()
+	b := coldFrom(t, fsys, items(3, true, 100), ColdOptions{Parity: 1})
+	hot := disktest.New()
+	h := newSegment(t, hot, 64<<10)
+	appendItem(t, h, Record{Seq: 100, Kind: KindItem, Payload: b[len(b)-headerLen:]})
+	must(t, h.Trim())
+	must(t, h.Close())
+	o, _, err := Open(hot, testPath, OpenOptions{})
+	must(t, err)
+	if o.Cold() || len(walk(t, o)) != 1 {
+		t.Fatal("the segment is taken for a cold one")
+	}
+}
+
+// Parity by the book: multiplication in GF(2^8), bit by bit.
+func TestParityIsWhatTheFormatSays(t *testing.T) {
+	multiply := func(a, b byte) (p byte) {
+		for ; b > 0; b >>= 1 {
+			if b&1 > 0 {
+				p ^= a
+			}
+			carry := a&0x80 > 0
+			if a <<= 1; carry {
+				a ^= 0x1d
+			}
+		}
+		return p
+	}
+	inverse := func(a byte) byte {
+		for x := 1; ; x++ {
+			if multiply(a, byte(x)) == 1 {
+				return byte(x)
+			}
+		}
+	}
+	fsys := disktest.New()
+	b := coldFrom(t, fsys, items(19, true, 66<<10, 70<<10), ColdOptions{Parity: 3})
+	f := coldEntries(t, fsys)
+	for g := range f.h.groups() {
+		from, parity, to := f.h.group(g)
+		for p := parity; p < to; p++ {
+			want := make([]byte, f.entries[p].stored)
+			for d := from; d < parity; d++ {
+				e, factor := f.entries[d], inverse(byte(16+p-parity)^byte(d-from))
+				for i, x := range b[e.place : e.place+e.stored] {
+					want[i] ^= multiply(x, factor)
+				}
+			}
+			if e := f.entries[p]; !bytes.Equal(want, b[e.place:e.place+e.stored]) {
+				t.Fatalf("parity block %d of group %d is another", p-parity, g)
+			}
+		}
+	}
+}
+
+func TestReadersOfAColdSegmentDoNotDisturbEachOther(t *testing.T) {
+	fsys := disktest.New()
+	stored := items(1500, false, 0, 300, 3000, 1000)
+	coldFrom(t, fsys, stored, ColdOptions{Codec: CodecZstd, Parity: 1})
+	s := openCold(t, fsys)
+	var readers sync.WaitGroup
+	for k := range 4 {
+		readers.Go(func() {
+			for i := k * 100; i < len(stored); i++ {
+				off, err := s.Find(stored[i].Seq)
+				r, _, e := s.At(off)
+				if err = errors.Join(err, e, s.Prefetch(off)); err != nil || r.Seq != stored[i].Seq || !bytes.Equal(r.Payload, stored[i].Payload) {
+					t.Errorf("record %d: %v, %v", stored[i].Seq, r.Seq, err)
+					return
+				}
+			}
+		})
+	}
+	readers.Wait()
+}
+
+func TestAPrefetchedBlockIsReadWithoutTheDiskOrAllocation(t *testing.T) {
+	fsys := disktest.New()
+	coldFrom(t, fsys, items(1500, false, 0, 300, 3000, 1000), ColdOptions{Codec: CodecZstd, Parity: 1})
+	s := openCold(t, fsys)
+	_, _, err := s.At(HeaderSize)
+	must(t, err)
+	must(t, s.Prefetch(HeaderSize))
+	fsys.Fail(func(op disktest.Op, name string, n int) error { return fmt.Errorf("%s of %s", op, name) })
+	off, end := uint32(HeaderSize), s.BlockEnd(s.BlockEnd(HeaderSize))
+	if n := testing.AllocsPerRun(1, func() {
+		for off = HeaderSize; off < end; {
+			if _, off, err = s.At(off); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}); n > 0 {
+		t.Fatalf("reading allocates %v times", n)
+	}
+	if _, _, err := s.At(off); err == nil {
+		t.Fatal("a third block is there, too")
+	}
+	fsys.Fail(nil)
+	_, _, err = s.At(off) // what failed is tried again
+	must(t, err)
+}
+
+func FuzzOpenCold(f *testing.F) {
+	for _, stored := range [][]Record{nil, items(5, true, 100), items(40, false, 300, 9000)} {
+		for _, codec := range codecs {
+			b := coldFrom(f, disktest.New(), stored, ColdOptions{Codec: codec, Parity: 1})
+			f.Add(b, uint16(0), uint16(3), byte(0xff), false)
+			f.Add(b, uint16(HeaderSize+28), uint16(4096), byte(1), true)
+		}
+	}
+	f.Fuzz(func(t *testing.T, b []byte, at, and uint16, mask byte, sign bool) {
+		if len(b) > 1<<20 {
+			return
+		}
+		for _, p := range []uint16{at, and} {
+			if int(p) < len(b) {
+				b[p] ^= mask
+			}
+		}
+		if sign {
+			signCold(b)
+		}
+		fsys := disktest.New()
+		must(t, fsys.WriteFile(coldPath, b))
+		s, _, err := Open(fsys, coldPath, OpenOptions{})
+		if err == nil && s.Cold() {
+			last := uint64(0)
+			for i, r := range walk(t, s) {
+				if i > 0 && r.Seq <= last && !sign {
+					t.Fatalf("record %d comes after %d", r.Seq, last)
+				}
+				last = r.Seq
+			}
+			_, err := s.Judge()
+			must(t, err)
+		}
+		_, _ = Scrub(fsys, coldPath, true, nil)
+	})
+}
+
+// signCold makes the checksums of the header and the first directory right, whatever they say.
+func signCold(b []byte) {
+	if len(b) < HeaderSize {
+		return
+	}
+	le.PutUint32(b[headerLen-4:], crc32.Checksum(b[:headerLen-4], castagnoli))
+	var h coldHeader
+	if h.decode(b) != nil {
+		return
+	}
+	for i := int64(0); i < h.entries() && HeaderSize+(i+1)*coldEntry <= int64(len(b)); i++ {
+		e := b[HeaderSize+i*coldEntry:]
+		place, stored := int64(le.Uint32(e[8:])), int64(le.Uint32(e[12:]))
+		if place+stored <= int64(len(b)) {
+			le.PutUint32(e[16:], crc32.Update(seed(h.Salt, uint32(place)), castagnoli, b[place:place+stored]))
+		}
+		le.PutUint32(e, crc32.Update(h.Salt+uint32(i), castagnoli, e[4:coldEntry]))
+	}
+}
+
+const goldenCold = "testdata/sealed.cold"
+
+func TestGoldenColdFileIsReadAsEver(t *testing.T) {
+	_, sealed, stored := golden(t)
+	if *update {
+		fsys := diskWith(t, sealed)
+		s, _, err := Open(fsys, testPath, OpenOptions{})
+		must(t, err)
+		must(t, WriteCold(fsys, coldPath, []*Segment{s}, ColdOptions{Codec: CodecZstd, Parity: 1}, all, nil))
+		b, err := fsys.ReadFile(coldPath)
+		must(t, err)
+		must(t, os.WriteFile(goldenCold, b, 0o644))
+	}
+	b, err := os.ReadFile(goldenCold)
+	must(t, err)
+	fsys := disktest.New()
+	must(t, fsys.WriteFile(coldPath, b))
+	s := openCold(t, fsys)
+	mustHold(t, s, stored)
+	h := testHeader
+	h.Salt, h.Capacity = s.Header().Salt, 64<<10
+	if s.Header() != h || s.Totals() != (Totals{Items: 5, Bytes: 151, Large: 1, Last: 1<<63 + 1, Oldest: -1, Newest: 1700000000004}) {
+		t.Errorf("header %+v, totals %+v", s.Header(), s.Totals())
+	}
+	if r, err := Scrub(fsys, coldPath, false, nil); err != nil || len(r.Damaged) > 0 {
+		t.Errorf("scrub finds %+v (%v)", r, err)
+	}
+}

@@ -30,7 +30,12 @@ func startScrubber(r *Registry) *scrubber {
 		close(s.done)
 		return s
 	}
-	go s.run()
+	last, ok := s.last()
+	if !ok { // from now on
+		last = time.Now()
+		s.note(last)
+	}
+	go s.run(last)
 	return s
 }
 
@@ -48,13 +53,8 @@ func (s *scrubber) stopped() bool {
 	}
 }
 
-func (s *scrubber) run() {
+func (s *scrubber) run(last time.Time) {
 	defer close(s.done)
-	last, ok := s.last()
-	if !ok { // from now on
-		last = time.Now()
-		s.note(last)
-	}
 	for {
 		select {
 		case <-s.quit:

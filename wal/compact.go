@@ -233,18 +233,13 @@ func (s *survey) emptiest() int {
 	for i := range s.list {
 		c := &s.list[i]
 		used, live = used+c.size, live+c.raw
-		if mostly := mostlyDead(c.live, c.records); (c.soon || c.reading) && !s.starved {
+		mostly := mostlyDead(c.live, c.records)
+		if (c.soon || c.reading) && !s.starved {
 			s.wait = s.wait || mostly && !c.reading
 			continue
-		} else if due = due || mostly; !mostly && s.starved {
-			continue
 		}
-		// On a full disk what leaves the least to be written comes first.
-		share := float64(c.live) / float64(c.records)
-		if s.starved {
-			share = float64(c.raw) / float64(s.l.together())
-		}
-		if share < best && float64(c.live) < 0.95*float64(c.records) {
+		due = due || mostly
+		if share := s.share(c); share < best && (mostly || !s.starved && c.live < c.records-c.records/20) {
 			pick, best = i, share
 		}
 	}
@@ -252,6 +247,15 @@ func (s *survey) emptiest() int {
 		return pick
 	}
 	return -1
+}
+
+// share is what rewriting the segment leaves of it. On a full disk what leaves the least to be written
+// comes first.
+func (s *survey) share(c *candidate) float64 {
+	if s.starved {
+		return float64(c.raw) / float64(s.l.together())
+	}
+	return float64(c.live) / float64(c.records)
 }
 
 // joined extends a choice to the small segments before and behind it, as far as they fit into one.

@@ -40,6 +40,35 @@ func cutAt(t *testing.T, m memory, match func(op disktest.Op, name string) bool,
 	}
 }
 
+func TestAColdSegmentIsDurableBeforeItsSourcesGo(t *testing.T) {
+	m := newMemory(t)
+	l := openCold(m)
+	c := consumer(t, l)
+	const n = 3000
+	fill(t, l, 0, n)
+	taken := 0
+	for i := range n / 2 { // so that some are rewritten to what is left
+		p, _ := next(t, l, c)
+		if i%4 > 0 {
+			taken++
+			if err := c.Take(p); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	settle(l)
+	cutAt(t, m, func(op disktest.Op, name string) bool {
+		return op == disktest.OpRemove && strings.HasSuffix(name, ".seg")
+	}, func() {
+		wal.Compact(l)
+	}, func(m memory) {
+		l := openCold(m)
+		if got := drain(t, l, consumer(t, l)); len(got) < n-taken || l.Stats().Damaged != 0 {
+			t.Fatalf("%d items came back, %d were not taken; %d count as lost", len(got), n-taken, l.Stats().Damaged)
+		}
+	})
+}
+
 func TestWhatIsTakenIsDurableBeforeItsSegmentGoes(t *testing.T) {
 	m := newMemory(t)
 	l := m.open()

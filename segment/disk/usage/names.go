@@ -4,7 +4,7 @@ package usage
 
 import (
 	"path/filepath"
-	"strings"
+	"slices"
 
 	"github.com/darner/darner/segment/disk"
 )
@@ -26,25 +26,45 @@ func (f *FS) lock(name string) *dir {
 	}
 }
 
-// lockBoth takes the locks of two directories, which may be one or outside of the root.
-func (f *FS) lockBoth(a, b string) (x, y *dir) {
-	switch strings.Compare(filepath.Clean(a), filepath.Clean(b)) {
-	case 0:
-		x = f.lock(a)
-		return x, x
-	case -1:
-		x = f.lock(a)
-		return x, f.lock(b)
+// lockAround takes the locks of the directories that names are in and, of what is a directory itself, its own:
+// nobody is to make a file in one that goes. They are taken in the order of their paths.
+func (f *FS) lockAround(names ...string) (unlock func()) {
+	for {
+		around := f.around(names)
+		var locked []*dir
+		for _, name := range around {
+			if d := f.lock(name); d != nil {
+				locked = append(locked, d)
+			}
+		}
+		unlock = func() {
+			for _, d := range locked {
+				d.names.Unlock()
+			}
+		}
+		if slices.Equal(around, f.around(names)) {
+			return unlock
+		}
+		unlock() // a directory was made or moved meanwhile
 	}
-	y = f.lock(b)
-	return f.lock(a), y
 }
 
-func unlock(dirs ...*dir) {
-	for i, d := range dirs {
-		if d != nil && (i == 0 || d != dirs[0]) {
-			d.names.Unlock()
+func (f *FS) around(names []string) (paths []string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, name := range names {
+		paths = append(paths, filepath.Dir(name))
+		if f.find(name) != nil {
+			paths = append(paths, filepath.Clean(name))
 		}
+	}
+	slices.Sort(paths)
+	return slices.Compact(paths)
+}
+
+func unlock(d *dir) {
+	if d != nil {
+		d.names.Unlock()
 	}
 }
 
@@ -164,12 +184,8 @@ func (f *FS) mkdir(name string) error {
 }
 
 func (f *FS) Remove(name string) error {
+	defer f.lockAround(name)()
 	parent := filepath.Dir(name)
-	d := f.lock(parent)
-	if d == nil {
-		return f.FS.Remove(name)
-	}
-	defer unlock(d)
 	bytes := f.size(name)
 	if err := f.FS.Remove(name); err != nil {
 		return err
@@ -177,8 +193,10 @@ func (f *FS) Remove(name string) error {
 	self := f.sizeOfDir(parent)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.resize(d, self)
-	f.lose(d, filepath.Base(name), bytes)
+	if d := f.find(parent); d != nil {
+		f.resize(d, self)
+		f.lose(d, filepath.Base(name), bytes)
+	}
 	return nil
 }
 
@@ -210,11 +228,11 @@ func (f *FS) uncount(n *node) {
 }
 
 func (f *FS) Rename(from, to string) error {
-	if filepath.Clean(from) == filepath.Clean(to) {
+	from, to = filepath.Clean(from), filepath.Clean(to)
+	if from == to {
 		return f.FS.Rename(from, to)
 	}
-	source, target := f.lockBoth(filepath.Dir(from), filepath.Dir(to))
-	defer unlock(source, target)
+	defer f.lockAround(from, to)()
 	bytes, replaced := f.size(from), f.size(to)
 	if err := f.FS.Rename(from, to); err != nil {
 		return err
@@ -222,6 +240,7 @@ func (f *FS) Rename(from, to string) error {
 	selfSource, selfTarget := f.sizeOfDir(filepath.Dir(from)), f.sizeOfDir(filepath.Dir(to))
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	source, target := f.find(filepath.Dir(from)), f.find(filepath.Dir(to))
 	f.resize(source, selfSource)
 	f.resize(target, selfTarget)
 	if target != nil {

@@ -185,6 +185,10 @@ func TestAWalkMeanwhileCountsNothingTwice(t *testing.T) {
 			check(t, below.WriteFile(root+"/"+dir+"/p", make([]byte, 10_000)))
 		}
 		f := New(below, root)
+		for _, dir := range []string{"", ".trash", ".quarantine"} { // which directories there are is known
+			_, err := f.ReadDir(root + "/" + dir)
+			check(t, err)
+		}
 		var all sync.WaitGroup
 		for i := range 4 {
 			all.Go(func() {

@@ -43,6 +43,12 @@ type Options struct {
 	Background  *Background   // does the slow work of many logs; default: one of the log's own
 	Logger      *slog.Logger  // default slog.Default()
 
+	// Admit is asked before so many bytes of disk are taken for new items, if it is set: the next extent of a
+	// segment, a new segment, the body of a large item as a whole and then each chunk of it. Its error refuses the
+	// item as a full disk does: it is an ErrFull then. What else needs space, as the files that say what is
+	// taken, does not ask. It is called with the log locked: it must not block, nor call the log.
+	Admit func(bytes int64) error
+
 	offsetCapacity int // bytes that an offset file is mapped; 0 for what suits the machine
 }
 

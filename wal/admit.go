@@ -43,17 +43,19 @@ func (l *Log) rollForItem() error {
 	return l.roll()
 }
 
-// GiveBack deletes at once what is taken, which else the background does soon. It waits for the disk.
+// GiveBack deletes at once what is taken, which else the background does in time; also the segment that takes
+// appends, when all is taken. It waits for the disk.
 func (l *Log) GiveBack() {
 	if l.anyTaken() {
 		l.tidy()
 	}
 }
 
-// anyTaken reports that something could be deleted.
+// anyTaken reports that something could be deleted, as on a full disk.
 func (l *Log) anyTaken() bool {
 	_, some := l.takenBelow()
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.starved = l.starved || len(l.files) > 0 && l.allTaken()
 	return some || len(l.uploads.taken) > 0 || l.uploads.sweep || l.starved && l.allTaken()
 }

@@ -3,6 +3,7 @@ module github.com/darner/darner
 go 1.26.0
 
 require (
+	github.com/BurntSushi/toml v1.6.0
 	github.com/bradfitz/gomemcache v0.0.0-20260422231931-4d751bb6e37c
 	github.com/google/btree v1.1.3
 	github.com/urfave/cli/v2 v2.27.7

@@ -19,8 +19,10 @@ const (
 	// address space of a 32-bit machine.
 	MaxCapacity = 1 << 30
 
+	// FirstExtent is how many bytes of disk a blank segment takes, if its capacity is not less.
+	FirstExtent = 64 << 10
+
 	minCapacity = 4 << 10
-	firstExtent = 64 << 10
 	lastExtent  = 1 << 20
 )
 
@@ -164,18 +166,33 @@ func (s *Segment) Extend(n int64) error {
 	if st := s.state.Load(); st != active && st != blank {
 		return s.wrap("extend", ErrReadOnly)
 	}
-	have, tail, capacity := s.allocated.Load(), int64(s.tail.Load()), s.header.Capacity
-	need := min(tail+n, capacity)
+	have := s.allocated.Load()
+	need, want := s.step(n)
 	if need <= have {
 		return nil
 	}
-	step := (have + min(max(have, firstExtent), lastExtent)) &^ (firstExtent - 1)
-	want := min(max(step, need), capacity)
 	err := s.allocate(have, want)
 	if disk.IsFull(err) && need < want {
 		err = s.allocate(have, need)
 	}
 	return err
+}
+
+// step returns how far the file has to be allocated for n more bytes, and how far Extend would.
+func (s *Segment) step(n int64) (need, want int64) {
+	have, tail, capacity := s.allocated.Load(), int64(s.tail.Load()), s.header.Capacity
+	need = min(tail+n, capacity)
+	step := (have + min(max(have, FirstExtent), lastExtent)) &^ (FirstExtent - 1)
+	return need, min(max(step, need), capacity)
+}
+
+// Step returns how many bytes of disk Extend(n) would take: 0 if there is room.
+func (s *Segment) Step(n int64) int64 {
+	need, want := s.step(n)
+	if have := s.allocated.Load(); need > have {
+		return want - have
+	}
+	return 0
 }
 
 // allocate gives [from, to) of the file disk blocks. That somebody cut the file short must show

@@ -27,7 +27,14 @@ func fit(c *config.Config, log *slog.Logger) {
 			"max-connections", c.MaxConnections, "clients", most, "limit", limit)
 		c.MaxConnections = most
 	}
-	if size := segmentSize(*c, fileSystemSize(c.Data)); size < c.SegmentSize {
+	whole := fileSystemSize(c.Data)
+	if c.MinFree == config.Auto {
+		c.MinFree = minFree(whole)
+	}
+	if c.MaxDisk > 0 {
+		whole = min(whole, int64(c.MaxDisk))
+	}
+	if size := segmentSize(*c, whole); size < c.SegmentSize {
 		log.Debug("segments are smaller, to suit a small disk", "segment-size", size.String())
 		c.SegmentSize = size
 	}
@@ -58,6 +65,20 @@ func maxLoaded(files int64, clients int, segment int64, addressBits int) int {
 // segments, so on a small disk there are to be many.
 func segmentSize(c config.Config, disk int64) config.Size {
 	return min(c.SegmentSize, max(config.MinSegmentSize, 4*c.InlineMax, config.Size(disk/32)&^(config.MinSegmentSize-1)))
+}
+
+// queueSegmentSize is that of a queue with a bound: there are to be some segments below it.
+func queueSegmentSize(c config.Config, maxDisk config.Size) config.Size {
+	if maxDisk == 0 {
+		return c.SegmentSize
+	}
+	return min(c.SegmentSize, max(config.MinSegmentSize, 4*c.InlineMax, maxDisk/8&^(config.MinSegmentSize-1)))
+}
+
+// minFree is what is left free of a file system of so many bytes, so that there is room to note what is
+// taken and to rewrite a segment.
+func minFree(disk int64) config.AutoSize {
+	return config.AutoSize(min(max(disk/64, 256*config.KiB), 16*config.MiB))
 }
 
 // openFiles is how many descriptors the process may have.

@@ -69,8 +69,56 @@ func queueOptions(c config.Config, log *slog.Logger) queue.Options {
 		every = wal.SyncNever
 	}
 	return queue.Options{
-		MaxLoaded: maxLoaded(openFiles(), c.MaxConnections, int64(c.SegmentSize), strconv.IntSize),
-		Log:       wal.Options{SegmentSize: int64(c.SegmentSize), InlineMax: int(c.InlineMax), SyncEvery: every, Logger: log},
+		MaxLoaded:   maxLoaded(openFiles(), c.MaxConnections, int64(c.SegmentSize), strconv.IntSize),
+		MaxDisk:     int64(c.MaxDisk),
+		MinFree:     int64(c.MinFree),
+		ScrubEvery:  orNone(time.Duration(c.ScrubInterval)),
+		CompactRate: orNone(int64(c.CompactRate)),
+		Settings:    queueSettings(c),
+		Log:         wal.Options{SegmentSize: int64(c.SegmentSize), InlineMax: int(c.InlineMax), SyncEvery: every, Logger: log},
+	}
+}
+
+// orNone turns 0, which is none in the configuration, into what is none in the options.
+func orNone[T ~int64](n T) T {
+	if n == 0 {
+		return -1
+	}
+	return n
+}
+
+// cold is how a queue's segments are kept that are not read soon.
+func cold(q config.Queue) *wal.Cold {
+	codecs := map[config.Compress]wal.Cold{
+		config.CompressZstd: {Codec: wal.Zstd, Level: q.CompressLevel},
+		config.CompressS2:   {Codec: wal.S2},
+		config.CompressNone: {Codec: wal.Uncompressed},
+	}
+	c := codecs[q.Compress]
+	c.Parity = q.Parity
+	return &c
+}
+
+// queueSettings are what may differ from queue to queue, made once: they are asked for on the way of items.
+func queueSettings(c config.Config) func(name string) queue.Settings {
+	of := func(name string) queue.Settings {
+		q := c.Queue(name)
+		return queue.Settings{
+			MaxDisk:     int64(q.MaxDisk),
+			Discard:     q.WhenFull == config.DiscardOldest,
+			SegmentSize: int64(queueSegmentSize(c, q.MaxDisk)),
+			Cold:        cold(q),
+		}
+	}
+	every, own := of(""), make(map[string]queue.Settings)
+	for _, name := range c.OwnQueues() {
+		own[name] = of(name)
+	}
+	return func(name string) queue.Settings {
+		if s, ok := own[name]; ok {
+			return s
+		}
+		return every
 	}
 }
 
@@ -133,18 +181,20 @@ var access = map[config.Admin]memcache.Access{
 	config.AdminOff:     memcache.AccessOff,
 }
 
-// settings are what "stats settings" answers: the names of the flags and their values in force.
+// settings are what "stats settings" answers: the names of the flags and their values in force, sizes in bytes.
 func settings(c config.Config) []memcache.Setting {
 	var all []memcache.Setting
-	for _, s := range []struct {
-		name  string
-		value any
-	}{
-		{"data", c.Data}, {"listen", c.Listen}, {"port", c.Port}, {"socket", c.Socket}, {"sync", c.Sync},
-		{"segment-size", int64(c.SegmentSize)}, {"inline-max", int64(c.InlineMax)}, {"max-item-size", int64(c.MaxItemSize)},
-		{"max-connections", c.MaxConnections}, {"max-open-reads", c.MaxOpenReads}, {"admin-commands", c.Admin},
-	} {
-		all = append(all, memcache.Setting{Name: s.name, Value: fmt.Sprint(s.value)})
+	for _, s := range c.Settings() {
+		value := s.Value.String()
+		switch v := s.Value.(type) {
+		case *config.Size:
+			value = strconv.FormatInt(int64(*v), 10)
+		case *config.AutoSize:
+			if *v != config.Auto {
+				value = strconv.FormatInt(int64(*v), 10)
+			}
+		}
+		all = append(all, memcache.Setting{Name: s.Name, Value: value})
 	}
 	return all
 }

@@ -107,19 +107,10 @@ func replay(t *testing.T, network string, c transcript.Case) {
 
 // set gives a configuration the settings a transcript asks for.
 func set(t *testing.T, c *config.Config, with map[string]string) {
-	flags := map[string]interface{ Set(string) error }{
-		"max-item-size": &c.MaxItemSize, "inline-max": &c.InlineMax, "sync": &c.Sync, "admin-commands": &c.Admin,
-	}
 	for name, value := range with {
-		var err error
-		if flag, ok := flags[name]; ok {
-			err = flag.Set(value)
-		} else if name == "max-open-reads" {
-			var n config.Size
-			err = n.Set(value)
-			c.MaxOpenReads = int(n)
-		} else {
-			err = errors.New("unknown setting")
+		err := errors.New("unknown setting")
+		if x := c.Setting(name); x != nil {
+			err = x.Set(value)
 		}
 		if err != nil {
 			t.Fatalf("with %s %s: %v", name, value, err)

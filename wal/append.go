@@ -36,7 +36,7 @@ func (l *Log) append(kind segment.Kind, payload []byte, size int64, m Meta) (p P
 	for {
 		f := l.active()
 		if f == nil {
-			if err := l.roll(); err != nil {
+			if err := l.rollForItem(); err != nil {
 				return p, err
 			}
 			continue
@@ -54,9 +54,9 @@ func (l *Log) append(kind segment.Kind, payload []byte, size int64, m Meta) (p P
 		case l.slow.reserve.lent.Load():
 			err = ErrFull
 		case errors.Is(err, segment.ErrUnallocated):
-			err = f.seg.Extend(segment.RecordSize(len(payload)))
+			err = l.extendForItem(f, segment.RecordSize(len(payload)))
 		case errors.Is(err, segment.ErrFull):
-			err = l.roll()
+			err = l.rollForItem()
 		case !disk.IsFull(err):
 			return p, l.failLocked(err)
 		}
@@ -84,6 +84,11 @@ func (l *Log) appended(f *file, off uint32, size int64) {
 // refused words an error that kept an item out without harming the log, and has the background
 // look for space to give back. Log.mu is held.
 func (l *Log) refused(err error) error {
+	if errors.As(err, new(notAdmitted)) {
+		l.starved = true
+		l.askLater()
+		return err
+	}
 	if disk.IsFull(err) && !errors.Is(err, ErrFull) {
 		l.starved = true
 		l.askLater()

@@ -210,7 +210,7 @@ func (l *Log) measure(c *candidate) {
 
 // wantsCold reports that a segment should get its cold form.
 func (l *Log) wantsCold(c *candidate) bool {
-	return *l.o.Cold != (segment.ColdOptions{}) && !c.f.cold && !c.young
+	return *l.o.Cold != (Cold{}) && !c.f.cold && !c.young
 }
 
 // choose picks what to rewrite next: one segment, or several in a row that become one.

@@ -107,12 +107,12 @@ func TestAQueueThatIsKeptShortIsNeverRewritten(t *testing.T) {
 func TestSpaceInUseIsBoundedWhateverTheOrderOfTaking(t *testing.T) {
 	for _, kind := range []struct {
 		name string
-		cold *segment.ColdOptions
+		cold *wal.Cold
 		line func(int) string
 	}{
 		{"compressed", nil, telemetry},
 		{"incompressible", nil, noise},
-		{"without compression and parity", &segment.ColdOptions{}, noise},
+		{"without compression and parity", &wal.Cold{}, noise},
 	} {
 		t.Run(kind.name, func(t *testing.T) {
 			m := newMemory(t)

@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/segment/disk/disktest"
 	"github.com/darner/darner/wal"
@@ -189,7 +188,7 @@ func (w *world) isCut() bool {
 
 func options(fsys disk.FS) wal.Options {
 	o := wal.Options{FS: fsys, SegmentSize: wal.MinSegmentSize, InlineMax: 4 << 10, SyncEvery: wal.SyncNever, Logger: quiet()}
-	o.Cold = &segment.ColdOptions{}
+	o.Cold = &wal.Cold{}
 	return wal.WithOffsetCapacity(o, 128<<10)
 }
 

@@ -77,8 +77,11 @@ func (l *Log) Create(size int64, m Meta) (*Writer, error) {
 	l.mu.Lock()
 	err := l.usable()
 	l.mu.Unlock()
+	if err == nil {
+		err = l.admit(bodyBytes(size))
+	}
 	if err != nil {
-		return nil, err
+		return nil, l.refusedUpload(err)
 	}
 	n := rand.Uint64() // never used again: recovery tells a committed body by it
 	w := &Writer{l: l, m: m, upload: n, size: size, salt: newSalt(), path: l.path(numbered(n, partSuffix))}
@@ -116,7 +119,11 @@ func (w *Writer) Write(p []byte) (n int, err error) {
 func (w *Writer) writeChunk() error {
 	b := (*w.buf)[:w.n+4]
 	binary.LittleEndian.PutUint32(b[w.n:], crc32.Update(w.salt+uint32(w.chunk), crcTable, b[:w.n]))
-	if _, err := w.f.WriteAt(b, chunkOffset(w.chunk)); err != nil {
+	err := w.l.admit(int64(len(b)))
+	if err == nil {
+		_, err = w.f.WriteAt(b, chunkOffset(w.chunk))
+	}
+	if err != nil {
 		return w.l.refusedUpload(err)
 	}
 	w.chunk++

@@ -35,16 +35,32 @@ const (
 // system: a power cut may lose everything since.
 const SyncNever time.Duration = -1
 
+// Cold is how segments are made in their cold form.
+type Cold = segment.ColdOptions
+
+// The codecs of Cold.
+const (
+	Uncompressed = segment.CodecNone
+	S2           = segment.CodecS2
+	Zstd         = segment.CodecZstd
+)
+
 // Options of a log. The zero value is a good choice.
 type Options struct {
-	FS          disk.FS              // default disk.OS{}
-	SegmentSize int64                // bytes of a new segment, MinSegmentSize to MaxSegmentSize; default 16 MiB. Space is used as items come
-	InlineMax   int                  // largest payload in bytes kept inside a segment, at most a quarter of SegmentSize; default 64 KiB. Larger ones go through Create
-	SyncEvery   time.Duration        // what a power cut may cost; default 1 s; SyncNever
-	Cold        *segment.ColdOptions // how sealed segments are kept that will not be read soon; default zstd at level 1 with one parity block for every 16. The zero ColdOptions leave them as they are, and compaction rewrites them only to leave out what is taken
-	Quarantine  string               // directory for damaged bytes set aside; default ".quarantine" in the log's directory
-	Background  *Background          // does the slow work of many logs; default: one of the log's own
-	Logger      *slog.Logger         // default slog.Default()
+	FS          disk.FS       // default disk.OS{}
+	SegmentSize int64         // bytes of a new segment, MinSegmentSize to MaxSegmentSize; default 16 MiB. Space is used as items come
+	InlineMax   int           // largest payload in bytes kept inside a segment, at most a quarter of SegmentSize; default 64 KiB. Larger ones go through Create
+	SyncEvery   time.Duration // what a power cut may cost; default 1 s; SyncNever
+	Cold        *Cold         // how sealed segments are kept that will not be read soon; default zstd at level 1 with one parity block for every 16. The zero Cold leaves them as they are, and compaction rewrites them only to leave out what is taken
+	Quarantine  string        // directory for damaged bytes set aside; default ".quarantine" in the log's directory
+	Background  *Background   // does the slow work of many logs; default: one of the log's own
+	Logger      *slog.Logger  // default slog.Default()
+
+	// Admit is asked before so many bytes of disk are taken for new items, if it is set: the next extent of a
+	// segment, a new segment, the body of a large item as a whole and then each chunk of it. Its error refuses the
+	// item as a full disk does: it is an ErrFull then. What else needs space, as the files that say what is
+	// taken, does not ask. It is called with the log locked: it must not block, nor call the log.
+	Admit func(bytes int64) error
 
 	offsetCapacity int // bytes that an offset file is mapped; 0 for what suits the machine
 }
@@ -69,7 +85,7 @@ func (o Options) withDefaults(dir string) (Options, error) {
 		o.SyncEvery = DefaultSyncEvery
 	}
 	if o.Cold == nil {
-		o.Cold = &segment.ColdOptions{Codec: segment.CodecZstd, Level: 1, Parity: 1}
+		o.Cold = &Cold{Codec: Zstd, Level: 1, Parity: 1}
 	}
 	if o.Quarantine == "" {
 		o.Quarantine = filepath.Join(dir, ".quarantine")

@@ -43,9 +43,13 @@ func (l *Log) extendActive() {
 	}
 	f.pins++
 	l.mu.Unlock()
-	err := f.seg.Extend(f.seg.Room() + 1) // one step more than there is
+	more := f.seg.Room() + 1 // one step more than there is
+	err := l.admit(f.seg.Step(more))
+	if err == nil {
+		err = f.seg.Extend(more)
+	}
 	l.release(f)
-	if err != nil && !disk.IsFull(err) && !errors.Is(err, segment.ErrReadOnly) { // sealed meanwhile
+	if err != nil && !disk.IsFull(err) && !errors.Is(err, ErrFull) && !errors.Is(err, segment.ErrReadOnly) { // sealed meanwhile
 		l.log.Warn("cannot allocate ahead", "queue", l.name(), "error", err)
 	}
 	l.mu.Lock()
@@ -67,7 +71,7 @@ func (l *Log) makeSpare(wants func(active *file) bool) {
 	l.spares++
 	path := l.path(numbered(l.spares, spareSuffix))
 	l.mu.Unlock()
-	if !wanted {
+	if !wanted || l.admit(l.blankBytes()) != nil {
 		return
 	}
 	spare, err := l.create(path)

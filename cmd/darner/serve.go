@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -22,44 +21,71 @@ import (
 // it: the whole stop takes less than 5 s.
 const patience = 3 * time.Second
 
-func serveFlags() []cli.Flag {
-	d := config.Default()
-	return []cli.Flag{
-		&cli.StringFlag{Name: "data", Aliases: []string{"d"}, Value: d.Data, Usage: "`DIRECTORY` of the journals, created when missing"},
-		&cli.IntFlag{Name: "port", Aliases: []string{"p"}, Value: d.Port, Usage: "TCP port; 0 takes a free one"},
-		&cli.StringFlag{Name: "config", Aliases: []string{"c"}, Usage: "reserved for a configuration `FILE`"},
-		&cli.StringFlag{Name: "listen", Value: d.Listen, Usage: "`ADDRESS` to listen on; 0.0.0.0 is all"},
-		&cli.StringFlag{Name: "socket", Usage: "`PATH` of a Unix socket to listen on as well"},
-		&cli.GenericFlag{Name: "sync", Value: &d.Sync, Usage: "when items reach stable storage: always (before STORED), an interval, or never"},
-		&cli.GenericFlag{Name: "segment-size", Value: &d.SegmentSize, Usage: "`SIZE` of a journal segment, 256KiB to 1GiB"},
-		&cli.IntFlag{Name: "max-connections", Value: d.MaxConnections, Usage: "clients served at a time"},
-		&cli.GenericFlag{Name: "max-item-size", Value: &d.MaxItemSize, Usage: "`SIZE` of the largest item taken"},
-		&cli.GenericFlag{Name: "inline-max", Value: &d.InlineMax, Usage: "`SIZE` up to which an item is kept inside a segment, not in a file of its own"},
-		&cli.IntFlag{Name: "max-open-reads", Value: d.MaxOpenReads, Usage: "items a connection may have open of one queue"},
-		&cli.GenericFlag{Name: "admin-commands", Value: &d.Admin, Usage: "`WHO` may use flush_all and delete: local (peers on this machine), all or off (default: all)"},
-		&cli.BoolFlag{Name: "debug", Usage: "log more, as who connects"},
-	}
+// flagTexts are what the flags are said to be, in the order of the help.
+var flagTexts = []struct{ name, short, usage string }{
+	{"data", "d", "`DIRECTORY` of the journals, created when missing"},
+	{"port", "p", "TCP `PORT`; 0 takes a free one"},
+	{"listen", "", "`ADDRESS` to listen on; 0.0.0.0 is all"},
+	{"socket", "", "`PATH` of a Unix socket to listen on as well"},
+	{"sync", "", "when items reach stable storage: always (before STORED), an interval, or never"},
+	{"segment-size", "", "`SIZE` of a journal segment, 256KiB to 1GiB"},
+	{"max-connections", "", "clients served at a time"},
+	{"max-item-size", "", "`SIZE` of the largest item taken"},
+	{"inline-max", "", "`SIZE` up to which an item is kept inside a segment, not in a file of its own"},
+	{"max-open-reads", "", "items a connection may have open of one queue"},
+	{"admin-commands", "", "`WHO` may use flush_all and delete: local (peers on this machine), all or off (default: all)"},
+	{"max-disk", "", "`SIZE` that the data directory may have on disk; 0: no bound"},
+	{"queue-max-disk", "", "`SIZE` that each queue may have on disk; 0: no bound"},
+	{"min-free", "", "`SIZE` of the file system to be left free; auto: 1/64 of it, 256KiB to 16MiB; 0: none"},
+	{"when-full", "", "what happens at those bounds: reject new items, or discard-oldest of the queue"},
+	{"compress", "", "how segments not read soon are compressed: zstd, s2 or none"},
+	{"compress-level", "", "1 to 19, for zstd"},
+	{"parity", "", "0 to 4 blocks for every 16 of a compressed segment, to mend damage"},
+	{"scrub-interval", "", "how often compressed segments are verified; 0: never"},
+	{"compact-rate", "", "`SIZE` that background rewriting may read and write in a second; 0: no bound"},
+	{"memory-limit", "", "`SIZE` of memory to keep to; auto: from the cgroup; 0: none"},
 }
 
-func settings(c *cli.Context) config.Config {
+func serveFlags() []cli.Flag {
+	defaults := config.Default()
+	var flags []cli.Flag
+	for _, x := range flagTexts {
+		flag := &cli.GenericFlag{Name: x.name, Usage: x.usage, Value: defaults.Setting(x.name)}
+		if x.short != "" {
+			flag.Aliases = []string{x.short}
+		}
+		flags = append(flags, flag)
+	}
+	return append(flags,
+		&cli.StringFlag{Name: "config", Aliases: []string{"c"}, Usage: "configuration `FILE`, in TOML; a flag given has the say over it"},
+		&cli.BoolFlag{Name: "debug", Usage: "log more, as who connects"})
+}
+
+// settings are those of the file, if there is one, and above them the flags given.
+func settings(c *cli.Context) (config.Config, error) {
 	s := config.Default()
-	s.Data, s.Listen, s.Port, s.Socket = c.String("data"), c.String("listen"), c.Int("port"), c.String("socket")
-	s.Sync = *c.Generic("sync").(*config.Sync)
-	s.SegmentSize = *c.Generic("segment-size").(*config.Size)
-	s.MaxConnections = c.Int("max-connections")
-	s.MaxItemSize = *c.Generic("max-item-size").(*config.Size)
-	s.InlineMax = *c.Generic("inline-max").(*config.Size)
-	s.MaxOpenReads = c.Int("max-open-reads")
-	s.Admin = *c.Generic("admin-commands").(*config.Admin)
-	return s
+	if c.IsSet("config") {
+		if err := s.Load(c.String("config"), c.IsSet); err != nil {
+			return s, err
+		}
+	}
+	for _, x := range flagTexts {
+		if c.IsSet(x.name) {
+			if err := s.Setting(x.name).Set(c.Generic(x.name).(config.Value).String()); err != nil {
+				return s, err
+			}
+		}
+	}
+	return s, nil
 }
 
 func serve(c *cli.Context) error {
 	if c.Args().Present() {
 		return fmt.Errorf("unknown command %q (darner -h tells more)", c.Args().First())
 	}
-	if c.IsSet("config") {
-		return errors.New("--config is reserved: this version has no configuration file, use flags")
+	conf, err := settings(c)
+	if err != nil {
+		return err
 	}
 	level := slog.LevelInfo
 	if c.Bool("debug") {
@@ -68,7 +94,7 @@ func serve(c *cli.Context) error {
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 	asked, release := signal.NotifyContext(c.Context, syscall.SIGTERM, syscall.SIGINT)
 	defer release()
-	s, err := server.Start(settings(c), log)
+	s, err := server.Start(conf, log)
 	if err != nil {
 		return err
 	}

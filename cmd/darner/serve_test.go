@@ -94,8 +94,10 @@ func TestWrongUseIsOneLineAndExitCode1(t *testing.T) {
 	for args, want := range map[string]string{
 		"--port 70000":                  "port",
 		"--port x":                      "port",
-		"--config x.toml":               "reserved",
-		"-c x.toml":                     "reserved",
+		"--config /none/x.toml":         "/none/x.toml",
+		"-c /none/x.toml":               "/none/x.toml",
+		"--max-disk 1":                  "max-disk",
+		"--when-full never":             "discard-oldest",
 		"--sync sometimes":              "sync",
 		"--segment-size 1":              "segment-size",
 		"--segment-size big":            "size",

@@ -51,6 +51,13 @@ type FS interface {
 	// a removed file stay usable.
 	Remove(name string) error
 
+	// Allocated returns the bytes of the disk blocks that a file or a directory
+	// itself has, which is not its size. Symbolic links are not followed.
+	Allocated(name string) (int64, error)
+
+	// Free returns the bytes that the file system of dir has left for this user.
+	Free(dir string) (int64, error)
+
 	// SyncDir makes the creations, renames and removals of names in dir
 	// survive a power cut. Of a rename between two directories either will do.
 	SyncDir(dir string) error
@@ -67,6 +74,8 @@ type Entry struct {
 	Name string // without the directory
 	Size int64  // bytes; 0 for a directory
 	Dir  bool
+
+	Allocated int64 // bytes of the disk blocks it has; 0 for a directory
 }
 
 // File is an open file. Its methods may be called from several goroutines,
@@ -82,6 +91,10 @@ type File interface {
 
 	// Size returns the size in bytes.
 	Size() (int64, error)
+
+	// Allocated returns the bytes of the disk blocks that the file has. It may
+	// change without a call, when the file system writes what it was given.
+	Allocated() (int64, error)
 
 	// Truncate sets the size. Bytes cut off are gone and their blocks given
 	// back; bytes added read as zeros and have no blocks (see Allocate).

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"math"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -54,7 +56,7 @@ func (OS) ReadDir(dir string) ([]Entry, error) {
 			if err != nil {
 				return nil, err
 			}
-			e.Size = info.Size()
+			e.Size, e.Allocated = info.Size(), blocks(info)
 		}
 		entries = append(entries, e)
 	}
@@ -66,6 +68,29 @@ func (OS) Mkdir(dir string) error { return os.MkdirAll(dir, dirPerm) }
 func (OS) Rename(from, to string) error { return os.Rename(from, to) }
 
 func (OS) Remove(name string) error { return os.Remove(name) }
+
+func (OS) Allocated(name string) (int64, error) {
+	info, err := os.Lstat(name)
+	if err != nil {
+		return 0, err
+	}
+	return blocks(info), nil
+}
+
+// blocks is what du counts: Unix has it in units of 512 bytes, whatever the size of a block.
+func blocks(info fs.FileInfo) int64 { return int64(info.Sys().(*syscall.Stat_t).Blocks) * 512 }
+
+func (OS) Free(dir string) (int64, error) {
+	var s unix.Statfs_t
+	if err := uninterrupted(func() error { return unix.Statfs(dir, &s) }); err != nil {
+		return 0, &fs.PathError{Op: "statfs", Path: dir, Err: err}
+	}
+	free, size := uint64(s.Bavail), uint64(s.Bsize)
+	if size == 0 || free > math.MaxInt64/size { // some network file systems know no bound
+		return math.MaxInt64, nil
+	}
+	return int64(free * size), nil
+}
 
 func (OS) SyncDir(dir string) error {
 	f, err := os.Open(dir)
@@ -110,6 +135,14 @@ func (f *file) Size() (int64, error) {
 		return 0, err
 	}
 	return info.Size(), nil
+}
+
+func (f *file) Allocated() (int64, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return blocks(info), nil
 }
 
 func (f *file) Allocate(off, n int64) error {

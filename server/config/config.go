@@ -6,22 +6,61 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
+	"time"
 )
 
 // Config is the settings of one server. Start from Default; the zero value is not valid.
 type Config struct {
-	Data           string // directory of the journals; created when missing
-	Listen         string // host or address the TCP port is bound to
-	Port           int    // TCP port, 0..65535; 0 takes any free one
-	Socket         string // path of a Unix socket to listen on as well; empty: none
-	Sync           Sync   // when items reach stable storage
-	SegmentSize    Size   // capacity of a journal segment, 256 KiB..1 GiB
-	MaxConnections int    // clients served at a time, at least 1; more are turned away
-	MaxItemSize    Size   // largest item taken, 1 byte..1 TiB
-	InlineMax      Size   // largest item kept inside a segment, 1 byte..1 MiB and a quarter of SegmentSize; larger ones are streamed
-	MaxOpenReads   int    // items a connection may have open of one queue, at least 1
-	Admin          Admin  // who may use the administrator's commands
+	Data           string   // directory of the journals; created when missing
+	Listen         string   // host or address the TCP port is bound to
+	Port           int      // TCP port, 0..65535; 0 takes any free one
+	Socket         string   // path of a Unix socket to listen on as well; empty: none
+	Sync           Sync     // when items reach stable storage
+	SegmentSize    Size     // capacity of a journal segment, 256 KiB..1 GiB
+	MaxConnections int      // clients served at a time, at least 1; more are turned away
+	MaxItemSize    Size     // largest item taken, 1 byte..1 TiB
+	InlineMax      Size     // largest item kept inside a segment, 1 byte..1 MiB and a quarter of SegmentSize; larger ones are streamed
+	MaxOpenReads   int      // items a connection may have open of one queue, at least 1
+	Admin          Admin    // who may use the administrator's commands
+	MaxDisk        Size     // bytes of disk that the data directory may take, 4 MiB or more; 0: no bound
+	MinFree        AutoSize // bytes of its file system to be left free; 0: none
+	ScrubInterval  Interval // how often what is at rest is read and verified; 0: never
+	CompactRate    Size     // bytes a second that rewriting in the background may read and write; 0: no bound
+	MemoryLimit    AutoSize // bytes of memory that Go's collector is to keep to; 0: none
+
+	// Of each queue that has none of its own: see Queue.
+	QueueMaxDisk  Size
+	WhenFull      WhenFull
+	Compress      Compress
+	CompressLevel int
+	Parity        int
+
+	queues   map[string]map[string]string // by queue and key: what the file's tables say
+	file     string
+	fromFile map[string]bool // settings that are from the file
 }
+
+// Setting is one of them by its name: that of its flag and of its key in the file.
+type Setting struct {
+	Name  string
+	Value Value
+}
+
+// Settings returns all of c but those of single queues. Setting one sets it in c.
+func (c *Config) Settings() []Setting {
+	return []Setting{
+		{"data", text{&c.Data}}, {"listen", text{&c.Listen}}, {"port", number{&c.Port}}, {"socket", text{&c.Socket}}, {"sync", &c.Sync},
+		{"segment-size", &c.SegmentSize}, {"inline-max", &c.InlineMax}, {"max-item-size", &c.MaxItemSize},
+		{"max-connections", number{&c.MaxConnections}}, {"max-open-reads", number{&c.MaxOpenReads}}, {"admin-commands", &c.Admin},
+		{"max-disk", &c.MaxDisk}, {"queue-max-disk", &c.QueueMaxDisk}, {"min-free", &c.MinFree}, {"when-full", &c.WhenFull},
+		{"compress", &c.Compress}, {"compress-level", number{&c.CompressLevel}}, {"parity", number{&c.Parity}},
+		{"scrub-interval", &c.ScrubInterval}, {"compact-rate", &c.CompactRate}, {"memory-limit", &c.MemoryLimit},
+	}
+}
+
+// Setting returns the one of that name, nil when there is none.
+func (c *Config) Setting(name string) Value { return find(c.Settings(), name) }
 
 // Default is a server on this machine alone, its data in ./data, that a power cut costs the
 // items of the last second at most.
@@ -36,6 +75,14 @@ func Default() Config {
 		MaxItemSize:    1 * GiB,
 		InlineMax:      64 * KiB,
 		MaxOpenReads:   1,
+		MinFree:        Auto,
+		ScrubInterval:  Interval(30 * 24 * time.Hour),
+		CompactRate:    32 * MiB,
+		MemoryLimit:    Auto,
+		WhenFull:       Reject,
+		Compress:       CompressZstd,
+		CompressLevel:  1,
+		Parity:         1,
 	}
 }
 
@@ -45,12 +92,20 @@ const (
 	MaxSegmentSize = 1 * GiB
 	maxMaxItemSize = 1 * TiB
 	maxInlineMax   = 1 * MiB
+	minMaxDisk     = 4 * MiB
+	minQueueDisk   = 1 * MiB
 )
 
 // Validate reports everything that is wrong with c, an error per setting.
 func (c Config) Validate() error {
 	var errs []error
-	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	bad := func(format string, args ...any) {
+		err := fmt.Errorf(format, args...)
+		if name, _, _ := strings.Cut(err.Error(), ":"); c.fromFile[name] {
+			err = fmt.Errorf("%s: %w", c.file, err)
+		}
+		errs = append(errs, err)
+	}
 	if c.Data == "" {
 		bad("data: a directory is needed")
 	}
@@ -75,5 +130,28 @@ func (c Config) Validate() error {
 	if c.MaxOpenReads < 1 {
 		bad("max-open-reads: %d is less than 1", c.MaxOpenReads)
 	}
+	if c.MaxDisk != 0 && c.MaxDisk < minMaxDisk {
+		bad("max-disk: %v is less than %v; 0 is no bound", c.MaxDisk, Size(minMaxDisk))
+	}
+	c.validateQueue(bad, c.everyQueue(), "", "queue-")
+	for _, name := range c.OwnQueues() {
+		c.validateQueue(bad, c.Queue(name), c.file+": "+tableName(name)+".", "")
+	}
 	return errors.Join(errs...)
+}
+
+// validateQueue names a setting by where it is; that of the bound has another name among those of all queues.
+func (c Config) validateQueue(bad func(string, ...any), q Queue, at, bound string) {
+	all := c.everyQueue()
+	wrong := func(ok, inherited bool) bool { return !ok && (at == "" || !inherited) } // what is inherited is told once
+	least := max(minQueueDisk, 16*c.InlineMax)                                        // four segments of the least size: space comes back by segments
+	if wrong(q.MaxDisk == 0 || q.MaxDisk >= least, q.MaxDisk == all.MaxDisk) {
+		bad("%s%smax-disk: %v is less than %v, for items of up to %v in a segment; 0 is no bound", at, bound, q.MaxDisk, least, c.InlineMax)
+	}
+	if wrong(q.CompressLevel >= 1 && q.CompressLevel <= 19, q.CompressLevel == all.CompressLevel) {
+		bad("%scompress-level: %d is not between 1 and 19", at, q.CompressLevel)
+	}
+	if wrong(q.Parity >= 0 && q.Parity <= 4, q.Parity == all.Parity) {
+		bad("%sparity: %d is not between 0 and 4", at, q.Parity)
+	}
 }

@@ -78,6 +78,10 @@ func TestEveryBadSettingIsNamed(t *testing.T) {
 		"max-open-reads":  func(c *Config) { c.MaxOpenReads = 0 },
 		"inline-max":      func(c *Config) { c.InlineMax = c.SegmentSize/4 + 1; c.SegmentSize = MinSegmentSize },
 		"max-item-size":   func(c *Config) { c.MaxItemSize = 0 },
+		"max-disk":        func(c *Config) { c.MaxDisk = 1 },
+		"queue-max-disk":  func(c *Config) { c.QueueMaxDisk = MiB; c.InlineMax = 128 * KiB },
+		"compress-level":  func(c *Config) { c.CompressLevel = 20 },
+		"parity":          func(c *Config) { c.Parity = 5 },
 	} {
 		c := Default()
 		spoil(&c)
@@ -85,7 +89,7 @@ func TestEveryBadSettingIsNamed(t *testing.T) {
 			t.Errorf("bad %s: %v", setting, err)
 		}
 	}
-	if err := (Config{Port: -1}).Validate(); err == nil || strings.Count(err.Error(), "\n") != 7 {
-		t.Errorf("eight bad settings give %v", err)
+	if err := (Config{Port: -1}).Validate(); err == nil || strings.Count(err.Error(), "\n") != 8 {
+		t.Errorf("nine bad settings give %v", err)
 	}
 }

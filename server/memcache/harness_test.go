@@ -18,6 +18,8 @@ import (
 type testServer struct {
 	t       testing.TB
 	dir     string
+	queues  queue.Options  // but its Log
+	every   queue.Settings // of every queue
 	env     *Env
 	ahead   atomic.Int64 // ms the server's clock is ahead: a wait passes at once
 	local   bool
@@ -55,9 +57,10 @@ func newServer(t testing.TB, change ...func(*testServer)) *testServer {
 func (sv *testServer) open() {
 	sv.t.Helper()
 	var err error
-	sv.env.Registry, err = queue.OpenRegistry(sv.dir, queue.Options{
-		Log: wal.Options{InlineMax: sv.env.InlineMax, SegmentSize: 1 << 20, Logger: sv.env.Logger},
-	})
+	o := sv.queues
+	o.Log = wal.Options{InlineMax: sv.env.InlineMax, SegmentSize: 1 << 20, Logger: sv.env.Logger}
+	o.Settings = func(string) queue.Settings { return sv.every }
+	sv.env.Registry, err = queue.OpenRegistry(sv.dir, o)
 	if err != nil {
 		sv.t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package memcache
 // SET, and the storage commands a queue has no use for: the line, and bodies that fit in the input.
 
 import (
+	"errors"
 	"math"
 	"strings"
 
@@ -30,6 +31,7 @@ type body struct {
 	noreply bool
 	sync    bool
 	made    bool  // the queue was, by a job
+	rooms   int   // how often room was made
 	err     error // of the last job
 
 	upload *queue.Upload // of a large item
@@ -160,16 +162,25 @@ func (s *Session) storeInline() {
 	if err == nil {
 		err = b.q.Put(s.in[:size], b.meta)
 	}
+	if errors.Is(err, queue.ErrMakeRoom) && b.rooms < mostRooms {
+		refused := err
+		b.rooms++
+		s.work(func() { b.err = b.q.MakeRoom(refused) }, (*Session).storeInline)
+		return
+	}
 	s.in = s.in[size+end:]
 	s.stored(err)
 }
+
+// mostRooms is how often room is made for one item: other sets may be quicker.
+const mostRooms = 8
 
 // stored answers for an item that was put, at once or when it is on stable storage.
 func (s *Session) stored(err error) {
 	s.env.Counters.CmdSet.Add(1)
 	switch {
 	case err != nil:
-		s.finishBody(serverError(err))
+		s.finishBody(notStored(err))
 	case s.body.sync:
 		s.startSync()
 	default:
@@ -206,6 +217,14 @@ func (s *Session) finishBody(answer string) {
 	}
 	s.body = body{}
 	s.next = (*Session).request
+}
+
+// notStored is the answer for an item that a queue did not take.
+func notStored(err error) string {
+	if errors.Is(err, queue.ErrLimit) {
+		return "NOT_STORED\r\n"
+	}
+	return serverError(err)
 }
 
 // serverError is the answer for trouble that is not the client's.

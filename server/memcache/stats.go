@@ -97,7 +97,6 @@ func (s *Session) globalStats() {
 		sum.Bytes += one.Bytes
 		sum.TotalItems += one.TotalItems
 		sum.Expired += one.Expired
-		sum.LogSize += one.LogSize
 		return !s.draining.Load()
 	})
 	l := lines{out: s.useChunk()[:0], prefix: "STAT "}
@@ -154,8 +153,9 @@ func (l *lines) global(e *Env, sum queue.Stats) {
 	l.counter("queue_creates", totals.Creates)
 	l.counter("queue_deletes", totals.Deletes)
 	l.counter("queue_expires", sum.Expired)
-	l.number("disk_bytes", sum.LogSize)
-	l.number("disk_limit", 0) // none can be set
+	used, limit := e.Registry.Disk()
+	l.number("disk_bytes", used)
+	l.number("disk_limit", limit)
 	l.counter("syncs", totals.Syncs)
 }
 
@@ -177,6 +177,7 @@ func (l *lines) queue(q queue.Stats) {
 	l.counter("transactions", q.Transactions)
 	l.counter("canceled_transactions", q.Canceled)
 	l.counter("discarded", q.Discarded)
+	l.counter("discarded_full", q.GivenUp)
 	l.counter("total_flushes", q.Flushes)
 	l.counter("journal_rewrites", q.JournalRewrites)
 	l.number("segments", int64(q.Segments))

@@ -20,6 +20,12 @@ func settings(t *testing.T, with map[string]string) func(*testServer) {
 				sv.env.InlineMax = n
 			case "max-open-reads":
 				sv.env.MaxOpenReads = n
+			case "max-disk":
+				sv.queues.MaxDisk = int64(n)
+			case "queue-max-disk":
+				sv.every.MaxDisk, sv.every.SegmentSize = int64(n), 256<<10
+			case "when-full":
+				sv.every.Discard = value == "discard-oldest"
 			case "sync":
 				sv.env.SyncAlways = value == "always"
 			case "admin-commands":

@@ -70,7 +70,7 @@ func (s *Session) uploadFailed() bool {
 	}
 	s.stopUpload()
 	s.freeChunk()
-	s.refuseBody(serverError(s.body.err))
+	s.refuseBody(notStored(s.body.err))
 	return true
 }
 

@@ -134,7 +134,7 @@ func (q *Queue) unloadable(err error) error {
 }
 
 func (q *Queue) openFiles() (*wal.Log, *wal.Consumer, error) {
-	l, err := wal.Open(q.dir(), q.reg.o.Log)
+	l, err := wal.Open(q.dir(), q.logOptions())
 	if err != nil {
 		return nil, nil, err
 	}

@@ -34,6 +34,7 @@ type Queue struct {
 	used     uint64                       // Registry.clock when it was last used
 	exists   bool                         // on disk
 	broken   error                        // the log failed when it was parked: final until restart or delete
+	pinned   pin                          // what was given up in vain
 	counts   counts
 	snapshot *Stats // of the parked queue; nil before the first load
 }
@@ -46,7 +47,7 @@ const expirySlice = 64
 
 // Put appends an item. When it returns, the item survives the death of the process and is visible,
 // or in the hands of the first waiter. Errors: wal.ErrTooLarge for an item to go through Create,
-// wal.ErrFull, wal.ErrFailed, ErrClosed; nothing was stored then.
+// wal.ErrFull, which may be an ErrLimit or ErrMakeRoom, wal.ErrFailed, ErrClosed; nothing was stored then.
 func (q *Queue) Put(payload []byte, m wal.Meta) error {
 	if err := q.lock(true); err != nil {
 		return err

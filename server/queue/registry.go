@@ -19,6 +19,7 @@ import (
 	"github.com/google/btree"
 
 	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/segment/disk/usage"
 	"github.com/darner/darner/wal"
 )
 
@@ -35,12 +36,16 @@ const (
 
 // Options of a registry. The zero value is a good choice.
 type Options struct {
-	Log         wal.Options   // of every queue's log; Quarantine and Background are the registry's own
+	Log         wal.Options   // of every queue's log; Quarantine, Background and Admit are the registry's own
 	Idle        time.Duration // a queue that nobody used for so long, up to half more, is parked; default 1 minute
 	CompactRate int64         // bytes a second, as of wal.NewBackground
 	Reserve     int64         // bytes of the disk kept for compaction to work with when it is full; default 256 KiB
 	ScrubEvery  time.Duration // how often cold segments are verified; default 30 days, negative never
 	MaxLoaded   int           // logs open at a time: beyond it the least recently used are parked as others load; default 4096
+
+	MaxDisk  int64                      // bytes that the data directory may take, as du counts them; 0: no bound
+	MinFree  int64                      // bytes that its file system is to have left; 0: none
+	Settings func(name string) Settings // of one queue; it must not block, and answer the same each time. Default: the zero ones
 }
 
 // What else is in the data directory. No queue's directory begins with a dot.
@@ -64,6 +69,9 @@ type Registry struct {
 	clock      atomic.Uint64 // goes on when a queue is loaded and when idle ones are looked for
 	janitor    *janitor
 	scrubber   *scrubber
+	usage      *usage.FS // fs
+	budget     *budget
+	walker     *walker
 
 	mu      sync.RWMutex
 	queues  map[string]*Queue              // those that exist
@@ -105,9 +113,14 @@ func OpenRegistry(dir string, o Options) (*Registry, error) {
 	if o.Log.Logger == nil {
 		o.Log.Logger = slog.Default()
 	}
+	if o.Log.SegmentSize == 0 {
+		o.Log.SegmentSize = wal.DefaultSegmentSize
+	}
+	counted := usage.New(o.Log.FS, dir)
 	o.Log.Quarantine = filepath.Join(dir, quarantineName)
 	r := &Registry{
-		dir: dir, fs: o.Log.FS, o: o, logger: o.Log.Logger,
+		dir: dir, fs: counted, usage: counted, o: o, logger: o.Log.Logger,
+		budget:  newBudget(counted, dir, o),
 		nodes:   btree.NewFreeListG[Item](256),
 		queues:  make(map[string]*Queue),
 		unborn:  make(map[string]weak.Pointer[Queue]),
@@ -137,6 +150,7 @@ func OpenRegistry(dir string, o Options) (*Registry, error) {
 	r.o.Log.Background = r.background
 	r.janitor = startJanitor(r)
 	r.scrubber = startScrubber(r)
+	r.walker = r.walk()
 	return r, nil
 }
 
@@ -297,6 +311,7 @@ func (r *Registry) Close() error {
 		return nil
 	}
 	r.scrubber.stop()
+	r.walker.stop()
 	r.janitor.stop()
 	err := closeAll(r.loadedNow())
 	r.background.Close()

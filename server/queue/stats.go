@@ -16,13 +16,14 @@ type Stats struct {
 	Expired      uint64
 	Transactions uint64 // open reads begun
 	Canceled     uint64 // open reads that ended with Return
-	Discarded    uint64 // items returned that were flushed meanwhile
+	Discarded    uint64 // items returned that were flushed meanwhile, and those given up
+	GivenUp      uint64 // waiting items that made room for new ones at a bound
 	Flushes      uint64
 
 	Damaged         uint64 // items lost to damage, since the start
 	JournalRewrites uint64 // since the start
 	Segments        int
-	LogSize         int64  // bytes on disk
+	LogSize         int64  // bytes on disk, as du counts them
 	Failed          string // why the queue takes no items; empty while all is well
 	Created         int64  // Unix ms
 
@@ -30,8 +31,8 @@ type Stats struct {
 }
 
 type counts struct {
-	expired, fetched, returned, discarded, flushes uint64
-	damaged, rewrites                              uint64 // of logs that were parked; damaged also what Drop dropped
+	expired, fetched, returned, discarded, discardedFull, flushes uint64
+	damaged, rewrites                                             uint64 // of logs that were parked; damaged also what Drop dropped
 }
 
 // Stats returns the figures: all zero but Waiters when the queue does not exist. It may wait for
@@ -44,6 +45,8 @@ func (q *Queue) Stats() Stats {
 		}
 		s, _ = q.known()
 	}
+	q.reg.usage.SettleDir(q.dir())
+	s.LogSize = q.reg.usage.Used(q.dir())
 	if s.since != 0 {
 		s.Age = max(0, time.Now().UnixMilli()-s.since)
 	}
@@ -84,7 +87,6 @@ func (q *Queue) measure() Stats {
 	l := q.log.Stats()
 	s.TotalItems = l.Appended
 	s.Segments = l.Segments
-	s.LogSize = l.DiskBytes
 	s.Created = l.CreatedUnix
 	q.count(&s)
 	s.Damaged += l.Damaged
@@ -98,7 +100,7 @@ func (q *Queue) measure() Stats {
 func (q *Queue) count(s *Stats) {
 	c := &q.counts
 	s.Expired, s.Transactions, s.Canceled = c.expired, c.fetched, c.returned
-	s.Discarded, s.Flushes = c.discarded, c.flushes
+	s.Discarded, s.GivenUp, s.Flushes = c.discarded+c.discardedFull, c.discardedFull, c.flushes
 	s.Damaged, s.JournalRewrites = c.damaged, c.rewrites
 }
 

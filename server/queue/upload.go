@@ -19,7 +19,13 @@ type Upload struct {
 	ended bool
 }
 
-// Create begins a large item of size bytes. The errors are those of Put.
+const (
+	chunk  = 128 << 10 // what a log writes of a body at a time, or less
+	extent = 1 << 20   // what a segment grows by, or less
+)
+
+// Create begins a large item of size bytes. The errors are those of Put; room is made if it can be, here and
+// as the item comes.
 func (q *Queue) Create(size int64, m wal.Meta) (*Upload, error) {
 	if err := q.lock(true); err != nil {
 		return nil, err
@@ -27,6 +33,7 @@ func (q *Queue) Create(size int64, m wal.Meta) (*Upload, error) {
 	u := &Upload{queue: q, home: q.log}
 	q.uploads++
 	q.mu.Unlock()
+	q.roomFor(size + size>>12 + chunk)
 	var err error
 	if u.body, err = u.home.Create(size, m); err != nil {
 		u.fail()
@@ -37,6 +44,7 @@ func (q *Queue) Create(size int64, m wal.Meta) (*Upload, error) {
 
 // Write takes the next bytes of the body.
 func (u *Upload) Write(p []byte) (int, error) {
+	u.queue.roomFor(int64(len(p)) + chunk)
 	n, err := u.body.Write(p)
 	return n, u.deleted(err)
 }
@@ -44,6 +52,7 @@ func (u *Upload) Write(p []byte) (int, error) {
 // Commit puts the item at the end of the queue once all its bytes are written. When it returns the
 // item is visible, or in the hands of the first waiter. After an error nothing is left of it.
 func (u *Upload) Commit() error {
+	u.queue.roomFor(min(u.queue.reg.segmentSize(u.queue)/2, extent))
 	_, err := u.body.Commit()
 	if err != nil {
 		u.fail()

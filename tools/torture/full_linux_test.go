@@ -62,16 +62,24 @@ func fresh(t *testing.T, name string, size int64) *mounted {
 
 // filledUp leaves about so much free in a file system that cannot be made small.
 func filledUp(t *testing.T, m *mounted, free uint64) *mounted {
-	var st unix.Statfs_t
-	if err := unix.Statfs(m.dir, &st); err != nil {
-		t.Fatal(err)
-	}
-	run(t, "fallocate", "--length", fmt.Sprint(st.Bavail*uint64(st.Bsize)-free), m.dir+"/ballast")
+	run(t, "fallocate", "--length", fmt.Sprint(m.free()-free), m.dir+"/ballast")
 	return m
 }
 
+// free is how many bytes are left.
+func (m *mounted) free() uint64 {
+	m.t.Helper()
+	var st unix.Statfs_t
+	if err := unix.Statfs(m.dir, &st); err != nil {
+		m.t.Fatal(err)
+	}
+	return st.Bavail * uint64(st.Bsize)
+}
+
+// Nothing is kept free, so that the disk is full for everything.
 func fillAndDrain(t *testing.T, m *mounted, again bool) {
-	d := launch(t, m.dir+"/data", small...)
+	flags := append([]string{"--min-free", "0"}, small...)
+	d := launch(t, m.dir+"/data", flags...)
 	c := d.dial()
 	var stored []number
 	refusal := fill(t, c, &stored, 0)
@@ -102,7 +110,7 @@ func fillAndDrain(t *testing.T, m *mounted, again bool) {
 	for round := 2; round < 4; round++ { // full again, killed on the full disk, and back
 		fill(t, c, &stored, round)
 		d.kill()
-		d = launch(t, m.dir+"/data", small...)
+		d = launch(t, m.dir+"/data", flags...)
 		c = d.dial()
 		takeFrom(t, c, &stored, len(stored)/2, again)
 	}

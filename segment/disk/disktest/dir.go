@@ -5,6 +5,7 @@ package disktest
 
 import (
 	"maps"
+	"math"
 	"path"
 	"slices"
 	"strings"
@@ -163,9 +164,34 @@ func (f *FS) ReadDir(dir string) ([]disk.Entry, error) {
 	entries := make([]disk.Entry, 0, len(n.live))
 	for _, name := range slices.Sorted(maps.Keys(n.live)) {
 		child := n.live[name]
-		entries = append(entries, disk.Entry{Name: name, Size: child.size, Dir: child.dir()})
+		entries = append(entries, disk.Entry{Name: name, Size: child.size, Dir: child.dir(), Allocated: child.allocated() * blockSize})
 	}
 	return entries, nil
+}
+
+// Allocated gives a directory one block, which Used does not count. It asks no hook: it only
+// observes.
+func (f *FS) Allocated(name string) (int64, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n, err := f.lookup(name)
+	switch {
+	case err != nil:
+		return 0, wrap(OpSize, name, err)
+	case n.dir():
+		return blockSize, nil
+	}
+	return n.allocated() * blockSize, nil
+}
+
+// Free returns what SetCapacity leaves; it asks no hook.
+func (f *FS) Free(string) (int64, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.capacity < 0 {
+		return math.MaxInt64, nil
+	}
+	return max(0, f.capacity-f.used) * blockSize, nil
 }
 
 func (f *FS) Mkdir(dir string) error {

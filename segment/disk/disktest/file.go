@@ -106,6 +106,15 @@ func (h *handle) Size() (int64, error) {
 	return h.node.size, nil
 }
 
+func (h *handle) Allocated() (int64, error) {
+	h.fs.mu.Lock()
+	defer h.fs.mu.Unlock()
+	if h.closed {
+		return 0, wrap(OpSize, h.name, fs.ErrClosed)
+	}
+	return h.node.allocated() * blockSize, nil
+}
+
 func (h *handle) Truncate(size int64) error {
 	if size < 0 {
 		return wrap(OpTruncate, h.name, syscall.EINVAL)

@@ -256,7 +256,9 @@ func TestReadDirIsSortedAndHasSizes(t *testing.T) {
 		put(t, fsys, path("d", "a"), "")
 		got, err := fsys.ReadDir(path("d"))
 		check(t, err)
-		want := []disk.Entry{{Name: "a"}, {Name: "e", Dir: true}, {Name: "f", Size: 5}}
+		blocks, err := fsys.Allocated(path("d", "f"))
+		check(t, err)
+		want := []disk.Entry{{Name: "a"}, {Name: "e", Dir: true}, {Name: "f", Size: 5, Allocated: blocks}}
 		if !slices.Equal(got, want) {
 			t.Errorf("got %v, want %v", got, want)
 		}
@@ -268,6 +270,35 @@ func TestReadDirIsSortedAndHasSizes(t *testing.T) {
 		}
 		if err := fsys.Mkdir(path("d", "f", "g")); err == nil {
 			t.Error("a directory was made below a file")
+		}
+	})
+}
+
+func TestBlocksAreToldAsTheyAreGiven(t *testing.T) {
+	onBoth(t, func(t *testing.T, fsys disk.FS, path func(...string) string) {
+		f, err := fsys.Create(path("a"))
+		check(t, err)
+		defer f.Close()
+		same := func(least, most int64) {
+			t.Helper()
+			open, err := f.Allocated()
+			check(t, err)
+			named, err := fsys.Allocated(path("a"))
+			check(t, err)
+			if open != named || open < least || open > most {
+				t.Errorf("%d bytes by handle, %d by name; want %d to %d", open, named, least, most)
+			}
+		}
+		same(0, 0)
+		check(t, f.Allocate(0, 300_000))
+		same(300_000, 400_000)
+		check(t, f.Truncate(5000))
+		same(5000, 100_000)
+		if _, err := fsys.Allocated(path("none")); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("of a name that is not there: %v", err)
+		}
+		if free, err := fsys.Free(path("a")); err != nil || free <= 0 {
+			t.Errorf("%d bytes are free, %v", free, err)
 		}
 	})
 }

@@ -1,0 +1,150 @@
+package config
+
+// The configuration file: TOML, its keys named like the flags, and tables [queue."NAME"] for what one queue has
+// of its own.
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+
+	"github.com/BurntSushi/toml"
+)
+
+const queueTables = "queue"
+
+// Load reads a file into c, without the settings that given says were given otherwise. Its errors name the file,
+// and the line or the key; what is out of range is for Validate to tell.
+func (c *Config) Load(path string, given func(name string) bool) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("configuration file: %w", err)
+	}
+	var keys map[string]any
+	if _, err := toml.Decode(string(data), &keys); err != nil {
+		return parseError(path, err)
+	}
+	var errs []error
+	if raw, ok := keys[queueTables]; ok {
+		errs = append(errs, c.loadQueues(path, raw))
+		delete(keys, queueTables)
+	}
+	c.file, c.fromFile = path, make(map[string]bool)
+	settings := c.Settings()
+	for _, name := range slices.Sorted(maps.Keys(keys)) {
+		text, err := read(settings, name, keys[name])
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %s: %w", path, name, err))
+		} else if !given(name) {
+			find(settings, name).Set(text)
+			c.fromFile[name] = true
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Config) loadQueues(path string, raw any) error {
+	tables, ok := raw.(map[string]any)
+	if !ok {
+		return fmt.Errorf("%s: %s: give a table for each queue, as in [queue.\"orders\"]", path, queueTables)
+	}
+	var errs []error
+	c.queues = make(map[string]map[string]string)
+	for _, queue := range slices.Sorted(maps.Keys(tables)) {
+		at := path + ": " + tableName(queue)
+		if !nameable(queue) {
+			errs = append(errs, fmt.Errorf("%s: no queue can have this name", at))
+			continue
+		}
+		keys, ok := tables[queue].(map[string]any)
+		if !ok {
+			errs = append(errs, fmt.Errorf("%s: it is to be a table; a setting for all queues has a key of its own", at))
+			continue
+		}
+		own := make(map[string]string)
+		for _, name := range slices.Sorted(maps.Keys(keys)) {
+			text, err := read(new(Queue).settings(), name, keys[name])
+			if err != nil {
+				errs = append(errs, fmt.Errorf("%s.%s: %w", at, name, err))
+			}
+			own[name] = text
+		}
+		c.queues[queue] = own
+	}
+	return errors.Join(errs...)
+}
+
+func tableName(queue string) string { return queueTables + "." + strconv.Quote(queue) }
+
+// nameable reports whether the protocol can name such a queue.
+func nameable(queue string) bool {
+	for _, b := range []byte(queue) {
+		if b <= ' ' || b == '/' || b == 0x7f {
+			return false
+		}
+	}
+	return len(queue) > 0 && len(queue) <= 250
+}
+
+// parseError says where a file is not TOML.
+func parseError(path string, err error) error {
+	var p toml.ParseError
+	if errors.As(err, &p) {
+		return fmt.Errorf("%s: line %d: %s", path, p.Position.Line, p.Message)
+	}
+	return fmt.Errorf("%s: %w", path, err)
+}
+
+// read returns the text of a key's value once the setting of that name takes it.
+func read(settings []Setting, name string, raw any) (string, error) {
+	v := find(settings, name)
+	if v == nil {
+		return "", errors.New("there is no such setting")
+	}
+	text, err := textOf(v, raw)
+	if err != nil {
+		return "", err
+	}
+	was := v.String()
+	err = v.Set(text)
+	v.Set(was)
+	return text, err
+}
+
+func find(settings []Setting, name string) Value {
+	for _, s := range settings {
+		if s.Name == name {
+			return s.Value
+		}
+	}
+	return nil
+}
+
+// textOf is a TOML value as its flag would have it: numbers for what is one, text for the rest, either for a size.
+func textOf(v Value, raw any) (string, error) {
+	n, isNumber := raw.(int64)
+	s, isText := raw.(string)
+	var takesNumber, takesText bool
+	switch v.(type) {
+	case number:
+		takesNumber = true
+	case *Size, *AutoSize:
+		takesNumber, takesText = true, true
+	default:
+		takesText = true
+	}
+	switch {
+	case isNumber && takesNumber:
+		return strconv.FormatInt(n, 10), nil
+	case isText && takesText:
+		return s, nil
+	case takesNumber && takesText:
+		return "", errors.New("give a number of bytes, or text as in \"64MiB\"")
+	case takesNumber:
+		return "", errors.New("give a whole number, without quotes")
+	}
+	return "", errors.New("give text, in quotes")
+}

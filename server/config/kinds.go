@@ -1,0 +1,137 @@
+package config
+
+// The kinds of settings that are neither text nor number nor a plain size. All are flag.Values.
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Value is one setting, to be read and written as text: what String returns, Set takes.
+type Value interface {
+	Set(text string) error
+	String() string
+}
+
+// AutoSize is a size, or Auto to have it fitted to the machine.
+type AutoSize int64
+
+// Auto is written "auto".
+const Auto AutoSize = -1
+
+func (a AutoSize) String() string {
+	if a == Auto {
+		return "auto"
+	}
+	return Size(a).String()
+}
+
+// Set parses text into a.
+func (a *AutoSize) Set(text string) error {
+	if text == "auto" {
+		*a = Auto
+		return nil
+	}
+	v, err := ParseSize(text)
+	if err == nil {
+		*a = AutoSize(v)
+	}
+	return err
+}
+
+// WhenFull says what becomes of items that come when a queue is at a bound.
+type WhenFull string
+
+const (
+	Reject        WhenFull = "reject"         // they are refused
+	DiscardOldest WhenFull = "discard-oldest" // the oldest waiting items make room
+)
+
+func (w WhenFull) String() string { return string(w) }
+
+// Set parses text into w.
+func (w *WhenFull) Set(text string) error { return choose(w, text, Reject, DiscardOldest) }
+
+// Compress says how segments that are not read soon are compressed.
+type Compress string
+
+const (
+	CompressZstd Compress = "zstd"
+	CompressS2   Compress = "s2"
+	CompressNone Compress = "none"
+)
+
+func (c Compress) String() string { return string(c) }
+
+// Set parses text into c.
+func (c *Compress) Set(text string) error {
+	return choose(c, text, CompressZstd, CompressS2, CompressNone)
+}
+
+func choose[T ~string](to *T, text string, from ...T) error {
+	if !slices.Contains(from, T(text)) {
+		words := make([]string, len(from))
+		for i, w := range from {
+			words[i] = string(w)
+		}
+		return fmt.Errorf("%q is none of %s", text, strings.Join(words, ", "))
+	}
+	*to = T(text)
+	return nil
+}
+
+// Interval is a time that is not negative; 0 is never.
+type Interval time.Duration
+
+func (i Interval) String() string {
+	if i == 0 {
+		return "0"
+	}
+	return time.Duration(i).String()
+}
+
+// Set parses text into i.
+func (i *Interval) Set(text string) error {
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 0 {
+		return fmt.Errorf("%q is no interval: give one as in 720h, or 0", text)
+	}
+	*i = Interval(d)
+	return nil
+}
+
+// text and number are settings of Go's own types.
+type text struct{ to *string }
+
+func (t text) String() string {
+	if t.to == nil {
+		return ""
+	}
+	return *t.to
+}
+
+func (t text) Set(s string) error {
+	*t.to = s
+	return nil
+}
+
+type number struct{ to *int }
+
+func (n number) String() string {
+	if n.to == nil {
+		return ""
+	}
+	return strconv.Itoa(*n.to)
+}
+
+func (n number) Set(s string) error {
+	v, err := strconv.Atoi(s)
+	if err != nil {
+		return fmt.Errorf("%q is no whole number", s)
+	}
+	*n.to = v
+	return nil
+}

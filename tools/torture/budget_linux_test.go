@@ -1,0 +1,185 @@
+package torture
+
+// Bounds on the disk, through the real server on real file systems: what is refused, that all else goes on, and
+// that the figures are those of du, also after kill -9.
+
+import (
+	"fmt"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// onFileSystems runs a test on those that the form asks for.
+func onFileSystems(t *testing.T, test func(t *testing.T, dir string)) {
+	t.Helper()
+	t.Run("plain", func(t *testing.T) { test(t, t.TempDir()) })
+	t.Run("tmpfs", func(t *testing.T) { needsRoot(t); test(t, tmpfs(t, 64<<20).dir) })
+	for _, k := range kinds {
+		t.Run(k.name, func(t *testing.T) {
+			if testing.Short() || *long == 1 && k.name != "ext4" {
+				t.Skip("in the long form")
+			}
+			test(t, fresh(t, k.name, 0).dir)
+		})
+	}
+}
+
+// wantDu asks that the server's figures are du's once it is quiet.
+func wantDu(t *testing.T, d *daemon, c *client, data string) {
+	t.Helper()
+	du := func(dir string) string {
+		out, _ := exec.Command("du", "-s", "--block-size=1", dir).Output() // it complains when files go meanwhile
+		size, _, _ := strings.Cut(string(out), "\t")
+		return size
+	}
+	for try := 0; ; try++ {
+		told, real := c.figures(t, "")["disk_bytes"], du(data)
+		if size := c.figures(t, "q")["logsize"]; told == real && size != "" {
+			told, real = size, du(data+"/q")
+		}
+		if told == real {
+			return
+		}
+		if try > 500 {
+			out, _ := exec.Command("du", "-a", "--block-size=1", data).Output()
+			t.Fatalf("the server says %s, du %s\n%s\n%s", told, real, out, d.log)
+		}
+	}
+}
+
+func used(t *testing.T, c *client, name, queue string) int {
+	t.Helper()
+	n, err := strconv.Atoi(c.figures(t, queue)[name])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestAtTheLimitAllButSetsGoesOnAndTheFiguresAreThoseOfDu(t *testing.T) {
+	for _, bound := range []struct {
+		flag, answer, figure, queue string
+		size                        int
+	}{
+		{"--queue-max-disk", "NOT_STORED", "logsize", "q", 4 << 20},
+		{"--max-disk", "SERVER_ERROR no space left: the data directory", "disk_bytes", "", 8 << 20},
+	} {
+		t.Run(bound.flag[2:], func(t *testing.T) {
+			onFileSystems(t, func(t *testing.T, dir string) {
+				data := dir + "/data"
+				flags := append([]string{bound.flag, fmt.Sprint(bound.size)}, small...)
+				d := launch(t, data, flags...)
+				c := d.dial()
+				var stored []number
+				for round := range 3 {
+					answer := fill(t, c, &stored, round)
+					if !strings.HasPrefix(answer, bound.answer) {
+						t.Fatalf("at the limit a set is answered %q", answer)
+					}
+					if n := used(t, c, bound.figure, bound.queue); n > bound.size || n < bound.size/2 {
+						t.Fatalf("%d bytes of %d are in use", n, bound.size)
+					}
+					wantDu(t, d, c, data)
+					d.kill()
+					d = launch(t, data, flags...)
+					c = d.dial()
+					wantDu(t, d, c, data)
+					takeFrom(t, c, &stored, len(stored)/2, false)
+					until(t, "a set to be stored", func() bool {
+						i := number{round, 1_000_000}
+						answer, err := c.set("q", body("q", i))
+						if err != nil {
+							t.Fatal(err)
+						}
+						if answer == "STORED" {
+							stored = append(stored, i)
+						}
+						return answer == "STORED"
+					})
+				}
+				takeFrom(t, c, &stored, len(stored), false)
+				wantDu(t, d, c, data)
+				if answer, err := c.ask("delete q"); answer != "DELETED" || err != nil {
+					t.Fatal(answer, err)
+				}
+				wantDu(t, d, c, data)
+				d.stop()
+				if log := d.log.String(); strings.Contains(log, "panic") || strings.Contains(log, "level=ERROR") {
+					t.Error(log)
+				}
+			})
+		})
+	}
+}
+
+func TestTheOldestItemsMakeRoomForTheNewest(t *testing.T) {
+	onFileSystems(t, func(t *testing.T, dir string) {
+		data := dir + "/data"
+		const limit = 4 << 20
+		flags := append([]string{"--queue-max-disk", fmt.Sprint(limit), "--when-full", "discard-oldest"}, small...)
+		d := launch(t, data, flags...)
+		c := d.dial()
+		n := 0
+		for round := range 3 {
+			for end := n + 4*limit/3000; n < end; n++ {
+				if answer, err := c.set("q", body("q", number{0, n})); answer != "STORED" {
+					t.Fatalf("item %d is answered %q, %v", n, answer, err)
+				}
+			}
+			if bytes := used(t, c, "logsize", "q"); bytes > limit+256<<10 {
+				t.Fatalf("%d bytes of %d are in use", bytes, limit)
+			}
+			wantDu(t, d, c, data)
+			if lost := used(t, c, "discarded_full", "q"); lost == 0 && round == 0 {
+				t.Fatal("nothing is said to be given up")
+			}
+			d.kill()
+			d = launch(t, data, flags...)
+			c = d.dial()
+			wantDu(t, d, c, data)
+		}
+		left := used(t, c, "items", "q")
+		if left*3000 < limit/4 {
+			t.Errorf("%d items are left", left)
+		}
+		for i := n - left; i < n; i++ {
+			b, err := c.get("q")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := parse("q", b); err != nil || got != (number{0, i}) {
+				t.Fatalf("%v comes instead of %d, %v", got, i, err)
+			}
+		}
+		if b, err := c.get("q"); b != nil || err != nil {
+			t.Fatalf("%.40q, %v is left", b, err)
+		}
+	})
+}
+
+func TestSomeOfTheFileSystemStaysFree(t *testing.T) {
+	needsRoot(t)
+	m := tmpfs(t, 16<<20)
+	flags := append([]string{"--min-free", "4MiB"}, small...)
+	d := launch(t, m.dir+"/data", flags...)
+	c := d.dial()
+	var stored []number
+	if answer := fill(t, c, &stored, 0); !strings.HasPrefix(answer, "SERVER_ERROR no space left: the file system") {
+		t.Fatalf("answered %q", answer)
+	}
+	if free := m.free(); free < 4<<20 || free > 6<<20 {
+		t.Errorf("%d bytes are free", free)
+	}
+	run(t, "fallocate", "--length", fmt.Sprint(m.free()), m.dir+"/ballast") // by somebody else, all there is
+	takeFrom(t, c, &stored, len(stored)/2, false)
+	if answer, err := c.set("q", body("q", number{9, 9})); err != nil || answer == "STORED" && m.free() < 4<<20 {
+		t.Errorf("answered %q, %v with %d bytes free", answer, err, m.free())
+	}
+	run(t, "rm", m.dir+"/ballast")
+	until(t, "a set to be stored", func() bool {
+		answer, err := c.set("q", body("q", number{9, 9}))
+		return err == nil && answer == "STORED"
+	})
+}

@@ -1,0 +1,61 @@
+package wal
+
+import "github.com/darner/darner/segment"
+
+// Whoever uses a log may bound the disk that its items take: see Options.Admit. Only what is for new items
+// asks, so that at the bound all else goes on.
+
+// notAdmitted is the refusal of Options.Admit, in its own words.
+type notAdmitted struct{ error }
+
+func (e notAdmitted) Is(target error) bool { return target == ErrFull }
+
+func (e notAdmitted) Unwrap() error { return e.error }
+
+func (l *Log) admit(bytes int64) error {
+	if l.o.Admit == nil || bytes <= 0 {
+		return nil
+	}
+	if err := l.o.Admit(bytes); err != nil {
+		return notAdmitted{err}
+	}
+	return nil
+}
+
+// blankBytes is what a new segment takes of the disk.
+func (l *Log) blankBytes() int64 { return min(segment.FirstExtent, l.o.SegmentSize) }
+
+// extendForItem makes room for n more bytes where the background did not do so ahead. Log.mu is held.
+func (l *Log) extendForItem(f *file, n int64) error {
+	if err := l.admit(f.seg.Step(n)); err != nil {
+		return err
+	}
+	return f.seg.Extend(n)
+}
+
+// rollForItem starts the next segment; the one that was prepared has been admitted. Log.mu is held.
+func (l *Log) rollForItem() error {
+	if l.spare == nil {
+		if err := l.admit(l.blankBytes()); err != nil {
+			return l.refused(err)
+		}
+	}
+	return l.roll()
+}
+
+// GiveBack deletes at once what is taken, which else the background does in time; also the segment that takes
+// appends, when all is taken. It waits for the disk.
+func (l *Log) GiveBack() {
+	if l.anyTaken() {
+		l.tidy()
+	}
+}
+
+// anyTaken reports that something could be deleted, as on a full disk.
+func (l *Log) anyTaken() bool {
+	_, some := l.takenBelow()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.starved = l.starved || len(l.files) > 0 && l.allTaken()
+	return some || len(l.uploads.taken) > 0 || l.uploads.sweep || l.starved && l.allTaken()
+}

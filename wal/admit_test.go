@@ -1,0 +1,183 @@
+package wal
+
+import (
+	"bytes"
+	"errors"
+	"sync/atomic"
+	"testing"
+
+	"github.com/darner/darner/segment"
+	"github.com/darner/darner/segment/disk/disktest"
+)
+
+var errBudget = errors.New("over the budget")
+
+// budget admits up to a number of bytes in use.
+type budget struct {
+	fs    *disktest.FS
+	limit atomic.Int64
+	asked atomic.Int64
+}
+
+func (b *budget) admit(bytes int64) error {
+	b.asked.Add(1)
+	if b.fs.Used()+bytes > b.limit.Load() {
+		return errBudget
+	}
+	return nil
+}
+
+func budgeted(t *testing.T, limit int64) (*Log, *Consumer, *budget) {
+	t.Helper()
+	b := &budget{fs: disktest.New()}
+	b.limit.Store(limit)
+	l, err := Open("/q", Options{FS: b.fs, SegmentSize: MinSegmentSize * 2, SyncEvery: SyncNever, Admit: b.admit})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	c, err := l.Consumer("", Oldest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l, c, b
+}
+
+// fillUp appends until an item is refused.
+func fillUp(t *testing.T, l *Log) (stored int) {
+	t.Helper()
+	for ; ; stored++ {
+		_, err := l.Append(make([]byte, 1000), Meta{})
+		if err == nil {
+			continue
+		}
+		if !errors.Is(err, ErrFull) || !errors.Is(err, errBudget) || err.Error() != errBudget.Error() {
+			t.Fatalf("refused with %v", err)
+		}
+		return stored
+	}
+}
+
+func take(t *testing.T, c *Consumer, n int) {
+	t.Helper()
+	for range n {
+		p, _, ok, err := c.Next()
+		if err != nil || !ok {
+			t.Fatal(ok, err)
+		}
+		if err := c.Take(p); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestItemsThatAreNotAdmittedAreRefusedUntilThereIsRoom(t *testing.T) {
+	const limit = 1 << 20
+	l, c, b := budgeted(t, limit)
+	n := fillUp(t, l)
+	if used := b.fs.Used(); used > limit || n < limit/1000/2 {
+		t.Fatalf("%d items, %d bytes of %d in use", n, used, limit)
+	}
+	take(t, c, n/2)
+	l.GiveBack()
+	if more := fillUp(t, l); more < n/4 || b.fs.Used() > limit {
+		t.Errorf("after %d of %d items were taken %d found room; %d bytes in use", n/2, n, more, b.fs.Used())
+	}
+	for { // all of it: also the segment that takes appends goes
+		p, _, ok, err := c.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !ok {
+			break
+		}
+		if err := c.Take(p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.GiveBack()
+	if more := fillUp(t, l); more < n-segment.FirstExtent/1000 { // of a segment that was prepared
+		t.Errorf("drained, it takes %d items; it took %d", more, n)
+	}
+}
+
+func TestLargeItemsAreRefusedBeforeTheyCome(t *testing.T) {
+	l, _, b := budgeted(t, 1<<20)
+	if _, err := l.Create(2<<20, Meta{}); !errors.Is(err, ErrFull) || !errors.Is(err, errBudget) {
+		t.Fatalf("Create: %v", err)
+	}
+	w, err := l.Create(500_000, Meta{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write(make([]byte, 100_000)); err != nil {
+		t.Fatal(err)
+	}
+	b.limit.Store(0) // others were quicker
+	if _, err := w.Write(make([]byte, 400_000)); !errors.Is(err, errBudget) {
+		t.Fatalf("Write: %v", err)
+	}
+	if err := w.Abort(); err != nil || b.fs.Used() != 0 {
+		t.Fatalf("%d bytes are left, %v", b.fs.Used(), err)
+	}
+}
+
+// Taking in and out of order, the rewriting of offset files, sealing, syncing, closing: none of it needs to be
+// admitted.
+func TestWithNothingAdmittedAllButNewItemsGoesOn(t *testing.T) {
+	l, c, b := budgeted(t, 1<<20)
+	n := fillUp(t, l)
+	b.limit.Store(0)
+	var taken []Position
+	for range n - 1 {
+		p, _, ok, err := c.Next()
+		if err != nil || !ok {
+			t.Fatal(ok, err)
+		}
+		taken = append(taken, p)
+	}
+	for i := len(taken) - 1; i >= 0; i -= 2 {
+		if err := c.Take(taken[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.rewrite(l.rewriteBound()); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	for i := range taken {
+		if err := c.Take(taken[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.GiveBack()
+	take(t, c, 1)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if used := b.fs.Used(); used > 80<<10 {
+		t.Errorf("empty and closed the log takes %d bytes", used)
+	}
+	if v := b.fs.Violations(); len(v) > 0 {
+		t.Error(v)
+	}
+}
+
+func TestAnItemWithRoomInItsSegmentAsksForNothing(t *testing.T) {
+	l, c, b := budgeted(t, 1<<20)
+	if _, err := l.Append(bytes.Repeat([]byte("x"), 100), Meta{}); err != nil {
+		t.Fatal(err)
+	}
+	b.asked.Store(0)
+	for range 100 {
+		if _, err := l.Append([]byte("y"), Meta{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	take(t, c, 101)
+	if asked := b.asked.Load(); asked != 0 {
+		t.Errorf("admission was asked for %d times", asked)
+	}
+}

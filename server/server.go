@@ -77,7 +77,8 @@ func queueOptions(c config.Config, log *slog.Logger) queue.Options {
 	}
 }
 
-// queueSettings are what may differ from queue to queue, made once: they are asked for on the way of items.
+// queueSettings are what may differ from queue to queue, made once: they are asked for on the way of items. What the
+// log takes of compress, compress-level and parity belongs here, of scrub-interval and compact-rate above.
 func queueSettings(c config.Config) func(name string) queue.Settings {
 	of := func(name string) queue.Settings {
 		q := c.Queue(name)

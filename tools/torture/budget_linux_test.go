@@ -78,7 +78,8 @@ func TestAtTheLimitAllButSetsGoesOnAndTheFiguresAreThoseOfDu(t *testing.T) {
 					if !strings.HasPrefix(answer, bound.answer) {
 						t.Fatalf("at the limit a set is answered %q", answer)
 					}
-					if n := used(t, c, bound.figure, bound.queue); n > bound.size || n < bound.size/2 {
+					// What is taken is noted over a queue's limit, and xfs takes ahead for a body that comes.
+					if n := used(t, c, bound.figure, bound.queue); n > bound.size+256<<10 || n < bound.size/2 {
 						t.Fatalf("%d bytes of %d are in use", n, bound.size)
 					}
 					wantDu(t, d, c, data)

@@ -245,7 +245,7 @@ func layouts() map[string][]Record {
 	return map[string][]Record{
 		"no record":           nil,
 		"one short block":     items(5, true, 100),
-		"short between long":  items(8, true, 130<<10, 5000, 129<<10, 7900),
+		"short between long":  items(8, true, 130<<10, 3000, 129<<10, 7900),
 		"blocks around 8 KiB": items(60, true, 8000, 8400, 120<<10, 4000, 3900, 130<<10, 12000),
 		"blocks that shrink":  items(2500, false, 300, 310),
 		"several groups":      items(18, true, 66<<10, 100<<10),

@@ -48,7 +48,7 @@ func readColdHeader(head, foot []byte, size int64) (h coldHeader, damaged int, e
 		case e == ErrVersion:
 			return h, 0, e
 		case e != nil, one.directoryLen() > size, i == 2 && int64(one.size) != size:
-			looks = looks || looksCold(c)
+			looks = looks || i < 2 && looksCold(c) // the end may be a payload's
 			damaged++
 		case err != nil:
 			h, err = one, nil

@@ -27,6 +27,14 @@
 // Payloads alias the map: copy them before the segment is closed, under
 // [Guard], because a page of a map may turn out unreadable at any access.
 //
+// # Cold form
+//
+// [WriteCold] writes what is still wanted of segments that are not read soon to a file
+// that is compressed and has parity. [Open] opens it as a sealed segment: its records are the same, at
+// the offsets they would have in an uncompressed segment. Damage within the parity is
+// rebuilt when it is read; [Scrub] looks for it and mends it. [Segment.Prefetch] keeps decompression away from a
+// reader that is in a hurry.
+//
 // # Examining
 //
 // [ReadHeader], [ReadFooter], [Scan] and [Judge] work on the bytes of a file

@@ -46,9 +46,14 @@ func (l *Log) rollForItem() error {
 // GiveBack deletes at once what is taken, which else the background does in time; also the segment that takes
 // appends, when all is taken. It waits for the disk.
 func (l *Log) GiveBack() {
-	if l.anyTaken() {
-		l.tidy()
+	if !l.anyTaken() {
+		return
 	}
+	l.urgent.Add(1) // compaction lets go of what it has in hand
+	defer l.urgent.Add(-1)
+	l.compacting.Lock()
+	defer l.compacting.Unlock()
+	l.tidy()
 }
 
 // anyTaken reports that something could be deleted, as on a full disk.

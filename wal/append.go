@@ -84,21 +84,20 @@ func (l *Log) appended(f *file, off uint32, size int64) {
 // refused words an error that kept an item out without harming the log, and has the background
 // look for space to give back. Log.mu is held.
 func (l *Log) refused(err error) error {
-	if errors.As(err, new(notAdmitted)) {
-		l.starved = true
-		l.askLater()
+	admitted := !errors.As(err, new(notAdmitted))
+	if admitted && (!disk.IsFull(err) || errors.Is(err, ErrFull)) {
 		return err
 	}
-	if disk.IsFull(err) && !errors.Is(err, ErrFull) {
-		l.starved = true
-		l.askLater()
-		if !l.hungry {
-			l.hungry = true
-			l.askCompact()
-		}
-		return fmt.Errorf("%w: %w", ErrFull, err)
+	l.starved = true
+	l.askLater()
+	if !l.hungry {
+		l.hungry = true
+		l.askCompact()
 	}
-	return err
+	if !admitted {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrFull, err)
 }
 
 // roll starts the next segment, in the spare if it is ready. Before the first item the consumers

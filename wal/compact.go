@@ -75,11 +75,14 @@ func (l *Log) compactOnce() (more bool) {
 	run := s.choose()
 	switch err := l.rewriteRun(run); {
 	case errors.Is(err, ErrClosed):
+	case errors.Is(err, errInterrupted):
+		return true
 	case disk.IsFull(err) || passing(err):
 		if l.isStarved() { // somebody waits for space: something may have been taken by then
 			l.compactLater()
 		}
 	case err != nil:
+		l.leave(run)
 		l.log.Error("cannot compact a queue; it keeps the space that it has", "queue", l.name(), "error", err)
 	case len(run) > 0:
 		return true
@@ -107,6 +110,15 @@ func (l *Log) scatter(x span) {
 	if l.scattered >= l.o.SegmentSize/8 {
 		l.scattered = 0
 		l.askCompact()
+	}
+}
+
+// leave keeps compaction off segments that it cannot rewrite: trying again would not help.
+func (l *Log) leave(run []candidate) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range run {
+		c.f.left = true
 	}
 }
 
@@ -151,7 +163,7 @@ func (l *Log) survey() *survey {
 	soon, reading := l.comingUp()
 	for i := 0; i < n; i++ {
 		f := l.files[i]
-		if !f.sealed || f.lost || f.renames > 0 || !f.named {
+		if !f.sealed || f.lost || f.left || f.renames > 0 || !f.named {
 			continue
 		}
 		s.list = append(s.list, candidate{f: f, end: l.files[i+1].first, size: f.bytes(), records: f.records, raw: f.recordSize, soon: soon[f], reading: reading[f], young: i > n-newest})

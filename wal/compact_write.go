@@ -15,6 +15,9 @@ import (
 	"github.com/darner/darner/segment/disk"
 )
 
+// errInterrupted: somebody cannot wait for what is under way. It is begun again.
+var errInterrupted = errors.New("compaction was interrupted")
+
 // rewriteRun replaces a run of segments by one that holds what is left of them.
 func (l *Log) rewriteRun(run []candidate) error {
 	if len(run) == 0 || !l.claim(run) {
@@ -196,8 +199,11 @@ func (l *Log) paced(n int) error {
 	if !l.isStarved() {
 		l.slow.pace.wait(n)
 	}
-	if l.isClosed() {
+	switch {
+	case l.isClosed():
 		return ErrClosed
+	case l.urgent.Load() > 0:
+		return errInterrupted
 	}
 	return nil
 }

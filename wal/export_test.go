@@ -29,6 +29,12 @@ func CompactNow(l *Log) {
 	}
 }
 
+// HoldCompaction keeps the background from compacting until release is called.
+func HoldCompaction(l *Log) (release func()) {
+	l.compacting.Lock()
+	return l.compacting.Unlock
+}
+
 // GiveBack does what happens when a log has been empty for a while.
 func GiveBack(l *Log) {
 	l.mu.Lock()

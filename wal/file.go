@@ -25,6 +25,7 @@ type file struct {
 
 	cold       bool   // in the cold form
 	through    uint64 // first number of the last segment that it stands for: its own, unless it is a cold one made of several
+	left       bool   // compaction failed on it and leaves it alone
 	compacting bool   // about to be replaced: nobody else takes it out of the log
 	records    uint64 // in it, and the bytes they take in a segment: of a sealed one, 0 while they are not known
 	recordSize int64

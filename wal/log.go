@@ -58,6 +58,8 @@ type Log struct {
 
 	compactTimer *time.Timer // fires when readers may have come to rest
 
+	urgent atomic.Int32 // callers that wait for compaction to let go
+
 	soonAsked, laterAsked, compactAsked atomic.Bool // the background has the log on that lane
 	stats                               struct{ syncs, rewrites, compactions, damaged atomic.Uint64 }
 }

@@ -44,6 +44,7 @@ func TestAColdSegmentIsDurableBeforeItsSourcesGo(t *testing.T) {
 	m := newMemory(t)
 	l := openCold(m)
 	c := consumer(t, l)
+	release := wal.HoldCompaction(l)
 	const n = 3000
 	fill(t, l, 0, n)
 	taken := 0
@@ -60,6 +61,7 @@ func TestAColdSegmentIsDurableBeforeItsSourcesGo(t *testing.T) {
 	cutAt(t, m, func(op disktest.Op, name string) bool {
 		return op == disktest.OpRemove && strings.HasSuffix(name, ".seg")
 	}, func() {
+		release()
 		wal.Compact(l)
 	}, func(m memory) {
 		l := openCold(m)

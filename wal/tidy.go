@@ -82,7 +82,7 @@ func (l *Log) makeSpare(wants func(active *file) bool) {
 		return
 	}
 	l.mu.Lock()
-	keep := !l.closed && l.spare == nil
+	keep := !l.closed && l.spare == nil && l.active() == f
 	if keep {
 		l.spare = spare
 		l.dirDirty = true

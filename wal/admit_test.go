@@ -181,3 +181,18 @@ func TestAnItemWithRoomInItsSegmentAsksForNothing(t *testing.T) {
 		t.Errorf("admission was asked for %d times", asked)
 	}
 }
+
+func TestNothingIsPreparedOverTheBudget(t *testing.T) {
+	l, _, b := budgeted(t, 1<<20)
+	b.limit.Store(140 << 10) // two extents, and no spare
+	for range 80 {           // into the second, where the next segment is prepared
+		if _, err := l.Append(make([]byte, 1000), Meta{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := b.fs.Used()
+	l.prepare()
+	if used := b.fs.Used(); used > before {
+		t.Errorf("%d bytes were taken ahead", used-before)
+	}
+}

@@ -167,6 +167,18 @@ func TestFiguresEqualDuOnTheRealFileSystem(t *testing.T) {
 	a.closeAll()
 }
 
+func TestADirectoryThatGrowsIsCounted(t *testing.T) {
+	root := filepath.Join(t.TempDir(), "data")
+	f := New(disk.OS{}, root)
+	check(t, f.Mkdir(root))
+	for i := range 300 {
+		check(t, f.Mkdir(filepath.Join(root, fmt.Sprintf("%s%d", strings.Repeat("n", 200), i))))
+	}
+	if got, want := fmt.Sprint(f.Total()), du(t, root); got != want {
+		t.Fatalf("%s bytes; du says %s", got, want)
+	}
+}
+
 func du(t testing.TB, dir string) string {
 	t.Helper()
 	out, err := exec.Command("du", "-s", "--block-size=1", dir).Output()

@@ -43,17 +43,21 @@ func (l *Log) rollForItem() error {
 	return l.roll()
 }
 
-// GiveBack deletes at once what is taken, which else the background does in time; also the segment that takes
-// appends, when all is taken. It waits for the disk.
+// GiveBack deletes at once what is taken, which else the background does in time: every segment of which
+// nothing is left, and the one that takes appends, when all is taken. A segment of which little is left it
+// rewrites. It waits for the disk.
 func (l *Log) GiveBack() {
-	if !l.anyTaken() {
-		return
-	}
 	l.urgent.Add(1) // compaction lets go of what it has in hand
-	defer l.urgent.Add(-1)
 	l.compacting.Lock()
 	defer l.compacting.Unlock()
-	l.tidy()
+	l.urgent.Add(-1)
+	scattered := l.takenInTheMiddle()
+	if scattered || l.anyTaken() {
+		l.tidy()
+	}
+	if scattered {
+		l.removeDead()
+	}
 }
 
 // anyTaken reports that something could be deleted, as on a full disk.

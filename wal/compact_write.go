@@ -62,6 +62,35 @@ func (l *Log) rewriteRun(run []candidate) error {
 	return err
 }
 
+// removeDead deletes the segments that are not the first ones and of which all is taken, and rewrites the
+// one of which the least is left, if that is little.
+func (l *Log) removeDead() {
+	s := l.survey()
+	s.starved = true
+	for i := range s.list {
+		if s.list[i].live == 0 {
+			if err := l.rewriteRun(s.list[i : i+1]); err != nil {
+				return // the background tries again, and says why
+			}
+		}
+	}
+	if i := s.emptiest(); i >= 0 && s.list[i].live > 0 {
+		l.rewriteRun(s.joined(i))
+	}
+}
+
+// takenInTheMiddle reports that something is taken behind what is not.
+func (l *Log) takenInTheMiddle() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range l.consumers {
+		if c.st.taken.count > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // whole reports that all of [from, to) is dead.
 func whole(dead []span, from, to uint64) bool {
 	for _, x := range dead {

@@ -267,7 +267,7 @@ func TestAnItemLargerThanTheBoundCostsNoOther(t *testing.T) {
 	}
 }
 
-// While an open item holds its segment, giving up what is behind it frees nothing.
+// An open item holds its segment; what is behind that can be given up, as long as it frees anything.
 func TestAnItemThatStaysOpenDoesNotCostTheWholeQueue(t *testing.T) {
 	const limit = 1 << 20
 	r := bounded(t, disktest.New(), eachQueue(Settings{MaxDisk: limit, Discard: true}))
@@ -287,7 +287,7 @@ func TestAnItemThatStaysOpenDoesNotCostTheWholeQueue(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if lost := q.Stats().GivenUp; refused > 0 && lost > 2*testSegment/1000 {
+	if lost := int(q.Stats().GivenUp); refused > stored/10 || stored-lost < limit/1000/4 {
 		t.Errorf("%d of %d items were given up, and %d refused", lost, stored, refused)
 	}
 	if got := numberOf(t, q, stuck); got != 0 {

@@ -34,7 +34,6 @@ type Queue struct {
 	used     uint64                       // Registry.clock when it was last used
 	exists   bool                         // on disk
 	broken   error                        // the log failed when it was parked: final until restart or delete
-	pinned   pin                          // what was given up in vain
 	counts   counts
 	snapshot *Stats // of the parked queue; nil before the first load
 }

@@ -68,7 +68,7 @@ func (q *Queue) giveUpSome() (more bool, err error) {
 		return false, nil
 	}
 	before := q.reg.usage.Used(q.dir())
-	n, err := q.dropOldest(before)
+	n, err := q.dropOldest()
 	q.wanted++ // lest it is parked
 	q.mu.Unlock()
 	l.GiveBack()
@@ -76,17 +76,7 @@ func (q *Queue) giveUpSome() (more bool, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.wanted--
-	if after < before {
-		q.pinned = pin{}
-		return err == nil, err
-	}
-	return n > 0, err
-}
-
-// pin is what was given up in vain: an open item keeps the segment that it is in and all behind it.
-type pin struct {
-	bytes int64 // given up since space last came back
-	used  int64 // by the queue then
+	return err == nil && (n > 0 || after < before), err
 }
 
 // giveUpSlice is how many bytes are given up in one hold of the lock, or expirySlice items: about what a segment
@@ -96,14 +86,9 @@ const giveUpSlice = 64 << 10
 // recordBytes is about what a record takes besides its payload.
 const recordBytes = 48
 
-// dropOldest takes a slice of the oldest waiting items. While an open item is older than those, it stops behind
-// a segment's worth, until the queue has become smaller or nothing is open: more would be lost for nothing.
-func (q *Queue) dropOldest(used int64) (n int, err error) {
-	if used < q.pinned.used || q.open == 0 {
-		q.pinned = pin{}
-	}
-	q.pinned.used = used
-	for bytes := int64(0); n < expirySlice && bytes < giveUpSlice && q.pinned.bytes < q.reg.segmentSize(q); {
+// dropOldest takes a slice of the oldest waiting items.
+func (q *Queue) dropOldest() (n int, err error) {
+	for bytes := int64(0); n < expirySlice && bytes < giveUpSlice; n++ {
 		it, ok, err := q.next()
 		if !ok || err != nil {
 			return n, err
@@ -114,10 +99,6 @@ func (q *Queue) dropOldest(used int64) (n int, err error) {
 		}
 		q.counts.discardedFull++
 		bytes += it.Size + recordBytes
-		if q.open > 0 {
-			q.pinned.bytes += it.Size + recordBytes
-		}
-		n++
 	}
 	return n, nil
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math"
 	"path/filepath"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -27,10 +28,23 @@ func fit(c *config.Config, log *slog.Logger) {
 			"max-connections", c.MaxConnections, "clients", most, "limit", limit)
 		c.MaxConnections = most
 	}
+	if most := addressable(*c, strconv.IntSize); most < c.SegmentSize {
+		log.Info("segments are smaller: addresses of 32 bits are few", "asked-for", c.SegmentSize.String(), "segment-size", most.String())
+		c.SegmentSize = most
+	}
 	if size := segmentSize(*c, fileSystemSize(c.Data)); size < c.SegmentSize {
 		log.Debug("segments are smaller, to suit a small disk", "segment-size", size.String())
 		c.SegmentSize = size
 	}
+}
+
+// addressable is the size of segments where addresses have so many bits. A queue that a client waits
+// at stays mapped, the segment and the offset file, so with 32 bits segments are to be small.
+func addressable(c config.Config, addressBits int) config.Size {
+	if addressBits == 32 {
+		return min(c.SegmentSize, max(4*config.MiB, 4*c.InlineMax))
+	}
+	return c.SegmentSize
 }
 
 // maxClients is how many of the clients wanted may be served: all, unless they leave too few
@@ -45,11 +59,11 @@ func maxClients(files int64, wanted int) int {
 }
 
 // maxLoaded is how many queues may be loaded: as the clients leave descriptors for, and where
-// addresses have 32 bits, no more than a gibibyte of maps, three segments a queue.
+// addresses have 32 bits, no more than a gibibyte of maps: three segments and an offset file a queue.
 func maxLoaded(files int64, clients int, segment int64, addressBits int) int {
 	n := min(max((files-ownFiles-int64(clients))/queueFiles, minLoaded), queue.DefaultMaxLoaded)
 	if addressBits == 32 {
-		n = min(n, max(1, config.GiB/(3*segment)))
+		n = min(n, max(1, config.GiB/(3*segment+config.MiB)))
 	}
 	return int(n)
 }

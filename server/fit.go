@@ -3,6 +3,7 @@ package server
 // Settings fitted to the machine: what its limits of open files, address space and disk allow.
 
 import (
+	"context"
 	"log/slog"
 	"math"
 	"path/filepath"
@@ -29,7 +30,11 @@ func fit(c *config.Config, log *slog.Logger) {
 		c.MaxConnections = most
 	}
 	if most := addressable(*c, strconv.IntSize); most < c.SegmentSize {
-		log.Info("segments are smaller: addresses of 32 bits are few", "asked-for", c.SegmentSize.String(), "segment-size", most.String())
+		level := slog.LevelInfo
+		if c.SegmentSize == config.Default().SegmentSize { // nobody asked for it
+			level = slog.LevelDebug
+		}
+		log.Log(context.Background(), level, "segments are smaller: addresses of 32 bits are few", "asked-for", c.SegmentSize.String(), "segment-size", most.String())
 		c.SegmentSize = most
 	}
 	if size := segmentSize(*c, fileSystemSize(c.Data)); size < c.SegmentSize {

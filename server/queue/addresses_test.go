@@ -5,45 +5,81 @@ package queue
 import (
 	"errors"
 	"fmt"
+	"math"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
 
-	"github.com/darner/darner/segment/disk/disktest"
+	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/wal"
 )
 
+// tight is a file system whose maps are refused when it says so. (One in memory would take as much
+// memory as is mapped.)
+type tight struct {
+	disk.OS
+	refuse func(name string) bool
+}
+
+type tightFile struct {
+	disk.File
+	name string
+	fs   *tight
+}
+
+func (t *tight) Create(name string) (disk.File, error)   { return t.wrap(t.OS.Create, name) }
+func (t *tight) Open(name string) (disk.File, error)     { return t.wrap(t.OS.Open, name) }
+func (t *tight) OpenRead(name string) (disk.File, error) { return t.wrap(t.OS.OpenRead, name) }
+
+func (t *tight) wrap(open func(string) (disk.File, error), name string) (disk.File, error) {
+	f, err := open(name)
+	if err != nil {
+		return nil, err
+	}
+	return tightFile{f, name, t}, nil
+}
+
+func (f tightFile) Map(n int, writable bool) ([]byte, error) {
+	if f.fs.refuse(f.name) {
+		return nil, syscall.ENOMEM
+	}
+	return f.File.Map(n, writable)
+}
+
 func TestAMapThatIsRefusedParksOtherQueuesAndIsTriedAgain(t *testing.T) {
-	fs := disktest.New()
+	var crowded, refused atomic.Int32 // queues loaded beyond which maps are refused; how many were
+	crowded.Store(math.MaxInt32)
+	var r *Registry
 	o := small()
-	o.Log.FS = fs
-	r := open(t, "/data", o)
+	o.Log.FS = &tight{refuse: func(name string) bool {
+		no := filepath.Base(filepath.Dir(name)) == "busy" && r.Totals().Loaded > int(crowded.Load())
+		if no {
+			refused.Add(1)
+		}
+		return no
+	}}
+	r = open(t, t.TempDir(), o)
 	busy := named(t, r, "busy")
 	want := func(i int) string { return fmt.Sprintf("%d %s", i, strings.Repeat("x", 10_000)) }
 	const items = 40 // some six segments
-	tight := func(do func()) {
+	whenTight := func(do func()) {
 		t.Helper()
 		for i := range 8 {
 			put(t, named(t, r, fmt.Sprint("idle", i)), "x")
 		}
-		var refused atomic.Int32
-		fs.Fail(func(op disktest.Op, name string, _ int) error {
-			if op == disktest.OpMap && strings.HasPrefix(name, "/data/busy/") && r.Totals().Loaded > 5 {
-				refused.Add(1)
-				return syscall.ENOMEM
-			}
-			return nil
-		})
+		refused.Store(0)
+		crowded.Store(5)
 		do()
-		fs.Fail(nil)
+		crowded.Store(math.MaxInt32)
 		if refused.Load() == 0 {
 			t.Error("no map was refused")
 		}
 	}
 	put(t, busy, want(0))
-	tight(func() {
+	whenTight(func() {
 		for i := 1; i < items; i++ {
 			put(t, busy, want(i))
 		}
@@ -53,7 +89,7 @@ func TestAMapThatIsRefusedParksOtherQueuesAndIsTriedAgain(t *testing.T) {
 	if err := busy.Load(); err != nil {
 		t.Fatal(err)
 	}
-	tight(func() {
+	whenTight(func() {
 		for i := range items {
 			if got := take(t, busy); got != want(i) {
 				t.Fatalf("item %d is %.20q", i, got)
@@ -62,6 +98,23 @@ func TestAMapThatIsRefusedParksOtherQueuesAndIsTriedAgain(t *testing.T) {
 	})
 	if err := busy.log.Err(); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestTheOneQueueThatCanBeParkedIsFoundAmongManyThatCannot(t *testing.T) {
+	const inUse = 300
+	var r *Registry
+	o := small()
+	o.Log.FS = &tight{refuse: func(string) bool { return r.Totals().Loaded > inUse+1 }}
+	r = open(t, t.TempDir(), o)
+	for i := range inUse {
+		q := named(t, r, fmt.Sprint("held", i))
+		put(t, q, "x")
+		fetch(t, q)
+	}
+	put(t, named(t, r, "idle0"), "x")
+	for i := 1; i < 6; i++ {
+		put(t, named(t, r, fmt.Sprint("idle", i)), "x")
 	}
 }
 

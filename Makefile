@@ -1,9 +1,17 @@
 # The habits. Each is a step of .ci/run or a command of its own; `make ci` is all that must hold.
 
-.PHONY: build test race fuzz lint clients bench kill long torture soak ci
+.PHONY: build dist test race fuzz lint clients bench kill long torture emulated soak ci
 
 build:
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...
+
+# A release, stripped: make dist GOARCH=arm GOARM=6. urfave_cli_no_docs leaves out the generator of
+# manual pages, and with it two Markdown libraries.
+GOOS ?= linux
+GOARCH ?= $(shell go env GOARCH)
+GOARM ?= 6
+dist:
+	CGO_ENABLED=0 GOOS=$(GOOS) GOARCH=$(GOARCH) GOARM=$(GOARM) go build -trimpath -tags urfave_cli_no_docs -ldflags '-s -w' -o bin/$(GOOS)-$(GOARCH)/ ./cmd/...
 
 test:
 	go test ./...
@@ -39,6 +47,10 @@ ci:
 torture:
 	go test -count=1 -timeout 6h -run 'PowerCut|Kill|Rot' ./wal -crashes=10000 -rot-all
 	go test -count=1 -timeout 6h ./tools/torture -cuts=100 -long=50
+
+# The whole suites of segment, wal and server/queue on emulated processors; .ci/run has the short form.
+emulated:
+	.ci/emulated -full
 
 # Random load, kills and restarts for SOAK.
 SOAK ?= 4h

@@ -3,9 +3,11 @@ package server
 // Settings fitted to the machine: what its limits of open files, address space and disk allow.
 
 import (
+	"context"
 	"log/slog"
 	"math"
 	"path/filepath"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -27,6 +29,14 @@ func fit(c *config.Config, log *slog.Logger) {
 			"max-connections", c.MaxConnections, "clients", most, "limit", limit)
 		c.MaxConnections = most
 	}
+	if most := addressable(*c, strconv.IntSize); most < c.SegmentSize {
+		level := slog.LevelInfo
+		if c.SegmentSize == config.Default().SegmentSize { // nobody asked for it
+			level = slog.LevelDebug
+		}
+		log.Log(context.Background(), level, "segments are smaller: addresses of 32 bits are few", "asked-for", c.SegmentSize.String(), "segment-size", most.String())
+		c.SegmentSize = most
+	}
 	whole := fileSystemSize(c.Data)
 	if c.MinFree == config.Auto {
 		c.MinFree = minFree(whole)
@@ -38,6 +48,15 @@ func fit(c *config.Config, log *slog.Logger) {
 		log.Debug("segments are smaller, to suit a small disk", "segment-size", size.String())
 		c.SegmentSize = size
 	}
+}
+
+// addressable is the size of segments where addresses have so many bits. A queue that a client waits
+// at stays mapped, the segment and the offset file, so with 32 bits segments are to be small.
+func addressable(c config.Config, addressBits int) config.Size {
+	if addressBits == 32 {
+		return min(c.SegmentSize, max(4*config.MiB, 4*c.InlineMax))
+	}
+	return c.SegmentSize
 }
 
 // maxClients is how many of the clients wanted may be served: all, unless they leave too few
@@ -52,11 +71,11 @@ func maxClients(files int64, wanted int) int {
 }
 
 // maxLoaded is how many queues may be loaded: as the clients leave descriptors for, and where
-// addresses have 32 bits, no more than a gibibyte of maps, three segments a queue.
+// addresses have 32 bits, no more than a gibibyte of maps: three segments and an offset file a queue.
 func maxLoaded(files int64, clients int, segment int64, addressBits int) int {
 	n := min(max((files-ownFiles-int64(clients))/queueFiles, minLoaded), queue.DefaultMaxLoaded)
 	if addressBits == 32 {
-		n = min(n, max(1, config.GiB/(3*segment)))
+		n = min(n, max(1, config.GiB/(3*segment+config.MiB)))
 	}
 	return int(n)
 }

@@ -26,9 +26,22 @@ func TestDescriptorsAreSharedByClientsAndQueues(t *testing.T) {
 }
 
 func TestMapsFitIntoAddressesOf32Bits(t *testing.T) {
-	for segment, want := range map[int64]int{256 << 10: 1365, 16 << 20: 21, 1 << 30: 1} {
+	for segment, want := range map[int64]int{256 << 10: 585, 4 << 20: 78, 16 << 20: 20, 1 << 30: 1} {
 		if n := maxLoaded(1<<20, 1000, segment, 32); n != want {
 			t.Errorf("segments of %d bytes: %d queues, want %d", segment, n, want)
+		}
+	}
+}
+
+func TestSegmentsSuitAddressesOf32Bits(t *testing.T) {
+	for asked, want := range map[config.Size]config.Size{1 << 20: 1 << 20, 16 << 20: 4 << 20, 1 << 30: 4 << 20} {
+		c := config.Default()
+		c.SegmentSize = asked
+		if size := addressable(c, 32); size != want {
+			t.Errorf("segments of %v asked for: %v, want %v", asked, size, want)
+		}
+		if size := addressable(c, 64); size != asked {
+			t.Errorf("with 64 bits, segments of %v asked for: %v", asked, size)
 		}
 	}
 }

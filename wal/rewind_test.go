@@ -32,7 +32,7 @@ func newRewound(t *testing.T, fsys *disktest.FS) *rewound {
 	if err := fsys.WriteFile("data/.lock", nil); err != nil { // the data directory is durable
 		t.Fatal(err)
 	}
-	w := &rewound{t: t, fs: fsys, dir: "data/q", o: wal.WithOffsetCapacity(wal.Options{FS: fsys, SegmentSize: wal.MinSegmentSize, SyncEvery: wal.SyncNever, Logger: quiet()}, 64<<10)}
+	w := &rewound{t: t, fs: fsys, dir: "data/q", o: wal.WithOffsetCapacity(wal.Options{FS: fsys, Cold: &wal.Cold{}, SegmentSize: wal.MinSegmentSize, SyncEvery: wal.SyncNever, Logger: quiet()}, 64<<10)}
 	w.open()
 	return w
 }

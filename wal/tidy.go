@@ -76,7 +76,7 @@ func (l *Log) makeSpare(wants func(active *file) bool) {
 	}
 	spare, err := l.create(path)
 	if err != nil {
-		if !disk.IsFull(err) {
+		if !disk.IsFull(err) && !passing(err) {
 			l.log.Warn("cannot prepare the next segment", "queue", l.name(), "error", err)
 		}
 		return
@@ -101,7 +101,7 @@ func (l *Log) openAhead() {
 		closed, path := f.seg == nil, f.path
 		l.mu.Unlock()
 		if closed {
-			if err := l.open(f, path); err != nil {
+			if err := l.open(f, path); err != nil && !passing(err) {
 				l.log.Warn("cannot open ahead", "file", path, "error", err)
 			}
 		}

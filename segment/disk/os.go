@@ -181,8 +181,12 @@ func (f *file) Map(n int, writable bool) ([]byte, error) {
 	if writable {
 		prot |= unix.PROT_WRITE
 	}
+	if err := mapped.take(n); err != nil {
+		return nil, f.wrap("map", err)
+	}
 	b, err := unix.Mmap(int(f.Fd()), 0, n, prot, unix.MAP_SHARED)
 	if err != nil {
+		mapped.giveBack(n)
 		return nil, f.wrap("map", err)
 	}
 	if writable {
@@ -193,7 +197,11 @@ func (f *file) Map(n int, writable bool) ([]byte, error) {
 
 func (f *file) Unmap(b []byte) error {
 	f.maps.remove(b)
-	return f.wrap("unmap", unix.Munmap(b))
+	if err := unix.Munmap(b); err != nil {
+		return f.wrap("unmap", err)
+	}
+	mapped.giveBack(len(b))
+	return nil
 }
 
 func (f *file) wrap(op string, err error) error {

@@ -92,6 +92,8 @@ func (q *Queue) openLog(create bool) (opened bool, err error) {
 			err = errTaken // by a link to nowhere
 		case !q.reg.unmake(q.dir()):
 			q.born() // as the next start would find it
+		default:
+			err = unnameable(err)
 		}
 		return false, q.unloadable(err)
 	}

@@ -69,7 +69,12 @@ func (r *Registry) parkSome(loading *Queue) (any bool) {
 			any = true
 		}
 	}
-	return any
+	if any {
+		return true
+	}
+	others := slices.DeleteFunc(r.loadedNow(), func(q *Queue) bool { return q == loading })
+	q, before := oldest(others) // if any can be parked, one is
+	return q != nil && q.park(before)
 }
 
 func (r *Registry) crowded() bool {

@@ -46,8 +46,17 @@ const expirySlice = 64
 
 // Put appends an item. When it returns, the item survives the death of the process and is visible,
 // or in the hands of the first waiter. Errors: wal.ErrTooLarge for an item to go through Create,
-// wal.ErrFull, which may be an ErrLimit or ErrMakeRoom, wal.ErrFailed, ErrClosed; nothing was stored then.
+// wal.ErrFull, which may be an ErrLimit or ErrMakeRoom, wal.ErrFailed, ErrClosed; nothing was stored then. When the
+// system is short of something other queues are parked for it.
 func (q *Queue) Put(payload []byte, m wal.Meta) error {
+	err := q.put(payload, m)
+	if err != nil && short(err) && q.reg.parkSome(q) {
+		err = q.put(payload, m)
+	}
+	return err
+}
+
+func (q *Queue) put(payload []byte, m wal.Meta) error {
 	if err := q.lock(true); err != nil {
 		return err
 	}
@@ -149,7 +158,7 @@ func (q *Queue) SyncThen(fn func(error)) {
 // get is the one way to an item: it opens or shows the head to the caller, or for w, which takes
 // its place in the line when nothing is there. Who stands in line already goes first.
 func (q *Queue) get(take bool, w *Waiter) (it Item, ok bool, err error) {
-	for {
+	for spared := false; ; {
 		if err := q.lock(false); err != nil {
 			return Item{}, false, err
 		}
@@ -166,6 +175,10 @@ func (q *Queue) get(take bool, w *Waiter) (it Item, ok bool, err error) {
 		}
 		q.mu.Unlock()
 		wake(woken)
+		if err != nil && short(err) && !spared {
+			spared = true
+			again = q.reg.parkSome(q)
+		}
 		if !again {
 			return it, ok, err
 		}

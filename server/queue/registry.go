@@ -64,6 +64,7 @@ type Registry struct {
 	o          Options
 	logger     *slog.Logger
 	lock       io.Closer
+	dropsDots  bool // the file system does, at the end of names
 	background *wal.Background
 	nodes      *btree.FreeListG[Item]
 	clock      atomic.Uint64 // goes on when a queue is loaded and when idle ones are looked for
@@ -140,7 +141,7 @@ func OpenRegistry(dir string, o Options) (*Registry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
-	r.lock = lock
+	r.lock, r.dropsDots = lock, losesDots(r.fs, dir)
 	if err := r.list(); err != nil {
 		lock.Close()
 		return nil, fmt.Errorf("data directory: %w", err)

@@ -4,7 +4,13 @@ package queue
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/darner/darner/segment/disk"
 )
 
 // errTaken: a queue cannot be made where a file, a symbolic link or somebody else's directory is.
@@ -13,6 +19,9 @@ var errTaken = errors.New("something that is no queue has its name in the data d
 // vacant makes sure that nothing has the name of a queue that is to be made: what is there was not
 // listed as a queue, and a symbolic link would lead out of the data directory.
 func (r *Registry) vacant(q *Queue) error {
+	if r.dropsDots && strings.HasSuffix(q.name, ".") {
+		return fmt.Errorf("%w that ends in a dot", errUnnameable)
+	}
 	_, err := r.fs.ReadDir(q.dir())
 	if short(err) && r.parkSome(q) {
 		_, err = r.fs.ReadDir(q.dir())
@@ -23,7 +32,45 @@ func (r *Registry) vacant(q *Queue) error {
 	case short(err):
 		return err
 	}
+	if other := r.namesake(q.name); other != "" {
+		return fmt.Errorf("%w: it does not tell the name from that of queue %s", errUnnameable, other)
+	}
 	return errTaken
+}
+
+// errUnnameable: not every file system takes every name. FAT and its kin take no ':' and no dot at
+// the end, and hold names for the same that differ in case alone.
+var errUnnameable = errors.New("the file system of the data directory takes no directory of this name")
+
+// unnameable words the error of a directory that could not be made for the sake of its name.
+func unnameable(err error) error {
+	if errors.Is(err, syscall.EINVAL) || errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: %w", errUnnameable, err)
+	}
+	return err
+}
+
+// namesake returns the queue whose name differs from this one in case alone, "" when there is none.
+func (r *Registry) namesake(name string) string {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for other := range r.queues {
+		if other != name && strings.EqualFold(other, name) {
+			return other
+		}
+	}
+	return ""
+}
+
+// losesDots reports whether the file system drops dots at the end of names: a queue "a." would come
+// back as "a" at the next start.
+func losesDots(fsys disk.FS, dir string) bool {
+	f, err := fsys.OpenRead(filepath.Join(dir, lockName+"."))
+	if err != nil {
+		return false
+	}
+	f.Close()
+	return true
 }
 
 // unmake removes the directory of a queue that could not be made, for an empty one would come back

@@ -23,6 +23,9 @@ var kinds = []kind{
 	{"btrfs", 128 << 20, []string{"mkfs.btrfs", "-q", "-f", "-K"}, ""},
 }
 
+// exfat mounts one in user space, which is near enough to FAT for kernels that have none.
+const exfat = "mount.exfat-fuse"
+
 func (k kind) options() string {
 	if k.mount == "" {
 		return "rw"
@@ -54,8 +57,14 @@ func needsRoot(t *testing.T) {
 func (k kind) needs(t *testing.T) {
 	t.Helper()
 	needsRoot(t)
-	if _, err := exec.LookPath(k.mkfs[0]); err != nil {
-		t.Skipf("%s is not installed", k.mkfs[0])
+	programs := k.mkfs[:1]
+	if k.name == "fuseblk" {
+		programs = append(programs[:1:1], exfat)
+	}
+	for _, p := range programs {
+		if _, err := exec.LookPath(p); err != nil {
+			t.Skipf("%s is not installed", p)
+		}
 	}
 	known, err := os.ReadFile("/proc/filesystems")
 	if err != nil || !strings.Contains(string(known), "\t"+k.name+"\n") {
@@ -106,7 +115,11 @@ func (k kind) use(t *testing.T, s *shelf, d *device) *mounted {
 		run(t, "btrfs", "device", "scan", "--forget") // that it saw this file system on another device
 	}
 	// By another process: this one answers for the disk, and could not be ended while it waits for it.
-	run(t, "mount", "-i", "-t", k.name, "-o", k.options(), loop, m.dir)
+	if k.name == "fuseblk" {
+		run(t, exfat, loop, m.dir)
+	} else {
+		run(t, "mount", "-i", "-t", k.name, "-o", k.options(), loop, m.dir)
+	}
 	t.Cleanup(m.unmount)
 	return m
 }

@@ -1,0 +1,62 @@
+package disk
+
+import (
+	"errors"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+)
+
+func TestMapsAreRefusedBeforeTheAddressesAreUsedUp(t *testing.T) {
+	a := addresses{most: mostMapped(32)}
+	for range 3 {
+		check(t, a.take(500<<20))
+	}
+	if err := a.take(500 << 20); !errors.Is(err, syscall.ENOMEM) || !errors.Is(err, ErrAddresses) {
+		t.Fatalf("2 GB of maps: %v", err)
+	}
+	a.giveBack(500 << 20)
+	check(t, a.take(500<<20))
+}
+
+func TestMapsGiveTheirAddressesBack(t *testing.T) {
+	f, err := OS{}.Create(filepath.Join(t.TempDir(), "a"))
+	check(t, err)
+	defer f.Close()
+	before := mapped.used.Load()
+	m, err := f.Map(1<<20, true)
+	check(t, err)
+	if n := mapped.used.Load() - before; n != 1<<20 {
+		t.Errorf("a map of 1 MiB counts as %d bytes", n)
+	}
+	if f.Unmap(m[1:]) == nil {
+		t.Error("a part was unmapped")
+	}
+	check(t, f.Unmap(m))
+	if n := mapped.used.Load() - before; n != 0 {
+		t.Errorf("%d bytes count as mapped at the end", n)
+	}
+}
+
+// With 32 bits for real, as under .ci/emulated.
+func TestAProcessOf32BitsIsRefusedMapsInTime(t *testing.T) {
+	if strconv.IntSize != 32 {
+		t.Skip("this process has addresses enough")
+	}
+	f, err := OS{}.Create(filepath.Join(t.TempDir(), "a"))
+	check(t, err)
+	defer f.Close()
+	var maps [][]byte
+	for range 3 {
+		m, err := f.Map(1<<29-1<<20, true)
+		check(t, err)
+		maps = append(maps, m)
+	}
+	if _, err := f.Map(1<<29, true); !errors.Is(err, ErrAddresses) {
+		t.Errorf("the fourth map of half a gibibyte: %v", err)
+	}
+	for _, m := range maps {
+		check(t, f.Unmap(m))
+	}
+}

@@ -1,0 +1,153 @@
+package torture
+
+// File systems that work otherwise than the usual: without fallocate, with small and with large
+// blocks, that compress, that take fewer names.
+
+import (
+	"bytes"
+	"crypto/rand"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// odd file systems. Not here for want of a kernel that has them: vfat, ext4 and btrfs with blocks
+// larger than a page.
+var odd = []struct {
+	what string
+	kind
+	again bool // on a full disk, see takeFrom
+	long  bool
+}{
+	{"ext2, without fallocate", kind{"ext2", 16 << 20, []string{"mkfs.ext2", "-q", "-F"}, ""}, false, false},
+	{"exfat by FUSE, without fallocate", kind{"fuseblk", 16 << 20, []string{"mkfs.exfat"}, ""}, false, false},
+	{"ext4 with blocks of 1 KiB", kind{"ext4", 32 << 20, []string{"mkfs.ext4", "-q", "-F", "-b", "1024"}, ""}, false, false},
+	{"ext4 in clusters of 64 KiB", kind{"ext4", 64 << 20, []string{"mkfs.ext4", "-q", "-F", "-O", "bigalloc", "-C", "65536"}, ""}, false, true},
+	{"xfs with blocks of 1 KiB", kind{"xfs", 300 << 20, []string{"mkfs.xfs", "-q", "-f", "-K", "-b", "size=1k"}, "nouuid"}, false, true},
+	{"xfs with blocks of 64 KiB", kind{"xfs", 300 << 20, []string{"mkfs.xfs", "-q", "-f", "-K", "-b", "size=64k"}, "nouuid"}, false, false},
+	{"btrfs", kind{"btrfs", 128 << 20, []string{"mkfs.btrfs", "-q", "-f", "-K"}, ""}, true, true},
+	{"btrfs that compresses", kind{"btrfs", 128 << 20, []string{"mkfs.btrfs", "-q", "-f", "-K"}, "compress-force=zstd"}, true, false},
+}
+
+func TestItWorksOnOddFileSystems(t *testing.T) {
+	for _, o := range odd {
+		t.Run(o.what, func(t *testing.T) {
+			if o.long && *long == 1 {
+				t.Skip("in the long form")
+			}
+			o.needs(t)
+			s := newShelf(t)
+			m := o.use(t, s, o.make(t, s, o.size))
+			keepsWhatItTakes(t, m)
+			if o.name == "fuseblk" {
+				refusesNamesOfFAT(t, m)
+			}
+			// btrfs full to the brim has a test of its own; others are made full after they were.
+			if o.name == "btrfs" && *long == 1 || testing.Short() {
+				return
+			}
+			os.RemoveAll(m.dir + "/data")
+			run(t, "sync", "--file-system", m.dir)
+			ballast(t, m, 8<<20)
+			fillAndDrain(t, m, o.again)
+		})
+	}
+}
+
+// keepsWhatItTakes sets 20,000 items and a large one, kills the server, and takes them all.
+func keepsWhatItTakes(t *testing.T, m *mounted) {
+	t.Helper()
+	const items = 20_000
+	large := make([]byte, 300_000)
+	rand.Read(large)
+	item := func(i int) []byte { return fmt.Appendf(nil, "item %d of %d, %s", i, items, strings.Repeat("x", i%50)) }
+	d := launch(t, m.dir+"/data", small...)
+	c := d.dial()
+	set := func(b []byte) {
+		t.Helper()
+		if answer, err := c.set("kept", b); answer != "STORED" || err != nil {
+			t.Fatalf("%q, %v\n%s", answer, err, d.log)
+		}
+	}
+	for i := range items {
+		set(item(i))
+	}
+	set(large)
+	for range 2 { // what recovery left is recovered again
+		d.kill()
+		d = launch(t, m.dir+"/data", small...)
+	}
+	c = d.dial()
+	for i := range items + 1 {
+		want := large
+		if i < items {
+			want = item(i)
+		}
+		if b, err := c.get("kept"); err != nil || !bytes.Equal(b, want) {
+			t.Fatalf("item %d is %.40q, %v\n%s", i, b, err, d.log)
+		}
+	}
+	if b, err := c.get("kept"); b != nil || err != nil {
+		t.Fatalf("%.40q, %v is left", b, err)
+	}
+	if n := c.figures(t, "kept")["damaged_records"]; n != "0" {
+		t.Errorf("%s damaged records", n)
+	}
+	d.stop()
+	if log := d.log.String(); strings.Contains(log, "level=WARN") || strings.Contains(log, "level=ERROR") || d.err != nil {
+		t.Errorf("%v\n%s", d.err, log)
+	}
+}
+
+// refusesNamesOfFAT: names that differ in case are one there, and there is no ':' in a name.
+func refusesNamesOfFAT(t *testing.T, m *mounted) {
+	t.Helper()
+	d := launch(t, m.dir+"/data", small...)
+	c := d.dial()
+	for _, s := range []struct{ queue, answer string }{
+		{"orders", "STORED"},
+		{"Orders", "it does not tell the name from that of queue orders"},
+		{"a:b", "takes no directory of this name"},
+		{"a=b@c~d+e,f?*<>|\"\\", "STORED"},
+	} {
+		if answer, err := c.set(s.queue, []byte(s.queue)); err != nil || !strings.Contains(answer, s.answer) {
+			t.Errorf("%s: %q, %v", s.queue, answer, err)
+		}
+		if b, err := c.get(s.queue); err != nil || s.answer == "STORED" && string(b) != s.queue || s.answer != "STORED" && b != nil {
+			t.Errorf("%s: %q, %v", s.queue, b, err)
+		}
+	}
+	d.stop()
+}
+
+// ballast leaves about so much free, of a file system that was made larger.
+func ballast(t *testing.T, m *mounted, free int64) {
+	t.Helper()
+	var st unix.Statfs_t
+	if err := unix.Statfs(m.dir, &st); err != nil {
+		t.Fatal(err)
+	}
+	n := int64(st.Bavail)*int64(st.Bsize) - free
+	if n <= 0 {
+		return
+	}
+	f, err := os.Create(m.dir + "/ballast")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := unix.Fallocate(int(f.Fd()), 0, 0, n); err != unix.EOPNOTSUPP {
+		if err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	for b := make([]byte, 1<<20); n > 0; n -= int64(len(b)) {
+		if _, err := f.Write(b[:min(n, int64(len(b)))]); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -24,21 +25,45 @@ type pace struct {
 
 func wear() error {
 	fmt.Println("| load | --sync | payload | device | bytes per payload byte | flushes |\n|---|---|---:|---:|---:|---:|")
+	type trial struct {
+		load pace
+		sync string
+		row  chan string
+		err  error
+	}
+	var paced, bursts []*trial
 	for _, load := range []pace{
 		{"1/s, set", 1, false, 0}, {"1/s, set and got", 1, true, 0},
 		{"100/s, set", 100, false, 0}, {"100/s, set and got", 100, true, 0},
 		{"burst, set", 0, false, 1_000_000}, {"burst, set and got", 0, true, 1_000_000},
 	} {
-		for _, sync := range []string{"always", "1s", "10s", "never"} {
-			if load.items > 0 && sync == "always" {
-				load.items = 50_000
+		for _, policy := range []string{"always", "1s", "10s", "never"} {
+			r := &trial{load: load, sync: policy, row: make(chan string, 1)}
+			switch {
+			case load.rate > 0:
+				paced = append(paced, r)
+			case policy != "always": // a client alone would have a sync for each item, as above
+				bursts = append(bursts, r)
 			}
-			if err := onLoop(func(dir, loop string) error { return wearOf(dir, loop, sync, load) }); err != nil {
-				return err
-			}
-			if load.rate == 0 {
-				load.items = 1_000_000
-			}
+		}
+	}
+	measure := func(r *trial) {
+		defer close(r.row)
+		r.err = onLoop(func(dir, loop string) error { return wearOf(dir, loop, r.sync, r.load, r.row) })
+	}
+	for _, r := range paced { // side by side: they mostly wait
+		go measure(r)
+	}
+	for _, r := range paced {
+		fmt.Print(<-r.row)
+	}
+	for _, r := range bursts {
+		measure(r)
+		fmt.Print(<-r.row)
+	}
+	for _, r := range append(paced, bursts...) {
+		if r.err != nil {
+			return r.err
 		}
 	}
 	return nil
@@ -58,7 +83,7 @@ func onLoop(fn func(dir, loop string) error) error {
 		if _, err := run("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0", image); err != nil {
 			return err
 		}
-		loop, err := run("losetup", "--find", "--show", image)
+		loop, err := attach(image)
 		if err != nil {
 			return err
 		}
@@ -69,6 +94,14 @@ func onLoop(fn func(dir, loop string) error) error {
 		defer run("umount", dir)
 		return fn(dir, filepath.Base(loop))
 	})
+}
+
+var attaching sync.Mutex // two that look for a free loop device find the same
+
+func attach(image string) (string, error) {
+	attaching.Lock()
+	defer attaching.Unlock()
+	return run("losetup", "--find", "--show", image)
 }
 
 func run(command ...string) (string, error) {
@@ -91,8 +124,8 @@ func device(loop string) (written, flushes int64) {
 	return sectors * 512, flushes
 }
 
-func wearOf(dir, loop, sync string, load pace) error {
-	p, err := launch(filepath.Join(dir, "data"), "--sync", sync)
+func wearOf(dir, loop, policy string, load pace, row chan<- string) error {
+	p, err := launch(filepath.Join(dir, "data"), "--sync", policy)
 	if err != nil {
 		return err
 	}
@@ -105,7 +138,7 @@ func wearOf(dir, loop, sync string, load pace) error {
 		return err
 	}
 	time.Sleep(2 * time.Second)
-	unixSync()
+	run("sync", "-f", dir)
 	before, flushed := device(loop)
 	n, err := load.on(c)
 	if err != nil {
@@ -114,10 +147,10 @@ func wearOf(dir, loop, sync string, load pace) error {
 	if load.rate == 0 {
 		time.Sleep(2 * time.Second) // for what the background writes
 	}
-	unixSync()
+	run("sync", "-f", dir)
 	after, flushes := device(loop)
 	payload := int64(n) * int64(settings.size)
-	fmt.Printf("| %s | %s | %d B | %d B | %.2f | %d |\n", load.name, sync, payload, after-before,
+	row <- fmt.Sprintf("| %s | %s | %d B | %d B | %.2f | %d |\n", load.name, policy, payload, after-before,
 		float64(after-before)/float64(payload), flushes-flushed)
 	return nil
 }

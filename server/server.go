@@ -48,6 +48,7 @@ func Start(c config.Config, log *slog.Logger) (*Server, error) {
 	}
 	c.Data = data
 	fit(&c, log)
+	limitMemory(c.MemoryLimit, log)
 	s := &Server{log: log}
 	if err := s.listen(c); err != nil { // before anything is made in the data directory
 		return nil, err
@@ -142,7 +143,7 @@ func settings(c config.Config) []memcache.Setting {
 	}{
 		{"data", c.Data}, {"listen", c.Listen}, {"port", c.Port}, {"socket", c.Socket}, {"sync", c.Sync},
 		{"segment-size", int64(c.SegmentSize)}, {"inline-max", int64(c.InlineMax)}, {"max-item-size", int64(c.MaxItemSize)},
-		{"max-connections", c.MaxConnections}, {"max-open-reads", c.MaxOpenReads}, {"admin-commands", c.Admin},
+		{"max-connections", c.MaxConnections}, {"max-open-reads", c.MaxOpenReads}, {"memory-limit", c.MemoryLimit}, {"admin-commands", c.Admin},
 	} {
 		all = append(all, memcache.Setting{Name: s.name, Value: fmt.Sprint(s.value)})
 	}

@@ -36,6 +36,7 @@ func serveFlags() []cli.Flag {
 		&cli.GenericFlag{Name: "max-item-size", Value: &d.MaxItemSize, Usage: "`SIZE` of the largest item taken"},
 		&cli.GenericFlag{Name: "inline-max", Value: &d.InlineMax, Usage: "`SIZE` up to which an item is kept inside a segment, not in a file of its own"},
 		&cli.IntFlag{Name: "max-open-reads", Value: d.MaxOpenReads, Usage: "items a connection may have open of one queue"},
+		&cli.GenericFlag{Name: "memory-limit", Value: &d.MemoryLimit, Usage: "`SIZE` that the process's own memory should stay below; auto is four fifths of what its control group allows, 0 none"},
 		&cli.GenericFlag{Name: "admin-commands", Value: &d.Admin, Usage: "`WHO` may use flush_all and delete: local (peers on this machine), all or off (default: all)"},
 		&cli.BoolFlag{Name: "debug", Usage: "log more, as who connects"},
 	}
@@ -50,6 +51,7 @@ func settings(c *cli.Context) config.Config {
 	s.MaxItemSize = *c.Generic("max-item-size").(*config.Size)
 	s.InlineMax = *c.Generic("inline-max").(*config.Size)
 	s.MaxOpenReads = c.Int("max-open-reads")
+	s.MemoryLimit = *c.Generic("memory-limit").(*config.Memory)
 	s.Admin = *c.Generic("admin-commands").(*config.Admin)
 	return s
 }

@@ -20,6 +20,7 @@ type Config struct {
 	MaxItemSize    Size   // largest item taken, 1 byte..1 TiB
 	InlineMax      Size   // largest item kept inside a segment, 1 byte..1 MiB and a quarter of SegmentSize; larger ones are streamed
 	MaxOpenReads   int    // items a connection may have open of one queue, at least 1
+	MemoryLimit    Memory // soft limit of the process's own memory
 	Admin          Admin  // who may use the administrator's commands
 }
 
@@ -36,6 +37,7 @@ func Default() Config {
 		MaxItemSize:    1 * GiB,
 		InlineMax:      64 * KiB,
 		MaxOpenReads:   1,
+		MemoryLimit:    MemoryAuto,
 	}
 }
 

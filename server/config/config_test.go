@@ -49,6 +49,20 @@ func TestSyncIsAlwaysNeverOrAnInterval(t *testing.T) {
 	}
 }
 
+func TestTheMemoryLimitIsAutoNoneOrASize(t *testing.T) {
+	for text, want := range map[string]Memory{"auto": MemoryAuto, "0": MemoryNone, "16MiB": 16 * MiB, "1GiB": GiB} {
+		got, err := ParseMemory(text)
+		if err != nil || got != want || got.String() != text {
+			t.Errorf("ParseMemory(%q) = %v, %v; want %v", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "none", "Auto", "-1", "1", "15MiB"} {
+		if got, err := ParseMemory(text); err == nil {
+			t.Errorf("ParseMemory(%q) = %v; want an error", text, got)
+		}
+	}
+}
+
 func TestARefusedFlagLeavesTheValueAlone(t *testing.T) {
 	size, sync, admin := Size(7), DefaultSync, AdminOff
 	if size.Set("x") == nil || size != 7 {

@@ -21,6 +21,7 @@ type process struct {
 	addr    string
 	started time.Time     // of the exec
 	ready   time.Duration // from there to the first answer
+	work    time.Duration // CPU time until then
 }
 
 var readyLine = regexp.MustCompile(`msg="darner is ready".* address=(\S+)`)
@@ -55,7 +56,7 @@ func launch(data string, flags ...string) (*process, error) {
 		defer c.Close()
 		_, err = c.ask("version\r\n")
 	}
-	p.ready = time.Since(p.started)
+	p.ready, p.work = time.Since(p.started), p.cpu()
 	if err != nil {
 		p.end(syscall.SIGKILL)
 	}
@@ -114,11 +115,14 @@ func (p *process) switches() (n int64) {
 // unixSync writes everything dirty to its disk.
 func unixSync() { exec.Command("sync").Run() }
 
-// cpu is the time that the process has computed, to 10 ms.
-func (p *process) cpu() time.Duration {
-	stat := p.proc("stat")
-	f := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
-	user, _ := strconv.ParseInt(f[11], 10, 64)
-	system, _ := strconv.ParseInt(f[12], 10, 64)
-	return time.Duration(user+system) * 10 * time.Millisecond
+// cpu is the time that the process's threads have computed.
+func (p *process) cpu() (total time.Duration) {
+	tasks, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", p.cmd.Process.Pid))
+	for _, t := range tasks {
+		if f := strings.Fields(p.proc("task/" + t.Name() + "/schedstat")); len(f) > 0 {
+			ns, _ := strconv.ParseInt(f[0], 10, 64)
+			total += time.Duration(ns)
+		}
+	}
+	return total
 }

@@ -35,9 +35,11 @@ bench:
 kill:
 	go test -count=1 -timeout 1h -run TestKilledServer ./cmd/darner -kill-rounds 100
 
-# What takes too long for every day: an item of 1 GB, 10,000 connections that wait.
+# What takes too long for every day: an item of 1 GB, 10,000 connections that wait or are silent,
+# 10 million items, an idle minute.
 long: kill
-	go test -count=1 -timeout 1h -run 'Gigabyte|Waiters' ./cmd/darner -large -waiters 10000
+	go test -count=1 -timeout 1h -run 'Gigabyte|Waiters|Memory|Silent|Idle' ./cmd/darner \
+		-large -waiters 10000 -silent 10000 -backlog 10000000 -idle 1m
 
 ci:
 	.ci/run

@@ -48,6 +48,7 @@ func Start(c config.Config, log *slog.Logger) (*Server, error) {
 	}
 	c.Data = data
 	fit(&c, log)
+	limitMemory(c.MemoryLimit, log)
 	s := &Server{log: log}
 	if err := s.listen(c); err != nil { // before anything is made in the data directory
 		return nil, err

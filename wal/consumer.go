@@ -395,9 +395,9 @@ func (c *Consumer) askRewrite() {
 	}
 }
 
-// checkpoint appends the head, so that the file does not depend on its two slots alone.
+// checkpoint notes the head once more, so that the file does not depend on its two slots alone.
 func (c *Consumer) checkpoint() {
-	if c.off.checkpoint != c.st.head && c.off.append(entryHead, span{to: c.st.head, bytes: c.st.below}) {
+	if c.off.checkpoint != c.st.head && c.off.note(c.st.head, c.st.below) {
 		c.off.checkpoint = c.st.head
 	}
 	c.askRewrite()

@@ -18,7 +18,8 @@ import (
 //	   0  slot A   the head, rewritten in place in turn with slot B, each in a sector of its own:
 //	 512  slot B   a kill or a torn sector in the middle of one leaves the other
 //	1024  entries, 32 bytes each, appended: a checkpoint of the head at every sync, and a range
-//	      for every item taken out of order
+//	      for every item taken out of order. Of checkpoints at the end there are two at most, written
+//	      in turn, so that taking in order keeps to one block, and a sync writes no other
 //
 // So taking in order costs one store and no space, and only what is taken out of order appends.
 // What is taken only grows, so a lost entry means items that come again and never a lost item,
@@ -48,6 +49,8 @@ type offsets struct {
 	allocated  int    // bytes with blocks behind them
 	end        int    // where the next entry goes
 	checkpoint uint64 // head of the last checkpoint entry
+	trailing   int    // checkpoints at the very end, counted up to 2
+	turn       int    // 0 or 1: which of these two is written next
 	fault      error  // why the last thing that failed to get into the file did
 
 	scratch  [slotSize]byte // what is about to be stored
@@ -152,6 +155,7 @@ func (o *offsets) load() (st offsetState, err error) {
 			continue
 		}
 		o.end = at + entrySize
+		o.follow(kind)
 		switch {
 		case kind == entryHead && x.to > st.head:
 			st.head, st.below = x.to, x.bytes
@@ -212,15 +216,41 @@ func (o *offsets) append(kind uint32, x span) bool {
 	if o.end+entrySize > o.allocated || o.end+entrySize > len(o.m) {
 		return false
 	}
+	o.putEntry(o.end, kind, x)
+	o.end += entrySize
+	o.follow(kind)
+	return true
+}
+
+// follow keeps count of the checkpoints at the end, to which an entry was added.
+func (o *offsets) follow(kind uint32) {
+	if kind != entryHead {
+		o.trailing = 0
+		return
+	}
+	o.trailing, o.turn = min(o.trailing+1, 2), 0
+}
+
+// note makes a checkpoint of the head, in the place of the last but one where nothing came after it,
+// and reports whether there was a place. See fault.
+func (o *offsets) note(head, below uint64) bool {
+	x := span{to: head, bytes: below}
+	if o.trailing < 2 {
+		return o.append(entryHead, x)
+	}
+	o.putEntry(o.end-(2-o.turn)*entrySize, entryHead, x)
+	o.turn = 1 - o.turn
+	return true
+}
+
+func (o *offsets) putEntry(at int, kind uint32, x span) {
 	b := o.scratch[:entrySize]
 	binary.LittleEndian.PutUint32(b[4:], kind)
 	binary.LittleEndian.PutUint64(b[8:], x.from)
 	binary.LittleEndian.PutUint64(b[16:], x.to)
 	binary.LittleEndian.PutUint64(b[24:], x.bytes)
-	binary.LittleEndian.PutUint32(b, crc32.Update(o.seed(o.end), crcTable, b[4:]))
-	o.put(o.end, b)
-	o.end += entrySize
-	return true
+	binary.LittleEndian.PutUint32(b, crc32.Update(o.seed(at), crcTable, b[4:]))
+	o.put(at, b)
 }
 
 // put stores b. Where a file system writes no block twice a store may need space all the same: a

@@ -139,7 +139,7 @@ func (l *Log) fullOffsets() (full []*offsets) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, c := range l.consumers {
-		if o := c.off; o != nil && o.end+entrySize > o.allocated && o.allocated < l.rewriteBound() {
+		if o := c.off; o != nil && o.trailing < 2 && o.end+entrySize > o.allocated && o.allocated < l.rewriteBound() {
 			full = append(full, o)
 		}
 	}

@@ -43,7 +43,7 @@ var flagTexts = []struct{ name, short, usage string }{
 	{"parity", "", "0 to 4 blocks for every 16 of a compressed segment, to mend damage"},
 	{"scrub-interval", "", "how often compressed segments are verified; 0: never"},
 	{"compact-rate", "", "`SIZE` that background rewriting may read and write in a second; 0: no bound"},
-	{"memory-limit", "", "`SIZE` of memory to keep to; auto: from the cgroup; 0: none"},
+	{"memory-limit", "", "`SIZE` that the process's own memory should stay below; auto is four fifths of what its control group allows; 0: none"},
 }
 
 func serveFlags() []cli.Flag {

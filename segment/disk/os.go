@@ -191,6 +191,7 @@ func (f *file) Map(n int, writable bool) ([]byte, error) {
 	}
 	if writable {
 		f.maps.add(b)
+		advise(f.File, b)
 	}
 	return b, nil
 }

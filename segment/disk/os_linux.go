@@ -21,3 +21,12 @@ type maps struct{}
 
 func (maps) add([]byte)    {}
 func (maps) remove([]byte) {}
+
+// advise readies a writable map. The kernel is not to read ahead from what is touched: it would fill
+// the cache with blocks of several pages, and a store into one page then writes all of its block.
+// What the file holds is read at once instead, for whoever opens a file to write to it looks at all
+// of it first.
+func advise(f *os.File, b []byte) {
+	_ = unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_WILLNEED) // either is for speed alone
+	_ = unix.Madvise(b, unix.MADV_RANDOM)
+}

@@ -153,6 +153,19 @@ func (s *Session) Close() {
 	s.freeChunk()
 }
 
+// Rest gives back memory that the session does not need until the next Process.
+func (s *Session) Rest() {
+	if s.pending.n == 0 {
+		s.pending = pendingRing{}
+	}
+	if len(s.opens) == 0 {
+		s.opens = nil
+	}
+	if s.state == Ready {
+		s.get, s.waiter = get{}, nil
+	}
+}
+
 // offset is where in the output stream the next byte goes.
 func (s *Session) offset() uint64 { return s.base + uint64(len(s.out)) }
 

@@ -5,6 +5,7 @@ package queue
 
 import (
 	"path/filepath"
+	"runtime/debug"
 	"time"
 )
 
@@ -138,9 +139,19 @@ func (j *janitor) parkIdle() {
 		}
 		q.park(before)
 	}
+	if r.goOn() {
+		return
+	}
+	debug.FreeOSMemory() // nothing may happen now for long, and the collector would not run before something did
+}
+
+// goOn sets the timer again while anything is loaded.
+func (r *Registry) goOn() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.loaded) > 0 {
-		j.timer.Reset(r.period())
+	if len(r.loaded) == 0 {
+		return false
 	}
+	r.janitor.timer.Reset(r.period())
+	return true
 }

@@ -60,6 +60,9 @@ func escape(name []byte) (string, error) {
 
 // unescape returns the queue whose directory has this name; false when escape never makes it.
 func unescape(file string) (string, bool) {
+	if allPlain(file) {
+		return file, true
+	}
 	name := make([]byte, 0, len(file))
 	for i := 0; i < len(file); i++ {
 		c := file[i]
@@ -74,6 +77,16 @@ func unescape(file string) (string, bool) {
 	}
 	again, err := escape(name)
 	return string(name), err == nil && again == file
+}
+
+// allPlain reports whether a name stands for itself: hardly any does not, and there may be 100,000.
+func allPlain(file string) bool {
+	for i := range len(file) {
+		if !plain(file[i]) {
+			return false
+		}
+	}
+	return file != "" && file[0] != '.' && len(file) <= min(maxName, maxEscaped)
 }
 
 // unhex answers nonsense for what is no digit: escaping again shows it.

@@ -163,6 +163,7 @@ func (r *Registry) list() error {
 	if err != nil {
 		return err
 	}
+	r.queues = make(map[string]*Queue, len(entries)) // 100,000 would have it grow 14 times
 	for _, e := range entries {
 		if !e.Dir || strings.HasPrefix(e.Name, ".") {
 			continue

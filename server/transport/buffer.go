@@ -1,11 +1,11 @@
 package transport
 
-// Buffers: borrowed while bytes are on their way, given back when a connection falls idle, so
-// that ten thousand waiting connections cost kilobytes each, not buffers for the largest item.
+// Buffers: borrowed while bytes are on their way, given back when a connection falls silent, so
+// that ten thousand of those cost no buffers at all.
 
 import "sync"
 
-// classes are the sizes of pooled buffers. The first is what a connection keeps at all times;
+// classes are the sizes of pooled buffers. The first is what a connection starts with;
 // the last holds the largest record and its request line.
 var classes = [...]int{512, 4 << 10, 16 << 10, 72 << 10}
 
@@ -94,13 +94,14 @@ func (in *input) filled(n int) {
 	in.full = len(in.buf.b) == cap(in.buf.b)
 }
 
-// large reports whether there is memory to give back.
-func (in *input) large() bool { return cap(in.buf.b) > classes[smallest] }
-
-// shrink moves what is pending into the smallest buffer that holds it.
-func (in *input) shrink() {
-	if in.large() {
-		in.move(len(in.pending()))
+// rest gives back what is not needed for as long as nothing comes: all, or what is more than the
+// smallest buffer that holds what is pending. Without a buffer it has to be made anew.
+func (in *input) rest() {
+	switch n := len(in.pending()); {
+	case n == 0:
+		in.release()
+	case cap(in.buf.b) > classes[smallest]:
+		in.move(n)
 	}
 }
 

@@ -27,7 +27,9 @@ func TestInputKeepsWhatIsNotConsumed(t *testing.T) {
 		left := fill(&in, rng.IntN(80<<10), rest[:limit])
 		rest = rest[limit-len(left):]
 		if rng.IntN(8) == 0 {
-			in.shrink()
+			if in.rest(); in.buf == nil {
+				in = newInput(&pools)
+			}
 		}
 		n := rng.IntN(len(in.pending()) + 1)
 		if !bytes.Equal(in.pending()[:n], data[consumed:consumed+n]) {
@@ -68,9 +70,13 @@ func TestInputGrowsWithWhatComesAndShrinksWhenIdle(t *testing.T) {
 		t.Errorf("a stream is read %d bytes at a time", got)
 	}
 	fill(&in, 1, []byte("half a request"))
-	in.shrink()
+	in.rest()
 	if got := cap(in.buf.b); got != classes[smallest] || string(in.pending()) != "half a request" {
 		t.Errorf("idle, it keeps %d bytes for %q", got, in.pending())
+	}
+	in.consume(len(in.pending()))
+	if in.rest(); in.buf != nil {
+		t.Errorf("idle, it keeps %d bytes for nothing", cap(in.buf.b))
 	}
 }
 

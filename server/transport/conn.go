@@ -1,6 +1,7 @@
 package transport
 
-// One connection: its goroutine reads, lets the session work, writes, and waits with it.
+// One connection: its goroutine reads, lets the session work, writes, and waits with it, until for
+// a while nobody has anything to say: see park.go.
 
 import (
 	"errors"
@@ -14,7 +15,7 @@ import (
 )
 
 const (
-	// idleTime is how long a connection that sends nothing keeps a large buffer, at most twice.
+	// idleTime is how long nothing may come until a connection is parked, at most twice.
 	idleTime = time.Second
 	// lingerTime is how long a client may go on sending after its connection was ended.
 	lingerTime = 2 * time.Second
@@ -24,8 +25,12 @@ const (
 	checkTime = time.Second
 )
 
-// errInterrupted: a read ended because there is something else to see to.
-var errInterrupted = errors.New("interrupted")
+var (
+	// errInterrupted: a read ended because there is something else to see to.
+	errInterrupted = errors.New("interrupted")
+	// errSilent: a read ended because for a while nothing came.
+	errSilent = errors.New("silent")
+)
 
 // past is a deadline that interrupts a read at once.
 var past = time.Unix(1, 0)
@@ -38,11 +43,13 @@ type conn struct {
 	outSize int  // size of the last output: the next is likely alike
 	drained bool // the server stops
 	halfEnd bool // the client sends no more, but may still read
+	stays   bool // waits with its goroutine however long nothing comes: it could not be parked
 
 	mu       sync.Mutex
 	deadline time.Time // the read deadline in force
 	woken    bool      // interrupted since the goroutine looked last
 	wakeup   sync.Cond // signals woken, for a wait that cannot read
+	parked   *parked   // nil while the connection has its goroutine
 }
 
 func newConn(t *Portable, nc net.Conn) *conn {
@@ -60,32 +67,51 @@ func (c *conn) interrupt() {
 	c.deadline = past
 	c.net.SetReadDeadline(past)
 	c.wakeup.Signal()
+	c.rouse()
 }
 
-// run serves the connection until either side ends it.
+// outcome is how a conversation left off.
+type outcome int
+
+const (
+	broken outcome = iota // by the client, or the network
+	ended                 // by this side
+	silent                // nobody has anything to say
+)
+
+// run serves the connection until either side ends it, or it is parked.
 func (c *conn) run() {
-	c.in = newInput(&c.owner.buffers)
-	ended := c.converse()
+	how := c.converse()
+	for how == silent {
+		if c.park() {
+			return
+		}
+		c.stays = true
+		how = c.converse()
+	}
 	c.session.Close()
-	if ended {
+	if how == ended {
 		c.linger()
 	}
 	c.net.Close()
 	c.in.release()
+	c.owner.leave(c)
 }
 
-// converse goes on until the connection breaks or this side ends it, and reports whether it was
-// this side.
-func (c *conn) converse() (ended bool) {
+// converse goes on for as long as there is something to do.
+func (c *conn) converse() outcome {
+	if c.in.buf == nil {
+		c.in = newInput(&c.owner.buffers)
+	}
 	for {
 		c.noticeDrain()
-		if err := c.turn(); err != nil {
-			return false
+		if c.turn() != nil {
+			return broken
 		}
 		var err error
 		switch c.session.State() {
 		case memcache.Closing:
-			return true
+			return ended
 		case memcache.Working:
 			c.session.Job()()
 		case memcache.Waiting:
@@ -95,8 +121,14 @@ func (c *conn) converse() (ended bool) {
 				err = c.read(need, c.patience())
 			}
 		}
+		if err == errSilent {
+			return silent
+		}
 		if err != nil && !c.goesOn(err) {
-			return c.drained && errors.Is(err, os.ErrDeadlineExceeded)
+			if c.drained && errors.Is(err, os.ErrDeadlineExceeded) {
+				return ended
+			}
+			return broken
 		}
 	}
 }
@@ -162,9 +194,6 @@ func (c *conn) wait() error {
 	if timed {
 		until = time.UnixMilli(ms)
 	}
-	if len(c.in.pending()) == 0 {
-		c.in.shrink()
-	}
 	switch full := len(c.in.space(0)) == 0; {
 	case full && timed:
 		return c.watch(until)
@@ -210,10 +239,14 @@ func (c *conn) sleep(until time.Time) (woken bool) {
 	return woken
 }
 
-// read reads once, with room for need bytes. It fails with errInterrupted, or at the deadline
-// (zero: none) with os.ErrDeadlineExceeded.
+// read reads once, with room for need bytes. It fails with errInterrupted, at the deadline (zero:
+// none) with os.ErrDeadlineExceeded, or before it with errSilent.
 func (c *conn) read(need int, until time.Time) error {
-	if !c.arm(until) {
+	soon := until
+	if !c.stays {
+		soon = c.silence(until)
+	}
+	if !c.arm(soon) {
 		return errInterrupted
 	}
 	n, err := c.net.Read(c.in.space(need))
@@ -221,11 +254,27 @@ func (c *conn) read(need int, until time.Time) error {
 	c.owner.o.Counters.BytesRead.Add(uint64(n))
 	switch {
 	case n > 0:
+		c.stays = false
 		return nil // an error comes again
-	case errors.Is(err, os.ErrDeadlineExceeded) && c.takeWakeup():
+	case !errors.Is(err, os.ErrDeadlineExceeded):
+		return err
+	case c.takeWakeup():
 		return errInterrupted
+	case soon != until:
+		return errSilent
 	}
 	return err
+}
+
+// silence is until when something has to come lest the connection falls silent, or the deadline if
+// that is earlier.
+func (c *conn) silence(until time.Time) time.Time {
+	idle := c.owner.idle
+	soon := time.Now().Truncate(idle).Add(2 * idle) // whole seconds: the timer is set once in each
+	if until.IsZero() || soon.Before(until) {
+		return soon
+	}
+	return until
 }
 
 // arm sets the read deadline, or reports that an interrupt came first.
@@ -251,20 +300,17 @@ func (c *conn) takeWakeup() bool {
 	return woken
 }
 
-// patience is until when to wait for the next request: for ever, but for a look at whether a
-// large buffer is still needed, and only briefly when the server stops.
+// patience is until when to wait for the next request: for ever, and only briefly when the server
+// stops.
 func (c *conn) patience() time.Time {
-	switch {
-	case c.drained:
-		last := time.Unix(0, c.owner.draining.Load())
-		if soon := time.Now().Add(drainPause); soon.Before(last) {
-			return soon
-		}
-		return last
-	case c.in.large():
-		return time.Now().Truncate(idleTime).Add(2 * idleTime) // whole seconds: the deadline is set once in each
+	if !c.drained {
+		return time.Time{}
 	}
-	return time.Time{}
+	last := time.Unix(0, c.owner.draining.Load())
+	if soon := time.Now().Add(drainPause); soon.Before(last) {
+		return soon
+	}
+	return last
 }
 
 // goesOn judges a failed read: neither an interrupt nor a deadline is the client's doing, and one
@@ -284,7 +330,6 @@ func (c *conn) goesOn(err error) bool {
 	case waiting:
 		return true
 	}
-	c.in.shrink()
 	return !c.drained
 }
 

@@ -15,6 +15,9 @@ import (
 type Portable struct {
 	o       Options
 	buffers pools
+	lot     *lot // of silent connections
+	calm    *calm
+	idle    time.Duration  // idleTime, but in tests
 	running sync.WaitGroup // connections and accept loops
 	stop    chan struct{}  // closed by Stop
 
@@ -27,7 +30,9 @@ type Portable struct {
 
 // NewPortable returns a transport that serves nothing yet.
 func NewPortable(o Options) *Portable {
-	return &Portable{o: o, stop: make(chan struct{}), conns: map[*conn]struct{}{}}
+	t := &Portable{o: o, lot: newLot(), calm: newCalm(), idle: idleTime, stop: make(chan struct{}), conns: map[*conn]struct{}{}}
+	go t.lot.run()
+	return t
 }
 
 // Serve accepts connections on l in the background, until Stop, which closes l.
@@ -74,13 +79,8 @@ func (t *Portable) admit(nc net.Conn) {
 		t.refuse(nc)
 		return
 	}
-	go func() {
-		defer t.running.Done()
-		defer t.unregister(c)
-		t.o.Logger.Debug("client connected", "peer", nc.RemoteAddr())
-		c.run()
-		t.o.Logger.Debug("client gone", "peer", nc.RemoteAddr())
-	}()
+	t.o.Logger.Debug("client connected", "peer", nc.RemoteAddr())
+	go c.run()
 }
 
 // refuse tells a client that it is one too many, if it can be told without waiting.
@@ -105,11 +105,14 @@ func (t *Portable) register(c *conn) bool {
 	return true
 }
 
-func (t *Portable) unregister(c *conn) {
+// leave is the end of c.
+func (t *Portable) leave(c *conn) {
+	t.o.Logger.Debug("client gone", "peer", c.net.RemoteAddr())
 	t.mu.Lock()
 	delete(t.conns, c)
 	t.o.Counters.Connections.Store(uint64(len(t.conns)))
 	t.mu.Unlock()
+	t.running.Done()
 }
 
 // drainTime bounds how long a stopping transport goes on reading requests that keep coming.
@@ -120,6 +123,8 @@ const drainTime = 250 * time.Millisecond
 // does not read) are cut off: what they were being sent returns to its queue. Those that even then
 // wait for the disk are left behind.
 func (t *Portable) Stop(ctx context.Context) {
+	defer t.lot.close()
+	defer t.calm.timer.Stop()
 	t.beginDrain()
 	done := make(chan struct{})
 	go func() {
@@ -150,6 +155,7 @@ func (t *Portable) cutOff() {
 	}
 	for c := range t.conns {
 		c.net.Close()
+		c.wake()
 	}
 }
 

@@ -193,25 +193,6 @@ func TestAClientThatNeverPausesDoesNotHoldUpStop(t *testing.T) {
 	<-ended
 }
 
-// An idle connection gives back the buffer that its last burst needed.
-func TestIdleConnectionsHoldNoLargeBuffer(t *testing.T) {
-	t.Parallel()
-	h := listen(t, 10)
-	h.dial().say("set q 0 0 50000\r\n"+strings.Repeat("x", 50000)+"\r\n", "STORED\r\n")
-	h.transport.mu.Lock()
-	var served *conn
-	for served = range h.transport.conns {
-	}
-	h.transport.mu.Unlock()
-	looks := func() bool { // it looks whether it needs its buffer for as long as that is large
-		served.mu.Lock()
-		defer served.mu.Unlock()
-		return !served.deadline.IsZero()
-	}
-	eventually(t, "look at the buffer", looks)
-	eventually(t, "end of looking", func() bool { return !looks() })
-}
-
 // starved fails to accept a few times, as when descriptors run out.
 type starved struct {
 	net.Listener

@@ -1,0 +1,161 @@
+package main
+
+// What a server costs a small machine: memory, wake-ups, writes. tools/edge measures it in full.
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+var (
+	backlog     = flag.Int("backlog", 300_000, "items in TestMemoryDoesNotDependOnTheBacklog")
+	silentCount = flag.Int("silent", 1000, "connections in TestASilentConnectionCostsLittle, 1000 at least")
+	idleTime    = flag.Duration("idle", time.Second, "how long TestAnIdleServerDoesNothing looks; from a minute on it has the queue parked first")
+)
+
+// fill sets n items of 300 bytes, many in flight.
+func (c *talker) fill(queue string, n int) {
+	c.t.Helper()
+	c.SetDeadline(time.Now().Add(10 * time.Minute))
+	const batch = 500
+	text := strings.Repeat(fmt.Sprintf("set %s 0 0 300\r\n%0300d\r\n", queue, 0), batch)
+	answer := strings.Repeat("STORED\r\n", batch)
+	for ; n >= batch; n -= batch {
+		c.say(text, answer)
+	}
+	c.say(text[:len(text)/batch*n], answer[:len(answer)/batch*n])
+}
+
+func TestMemoryDoesNotDependOnTheBacklog(t *testing.T) {
+	memory := func(items int) (filled, drained int64) {
+		d := launch(t, t.TempDir())
+		c := d.dial()
+		c.fill("q", items)
+		filled = d.memory()
+		d.stop(os.Interrupt)
+		d = launch(t, d.data())
+		c = d.dial()
+		c.SetDeadline(time.Now().Add(10 * time.Minute))
+		const batch = 500
+		get, item := "get q\r\n", fmt.Sprintf("VALUE q 0 300\r\n%0300d\r\nEND\r\n", 0)
+		for ; items > 0; items -= batch {
+			c.say(strings.Repeat(get, batch), strings.Repeat(item, batch))
+		}
+		return filled, d.memory()
+	}
+	filled, drained := memory(3000)
+	filledMore, drainedMore := memory(*backlog / 500 * 500)
+	t.Logf("filled %d and %d KiB, drained %d and %d KiB", filled>>10, filledMore>>10, drained>>10, drainedMore>>10)
+	const slack = 8 << 20 // what the collector lets lie about
+	if filledMore > filled+slack || drainedMore > drained+slack || max(filledMore, drainedMore) > 24e6 {
+		t.Error("the backlog costs memory")
+	}
+}
+
+// data is the server's data directory.
+func (d *daemon) data() string { return d.cmd.Args[2] }
+
+func TestASilentConnectionCostsLittle(t *testing.T) {
+	for what, request := range map[string]string{"a request each": "set q 0 0 1\r\na\r\n", "a wait each": "get w/t=600000\r\n"} {
+		d := launch(t, t.TempDir(), "--max-connections", strconv.Itoa(*silentCount+10))
+		before := d.memory()
+		for range *silentCount {
+			c := d.dial()
+			c.SetDeadline(time.Time{})
+			c.send(request)
+		}
+		const each, slack = 4 << 10, 1 << 20
+		most := before + slack + int64(*silentCount)*each
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		for end := time.Now().Add(limit); d.memory() > most; <-tick.C {
+			if time.Now().After(end) {
+				t.Fatalf("%d connections after %s cost %d bytes each", *silentCount, what, (d.memory()-before)/int64(*silentCount))
+			}
+		}
+		t.Logf("%d connections after %s: %d KiB, %d at first", *silentCount, what, d.memory()>>10, before>>10)
+	}
+}
+
+func TestAnIdleServerDoesNothing(t *testing.T) {
+	data := t.TempDir()
+	d := launch(t, data, "--sync", "20ms")
+	c, waits := d.dial(), d.dial()
+	c.say("set q 0 0 1\r\na\r\nget q\r\nset q 0 0 1\r\na\r\n", "STORED\r\nVALUE q 0 1\r\na\r\nEND\r\nSTORED\r\n")
+	waits.send("get w/t=3600000\r\n")
+	tick := time.NewTicker(250 * time.Millisecond)
+	defer tick.Stop()
+	for *idleTime >= time.Minute && d.holds(data) {
+		<-tick.C
+	}
+	d.untilQuiet(tick, *idleTime)
+}
+
+// untilQuiet waits for a span of time in which the server writes nothing and hardly wakes. It may take
+// a moment until there is one: connections are parked first.
+func (d *daemon) untilQuiet(tick *time.Ticker, span time.Duration) {
+	d.t.Helper()
+	const seldom = 10
+	for end := time.Now().Add(limit + span); ; {
+		began, slept, written := time.Now(), d.sleeps(), d.written()
+		for time.Since(began) < span {
+			<-tick.C
+		}
+		woke, wrote := d.sleeps()-slept, d.written()-written
+		if wrote == 0 && woke <= seldom {
+			return
+		}
+		if time.Now().After(end) {
+			d.t.Fatalf("in %v without anything to do the server woke %d times and wrote %d bytes", span, woke, wrote)
+		}
+	}
+}
+
+// sleeps is how often the server's threads have gone to sleep.
+func (d *daemon) sleeps() (n int) {
+	tasks, err := os.ReadDir(d.proc("task"))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	for _, task := range tasks {
+		n += d.procFigure("task/"+task.Name()+"/status", "voluntary_ctxt_switches:")
+	}
+	return n
+}
+
+// written is how many bytes the server has made dirty.
+func (d *daemon) written() int { return d.procFigure("io", "write_bytes:") }
+
+func (d *daemon) proc(file string) string { return fmt.Sprintf("/proc/%d/%s", d.cmd.Process.Pid, file) }
+
+// procFigure is a number in a file of /proc.
+func (d *daemon) procFigure(file, name string) int {
+	text, _ := os.ReadFile(d.proc(file)) // a thread may have ended
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, name); ok {
+			n, _ := strconv.Atoi(strings.TrimSpace(rest))
+			return n
+		}
+	}
+	return 0
+}
+
+// holds reports whether the server has a file of a queue open or mapped.
+func (d *daemon) holds(data string) bool {
+	maps, err := os.ReadFile(d.proc("maps"))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	files, _ := os.ReadDir(d.proc("fd"))
+	for _, f := range files {
+		if to, _ := os.Readlink(d.proc("fd/" + f.Name())); strings.HasPrefix(to, data+"/q/") {
+			return true
+		}
+	}
+	return strings.Contains(string(maps), data+"/q/")
+}

@@ -170,7 +170,8 @@ func TestSomeOfTheFileSystemStaysFree(t *testing.T) {
 	if answer := fill(t, c, &stored, 0); !strings.HasPrefix(answer, "SERVER_ERROR no space left: the file system") {
 		t.Fatalf("answered %q", answer)
 	}
-	if free := m.free(); free < 4<<20 || free > 6<<20 {
+	const notAsking = 256 << 10 // offset files and segments on their way to another form
+	if free := m.free(); free < 4<<20-notAsking || free > 6<<20 {
 		t.Errorf("%d bytes are free", free)
 	}
 	run(t, "fallocate", "--length", fmt.Sprint(m.free()), m.dir+"/ballast") // by somebody else, all there is

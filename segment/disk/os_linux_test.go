@@ -23,7 +23,7 @@ func TestAllocateWithoutFallocateTellsAFullDisk(t *testing.T) {
 func TestAStoreIntoAMapDirtiesOnePage(t *testing.T) {
 	dir := t.TempDir()
 	var fs unix.Statfs_t
-	if err := unix.Statfs(dir, &fs); err != nil || fs.Type == unix.BTRFS_SUPER_MAGIC {
+	if err := unix.Statfs(dir, &fs); err != nil || uint32(fs.Type) == unix.BTRFS_SUPER_MAGIC {
 		t.Skip("btrfs writes metadata at every sync, which counts as well")
 	}
 	const size, stores = 8 << 20, 16 // more than is read ahead at first

@@ -69,7 +69,7 @@ func (o Options) withDefaults(dir string) (Options, error) {
 		o.SyncEvery = DefaultSyncEvery
 	}
 	if o.Cold == nil {
-		o.Cold = &segment.ColdOptions{Codec: segment.CodecZstd, Level: 1, Parity: 1}
+		o.Cold = defaultCold()
 	}
 	if o.Quarantine == "" {
 		o.Quarantine = filepath.Join(dir, ".quarantine")
@@ -78,4 +78,8 @@ func (o Options) withDefaults(dir string) (Options, error) {
 		o.Logger = slog.Default()
 	}
 	return o, nil
+}
+
+func defaultCold() *segment.ColdOptions {
+	return &segment.ColdOptions{Codec: segment.CodecZstd, Level: 1, Parity: 1}
 }

@@ -16,16 +16,17 @@ import (
 type FileKind uint8
 
 const (
-	SegmentFile FileKind = iota // records
-	SpareFile                   // a segment prepared ahead; when it has a header it is one that was about to get its name
-	BodyFile                    // the body of a large item
-	PartFile                    // a body on its way in, or about to get its name
-	OffsetFile                  // what a consumer has taken
-	RewriteFile                 // an offset file about to replace its namesake
-	MendFile                    // left by a repair that was interrupted: to be removed
-	UndoFile                    // an offset file that a rewind replaced, kept for an undo
-	MovingFile                  // a segment on its way to its own name, left by a repair that was interrupted
-	ForeignFile                 // none of the log's
+	SegmentFile    FileKind = iota // records
+	SpareFile                      // a segment prepared ahead; when it has a header it is one that was about to get its name
+	BodyFile                       // the body of a large item
+	PartFile                       // a body on its way in, or about to get its name
+	OffsetFile                     // what a consumer has taken
+	RewriteFile                    // an offset file about to replace its namesake
+	MendFile                       // left by a repair that was interrupted: to be removed
+	UndoFile                       // an offset file that a rewind replaced, kept for an undo
+	MovingFile                     // a segment on its way to its own name, left by a repair that was interrupted
+	UnfinishedFile                 // a cold segment that was being written
+	ForeignFile                    // none of the log's
 )
 
 // MendSuffix ends the names of files that a repair prepares under the log's eyes. The log ignores
@@ -40,7 +41,16 @@ type FileInfo struct {
 	Number uint64 // first sequence number of a segment, number of a spare, an item or an upload
 	Size   int64  // bytes
 	Kind   FileKind
+
+	Cold    bool   // of a segment: its name is that of a cold one
+	Through uint64 // first number of the last segment that a cold one stands for: Number, unless of several
 }
+
+// Supersedes reports that a cold segment was written from another one, by their names: the server
+// deletes that when it opens the log.
+func (f FileInfo) Supersedes(other FileInfo) bool { return f.entry().supersedes(other.entry()) }
+
+func (f FileInfo) entry() entry { return entry{n: f.Number, cold: f.Cold, through: f.Through} }
 
 // Consumer is whose offset file, or rewrite of one, this is.
 func (f FileInfo) Consumer() string {
@@ -69,46 +79,86 @@ func Inspect(fsys disk.FS, dir string) (*Inspection, error) {
 			in.Nested = append(in.Nested, e.Name)
 			continue
 		}
-		kind, n := classify(e.Name)
-		in.files[kind] = append(in.files[kind], FileInfo{e.Name, n, e.Size, kind})
+		f := Classify(e.Name)
+		f.Size = e.Size
+		in.files[f.Kind] = append(in.files[f.Kind], f)
 	}
 	return in, nil
 }
 
 // KindOf tells what a file of this name is in a log's directory.
-func KindOf(name string) FileKind {
-	kind, _ := classify(name)
-	return kind
+func KindOf(name string) FileKind { return Classify(name).Kind }
+
+// Classify tells by its name what a file in a log's directory is, and its numbers.
+func Classify(name string) FileInfo {
+	f := classify(name)
+	f.Name = name
+	return f
 }
 
-func classify(name string) (FileKind, uint64) {
+func classify(name string) FileInfo {
 	for _, k := range []struct {
 		suffix string
 		kind   FileKind
-	}{{segmentSuffix, SegmentFile}, {itemSuffix, BodyFile}, {partSuffix, PartFile}, {spareSuffix, SpareFile}, {segmentSuffix + movingSuffix, MovingFile}} {
+	}{{itemSuffix, BodyFile}, {partSuffix, PartFile}, {spareSuffix, SpareFile}} {
 		if n, ok := parseNumbered(name, k.suffix); ok {
-			return k.kind, n
+			return FileInfo{Kind: k.kind, Number: n}
 		}
+	}
+	if f, ok := classifySegment(name); ok {
+		return f
 	}
 	if _, ok := parseOffsetName(name); ok {
-		return OffsetFile, 0
+		return FileInfo{Kind: OffsetFile}
 	}
-	if base, ok := strings.CutSuffix(name, rewriteSuffix); ok {
-		if _, ok := parseOffsetName(base); ok {
-			return RewriteFile, 0
+	for _, k := range []struct {
+		suffix string
+		kind   func(base FileInfo) FileKind
+	}{{rewriteSuffix, rewriteOf}, {MendSuffix, mendOf}, {UndoSuffix, undoOf}} {
+		if base, ok := strings.CutSuffix(name, k.suffix); ok {
+			return FileInfo{Kind: k.kind(classify(base))}
 		}
 	}
-	if base, ok := strings.CutSuffix(name, MendSuffix); ok {
-		if kind, _ := classify(base); kind != ForeignFile && kind != MendFile {
-			return MendFile, 0
-		}
+	return FileInfo{Kind: ForeignFile}
+}
+
+// rewriteOf is what a file is whose name is that of another one and rewriteSuffix.
+func rewriteOf(base FileInfo) FileKind {
+	switch {
+	case base.Kind == OffsetFile:
+		return RewriteFile
+	case base.Kind == SegmentFile && base.Cold:
+		return UnfinishedFile
 	}
-	if base, ok := strings.CutSuffix(name, UndoSuffix); ok {
-		if _, ok := parseOffsetName(base); ok {
-			return UndoFile, 0
-		}
+	return ForeignFile
+}
+
+func mendOf(base FileInfo) FileKind {
+	if base.Kind == ForeignFile || base.Kind == MendFile {
+		return ForeignFile
 	}
-	return ForeignFile, 0
+	return MendFile
+}
+
+func undoOf(base FileInfo) FileKind {
+	if base.Kind == OffsetFile {
+		return UndoFile
+	}
+	return ForeignFile
+}
+
+// classifySegment is classify for segments, and for those on their way to their names.
+func classifySegment(name string) (f FileInfo, ok bool) {
+	base, moving := strings.CutSuffix(name, movingSuffix)
+	if f.Kind = SegmentFile; moving {
+		f.Kind = MovingFile
+	}
+	if f.Number, ok = parseNumbered(base, segmentSuffix); ok {
+		f.Through = f.Number
+		return f, true
+	}
+	f.Number, f.Through, f.Cold = parseCold(base)
+	return f, f.Cold
 }
 
 // Files returns the files of one kind, ordered by number or name.
@@ -133,9 +183,8 @@ func (in *Inspection) Path(f FileInfo) string { return filepath.Join(in.Dir, f.N
 // SegmentName is the name of the segment that begins with a sequence number.
 func SegmentName(first uint64) string { return numbered(first, segmentSuffix) }
 
-// MovingName is what the segment that begins with a sequence number is called by a repair until its own
-// name is free. The log ignores it.
-func MovingName(first uint64) string { return SegmentName(first) + movingSuffix }
+// MovingName is what a segment is called by a repair until its own name is free. The log ignores it.
+func MovingName(name string) string { return name + movingSuffix }
 
 // OffsetName is the name of the file that holds what a consumer has taken.
 func OffsetName(consumer string) string { return offsetName(consumer) }

@@ -23,11 +23,13 @@ type SegmentView struct {
 	Headless bool
 
 	seg   *segment.Segment
-	b     []byte // the whole file, mapped
+	fs    disk.FS
+	b     []byte // the whole file, mapped; nil for a cold one
 	unmap func([]byte) error
+	block block // of a cold one: that Share was asked about last
 }
 
-// OpenSegment opens a segment or a spare. Errors are those of [segment.Open]. That its header says the
+// OpenSegment opens a segment, cold or not, or a spare. Errors are those of [segment.Open]. That its header says the
 // number in its name is for the caller to check: recovery takes one that does not for no segment.
 func (in *Inspection) OpenSegment(f FileInfo) (*SegmentView, error) {
 	o := segment.OpenOptions{}
@@ -38,7 +40,10 @@ func (in *Inspection) OpenSegment(f FileInfo) (*SegmentView, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &SegmentView{Found: found, seg: seg}
+	v := &SegmentView{Found: found, seg: seg, fs: in.fs}
+	if seg.Cold() {
+		return v, nil
+	}
 	for _, d := range found {
 		v.Headless = v.Headless || !seg.Sealed() && d.Meta && d.From == 0 && d.To == segment.HeaderSize
 	}
@@ -101,7 +106,7 @@ func (v *SegmentView) Close() error {
 
 // Step is one stretch of a segment.
 type Step struct {
-	From, To uint32
+	From, To uint32         // offsets; in a cold segment they are virtual, see SegmentView.FileRange
 	Err      error          // nil for a record; segment.ErrDamaged: no valid record is in it; segment.ErrFault: the disk does not give it
 	Record   segment.Record // its payload aliases the map: read it under [segment.Guard], before Close
 	Stray    bool           // the bytes that fill it up are not the zeros they should be; nobody reads them
@@ -135,7 +140,7 @@ func (v *SegmentView) Steps() iter.Seq[*Step] {
 // stray looks at the bytes that fill a record up to a multiple of [segment.Align].
 func (v *SegmentView) stray(to uint32, r *segment.Record) (stray bool) {
 	n := uint32(-len(r.Payload)) % segment.Align
-	if n == 0 {
+	if n == 0 || v.b == nil {
 		return false
 	}
 	var err error // a page that At has just read

@@ -28,6 +28,9 @@ func TestEveryFileIsKnownByItsName(t *testing.T) {
 		"consumer.off": wal.OffsetFile, "consumer+audit.off": wal.OffsetFile,
 		"consumer.off.new": wal.RewriteFile, "consumer+audit.off.new": wal.RewriteFile,
 		"00000000000000000001.seg.mend": wal.MendFile, "consumer.off.mend": wal.MendFile, "00000000000000000001.seg.mend-rename": wal.MovingFile, "consumer.off.undo": wal.UndoFile,
+		"00000000000000000001.cold": wal.SegmentFile, "00000000000000000001-00000000000000000009.cold": wal.SegmentFile,
+		"00000000000000000001.cold.new": wal.UnfinishedFile, "00000000000000000001.cold.mend": wal.MendFile, "00000000000000000001.cold.mend-rename": wal.MovingFile,
+		"00000000000000000009-00000000000000000001.cold": wal.ForeignFile, "1.cold": wal.ForeignFile, "00000000000000000001.cold.undo": wal.ForeignFile,
 		"1.seg": wal.ForeignFile, "99999999999999999999.seg": wal.ForeignFile, "00000000000000000001.seg.new": wal.ForeignFile,
 		"consumer+.off": wal.ForeignFile, "x.mend": wal.ForeignFile, "consumer.off.mend.mend": wal.ForeignFile, "": wal.ForeignFile,
 	} {

@@ -85,7 +85,7 @@ func (o Options) withDefaults(dir string) (Options, error) {
 		o.SyncEvery = DefaultSyncEvery
 	}
 	if o.Cold == nil {
-		o.Cold = &Cold{Codec: Zstd, Level: 1, Parity: 1}
+		o.Cold = defaultCold()
 	}
 	if o.Quarantine == "" {
 		o.Quarantine = filepath.Join(dir, ".quarantine")
@@ -94,4 +94,8 @@ func (o Options) withDefaults(dir string) (Options, error) {
 		o.Logger = slog.Default()
 	}
 	return o, nil
+}
+
+func defaultCold() *Cold {
+	return &segment.ColdOptions{Codec: segment.CodecZstd, Level: 1, Parity: 1}
 }

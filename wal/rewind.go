@@ -59,7 +59,7 @@ func (in *Inspection) Taken(consumer string) (*Offsets, error) {
 }
 
 // InOrder lists the segments in the order of the log. Spares that were started before a crash are
-// among them; those that never were are not.
+// among them; those that never were are not, and neither is what a compaction was about to delete.
 func (in *Inspection) InOrder() ([]FileInfo, error) {
 	list := slices.Clone(in.Files(SegmentFile))
 	for _, f := range in.Files(SpareFile) {
@@ -71,13 +71,53 @@ func (in *Inspection) InOrder() ([]FileInfo, error) {
 			return nil, err
 		}
 		f.Number = v.Header().First
+		f.Through = f.Number
 		list = append(list, f)
 		if err := v.Close(); err != nil {
 			return nil, err
 		}
 	}
 	slices.SortStableFunc(list, func(a, b FileInfo) int { return cmp.Compare(a.Number, b.Number) })
-	return slices.CompactFunc(list, func(a, b FileInfo) bool { return a.Number == b.Number }), nil
+	list, err := in.dropSuperseded(list)
+	return slices.CompactFunc(list, func(a, b FileInfo) bool { return a.Number == b.Number }), err
+}
+
+// dropSuperseded leaves out what recovery removes: the segments that a cold one stands for, or,
+// when nothing of that can be read, the cold one.
+func (in *Inspection) dropSuperseded(list []FileInfo) ([]FileInfo, error) {
+	var kept []FileInfo
+	for _, f := range list {
+		n := len(kept)
+		if n == 0 || !kept[n-1].Supersedes(f) && !f.Supersedes(kept[n-1]) {
+			kept = append(kept, f)
+			continue
+		}
+		cold, old := f, kept[n-1]
+		if old.Supersedes(f) {
+			cold, old = old, f
+		}
+		switch readable, err := in.opens(cold); {
+		case err != nil:
+			return nil, err
+		case readable:
+			kept[n-1] = cold
+		default:
+			kept[n-1] = old
+		}
+	}
+	return kept, nil
+}
+
+// opens reports whether anything of a segment can be read.
+func (in *Inspection) opens(f FileInfo) (bool, error) {
+	v, err := in.OpenSegment(f)
+	if lostWhole(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, v.Close()
 }
 
 // PlanRewind works out what putting back the taken items from a sequence number on comes to. An

@@ -20,7 +20,7 @@ func (e *examination) found(s *segmentFile, v *wal.SegmentView, next uint64, u *
 		switch {
 		case d.Tail:
 			tail = true
-			u.add(d.From, d.To, damaged)
+			u.bytes(d.From, d.To, damaged)
 			e.tail(s, d, next)
 			continue
 		case d.Meta && d.To <= segment.HeaderSize:

@@ -81,6 +81,7 @@ func (r *run) examine(t *tally) *examination {
 	e.walk()
 	e.lastSealed()
 	e.planSealing()
+	e.planSuperseded()
 	e.restOfBodies()
 	e.aheadOfLog()
 	e.leftovers()
@@ -121,7 +122,7 @@ func (e *examination) beginConsumers() {
 	e.ownConsumer()
 	first, below, created := uint64(0), uint64(0), int64(0)
 	for _, s := range e.segments {
-		if first == 0 && s.err != errCopy {
+		if first == 0 && s.counts() {
 			first = s.first
 		}
 		if s.err == nil {
@@ -215,6 +216,9 @@ func (e *examination) leftovers() {
 		if e.claimed[f.Number] == 0 {
 			e.t.add(Finding{File: f.Name, Severity: Note, Kind: Upload, What: "an upload that broke off; the server removes it"})
 		}
+	}
+	for _, f := range e.in.Files(wal.UnfinishedFile) {
+		e.t.add(Finding{File: f.Name, Severity: Note, Kind: Unfinished, What: "a cold segment that was being written when the server was killed; the server removes it"})
 	}
 	for _, f := range e.in.Files(wal.MendFile) {
 		e.t.add(Finding{File: f.Name, Severity: Note, Kind: Interrupted, What: "left by a repair that was interrupted; the next one removes it"})

@@ -45,6 +45,9 @@ const (
 	Overlap      Kind = "overlap"      // items that another segment has too
 	NewerFormat  Kind = "newer-format" // written by a newer server
 	Spare        Kind = "spare"        // a segment prepared ahead
+	Rebuilt      Kind = "rebuilt"      // of a cold segment: damage that costs nothing
+	Superseded   Kind = "superseded"   // a segment that a cold one stands for
+	Unfinished   Kind = "unfinished"   // a cold segment that was being written
 	OffsetSlot   Kind = "offset-slot"
 	OffsetEntry  Kind = "offset-entry"
 	OffsetsLost  Kind = "offsets-lost"

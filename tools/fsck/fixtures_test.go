@@ -183,6 +183,66 @@ var fixtures = map[string]func(b *builder){
 		b.write(blobs+"/consumer.off", 0, "")
 		must(b.t, wal.WriteOffsets(b.fs, blobs, wal.NewOffsets("", 3, 0, 0)))
 	},
+	// Cold segments; cold_fixtures_test.go has the queue.
+	"cold":             func(b *builder) { b.coldOrders() },
+	"cold-flipped-bit": func(b *builder) { b.coldOrders(); b.flip(cold, b.block(11)+100) },
+	"cold-flipped-bits": func(b *builder) {
+		b.coldOrders()
+		b.flip(cold, 20)
+		b.flip(cold, b.block(4)+9)
+		b.flip(cold, b.size(cold)-60)
+	},
+	"cold-parity":        func(b *builder) { b.coldOrders(); b.flip(cold, b.parity()+100) },
+	"cold-header-copy":   func(b *builder) { b.coldOrders(); b.flip(cold, 512+20) },
+	"cold-directory":     func(b *builder) { b.coldOrders(); b.flip(cold, b.entry(1)+10) },
+	"cold-stray":         func(b *builder) { b.coldOrders(); b.flip(cold, 700) },
+	"cold-lost-page":     func(b *builder) { b.coldOrders(); b.lose(cold, b.block(11)&^4095, 4096) },
+	"cold-first-page":    func(b *builder) { b.coldOrders(); b.lose(cold, 0, 512) },
+	"cold-cut-short":     func(b *builder) { b.coldOrders(); b.cut(cold, 300) },
+	"cold-longer":        func(b *builder) { b.coldOrders(); b.put(cold, append(b.get(cold), "more"...)) },
+	"cold-beyond-parity": func(b *builder) { b.coldOrders(); b.beyondParity() },
+	"cold-beyond-and-more": func(b *builder) {
+		b.coldOrders()
+		b.beyondParity()
+		b.flip(cold, 20)
+		b.flip(last, b.record(last, 23)+45)
+	},
+	"cold-all-lost":       func(b *builder) { b.coldOrders(); b.lose(cold, 4096, b.parity()) },
+	"cold-half":           func(b *builder) { b.coldOrders(); b.cutTo(cold, b.block(11)+100) },
+	"cold-directory-lost": func(b *builder) { b.coldOrders(); b.flip(cold, b.entry(1)+10); b.flip(cold, b.entry2(1)+10) },
+	"cold-header-lost":    func(b *builder) { b.coldOrders(); b.beheaded() },
+	"cold-no-segment":     func(b *builder) { b.coldOrders(); b.put(cold, []byte("something else")) },
+	"cold-newer-format":   func(b *builder) { b.coldOrders(); b.newer(cold) },
+	"cold-missing":        func(b *builder) { b.coldOrders(); b.remove(cold) },
+	"cold-offsets-lost":   func(b *builder) { b.coldOrders(); b.remove(offsets) },
+	"cold-misnamed":       func(b *builder) { b.coldOrders(); b.move(cold, orders+"/00000000000000000012.cold") },
+	"cold-named-too-far": func(b *builder) {
+		b.coldOrders()
+		b.move(cold, orders+"/00000000000000000001-00000000000000000021.cold")
+	},
+	"cold-as-segment":   func(b *builder) { b.coldOrders(); b.move(cold, first) },
+	"cold-copy":         func(b *builder) { b.coldOrders(); b.put(orders+"/00000000000000000021.cold", b.get(cold)) },
+	"cold-moving":       func(b *builder) { b.coldOrders(); b.move(cold, cold+".mend-rename") },
+	"cold-mending":      func(b *builder) { b.coldOrders(); b.put(cold+".mend", make([]byte, 100)) },
+	"cold-unfinished":   func(b *builder) { b.orders(); b.put(cold+".new", make([]byte, 5000)) },
+	"cold-superseded":   func(b *builder) { b.coldOrders(); b.sources(1, 11) },
+	"cold-superseded-2": func(b *builder) { b.coldOrders(); b.put(coldFirst, b.get(cold)); b.sources(11) },
+	"cold-superseded-and-lost": func(b *builder) {
+		b.coldOrders()
+		b.beyondParity()
+		b.sources(11)
+	},
+	"cold-superseded-and-unreadable": func(b *builder) {
+		b.coldOrders()
+		b.beheaded()
+		b.sources(1, 11)
+	},
+	"cold-superseded-has-more": func(b *builder) { b.coldOrders(); b.wideSource() },
+	"cold-named-far-too-far": func(b *builder) {
+		b.coldOrders()
+		b.move(cold, orders+"/00000000000000000001-00000000000000000099.cold")
+	},
+
 	"body-unnamed": func(b *builder) { b.blobs(); b.unname() },
 	"body-unnamed-sealed": func(b *builder) {
 		b.blobs()

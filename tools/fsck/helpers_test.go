@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"flag"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -102,9 +103,14 @@ func served(t testing.TB, fsys *disktest.FS, queue string) []string {
 			return got
 		}
 		if b, ok := content(l, p); ok {
-			got = append(got, fmt.Sprintf("%d %d %d %d %q", p.Seq, m.Flags, m.Enqueued, m.Expires, b))
+			got = append(got, line(p.Seq, m.Flags, m.Enqueued, m.Expires, b))
 		}
 	}
+}
+
+// line tells of an item; of a long payload it has the beginning and a checksum.
+func line(seq uint64, flags uint32, enqueued, expires int64, payload []byte) string {
+	return fmt.Sprintf("%d %d %d %d %.60q %08x", seq, flags, enqueued, expires, payload, crc32.Checksum(payload, castagnoli))
 }
 
 // readable is what a queue's files hold: the same as served, for a queue without damage, but much
@@ -116,7 +122,9 @@ func readable(t testing.TB, fsys *disktest.FS, queue string) []string {
 	taken, err := in.Taken("")
 	must(t, err)
 	var got []string
-	for _, f := range in.Files(wal.SegmentFile) {
+	files, err := in.InOrder()
+	must(t, err)
+	for _, f := range files {
 		v, err := in.OpenSegment(f)
 		must(t, err)
 		for step := range v.Steps() {
@@ -126,7 +134,7 @@ func readable(t testing.TB, fsys *disktest.FS, queue string) []string {
 				if r.Kind == segment.KindLarge {
 					b = wholeBody(t, in, r.Seq)
 				}
-				got = append(got, fmt.Sprintf("%d %d %d %d %q", r.Seq, r.ClientFlags, r.Enqueued, r.Expires, b))
+				got = append(got, line(r.Seq, r.ClientFlags, r.Enqueued, r.Expires, b))
 			}
 		}
 		must(t, v.Close())

@@ -38,7 +38,7 @@ func (r *repair) all() {
 	}
 	for _, step := range []func() error{
 		r.removeMendings, r.nameBodies, r.removeUploads, r.makeWay, r.nameSegments,
-		r.moveBodies, r.writeOffsets, r.mendSegments,
+		r.moveBodies, r.writeOffsets, r.clearSuperseded, r.mendSegments,
 	} {
 		if err := step(); err != nil {
 			r.failed(err)
@@ -133,6 +133,9 @@ func (r *repair) removeAll(files []wal.FileInfo, what string) error {
 }
 
 func (r *repair) removeMendings() error {
+	if err := r.removeAll(r.e.in.Files(wal.UnfinishedFile), "removed, a cold segment that was not finished"); err != nil {
+		return err
+	}
 	return r.removeAll(r.e.in.Files(wal.MendFile), "removed, the rest of a repair that was interrupted")
 }
 
@@ -171,7 +174,7 @@ func (r *repair) makeWay() error {
 	wanted := make(map[string]bool)
 	for _, s := range r.e.segments {
 		if s.rename {
-			wanted[wal.SegmentName(s.first)] = true
+			wanted[s.name] = true
 		}
 	}
 	for _, s := range r.e.segments {
@@ -185,7 +188,7 @@ func (r *repair) makeWay() error {
 			s.fix = nothing
 			continue
 		}
-		name := wal.MovingName(s.first)
+		name := wal.MovingName(s.name)
 		if err := r.do(s.file.Name, "renamed to "+name+" for now", func() error { return r.rename(s.file.Name, name) }); err != nil {
 			return err
 		}
@@ -207,9 +210,8 @@ func (r *repair) nameSegments() error {
 		if !s.rename {
 			continue
 		}
-		name := wal.SegmentName(s.first)
-		err := r.do(s.file.Name, "renamed to "+name, func() error {
-			return r.rename(s.file.Name, name)
+		err := r.do(s.file.Name, "renamed to "+s.name, func() error {
+			return r.rename(s.file.Name, s.name)
 		})
 		if err != nil {
 			return err
@@ -217,7 +219,7 @@ func (r *repair) nameSegments() error {
 		if r.o.DryRun {
 			continue
 		}
-		s.file.Name = name
+		s.file.Name = s.name
 		if err := r.sync(); err != nil {
 			return err
 		}
@@ -275,10 +277,19 @@ func (r *repair) writeOffsetFile(c *consumer, marked bool) error {
 func (r *repair) mendSegments() error {
 	for _, s := range r.e.segments {
 		var err error
+		if s.err == errSuperseded {
+			continue
+		}
 		switch s.fix {
 		case cutTail:
 			err = r.do(s.file.Name, "cut behind the last record", func() error { return r.cut(s) })
+		case rebuild:
+			err = r.do(s.file.Name, "mended in place, from its parity and its other copies", func() error { return r.rebuild(s) })
 		case copyOver:
+			if s.cold.is {
+				err = r.do(s.file.Name, "written anew from what can be read", func() error { return r.writeAnew(s) })
+				break
+			}
 			err = r.do(s.file.Name, "written anew from its valid records, and completed", func() error { return r.copyOver(s) })
 		case setAside:
 			err = r.setAside(s)

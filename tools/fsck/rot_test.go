@@ -62,7 +62,7 @@ func TestRotAnywhereIsRepaired(t *testing.T) {
 	if testing.Short() {
 		runs = 200
 	}
-	for _, name := range []string{"clean", "killed", "body-taken", "body-unnamed"} {
+	for _, name := range []string{"clean", "killed", "body-taken", "body-unnamed", "cold"} {
 		fixture(t, name)
 		base := load(t, name)
 		queue := queueOf(base)

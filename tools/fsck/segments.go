@@ -19,14 +19,17 @@ import (
 type segmentFile struct {
 	file   wal.FileInfo
 	first  uint64 // as its header says, or else its name
+	name   string // that it should have
 	header segment.Header
+	last   uint64 // highest number in it, of a sealed one
 	sealed bool
-	err    error // why nothing can be read from it
+	err    error // why nothing can be read from it, or that nothing is to be
 	fix    fix
-	rename bool // it is to be called after its first item
+	rename bool // it is to be called by its right name
 	items  int  // that can be read
 
 	headless bool // it lost its header, and its records tell enough
+	cold     coldFile
 }
 
 // fix is what a segment needs.
@@ -35,6 +38,7 @@ type fix uint8
 const (
 	nothing  fix = iota
 	cutTail      // the bytes behind the last record go
+	rebuild      // what is damaged in a cold one is written back
 	copyOver     // its valid records are copied into a new file that takes its place
 	setAside     // it goes into the quarantine
 	remove       // it goes, for there is nothing in it
@@ -45,7 +49,7 @@ const (
 func (e *examination) openSegments() {
 	var misnamed []*segmentFile
 	for _, f := range e.in.Files(wal.SegmentFile) {
-		if s := e.openSegment(f); s.err != nil || s.first == f.Number {
+		if s := e.openSegment(f); s.err != nil || s.name == f.Name {
 			e.segments = append(e.segments, s)
 		} else {
 			misnamed = append(misnamed, s)
@@ -62,21 +66,26 @@ func (e *examination) openSegments() {
 		e.openMoving(f)
 	}
 	slices.SortStableFunc(e.segments, func(a, b *segmentFile) int { return cmp.Compare(a.first, b.first) })
+	e.supersede()
 	e.row.Segments = len(e.segments)
 }
 
 func (e *examination) openSegment(f wal.FileInfo) *segmentFile {
-	s := &segmentFile{file: f, first: f.Number}
+	s := &segmentFile{file: f, first: f.Number, name: f.Name}
 	v, err := e.open(f)
 	if err != nil {
 		s.err = err
 		return s
 	}
 	defer v.Close()
-	s.header, s.sealed, s.headless = v.Header(), v.Sealed(), v.Headless
-	s.first = s.header.First
+	s.header, s.sealed, s.headless, s.last = v.Header(), v.Sealed(), v.Headless, v.Totals().Last
+	s.first, s.name = s.header.First, v.Name(f)
+	s.cold.is = v.Cold()
 	return s
 }
+
+// counts reports whether what a segment holds is part of the queue, as far as it can be read.
+func (s *segmentFile) counts() bool { return s.err != errCopy && s.err != errSuperseded }
 
 // open opens a segment. What the disk does not give reads as zeros, so that a segment seems to have
 // lost its header: that is no verdict, neither when the disk gives it later. It is one when it is found twice.
@@ -121,10 +130,16 @@ func (e *examination) readable(f wal.FileInfo, from, to int64) error {
 
 // misnamed deals with a segment under another's name: the server would set it aside.
 func (e *examination) misnamed(s *segmentFile) {
-	name := wal.SegmentName(s.first)
-	f := Finding{File: s.file.Name, Severity: Damage, Kind: Misnamed, What: fmt.Sprintf("begins with item %d, so it is %s; the server would set it aside", s.first, name)}
-	if s.rename = !e.begun(s.first); !s.rename {
-		f.What = fmt.Sprintf("begins with item %d: it is a copy or a former state of %s", s.first, name)
+	f := Finding{File: s.file.Name, Severity: Damage, Kind: Misnamed, What: fmt.Sprintf("begins with item %d, so it is %s; the server would set it aside", s.first, s.name)}
+	switch {
+	case s.first != s.file.Number:
+	case s.cold.is && s.file.Cold:
+		f.What = fmt.Sprintf("holds items %d to %d, so it is %s; the server would delete what follows", s.first, s.last, s.name)
+	default:
+		f.What = "is of another form than its name says: it is " + s.name
+	}
+	if s.rename = !e.begun(s); !s.rename {
+		f.What = fmt.Sprintf("begins with item %d: it is a copy or a former state of %s", s.first, s.name)
 		s.fix, s.err = setAside, errCopy
 	}
 	e.t.add(f)
@@ -132,10 +147,11 @@ func (e *examination) misnamed(s *segmentFile) {
 
 var errCopy = errors.New("another segment begins with the same item")
 
-// begun reports whether there is a segment that begins with this item.
-func (e *examination) begun(first uint64) bool {
-	for _, s := range e.segments {
-		if s.first == first && s.err != errCopy {
+// begun reports whether there is a segment that begins with the same item. One that a cold segment
+// stands for is not in its way.
+func (e *examination) begun(s *segmentFile) bool {
+	for _, other := range e.segments {
+		if other.first == s.first && other.counts() && (other.file.Cold || !s.cold.is) {
 			return true
 		}
 	}
@@ -159,11 +175,11 @@ func (e *examination) openSpare(f wal.FileInfo) {
 		return
 	case s.err != nil:
 		s.first = 0
-	case e.begun(s.first):
-		e.t.add(Finding{File: f.Name, Severity: Damage, Kind: Overlap, What: "begins with the same item as " + wal.SegmentName(s.first)})
+	case e.begun(s):
+		e.t.add(Finding{File: f.Name, Severity: Damage, Kind: Overlap, What: "begins with the same item as " + s.name})
 		s.fix, s.err = setAside, errCopy
 	default:
-		e.t.add(Finding{File: f.Name, Severity: Note, Kind: Spare, What: fmt.Sprintf("is in use and was about to be called %s; the server does that", wal.SegmentName(s.first))})
+		e.t.add(Finding{File: f.Name, Severity: Note, Kind: Spare, What: fmt.Sprintf("is in use and was about to be called %s; the server does that", s.name)})
 		s.rename = true
 	}
 	e.segments = append(e.segments, s)
@@ -174,11 +190,11 @@ func (e *examination) openMoving(f wal.FileInfo) {
 	s := e.openSegment(f)
 	switch {
 	case s.err != nil: // judged by the walk
-	case e.begun(s.first):
-		e.t.add(Finding{File: f.Name, Severity: Damage, Kind: Overlap, What: "begins with the same item as " + wal.SegmentName(s.first)})
+	case e.begun(s):
+		e.t.add(Finding{File: f.Name, Severity: Damage, Kind: Overlap, What: "begins with the same item as " + s.name})
 		s.fix, s.err = setAside, errCopy
 	default:
-		e.t.add(Finding{File: f.Name, Severity: Damage, Kind: Misnamed, What: fmt.Sprintf("is %s: a repair that was interrupted was about to call it so; the server ignores it", wal.SegmentName(s.first))})
+		e.t.add(Finding{File: f.Name, Severity: Damage, Kind: Misnamed, What: fmt.Sprintf("is %s: a repair that was interrupted was about to call it so; the server ignores it", s.name)})
 		s.rename = true
 	}
 	e.segments = append(e.segments, s)
@@ -187,7 +203,7 @@ func (e *examination) openMoving(f wal.FileInfo) {
 // lastSealed notes that the last segment is completed: a server does that when the next one is begun.
 func (e *examination) lastSealed() {
 	for _, s := range slices.Backward(e.segments) {
-		if s.first == 0 || errors.Is(s.err, segment.ErrBlank) || s.err == errCopy {
+		if s.first == 0 || errors.Is(s.err, segment.ErrBlank) || !s.counts() {
 			continue
 		}
 		if s.err == nil && s.sealed {

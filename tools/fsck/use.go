@@ -34,11 +34,12 @@ const (
 // use gathers a Use.
 type use struct {
 	Use
+	v     *wal.SegmentView
 	cells [Cells][free + 1]int64
 }
 
 func (e *examination) newUse(s *segmentFile, v *wal.SegmentView) *use {
-	u := &use{Use: Use{Queue: e.q.Name, File: s.file.Name, Sealed: v.Sealed(), Size: s.file.Size}}
+	u := &use{Use: Use{Queue: e.q.Name, File: s.file.Name, Sealed: v.Sealed(), Size: s.file.Size}, v: v}
 	if !v.Sealed() {
 		end := v.Tail()
 		for _, d := range v.Found {
@@ -46,12 +47,17 @@ func (e *examination) newUse(s *segmentFile, v *wal.SegmentView) *use {
 				end = d.To
 			}
 		}
-		u.add(end, uint32(max(s.file.Size, int64(end))), free)
+		u.bytes(end, uint32(max(s.file.Size, int64(end))), free)
 	}
 	return u
 }
 
-func (u *use) add(from, to uint32, s State) {
+func (u *use) add(step *wal.Step, s State) {
+	from, to := u.v.Share(step.From, step.To)
+	u.bytes(from, to, s)
+}
+
+func (u *use) bytes(from, to uint32, s State) {
 	n := int64(to) - int64(from)
 	switch s {
 	case alive:

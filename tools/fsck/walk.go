@@ -20,7 +20,7 @@ func (e *examination) walk() {
 		case errors.Is(s.err, segment.ErrBlank):
 			e.t.add(Finding{File: s.file.Name, Severity: Note, Kind: Spare, What: "has no header and no items: it was being made; the server removes it"})
 			s.fix = remove
-		case s.err == errCopy:
+		case !s.counts():
 			e.row.Dead += s.file.Size
 		case s.first == 0: // a spare
 			e.unreadable(s, 0)
@@ -51,7 +51,7 @@ func (e *examination) begin() uint64 {
 		begin = min(begin, c.state.Head())
 	}
 	for _, s := range e.segments {
-		if s.first > 0 && s.err != errCopy {
+		if s.first > 0 && s.counts() {
 			return min(begin, s.first)
 		}
 	}
@@ -61,7 +61,7 @@ func (e *examination) begin() uint64 {
 // nextFirst is the first item of the segment behind the i-th, 0 behind the last.
 func (e *examination) nextFirst(i int) uint64 {
 	for _, s := range e.segments[i+1:] {
-		if s.first > 0 && s.err != errCopy && !errors.Is(s.err, segment.ErrBlank) {
+		if s.first > 0 && s.counts() && !errors.Is(s.err, segment.ErrBlank) {
 			return s.first
 		}
 	}
@@ -84,6 +84,9 @@ func (e *examination) unreadable(s *segmentFile, next uint64) {
 		return
 	case errors.Is(s.err, segment.ErrHeaderLost):
 		f.Kind, f.What = HeaderLost, "both copies of the header are damaged and there is no sound footer, without which no record verifies"
+		if s.file.Cold {
+			f.What = "all three copies of the header are damaged, without which no block verifies"
+		}
 	case errors.Is(s.err, segment.ErrNotSegment):
 		f.What = "is no segment"
 	default:
@@ -106,9 +109,9 @@ func (e *examination) unreadable(s *segmentFile, next uint64) {
 	e.t.add(f)
 }
 
-// pending is a range without a record of which it is not yet known what was there.
+// pending is a range of the file without a record of which it is not yet known what was there.
 type pending struct {
-	from, to uint32
+	from, to int64
 	fault    bool
 }
 
@@ -117,7 +120,7 @@ func (e *examination) segment(s *segmentFile, next uint64) {
 	v, err := e.open(s.file)
 	if err == nil {
 		defer v.Close()
-		err = errors.Join(e.readable(s.file, 0, segment.HeaderSize), e.readable(s.file, int64(v.Tail()), s.file.Size))
+		err = e.surroundings(s, v)
 	}
 	if err != nil {
 		e.trouble(s.file.Name, err)
@@ -130,10 +133,13 @@ func (e *examination) segment(s *segmentFile, next uint64) {
 	doubles := uint64(0)
 	var hole *pending
 	for step := range v.Steps() {
+		if s.cold.is && step.Err == nil {
+			s.cold.records++
+		}
 		switch r := &step.Record; {
 		case step.Err != nil:
-			hole = &pending{step.From, step.To, !errors.Is(step.Err, segment.ErrDamaged)}
-			u.add(step.From, step.To, damaged)
+			hole = e.hole(s, v, step)
+			u.add(step, damaged)
 			continue
 		case r.Seq < e.end:
 			if hole != nil {
@@ -141,7 +147,7 @@ func (e *examination) segment(s *segmentFile, next uint64) {
 				hole = nil
 			}
 			doubles++
-			u.add(step.From, step.To, dead)
+			u.add(step, dead)
 			continue
 		default:
 			e.between(s, hole, r.Seq)
@@ -156,11 +162,28 @@ func (e *examination) segment(s *segmentFile, next uint64) {
 	}
 	e.between(s, hole, e.segmentEnd(v, next))
 	e.found(s, v, next, u)
+	e.foundCold(s, v)
 	if doubles > 0 {
 		e.t.add(Finding{File: s.file.Name, Severity: Note, Kind: Overlap, What: fmt.Sprintf("%s in it are in a segment before it as well, which counts", items(doubles))})
 	}
 	e.progress.add(s.file.Size)
 	e.use(u)
+}
+
+// surroundings sees to it that the disk gives what the walk does not come to.
+func (e *examination) surroundings(s *segmentFile, v *wal.SegmentView) error {
+	if v.Cold() {
+		return e.scrub(s)
+	}
+	return errors.Join(e.readable(s.file, 0, segment.HeaderSize), e.readable(s.file, int64(v.Tail()), s.file.Size))
+}
+
+// hole is a Step without a record.
+func (e *examination) hole(s *segmentFile, v *wal.SegmentView, step *wal.Step) *pending {
+	if v.Cold() {
+		return s.cold.hole(v, step)
+	}
+	return &pending{int64(step.From), int64(step.To), !errors.Is(step.Err, segment.ErrDamaged)}
 }
 
 // count goes on counting what was ever in the log, from what a header says of it or, without one,
@@ -187,19 +210,24 @@ func (e *examination) between(s *segmentFile, hole *pending, to uint64) {
 	from := e.end
 	e.end = max(e.end, to)
 	switch {
+	case hole == nil && s.cold.is:
+		e.leftOut(s, from, to)
 	case hole == nil:
 		e.missing(s.file.Name, from, to-1, "are missing in it though nothing is damaged: is it an older copy?")
 	case hole.fault:
 		e.handsOff = true
-		e.t.add(Finding{File: s.file.Name, From: int64(hole.from), To: int64(hole.to), Severity: Trouble, Kind: Unreadable,
+		e.t.add(Finding{File: s.file.Name, From: hole.from, To: hole.to, Severity: Trouble, Kind: Unreadable,
 			What: "the disk does not give these bytes: copy what can be read to another disk first"})
 	default:
 		s.fix = copyOver
 		n, first, last := e.lose(from, to-1)
-		f := Finding{File: s.file.Name, From: int64(hole.from), To: int64(hole.to), Severity: Damage, Kind: DamagedRange, Items: n,
-			What: "no record verifies here; what stood here counts as taken"}
-		if n > 0 {
-			f.What = fmt.Sprintf("no record verifies here: %s (%s) lost", items(n), numbers(first, last))
+		f := Finding{File: s.file.Name, From: hole.from, To: hole.to, Severity: Damage, Kind: DamagedRange, Items: n}
+		why := "no record verifies here"
+		if s.cold.is {
+			why = "damaged beyond the parity"
+		}
+		if f.What = why + "; what stood here counts as taken"; n > 0 {
+			f.What = fmt.Sprintf("%s: %s (%s) lost", why, items(n), numbers(first, last))
 		}
 		e.t.add(f)
 	}
@@ -215,10 +243,10 @@ func (e *examination) record(s *segmentFile, step *wal.Step, u *use) {
 		live = false
 	}
 	if !live {
-		u.add(step.From, step.To, dead)
+		u.add(step, dead)
 		return
 	}
-	u.add(step.From, step.To, alive)
+	u.add(step, alive)
 	if e.row.Items == 0 {
 		e.row.Oldest, e.row.Newest = r.Enqueued, r.Enqueued
 	}

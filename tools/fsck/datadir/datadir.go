@@ -22,6 +22,8 @@ const (
 	lockName       = ".lock"
 	trashName      = ".trash"
 	quarantineName = ".quarantine"
+	scrubbedName   = ".scrubbed"
+	reserveName    = ".reserve"
 )
 
 // Errors that a caller may want to tell apart.
@@ -62,7 +64,7 @@ func Open(fsys disk.FS, path string) (*Dir, error) {
 		isLog = isLog || isLogFile(e)
 		switch name, isQueue := QueueName(e.Name); {
 		case e.Name == quarantineName:
-		case e.Name == lockName:
+		case e.Name == lockName, e.Name == scrubbedName, e.Name == reserveName:
 			known = true
 		case e.Name == trashName:
 			known = true

@@ -149,8 +149,11 @@ func (r *Record) Where(why error) string {
 }
 
 func place(r *Record, why error) string {
-	if r.File == "" {
+	switch {
+	case r.File == "":
 		return why.Error()
+	case r.To == 0:
+		return fmt.Sprintf("%s: %v", r.File, why)
 	}
 	return fmt.Sprintf("%s bytes %d-%d: %v", r.File, r.From, r.To, why)
 }

@@ -38,7 +38,7 @@ type Record struct {
 	Flags             uint32 // the client's
 	Size              int64  // bytes of payload
 	File              string // that it is in, without the directory; "" when a file is missing
-	From, To          int64  // bytes of the file
+	From, To          int64  // bytes of the file, in a cold segment those of the blocks it is in; 0 and 0 where that is not known
 	Err               error  // of Damaged: what is wrong
 
 	path    string
@@ -154,9 +154,10 @@ func (w *walk) segment(f wal.FileInfo) bool {
 	for s := range v.Steps() {
 		going := false
 		if s.Err != nil {
-			going = w.damage(f.Name, int64(s.From), int64(s.To), s.Err)
+			from, to := v.FileRange(s.From, s.To)
+			going = w.damage(f.Name, from, to, s.Err)
 		} else {
-			going = w.flush(s.Record.Seq) && w.item(f, v, s)
+			going = w.until(v, s.Record.Seq) && w.item(f, v, s)
 		}
 		if !going {
 			return false
@@ -170,11 +171,21 @@ func (w *walk) segment(f wal.FileInfo) bool {
 	return true
 }
 
+// until is flush within a segment. A cold one has no records of items that were taken: where it is
+// not known which were, what is not in it is not missing.
+func (w *walk) until(v *wal.SegmentView, seq uint64) bool {
+	if v.Cold() && w.Warning != nil && w.damaged == nil {
+		w.next = max(w.next, seq)
+	}
+	return w.flush(seq)
+}
+
 func (w *walk) item(f wal.FileInfo, v *wal.SegmentView, s *wal.Step) bool {
 	rec := &s.Record
+	from, to := v.FileRange(s.From, s.To)
 	r := &Record{
 		Seq: rec.Seq, Enqueued: rec.Enqueued, Expires: rec.Expires, Flags: rec.ClientFlags, Size: int64(len(rec.Payload)),
-		File: f.Name, From: int64(s.From), To: int64(s.To),
+		File: f.Name, From: from, To: to,
 		path: v.Path(), payload: rec.Payload, in: w.in,
 	}
 	if size, upload, large := wal.LargeItem(rec); large {

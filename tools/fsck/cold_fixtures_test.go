@@ -1,0 +1,105 @@
+package fsck_test
+
+// The queue of the cold fixtures: items 1 to 28, as orders has them but the first twenty large, two
+// segments of which were compacted into one cold segment of three blocks and a parity block. What is
+// taken was left out of it.
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/darner/darner/segment"
+)
+
+const (
+	cold      = orders + "/00000000000000000001-00000000000000000011.cold"
+	coldFirst = orders + "/00000000000000000001.cold"
+)
+
+func (b *builder) coldOrders() {
+	b.sources(1, 11)
+	var sources []*segment.Segment
+	for _, path := range []string{first, second} {
+		s, _, err := segment.Open(b.fs, path, segment.OpenOptions{})
+		must(b.t, err)
+		defer s.Close()
+		sources = append(sources, s)
+	}
+	keep := func(r *segment.Record) bool { return r.Seq > 3 && r.Seq != 6 && r.Seq != 7 }
+	must(b.t, segment.WriteCold(b.fs, cold, sources, segment.ColdOptions{Codec: segment.CodecZstd, Parity: 1}, keep, nil))
+	b.remove(first)
+	b.remove(second)
+	b.segment(last, 21, 28, false)
+	b.taken(4)
+}
+
+// sources makes the segments, of ten items each, that the cold one was made of.
+func (b *builder) sources(firsts ...uint64) {
+	for _, n := range firsts {
+		b.large(n, n+9)
+	}
+}
+
+// wideSource is a segment that the cold one's name claims and that has more in it.
+func (b *builder) wideSource() {
+	b.large(11, 25)
+	b.remove(last)
+	b.segment(orders+"/00000000000000000026.seg", 26, 28, false)
+}
+
+func (b *builder) large(from, to uint64) {
+	path := fmt.Sprintf("%s/%020d.seg", orders, from)
+	s, err := segment.Create(b.fs, path, 1<<20)
+	if err != nil {
+		must(b.t, b.fs.Mkdir(orders))
+		s, err = segment.Create(b.fs, path, 1<<20)
+	}
+	must(b.t, err)
+	must(b.t, s.Start(segment.Header{Salt: uint32(from) * 1000003, First: from, Created: epoch, ItemsBefore: from - 1, BytesBefore: 60 * (from - 1)}))
+	for seq := from; seq <= to; seq++ {
+		payload := fmt.Appendf(nil, "order %d: %s", seq, strings.Repeat("many things, ", 1900))
+		must(b.t, s.Extend(segment.RecordSize(len(payload))))
+		_, err := s.Append(&segment.Record{Seq: seq, Kind: segment.KindItem, ClientFlags: uint32(seq), Enqueued: epoch + int64(seq)*1000, Payload: payload})
+		must(b.t, err)
+	}
+	must(b.t, s.Seal())
+	must(b.t, s.Close())
+}
+
+// Places in the cold file, as docs/format.md has them.
+
+// entry is where the directory's first copy describes a block: 0 to 2 with items, 3 with parity.
+func (b *builder) entry(i int) int { return 1024 + 56*i }
+
+func (b *builder) entry2(i int) int {
+	return int(binary.LittleEndian.Uint32(b.get(cold)[104:])) + 56*i
+}
+
+// place is where a block is.
+func (b *builder) place(i int) int {
+	return int(binary.LittleEndian.Uint32(b.get(cold)[b.entry(i)+8:]))
+}
+
+// block is where the block is that begins with an item.
+func (b *builder) block(seq uint64) int {
+	return b.place(slices.Index([]uint64{4, 11, 16}, seq))
+}
+
+func (b *builder) parity() int { return b.place(3) }
+
+// beyondParity damages a block in a way that cannot be undone.
+func (b *builder) beyondParity() {
+	b.flip(cold, b.block(11)+10)
+	b.flip(cold, b.parity()+10)
+}
+
+// beheaded damages all that the header is in.
+func (b *builder) beheaded() {
+	b.flip(cold, 20)
+	b.flip(cold, 512+20)
+	b.flip(cold, b.size(cold)-128+20)
+}
+
+func (b *builder) lose(path string, at, n int) { b.write(path, at, string(make([]byte, n))) }

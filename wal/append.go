@@ -76,7 +76,7 @@ func (l *Log) appended(f *file, off uint32, size int64) {
 	f.dirty = true
 	l.touch()
 	if off >= f.prepareAt {
-		f.prepareAt = ^uint32(0)
+		f.prepareAt = asked
 		l.askSoon()
 	}
 }
@@ -140,6 +140,9 @@ func (l *Log) create(path string) (*file, error) {
 	}
 	return &file{path: path, seg: seg}, nil
 }
+
+// asked is the prepareAt of a segment that the background is to prepare room for.
+const asked = ^uint32(0)
 
 // prepareAt says from which tail on the background should prepare: the next extent when half of
 // the room allocated ahead is used, the next segment when half of the capacity is.

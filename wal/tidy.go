@@ -37,7 +37,7 @@ func (l *Log) prepare() {
 func (l *Log) extendActive() {
 	l.mu.Lock()
 	f := l.active()
-	if f == nil || l.closed {
+	if f == nil || l.closed || f.prepareAt != asked {
 		l.mu.Unlock()
 		return
 	}

@@ -171,7 +171,7 @@ func TestARepairThatMeetsAnErrorSaysSo(t *testing.T) {
 		want := readable(t, whole, queue)
 		every := 4 // calls that only look are many, and of a cold segment the more: all of them in one fixture
 		switch {
-		case name == "cold-half":
+		case name == "cold-without-parity":
 			every = 1
 		case strings.HasPrefix(name, "cold"):
 			every = 13

@@ -18,7 +18,9 @@ const (
 	coldFirst = orders + "/00000000000000000001.cold"
 )
 
-func (b *builder) coldOrders() {
+func (b *builder) coldOrders() { b.coldWith(1) }
+
+func (b *builder) coldWith(parity int) {
 	b.sources(1, 11)
 	var sources []*segment.Segment
 	for _, path := range []string{first, second} {
@@ -28,7 +30,7 @@ func (b *builder) coldOrders() {
 		sources = append(sources, s)
 	}
 	keep := func(r *segment.Record) bool { return r.Seq > 3 && r.Seq != 6 && r.Seq != 7 }
-	must(b.t, segment.WriteCold(b.fs, cold, sources, segment.ColdOptions{Codec: segment.CodecZstd, Parity: 1}, keep, nil))
+	must(b.t, segment.WriteCold(b.fs, cold, sources, segment.ColdOptions{Codec: segment.CodecZstd, Parity: parity}, keep, nil))
 	b.remove(first)
 	b.remove(second)
 	b.segment(last, 21, 28, false)

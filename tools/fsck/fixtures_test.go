@@ -192,15 +192,16 @@ var fixtures = map[string]func(b *builder){
 		b.flip(cold, b.block(4)+9)
 		b.flip(cold, b.size(cold)-60)
 	},
-	"cold-parity":        func(b *builder) { b.coldOrders(); b.flip(cold, b.parity()+100) },
-	"cold-header-copy":   func(b *builder) { b.coldOrders(); b.flip(cold, 512+20) },
-	"cold-directory":     func(b *builder) { b.coldOrders(); b.flip(cold, b.entry(1)+10) },
-	"cold-stray":         func(b *builder) { b.coldOrders(); b.flip(cold, 700) },
-	"cold-lost-page":     func(b *builder) { b.coldOrders(); b.lose(cold, b.block(11)&^4095, 4096) },
-	"cold-first-page":    func(b *builder) { b.coldOrders(); b.lose(cold, 0, 512) },
-	"cold-cut-short":     func(b *builder) { b.coldOrders(); b.cut(cold, 300) },
-	"cold-longer":        func(b *builder) { b.coldOrders(); b.put(cold, append(b.get(cold), "more"...)) },
-	"cold-beyond-parity": func(b *builder) { b.coldOrders(); b.beyondParity() },
+	"cold-parity":         func(b *builder) { b.coldOrders(); b.flip(cold, b.parity()+100) },
+	"cold-header-copy":    func(b *builder) { b.coldOrders(); b.flip(cold, 512+20) },
+	"cold-directory":      func(b *builder) { b.coldOrders(); b.flip(cold, b.entry(1)+10) },
+	"cold-stray":          func(b *builder) { b.coldOrders(); b.flip(cold, 700) },
+	"cold-lost-page":      func(b *builder) { b.coldOrders(); b.lose(cold, b.block(11)&^4095, 4096) },
+	"cold-first-page":     func(b *builder) { b.coldOrders(); b.lose(cold, 0, 512) },
+	"cold-cut-short":      func(b *builder) { b.coldOrders(); b.cut(cold, 300) },
+	"cold-longer":         func(b *builder) { b.coldOrders(); b.put(cold, append(b.get(cold), "more"...)) },
+	"cold-without-parity": func(b *builder) { b.coldWith(0); b.flip(cold, b.block(11)+100) },
+	"cold-beyond-parity":  func(b *builder) { b.coldOrders(); b.beyondParity() },
 	"cold-beyond-and-more": func(b *builder) {
 		b.coldOrders()
 		b.beyondParity()

@@ -77,6 +77,11 @@ func (l *Log) compactOnce() (more bool) {
 	case errors.Is(err, ErrClosed):
 	case errors.Is(err, errInterrupted):
 		return true
+	case disk.IsFull(err) && len(run) > 1 && !s.starved:
+		l.mu.Lock()
+		l.hungry = true
+		l.mu.Unlock()
+		return true
 	case disk.IsFull(err) || passing(err):
 		if l.isStarved() { // somebody waits for space: something may have been taken by then
 			l.compactLater()
@@ -276,7 +281,7 @@ func (s *survey) joined(pick int) []candidate {
 	fits := func(c *candidate) bool {
 		return c.small(s.l) && !c.soon && raw+c.raw <= s.l.together()
 	}
-	if !list[pick].small(s.l) {
+	if !list[pick].small(s.l) || s.starved { // a full disk has room for little at a time
 		return list[from:to]
 	}
 	for from > 0 && list[from-1].end == list[from].f.first && fits(&list[from-1]) {

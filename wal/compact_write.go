@@ -147,7 +147,8 @@ func (l *Log) holdFile(f *file) (*file, error) {
 	return f, nil
 }
 
-// setAsideDamage copies what is damaged in a run into the quarantine: it will not be in the new file.
+// setAsideDamage copies what is damaged in a run into the quarantine: it will not be in the new file. A cold
+// segment with a block that cannot be read is an error: the disk may give it another time.
 func (l *Log) setAsideDamage(run []candidate) error {
 	for _, c := range run {
 		var found []segment.Damage
@@ -157,7 +158,7 @@ func (l *Log) setAsideDamage(run []candidate) error {
 				return err
 			}
 			if r.Lost > 0 {
-				found = r.Damaged
+				return fmt.Errorf("%s is damaged beyond its parity (stop the server and see darner-fsck): %w", c.f.path, ErrDamaged)
 			}
 		} else {
 			v, err := c.f.seg.Judge()
@@ -260,7 +261,6 @@ func (l *Log) replaceRun(run []candidate, made *file) error {
 	rest := l.files[i+len(run):]
 	l.files = append(append(append([]*file(nil), l.files[:i]...), put...), rest...)
 	l.drop(gone)
-	l.hungry = false
 	l.dirDirty = true
 	l.touch()
 	l.mu.Unlock()

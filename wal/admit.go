@@ -1,6 +1,10 @@
 package wal
 
-import "github.com/darner/darner/segment"
+import (
+	"errors"
+
+	"github.com/darner/darner/segment"
+)
 
 // Whoever uses a log may bound the disk that its items take: see Options.Admit. Only what is for new items
 // asks, so that at the bound all else goes on.
@@ -12,8 +16,17 @@ func (e notAdmitted) Is(target error) bool { return target == ErrFull }
 
 func (e notAdmitted) Unwrap() error { return e.error }
 
+// errLent: what the disk has left is compaction's for the moment.
+var errLent = errors.New("no space left on the disk: some is being made")
+
 func (l *Log) admit(bytes int64) error {
-	if l.o.Admit == nil || bytes <= 0 {
+	if bytes <= 0 {
+		return nil
+	}
+	if l.slow.reserve.lent.Load() {
+		return notAdmitted{errLent}
+	}
+	if l.o.Admit == nil {
 		return nil
 	}
 	if err := l.o.Admit(bytes); err != nil {

@@ -51,8 +51,6 @@ func (l *Log) append(kind segment.Kind, payload []byte, size int64, m Meta) (p P
 			return p, nil
 		}
 		switch {
-		case l.slow.reserve.lent.Load():
-			err = ErrFull
 		case errors.Is(err, segment.ErrUnallocated):
 			err = l.extendForItem(f, segment.RecordSize(len(payload)))
 		case errors.Is(err, segment.ErrFull):

@@ -23,6 +23,10 @@ func (l *Log) rewriteRun(run []candidate) error {
 	if len(run) == 0 || !l.claim(run) {
 		return nil
 	}
+	defer func() { // when the old files are closed: before that they give nothing back
+		l.slow.reserve.takeBack()
+		l.askLater() // for what had to wait
+	}()
 	defer l.unclaim(run)
 	for i := range run {
 		if _, err := l.holdFile(run[i].f); err != nil {
@@ -58,7 +62,6 @@ func (l *Log) rewriteRun(run []candidate) error {
 	if err == nil {
 		err = l.replaceRun(run, made)
 	}
-	l.slow.reserve.takeBack()
 	return err
 }
 
@@ -124,7 +127,6 @@ func (l *Log) unclaim(run []candidate) {
 	for _, c := range run {
 		c.f.compacting = false
 	}
-	l.askLater() // somebody may have come to delete them
 }
 
 // holdFile pins a segment and sees to it that it is open.

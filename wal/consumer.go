@@ -379,7 +379,7 @@ func (c *Consumer) keepRange(x span) {
 		return
 	}
 	for !c.off.append(entryRange, x) {
-		if err := c.off.grow(); err != nil {
+		if c.l.slow.reserve.lent.Load() || c.off.grow() != nil {
 			c.behind = true
 			break
 		}

@@ -19,7 +19,7 @@ type reserve struct {
 	path string
 	size int64
 	held bool        // the file has its blocks
-	lent atomic.Bool // they are compaction's: items may not have them
+	lent atomic.Bool // they are compaction's: neither items nor offset files may have them
 }
 
 // KeepReserve keeps size bytes of the disk in a file at path, for compaction to work with when the disk
@@ -64,8 +64,8 @@ func (r *reserve) lend() bool {
 func (r *reserve) takeBack() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.lent.Store(false)
 	if r.fs != nil && !r.held {
 		r.held = r.fill()
 	}
+	r.lent.Store(false)
 }

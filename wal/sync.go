@@ -125,6 +125,9 @@ func (l *Log) syncOnce() error {
 // growOffsets makes room for the checkpoints of this sync, where it keeps no taker waiting. On a full
 // disk the two slots of the head have to do.
 func (l *Log) growOffsets() {
+	if l.slow.reserve.lent.Load() {
+		return
+	}
 	for _, o := range l.fullOffsets() {
 		room := min(4*o.allocated, l.rewriteBound())
 		if o.f.Allocate(0, int64(room)) == nil {

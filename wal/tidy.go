@@ -254,6 +254,9 @@ func (f *file) seal(l *Log) error {
 }
 
 func (l *Log) rewriteOffsets() {
+	if l.slow.reserve.lent.Load() { // compaction needs what there is, and asks again behind it
+		return
+	}
 	for _, c := range l.needRewrite() {
 		if err := c.rewrite(l.rewriteBound()); err != nil {
 			if !disk.IsFull(err) {

@@ -207,6 +207,7 @@ func TestCompactionGivesSpaceBackOnAFullDisk(t *testing.T) {
 	defer o.Background.Close()
 	o.Background.KeepReserve(m.FS, "/data/.reserve", 64<<10)
 	l := open(t, "/data/q", o)
+	release := wal.HoldCompaction(l)
 	c := consumer(t, l)
 	fillWith(t, l, 0, 10, noise)
 	m.SetCapacity(m.Used() + 1<<20)
@@ -220,7 +221,6 @@ func TestCompactionGivesSpaceBackOnAFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	settle(l)
-	release := wal.HoldCompaction(l) // lest what is noted of the taken items gets the reserve
 	kept := 0
 	for i := range n { // one of 50 stays, in every segment
 		p, _ := next(t, l, c)

@@ -6,6 +6,7 @@ package transport
 // the deadline of what its session waits for. Some 1.5 KB are left of it.
 
 import (
+	"runtime"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -69,7 +70,7 @@ type calm struct {
 }
 
 const (
-	calmParked = 1000            // connections whose memory is worth it
+	calmParked = 250             // connections whose memory is worth it
 	calmDelay  = 5 * time.Second // for others that are about to be parked
 )
 
@@ -77,6 +78,7 @@ func newCalm() *calm {
 	m := &calm{}
 	m.timer = time.AfterFunc(time.Hour, func() {
 		m.parked.Store(0)
+		runtime.GC() // pools give up what lay in them at two collections running
 		debug.FreeOSMemory()
 	})
 	m.timer.Stop()

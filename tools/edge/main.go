@@ -20,6 +20,7 @@ var settings struct {
 	count   int           // connections, or queues
 	minutes time.Duration // how long an idle server is watched, and load is put on at a rate
 	cold    bool          // drop the page cache first
+	mount   string        // options of the file system
 	flags   flagList      // of darner
 }
 
@@ -47,6 +48,7 @@ func main() {
 	flag.IntVar(&s.count, "count", 10_000, "clients: connections; queues: queues")
 	flag.DurationVar(&s.minutes, "for", time.Minute, "idle, wear: how long the server is watched")
 	flag.BoolVar(&s.cold, "cold", false, "queues, start: drop the page cache before a start (as root)")
+	flag.StringVar(&s.mount, "mount", "defaults", "wear: `OPTIONS` that the file system is mounted with")
 	flag.Var(&s.flags, "flag", "one more `FLAG` for the server, such as --sync=10s; may be repeated")
 	flag.Parse()
 	measure := measurements[flag.Arg(0)]

@@ -88,7 +88,7 @@ func onLoop(fn func(dir, loop string) error) error {
 			return err
 		}
 		defer run("losetup", "--detach", loop)
-		if _, err := run("mount", loop, dir); err != nil {
+		if _, err := run("mount", "-o", settings.mount, loop, dir); err != nil {
 			return err
 		}
 		defer run("umount", dir)

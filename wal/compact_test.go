@@ -288,7 +288,6 @@ func TestAnEmptiedQueueGivesItsSpaceBack(t *testing.T) {
 func TestADamagedColdSegmentIsMendedWhenItIsRead(t *testing.T) {
 	m := newMemory(t)
 	l := openCold(m)
-	c := consumer(t, l)
 	fillWith(t, l, 0, 3000, telemetry)
 	settle(l)
 	wal.Compact(l)
@@ -304,7 +303,7 @@ func TestADamagedColdSegmentIsMendedWhenItIsRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	l = openCold(m)
-	c = consumer(t, l)
+	c := consumer(t, l)
 	for i := range 3000 {
 		if _, got := next(t, l, c); got != telemetry(i) {
 			t.Fatalf("item %d is %q", i, got)

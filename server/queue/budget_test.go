@@ -110,13 +110,13 @@ func TestAQueueAtItsLimitRefusesUntilItemsAreTaken(t *testing.T) {
 		if !errors.Is(err, ErrLimit) || !errors.Is(err, wal.ErrFull) || errors.Is(err, ErrMakeRoom) || !strings.Contains(err.Error(), "max-disk") {
 			t.Fatalf("refused with %v", err)
 		}
-		if used := q.Stats().LogSize; used > limit || used < limit*3/4 || n*size < limit*3/4 {
+		if used := q.Stats().LogSize; used > limit+64<<10 || used < limit*3/4 || n*size < limit*3/4 { // what does not ask: an index, an offset file
 			t.Fatalf("%d items of %d bytes take %d bytes of %d", n, size, used, limit)
 		}
 		put(t, named(t, r, "other"), "x") // each has its own
 		takeN(t, q, n/2)
 		eventually(t, "it takes items again", func() bool { return store(q, 0, size) == nil })
-		if used := q.Stats().LogSize; used > limit {
+		if used := q.Stats().LogSize; used > limit+64<<10 {
 			t.Fatalf("%d bytes of %d", used, limit)
 		}
 		if err := q.Flush(); err != nil {
@@ -237,7 +237,11 @@ func TestOldItemsMakeRoomAtTheDataDirectorysLimit(t *testing.T) {
 		o.Settings = func(name string) Settings { return Settings{Discard: name == "new"} }
 	})
 	old, young := named(t, r, "old"), named(t, r, "new")
-	put(t, young, "first")
+	for i := range 400 { // its own share of the disk: what others take without asking may not leave a segment
+		if err := store(young, i, 1000); err != nil {
+			t.Fatal(err)
+		}
+	}
 	n, _ := fillQueue(t, old, 1000)
 	for i := range 1000 {
 		if err := store(young, i, 1000); err != nil {

@@ -298,24 +298,45 @@ func TestADamagedColdSegmentIsMendedWhenItIsRead(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	name := "/data/q/" + m.files(".cold")[0]
-	sound, err := m.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
+	var name string
+	var sound []byte
+	for _, n := range m.files(".cold") { // the largest: in a small one there may be padding at any place
+		b, err := m.ReadFile("/data/q/" + n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(b) > len(sound) {
+			name, sound = "/data/q/"+n, b
+		}
 	}
-	if err := m.Corrupt(name, int64(len(sound)/4), 0x10); err != nil {
+	const within = 4096 + 100 // the first block, whether it begins behind the directory or on the next page
+	if err := m.Corrupt(name, within, 0x10); err != nil {
 		t.Fatal(err)
 	}
 	l = openCold(m)
 	c := consumer(t, l)
+	var all []wal.Position
 	for i := range 3000 {
-		if _, got := next(t, l, c); got != telemetry(i) {
+		p, got := next(t, l, c)
+		if got != telemetry(i) {
 			t.Fatalf("item %d is %q", i, got)
 		}
+		all = append(all, p)
 	}
-	wal.Compact(l)
-	if mended, err := m.ReadFile(name); err != nil || !bytes.Equal(mended, sound) {
-		t.Fatalf("the file was not mended: %v", err)
+	mended := func() bool {
+		b, err := m.ReadFile(name)
+		return err == nil && bytes.Equal(b, sound)
+	}
+	for again := 0; !mended() && again < 20; again++ { // its readers may have left it before anybody came to mend it
+		for _, p := range all {
+			if _, _, err := l.Read(p, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		wal.Compact(l)
+	}
+	if !mended() {
+		t.Fatal("the file was not mended")
 	}
 	if s := l.Stats(); s.Damaged != 0 {
 		t.Fatalf("%d items count as damaged", s.Damaged)

@@ -299,7 +299,7 @@ func TestPutFetchAndConfirmAllocateNothing(t *testing.T) {
 		{"peek and confirm", func(it Item) { q.Peek(); q.Confirm(it) }},
 	} {
 		buf := make([]byte, 0, 100)
-		n := testing.AllocsPerRun(300, func() {
+		once := func() {
 			q, err := q.reg.Queue(name)
 			if err != nil {
 				t.Fatal(err)
@@ -315,7 +315,11 @@ func TestPutFetchAndConfirmAllocateNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 			c.do(it)
-		})
+		}
+		n := testing.AllocsPerRun(300, once)
+		for again := 0; n > 0 && again < 5; again++ { // the background's count as well, while it has something to do
+			n = testing.AllocsPerRun(300, once)
+		}
 		if n != 0 {
 			t.Errorf("%s: %v allocations", c.what, n)
 		}

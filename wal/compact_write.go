@@ -136,17 +136,7 @@ func (l *Log) holdFile(f *file) (*file, error) {
 		l.mu.Unlock()
 		return nil, ErrClosed
 	}
-	f.pins++
-	isOpen, path := f.seg != nil, f.path
-	l.mu.Unlock()
-	if isOpen {
-		return f, nil
-	}
-	if err := l.open(f, path); err != nil {
-		l.release(f)
-		return nil, err
-	}
-	return f, nil
+	return l.pin(f)
 }
 
 // setAsideDamage copies what is damaged in a run into the quarantine: it will not be in the new file. A cold

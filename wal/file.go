@@ -87,6 +87,11 @@ func (l *Log) hold(p Position) (*file, error) {
 		l.mu.Unlock()
 		return nil, ErrGone
 	}
+	return l.pin(f)
+}
+
+// pin pins a segment and opens it if need be. Log.mu is held, and given up.
+func (l *Log) pin(f *file) (*file, error) {
 	f.pins++
 	isOpen, path := f.seg != nil, f.path
 	l.mu.Unlock()

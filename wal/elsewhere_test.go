@@ -72,6 +72,7 @@ func TestALogIsLeftForElsewhere(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	defer wal.HoldCompaction(l)() // no file goes while it is copied
 	settle(l)
 	if n := l.Stats().Segments; n < 3 {
 		t.Fatalf("%d segments: sealed ones and an active one are wanted", n)

@@ -75,12 +75,12 @@ func TestItemsThatAreNotAdmittedAreRefusedUntilThereIsRoom(t *testing.T) {
 	const limit = 1 << 20
 	l, c, b := budgeted(t, limit)
 	n := fillUp(t, l)
-	if used := b.fs.Used(); used > limit || n < limit/1000/2 {
+	if used := b.fs.Used(); used > limit+64<<10 || n < limit/1000/2 { // what does not ask: an index, an offset file
 		t.Fatalf("%d items, %d bytes of %d in use", n, used, limit)
 	}
 	take(t, c, n/2)
 	l.GiveBack()
-	if more := fillUp(t, l); more < n/4 || b.fs.Used() > limit {
+	if more := fillUp(t, l); more < n/4 || b.fs.Used() > limit+64<<10 {
 		t.Errorf("after %d of %d items were taken %d found room; %d bytes in use", n/2, n, more, b.fs.Used())
 	}
 	for { // all of it: also the segment that takes appends goes

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"sync"
 	"time"
@@ -28,7 +29,7 @@ const Version = "1.0.0-dev"
 type Server struct {
 	log       *slog.Logger
 	registry  *queue.Registry
-	transport *transport.Portable
+	transport transport.Transport
 	listeners []net.Listener // TCP first
 
 	mu      sync.Mutex
@@ -56,7 +57,9 @@ func Start(c config.Config, log *slog.Logger) (*Server, error) {
 	if s.registry, err = queue.OpenRegistry(data, queueOptions(c, log)); err != nil {
 		return nil, errors.Join(err, s.unlisten())
 	}
-	s.serve(c)
+	if err := s.serve(c); err != nil {
+		return nil, errors.Join(err, s.registry.Close(), s.unlisten())
+	}
 	log.Info("darner is ready", "version", Version, "pid", os.Getpid(), "address", s.Addr().String(), "socket", c.Socket, "data", data, "sync", c.Sync.String())
 	return s, nil
 }
@@ -148,11 +151,10 @@ func (s *Server) unlisten() error {
 	return errors.Join(errs...)
 }
 
-func (s *Server) serve(c config.Config) {
+func (s *Server) serve(c config.Config) error {
 	env := &memcache.Env{
 		Registry:     s.registry,
 		Logger:       s.log,
-		Now:          func() int64 { return time.Now().UnixMilli() },
 		MaxItemSize:  int64(c.MaxItemSize),
 		InlineMax:    int(c.InlineMax),
 		MaxOpenReads: c.MaxOpenReads,
@@ -164,15 +166,27 @@ func (s *Server) serve(c config.Config) {
 		Settings:     settings(c),
 		FlushAfter:   s.flushIn,
 	}
-	s.transport = transport.NewPortable(transport.Options{
+	o := transport.Options{
 		Session:        func(local bool, wake func()) *memcache.Session { return memcache.NewSession(env, local, wake) },
 		MaxConnections: c.MaxConnections,
 		Counters:       &env.Counters,
 		Logger:         s.log,
-	})
+		Loops:          c.Loops,
+	}
+	if o.Loops == 0 {
+		o.Loops = max(1, runtime.GOMAXPROCS(0)/4)
+	}
+	var err error
+	if c.Transport == config.TransportPortable {
+		s.transport = transport.NewPortable(o)
+	} else if s.transport, err = transport.New(o); err != nil {
+		return fmt.Errorf("cannot serve connections: %w", err)
+	}
+	env.Now = s.transport.Now
 	for _, l := range s.listeners {
 		s.transport.Serve(l)
 	}
+	return nil
 }
 
 var access = map[config.Admin]memcache.Access{

@@ -30,7 +30,9 @@ func TestStopEndsWhateverTheDiskDoes(t *testing.T) {
 	if err := s.listen(c); err != nil {
 		t.Fatal(err)
 	}
-	s.serve(c)
+	if err := s.serve(c); err != nil {
+		t.Fatal(err)
+	}
 	say(t, dial(t, "tcp", s.Addr().String()), "set loaded 0 0 1\r\na\r\n", "STORED\r\n")
 	hangs, mended := make(chan struct{}), make(chan struct{})
 	var once sync.Once

@@ -44,6 +44,8 @@ var flagTexts = []struct{ name, short, usage string }{
 	{"scrub-interval", "", "how often compressed segments are verified; 0: never"},
 	{"compact-rate", "", "`SIZE` that background rewriting may read and write in a second; 0: no bound"},
 	{"memory-limit", "", "`SIZE` that the process's own memory should stay below; auto is four fifths of what its control group allows; 0: none"},
+	{"transport", "", "how connections are served: auto (as is best on this system), or portable (a goroutine each)"},
+	{"loops", "", "goroutines that share the connections, where one serves many; 0: 1 for up to 4 processors, then a quarter of them"},
 }
 
 func serveFlags() []cli.Flag {

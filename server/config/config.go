@@ -28,6 +28,8 @@ type Config struct {
 	ScrubInterval  Interval // how often what is at rest is read and verified; 0: never
 	CompactRate    Size     // bytes a second that rewriting in the background may read and write; 0: no bound
 	MemoryLimit    AutoSize // bytes of memory that Go's collector is to keep to; 0: none
+	Transport      Transport
+	Loops          int // goroutines that serve connections where one serves many, 0..64; 0: as fits the machine
 
 	// Of each queue that has none of its own: see Queue.
 	QueueMaxDisk  Size
@@ -56,6 +58,7 @@ func (c *Config) Settings() []Setting {
 		{"max-disk", &c.MaxDisk}, {"queue-max-disk", &c.QueueMaxDisk}, {"min-free", &c.MinFree}, {"when-full", &c.WhenFull},
 		{"compress", &c.Compress}, {"compress-level", number{&c.CompressLevel}}, {"parity", number{&c.Parity}},
 		{"scrub-interval", &c.ScrubInterval}, {"compact-rate", &c.CompactRate}, {"memory-limit", &c.MemoryLimit},
+		{"transport", &c.Transport}, {"loops", number{&c.Loops}},
 	}
 }
 
@@ -79,6 +82,7 @@ func Default() Config {
 		ScrubInterval:  Interval(30 * 24 * time.Hour),
 		CompactRate:    32 * MiB,
 		MemoryLimit:    Auto,
+		Transport:      TransportAuto,
 		WhenFull:       Reject,
 		Compress:       CompressZstd,
 		CompressLevel:  1,
@@ -94,6 +98,7 @@ const (
 	maxInlineMax   = 1 * MiB
 	minMaxDisk     = 4 * MiB
 	minQueueDisk   = 1 * MiB
+	maxLoops       = 64
 )
 
 // Validate reports everything that is wrong with c, an error per setting.
@@ -132,6 +137,9 @@ func (c Config) Validate() error {
 	}
 	if c.MaxDisk != 0 && c.MaxDisk < minMaxDisk {
 		bad("max-disk: %v is less than %v; 0 is no bound", c.MaxDisk, Size(minMaxDisk))
+	}
+	if c.Loops < 0 || c.Loops > maxLoops {
+		bad("loops: %d is not between 0 and %d; 0 fits the machine", c.Loops, maxLoops)
 	}
 	c.validateQueue(bad, c.everyQueue(), "", "queue-")
 	for _, name := range c.OwnQueues() {

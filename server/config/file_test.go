@@ -37,6 +37,8 @@ parity = 2
 scrub-interval = "24h"
 compact-rate = "1MiB"
 memory-limit = "48MiB"
+transport = "portable"
+loops = 2
 admin-commands = "local"
 
 [queue.orders]
@@ -54,7 +56,7 @@ when-full = "reject"
 	want := map[string]string{
 		"data": "/var/lib/darner", "port": "1234", "sync": "always", "segment-size": "4MiB", "inline-max": "4KiB", "max-disk": "512MiB",
 		"queue-max-disk": "64MiB", "min-free": "0", "when-full": "discard-oldest", "compress": "s2", "compress-level": "7", "parity": "2",
-		"scrub-interval": "24h0m0s", "compact-rate": "1MiB", "memory-limit": "48MiB", "admin-commands": "local", "listen": "127.0.0.1",
+		"scrub-interval": "24h0m0s", "compact-rate": "1MiB", "memory-limit": "48MiB", "transport": "portable", "loops": "2", "admin-commands": "local", "listen": "127.0.0.1",
 	}
 	for name, text := range want {
 		if got := c.Setting(name).String(); got != text {

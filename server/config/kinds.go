@@ -71,6 +71,19 @@ func (c *Compress) Set(text string) error {
 	return choose(c, text, CompressZstd, CompressS2, CompressNone)
 }
 
+// Transport is how connections are served.
+type Transport string
+
+const (
+	TransportAuto     Transport = "auto"     // as is best on this system
+	TransportPortable Transport = "portable" // with a goroutine each
+)
+
+func (t Transport) String() string { return string(t) }
+
+// Set parses text into t.
+func (t *Transport) Set(text string) error { return choose(t, text, TransportAuto, TransportPortable) }
+
 func choose[T ~string](to *T, text string, from ...T) error {
 	if !slices.Contains(from, T(text)) {
 		words := make([]string, len(from))

@@ -153,6 +153,13 @@ func (s *Session) Close() {
 	s.freeChunk()
 }
 
+// Bulk tells that what comes is the body of a large item, much of which is consumed at once.
+func (s *Session) Bulk() bool { return s.body.upload != nil || s.body.refusal != "" }
+
+// CloseMayWait tells that Close may wait for the disk: something is left of a large item that did not
+// come or go whole.
+func (s *Session) CloseMayWait() bool { return s.body.upload != nil || s.get.reader != nil }
+
 // Rest gives back memory that the session does not need until the next Process.
 func (s *Session) Rest() {
 	if s.pending.n == 0 {

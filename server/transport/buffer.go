@@ -1,7 +1,7 @@
 package transport
 
-// Buffers: borrowed while bytes are on their way, given back when a connection falls silent, so
-// that ten thousand of those cost no buffers at all.
+// Buffers: borrowed while bytes are on their way, so that ten thousand silent connections cost little
+// of them, or none at all.
 
 import "sync"
 
@@ -53,19 +53,27 @@ func (p *pools) put(b *buffer) {
 // input is what a client sent and the session has not consumed yet.
 type input struct {
 	pools *pools
-	buf   *buffer
-	start int  // consumed so far
-	full  bool // the last read left no room: more is likely to follow
+	buf   *buffer // nil: none, and nothing pending
+	start int     // consumed so far
+	full  bool    // the last read left no room: more is likely to follow
 }
 
 func newInput(p *pools) input {
 	return input{pools: p, buf: p.get(classes[smallest])}
 }
 
-func (in *input) pending() []byte { return in.buf.b[in.start:] }
+func (in *input) pending() []byte {
+	if in.buf == nil {
+		return nil
+	}
+	return in.buf.b[in.start:]
+}
 
 // consume drops the first n pending bytes.
 func (in *input) consume(n int) {
+	if n == 0 {
+		return
+	}
 	in.start += n
 	if in.start == len(in.buf.b) {
 		in.start, in.buf.b = 0, in.buf.b[:0]
@@ -94,14 +102,11 @@ func (in *input) filled(n int) {
 	in.full = len(in.buf.b) == cap(in.buf.b)
 }
 
-// rest gives back what is not needed for as long as nothing comes: all, or what is more than the
-// smallest buffer that holds what is pending. Without a buffer it has to be made anew.
+// rest gives back a large buffer that nothing is in, for as long as nothing comes. A client that fills
+// what it is given goes on, and keeps it.
 func (in *input) rest() {
-	switch n := len(in.pending()); {
-	case n == 0:
-		in.release()
-	case cap(in.buf.b) > classes[smallest]:
-		in.move(n)
+	if len(in.pending()) == 0 && cap(in.buf.b) > classes[smallest+1] && !in.full {
+		in.move(0)
 	}
 }
 

@@ -1,7 +1,7 @@
 package transport
 
-// One connection: its goroutine reads, lets the session work, writes, and waits with it, until for
-// a while nobody has anything to say: see park.go.
+// One connection of the portable transport: its goroutine reads, lets the session work, writes, and
+// waits with it.
 
 import (
 	"errors"
@@ -14,23 +14,11 @@ import (
 	"github.com/darner/darner/server/memcache"
 )
 
-const (
-	// idleTime is how long nothing may come until a connection is parked, at most twice.
-	idleTime = time.Second
-	// lingerTime is how long a client may go on sending after its connection was ended.
-	lingerTime = 2 * time.Second
-	// drainPause is how long a client is given, when the server stops, to have sent its requests.
-	drainPause = 10 * time.Millisecond
-	// checkTime is how often a client is looked after that waits and cannot be read from.
-	checkTime = time.Second
-)
+// checkTime is how often a client is looked after that waits and cannot be read from.
+const checkTime = time.Second
 
-var (
-	// errInterrupted: a read ended because there is something else to see to.
-	errInterrupted = errors.New("interrupted")
-	// errSilent: a read ended because for a while nothing came.
-	errSilent = errors.New("silent")
-)
+// errInterrupted: a read ended because there is something else to see to.
+var errInterrupted = errors.New("interrupted")
 
 // past is a deadline that interrupts a read at once.
 var past = time.Unix(1, 0)
@@ -43,17 +31,15 @@ type conn struct {
 	outSize int  // size of the last output: the next is likely alike
 	drained bool // the server stops
 	halfEnd bool // the client sends no more, but may still read
-	stays   bool // waits with its goroutine however long nothing comes: it could not be parked
 
 	mu       sync.Mutex
 	deadline time.Time // the read deadline in force
 	woken    bool      // interrupted since the goroutine looked last
 	wakeup   sync.Cond // signals woken, for a wait that cannot read
-	parked   *parked   // nil while the connection has its goroutine
 }
 
 func newConn(t *Portable, nc net.Conn) *conn {
-	c := &conn{owner: t, net: nc}
+	c := &conn{owner: t, net: nc, in: newInput(&t.buffers)}
 	c.wakeup.L = &c.mu
 	c.session = t.o.Session(isLocal(nc), c.interrupt)
 	return c
@@ -67,30 +53,13 @@ func (c *conn) interrupt() {
 	c.deadline = past
 	c.net.SetReadDeadline(past)
 	c.wakeup.Signal()
-	c.rouse()
 }
 
-// outcome is how a conversation left off.
-type outcome int
-
-const (
-	broken outcome = iota // by the client, or the network
-	ended                 // by this side
-	silent                // nobody has anything to say
-)
-
-// run serves the connection until either side ends it, or it is parked.
+// run serves the connection until either side ends it.
 func (c *conn) run() {
-	how := c.converse()
-	for how == silent {
-		if c.park() {
-			return
-		}
-		c.stays = true
-		how = c.converse()
-	}
+	ended := c.converse()
 	c.session.Close()
-	if how == ended {
+	if ended {
 		c.linger()
 	}
 	c.net.Close()
@@ -98,20 +67,17 @@ func (c *conn) run() {
 	c.owner.leave(c)
 }
 
-// converse goes on for as long as there is something to do.
-func (c *conn) converse() outcome {
-	if c.in.buf == nil {
-		c.in = newInput(&c.owner.buffers)
-	}
+// converse goes on until this side has ended the conversation, or the client or the network broke it.
+func (c *conn) converse() (ended bool) {
 	for {
 		c.noticeDrain()
 		if c.turn() != nil {
-			return broken
+			return false
 		}
 		var err error
 		switch c.session.State() {
 		case memcache.Closing:
-			return ended
+			return true
 		case memcache.Working:
 			c.session.Job()()
 		case memcache.Waiting:
@@ -121,14 +87,11 @@ func (c *conn) converse() outcome {
 				err = c.read(need, c.patience())
 			}
 		}
-		if err == errSilent {
-			return silent
-		}
 		if err != nil && !c.goesOn(err) {
 			if c.drained && errors.Is(err, os.ErrDeadlineExceeded) {
-				return ended
+				return true
 			}
-			return broken
+			return false
 		}
 	}
 }
@@ -239,42 +202,25 @@ func (c *conn) sleep(until time.Time) (woken bool) {
 	return woken
 }
 
-// read reads once, with room for need bytes. It fails with errInterrupted, at the deadline (zero:
-// none) with os.ErrDeadlineExceeded, or before it with errSilent.
+// read reads once, with room for need bytes. It fails with errInterrupted, or at the deadline (zero:
+// none) with os.ErrDeadlineExceeded.
 func (c *conn) read(need int, until time.Time) error {
-	soon := until
-	if !c.stays {
-		soon = c.silence(until)
-	}
-	if !c.arm(soon) {
+	if !c.arm(until) {
 		return errInterrupted
 	}
+	c.in.rest()
 	n, err := c.net.Read(c.in.space(need))
 	c.in.filled(n)
 	c.owner.o.Counters.BytesRead.Add(uint64(n))
 	switch {
 	case n > 0:
-		c.stays = false
 		return nil // an error comes again
 	case !errors.Is(err, os.ErrDeadlineExceeded):
 		return err
 	case c.takeWakeup():
 		return errInterrupted
-	case soon != until:
-		return errSilent
 	}
 	return err
-}
-
-// silence is until when something has to come lest the connection falls silent, or the deadline if
-// that is earlier.
-func (c *conn) silence(until time.Time) time.Time {
-	idle := c.owner.idle
-	soon := time.Now().Truncate(idle).Add(2 * idle) // whole seconds: the timer is set once in each
-	if until.IsZero() || soon.Before(until) {
-		return soon
-	}
-	return until
 }
 
 // arm sets the read deadline, or reports that an interrupt came first.

@@ -10,56 +10,59 @@ import (
 )
 
 func TestStopLosesNoAnswerWhileTheClientStillSends(t *testing.T) {
-	t.Parallel()
-	h := listen(t, 10)
-	const count, size = 400, 1000
-	item := strings.Repeat("x", size) + "\r\n"
-	h.dial().say(strings.Repeat("set q 0 0 1000\r\n"+item, count), strings.Repeat("STORED\r\n", count))
-	c := h.dial()
-	c.SetReadBuffer(64 << 10)
-	answer := strings.Repeat("VALUE q 0 1000\r\n"+item+"END\r\n", count)
-	written := h.env.Counters.BytesWritten.Load() + uint64(len(answer))
-	c.send(strings.Repeat("get q\r\n", count) + "set q 0 0 2000000000\r\n") // too large: swallowed for as long as it comes
-	eventually(t, "answer", func() bool { return h.env.Counters.BytesWritten.Load() >= written })
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		for body := bytes.Repeat([]byte("y"), 4096); ; {
-			if _, err := c.Write(body); err != nil {
-				return
+	both(t, func(t *testing.T, on kind) {
+		h := on.listen(t, 10)
+		const count, size = 400, 1000
+		item := strings.Repeat("x", size) + "\r\n"
+		h.dial().say(strings.Repeat("set q 0 0 1000\r\n"+item, count), strings.Repeat("STORED\r\n", count))
+		c := h.dial()
+		c.SetReadBuffer(64 << 10)
+		answer := strings.Repeat("VALUE q 0 1000\r\n"+item+"END\r\n", count)
+		written := h.env.Counters.BytesWritten.Load() + uint64(len(answer))
+		c.send(strings.Repeat("get q\r\n", count) + "set q 0 0 2000000000\r\n") // too large: swallowed for as long as it comes
+		eventually(t, "answer", func() bool { return h.env.Counters.BytesWritten.Load() >= written })
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			for body := bytes.Repeat([]byte("y"), 4096); ; {
+				if _, err := c.Write(body); err != nil {
+					return
+				}
 			}
+		}()
+		stopped := make(chan time.Duration)
+		go func() { stopped <- h.stop(10 * time.Second) }()
+		eventually(t, "end of the drain", func() bool {
+			began := h.stopping.Load()
+			return began != 0 && time.Now().UnixNano() > began+int64(drainTime+5*drainPause)
+		})
+		c.expect(answer)
+		c.Close()
+		<-ended
+		if took := <-stopped; took > 5*time.Second {
+			t.Errorf("stopping took %v", took)
 		}
-	}()
-	stopped := make(chan time.Duration)
-	go func() { stopped <- h.stop(10 * time.Second) }()
-	eventually(t, "end of the drain", func() bool {
-		until := h.transport.draining.Load()
-		return until != 0 && time.Now().UnixNano() > until+int64(5*drainPause)
 	})
-	c.expect(answer)
-	c.Close()
-	<-ended
-	if took := <-stopped; took > 5*time.Second {
-		t.Errorf("stopping took %v", took)
-	}
 }
 
 func TestAClientThatOnlySendsNoMoreGetsItsAnswers(t *testing.T) {
-	t.Parallel()
-	c := listen(t, 10).dial()
-	const count = 20
-	c.send(strings.Repeat("set q/sync 0 0 1\r\na\r\n", count) + "get q\r\n")
-	c.CloseWrite()
-	c.expect(strings.Repeat("STORED\r\n", count) + "VALUE q 0 1\r\na\r\nEND\r\n")
-	c.expectEnd()
+	both(t, func(t *testing.T, on kind) {
+		c := on.listen(t, 10).dial()
+		const count = 20
+		c.send(strings.Repeat("set q/sync 0 0 1\r\na\r\n", count) + "get q\r\n")
+		c.CloseWrite()
+		c.expect(strings.Repeat("STORED\r\n", count) + "VALUE q 0 1\r\na\r\nEND\r\n")
+		c.expectEnd()
+	})
 }
 
 func TestAWaitEndsWhenTheClientSendsNoMore(t *testing.T) {
-	t.Parallel()
-	h := listen(t, 10)
-	c := h.dial()
-	c.send("get q/t=60000\r\n")
-	c.CloseWrite()
-	c.expectEnd()
-	h.dial().say("set q 0 0 1\r\na\r\nget q\r\n", "STORED\r\nVALUE q 0 1\r\na\r\nEND\r\n")
+	both(t, func(t *testing.T, on kind) {
+		h := on.listen(t, 10)
+		c := h.dial()
+		c.send("get q/t=60000\r\n")
+		c.CloseWrite()
+		c.expectEnd()
+		h.dial().say("set q 0 0 1\r\na\r\nget q\r\n", "STORED\r\nVALUE q 0 1\r\na\r\nEND\r\n")
+	})
 }

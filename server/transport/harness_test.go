@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,11 +19,31 @@ import (
 	"github.com/darner/darner/wal"
 )
 
+// kind is one of the transports there are.
+type kind struct {
+	name string
+	new  func(Options) (Transport, error)
+}
+
+var portable = kind{"portable", func(o Options) (Transport, error) { return NewPortable(o), nil }}
+
+// both runs a test over each transport: they promise the same.
+func both(t *testing.T, test func(t *testing.T, on kind)) {
+	t.Parallel()
+	for _, k := range kinds {
+		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
+			test(t, k)
+		})
+	}
+}
+
 // harness is a transport over real sessions and queues.
 type harness struct {
 	t         *testing.T
 	env       *memcache.Env
-	transport *Portable
+	transport Transport
+	stopping  atomic.Int64 // Unix nanoseconds when stop was called; 0: not yet
 	addr      string
 	log       syncBuffer
 }
@@ -44,7 +65,7 @@ func (s *syncBuffer) String() string {
 	return s.b.String()
 }
 
-func newHarness(t *testing.T, maxConnections int) *harness {
+func (k kind) harness(t *testing.T, maxConnections int) *harness {
 	t.Helper()
 	h := &harness{t: t}
 	log := slog.New(slog.NewTextHandler(&h.log, nil))
@@ -53,13 +74,17 @@ func newHarness(t *testing.T, maxConnections int) *harness {
 		t.Fatal(err)
 	}
 	h.env = &memcache.Env{
-		Registry: registry, Logger: log, Now: func() int64 { return time.Now().UnixMilli() },
+		Registry: registry, Logger: log,
 		MaxItemSize: 1 << 30, InlineMax: wal.DefaultInlineMax, MaxOpenReads: 1,
 	}
-	h.transport = NewPortable(Options{
+	h.transport, err = k.new(Options{
 		Session:        func(local bool, wake func()) *memcache.Session { return memcache.NewSession(h.env, local, wake) },
 		MaxConnections: maxConnections, Counters: &h.env.Counters, Logger: log,
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.env.Now = h.transport.Now
 	t.Cleanup(func() {
 		h.stop(10 * time.Second)
 		if err := registry.Close(); err != nil {
@@ -70,9 +95,9 @@ func newHarness(t *testing.T, maxConnections int) *harness {
 }
 
 // listen has the transport serve a TCP port.
-func listen(t *testing.T, maxConnections int) *harness {
+func (k kind) listen(t *testing.T, maxConnections int) *harness {
 	t.Helper()
-	h := newHarness(t, maxConnections)
+	h := k.harness(t, maxConnections)
 	l, err := ListenTCP("127.0.0.1", 0)
 	if err != nil {
 		t.Fatal(err)
@@ -85,6 +110,9 @@ func listen(t *testing.T, maxConnections int) *harness {
 // stop stops the transport and returns how long it took; connections are cut off after limit.
 func (h *harness) stop(limit time.Duration) time.Duration {
 	began := time.Now()
+	if !h.stopping.CompareAndSwap(0, began.UnixNano()) {
+		return 0 // the test did
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	h.transport.Stop(ctx)

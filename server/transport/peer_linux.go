@@ -22,14 +22,17 @@ func hungUp(c net.Conn) (gone bool) {
 
 // undelivered reports whether something that was written has not reached the client's system.
 func undelivered(c net.Conn) (some bool) {
-	if _, ok := c.(*net.TCPConn); !ok {
+	onSocket(c, func(fd int) { some = unsent(fd) })
+	return some
+}
+
+// unsent is undelivered of a descriptor.
+func unsent(fd int) bool {
+	if domain, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN); err != nil || domain == unix.AF_UNIX {
 		return false // a Unix socket's peer has it at once
 	}
-	onSocket(c, func(fd int) {
-		n, err := unix.IoctlGetInt(fd, unix.SIOCOUTQ)
-		some = err == nil && n > 0
-	})
-	return some
+	n, err := unix.IoctlGetInt(fd, unix.SIOCOUTQ)
+	return err == nil && n > 0
 }
 
 func onSocket(c net.Conn, do func(fd int)) {

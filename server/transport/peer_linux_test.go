@@ -16,15 +16,17 @@ func (h *harness) flooded() {
 }
 
 func TestAWaiterWhoHangsUpBehindAFullBufferTakesNothing(t *testing.T) {
-	t.Parallel()
-	h := listen(t, 10)
-	h.flooded()
-	h.dial().say("set w 0 0 1\r\na\r\nget w/t=10000\r\n", "STORED\r\nVALUE w 0 1\r\na\r\nEND\r\n")
+	both(t, func(t *testing.T, on kind) {
+		h := on.listen(t, 10)
+		h.flooded()
+		h.dial().say("set w 0 0 1\r\na\r\nget w/t=10000\r\n", "STORED\r\nVALUE w 0 1\r\na\r\nEND\r\n")
+	})
 }
 
 func TestAWaiterWhoHangsUpBehindAFullBufferIsNoticed(t *testing.T) {
-	t.Parallel()
-	h := listen(t, 10)
-	h.flooded()
-	h.until("w", "end of the wait", waiters(0))
+	both(t, func(t *testing.T, on kind) {
+		h := on.listen(t, 10)
+		h.flooded()
+		h.until("w", "end of the wait", waiters(0))
+	})
 }

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package transport
+
+var kinds = []kind{portable}

@@ -1,0 +1,250 @@
+package transport
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/darner/darner/server/queue"
+)
+
+func TestAWaiterWhoHangsUpIsNoticed(t *testing.T) {
+	both(t, func(t *testing.T, on kind) {
+		h := on.listen(t, 10)
+		c := h.dial()
+		c.send("get q/t=60000\r\n")
+		h.until("q", "waiter", waiters(1))
+		c.Close()
+		h.until("q", "end of the wait", waiters(0))
+		h.dial().say("set q 0 0 1\r\na\r\nget q\r\n", "STORED\r\nVALUE q 0 1\r\na\r\nEND\r\n")
+	})
+}
+
+func TestAWaitEndsAtItsTime(t *testing.T) {
+	both(t, func(t *testing.T, on kind) {
+		c := on.listen(t, 10).dial()
+		began := time.Now()
+		c.say("get q/t=50\r\n", "END\r\n")
+		if took := time.Since(began); took < 45*time.Millisecond {
+			t.Errorf("a wait of 50 ms took %v", took)
+		}
+		c.say("version\r\n", "VERSION ")
+	})
+}
+
+func TestWhatIsSentDuringAWaitIsAnsweredAfterIt(t *testing.T) {
+	both(t, func(t *testing.T, on kind) {
+		h := on.listen(t, 10)
+		c := h.dial()
+		c.send("get q/t=60000\r\nset other 0 0 1\r\nb\r\n")
+		h.until("q", "waiter", waiters(1))
+		h.dial().say("set q 0 0 1\r\na\r\n", "STORED\r\n")
+		c.expect("VALUE q 0 1\r\na\r\nEND\r\nSTORED\r\n")
+	})
+}
+
+// While a session waits its input is bounded: what a client sends beyond it stays with the client,
+// and the wait goes on.
+func TestAFloodDuringAWaitIsHeldBack(t *testing.T) {
+	both(t, func(t *testing.T, on kind) {
+		h := on.listen(t, 10)
+		c := h.dial()
+		c.SetDeadline(time.Now().Add(time.Minute)) // a million answers, perhaps under the race detector
+		c.SetWriteBuffer(64 << 10)
+		c.send("get q/t=60000\r\n")
+		h.until("q", "waiter", waiters(1))
+		const requests = 1 << 20
+		flooded := make(chan error, 1)
+		go func() {
+			_, err := io.WriteString(c, strings.Repeat("get none\r\n", requests))
+			flooded <- err
+		}()
+		read := &h.env.Counters.BytesRead
+		eventually(t, "full buffer", func() bool { return read.Load() >= uint64(classes[largest]) })
+		other := h.dial()
+		for range 100 {
+			other.say("get none\r\n", "END\r\n")
+		}
+		if n := read.Load(); n > uint64(classes[largest])+2000 {
+			t.Errorf("%d bytes were read during the wait", n)
+		}
+		other.say("set q 0 0 1\r\na\r\n", "STORED\r\n")
+		c.expect("VALUE q 0 1\r\na\r\nEND\r\n")
+		if n, err := io.Copy(io.Discard, io.LimitReader(c, requests*int64(len("END\r\n")))); err != nil || <-flooded != nil {
+			t.Errorf("%d bytes of answers to the flood, %v", n, err)
+		}
+	})
+}
+
+func TestItemsOfAReplyThatWasNotTakenReturn(t *testing.T) {
+	both(t, func(t *testing.T, on kind) {
+		h := on.listen(t, 10)
+		const count, size = 400, 60000 // more than the sockets hold
+		setter := h.dial()
+		for range count {
+			setter.say(fmt.Sprintf("set q 0 0 %d\r\n%s\r\n", size, strings.Repeat("x", size)), "STORED\r\n")
+		}
+		c := h.dial()
+		c.SetReadBuffer(4096)
+		c.send(strings.Repeat("get q\r\n", count))
+		h.until("q", "item on its way", func(s queue.Stats) bool { return s.Items < count-20 })
+		c.SetLinger(0)
+		c.Close()
+		h.until("q", "item that returned", func(s queue.Stats) bool { return s.Open == 0 })
+		q, _ := h.env.Registry.Queue([]byte("q"))
+		s := q.Stats()
+		if s.Items == 0 || s.Canceled == 0 {
+			t.Errorf("of %d items the client did not read, %d are in the queue, %d returned", count, s.Items, s.Canceled)
+		}
+	})
+}
+
+func TestOneTooManyIsToldSo(t *testing.T) {
+	both(t, func(t *testing.T, on kind) {
+		h := on.listen(t, 2)
+		a, b := h.dial(), h.dial()
+		a.say("version\r\n", "VERSION ")
+		b.say("version\r\n", "VERSION ")
+		c := h.dial()
+		c.expect(refusal)
+		c.expectEnd()
+		if n := h.env.Counters.RejectedConnections.Load(); n != 1 {
+			t.Errorf("%d connections counted as rejected", n)
+		}
+		a.Close()
+		for { // the place of a becomes free
+			d := h.dial()
+			d.send("version\r\n")
+			answer := make([]byte, len("VERSION "))
+			if _, err := io.ReadFull(d, answer); err == nil && string(answer) == "VERSION " {
+				break
+			}
+			d.Close()
+		}
+	})
+}
+
+func TestTheReasonOfAnEndReachesAClientThatStillSends(t *testing.T) {
+	both(t, func(t *testing.T, on kind) {
+		c := on.listen(t, 10).dial()
+		c.send(strings.Repeat("x", 10<<20))
+		c.expect("CLIENT_ERROR line too long\r\n")
+		c.expectEnd()
+	})
+}
+
+func TestStopAnswersWhatWasAsked(t *testing.T) {
+	both(t, func(t *testing.T, on kind) {
+		h := on.listen(t, 100)
+		waiting, idle, half := h.dial(), h.dial(), h.dial()
+		waiting.send("get q/t=60000\r\nset after 0 0 1\r\na\r\n")
+		idle.say("set idle 0 0 1\r\na\r\n", "STORED\r\n")
+		half.say("version\r\nset half 0 0 10\r\nabc", "VERSION ")
+		h.until("q", "waiter", waiters(1))
+		idle.send(strings.Repeat("set idle 0 0 1\r\na\r\n", 1000)) // in the socket, perhaps not read yet
+		if took := h.stop(10 * time.Second); took > 2*time.Second {
+			t.Errorf("stopping took %v", took)
+		}
+		waiting.expect("END\r\nSTORED\r\n")
+		waiting.expectEnd()
+		idle.expect(strings.Repeat("STORED\r\n", 1000))
+		idle.expectEnd()
+		half.expect("\r\n")
+		half.expectEnd()
+		if _, err := net.Dial("tcp", h.addr); err == nil {
+			t.Error("it still accepts connections")
+		}
+	})
+}
+
+func TestStopCutsOffAClientThatDoesNotRead(t *testing.T) {
+	both(t, func(t *testing.T, on kind) {
+		h := on.listen(t, 10)
+		c := h.dial()
+		c.SetReadBuffer(4096)
+		body := strings.Repeat("x", 16<<20)
+		c.say(fmt.Sprintf("set q 0 0 %d\r\n%s\r\nget q\r\n", len(body), body), "STORED\r\nVALUE q 0 ")
+		if took := h.stop(100 * time.Millisecond); took > 5*time.Second {
+			t.Errorf("stopping took %v", took)
+		}
+		h.until("q", "item that returned", items(1))
+	})
+}
+
+func TestAClientThatNeverPausesDoesNotHoldUpStop(t *testing.T) {
+	both(t, func(t *testing.T, on kind) {
+		h := on.listen(t, 10)
+		c := h.dial()
+		talked := make(chan struct{})
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			answer := make([]byte, len("END\r\n"))
+			for n := 0; ; n++ {
+				if _, err := io.WriteString(c, "get q/t=1000\r\nget q\r\n"[n%2*len("get q/t=1000\r\n"):]); err != nil {
+					return
+				}
+				if _, err := io.ReadFull(c, answer); err != nil {
+					return
+				}
+				if n == 0 {
+					close(talked)
+				}
+			}
+		}()
+		<-talked
+		if took := h.stop(10 * time.Second); took > 5*time.Second {
+			t.Errorf("stopping took %v", took)
+		}
+		<-ended
+	})
+}
+
+// starved fails to accept a few times, as when descriptors run out.
+type starved struct {
+	net.Listener
+	failures int
+}
+
+func (s *starved) Accept() (net.Conn, error) {
+	if s.failures > 0 {
+		s.failures--
+		return nil, &net.OpError{Op: "accept", Err: syscall.EMFILE}
+	}
+	return s.Listener.Accept()
+}
+
+func TestAcceptingGoesOnAfterDescriptorsRanOut(t *testing.T) {
+	both(t, func(t *testing.T, on kind) {
+		h := on.harness(t, 10)
+		l, err := ListenTCP("127.0.0.1", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.addr = l.Addr().String()
+		h.transport.Serve(&starved{l, 3})
+		h.dial().say("version\r\n", "VERSION ")
+		if n := strings.Count(h.log.String(), "cannot accept"); n != 1 {
+			t.Errorf("logged %d times:\n%s", n, h.log.String())
+		}
+	})
+}
+
+func TestStopDoesNotWaitForDescriptors(t *testing.T) {
+	both(t, func(t *testing.T, on kind) {
+		h := on.harness(t, 10)
+		l, err := ListenTCP("127.0.0.1", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.transport.Serve(&starved{l, 1 << 30})
+		eventually(t, "failure", func() bool { return strings.Contains(h.log.String(), "cannot accept") })
+		if took := h.stop(10 * time.Second); took > 2*time.Second {
+			t.Errorf("stopping took %v", took)
+		}
+	})
+}

@@ -1,0 +1,52 @@
+package transport
+
+// Who does the jobs that may wait for the disk, of all connections of all loops: as many goroutines as
+// there are jobs, up to a bound, as each that waits takes a thread of the system.
+
+import "sync"
+
+// mostWorkers is more than a disk does at once, and few enough threads for a small machine.
+const mostWorkers = 64
+
+type workers struct {
+	mu      sync.Mutex
+	waiting []*link // whose jobs nobody has taken
+	running int
+}
+
+func newWorkers() *workers { return &workers{} }
+
+// do has the job of a connection done, and the connection told.
+func (w *workers) do(k *link) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.running == mostWorkers {
+		w.waiting = append(w.waiting, k)
+		return
+	}
+	w.running++
+	go w.run(k)
+}
+
+// run does jobs for as long as there are any.
+func (w *workers) run(k *link) {
+	for k != nil {
+		k.job()
+		k.done()
+		k = w.next()
+	}
+}
+
+func (w *workers) next() *link {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.waiting) == 0 {
+		w.running--
+		w.waiting = nil
+		return nil
+	}
+	k := w.waiting[0]
+	w.waiting[0] = nil
+	w.waiting = w.waiting[1:]
+	return k
+}

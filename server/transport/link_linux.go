@@ -205,10 +205,7 @@ func (k *link) dropOutput() {
 
 // write sends what the socket takes, and tells the session.
 func (l *loop) write(k *link, b []byte) (n int, ok bool) {
-	n, err := unix.Write(k.fd, b)
-	for err == unix.EINTR {
-		n, err = unix.Write(k.fd, b)
-	}
+	n, err := writeNow(k.fd, b)
 	if err != nil {
 		return 0, err == unix.EAGAIN
 	}
@@ -271,10 +268,7 @@ func (k *link) space() []byte {
 }
 
 func (l *loop) read(k *link, b []byte) (n int, err error) {
-	n, err = unix.Read(k.fd, b)
-	for err == unix.EINTR {
-		n, err = unix.Read(k.fd, b)
-	}
+	n, err = readNow(k.fd, b)
 	if n > 0 {
 		l.owner.o.Counters.BytesRead.Add(uint64(n))
 	}

@@ -31,6 +31,7 @@ type loop struct {
 	restless []*link              // connections whose sessions may hold more memory than one that is silent needs
 	restAt   int64                // when to look for silent ones; 0: no need
 	draining bool
+	busy     bool // several had something: meanwhile others are likely to
 
 	mail mailbox
 	quit atomic.Bool
@@ -160,6 +161,12 @@ func (l *loop) goOn() {
 
 // wait waits for events, until the next alarm at the latest, and not at all while there is work.
 func (l *loop) wait(events []unix.EpollEvent) int {
+	if l.busy {
+		if n := eventsNow(l.epoll, events); n > 0 {
+			l.busy = n > 1
+			return n
+		}
+	}
 	timeout := l.timeout()
 	if m := &l.mail; timeout != 0 {
 		m.mu.Lock()
@@ -174,6 +181,7 @@ func (l *loop) wait(events []unix.EpollEvent) int {
 	if err != nil && err != unix.EINTR {
 		panic(fmt.Sprintf("epoll_wait: %v", err)) // the arguments are wrong
 	}
+	l.busy = n > 1
 	return max(n, 0)
 }
 

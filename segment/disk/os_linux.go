@@ -2,8 +2,6 @@ package disk
 
 import (
 	"os"
-	"slices"
-	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,40 +11,16 @@ func fallocate(f *os.File, off, n int64) error {
 }
 
 // Sync needs no more than fdatasync: it writes the size where it grew, and
-// the pages that maps made dirty. But of each such page it would take the right
-// to write away by itself, and have all processors told: the pages are let go
-// first, all at once, and come back when they are touched.
+// the pages that maps made dirty.
 func (f *file) Sync() error {
-	f.maps.letGo()
 	return f.wrap("sync", uninterrupted(func() error { return unix.Fdatasync(int(f.Fd())) }))
 }
 
-// maps is the file's writable maps.
-type maps struct {
-	mu   sync.Mutex // held over madvise, so that no map goes away under it
-	live [][]byte
-}
+// maps has nothing to remember: fdatasync finds the dirty pages of all maps.
+type maps struct{}
 
-func (m *maps) add(b []byte) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.live = append(m.live, b)
-}
-
-func (m *maps) remove(b []byte) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.live = slices.DeleteFunc(m.live, func(l []byte) bool { return len(b) > 0 && &l[0] == &b[0] })
-}
-
-// letGo lets go of all pages. What was stored into them is the file's, wherever it is mapped.
-func (m *maps) letGo() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, b := range m.live {
-		_ = unix.Madvise(b, unix.MADV_DONTNEED) // for speed alone
-	}
-}
+func (maps) add([]byte)    {}
+func (maps) remove([]byte) {}
 
 // advise readies a writable map. The kernel is not to read ahead from what is touched: it would fill
 // the cache with blocks of several pages, and a store into one page then writes all of its block.

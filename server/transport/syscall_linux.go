@@ -11,14 +11,14 @@ import (
 )
 
 // readNow reads what there is; unix.EAGAIN when that is nothing.
-func readNow(fd int, b []byte) (int, error) { return transfer(unix.SYS_RECVFROM, fd, b) }
+func readNow(fd int, b []byte) (int, error) { return transfer(unix.SYS_READ, fd, b) }
 
 // writeNow writes what the socket takes; unix.EAGAIN when that is nothing.
-func writeNow(fd int, b []byte) (int, error) { return transfer(unix.SYS_SENDTO, fd, b) }
+func writeNow(fd int, b []byte) (int, error) { return transfer(unix.SYS_WRITE, fd, b) }
 
 func transfer(call uintptr, fd int, b []byte) (int, error) {
 	for {
-		n, _, e := syscall.RawSyscall6(call, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+		n, _, e := syscall.RawSyscall(call, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
 		switch e {
 		case 0:
 			return int(n), nil

@@ -51,9 +51,11 @@ type Segment struct {
 	totals Totals // the appender's
 	cold   *cold  // nil unless the file is in its cold form; nothing is mapped then
 
-	extent    sync.Mutex   // held while the file grows or shrinks
-	allocated atomic.Int64 // below, a store into the map meets a disk block
-	size      atomic.Int64 // of the file
+	extent    sync.Mutex    // held while the file grows or shrinks
+	allocated atomic.Int64  // below, a store into the map meets a disk block
+	size      atomic.Int64  // of the file
+	populated atomic.Uint32 // offset below which stores meet no page fault
+	flushed   atomic.Uint32 // tail at the last Sync
 }
 
 // MaxPayload returns the longest payload that a blank segment of that
@@ -178,6 +180,26 @@ func (s *Segment) Extend(n int64) error {
 	return err
 }
 
+// Populate has n bytes behind the tail, as far as they are allocated, ready in memory, so that
+// appending them meets no page fault, and returns the offset up to which that is so. The next Sync writes
+// them, filled or not. It may run beside Append and readers.
+func (s *Segment) Populate(n int64) uint32 {
+	s.extent.Lock()
+	defer s.extent.Unlock()
+	var fault error
+	defer Guard(s.path, debug.SetPanicOnFault(true), &fault) // whoever stores there will meet it again
+	from := max(int64(s.tail.Load()), int64(s.populated.Load()))
+	to := min(int64(s.tail.Load())+n, s.allocated.Load()) &^ (wholePages - 1)
+	if st := s.state.Load(); (st == active || st == blank) && from < to {
+		s.populated.Store(uint32(to))
+		s.file.Populate(s.mem[from:to])
+	}
+	return s.populated.Load()
+}
+
+// wholePages is a multiple of the size of a page, on any machine.
+const wholePages = 64 << 10
+
 // step returns how far the file has to be allocated for n more bytes, and how far Extend would.
 func (s *Segment) step(n int64) (need, want int64) {
 	have, tail, capacity := s.allocated.Load(), int64(s.tail.Load()), s.header.Capacity
@@ -242,10 +264,22 @@ func (s *Segment) Totals() Totals { return s.totals }
 // storage. A failed sync is final: what was not synced before may be lost,
 // whatever a later one says.
 func (s *Segment) Sync() error {
+	s.vacate()
 	if err := s.file.Sync(); err != nil {
 		return s.wrap("sync", err)
 	}
 	return nil
+}
+
+// vacate is worth its while when a Sync has many pages to write.
+func (s *Segment) vacate() {
+	const many = 128 << 10
+	tail := s.tail.Load()
+	from := s.flushed.Swap(tail)
+	to := min(int64(max(tail, s.populated.Load())), s.size.Load(), int64(len(s.mem)))
+	if int64(from)+many <= to {
+		s.file.Vacate(s.mem[from:to])
+	}
 }
 
 // Trim gives back the disk blocks behind the last record. Append needs Extend

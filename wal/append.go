@@ -124,7 +124,7 @@ func (l *Log) roll() error {
 	}
 	f.first, f.through = l.next, l.next
 	f.dirty = true
-	f.prepareAt = prepareAt(f.seg)
+	f.plan()
 	l.files = append(l.files, f)
 	l.askLater()
 	return nil
@@ -137,18 +137,4 @@ func (l *Log) create(path string) (*file, error) {
 		return nil, err
 	}
 	return &file{path: path, seg: seg}, nil
-}
-
-// asked is the prepareAt of a segment that the background is to prepare room for.
-const asked = ^uint32(0)
-
-// prepareAt says from which tail on the background should prepare: the next extent when half of
-// the room allocated ahead is used, the next segment when half of the capacity is.
-func prepareAt(s *segment.Segment) uint32 {
-	tail, half := s.Tail(), uint32(s.Header().Capacity/2)
-	at := tail + uint32(s.Room()/2)
-	if tail < half {
-		at = min(at, half)
-	}
-	return at
 }

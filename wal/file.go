@@ -20,7 +20,8 @@ type file struct {
 	renames   int    // large items in it whose body does not have its final name yet: not to be sealed
 	lost      bool   // nothing of it could be read: it is set aside, not deleted
 	gone      bool   // removed from the log: the last to let go closes it
-	prepareAt uint32 // tail at which the background is asked to prepare more room
+	prepareAt uint32 // tail at which the background is asked to prepare what comes next
+	extendAt  uint32 // tail at which that is another extent
 	size      int64  // of a sealed one
 
 	cold       bool   // in the cold form

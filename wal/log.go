@@ -24,6 +24,7 @@ type Log struct {
 	own  bool // slow was started for this log alone
 
 	preparing  sync.Mutex // held by prepare, and by Close
+	pace       pace       // guarded by it
 	tidying    sync.Mutex // held by tidy, and by Close
 	compacting sync.Mutex // held by compact, and by Close
 	syncing    sync.Mutex // one sync at a time; offset files are replaced under it

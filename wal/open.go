@@ -268,7 +268,7 @@ func (l *Log) openSegments(list []entry) error {
 	h, t := last.seg.Header(), last.seg.Totals()
 	l.next = max(last.first, t.Last+1)
 	l.items, l.bytes = h.ItemsBefore+t.Items, h.BytesBefore+t.Bytes+largeBytes(last.seg)
-	last.prepareAt = prepareAt(last.seg)
+	last.plan()
 	l.created = h.Created // of the last segment; the own consumer knows better
 	return nil
 }

@@ -28,43 +28,19 @@ func (l *Log) prepare() {
 	l.soonAsked.Store(false)
 	l.preparing.Lock()
 	defer l.preparing.Unlock()
-	l.extendActive()
+	l.readyActive()
 	l.prepareSpare()
 	l.openAhead()
 	l.decodeAhead()
 }
 
-func (l *Log) extendActive() {
-	l.mu.Lock()
-	f := l.active()
-	if f == nil || l.closed || f.prepareAt != asked {
-		l.mu.Unlock()
-		return
-	}
-	f.pins++
-	l.mu.Unlock()
-	more := f.seg.Room() + 1 // one step more than there is
-	err := l.admit(f.seg.Step(more))
-	if err == nil {
-		err = f.seg.Extend(more)
-	}
-	l.release(f)
-	if err != nil && !disk.IsFull(err) && !errors.Is(err, ErrFull) && !errors.Is(err, segment.ErrReadOnly) { // sealed meanwhile
-		l.log.Warn("cannot allocate ahead", "queue", l.name(), "error", err)
-	}
-	l.mu.Lock()
-	if f.seg != nil {
-		f.prepareAt = prepareAt(f.seg)
-	}
-	l.mu.Unlock()
-}
-
 func (l *Log) prepareSpare() {
-	l.makeSpare(func(f *file) bool { return int64(f.seg.Tail()) >= l.o.SegmentSize/2 })
+	l.makeSpare(l.pace.fast, func(f *file) bool { return int64(f.seg.Tail()) >= l.o.SegmentSize/2 })
 }
 
-// makeSpare makes a spare if there is none and the active segment is such that one is wanted.
-func (l *Log) makeSpare(wants func(active *file) bool) {
+// makeSpare makes a spare if there is none and the active segment is such that one is wanted, for a log
+// that fills fast or one that does not.
+func (l *Log) makeSpare(fast bool, wants func(active *file) bool) {
 	l.mu.Lock()
 	f := l.active()
 	wanted := !l.closed && f != nil && l.spare == nil && wants(f)
@@ -80,6 +56,9 @@ func (l *Log) makeSpare(wants func(active *file) bool) {
 			l.log.Warn("cannot prepare the next segment", "queue", l.name(), "error", err)
 		}
 		return
+	}
+	if fast {
+		l.readySpare(spare.seg)
 	}
 	l.mu.Lock()
 	keep := !l.closed && l.spare == nil && l.active() == f
@@ -329,7 +308,10 @@ func (l *Log) discardFile(f *file) error {
 // closed empty keeps no more than a block.
 func (l *Log) shrink() {
 	const worthwhile = 4 << 10
-	l.makeSpare(func(f *file) bool { return f.seg.Tail() >= worthwhile && l.allTaken() })
+	if l.spareBytes() > smallEnough {
+		l.dropSpare()
+	}
+	l.makeSpare(false, func(f *file) bool { return f.seg.Tail() >= worthwhile && l.allTaken() })
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	f := l.active()
@@ -368,6 +350,15 @@ func (l *Log) reclaim() {
 		}
 		l.release(f)
 	}
+}
+
+func (l *Log) spareBytes() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.spare == nil {
+		return 0
+	}
+	return l.spare.bytes()
 }
 
 // dropSpare gives back the segment prepared ahead: on a full disk its blocks are for compaction.

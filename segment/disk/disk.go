@@ -124,6 +124,16 @@ type File interface {
 
 	// Unmap ends a map: b is what Map returned, not a part of it.
 	Unmap(b []byte) error
+
+	// Populate has the pages that lie in b, a part of a writable map with disk blocks, ready in
+	// memory: until the next Sync a store there meets no page fault. They count as stored into, so
+	// a Sync writes them. It is for speed alone and may do nothing.
+	Populate(b []byte)
+
+	// Vacate is for before a Sync of much that was stored into b, a part of a map: the content
+	// stays, but who touches a page next meets a fault. Else a Sync takes the pages away one by
+	// one, and interrupts all processors for each. It is for speed alone and may do nothing.
+	Vacate(b []byte)
 }
 
 // ErrLocked is the error of a lock that somebody else holds.

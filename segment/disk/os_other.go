@@ -69,3 +69,7 @@ func (m *maps) sync(size int64) error {
 
 // advise does nothing: what is read ahead costs no more here.
 func advise(*os.File, []byte) {}
+
+// Populate and Vacate have no portable form.
+func (f *file) Populate([]byte) {}
+func (f *file) Vacate([]byte)   {}

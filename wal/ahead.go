@@ -1,0 +1,109 @@
+package wal
+
+// What the background gets ready ahead of the tail of the active segment, so that an append meets neither a
+// missing block nor, where items come fast, a page fault.
+
+import (
+	"errors"
+	"time"
+
+	"github.com/darner/darner/segment"
+	"github.com/darner/darner/segment/disk"
+)
+
+const (
+	// populateAhead is how many bytes ahead the pages of a segment are got ready that fills fast. So much is
+	// written for nothing when no more comes.
+	populateAhead = 256 << 10
+
+	// fastRate is how fast a segment fills, in bytes a second, for which that is worth while.
+	fastRate = 4 << 20
+
+	// fastExtent is what the next segment of a log that fills fast has of the disk from the start.
+	fastExtent = 1 << 20
+)
+
+// asked is the prepareAt of a segment that the background is to prepare room for.
+const asked = ^uint32(0)
+
+// plan says from which tail on the background should prepare: the next extent when half of the room allocated
+// ahead is used, the next segment when half of the capacity is. Log.mu is held, or nobody has the file.
+func (f *file) plan() {
+	tail, half := f.seg.Tail(), uint32(f.seg.Header().Capacity/2)
+	if tail >= f.extendAt || f.prepareAt == 0 {
+		f.extendAt = tail + uint32(f.seg.Room()/2)
+	}
+	f.prepareAt = f.extendAt
+	if tail < half {
+		f.prepareAt = min(f.prepareAt, half)
+	}
+}
+
+// pace is how fast a log fills. Log.preparing guards it.
+type pace struct {
+	fast  bool
+	f     *file // when it was last looked at, and so is the rest
+	tail  uint32
+	at    time.Time
+	syncs uint64
+}
+
+// look finds out whether items come fast. They do not when a sync follows on a few of them: it would write, each
+// time, the pages that were got ready.
+func (p *pace) look(f *file, syncs uint64, now time.Time) {
+	tail := f.seg.Tail()
+	filled := int64(tail)
+	if f == p.f {
+		filled -= int64(p.tail)
+	}
+	p.fast = !p.at.IsZero() && filled*int64(time.Second) >= int64(now.Sub(p.at))*fastRate &&
+		int64(syncs-p.syncs)*populateAhead <= 2*filled
+	p.f, p.tail, p.at, p.syncs = f, tail, now, syncs
+}
+
+// readyActive prepares what comes next in the active segment.
+func (l *Log) readyActive() {
+	l.mu.Lock()
+	f := l.active()
+	if f == nil || l.closed || f.prepareAt != asked {
+		l.mu.Unlock()
+		return
+	}
+	f.pins++
+	l.mu.Unlock()
+	l.pace.look(f, l.stats.syncs.Load(), time.Now())
+	if f.seg.Tail() >= f.extendAt {
+		l.extendAhead(f)
+	}
+	again := asked
+	if l.pace.fast {
+		if ready := f.seg.Populate(populateAhead); ready > f.seg.Tail()+populateAhead/2 { // else the disk lags
+			again = ready - populateAhead/2
+		}
+	}
+	l.mu.Lock()
+	if f.seg != nil {
+		f.plan()
+		f.prepareAt = min(f.prepareAt, again)
+	}
+	l.mu.Unlock()
+	l.release(f)
+}
+
+func (l *Log) extendAhead(f *file) {
+	more := f.seg.Room() + 1 // one step more than there is
+	err := l.admit(f.seg.Step(more))
+	if err == nil {
+		err = f.seg.Extend(more)
+	}
+	if err != nil && !disk.IsFull(err) && !errors.Is(err, ErrFull) && !errors.Is(err, segment.ErrReadOnly) { // sealed meanwhile
+		l.log.Warn("cannot allocate ahead", "queue", l.name(), "error", err)
+	}
+}
+
+// readySpare prepares in a spare what a log needs at once that fills fast.
+func (l *Log) readySpare(s *segment.Segment) {
+	if l.admit(s.Step(fastExtent)) == nil && s.Extend(fastExtent) == nil {
+		s.Populate(populateAhead)
+	}
+}

@@ -20,20 +20,17 @@ const (
 type simple struct {
 	answer  string
 	noreply bool
-	err     error
 }
 
 // begin is the common way of a command that waits for the disk.
 func (s *Session) begin(c simple, job func() error) {
-	s.simple = c
-	s.work(func() { s.simple.err = job() }, (*Session).simpleDone)
+	var err error
+	s.work(func() { err = job() }, func(s *Session) { s.simpleDone(c, err) })
 }
 
-func (s *Session) simpleDone() {
-	c := s.simple
-	s.simple = simple{}
-	if c.err != nil {
-		c.answer = serverError(c.err)
+func (s *Session) simpleDone(c simple, err error) {
+	if err != nil {
+		c.answer = serverError(err)
 	}
 	if !c.noreply {
 		s.reply(c.answer)

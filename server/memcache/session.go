@@ -45,11 +45,10 @@ type Session struct {
 	pending pendingRing
 	opens   []openItem // oldest first
 
-	command string      // the request in hand, in lower case
-	body    body        // of set
-	get     get         // of get and gets
-	simple  simple      // of commands that wait for one job
-	stats   statsAnswer // of stats
+	command string       // the request in hand, in lower case
+	body    body         // of set
+	get     get          // of get and gets
+	stats   *statsAnswer // of stats
 	chunk   *[chunkSize]byte
 	waiter  *queue.Waiter // nil until a get waits
 	sync    syncWait

@@ -25,6 +25,7 @@ func (s *Session) statsCommand(args []byte) {
 	n := splitWords(args, &w)
 	switch {
 	case n == 0:
+		s.stats = &statsAnswer{}
 		s.work(s.globalStats, (*Session).emitStats)
 	case n == 1 && isWord(w[0], "settings"):
 		s.settings()
@@ -44,6 +45,7 @@ func (s *Session) oneQueue(word []byte) {
 		s.reply(problem)
 		return
 	}
+	s.stats = &statsAnswer{}
 	if q.Exists() {
 		s.stats.queues = append(s.stats.queues, q)
 	}
@@ -81,7 +83,7 @@ func (s *Session) moreStats() {
 	if s.draining.Load() {
 		end = serverError(errStopping)
 	}
-	s.stats = statsAnswer{}
+	s.stats = nil
 	s.freeChunk()
 	s.reply(end)
 	s.next = (*Session).request

@@ -69,7 +69,7 @@ func TestASilentConnectionCostsLittle(t *testing.T) {
 			c.SetDeadline(time.Time{})
 			c.send(request)
 		}
-		const each, slack = 4 << 10, 1 << 20
+		const each, slack = 1536, 1 << 20
 		most := before + slack + int64(*silentCount)*each
 		tick := time.NewTicker(100 * time.Millisecond)
 		defer tick.Stop()

@@ -94,11 +94,12 @@ func (l *loop) told(k *link, events uint32) {
 	switch {
 	case k.working: // nothing can be done for it now
 		l.listen(k, 0)
+	case k.queued: // it has its turn soon
 	case k.out != nil:
 		l.advance(k)
 	case events&unix.EPOLLIN != 0:
 		l.receive(k)
-	default: // EPOLLRDHUP was asked for as nothing can be read any more: the client of a wait is gone
+	case events&unix.EPOLLRDHUP != 0: // asked for when no more can be read: the client of a wait is gone
 		l.end(k, false)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -247,4 +248,109 @@ func TestStopDoesNotWaitForDescriptors(t *testing.T) {
 			t.Errorf("stopping took %v", took)
 		}
 	})
+}
+
+// A client that reads slowly gets all of it, and the server holds no more than a little at a time.
+func TestAClientThatReadsSlowlyGetsAll(t *testing.T) {
+	both(t, func(t *testing.T, on kind) {
+		h := on.listen(t, 10)
+		const count, size = 300, 60000 // more than the sockets hold
+		setter, want := h.dial(), make([]string, count)
+		for i := range count {
+			body := strings.Repeat(string(rune('a'+i%26)), size)
+			setter.say(fmt.Sprintf("set q 0 0 %d\r\n%s\r\n", size, body), "STORED\r\n")
+			want[i] = fmt.Sprintf("VALUE q 0 %d\r\n%s\r\nEND\r\n", size, body)
+		}
+		c := h.dial()
+		c.send(strings.Repeat("get q\r\n", count))
+		h.until("q", "item on its way", func(s queue.Stats) bool { return s.Items < count-20 })
+		for range 20 { // nothing more is taken from the queue while the client does not read
+			setter.say("get none\r\n", "END\r\n")
+		}
+		q, _ := h.env.Registry.Queue([]byte("q"))
+		if left := q.Stats().Items; left < count/3 {
+			t.Errorf("%d of %d items wait while the client does not read", left, count)
+		}
+		for i := range want {
+			c.expect(want[i])
+		}
+	})
+}
+
+func TestAClientThatSendsAndHangsUpIsHeard(t *testing.T) {
+	both(t, func(t *testing.T, on kind) {
+		h := on.harness(t, 10)
+		path := filepath.Join(t.TempDir(), "s")
+		l, err := ListenUnix(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.transport.Serve(l)
+		const count = 3000
+		c, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		set := "set q/sync 0 0 1 noreply\r\na\r\n" // each waits for the disk
+		if _, err := io.WriteString(c, strings.Repeat(set, 10)+strings.Repeat(strings.Replace(set, "/sync", "", 1), count-10)); err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+		h.until("q", "all items", items(count))
+		eventually(t, "end of the connection", func() bool { return h.env.Counters.Connections.Load() == 0 })
+	})
+}
+
+// An upload that breaks off leaves nothing, whatever its connection was at.
+func TestABodyThatBreaksOffLeavesNothing(t *testing.T) {
+	both(t, func(t *testing.T, on kind) {
+		h := on.listen(t, 10)
+		for _, part := range []int{0, 1, 100_000, 1 << 20} {
+			c := h.dial()
+			c.send(fmt.Sprintf("set q 0 0 %d\r\n%s", 2<<20, strings.Repeat("x", part)))
+			c.Close()
+		}
+		eventually(t, "end of the connections", func() bool { return h.env.Counters.Connections.Load() == 0 })
+		body := strings.Repeat("y", 2<<20)
+		c := h.dial()
+		c.say(fmt.Sprintf("set q 0 0 %d\r\n%s\r\n", len(body), body), "STORED\r\n")
+		c.say("get q\r\nget q\r\n", fmt.Sprintf("VALUE q 0 %d\r\n%s\r\nEND\r\nEND\r\n", len(body), body))
+	})
+}
+
+// Everybody waits for what the others set, so that sessions are woken from all loops at once.
+func TestItemsGoRoundBetweenConnections(t *testing.T) {
+	both(t, func(t *testing.T, on kind) {
+		h := on.listen(t, 100)
+		const clients, rounds = 12, 200
+		done := make(chan error, clients)
+		for i := range clients {
+			c := h.dial()
+			go func() { done <- c.passOn(i, (i+1)%clients, rounds) }()
+		}
+		h.dial().say("set ring0 0 0 1\r\na\r\n", "STORED\r\n")
+		for range clients {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// passOn hands what comes in one queue on to another.
+func (p peer) passOn(from, to, n int) error {
+	get, item := fmt.Sprintf("get ring%d/t=60000\r\n", from), fmt.Sprintf("VALUE ring%d 0 1\r\na\r\nEND\r\n", from)
+	set := fmt.Sprintf("set ring%d 0 0 1\r\na\r\n", to)
+	for range n {
+		for _, x := range []struct{ ask, want string }{{get, item}, {set, "STORED\r\n"}} {
+			got := make([]byte, len(x.want))
+			if _, err := io.WriteString(p, x.ask); err != nil {
+				return err
+			}
+			if _, err := io.ReadFull(p, got); err != nil || string(got) != x.want {
+				return fmt.Errorf("asked %q, got %q, %v", x.ask, got, err)
+			}
+		}
+	}
+	return nil
 }

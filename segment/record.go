@@ -77,12 +77,18 @@ func (k key) put(b []byte, off uint32, r *Record) {
 // encode fills b with the record as it stands at off.
 func (k key) encode(b []byte, off uint32, r *Record) {
 	copy(b[recordHead:], r.Payload)
+	k.encodeHead(b, off, r)
+}
+
+// encodeHead fills the first recordHead bytes of b.
+func (k key) encodeHead(b []byte, off uint32, r *Record) {
 	le.PutUint32(b[4:], uint32(len(r.Payload)))
 	le.PutUint64(b[8:], r.Seq)
 	le.PutUint64(b[16:], uint64(r.Kind)|uint64(r.Flags)<<8|uint64(r.ClientFlags)<<32)
 	le.PutUint64(b[24:], uint64(r.Enqueued))
 	le.PutUint64(b[32:], uint64(r.Expires))
-	le.PutUint32(b, crc32.Update(seed(k.salt, off), castagnoli, b[4:recordHead+len(r.Payload)]))
+	sum := crc32.Update(seed(k.salt, off), castagnoli, b[4:recordHead])
+	le.PutUint32(b, crc32.Update(sum, castagnoli, r.Payload))
 }
 
 // get reads the record at off of b. It is false unless a whole record that

@@ -48,8 +48,9 @@ type Segment struct {
 	tail  atomic.Uint32         // all below is published to readers
 	index atomic.Pointer[index] // covers a first part of the records, nil for none
 
-	totals Totals // the appender's
-	cold   *cold  // nil unless the file is in its cold form; nothing is mapped then
+	totals Totals           // the appender's, and so is head
+	head   [recordHead]byte // about to be written
+	cold   *cold            // nil unless the file is in its cold form; nothing is mapped then
 
 	extent    sync.Mutex    // held while the file grows or shrinks
 	allocated atomic.Int64  // below, a store into the map meets a disk block
@@ -188,7 +189,10 @@ func (s *Segment) Populate(n int64) uint32 {
 	defer s.extent.Unlock()
 	var fault error
 	defer Guard(s.path, debug.SetPanicOnFault(true), &fault) // whoever stores there will meet it again
-	from := max(int64(s.tail.Load()), int64(s.populated.Load()))
+	from := int64(s.populated.Load())
+	if tail := int64(s.tail.Load()); tail > from { // it is not to be chased
+		from = tail + n/8
+	}
 	to := min(int64(s.tail.Load())+n, s.allocated.Load()) &^ (wholePages - 1)
 	if st := s.state.Load(); (st == active || st == blank) && from < to {
 		s.populated.Store(uint32(to))

@@ -1,14 +1,22 @@
 package segment
 
-// Storing bytes where the map does not take them.
+// Storing bytes: small records through the map, long ones by writing them, and what the map does not take.
 
 import (
 	"errors"
+	"fmt"
 	"runtime/debug"
 )
 
+// Written is the length of a payload from which a record is written to the file instead of stored into the
+// map: the first store into each page of a map costs more than a few system calls.
+const Written = 2 << 10
+
 // store puts a record behind the last one.
 func (s *Segment) store(off uint32, r *Record) error {
+	if len(r.Payload) >= Written {
+		return s.writeRecord(off, r)
+	}
 	fault := s.storeMapped(off, r)
 	if fault == nil {
 		return nil
@@ -45,7 +53,7 @@ func (s *Segment) putMapped(off uint32, b []byte) (err error) {
 // too full for a store though its blocks were allocated. That looks like a page that cannot be
 // written at all; an ordinary write tells one from the other, or succeeds.
 func (s *Segment) write(off uint32, b []byte, fault error) error {
-	if size, err := s.file.Size(); err != nil || size < s.allocated.Load() { // cut short by somebody: a write would hide it
+	if s.cutShort() != nil {
 		return fault
 	}
 	if _, err := s.file.WriteAt(b, int64(off)); err != nil {
@@ -58,5 +66,45 @@ func (s *Segment) write(off uint32, b []byte, fault error) error {
 func (s *Segment) wipeMapped(from, to int64) (err error) {
 	defer Guard(s.path, debug.SetPanicOnFault(true), &err)
 	wipe(s.mem[from:to])
+	return nil
+}
+
+// writeRecord writes a record, payload first, checksum last.
+func (s *Segment) writeRecord(off uint32, r *Record) error {
+	if err := s.cutShort(); err != nil {
+		return s.wrap("write", err)
+	}
+	head := s.head[:]
+	s.key.encodeHead(head, off, r)
+	if err := s.writeParts(off, head, r.Payload); err != nil {
+		_ = s.wipeMapped(int64(off), int64(off)+RecordSize(len(r.Payload))) // there are to be zeros behind the tail
+		return s.wrap("write", err)
+	}
+	return nil
+}
+
+func (s *Segment) writeParts(off uint32, head, payload []byte) error {
+	if _, err := s.file.WriteAt(payload, int64(off)+recordHead); err != nil {
+		return err
+	}
+	if off/leastPage != (off+recordHead-1)/leastPage { // a process may die between two pages
+		if _, err := s.file.WriteAt(head[4:], int64(off)+4); err != nil {
+			return err
+		}
+		head = head[:4]
+	}
+	_, err := s.file.WriteAt(head, int64(off))
+	return err
+}
+
+// leastPage is the size of a page, or divides it.
+const leastPage = 4 << 10
+
+// cutShort is ErrFault when somebody cut the file: a write behind its end would hide that.
+func (s *Segment) cutShort() error {
+	allocated := s.allocated.Load() // first: it may grow meanwhile
+	if size, err := s.file.Size(); err != nil || size < allocated {
+		return errors.Join(err, fmt.Errorf("%w: the file has only %d bytes", ErrFault, size))
+	}
 	return nil
 }

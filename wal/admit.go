@@ -48,6 +48,9 @@ func (l *Log) extendForItem(f *file, n int64) error {
 
 // rollForItem starts the next segment; the one that was prepared has been admitted. Log.mu is held.
 func (l *Log) rollForItem() error {
+	if err := l.keepUp(); err != nil {
+		return err
+	}
 	if l.spare == nil {
 		if err := l.admit(l.blankBytes()); err != nil {
 			return l.refused(err)

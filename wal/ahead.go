@@ -14,7 +14,7 @@ import (
 const (
 	// populateAhead is how many bytes ahead the pages of a segment are got ready that fills fast. So much is
 	// written for nothing when no more comes.
-	populateAhead = 256 << 10
+	populateAhead = 1 << 20
 
 	// fastRate is how fast a segment fills, in bytes a second, for which that is worth while.
 	fastRate = 4 << 20
@@ -45,20 +45,21 @@ type pace struct {
 	f     *file // when it was last looked at, and so is the rest
 	tail  uint32
 	at    time.Time
+	items uint64
 	syncs uint64
 }
 
 // look finds out whether items come fast. They do not when a sync follows on a few of them: it would write, each
-// time, the pages that were got ready.
-func (p *pace) look(f *file, syncs uint64, now time.Time) {
-	tail := f.seg.Tail()
-	filled := int64(tail)
-	if f == p.f {
-		filled -= int64(p.tail)
+// time, the pages that were got ready. And pages are of no use to items that are so long that they are written.
+func (p *pace) look(f *file, items, syncs uint64, now time.Time) {
+	was := *p
+	*p = pace{f: f, tail: f.seg.Tail(), at: now, items: items, syncs: syncs}
+	filled := int64(p.tail)
+	if f == was.f {
+		filled -= int64(was.tail)
 	}
-	p.fast = !p.at.IsZero() && filled*int64(time.Second) >= int64(now.Sub(p.at))*fastRate &&
-		int64(syncs-p.syncs)*populateAhead <= 2*filled
-	p.f, p.tail, p.at, p.syncs = f, tail, now, syncs
+	p.fast = !was.at.IsZero() && filled*int64(time.Second) >= int64(now.Sub(was.at))*fastRate &&
+		filled < int64(items-was.items)*segment.Written && int64(syncs-was.syncs)*populateAhead <= 8*filled
 }
 
 // readyActive prepares what comes next in the active segment.
@@ -70,15 +71,16 @@ func (l *Log) readyActive() {
 		return
 	}
 	f.pins++
+	items := l.items
 	l.mu.Unlock()
-	l.pace.look(f, l.stats.syncs.Load(), time.Now())
+	l.pace.look(f, items, l.stats.syncs.Load(), time.Now())
 	if f.seg.Tail() >= f.extendAt {
 		l.extendAhead(f)
 	}
 	again := asked
 	if l.pace.fast {
 		if ready := f.seg.Populate(populateAhead); ready > f.seg.Tail()+populateAhead/2 { // else the disk lags
-			again = ready - populateAhead/2
+			again = ready - populateAhead*3/4
 		}
 	}
 	l.mu.Lock()

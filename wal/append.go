@@ -11,8 +11,20 @@ import (
 
 // Append gives an item its place at the end of the log. When it returns the item is visible to
 // consumers and survives the death of the process; for a power cut, see Sync. The payload is
-// copied. Errors: ErrTooLarge, ErrFull, ErrFailed, ErrClosed; nothing was stored then.
+// copied. It waits for the disk only when that is a quarter of a gigabyte behind: see TryAppend.
+// Errors: ErrTooLarge, ErrFull, ErrFailed, ErrClosed; nothing was stored then.
 func (l *Log) Append(payload []byte, m Meta) (Position, error) {
+	p, err := l.TryAppend(payload, m)
+	for errors.Is(err, ErrBehind) {
+		l.CatchUp()
+		p, err = l.TryAppend(payload, m)
+	}
+	return p, err
+}
+
+// TryAppend is Append for callers that must not wait: where that would wait for the disk it is ErrBehind.
+// Call CatchUp then, where waiting does no harm, and again.
+func (l *Log) TryAppend(payload []byte, m Meta) (Position, error) {
 	if len(payload) > l.o.InlineMax {
 		return Position{}, fmt.Errorf("%w: %d bytes of at most %d", ErrTooLarge, len(payload), l.o.InlineMax)
 	}

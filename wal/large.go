@@ -155,7 +155,12 @@ func (w *Writer) Commit() (p Position, err error) {
 	if w.err != nil {
 		return p, errors.Join(w.err, w.Abort())
 	}
-	if p, err = w.appendRecord(); err != nil {
+	p, err = w.appendRecord()
+	for errors.Is(err, ErrBehind) {
+		w.l.CatchUp()
+		p, err = w.appendRecord()
+	}
+	if err != nil {
 		return p, errors.Join(err, w.Abort())
 	}
 	w.name(p)

@@ -51,7 +51,9 @@ type Log struct {
 	surveyed   uint64   // next when compaction last looked
 	scattered  int64    // bytes taken out of order since compaction was last asked for
 	empty      emptied
-	failed     error // why the log takes no more items
+	failed     error      // why the log takes no more items
+	stuck      error      // why no segment can be sealed for now
+	sealedSome *sync.Cond // on mu: a segment was sealed, or waiting for that has no point
 	closed     bool
 
 	commit groupCommit
@@ -172,6 +174,7 @@ func (l *Log) shut() bool {
 	defer l.mu.Unlock()
 	was := l.closed
 	l.closed = true
+	l.sealedSome.Broadcast()
 	return !was
 }
 

@@ -3,6 +3,7 @@ package wal
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/darner/darner/segment"
@@ -21,6 +22,7 @@ func Open(dir string, o Options) (*Log, error) {
 	}
 	l := &Log{dir: dir, fs: o.FS, o: o, log: o.Logger, slow: o.Background, consumers: make(map[string]*Consumer), created: time.Now().UnixMilli()}
 	l.commit.init()
+	l.sealedSome = sync.NewCond(&l.mu)
 	l.timer = time.AfterFunc(time.Hour, func() { l.SyncThen(func(error) {}) })
 	l.timer.Stop()
 	l.compactTimer = time.AfterFunc(time.Hour, l.lookAgain)

@@ -18,6 +18,7 @@ var (
 	ErrFailed   = errors.New("log has failed and takes no items") // a sync or a mapped page failed: final until the log is opened again
 	ErrDamaged  = errors.New("item is damaged")                   // Read, Open, Reader.Read: the bytes do not verify
 	ErrGone     = errors.New("item is gone")                      // Read, Open: taken by every consumer and deleted since
+	ErrBehind   = errors.New("the disk is behind the items")      // TryAppend: nothing was stored; goes away as the disk catches up
 	ErrTooLarge = errors.New("item is too large for a record")    // Append: over Options.InlineMax; use Create
 )
 
@@ -51,6 +52,7 @@ type Options struct {
 	SegmentSize int64         // bytes of a new segment, MinSegmentSize to MaxSegmentSize; default 16 MiB. Space is used as items come
 	InlineMax   int           // largest payload in bytes kept inside a segment, at most a quarter of SegmentSize; default 64 KiB. Larger ones go through Create
 	SyncEvery   time.Duration // what a power cut may cost; default 1 s; SyncNever
+	Lag         int64         // bytes of segments that may await sealing, which are read again after a kill, and two segments in any case; default 256 MiB, 64 MiB in a 32-bit process
 	Cold        *Cold         // how sealed segments are kept that will not be read soon; default zstd at level 1 with one parity block for every 16. The zero Cold leaves them as they are, and compaction rewrites them only to leave out what is taken
 	Quarantine  string        // directory for damaged bytes set aside; default ".quarantine" in the log's directory
 	Background  *Background   // does the slow work of many logs; default: one of the log's own
@@ -80,6 +82,9 @@ func (o Options) withDefaults(dir string) (Options, error) {
 	}
 	if o.InlineMax < 0 || int64(o.InlineMax) > o.SegmentSize/4 {
 		return o, fmt.Errorf("inline maximum %d is out of range 1 to %d, a quarter of the segment size", o.InlineMax, o.SegmentSize/4)
+	}
+	if o.Lag == 0 {
+		o.Lag = defaultLag
 	}
 	if o.SyncEvery == 0 {
 		o.SyncEvery = DefaultSyncEvery

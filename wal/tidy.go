@@ -180,55 +180,63 @@ func (l *Log) nameStarted() error {
 }
 
 // sealRolled completes segments that take no more appends, oldest first: those not sealed are
-// always the last ones, which is what recovery counts on.
+// always the last ones, which is what recovery counts on. One sync goes before all that are due:
+// recovery looks for bodies that are not durable, or still have their upload's name, only behind
+// records of unsealed segments.
 func (l *Log) sealRolled() {
 	for {
-		f := l.firstRolled()
-		if f == nil {
+		due := l.rolled()
+		if len(due) == 0 {
 			return
 		}
-		err := f.seal(l)
-		l.release(f)
-		if err == nil {
-			l.askCompact()
-			continue
+		err := l.Sync()
+		for _, f := range due {
+			if err == nil {
+				err = l.seal(f)
+			}
+			l.release(f)
 		}
-		if !disk.IsFull(err) && !passing(err) {
-			l.fail(err)
+		if err != nil { // they stay as they are until there is room
+			if disk.IsFull(err) || passing(err) {
+				l.sealing(err)
+			} else {
+				l.fail(err)
+			}
+			return
 		}
-		return // it stays as it is until there is room
+		l.askCompact()
 	}
 }
 
-func (l *Log) firstRolled() *file {
+// rolled returns, pinned, the segments that can be sealed, oldest first.
+func (l *Log) rolled() (due []*file) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for i, f := range l.files {
+	if l.usable() != nil {
+		return nil
+	}
+	for _, f := range l.files[:max(0, len(l.files)-1)] {
 		if f.sealed && f.renames == 0 {
 			continue
 		}
-		if i == len(l.files)-1 || f.renames > 0 || f.seg == nil || l.usable() != nil {
-			return nil
+		if f.renames > 0 || f.seg == nil {
+			break
 		}
 		f.pins++
-		return f
+		due = append(due, f)
 	}
-	return nil
+	return due
 }
 
-// seal syncs the log first: recovery looks for bodies that are not durable, or still have their
-// upload's name, only behind records of unsealed segments.
-func (f *file) seal(l *Log) error {
-	if err := l.Sync(); err != nil {
-		return err
-	}
+func (l *Log) seal(f *file) error {
 	if err := f.seg.Seal(); err != nil {
 		return err
 	}
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	f.sealed, f.size = true, f.seg.Size()
 	f.learn()
+	l.mu.Unlock()
+	l.sealing(nil)
 	return nil
 }
 

@@ -4,6 +4,7 @@ package queue
 // invariant that everything here keeps.
 
 import (
+	"errors"
 	"sync"
 	"time"
 
@@ -60,11 +61,14 @@ func (q *Queue) put(payload []byte, m wal.Meta) error {
 	if err := q.lock(true); err != nil {
 		return err
 	}
-	_, err := q.log.Append(payload, m)
+	_, err := q.log.TryAppend(payload, m)
 	first := err != nil && q.log.Stats().Appended == 0
 	q.settle()
 	if first {
 		q.undo()
+	}
+	if errors.Is(err, wal.ErrBehind) {
+		return behind{err}
 	}
 	return err
 }

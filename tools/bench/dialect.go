@@ -21,6 +21,10 @@ type dialect interface {
 	tail() string
 	// confirm is what takes an item for good when it came behind that line, nil if it is taken already.
 	confirm(line []byte) []byte
+
+	// look asks what the server is and what the queue has; remove deletes the queue.
+	look(c *talk, queue string) (about, error)
+	remove(c *talk, queue string) error
 }
 
 // A kind of request.

@@ -48,6 +48,7 @@ type load struct {
 	duration time.Duration // 0: until count
 	count    int64         // requests, 0: until duration
 	rate     float64       // requests/s of an open loop, 0: a closed one
+	loop     func(*meter) loop
 }
 
 // result is what a load measured.
@@ -99,6 +100,16 @@ func (m *meter) record(k kind, took int64) {
 	h.RecordValue(min(max(took, 0), int64(time.Hour)))
 }
 
+// A loop drives some of a load's sessions.
+type loop interface {
+	// connect adds the i-th connection of the load.
+	connect(ctx context.Context, i int) error
+	// run asks and listens until everything is answered.
+	run(ctx context.Context, began time.Time) error
+	// close closes the connections.
+	close()
+}
+
 // loops is how many threads ask. One keeps up with a server on up to four cores.
 func loops() int { return max(runtime.GOMAXPROCS(0)/4, 1) }
 
@@ -108,10 +119,11 @@ func (l load) run(ctx context.Context) (result, error) {
 	defer cancel()
 	r := newResult()
 	n := min(loops(), l.conns)
-	all := make([]*loop, n)
+	all, meters := make([]loop, n), make([]*meter, n)
 	requests := l.requests()
 	for i := range all {
-		all[i] = &loop{meter: l.meter(requests, i, n)}
+		meters[i] = l.meter(requests, i, n)
+		all[i] = l.loop(meters[i])
 	}
 	defer func() {
 		for _, lp := range all {
@@ -134,9 +146,9 @@ func (l load) run(ctx context.Context) (result, error) {
 			cancel()
 		}
 	}
-	for _, lp := range all {
-		r.merge(lp.result)
-		r.elapsed = max(r.elapsed, time.Duration(lp.last))
+	for _, m := range meters {
+		r.merge(m.result)
+		r.elapsed = max(r.elapsed, time.Duration(m.last))
 	}
 	return r, failed
 }

@@ -184,7 +184,7 @@ func (s *session) step(b []byte, now int64) (int, error) {
 	case m == empty && s.mix == drain:
 		s.ended = true
 		s.pop()
-	case m == item && size == int64(s.size):
+	case m == item && (size == int64(s.size) || s.mix == drain):
 		s.inner, s.left = true, size
 		s.line, s.start = append(s.line[:0], b[:n]...), s.start[:0]
 		s.hash.Reset()
@@ -203,7 +203,7 @@ func (s *session) end(b []byte, now int64) (int, error) {
 	if len(b) < len(tail) {
 		return 0, nil
 	}
-	if !s.known[s.hash.Sum64()] {
+	if s.mix != drain && !s.known[s.hash.Sum64()] {
 		return 0, fmt.Errorf("asked %.80q, got %q and an item that was never set, which begins with %q", s.getRequest, s.line, s.start)
 	}
 	s.inner = false
@@ -233,6 +233,11 @@ func (s *session) wrong(got []byte) error {
 	}
 	asked, _, _ = bytes.Cut(asked, []byte("\r\n$")) // a line of Redis's tells nothing more
 	return fmt.Errorf("asked %.40q, got %.80q", asked, got)
+}
+
+// hungUp is what it means that nothing more is to be read.
+func (s *session) hungUp() error {
+	return fmt.Errorf("the server closed the connection with %d requests unanswered", s.asked)
 }
 
 // finished reports whether nothing more is asked and everything is answered.

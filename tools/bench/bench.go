@@ -67,10 +67,10 @@ func Run(ctx context.Context, names []string, o Options) (report *Report, err er
 		if err != nil {
 			return report, err
 		}
-		result := Suite{Name: s.name, Rows: rows, suite: s}
-		result.compare(b.targets)
+		result := Suite{Name: s.name, Rows: rows, suite: s, servers: b.names()}
+		result.compare()
 		report.Suites = append(report.Suites, result)
-		if err := result.write(o.Out, b.targets); err != nil {
+		if err := result.write(o.Out); err != nil {
 			return report, err
 		}
 		if err := b.empty(ctx); err != nil { // the next suite begins with nothing
@@ -145,6 +145,15 @@ func (b *bench) prepare(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// names are those of the servers.
+func (b *bench) names() []string {
+	var all []string
+	for _, t := range b.targets {
+		all = append(all, t.name)
+	}
+	return all
 }
 
 // queues are those that are used.

@@ -40,11 +40,10 @@ func (r *Report) Plot(dir string) error {
 
 // Measures of a plot, in pixels.
 const (
-	panelWidth, panelHeight = 360, 260
-	left, right             = 64, 16 // of the axes in a panel
+	panelWidth, panelHeight = 360, 260 // a panel alone is twice as wide
+	left, right             = 64, 16   // of the axes in a panel
 	above, below            = 34, 46
 	header                  = 64 // title and legend
-	perLine                 = 3  // panels
 )
 
 // Colours tell servers apart for most eyes, and dashes for the others.
@@ -70,22 +69,27 @@ func (s *Suite) svg() string {
 		points = append(points, s.plot.points(r)...)
 	}
 	panels := distinct(points, func(p point) string { return p.panel })
-	series := distinct(points, func(p point) string { return p.series })
-	columns := max(min(len(panels), perLine), 1)
+	columns := max(min(len(panels), 2), 1)
+	if len(panels)%3 == 0 && len(panels) > 0 {
+		columns = 3
+	}
 	width, height := max(columns, 2)*panelWidth, header+(len(panels)+columns-1)/columns*panelHeight
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %[2]d" role="img">`+"\n", width, height, width)
 	fmt.Fprintf(&b, "<title>%s</title>\n%s<rect class=\"back\" width=\"100%%\" height=\"100%%\"/>\n", escape(s.Name+": "+s.title), style)
 	fmt.Fprintf(&b, `<text class="title" x="16" y="24">%s</text>`+"\n", escape(s.Name+": "+s.title))
 	at := 16
-	for i, name := range series {
+	for i, name := range s.servers { // a server has its colour in all plots, also if it is not in this one
+		if !slices.ContainsFunc(points, func(p point) bool { return p.series == name }) {
+			continue
+		}
 		fmt.Fprintf(&b, `<path class="line s%d" d="M%d 42h28"/><text x="%d" y="46">%s</text>`+"\n", i%6, at, at+34, escape(name))
 		at += 60 + 7*len(name)
 	}
 	for i, panel := range panels {
 		of := slices.DeleteFunc(slices.Clone(points), func(p point) bool { return p.panel != panel })
-		fmt.Fprintf(&b, `<g transform="translate(%d %d)">`+"\n", i%columns*panelWidth, header+i/columns*panelHeight)
-		s.plot.panel(&b, panel, of, series)
+		fmt.Fprintf(&b, `<g transform="translate(%d %d)">`+"\n", i%columns*width/columns, header+i/columns*panelHeight)
+		s.plot.panel(&b, panel, of, s.servers, width/columns)
 		b.WriteString("</g>\n")
 	}
 	b.WriteString("</svg>\n")
@@ -93,10 +97,10 @@ func (s *Suite) svg() string {
 }
 
 // panel draws the points of one panel with its axes.
-func (p plotted) panel(b *strings.Builder, title string, points []point, series []string) {
+func (p plotted) panel(b *strings.Builder, title string, points []point, series []string, width int) {
 	places := distinct(points, func(p point) string { return p.x })
 	x := func(name string) float64 {
-		return left + (float64(slices.Index(places, name))+0.5)*(panelWidth-left-right)/float64(len(places))
+		return left + (float64(slices.Index(places, name))+0.5)*float64(width-left-right)/float64(len(places))
 	}
 	ticks := p.ticks(points)
 	scale := func(v float64) float64 { return v }
@@ -111,13 +115,13 @@ func (p plotted) panel(b *strings.Builder, title string, points []point, series 
 	fmt.Fprintf(b, `<text x="%d" y="%d">%s</text>`+"\n", left, above-6, escape(p.y))
 	for _, t := range ticks {
 		fmt.Fprintf(b, `<path class="grid" d="M%d %.1fH%d"/><text x="%d" y="%.1f" text-anchor="end">%s</text>`+"\n",
-			left, y(t), panelWidth-right, left-6, y(t)+4, tickText(t))
+			left, y(t), width-right, left-6, y(t)+4, tickText(t))
 	}
 	for _, name := range places {
 		fmt.Fprintf(b, `<text x="%.1f" y="%d" text-anchor="middle">%s</text>`+"\n", x(name), panelHeight-below+16, escape(name))
 	}
-	fmt.Fprintf(b, `<text x="%d" y="%d" text-anchor="middle">%s</text>`+"\n", (left+panelWidth-right)/2, panelHeight-below+34, escape(p.x))
-	fmt.Fprintf(b, `<path class="axis" d="M%d %dV%dH%d"/>`+"\n", left, above, panelHeight-below, panelWidth-right)
+	fmt.Fprintf(b, `<text x="%d" y="%d" text-anchor="middle">%s</text>`+"\n", (left+width-right)/2, panelHeight-below+34, escape(p.x))
+	fmt.Fprintf(b, `<path class="axis" d="M%d %dV%dH%d"/>`+"\n", left, above, panelHeight-below, width-right)
 	for i, name := range series {
 		path, dots := "", ""
 		for _, pt := range points {

@@ -37,6 +37,7 @@ type Suite struct {
 	Name string `json:"name"`
 	Rows []*Row `json:"rows"`
 	suite
+	servers []string
 }
 
 // Row is one server's figures for one work.
@@ -88,21 +89,21 @@ func (r *Row) finish() {
 }
 
 // compare finishes all rows and holds them against the first server's.
-func (s *Suite) compare(targets []*target) {
+func (s *Suite) compare() {
 	for _, r := range s.Rows {
 		r.finish()
 	}
 	for _, r := range s.Rows {
-		if base := s.base(r, targets[0].name); base != nil && base != r {
+		if base := s.base(r); base != nil && base != r {
 			r.Times = s.times(base, r)
 		}
 	}
 }
 
 // base is the row of the first server for the same work, nil if there is none.
-func (s *Suite) base(r *Row, first string) *Row {
+func (s *Suite) base(r *Row) *Row {
 	i := slices.IndexFunc(s.Rows, func(o *Row) bool {
-		return o.Server == first && o.Work == r.Work && o.Connections == r.Connections && o.Depth == r.Depth && o.Asked == r.Asked &&
+		return o.Server == s.servers[0] && o.Work == r.Work && o.Connections == r.Connections && o.Depth == r.Depth && o.Asked == r.Asked &&
 			(r.Backlog == nil) == (o.Backlog == nil) && (r.Backlog == nil || *r.Backlog == *o.Backlog)
 	})
 	if i < 0 {

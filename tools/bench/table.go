@@ -52,15 +52,15 @@ func micros(heading string, of func(*Latency) float64) column {
 }
 
 // write writes the suite as a section.
-func (s *Suite) write(out io.Writer, targets []*target) error {
+func (s *Suite) write(out io.Writer) error {
 	var table [][]string
 	var columns []column
 	for _, c := range s.columns {
 		if c.heading == "" {
-			if len(targets) == 1 {
+			if len(s.servers) == 1 {
 				continue
 			}
-			c.heading = targets[0].name + " is"
+			c.heading = s.servers[0] + " is"
 		}
 		columns = append(columns, c)
 	}

@@ -1,30 +1,214 @@
 package bench
 
 import (
+	"bytes"
 	"context"
-	"fmt"
+	"encoding/json"
+	"encoding/xml"
+	"io"
 	"os"
-	"strconv"
+	"path/filepath"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 )
 
-func TestTry(t *testing.T) {
-	a := os.Getenv("TRY")
-	if a == "" {
-		t.Skip()
+// small are options for runs that take no time.
+func small(server string, compare ...string) Options {
+	return Options{Server: server, Compare: compare, Queue: "b", Size: 10, Duration: 5 * time.Millisecond, Rounds: 2,
+		Connections: []int{2}, Depth: []int{3}, Backlog: []int64{0, 50}, Rate: []float64{2000}, Large: 100_000, Streams: 2, Out: io.Discard}
+}
+
+func TestRunMakesATableJSONAndPlotsOfEverySuite(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("the memory of a process is not told here")
 	}
-	depth, _ := strconv.Atoi(os.Getenv("DEPTH"))
-	conns, _ := strconv.Atoi(os.Getenv("CONNS"))
-	rate, _ := strconv.ParseFloat(os.Getenv("RATE"), 64)
-	var d dialect = memcache{}
-	switch os.Getenv("P") {
-	case "redis":
-		d = redis{}
-	case "bs":
-		d = beanstalkd{}
+	o := small(queue{}.serve(t), "memcache://"+queue{}.serve(t))
+	var text bytes.Buffer
+	o.Out = &text
+	report, err := Run(t.Context(), Suites(), o)
+	if err != nil {
+		t.Fatal(err)
 	}
-	l := load{address: a, dialect: d, queue: "bench", mix: pairs, items: newItems(random(65536), 64), conns: conns, depth: depth, duration: 3 * time.Second, rate: rate}
-	r, err := l.run(context.Background())
-	fmt.Println(conns, depth, int(r.rate()), r.set.ValueAtQuantile(50), r.set.ValueAtQuantile(99), r.set.Max(), r.set.TotalCount(), r.get.TotalCount(), err)
+	dir := filepath.Join(t.TempDir(), "plots")
+	if err := report.Plot(dir); err != nil {
+		t.Fatal(err)
+	}
+	written, err := json.Marshal(report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var read struct {
+		Machine string
+		Servers []struct{ Name, Version string }
+		Suites  []struct {
+			Name string
+			Rows []map[string]any
+		}
+	}
+	if err := json.Unmarshal(written, &read); err != nil {
+		t.Fatal(err)
+	}
+	if read.Machine == "" || len(read.Servers) != 2 || read.Servers[1].Version != "0.1" || len(read.Suites) != len(Suites()) {
+		t.Errorf("JSON: %s", written)
+	}
+	rows := map[string]int{"flood": 6, "packing": 4, "fairness": 8, "memory": 4, "latency": 4}
+	for _, s := range read.Suites {
+		if len(s.Rows) != rows[s.Name] {
+			t.Errorf("%s: %d rows, want %d", s.Name, len(s.Rows), rows[s.Name])
+		}
+		for _, r := range s.Rows {
+			first := r["server"] == read.Servers[0].Name
+			_, compared := r["times"]
+			_, measured := r["latency_us"]
+			if s.Name == "memory" {
+				_, measured = r["memory_bytes"]
+			}
+			if first == compared || !measured {
+				t.Errorf("%s: %v", s.Name, r)
+			}
+		}
+		if !strings.Contains(text.String(), "\n## "+s.Name+": ") {
+			t.Errorf("no table of %s in\n%s", s.Name, &text)
+		}
+		wellFormed(t, filepath.Join(dir, s.Name+".svg"), read.Servers[0].Name)
+	}
+	if !strings.Contains(text.String(), " × |") || !strings.Contains(text.String(), read.Servers[0].Name+" is |") {
+		t.Errorf("no comparison in\n%s", &text)
+	}
+}
+
+// wellFormed checks that an SVG is XML which names the server.
+func wellFormed(t *testing.T, file, server string) {
+	t.Helper()
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	named := false
+	for d := xml.NewDecoder(f); ; {
+		token, err := d.Token()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		text, ok := token.(xml.CharData)
+		named = named || ok && string(text) == server
+	}
+	if !named {
+		t.Errorf("%s does not name %s", file, server)
+	}
+}
+
+func TestRunRefusesAQueueThatIsNotEmpty(t *testing.T) {
+	addr := queue{}.serve(t)
+	l := one(addr, memcache{}, "hello", newLoop)
+	l.queue, l.mix, l.count = "b", sets, 1
+	run(t, l)
+	if _, err := Run(t.Context(), []string{"flood"}, small(addr)); err == nil || !strings.Contains(err.Error(), "b of "+addr+" is not empty") {
+		t.Errorf("a queue with an item: %v", err)
+	}
+	l.mix = gets
+	run(t, l) // the item is still there
+}
+
+func TestRunDeletesItsQueueWhateverHappens(t *testing.T) {
+	for what, want := range map[string]string{"wrong answer": "ERROR", "interrupted": "canceled"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		broken := queue{before: func(request string) {
+			if what == "interrupted" && strings.HasPrefix(request, "set b ") {
+				cancel()
+			}
+		}}
+		if what == "wrong answer" {
+			broken.also = map[string]string{"get": "SERVER_ERROR no\r\n"}
+		}
+		addr := broken.serve(t)
+		o := small(addr)
+		o.Duration = time.Hour
+		if _, err := Run(ctx, []string{"packing"}, o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", what, err)
+		}
+		tg, err := newTarget(addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a, err := tg.look(t.Context(), "b"); err != nil || a.items != 0 {
+			t.Errorf("%s: %d items are left, %v", what, a.items, err)
+		}
+	}
+}
+
+func TestRunSaysWhatIsWrongWithOptions(t *testing.T) {
+	for want, change := range map[string]func(*Options){
+		"none of the protocols": func(o *Options) { o.Server = "http://" + o.Server },
+		"no server at":          func(o *Options) { o.Compare = []string{"127.0.0.1:1"} },
+		"queue's name":          func(o *Options) { o.Queue = "a b" },
+		"a duration":            func(o *Options) { o.Duration = 0 },
+		"a round":               func(o *Options) { o.Rounds = 0 },
+		"a connection":          func(o *Options) { o.Connections = []int{1, 0} },
+		"in flight":             func(o *Options) { o.Depth = []int{-1} },
+		"ascend":                func(o *Options) { o.Backlog = []int64{5, 1} },
+		"rate":                  func(o *Options) { o.Rate = []float64{0} },
+		"size":                  func(o *Options) { o.Size = -1 },
+		"no such file":          func(o *Options) { o.Payload = "/none" },
+		"is empty":              func(o *Options) { o.Payload = os.DevNull },
+	} {
+		o := small(queue{}.serve(t))
+		change(&o)
+		if _, err := Run(t.Context(), []string{"flood"}, o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+	if _, err := Run(t.Context(), []string{"flut"}, small("127.0.0.1:1")); err == nil || !strings.Contains(err.Error(), `"flut"`) {
+		t.Errorf("an unknown suite: %v", err)
+	}
+}
+
+func TestRatiosAreOfRoundsThatWereBesideEachOther(t *testing.T) {
+	s := Suite{suite: suites[0], servers: []string{"a", "b"}, Rows: []*Row{
+		{Server: "a", rates: []float64{100, 1000, 10}}, {Server: "b", rates: []float64{50, 500, 5}},
+	}}
+	s.compare()
+	if a, b := s.Rows[0], s.Rows[1]; a.Rate != 100 || b.Rate != 50 || a.Times != 0 || b.Times != 2 {
+		t.Errorf("rates %v and %v, a is %v × b", a.Rate, b.Rate, b.Times)
+	}
+	s = Suite{suite: suites[3], servers: []string{"a", "b"}, Rows: []*Row{{Server: "a", Memory: &Memory{Anonymous: 10}}, {Server: "b", Memory: &Memory{Anonymous: 40}}}}
+	if s.compare(); s.Rows[1].Times != 4 {
+		t.Errorf("a has a quarter of the memory of b, and is %v × better", s.Rows[1].Times)
+	}
+}
+
+func TestServersTellWhatTheyAre(t *testing.T) {
+	for _, c := range []struct {
+		protocol string
+		answers  []string
+		want     about
+	}{
+		{"memcache", []string{"STAT version 1.6\r\nSTAT pid 7\r\nSTAT evictions 0\r\nEND\r\n", "END\r\n"}, about{"memcached", "1.6", 7, true, 0}},
+		{"memcache", []string{"STAT version 1.6\r\nSTAT pid 7\r\nSTAT evictions 0\r\nEND\r\n", "VALUE q 0 1\r\na\r\nEND\r\n"}, about{"memcached", "1.6", 7, true, 1}},
+		{"memcache", []string{"STAT version 1.0\r\nSTAT pid 7\r\nSTAT disk_limit 0\r\nSTAT queue_q_items 3\r\nSTAT queue_q_open_transactions 2\r\nEND\r\n"}, about{"darner", "1.0", 7, false, 5}},
+		{"redis", []string{"$34\r\nredis_version:7.0\r\nprocess_id:77\r\n\r\n", ":4\r\n"}, about{"redis", "7.0", 77, false, 4}},
+		{"beanstalkd", []string{"OK 27\r\n---\npid: 7\nversion: \"1.12\"\n\r\n", "NOT_FOUND\r\n"}, about{"beanstalkd", "1.12", 7, false, 0}},
+		{"beanstalkd", []string{"OK 27\r\n---\npid: 7\nversion: \"1.12\"\n\r\n", "OK 51\r\n---\ncurrent-jobs-ready: 2\ncurrent-jobs-reserved: 1\n\r\n"}, about{"beanstalkd", "1.12", 7, false, 3}},
+	} {
+		tg, err := newTarget(c.protocol + "://" + script(t, c.answers...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a, err := tg.look(t.Context(), "q"); err != nil || a != c.want {
+			t.Errorf("%s answers %q: %+v, %v", c.protocol, c.answers, a, err)
+		}
+	}
+	for _, protocol := range []string{"memcache", "redis", "beanstalkd"} {
+		tg, _ := newTarget(protocol + "://" + script(t, "HTTP/1.1 400\r\n"))
+		if _, err := tg.look(t.Context(), "q"); err == nil || !strings.Contains(err.Error(), `"HTTP/1.1 400"`) {
+			t.Errorf("%s: %v", protocol, err)
+		}
+	}
 }

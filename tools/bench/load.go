@@ -46,7 +46,7 @@ type load struct {
 	conns    int           // connections
 	depth    int           // requests that each may have in flight
 	duration time.Duration // 0: until count
-	count    int64         // requests, 0: until duration
+	count    int64         // requests, 0: until duration; a set still has its get in pairs
 	rate     float64       // requests/s of an open loop, 0: a closed one
 	loop     func(*meter) loop
 }

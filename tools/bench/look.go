@@ -45,15 +45,15 @@ func (c *talk) line() (string, error) {
 }
 
 // facts asks for lines that each have a name and a value, as redis and beanstalkd answer behind
-// the length of them all. There are none of a tube that beanstalkd does not know.
-func (c *talk) facts(format string, args ...any) (map[string]string, error) {
-	line, err := c.ask(format, args...)
+// prefix and the length of them all. There are none of a tube that beanstalkd does not know.
+func (c *talk) facts(prefix, request string) (map[string]string, error) {
+	line, err := c.ask("%s", request)
 	if err != nil || line == "NOT_FOUND" {
 		return nil, err
 	}
-	m, n := itemBehind([]byte(line), line[:min(1, len(line))])
+	m, n := itemBehind([]byte(line), prefix)
 	if m != item || n > 1<<20 {
-		return nil, unexpected(fmt.Sprintf(format, args...), line)
+		return nil, unexpected(request, line)
 	}
 	text := make([]byte, n+2)
 	if _, err := io.ReadFull(c.r, text); err != nil {
@@ -106,7 +106,7 @@ func (memcache) remove(c *talk, queue string) error {
 }
 
 func (redis) look(c *talk, queue string) (about, error) {
-	facts, err := c.facts("INFO server")
+	facts, err := c.facts("$", "INFO server")
 	if err != nil {
 		return about{}, err
 	}
@@ -128,12 +128,12 @@ func (redis) remove(c *talk, queue string) error {
 }
 
 func (beanstalkd) look(c *talk, queue string) (about, error) {
-	facts, err := c.facts("stats")
+	facts, err := c.facts("OK ", "stats")
 	if err != nil {
 		return about{}, err
 	}
 	a := about{product: "beanstalkd", version: facts["version"], pid: number(facts["pid"])}
-	facts, err = c.facts("stats-tube %s", queue)
+	facts, err = c.facts("OK ", "stats-tube "+queue)
 	for _, state := range []string{"ready", "reserved", "delayed", "buried"} {
 		a.items += int64(number(facts["current-jobs-"+state]))
 	}

@@ -79,7 +79,7 @@ func (s *session) nextKind(now int64) (kind, bool) {
 		until = s.due
 	}
 	if s.mix != pairs || k == set { // a get belongs to the set before it
-		s.ended = s.ended || s.quota <= 0 || until >= s.deadline
+		s.ended = s.ended || s.quota <= 0 || until >= s.deadline && s.turn > 0 // once at least
 	}
 	if s.ended || until > now {
 		return k, false
@@ -189,7 +189,7 @@ func (s *session) step(b []byte, now int64) (int, error) {
 		s.line, s.start = append(s.line[:0], b[:n]...), s.start[:0]
 		s.hash.Reset()
 	default:
-		return 0, s.wrong(b)
+		return 0, s.wrong(b[:n])
 	}
 	return n, nil
 }

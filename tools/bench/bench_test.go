@@ -184,6 +184,15 @@ func TestRatiosAreOfRoundsThatWereBesideEachOther(t *testing.T) {
 	}
 }
 
+func TestPlotsTakeAnyName(t *testing.T) {
+	r := Report{Suites: []Suite{{Name: "x", suite: suites[0], servers: []string{`<a&"b">`}, Rows: []*Row{{Server: `<a&"b">`, Rate: 1}}}}}
+	dir := t.TempDir()
+	if err := r.Plot(dir); err != nil {
+		t.Fatal(err)
+	}
+	wellFormed(t, filepath.Join(dir, "x.svg"), `<a&"b">`)
+}
+
 func TestServersTellWhatTheyAre(t *testing.T) {
 	for _, c := range []struct {
 		protocol string

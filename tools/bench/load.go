@@ -106,7 +106,7 @@ type loop interface {
 	connect(ctx context.Context, i int) error
 	// run asks and listens until everything is answered.
 	run(ctx context.Context, began time.Time) error
-	// close closes the connections.
+	// close closes the connections, as hangUp does.
 	close()
 }
 
@@ -214,6 +214,20 @@ func (l load) dial(ctx context.Context) (net.Conn, error) {
 		return nil, err
 	}
 	return conn, conn.SetDeadline(time.Time{})
+}
+
+// hangUp closes connections when the server has closed them too, or some time is up: it has then done
+// all it was asked, also what was under way when a load ended early, and the queue can be deleted.
+func hangUp(conns []net.Conn) {
+	deadline := time.Now().Add(3 * time.Second)
+	for _, c := range conns {
+		c.(interface{ CloseWrite() error }).CloseWrite()
+	}
+	for _, c := range conns {
+		c.SetDeadline(deadline)
+		io.Copy(io.Discard, c)
+		c.Close()
+	}
 }
 
 // network is that of an address: the path of a Unix socket has a slash in it.

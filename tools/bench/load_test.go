@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -51,17 +52,20 @@ func TestLoadTakesAnswersInPieces(t *testing.T) {
 	onLoops(t, func(t *testing.T, loop func(*meter) loop) {
 		for _, c := range []struct {
 			dialect dialect
+			hello   int // answers to the hello; the others come twice
 			answers []string
 		}{
-			{memcache{}, []string{"", "STORED\r\n", "VALUE q 0 5\r\nhello\r\nEND\r\n"}},
-			{redis{}, []string{"", "", "", "", "", "", ":17\r\n", "", "", "", "", "$5\r\nhello\r\n"}},
-			{beanstalkd{}, []string{"", "", "USING q\r\nWATCHING 2\r\nWATCHING 1\r\n", "", "INSERTED 3\r\n", "RESERVED 3 5\r\nhello\r\n", "DELETED\r\n"}},
+			{memcache{}, 0, []string{"", "STORED\r\n", "VALUE q 0 5\r\nhello\r\nEND\r\n"}},
+			{redis{}, 0, []string{"", "", "", "", "", "", ":17\r\n", "", "", "", "", "$5\r\nhello\r\n"}},
+			{beanstalkd{}, 3, []string{"", "", "USING q\r\nWATCHING 2\r\nWATCHING 1\r\n", "", "INSERTED 3\r\n", "RESERVED 3 5\r\nhello\r\n", "DELETED\r\n"}},
 		} {
 			for i, a := range c.answers {
 				c.answers[i] = strings.Join(strings.Split(a, ""), "|")
 			}
-			r := run(t, one(script(t, c.answers...), c.dialect, "hello", loop))
-			if r.set.TotalCount() != 1 || r.answered() != 2 {
+			l := one(script(t, slices.Concat(c.answers, c.answers[c.hello:])...), c.dialect, "hello", loop)
+			l.count = 4
+			r := run(t, l)
+			if r.set.TotalCount() != 2 || r.answered() != 4 {
 				t.Errorf("%T: %d sets of %d requests", c.dialect, r.set.TotalCount(), r.answered())
 			}
 		}

@@ -6,6 +6,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"time"
 	"unsafe"
@@ -61,9 +62,14 @@ func (l *epollLoop) connect(ctx context.Context, i int) error {
 }
 
 func (l *epollLoop) close() {
+	var conns []net.Conn
 	for _, s := range l.socks {
+		if c, err := net.FileConn(s.file); err == nil {
+			conns = append(conns, c)
+		}
 		s.file.Close()
 	}
+	hangUp(conns)
 }
 
 func (l *epollLoop) run(ctx context.Context, began time.Time) (err error) {

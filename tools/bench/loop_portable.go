@@ -11,6 +11,8 @@ import (
 	"time"
 )
 
+var past = time.Unix(1, 0)
+
 // portableLoop drives some sessions.
 type portableLoop struct {
 	*meter
@@ -35,15 +37,21 @@ func (l *portableLoop) connect(ctx context.Context, i int) error {
 }
 
 func (l *portableLoop) close() {
+	var conns []net.Conn
 	for _, p := range l.peers {
-		p.conn.Close()
+		conns = append(conns, p.conn)
 	}
+	hangUp(conns)
 }
 
 func (l *portableLoop) run(ctx context.Context, began time.Time) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	defer context.AfterFunc(ctx, l.close)()
+	defer context.AfterFunc(ctx, func() {
+		for _, p := range l.peers {
+			p.conn.SetDeadline(past)
+		}
+	})()
 	l.began = began
 	var running sync.WaitGroup
 	for _, p := range l.peers {
@@ -63,7 +71,7 @@ func (l *portableLoop) now() int64 { return int64(time.Since(l.began)) }
 
 // write asks and sends until the session is finished. Then nothing more is to be read.
 func (l *portableLoop) write(ctx context.Context, p *peer) error {
-	defer p.conn.Close()
+	defer p.conn.SetReadDeadline(past)
 	for {
 		l.mu.Lock()
 		p.ask(l.now())
@@ -105,23 +113,33 @@ func (l *portableLoop) wait(ctx context.Context, p *peer, due int64) error {
 	return nil
 }
 
+// over reports whether nothing more is to be read.
+func (l *portableLoop) over(ctx context.Context, p *peer) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return ctx.Err() != nil || p.finished()
+}
+
 func (l *portableLoop) read(ctx context.Context, p *peer) error {
 	in := make([]byte, 64<<10)
 	for {
 		p.conn.SetReadDeadline(time.Now().Add(stuck + 2*time.Duration(l.gap)))
-		n, err := p.conn.Read(in)
-		l.mu.Lock()
-		finished := p.finished()
-		switch err {
-		case nil:
-			err = p.take(in[:n], l.now())
-		case io.EOF:
-			err = p.hungUp()
-		}
-		l.mu.Unlock()
-		if finished {
+		if l.over(ctx, p) { // else the deadline comes that ends the read
 			return nil
 		}
+		n, err := p.conn.Read(in)
+		if err != nil && l.over(ctx, p) {
+			return nil
+		}
+		if err == io.EOF {
+			return p.hungUp()
+		}
+		if err != nil {
+			return err
+		}
+		l.mu.Lock()
+		err = p.take(in[:n], l.now())
+		l.mu.Unlock()
 		if err != nil {
 			return err
 		}

@@ -27,13 +27,13 @@ func app() *cli.App {
 	return &cli.App{
 		Name:            "darner",
 		Usage:           "a durable queue server that speaks the memcache protocol",
-		UsageText:       "darner [options]                      runs the server\n   darner put|get|stats [options] ...    speaks to one\n   darner drain [options] FROM-HOST:PORT empties another server into one",
+		UsageText:       "darner [options]                      runs the server\n   darner put|get|stats [options] ...    speaks to one\n   darner drain [options] FROM-HOST:PORT empties another server into one\n   darner bench [options] SUITE...       measures how fast one is",
 		Version:         server.Version,
 		HideHelpCommand: true,
 		Flags:           serveFlags(),
 		Action:          serve,
 		OnUsageError:    plainError,
-		Commands:        []*cli.Command{putCommand(), getCommand(), statsCommand(), drainCommand()},
+		Commands:        []*cli.Command{putCommand(), getCommand(), statsCommand(), drainCommand(), benchCommand()},
 	}
 }
 

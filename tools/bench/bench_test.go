@@ -2,148 +2,222 @@ package bench
 
 import (
 	"bytes"
-	"errors"
+	"context"
+	"encoding/json"
+	"encoding/xml"
 	"io"
-	"math"
-	"net"
-	"strconv"
+	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 )
 
-func TestRunCountsWhatTheServerAnswered(t *testing.T) {
-	for _, protocol := range []string{"memcache", "redis"} {
-		d, err := newDialect(protocol, "bench", 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		stored := d.stored.want
-		if d.stored.line {
-			stored = append(stored, "17\r\n"...)
-		}
-		answered := make(chan int, 3)
-		addr := serve(t, 3, func(c net.Conn) {
-			n := 0
-			for expect(c, d.set) && say(c, stored) && expect(c, d.get) && say(c, d.item.want) {
-				n += 2
-			}
-			answered <- n
-		})
-		r, err := Run(Load{Addr: addr, Protocol: protocol, Connections: 3, Size: 64, Duration: 50 * time.Millisecond})
-		if err != nil {
-			t.Fatal(err)
-		}
-		want := <-answered + <-answered + <-answered
-		if r.Requests != want || want < 6 || r.Elapsed < 50*time.Millisecond {
-			t.Errorf("%s: %d requests in %v, the server answered %d", protocol, r.Requests, r.Elapsed, want)
-		}
-	}
+// small are options for runs that take no time.
+func small(server string, compare ...string) Options {
+	return Options{Server: server, Compare: compare, Queue: "b", Size: 10, Duration: 5 * time.Millisecond, Rounds: 2,
+		Connections: []int{2}, Depth: []int{3}, Backlog: []int64{0, 50}, Rate: []float64{2000}, Large: 100_000, Streams: 2, Out: io.Discard}
 }
 
-func TestRunTakesAnswersInPieces(t *testing.T) {
-	addr := serve(t, 1, func(c net.Conn) {
-		request := make([]byte, 1024)
-		for _, answer := range []string{"STORED\r\n", "VALUE bench 0 1\r\n0\r\nEND\r\n"} {
-			c.Read(request)
-			for _, b := range []byte(answer) {
-				say(c, []byte{b})
-			}
-		}
-	})
-	r, err := Run(Load{Addr: addr, Protocol: "memcache", Connections: 1, Size: 1, Duration: time.Nanosecond})
-	if err != nil || r.Requests != 2 {
-		t.Fatalf("%d requests, %v", r.Requests, err)
+func TestRunMakesATableJSONAndPlotsOfEverySuite(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("the memory of a process is not told here")
 	}
-}
-
-func TestRunFailsOnAWrongAnswer(t *testing.T) {
-	for _, answers := range [][]string{
-		{"SERVER_ERROR no\r\n"},
-		{"STORED\r\n", "END\r\n"},
-		{"STORED\r\n", "VALUE bench 0 1\r\n1\r\nEND\r\n"},
-		{"STORED\r\n", "VALUE bench 0 1\r\n0\r\nEND\r\nEND\r\n"},
-		{"STORED\r\n", "VALUE bench"},
-	} {
-		addr := serve(t, 1, func(c net.Conn) {
-			request := make([]byte, 1024)
-			for _, answer := range answers {
-				c.Read(request)
-				say(c, []byte(answer))
-			}
-		})
-		last := strconv.Quote(answers[len(answers)-1])
-		_, err := Run(Load{Addr: addr, Protocol: "memcache", Connections: 1, Size: 1, Duration: time.Minute})
-		if err == nil || !(strings.Contains(err.Error(), last) || errors.Is(err, io.EOF)) {
-			t.Errorf("answered %s: %v", last, err)
-		}
-	}
-}
-
-func TestQuantileIsWithinThreePercent(t *testing.T) {
-	var h Histogram
-	var all []time.Duration
-	for d := 1.0; d < 6e10; d *= 1.003 {
-		h.Add(time.Duration(d))
-		all = append(all, time.Duration(d))
-	}
-	if h.Count() != len(all) {
-		t.Fatalf("%d counted, want %d", h.Count(), len(all))
-	}
-	for _, q := range []float64{0.001, 0.25, 0.5, 0.99, 0.999, 1} {
-		want := all[int(math.Ceil(q*float64(len(all))))-1]
-		if got := h.Quantile(q); got < want || float64(got) > float64(want)*1.032 {
-			t.Errorf("quantile %v: %v, want %v", q, got, want)
-		}
-	}
-}
-
-func TestHistogramKeepsExtremes(t *testing.T) {
-	var h Histogram
-	h.Add(-time.Second)
-	h.Add(math.MaxInt64)
-	if h.Count() != 2 || h.Quantile(0.5) != 0 || h.Quantile(1) < time.Minute {
-		t.Errorf("%d counted, half %v, all %v", h.Count(), h.Quantile(0.5), h.Quantile(1))
-	}
-	if (&Histogram{}).Quantile(0.5) != 0 {
-		t.Error("an empty histogram has a median")
-	}
-}
-
-// serve answers n connections with f and waits for the end of them when the test ends.
-func serve(t *testing.T, n int, f func(net.Conn)) (addr string) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	o := small(queue{}.serve(t), "memcache://"+queue{}.serve(t))
+	var text bytes.Buffer
+	o.Out = &text
+	report, err := Run(t.Context(), Suites(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan struct{}, n)
-	for range n {
-		go func() {
-			defer func() { done <- struct{}{} }()
-			if c, err := l.Accept(); err == nil {
-				defer c.Close()
-				f(c)
-			}
-		}()
+	dir := filepath.Join(t.TempDir(), "plots")
+	if err := report.Plot(dir); err != nil {
+		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		l.Close()
-		for range n {
-			<-done
+	written, err := json.Marshal(report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var read struct {
+		Machine string
+		Servers []struct{ Name, Version string }
+		Suites  []struct {
+			Name string
+			Rows []map[string]any
 		}
-	})
-	return l.Addr().String()
+	}
+	if err := json.Unmarshal(written, &read); err != nil {
+		t.Fatal(err)
+	}
+	if read.Machine == "" || len(read.Servers) != 2 || read.Servers[1].Version != "0.1" || len(read.Suites) != len(Suites()) {
+		t.Errorf("JSON: %s", written)
+	}
+	rows := map[string]int{"flood": 6, "packing": 4, "fairness": 8, "memory": 4, "latency": 4}
+	for _, s := range read.Suites {
+		if len(s.Rows) != rows[s.Name] {
+			t.Errorf("%s: %d rows, want %d", s.Name, len(s.Rows), rows[s.Name])
+		}
+		for _, r := range s.Rows {
+			first := r["server"] == read.Servers[0].Name
+			_, compared := r["times"]
+			_, measured := r["latency_us"]
+			if s.Name == "memory" {
+				_, measured = r["memory_bytes"]
+			}
+			if first == compared || !measured {
+				t.Errorf("%s: %v", s.Name, r)
+			}
+		}
+		if !strings.Contains(text.String(), "\n## "+s.Name+": ") {
+			t.Errorf("no table of %s in\n%s", s.Name, &text)
+		}
+		wellFormed(t, filepath.Join(dir, s.Name+".svg"), read.Servers[0].Name)
+	}
+	if !strings.Contains(text.String(), " × |") || !strings.Contains(text.String(), read.Servers[0].Name+" is |") {
+		t.Errorf("no comparison in\n%s", &text)
+	}
 }
 
-// expect reads exactly what a client should send; say answers.
-func expect(c net.Conn, want []byte) bool {
-	got := make([]byte, len(want))
-	_, err := io.ReadFull(c, got)
-	return err == nil && bytes.Equal(got, want)
+// wellFormed checks that an SVG is XML which names the server.
+func wellFormed(t *testing.T, file, server string) {
+	t.Helper()
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	named := false
+	for d := xml.NewDecoder(f); ; {
+		token, err := d.Token()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		text, ok := token.(xml.CharData)
+		named = named || ok && string(text) == server
+	}
+	if !named {
+		t.Errorf("%s does not name %s", file, server)
+	}
 }
 
-func say(c net.Conn, answer []byte) bool {
-	_, err := c.Write(answer)
-	return err == nil
+func TestRunRefusesAQueueThatIsNotEmpty(t *testing.T) {
+	addr := queue{}.serve(t)
+	l := one(addr, memcache{}, "hello", newLoop)
+	l.queue, l.mix, l.count = "b", sets, 1
+	run(t, l)
+	if _, err := Run(t.Context(), []string{"flood"}, small(addr)); err == nil || !strings.Contains(err.Error(), "b of "+addr+" is not empty") {
+		t.Errorf("a queue with an item: %v", err)
+	}
+	l.mix = gets
+	run(t, l) // the item is still there
+}
+
+func TestRunDeletesItsQueueWhateverHappens(t *testing.T) {
+	for what, want := range map[string]string{"wrong answer": "ERROR", "interrupted": "canceled"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		broken := queue{before: func(request string) {
+			if what == "interrupted" && strings.HasPrefix(request, "set b ") {
+				cancel()
+			}
+		}}
+		if what == "wrong answer" {
+			broken.also = map[string]string{"get": "SERVER_ERROR no\r\n"}
+		}
+		addr := broken.serve(t)
+		o := small(addr)
+		o.Duration = time.Hour
+		if _, err := Run(ctx, []string{"packing"}, o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", what, err)
+		}
+		tg, err := newTarget(addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a, err := tg.look(t.Context(), "b"); err != nil || a.items != 0 {
+			t.Errorf("%s: %d items are left, %v", what, a.items, err)
+		}
+	}
+}
+
+func TestRunSaysWhatIsWrongWithOptions(t *testing.T) {
+	for want, change := range map[string]func(*Options){
+		"none of the protocols": func(o *Options) { o.Server = "http://" + o.Server },
+		"no server at":          func(o *Options) { o.Compare = []string{"127.0.0.1:1"} },
+		"queue's name":          func(o *Options) { o.Queue = "a b" },
+		"a duration":            func(o *Options) { o.Duration = 0 },
+		"a round":               func(o *Options) { o.Rounds = 0 },
+		"a connection":          func(o *Options) { o.Connections = []int{1, 0} },
+		"in flight":             func(o *Options) { o.Depth = []int{-1} },
+		"ascend":                func(o *Options) { o.Backlog = []int64{5, 1} },
+		"rate":                  func(o *Options) { o.Rate = []float64{0} },
+		"size":                  func(o *Options) { o.Size = -1 },
+		"no such file":          func(o *Options) { o.Payload = "/none" },
+		"is empty":              func(o *Options) { o.Payload = os.DevNull },
+	} {
+		o := small(queue{}.serve(t))
+		change(&o)
+		if _, err := Run(t.Context(), []string{"flood"}, o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+	if _, err := Run(t.Context(), []string{"flut"}, small("127.0.0.1:1")); err == nil || !strings.Contains(err.Error(), `"flut"`) {
+		t.Errorf("an unknown suite: %v", err)
+	}
+}
+
+func TestRatiosAreOfRoundsThatWereBesideEachOther(t *testing.T) {
+	s := Suite{suite: suites[0], servers: []string{"a", "b"}, Rows: []*Row{
+		{Server: "a", rates: []float64{100, 1000, 10}}, {Server: "b", rates: []float64{50, 500, 5}},
+	}}
+	s.compare()
+	if a, b := s.Rows[0], s.Rows[1]; a.Rate != 100 || b.Rate != 50 || a.Times != 0 || b.Times != 2 {
+		t.Errorf("rates %v and %v, a is %v × b", a.Rate, b.Rate, b.Times)
+	}
+	s = Suite{suite: suites[3], servers: []string{"a", "b"}, Rows: []*Row{{Server: "a", Memory: &Memory{Anonymous: 10}}, {Server: "b", Memory: &Memory{Anonymous: 40}}}}
+	if s.compare(); s.Rows[1].Times != 4 {
+		t.Errorf("a has a quarter of the memory of b, and is %v × better", s.Rows[1].Times)
+	}
+}
+
+func TestPlotsTakeAnyName(t *testing.T) {
+	r := Report{Suites: []Suite{{Name: "x", suite: suites[0], servers: []string{`<a&"b">`}, Rows: []*Row{{Server: `<a&"b">`, Rate: 1}}}}}
+	dir := t.TempDir()
+	if err := r.Plot(dir); err != nil {
+		t.Fatal(err)
+	}
+	wellFormed(t, filepath.Join(dir, "x.svg"), `<a&"b">`)
+}
+
+func TestServersTellWhatTheyAre(t *testing.T) {
+	for _, c := range []struct {
+		protocol string
+		answers  []string
+		want     about
+	}{
+		{"memcache", []string{"STAT version 1.6\r\nSTAT pid 7\r\nSTAT evictions 0\r\nEND\r\n", "END\r\n"}, about{"memcached", "1.6", 7, true, 0}},
+		{"memcache", []string{"STAT version 1.6\r\nSTAT pid 7\r\nSTAT evictions 0\r\nEND\r\n", "VALUE q 0 1\r\na\r\nEND\r\n"}, about{"memcached", "1.6", 7, true, 1}},
+		{"memcache", []string{"STAT version 1.0\r\nSTAT pid 7\r\nSTAT disk_limit 0\r\nSTAT queue_q_items 3\r\nSTAT queue_q_open_transactions 2\r\nEND\r\n"}, about{"darner", "1.0", 7, false, 5}},
+		{"redis", []string{"$34\r\nredis_version:7.0\r\nprocess_id:77\r\n\r\n", ":4\r\n"}, about{"redis", "7.0", 77, false, 4}},
+		{"beanstalkd", []string{"OK 27\r\n---\npid: 7\nversion: \"1.12\"\n\r\n", "NOT_FOUND\r\n"}, about{"beanstalkd", "1.12", 7, false, 0}},
+		{"beanstalkd", []string{"OK 27\r\n---\npid: 7\nversion: \"1.12\"\n\r\n", "OK 51\r\n---\ncurrent-jobs-ready: 2\ncurrent-jobs-reserved: 1\n\r\n"}, about{"beanstalkd", "1.12", 7, false, 3}},
+	} {
+		tg, err := newTarget(c.protocol + "://" + script(t, c.answers...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a, err := tg.look(t.Context(), "q"); err != nil || a != c.want {
+			t.Errorf("%s answers %q: %+v, %v", c.protocol, c.answers, a, err)
+		}
+	}
+	for _, protocol := range []string{"memcache", "redis", "beanstalkd"} {
+		tg, _ := newTarget(protocol + "://" + script(t, "HTTP/1.1 400\r\n"))
+		if _, err := tg.look(t.Context(), "q"); err == nil || !strings.Contains(err.Error(), `"HTTP/1.1 400"`) {
+			t.Errorf("%s: %v", protocol, err)
+		}
+	}
 }

@@ -1,35 +1,152 @@
 package bench
 
+// What a protocol makes of a queue: the two requests a load consists of, and what the answers mean.
+
 import (
 	"bytes"
 	"fmt"
+	"strconv"
 )
 
-// A dialect is the pair of requests a run is made of, as the server's protocol puts them.
-type dialect struct {
-	set, get     []byte
-	stored, item reply
+// A dialect is how one protocol sets an item and gets one. A request may take two steps: an item
+// of beanstalkd's has to be deleted when it is there.
+type dialect interface {
+	// hello is what a connection says first, and the whole answer to it.
+	hello(queue string) (says, hears string)
+	set(queue string, item []byte) []byte
+	get(queue string) []byte
+	// meaning of the line that an answer begins with; bytes is the length of an item behind it.
+	meaning(k kind, line []byte) (m meaning, bytes int64)
+	// tail is what follows an item's bytes.
+	tail() string
+	// confirm is what takes an item for good when it came behind that line, nil if it is taken already.
+	confirm(line []byte) []byte
+
+	// look asks what the server is and what the queue has; remove deletes the queue.
+	look(c *talk, queue string) (about, error)
+	remove(c *talk, queue string) error
 }
 
-// newDialect puts an item of size bytes on a queue and takes it off again. To a cache the queue
-// is a key like any other.
-func newDialect(protocol, queue string, size int) (dialect, error) {
-	payload := bytes.Repeat([]byte("0123456789abcdef"), size/16+1)[:size]
-	switch protocol {
-	case "memcache":
-		return dialect{
-			set:    fmt.Appendf(nil, "set %s 0 0 %d\r\n%s\r\n", queue, size, payload),
-			stored: reply{want: []byte("STORED\r\n")},
-			get:    fmt.Appendf(nil, "get %s\r\n", queue),
-			item:   reply{want: fmt.Appendf(nil, "VALUE %s 0 %d\r\n%s\r\nEND\r\n", queue, size, payload)},
-		}, nil
-	case "redis":
-		return dialect{
-			set:    fmt.Appendf(nil, "*3\r\n$5\r\nLPUSH\r\n$%d\r\n%s\r\n$%d\r\n%s\r\n", len(queue), queue, size, payload),
-			stored: reply{want: []byte(":"), line: true}, // the length of the list
-			get:    fmt.Appendf(nil, "*2\r\n$4\r\nRPOP\r\n$%d\r\n%s\r\n", len(queue), queue),
-			item:   reply{want: fmt.Appendf(nil, "$%d\r\n%s\r\n", size, payload)},
-		}, nil
+// A kind of request.
+type kind byte
+
+const (
+	set kind = iota
+	get
+	confirm
+)
+
+// A meaning is what a line of an answer says.
+type meaning byte
+
+const (
+	wrong meaning = iota // not to be expected
+	done                 // stored, or confirmed
+	empty                // there is no item
+	item                 // its bytes follow
+)
+
+// memcache is Darner's protocol. To a cache the queue is a key like any other: a set overwrites,
+// and a get takes nothing.
+type memcache struct{}
+
+func (memcache) hello(string) (string, string) { return "", "" }
+
+func (memcache) set(queue string, item []byte) []byte {
+	return fmt.Appendf(nil, "set %s 0 0 %d\r\n%s\r\n", queue, len(item), item)
+}
+
+func (memcache) get(queue string) []byte { return fmt.Appendf(nil, "get %s\r\n", queue) }
+
+func (memcache) meaning(k kind, line []byte) (meaning, int64) {
+	switch {
+	case k == set:
+		return is(done, string(line) == "STORED\r\n")
+	case string(line) == "END\r\n":
+		return empty, 0
 	}
-	return dialect{}, fmt.Errorf("protocol %q is neither memcache nor redis", protocol)
+	return itemBehind(line, "VALUE ")
+}
+
+func (memcache) tail() string          { return "\r\nEND\r\n" }
+func (memcache) confirm([]byte) []byte { return nil }
+
+// redis has a list for a queue.
+type redis struct{}
+
+func (redis) hello(string) (string, string) { return "", "" }
+
+func (redis) set(queue string, item []byte) []byte {
+	return fmt.Appendf(nil, "*3\r\n$5\r\nLPUSH\r\n$%d\r\n%s\r\n$%d\r\n%s\r\n", len(queue), queue, len(item), item)
+}
+
+func (redis) get(queue string) []byte {
+	return fmt.Appendf(nil, "*2\r\n$4\r\nRPOP\r\n$%d\r\n%s\r\n", len(queue), queue)
+}
+
+func (redis) meaning(k kind, line []byte) (meaning, int64) {
+	switch {
+	case k == set:
+		return is(done, line[0] == ':') // the length of the list
+	case string(line) == "$-1\r\n":
+		return empty, 0
+	}
+	return itemBehind(line, "$")
+}
+
+func (redis) tail() string          { return "\r\n" }
+func (redis) confirm([]byte) []byte { return nil }
+
+// beanstalkd has a tube for a queue, and jobs that are reserved and deleted.
+type beanstalkd struct{}
+
+func (beanstalkd) hello(queue string) (says, hears string) {
+	return "use " + queue + "\r\nwatch " + queue + "\r\nignore default\r\n",
+		"USING " + queue + "\r\nWATCHING 2\r\nWATCHING 1\r\n"
+}
+
+func (beanstalkd) set(_ string, item []byte) []byte {
+	return fmt.Appendf(nil, "put 0 0 600 %d\r\n%s\r\n", len(item), item)
+}
+
+func (beanstalkd) get(string) []byte { return []byte("reserve-with-timeout 0\r\n") }
+
+func (beanstalkd) meaning(k kind, line []byte) (meaning, int64) {
+	switch {
+	case k == set:
+		return is(done, bytes.HasPrefix(line, []byte("INSERTED ")))
+	case k == confirm:
+		return is(done, string(line) == "DELETED\r\n")
+	case string(line) == "TIMED_OUT\r\n":
+		return empty, 0
+	}
+	return itemBehind(line, "RESERVED ")
+}
+
+func (beanstalkd) tail() string { return "\r\n" }
+
+func (beanstalkd) confirm(line []byte) []byte {
+	id, _, _ := bytes.Cut(bytes.TrimPrefix(line, []byte("RESERVED ")), []byte(" "))
+	return fmt.Appendf(nil, "delete %s\r\n", id)
+}
+
+func is(m meaning, yes bool) (meaning, int64) {
+	if yes {
+		return m, 0
+	}
+	return wrong, 0
+}
+
+// itemBehind reads the length of an item, which all three protocols put last on the line.
+func itemBehind(line []byte, prefix string) (meaning, int64) {
+	if !bytes.HasPrefix(line, []byte(prefix)) {
+		return wrong, 0
+	}
+	text := bytes.TrimSuffix(line, []byte("\r\n"))
+	text = text[max(bytes.LastIndexByte(text, ' '), len(prefix)-1)+1:]
+	n, err := strconv.ParseUint(string(text), 10, 62)
+	if err != nil {
+		return wrong, 0
+	}
+	return item, int64(n)
 }

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
+
+	"github.com/darner/darner/server/config"
+	"github.com/darner/darner/tools/bench"
+)
+
+func benchCommand() *cli.Command {
+	size, large := config.Size(64), config.Size(8<<20)
+	each := duration(2 * time.Second)
+	return &cli.Command{
+		Name:      "bench",
+		Usage:     "measure how fast a server is",
+		ArgsUsage: "flood|packing|fairness|memory|latency|all...",
+		Description: "flood     requests/s: sets and gets in turn, then sets alone, then gets alone of what is there\n" +
+			"packing   requests/s with ever more items in the queue\n" +
+			"fairness  latency at a low rate, alone and while others move large items in and out\n" +
+			"memory    of a server on this machine, with ever more items in the queue\n" +
+			"latency   at a fixed rate whatever the server does, from when a request was due\n\n" +
+			"Other servers to compare with are Darners, memcached, Redis and beanstalkd, and take turns with\n" +
+			"this one. A get is RPOP of a list in Redis; two requests in beanstalkd, reserve and delete; and takes\n" +
+			"nothing from memcached, whose queue is a key that keeps its last value. The column \"darner is\"\n" +
+			"tells how many times better the first server is: in requests/s, else in memory or in the 99th\n" +
+			"percentile. Every answer is checked, and the first wrong one ends the run.",
+		OnUsageError: plainError,
+		Flags: []cli.Flag{
+			serverFlag(),
+			&cli.StringSliceFlag{Name: "compare", Usage: "`[PROTOCOL://]HOST:PORT` of another server, as redis://127.0.0.1:6379; memcache, redis or beanstalkd; may be given again"},
+			&cli.StringFlag{Name: "queue", Aliases: []string{"q"}, Value: "darner-bench", Usage: "`NAME` of the queue; it must be empty, and is deleted in the end, as is NAME-large"},
+			&cli.GenericFlag{Name: "duration", Value: &each, Usage: "how `LONG` each measurement takes"},
+			&cli.IntFlag{Name: "rounds", Value: 3, Usage: "`N` times every server has its turn at everything; rates are medians"},
+			&cli.IntSliceFlag{Name: "connections", DefaultText: "1,10,100; 10", Usage: "`LIST` of how many connections; all suites but flood take the first"},
+			&cli.IntSliceFlag{Name: "depth", DefaultText: "1,32; 32, fairness 1", Usage: "`LIST` of how many requests each has in flight; all suites but flood take the first"},
+			&cli.GenericFlag{Name: "size", Value: &size, Usage: "`SIZE` of an item"},
+			&cli.StringFlag{Name: "payload", Usage: "`FILE` whose bytes are cut into the items, over and over; default: random bytes"},
+			&cli.Int64SliceFlag{Name: "backlog", Value: cli.NewInt64Slice(0, 1000, 10_000, 100_000, 1_000_000), Usage: "`LIST` of how many items are in the queue, in packing and memory"},
+			&cli.Float64SliceFlag{Name: "rate", Value: cli.NewFloat64Slice(1000, 10_000), Usage: "`LIST` of requests/s in latency; fairness takes the first"},
+			&cli.GenericFlag{Name: "large", Value: &large, Usage: "`SIZE` of a large item in fairness"},
+			&cli.IntFlag{Name: "streams", Value: 10, Usage: "`N` connections move large items in fairness"},
+			&cli.StringFlag{Name: "json", Usage: "`FILE` for all figures, instead of tables when it is -"},
+			&cli.StringFlag{Name: "plot", Usage: "`DIRECTORY` for an SVG of each suite"},
+		},
+		Action: func(c *cli.Context) error {
+			if !c.Args().Present() {
+				return fmt.Errorf("which of %s, all? (darner bench -h tells more)", strings.Join(bench.Suites(), ", "))
+			}
+			suites := c.Args().Slice()
+			if slices.Contains(suites, "all") {
+				suites = bench.Suites()
+			}
+			ctx, release := signal.NotifyContext(c.Context, os.Interrupt, syscall.SIGTERM)
+			defer release()
+			defer context.AfterFunc(ctx, release)() // a second signal ends the process
+			return runBench(ctx, c, suites, bench.Options{
+				Server: c.String("server"), Compare: c.StringSlice("compare"), Queue: c.String("queue"),
+				Size: int(size), Payload: c.String("payload"), Duration: time.Duration(each), Rounds: c.Int("rounds"),
+				Connections: c.IntSlice("connections"), Depth: c.IntSlice("depth"), Backlog: c.Int64Slice("backlog"),
+				Rate: c.Float64Slice("rate"), Large: int(large), Streams: c.Int("streams"), Out: os.Stdout,
+			})
+		},
+	}
+}
+
+// runBench writes what was measured also when something ended it early.
+func runBench(ctx context.Context, c *cli.Context, suites []string, o bench.Options) error {
+	if c.String("json") == "-" {
+		o.Out = io.Discard
+	}
+	if term.IsTerminal(int(os.Stderr.Fd())) {
+		o.Progress = func(text string) { fmt.Fprintf(os.Stderr, "\r%s\033[K\r", text) }
+	}
+	report, err := bench.Run(ctx, suites, o)
+	if report == nil {
+		return err
+	}
+	if file := c.String("json"); file != "" {
+		err = errors.Join(err, writeJSON(file, report))
+	}
+	if dir := c.String("plot"); dir != "" {
+		err = errors.Join(err, report.Plot(dir))
+	}
+	return err
+}
+
+func writeJSON(file string, report *bench.Report) error {
+	text, err := json.MarshalIndent(report, "", "  ")
+	if err != nil {
+		return err
+	}
+	if text = append(text, '\n'); file == "-" {
+		_, err = os.Stdout.Write(text)
+		return err
+	}
+	return os.WriteFile(file, text, 0o644)
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestBenchMeasuresTheServer(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("the memory of a process is not told here")
+	}
+	d, other := launch(t, t.TempDir()), launch(t, t.TempDir())
+	plots, file := filepath.Join(t.TempDir(), "plots"), filepath.Join(t.TempDir(), "json")
+	out, log, code := command(t, "", "bench", "all", "--server", d.addr, "--compare", other.addr, "--duration", "5ms", "--rounds", "1",
+		"--connections", "1,3", "--depth", "4", "--backlog", "0,500", "--rate", "1000", "--large", "200k", "--plot", plots, "--json", file)
+	if code != 0 || log != "" {
+		t.Fatalf("exit code %d: %s", code, log)
+	}
+	for _, suite := range []string{"flood", "packing", "fairness", "memory", "latency"} {
+		if !strings.Contains(out, "\n## "+suite) {
+			t.Errorf("no %s in\n%s", suite, out)
+		}
+		if _, err := os.Stat(filepath.Join(plots, suite+".svg")); err != nil {
+			t.Error(err)
+		}
+	}
+	text, err := os.ReadFile(file)
+	if err != nil || !json.Valid(text) {
+		t.Errorf("JSON: %s, %v", text, err)
+	}
+	out, log, code = command(t, "", "bench", "memory", "-s", d.addr, "--backlog", "10", "--json", "-")
+	if code != 0 || !json.Valid([]byte(out)) {
+		t.Errorf("JSON alone: %d, %s%s", code, out, log)
+	}
+	if items := d.dial().figure("darner-bench", "items"); items != "" {
+		t.Errorf("a queue with %s items is left", items)
+	}
+}
+
+func TestInterruptedBenchDeletesItsQueue(t *testing.T) {
+	t.Parallel()
+	d := launch(t, t.TempDir())
+	cmd := exec.Command(binary, "bench", "packing", "--server", d.addr, "--duration", "1h", "--backlog", "100", "-q", "mine")
+	var log strings.Builder
+	cmd.Stderr = &log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	c := d.dial()
+	for end := time.Now().Add(limit); ; { // until it measures
+		if n, _ := strconv.Atoi(c.figure("mine", "total_items")); n > 100 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("it does not come to measuring")
+		}
+	}
+	cmd.Process.Signal(os.Interrupt)
+	if err := cmd.Wait(); err == nil || !strings.Contains(log.String(), "canceled") {
+		t.Errorf("%v, %s", err, &log)
+	}
+	if items := c.figure("mine", "items"); items != "" {
+		t.Errorf("a queue with %s items is left", items)
+	}
+}
+
+func TestBenchLeavesOthersQueuesAlone(t *testing.T) {
+	t.Parallel()
+	d := launch(t, t.TempDir())
+	c := d.dial()
+	c.say("set orders 0 0 1\r\na\r\n", "STORED\r\n")
+	if _, log, code := command(t, "", "bench", "flood", "-s", d.addr, "--queue", "orders"); code != 1 || !strings.Contains(log, "orders") || !strings.Contains(log, "not empty") {
+		t.Errorf("%d, %s", code, log)
+	}
+	c.say("get orders\r\n", "VALUE orders 0 1\r\na\r\nEND\r\n")
+}

@@ -1,0 +1,239 @@
+package bench
+
+// One load on one server: what is asked, by how many connections, and what came of it.
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// stuck is how long a server may take to answer anything at all.
+const stuck = 30 * time.Second
+
+// A mix is what the requests of a load are.
+type mix byte
+
+const (
+	pairs mix = iota // each connection sets an item and gets one, in turn
+	sets
+	gets  // an item must be there
+	drain // gets until there is none
+)
+
+func (m mix) kind(turn int64) kind {
+	if m == sets || m == pairs && turn%2 == 0 {
+		return set
+	}
+	return get
+}
+
+// load is put on one server. A closed loop asks when an answer has come; an open loop asks at a
+// rate, whatever comes.
+type load struct {
+	address  string // HOST:PORT, or the path of a Unix socket
+	dialect  dialect
+	queue    string
+	mix      mix
+	items    *items
+	conns    int           // connections
+	depth    int           // requests that each may have in flight
+	duration time.Duration // 0: until count
+	count    int64         // requests, 0: until duration; a set still has its get in pairs
+	rate     float64       // requests/s of an open loop, 0: a closed one
+	loop     func(*meter) loop
+}
+
+// result is what a load measured.
+type result struct {
+	set, get *hdrhistogram.Histogram // latency in ns, from when a request was asked or, in an open loop, due
+	elapsed  time.Duration           // from the first request to the last answer
+}
+
+func newResult() result {
+	h := func() *hdrhistogram.Histogram { return hdrhistogram.New(1, int64(time.Hour), 3) }
+	return result{set: h(), get: h()}
+}
+
+// answered is how many requests were.
+func (r result) answered() int64 { return r.set.TotalCount() + r.get.TotalCount() }
+
+// rate is the requests answered per second.
+func (r result) rate() float64 {
+	return float64(r.answered()) / math.Max(r.elapsed.Seconds(), 1e-9)
+}
+
+// merge adds what another run of the same load measured.
+func (r *result) merge(o result) {
+	r.set.Merge(o.set)
+	r.get.Merge(o.get)
+	r.elapsed += o.elapsed
+}
+
+// meter is what the sessions of one loop have in common.
+type meter struct {
+	load
+	result
+	size        int
+	known       map[uint64]bool
+	setRequests [][]byte
+	getRequest  []byte
+	nextItem    int
+	gap         int64 // ns between the requests of a session, 0: a closed loop
+	quota       int64 // requests that may still be asked
+	deadline    int64 // ns since the start
+	last        int64 // when the last answer came
+}
+
+func (m *meter) record(k kind, took int64) {
+	h := m.get
+	if k == set {
+		h = m.set
+	}
+	h.RecordValue(min(max(took, 0), int64(time.Hour)))
+}
+
+// A loop drives some of a load's sessions.
+type loop interface {
+	// connect adds the i-th connection of the load.
+	connect(ctx context.Context, i int) error
+	// run asks and listens until everything is answered.
+	run(ctx context.Context, began time.Time) error
+	// close closes the connections, as hangUp does.
+	close()
+}
+
+// loops is how many threads ask. One keeps up with a server on up to four cores.
+func loops() int { return max(runtime.GOMAXPROCS(0)/4, 1) }
+
+// run puts the load on and waits for its end. A wrong answer ends it with an error that quotes it.
+func (l load) run(ctx context.Context) (result, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	r := newResult()
+	n := min(loops(), l.conns)
+	all, meters := make([]loop, n), make([]*meter, n)
+	requests := l.requests()
+	for i := range all {
+		meters[i] = l.meter(requests, i, n)
+		all[i] = l.loop(meters[i])
+	}
+	defer func() {
+		for _, lp := range all {
+			lp.close()
+		}
+	}()
+	for i := range l.conns {
+		if err := all[i%n].connect(ctx, i); err != nil {
+			return r, fmt.Errorf("connection %d of %d: %w", i+1, l.conns, err)
+		}
+	}
+	began, ended := time.Now(), make(chan error, n)
+	for _, lp := range all {
+		go func() { ended <- lp.run(ctx, began) }()
+	}
+	var failed error // by the first one; it tells as much as a thousand
+	for range all {
+		if err := <-ended; err != nil && failed == nil {
+			failed = err
+			cancel()
+		}
+	}
+	for _, m := range meters {
+		r.merge(m.result)
+		r.elapsed = max(r.elapsed, time.Duration(m.last))
+	}
+	return r, failed
+}
+
+// requests are the bytes of all requests there are.
+func (l load) requests() meter {
+	m := meter{load: l, size: l.items.size, known: l.items.known, getRequest: l.dialect.get(l.queue)}
+	if l.mix != gets && l.mix != drain {
+		for _, item := range l.items.all {
+			m.setRequests = append(m.setRequests, l.dialect.set(l.queue, item))
+		}
+	}
+	return m
+}
+
+// meter is the one of loop i of n.
+func (l load) meter(m meter, i, n int) *meter {
+	m.result = newResult()
+	m.quota, m.deadline = math.MaxInt64, math.MaxInt64
+	if l.count > 0 {
+		m.quota = l.count/int64(n) + min(max(l.count%int64(n)-int64(i), 0), 1)
+	}
+	if l.duration > 0 {
+		m.deadline = int64(l.duration)
+	}
+	if l.rate > 0 {
+		m.gap = max(int64(float64(l.conns)*1e9/l.rate), 1)
+	}
+	return &m
+}
+
+// session is the i-th connection's of all.
+func (m *meter) session(i int) *session {
+	s := &session{meter: m, dialect: m.load.dialect, flight: make([]request, m.depth+1), start: make([]byte, 0, 40)}
+	s.due = int64(i) * m.gap / int64(m.conns)
+	s.hash.SetSeed(m.items.seed)
+	return s
+}
+
+// dial connects and says hello.
+func (l load) dial(ctx context.Context) (net.Conn, error) {
+	d := net.Dialer{Timeout: stuck}
+	conn, err := d.DialContext(ctx, network(l.address), l.address)
+	if err != nil {
+		return nil, err
+	}
+	says, hears := l.dialect.hello(l.queue)
+	if says == "" {
+		return conn, nil
+	}
+	conn.SetDeadline(time.Now().Add(stuck))
+	heard := make([]byte, len(hears))
+	_, err = io.WriteString(conn, says)
+	if err == nil {
+		var n int
+		n, err = io.ReadFull(conn, heard)
+		if string(heard[:n]) != hears {
+			err = fmt.Errorf("asked %q, got %q", says, heard[:n])
+		}
+	}
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return conn, conn.SetDeadline(time.Time{})
+}
+
+// hangUp closes connections when the server has closed them too, or some time is up: it has then done
+// all it was asked, also what was under way when a load ended early, and the queue can be deleted.
+func hangUp(conns []net.Conn) {
+	deadline := time.Now().Add(3 * time.Second)
+	for _, c := range conns {
+		c.(interface{ CloseWrite() error }).CloseWrite()
+	}
+	for _, c := range conns {
+		c.SetDeadline(deadline)
+		io.Copy(io.Discard, c)
+		c.Close()
+	}
+}
+
+// network is that of an address: the path of a Unix socket has a slash in it.
+func network(address string) string {
+	if strings.Contains(address, "/") {
+		return "unix"
+	}
+	return "tcp"
+}

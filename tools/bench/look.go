@@ -1,0 +1,148 @@
+package bench
+
+// Questions that come before and after a load, in each protocol: what the server is, what is in
+// the queue; and its end.
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// talk is a connection for questions.
+type talk struct {
+	net.Conn
+	r *bufio.Reader
+}
+
+func (t *target) talk(ctx context.Context) (*talk, error) {
+	d := net.Dialer{Timeout: stuck}
+	conn, err := d.DialContext(ctx, network(t.address), t.address)
+	if err != nil {
+		return nil, fmt.Errorf("no server at %s: %w", t.address, err)
+	}
+	conn.SetDeadline(time.Now().Add(2 * stuck))
+	return &talk{conn, bufio.NewReader(conn)}, nil
+}
+
+// ask sends a request and reads a line.
+func (c *talk) ask(format string, args ...any) (string, error) {
+	fmt.Fprintf(c, format+"\r\n", args...)
+	return c.line()
+}
+
+func (c *talk) line() (string, error) {
+	line, err := c.r.ReadString('\n')
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return strings.TrimRight(line, "\r\n"), err
+}
+
+// facts asks for lines that each have a name and a value, as redis and beanstalkd answer behind
+// prefix and the length of them all. There are none of a tube that beanstalkd does not know.
+func (c *talk) facts(prefix, request string) (map[string]string, error) {
+	line, err := c.ask("%s", request)
+	if err != nil || line == "NOT_FOUND" {
+		return nil, err
+	}
+	m, n := itemBehind([]byte(line), prefix)
+	if m != item || n > 1<<20 {
+		return nil, unexpected(request, line)
+	}
+	text := make([]byte, n+2)
+	if _, err := io.ReadFull(c.r, text); err != nil {
+		return nil, err
+	}
+	facts := map[string]string{}
+	for line := range strings.Lines(string(text)) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+		facts[name] = strings.Trim(value, ` "`)
+	}
+	return facts, nil
+}
+
+func unexpected(asked, got string) error { return fmt.Errorf("asked %q, got %.80q", asked, got) }
+
+func (memcache) look(c *talk, queue string) (about, error) {
+	stats := map[string]string{}
+	line, err := c.ask("stats")
+	for ; err == nil && line != "END"; line, err = c.line() {
+		name, value, _ := strings.Cut(strings.TrimPrefix(line, "STAT "), " ")
+		if !strings.HasPrefix(line, "STAT ") {
+			return about{}, unexpected("stats", line)
+		}
+		stats[name] = value
+	}
+	if err != nil {
+		return about{}, err
+	}
+	a := about{product: "server", version: stats["version"], pid: number(stats["pid"])}
+	switch {
+	case stats["evictions"] != "":
+		a.product, a.cache = "memcached", true
+		line, err = c.ask("get %s", queue)
+		if line != "END" {
+			a.items = 1
+		}
+	case stats["disk_limit"] != "":
+		a.product = "darner"
+	}
+	a.items += int64(number(stats["queue_"+queue+"_items"]) + number(stats["queue_"+queue+"_open_transactions"]))
+	return a, err
+}
+
+func (memcache) remove(c *talk, queue string) error {
+	line, err := c.ask("delete %s", queue)
+	if err == nil && line != "DELETED" && line != "NOT_FOUND" {
+		err = unexpected("delete", line)
+	}
+	return err
+}
+
+func (redis) look(c *talk, queue string) (about, error) {
+	facts, err := c.facts("$", "INFO server")
+	if err != nil {
+		return about{}, err
+	}
+	line, err := c.ask("LLEN %s", queue)
+	if err == nil && !strings.HasPrefix(line, ":") {
+		err = unexpected("LLEN "+queue, line)
+	}
+	a := about{product: "redis", version: facts["redis_version"], pid: number(facts["process_id"])}
+	a.items = int64(number(strings.TrimPrefix(line, ":")))
+	return a, err
+}
+
+func (redis) remove(c *talk, queue string) error {
+	line, err := c.ask("DEL %s", queue)
+	if err == nil && !strings.HasPrefix(line, ":") {
+		err = unexpected("DEL", line)
+	}
+	return err
+}
+
+func (beanstalkd) look(c *talk, queue string) (about, error) {
+	facts, err := c.facts("OK ", "stats")
+	if err != nil {
+		return about{}, err
+	}
+	a := about{product: "beanstalkd", version: facts["version"], pid: number(facts["pid"])}
+	facts, err = c.facts("OK ", "stats-tube "+queue)
+	for _, state := range []string{"ready", "reserved", "delayed", "buried"} {
+		a.items += int64(number(facts["current-jobs-"+state]))
+	}
+	return a, err
+}
+
+func (beanstalkd) remove(*talk, string) error { return nil }
+
+func number(s string) int {
+	n, _ := strconv.Atoi(s)
+	return n
+}

@@ -1,0 +1,151 @@
+package bench
+
+// The loop for systems without epoll: two goroutines for each connection. They cost about as much
+// as the server that is measured, so that figures are lower.
+
+import (
+	"context"
+	"io"
+	"net"
+	"sync"
+	"time"
+)
+
+var past = time.Unix(1, 0)
+
+// portableLoop drives some sessions.
+type portableLoop struct {
+	*meter
+	mu    sync.Mutex // for all sessions: they share the meter
+	peers []*peer
+	began time.Time
+}
+
+// peer is a session and its connection.
+type peer struct {
+	*session
+	conn net.Conn
+	wake chan struct{} // there may be something to write
+}
+
+func (l *portableLoop) connect(ctx context.Context, i int) error {
+	conn, err := l.dial(ctx)
+	if err == nil {
+		l.peers = append(l.peers, &peer{l.session(i), conn, make(chan struct{}, 1)})
+	}
+	return err
+}
+
+func (l *portableLoop) close() {
+	var conns []net.Conn
+	for _, p := range l.peers {
+		conns = append(conns, p.conn)
+	}
+	hangUp(conns)
+}
+
+func (l *portableLoop) run(ctx context.Context, began time.Time) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(ctx, func() {
+		for _, p := range l.peers {
+			p.conn.SetDeadline(past)
+		}
+	})()
+	l.began = began
+	var running sync.WaitGroup
+	for _, p := range l.peers {
+		for _, work := range []func(context.Context, *peer) error{l.read, l.write} {
+			running.Go(func() {
+				if err := work(ctx, p); err != nil {
+					cancel(err)
+				}
+			})
+		}
+	}
+	running.Wait()
+	return context.Cause(ctx)
+}
+
+func (l *portableLoop) now() int64 { return int64(time.Since(l.began)) }
+
+// write asks and sends until the session is finished. Then nothing more is to be read.
+func (l *portableLoop) write(ctx context.Context, p *peer) error {
+	defer p.conn.SetReadDeadline(past)
+	for {
+		l.mu.Lock()
+		p.ask(l.now())
+		b, finished, due := p.pending(), p.finished(), p.due
+		l.mu.Unlock()
+		switch {
+		case finished:
+			return nil
+		case len(b) == 0:
+			if err := l.wait(ctx, p, due); err != nil {
+				return err
+			}
+			continue
+		}
+		n, err := p.conn.Write(b)
+		if err != nil {
+			return err
+		}
+		l.mu.Lock()
+		p.wrote(n)
+		l.mu.Unlock()
+	}
+}
+
+// wait is over when an answer has come, or when the next request is due in an open loop.
+func (l *portableLoop) wait(ctx context.Context, p *peer, due int64) error {
+	var clock <-chan time.Time
+	if wait := due - l.now(); l.gap > 0 && wait > 0 {
+		t := time.NewTimer(time.Duration(wait))
+		defer t.Stop()
+		clock = t.C
+	}
+	select {
+	case <-p.wake:
+	case <-clock:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return nil
+}
+
+// over reports whether nothing more is to be read.
+func (l *portableLoop) over(ctx context.Context, p *peer) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return ctx.Err() != nil || p.finished()
+}
+
+func (l *portableLoop) read(ctx context.Context, p *peer) error {
+	in := make([]byte, 64<<10)
+	for {
+		p.conn.SetReadDeadline(time.Now().Add(stuck + 2*time.Duration(l.gap)))
+		if l.over(ctx, p) { // else the deadline comes that ends the read
+			return nil
+		}
+		n, err := p.conn.Read(in)
+		if err != nil && l.over(ctx, p) {
+			return nil
+		}
+		if err == io.EOF {
+			return p.hungUp()
+		}
+		if err != nil {
+			return err
+		}
+		l.mu.Lock()
+		err = p.take(in[:n], l.now())
+		l.mu.Unlock()
+		if err != nil {
+			return err
+		}
+		select {
+		case p.wake <- struct{}{}:
+		default:
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -100,10 +101,20 @@ func serve(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	spareProcessors()
 	<-asked.Done()
 	release() // a second signal ends the process at once
 	log.Info("darner is stopping")
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	return s.Stop(ctx)
+}
+
+// spareProcessors lets Go run some goroutines more at a time than there are processors. A thread that waits
+// for the disk then costs nobody his turn, and the runtime need not look every 20 µs for what it may take from
+// one: with the two that serve and sync that is a quarter of the time of synced sets.
+func spareProcessors() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 2)
+	}
 }

@@ -268,22 +268,25 @@ func (s *Segment) Totals() Totals { return s.totals }
 // storage. A failed sync is final: what was not synced before may be lost,
 // whatever a later one says.
 func (s *Segment) Sync() error {
-	s.vacate()
-	if err := s.file.Sync(); err != nil {
+	err := s.writeOut()
+	if err == nil {
+		err = s.file.Sync()
+	}
+	if err != nil {
 		return s.wrap("sync", err)
 	}
 	return nil
 }
 
-// vacate is worth its while when a Sync has many pages to write.
-func (s *Segment) vacate() {
+// writeOut is worth its while when a Sync has many pages to write.
+func (s *Segment) writeOut() error {
 	const many = 128 << 10
 	tail := s.tail.Load()
 	from := s.flushed.Swap(tail)
-	to := min(int64(max(tail, s.populated.Load())), s.size.Load(), int64(len(s.mem)))
-	if int64(from)+many <= to {
-		s.file.Vacate(s.mem[from:to])
+	if from+many > tail || s.mem == nil {
+		return nil
 	}
+	return s.file.WriteOut(s.mem[from:tail], int64(from))
 }
 
 // Trim gives back the disk blocks behind the last record. Append needs Extend

@@ -103,9 +103,9 @@ func (l *Log) extendAhead(f *file) {
 	}
 }
 
-// readySpare prepares in a spare what a log needs at once that fills fast.
+// readySpare prepares in a spare what a log needs at once that fills fast; small segments grow by small steps.
 func (l *Log) readySpare(s *segment.Segment) {
-	if l.admit(s.Step(fastExtent)) == nil && s.Extend(fastExtent) == nil {
+	if l.o.SegmentSize >= 4*fastExtent && l.admit(s.Step(fastExtent)) == nil && s.Extend(fastExtent) == nil {
 		s.Populate(populateAhead)
 	}
 }

@@ -316,6 +316,8 @@ func (l *Log) discardFile(f *file) error {
 // closed empty keeps no more than a block.
 func (l *Log) shrink() {
 	const worthwhile = 4 << 10
+	l.preparing.Lock() // else it might put back what is dropped
+	defer l.preparing.Unlock()
 	if l.spareBytes() > smallEnough {
 		l.dropSpare()
 	}

@@ -130,10 +130,11 @@ type File interface {
 	// a Sync writes them. It is for speed alone and may do nothing.
 	Populate(b []byte)
 
-	// Vacate is for before a Sync of much that was stored into b, a part of a map: the content
-	// stays, but who touches a page next meets a fault. Else a Sync takes the pages away one by
-	// one, and interrupts all processors for each. It is for speed alone and may do nothing.
-	Vacate(b []byte)
+	// WriteOut begins to write out b, a part of a map that stands at off in the file and that nobody
+	// stores into any more. It is for speed alone and may do nothing: the Sync that comes next has
+	// less to do, and holds up nobody who stores elsewhere in the file. Who reads b next may meet
+	// page faults. An error is that of a failed Sync.
+	WriteOut(b []byte, off int64) error
 }
 
 // ErrLocked is the error of a lock that somebody else holds.

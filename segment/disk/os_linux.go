@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"errors"
 	"os"
 	"sync/atomic"
 	"unsafe"
@@ -46,11 +47,24 @@ func (f *file) Populate(b []byte) {
 	}
 }
 
-// Vacate: of a shared map of a file MADV_DONTNEED drops the places in the page table, and nothing else.
-func (f *file) Vacate(b []byte) {
-	if b = wholePages(b); len(b) > 0 {
-		_ = unix.Madvise(b, unix.MADV_DONTNEED)
+// WriteOut takes the pages out of the page table first, which of a shared map MADV_DONTNEED does and nothing
+// else: else the kernel would do so one by one, and interrupt all processors for each. And while it writes
+// it has many pages locked: a Sync that began with these would lock those together with them that stores
+// go to.
+func (f *file) WriteOut(b []byte, off int64) error {
+	pages := wholePages(b)
+	if len(pages) == 0 {
+		return nil
 	}
+	_ = unix.Madvise(pages, unix.MADV_DONTNEED)
+	off += int64(uintptr(unsafe.Pointer(&pages[0])) - uintptr(unsafe.Pointer(&b[0])))
+	err := uninterrupted(func() error {
+		return unix.SyncFileRange(int(f.Fd()), off, int64(len(pages)), unix.SYNC_FILE_RANGE_WRITE)
+	})
+	if errors.Is(err, errors.ErrUnsupported) {
+		return nil
+	}
+	return f.wrap("write out", err)
 }
 
 // wholePages is the pages that lie in b.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -84,4 +85,78 @@ func written(t *testing.T) (n int64) {
 	}
 	t.Skip("the kernel does not count what a process writes")
 	return 0
+}
+
+func TestPopulatedPagesTakeStoresWithoutFaults(t *testing.T) {
+	const size = 1 << 20
+	_, b := mappedFile(t, size)
+	if err := unix.Madvise(b[:os.Getpagesize()], unix.MADV_POPULATE_WRITE); err != nil {
+		t.Skip("this kernel cannot:", err)
+	}
+	f, b := mappedFile(t, size)
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	b[100] = 7 // in a page that is populated later
+	f.Populate(b)
+	before := faults(t)
+	for at := 1; at < size; at += os.Getpagesize() {
+		b[at] = 1
+	}
+	if n := faults(t) - before; n > 8 {
+		t.Errorf("stores into %d pages met %d faults", size/os.Getpagesize(), n)
+	}
+	if b[100] != 7 {
+		t.Error("populating changed the content")
+	}
+}
+
+func TestWriteOutKeepsTheContent(t *testing.T) {
+	const size = 1 << 20
+	f, b := mappedFile(t, size)
+	for i := range b {
+		b[i] = byte(i / 100)
+	}
+	want := bytes.Clone(b)
+	if err := f.WriteOut(b[5000:size-5000], 5000); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(b, want) {
+		t.Error("the map has other bytes")
+	}
+	if err := f.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, size)
+	if _, err := f.ReadAt(got, 0); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("the file has other bytes, %v", err)
+	}
+}
+
+// mappedFile is a file with blocks, and a map of it.
+func mappedFile(t *testing.T, size int) (File, []byte) {
+	t.Helper()
+	f, err := OS{}.Create(filepath.Join(t.TempDir(), "f"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	if err := f.Allocate(0, int64(size)); err != nil {
+		t.Fatal(err)
+	}
+	b, err := f.Map(size, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Unmap(b) })
+	return f, b
+}
+
+// faults is how many page faults this thread has met.
+func faults(t *testing.T) int64 {
+	t.Helper()
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_THREAD, &u); err != nil {
+		t.Fatal(err)
+	}
+	return u.Minflt + u.Majflt
 }

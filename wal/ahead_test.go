@@ -1,0 +1,59 @@
+package wal
+
+import (
+	"testing"
+	"time"
+
+	"github.com/darner/darner/segment"
+	"github.com/darner/darner/segment/disk/disktest"
+)
+
+// Only where items come fast are pages got ready that nothing may ever come into: what is written to
+// flash for nothing wears it out.
+func TestPagesAreGotReadyForItemsThatComeFastAlone(t *testing.T) {
+	for _, c := range []struct {
+		what  string
+		every time.Duration // from look to look
+		size  int           // of an item
+		syncs uint64        // from look to look
+		fast  bool
+	}{
+		{"items come fast", 10 * time.Millisecond, 100, 0, true},
+		{"items come slowly", time.Second, 100, 0, false},
+		{"each few items are synced", 10 * time.Millisecond, 100, 50, false},
+		{"items are so long that they are written", 10 * time.Millisecond, 8000, 0, false},
+	} {
+		f := &file{seg: blankSegment(t)}
+		var p pace
+		now, items, syncs := time.Now(), uint64(0), uint64(0)
+		for range 5 {
+			for filled := 0; filled < 128<<10; filled += c.size {
+				items++
+				if _, err := f.seg.Append(&segment.Record{Seq: items, Kind: segment.KindItem, Payload: make([]byte, c.size)}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			now, syncs = now.Add(c.every), syncs+c.syncs
+			p.look(f, items, syncs, now)
+		}
+		if p.fast != c.fast {
+			t.Errorf("%s: fast is %v", c.what, p.fast)
+		}
+	}
+}
+
+func blankSegment(t *testing.T) *segment.Segment {
+	t.Helper()
+	s, err := segment.Create(disktest.New(), "/1.seg", 4<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	if err := s.Start(segment.Header{First: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Extend(3 << 20); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}

@@ -28,6 +28,7 @@ lint:
 clients:
 	.ci/run clients
 
+# Remakes the tables and plots of docs/benchmarks.md beside memcached, Redis and beanstalkd.
 bench:
 	tools/bench/compare
 

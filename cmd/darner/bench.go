@@ -85,6 +85,9 @@ func runBench(ctx context.Context, c *cli.Context, suites []string, o bench.Opti
 		o.Progress = func(text string) { fmt.Fprintf(os.Stderr, "\r%s\033[K\r", text) }
 	}
 	report, err := bench.Run(ctx, suites, o)
+	if ctx.Err() != nil && err != nil {
+		err = fmt.Errorf("interrupted: %w", err)
+	}
 	if report == nil {
 		return err
 	}

@@ -64,7 +64,7 @@ func TestInterruptedBenchDeletesItsQueue(t *testing.T) {
 		}
 	}
 	cmd.Process.Signal(os.Interrupt)
-	if err := cmd.Wait(); err == nil || !strings.Contains(log.String(), "canceled") {
+	if err := cmd.Wait(); err == nil || !strings.Contains(log.String(), "interrupted") {
 		t.Errorf("%v, %s", err, &log)
 	}
 	if items := c.figure("mine", "items"); items != "" {

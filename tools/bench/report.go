@@ -150,7 +150,7 @@ func (r *Report) heading() string {
 	for _, s := range r.Servers {
 		servers = append(servers, s.Name+" "+s.Version)
 	}
-	return fmt.Sprintf("%s; %s.\nItems of %d bytes (%s); %d rounds of %v s each.",
+	return fmt.Sprintf("%s; %s.\nItems of %d bytes (%s); rounds: %d, of %v s for each measurement.",
 		r.Machine, strings.Join(servers, ", "), r.Size, r.Payload, r.Rounds, r.Duration)
 }
 

@@ -155,9 +155,9 @@ func (s *Session) Close() {
 // Bulk tells that what comes is the body of a large item, much of which is consumed at once.
 func (s *Session) Bulk() bool { return s.body.upload != nil || s.body.refusal != "" }
 
-// CloseMayWait tells that Close may wait for the disk: something is left of a large item that did not
-// come or go whole.
-func (s *Session) CloseMayWait() bool { return s.body.upload != nil || s.get.reader != nil }
+// Streaming tells that a large item is on its way in or out: one job follows another, and Close may wait
+// for the disk.
+func (s *Session) Streaming() bool { return s.body.upload != nil || s.get.reader != nil }
 
 // Rest gives back memory that the session does not need until the next Process.
 func (s *Session) Rest() {

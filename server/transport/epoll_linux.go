@@ -15,13 +15,14 @@ import (
 
 // Epoll serves connections from loops.
 type Epoll struct {
-	o       Options
-	door    *door
-	loops   []*loop
-	turn    atomic.Uint32 // whose the next connection is
-	workers *workers
-	buffers pools
-	calm    *calm
+	o         Options
+	door      *door
+	loops     []*loop
+	turn      atomic.Uint32 // whose the next connection is
+	workers   *workers      // for what may wait for the disk
+	streamers *workers      // for bodies of large items
+	buffers   pools
+	calm      *calm
 
 	now      atomic.Int64 // Unix milliseconds, as of the last time a loop looked
 	draining atomic.Int64 // Unix milliseconds until which requests on their way are read; 0: not stopping
@@ -30,7 +31,7 @@ type Epoll struct {
 
 // NewEpoll returns a transport that serves nothing yet. It fails when the system is out of descriptors.
 func NewEpoll(o Options) (*Epoll, error) {
-	t := &Epoll{o: o, workers: newWorkers(), calm: newCalm()}
+	t := &Epoll{o: o, workers: newWorkers(mostWorkers), streamers: newWorkers(mostStreamers), calm: newCalm()}
 	t.door = newDoor(o, t.admit)
 	t.tick()
 	for range o.Loops {

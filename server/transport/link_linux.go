@@ -361,7 +361,11 @@ func (l *loop) timeHasCome(k *link) {
 // work has a job done by a worker, and the connection posted after it.
 func (l *loop) work(k *link, job func()) {
 	k.working, k.job = true, job
-	l.owner.workers.do(k)
+	if k.session.Streaming() {
+		l.owner.streamers.do(k)
+	} else {
+		l.owner.workers.do(k)
+	}
 }
 
 // done is called by the worker.
@@ -395,7 +399,7 @@ func (l *loop) end(k *link, linger bool) {
 	k.lost = k.lost || !linger
 	k.dropOutput()
 	l.alarm(k, 0)
-	if k.session.CloseMayWait() {
+	if k.session.Streaming() {
 		l.work(k, k.session.Close)
 		return
 	}

@@ -5,22 +5,29 @@ package transport
 
 import "sync"
 
-// mostWorkers is more than a disk does at once, and few enough threads for a small machine.
-const mostWorkers = 64
+const (
+	// mostWorkers is more than a disk does at once, and few enough threads for a small machine.
+	mostWorkers = 64
+	// mostStreamers move bodies of large items, which takes processors as well: the loop's threads have to
+	// share them with no more of these.
+	mostStreamers = 2
+)
 
 type workers struct {
+	most int
+
 	mu      sync.Mutex
 	waiting []*link // whose jobs nobody has taken
 	running int
 }
 
-func newWorkers() *workers { return &workers{} }
+func newWorkers(most int) *workers { return &workers{most: most} }
 
 // do has the job of a connection done, and the connection told.
 func (w *workers) do(k *link) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.running == mostWorkers {
+	if w.running == w.most {
 		w.waiting = append(w.waiting, k)
 		return
 	}

@@ -28,6 +28,15 @@ func (s *Segment) At(off uint32) (r Record, next uint32, err error) {
 	return r, next, nil
 }
 
+// ReadAhead has a sealed segment read from the disk by the time a reader comes to it, the first 16 MiB of it at
+// most. It does not wait. Of a cold one there is [Segment.Prefetch].
+func (s *Segment) ReadAhead() {
+	const most = 16 << 20
+	if s.cold == nil && s.Sealed() && !s.ahead.Swap(true) {
+		s.file.ReadAhead(min(s.size.Load(), most))
+	}
+}
+
 // Resync finds the first valid record at or after from. It is io.EOF if there
 // is none below the tail. Where At meets damage, resync from [Align] bytes on.
 // Resync does not allocate.

@@ -56,6 +56,7 @@ type Segment struct {
 	allocated atomic.Int64  // below, a store into the map meets a disk block
 	size      atomic.Int64  // of the file
 	populated atomic.Uint32 // offset below which stores meet no page fault
+	ahead     atomic.Bool   // ReadAhead was called
 	flushed   atomic.Uint32 // tail at the last Sync
 }
 

@@ -73,7 +73,7 @@ func (l *Log) makeSpare(fast bool, wants func(active *file) bool) {
 	}
 }
 
-// openAhead opens the segment behind each consumer's.
+// openAhead opens the segment behind each consumer's, and has it read.
 func (l *Log) openAhead() {
 	for _, f := range l.besideCursors() {
 		l.mu.Lock()
@@ -83,6 +83,12 @@ func (l *Log) openAhead() {
 			if err := l.open(f, path); err != nil && !passing(err) {
 				l.log.Warn("cannot open ahead", "file", path, "error", err)
 			}
+		}
+		l.mu.Lock()
+		seg := f.seg
+		l.mu.Unlock()
+		if seg != nil {
+			seg.ReadAhead()
 		}
 		l.release(f)
 	}

@@ -125,6 +125,10 @@ type File interface {
 	// Unmap ends a map: b is what Map returned, not a part of it.
 	Unmap(b []byte) error
 
+	// ReadAhead begins to read the file's first n bytes into memory, and does not wait for them. It is
+	// for speed alone and may do nothing.
+	ReadAhead(n int64)
+
 	// Populate has the pages that lie in b, a part of a writable map with disk blocks, ready in
 	// memory: until the next Sync a store there meets no page fault. They count as stored into, so
 	// a Sync writes them. It is for speed alone and may do nothing.

@@ -34,6 +34,10 @@ func advise(f *os.File, b []byte) {
 	_ = unix.Madvise(b, unix.MADV_RANDOM)
 }
 
+func (f *file) ReadAhead(n int64) {
+	_ = unix.Fadvise(int(f.Fd()), 0, n, unix.FADV_WILLNEED)
+}
+
 // Populate has the kernel find the pages and map them writable, without a fault for each, and then touches
 // them: on a virtual machine whose page tables are shadowed the first touch costs more than the fault,
 // and it may be done by anybody.

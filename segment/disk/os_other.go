@@ -70,6 +70,7 @@ func (m *maps) sync(size int64) error {
 // advise does nothing: what is read ahead costs no more here.
 func advise(*os.File, []byte) {}
 
-// Populate and WriteOut have no portable form.
+// ReadAhead, Populate and WriteOut have no portable form.
+func (f *file) ReadAhead(int64)              {}
 func (f *file) Populate([]byte)              {}
 func (f *file) WriteOut([]byte, int64) error { return nil }

@@ -184,6 +184,7 @@ func (h *handle) Unmap(b []byte) error {
 	return nil
 }
 
-// Populate and WriteOut are for speed alone.
+// ReadAhead, Populate and WriteOut are for speed alone.
+func (h *handle) ReadAhead(int64)              {}
 func (h *handle) Populate([]byte)              {}
 func (h *handle) WriteOut([]byte, int64) error { return nil }

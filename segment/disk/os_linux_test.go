@@ -158,5 +158,5 @@ func faults(t *testing.T) int64 {
 	if err := unix.Getrusage(unix.RUSAGE_THREAD, &u); err != nil {
 		t.Fatal(err)
 	}
-	return u.Minflt + u.Majflt
+	return int64(u.Minflt) + int64(u.Majflt)
 }

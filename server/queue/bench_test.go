@@ -4,6 +4,7 @@ package queue
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"log/slog"
 	"testing"
@@ -17,7 +18,13 @@ func usual(b *testing.B) *Registry {
 }
 
 func mustPut(b *testing.B, q *Queue, payload []byte) {
-	if err := q.Put(payload, wal.Meta{Enqueued: 1}); err != nil {
+	err := q.Put(payload, wal.Meta{Enqueued: 1})
+	for errors.Is(err, ErrMakeRoom) { // the disk is behind
+		if err = q.MakeRoom(err); err == nil {
+			err = q.Put(payload, wal.Meta{Enqueued: 1})
+		}
+	}
+	if err != nil {
 		b.Fatal(err)
 	}
 }

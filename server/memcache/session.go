@@ -159,7 +159,8 @@ func (s *Session) Bulk() bool { return s.body.upload != nil || s.body.refusal !=
 // for the disk.
 func (s *Session) Streaming() bool { return s.body.upload != nil || s.get.reader != nil }
 
-// Rest gives back memory that the session does not need until the next Process.
+// Rest gives back memory that the session does not need until the next Process. It may come in the
+// middle of an answer, when the client is slow to take it.
 func (s *Session) Rest() {
 	if s.pending.n == 0 {
 		s.pending = pendingRing{}
@@ -167,7 +168,7 @@ func (s *Session) Rest() {
 	if len(s.opens) == 0 {
 		s.opens = nil
 	}
-	if s.state == Ready {
+	if s.state == Ready && len(s.get.keys) == 0 {
 		s.get, s.waiter = get{}, nil
 	}
 }

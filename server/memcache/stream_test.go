@@ -75,6 +75,33 @@ func TestLargeItemBehindOthersGoesBackToo(t *testing.T) {
 	}
 }
 
+// A client that is slow to take an answer looks silent, and its session is told to rest.
+func TestRestInTheMiddleOfAnAnswerChangesNothing(t *testing.T) {
+	sv := newServer(t, inlineMax(1<<10))
+	c := sv.dial()
+	large := strings.Repeat("0123456789abcdef", 1<<14)
+	c.set("a", "1")
+	c.set("b", large)
+	c.set("c", "2")
+	s := NewSession(sv.env, true, func() {})
+	defer s.Close()
+	in, said := []byte("get a b c\r\n"), ""
+	for steps := 0; steps < 100 && !strings.HasSuffix(said, "END\r\n"); steps++ {
+		n, out := s.Process(in, nil)
+		in, said = in[n:], said+string(out)
+		s.Sent(len(out))
+		s.Rest()
+		if s.State() == Working {
+			s.Job()()
+		}
+		s.Rest()
+	}
+	want := strings.ReplaceAll(value("a", "1")+value("b", large)+value("c", "2"), "END\r\n", "") + "END\r\n"
+	if said != want || sv.openTransactions() != 0 {
+		t.Errorf("%d of %d bytes came, %d items reserved", len(said), len(want), sv.openTransactions())
+	}
+}
+
 func TestUploadIsSwallowedWhenItsQueueIsDeleted(t *testing.T) {
 	sv := newServer(t, inlineMax(1<<10))
 	a, b := sv.dial(), sv.dial()

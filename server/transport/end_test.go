@@ -56,6 +56,23 @@ func TestAClientThatOnlySendsNoMoreGetsItsAnswers(t *testing.T) {
 	})
 }
 
+// The end of such a connection comes with input that nobody read: closing then would take back the answers.
+func TestAClientThatQuitsAndSendsMoreThanWasReadGetsItsAnswers(t *testing.T) {
+	both(t, func(t *testing.T, on kind) {
+		h := on.listen(t, 10)
+		const size = 60000
+		item := strings.Repeat("x", size) + "\r\n"
+		h.dial().say("set q 0 0 60000\r\n"+item, "STORED\r\n")
+		c := h.dial()
+		c.SetReadBuffer(4096)
+		c.send("set other/sync 0 0 1\r\na\r\nget q\r\nquit\r\n" + strings.Repeat("y", 2*classes[largest]))
+		c.CloseWrite()
+		eventually(t, "end of the connection", func() bool { return h.env.Counters.Connections.Load() == 1 })
+		c.expect("STORED\r\nVALUE q 0 60000\r\n" + item + "END\r\n")
+		c.expectEnd()
+	})
+}
+
 func TestAWaitEndsWhenTheClientSendsNoMore(t *testing.T) {
 	both(t, func(t *testing.T, on kind) {
 		h := on.listen(t, 10)

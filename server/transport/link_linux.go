@@ -109,8 +109,10 @@ func (l *loop) hangUp(k *link) {
 	k.hungUp = true
 	l.forget(k)
 	switch {
-	case k.working:
-	case k.lingers, k.out != nil, k.waits() && !k.hasRoom():
+	case k.working, k.queued: // it is seen to after
+	case k.lingers:
+		l.discard(k) // closing before its input was read would have the system throw the answers away
+	case k.out != nil, k.waits() && !k.hasRoom():
 		l.end(k, false)
 	default:
 		l.receive(k)
@@ -230,7 +232,7 @@ func (l *loop) receive(k *link) {
 	n, err := l.read(k, space)
 	k.in.filled(max(n, 0))
 	switch {
-	case err == unix.EAGAIN:
+	case err == unix.EAGAIN && !k.hungUp:
 		l.advance(k)
 	case err != nil:
 		l.end(k, false)
@@ -428,7 +430,7 @@ func (l *loop) linger(k *link) {
 
 func (l *loop) discard(k *link) {
 	n, err := l.read(k, l.in.b[:cap(l.in.b)])
-	if n > 0 || err == unix.EAGAIN {
+	if n > 0 || err == unix.EAGAIN && !k.hungUp {
 		l.linger(k)
 		return
 	}

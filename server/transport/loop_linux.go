@@ -149,8 +149,8 @@ func (l *loop) goOn() {
 		l.again[i] = nil
 		k.queued = false
 		switch {
-		case k.closed:
-		case k.hungUp && !k.working: // nothing tells when to read
+		case k.closed, k.working: // by now; it is posted when the job is done
+		case k.hungUp: // nothing tells when to read
 			l.receive(k)
 		default:
 			l.advance(k)
@@ -224,14 +224,15 @@ func (l *loop) alarm(k *link, at int64) {
 	}
 }
 
+// ringAlarms sees to those whose time has come. The time is asked for again for each, as a session does that
+// may find it is not yet: another loop may have set it back a little.
 func (l *loop) ringAlarms() {
-	now := l.owner.Now()
-	for k, ok := l.alarms.Min(); ok && k.due <= now; k, ok = l.alarms.Min() {
+	for k, ok := l.alarms.Min(); ok && k.due <= l.owner.Now(); k, ok = l.alarms.Min() {
 		l.alarms.DeleteMin()
 		k.due = 0
 		l.timeHasCome(k)
 	}
-	if l.restAt != 0 && l.restAt <= now {
+	if l.restAt != 0 && l.restAt <= l.owner.Now() {
 		l.rest()
 	}
 }

@@ -1,0 +1,167 @@
+package transport
+
+// A loop that nobody runs: a test does what a loop does, in the order it wants, one step at a time.
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/darner/darner/wal"
+)
+
+type stillLoop struct {
+	*loop
+	*harness
+}
+
+func newStillLoop(t *testing.T) *stillLoop {
+	t.Helper()
+	still := kind{"still", func(o Options) (Transport, error) { o.Loops = 0; return NewEpoll(o) }}
+	h := still.harness(t, 10)
+	l, err := newLoop(h.transport.(*Epoll))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		l.each(l.lose)
+		l.release()
+	})
+	return &stillLoop{l, h}
+}
+
+// connect returns a connection that the loop has taken in, and its other end.
+func (s *stillLoop) connect() (k *link, client int) {
+	s.t.Helper()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil || !s.owner.door.enter() {
+		s.t.Fatal(err)
+	}
+	k = newLink(s.loop, fds[0], true)
+	s.welcome(k)
+	return k, fds[1]
+}
+
+func (s *stillLoop) send(client int, text string) {
+	s.t.Helper()
+	if n, err := unix.Write(client, []byte(text)); n < len(text) {
+		s.t.Fatal(n, err)
+	}
+}
+
+// jobsDone waits for the job of a connection, and for those that come of it.
+func (s *stillLoop) jobsDone(k *link) {
+	s.t.Helper()
+	for k.working {
+		eventually(s.t, "end of the job", k.jobDone.Load)
+		s.readMail()
+	}
+}
+
+// holdJobs has no job taken until the function it returns is called, which returns how many there are.
+func (s *stillLoop) holdJobs() (release func() int) {
+	w := s.owner.workers
+	eventually(s.t, "end of the workers", func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.running > 0 {
+			return false
+		}
+		w.running = mostWorkers
+		return true
+	})
+	return func() int {
+		n := len(w.waiting)
+		w.running = 1
+		w.run(w.next())
+		return n
+	}
+}
+
+func TestAClientThatHangsUpBeforeItsTurnHasItsRequestDoneOnce(t *testing.T) {
+	s := newStillLoop(t)
+	q, _ := s.env.Registry.Queue([]byte("q"))
+	if err := q.Make(); err != nil {
+		t.Fatal(err)
+	}
+	const gets = maxTurns * 512 // as many as are answered in a turn
+	for range gets {
+		if err := q.Put([]byte("a"), wal.Meta{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	k, client := s.connect()
+	s.send(client, strings.Repeat("get q\r\n", gets)+"flush other\r\n")
+	s.told(k, unix.EPOLLIN)
+	if !k.queued {
+		t.Fatal("it has nothing left to do")
+	}
+	answers := make([]byte, 1<<20)
+	unix.Read(client, answers)
+	unix.Close(client)
+	release := s.holdJobs()
+	s.told(k, unix.EPOLLIN|unix.EPOLLHUP)
+	for range 3 {
+		s.goOn()
+	}
+	if n := release(); n != 1 {
+		t.Errorf("the worker was told %d times", n)
+	}
+	s.jobsDone(k)
+}
+
+func TestAnUploadThatIsCutOffBeforeItsTurnIsClosedOnce(t *testing.T) {
+	s := newStillLoop(t)
+	k, client := s.connect()
+	s.send(client, fmt.Sprintf("set q 0 0 %d\r\nabc", 1<<20))
+	s.told(k, unix.EPOLLIN)
+	s.jobsDone(k)
+	unix.Close(client)
+	s.queue(k)
+	release := s.holdJobs()
+	s.lose(k)
+	for range 3 {
+		s.goOn()
+	}
+	if n := release(); n != 1 {
+		t.Errorf("the worker was told %d times", n)
+	}
+	s.jobsDone(k)
+	if !k.closed {
+		t.Error("it is not closed")
+	}
+}
+
+// Another loop may have set the clock back by what passed while it was held up.
+func TestAClockSetBackByAnotherLoopDoesNotHoldUpThisOne(t *testing.T) {
+	s := newStillLoop(t)
+	k, client := s.connect()
+	defer unix.Close(client)
+	s.send(client, "get q/t=1000\r\n")
+	s.told(k, unix.EPOLLIN)
+	due := k.due
+	back := &stepBack{s: s, at: due - 1}
+	s.owner.now.Store(due)
+	s.env.Now = back.now
+	s.ringAlarms()
+	if k.due != due {
+		t.Errorf("its alarm is at %d, want %d", k.due, due)
+	}
+}
+
+// stepBack is a session's clock that another loop sets as soon as it is looked at.
+type stepBack struct {
+	s     *stillLoop
+	at    int64
+	asked int
+}
+
+func (b *stepBack) now() int64 {
+	if b.asked++; b.asked > 1000 {
+		b.s.t.Fatal("an alarm in the past is rung again and again")
+	}
+	b.s.owner.now.Store(b.at)
+	return b.at
+}

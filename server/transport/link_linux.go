@@ -176,6 +176,7 @@ func (l *loop) turn(k *link) bool {
 	l.stirred(k)
 	n, out := k.session.Process(k.in.pending(), l.out.b[:0])
 	k.in.consume(n)
+	l.dropInput(k)
 	if len(out) == 0 {
 		return true
 	}
@@ -281,12 +282,9 @@ func (l *loop) read(k *link, b []byte) (n int, err error) {
 
 // settle takes the loop's buffer back, and a connection's own when nothing is in it.
 func (l *loop) settle(k *link) {
+	l.dropInput(k)
 	switch {
-	case k.in.buf == nil:
-	case k.in.buf != l.in:
-		if len(k.in.pending()) == 0 {
-			k.in.release()
-		}
+	case k.in.buf == nil, k.in.buf != l.in:
 	case len(k.in.pending()) == 0:
 		k.in.buf = nil
 	default:
@@ -294,6 +292,13 @@ func (l *loop) settle(k *link) {
 		own.b = append(own.b, k.in.pending()...)
 		k.in.buf, k.in.start = own, 0
 		k.in.filled(0)
+	}
+}
+
+// dropInput gives a connection's own buffer back when nothing is in it: it may be silent from now on.
+func (l *loop) dropInput(k *link) {
+	if k.in.buf != nil && k.in.buf != l.in && len(k.in.pending()) == 0 {
+		k.in.release()
 	}
 }
 

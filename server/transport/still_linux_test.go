@@ -231,3 +231,21 @@ func TestStopEndsAConnectionWhoseTimeIsOverWhenItsRequestsAreAnswered(t *testing
 		t.Errorf("it was answered %q; ended: %v", answer[:max(n, 0)], k.lingers)
 	}
 }
+
+func TestAConnectionThatUploadedKeepsNoBuffer(t *testing.T) {
+	s := newStillLoop(t)
+	k, client := s.connect()
+	defer unix.Close(client)
+	body := strings.Repeat("x", 70_000)
+	s.send(client, fmt.Sprintf("set q 0 0 %d\r\n%s\r\n", len(body), body))
+	for answer := make([]byte, 100); ; {
+		s.told(k, unix.EPOLLIN)
+		s.jobsDone(k)
+		if n, _ := unix.Read(client, answer); n > 0 {
+			break
+		}
+	}
+	if k.in.buf != nil {
+		t.Errorf("it keeps %d bytes", cap(k.in.buf.b))
+	}
+}

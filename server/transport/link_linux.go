@@ -131,6 +131,7 @@ func (l *loop) advance(k *link) {
 			l.linger(k)
 			return
 		case turn == maxTurns:
+			l.alarm(k, 0)
 			l.queue(k)
 			return
 		case k.out != nil && !l.flush(k), !l.turn(k):
@@ -175,6 +176,7 @@ func (l *loop) turn(k *link) bool {
 	l.stirred(k)
 	n, out := k.session.Process(k.in.pending(), l.out.b[:0])
 	k.in.consume(n)
+	l.dropInput(k)
 	if len(out) == 0 {
 		return true
 	}
@@ -280,12 +282,9 @@ func (l *loop) read(k *link, b []byte) (n int, err error) {
 
 // settle takes the loop's buffer back, and a connection's own when nothing is in it.
 func (l *loop) settle(k *link) {
+	l.dropInput(k)
 	switch {
-	case k.in.buf == nil:
-	case k.in.buf != l.in:
-		if len(k.in.pending()) == 0 {
-			k.in.release()
-		}
+	case k.in.buf == nil, k.in.buf != l.in:
 	case len(k.in.pending()) == 0:
 		k.in.buf = nil
 	default:
@@ -293,6 +292,13 @@ func (l *loop) settle(k *link) {
 		own.b = append(own.b, k.in.pending()...)
 		k.in.buf, k.in.start = own, 0
 		k.in.filled(0)
+	}
+}
+
+// dropInput gives a connection's own buffer back when nothing is in it: it may be silent from now on.
+func (l *loop) dropInput(k *link) {
+	if k.in.buf != nil && k.in.buf != l.in && len(k.in.pending()) == 0 {
+		k.in.release()
 	}
 }
 
@@ -307,22 +313,23 @@ func (k *link) waits() bool {
 
 // wantInput has the connection read from.
 func (l *loop) wantInput(k *link) {
-	if k.halfEnd {
+	switch {
+	case k.halfEnd:
 		l.end(k, false)
 		return
+	case !l.draining:
+		l.alarm(k, 0)
+	case l.drained():
+		l.end(k, true)
+		return
+	default:
+		l.alarm(k, l.owner.Now()+drainPause.Milliseconds())
 	}
-	l.alarm(k, l.patience())
 	l.listen(k, unix.EPOLLIN)
 }
 
-// patience is until when to wait for the next request: for ever, 0, and only briefly when the server
-// stops.
-func (l *loop) patience() int64 {
-	if !l.draining {
-		return 0
-	}
-	return min(l.owner.Now()+drainPause.Milliseconds(), l.owner.draining.Load())
-}
+// drained tells that the server stops, and that requests had their time to come.
+func (l *loop) drained() bool { return l.draining && l.owner.Now() >= l.owner.draining.Load() }
 
 // await sees to a session that waits: a client that goes away is noticed, and what it sends meanwhile
 // is kept, within the bound of the buffer. A get that waits is not worth it when the client sends no
@@ -355,6 +362,9 @@ func (l *loop) timeHasCome(k *link) {
 		l.close(k)
 	case k.waits():
 		l.advance(k)
+	case k.queued: // it has its turn soon
+	case !l.drained() && unread(k.fd): // the loop was busy with others
+		l.receive(k)
 	default: // the server stops, and nothing came
 		l.end(k, true)
 	}

@@ -35,6 +35,12 @@ func unsent(fd int) bool {
 	return err == nil && n > 0
 }
 
+// unread reports whether something has come that was not read.
+func unread(fd int) bool {
+	n, err := unix.IoctlGetInt(fd, unix.SIOCINQ)
+	return err == nil && n > 0
+}
+
 func onSocket(c net.Conn, do func(fd int)) {
 	if s, ok := c.(syscall.Conn); ok {
 		if raw, err := s.SyscallConn(); err == nil {

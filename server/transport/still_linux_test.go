@@ -51,6 +51,23 @@ func (s *stillLoop) send(client int, text string) {
 	}
 }
 
+// putItems fills the queue q.
+func (s *stillLoop) putItems(n, size int) {
+	s.t.Helper()
+	q, err := s.env.Registry.Queue([]byte("q"))
+	if err == nil {
+		err = q.Make()
+	}
+	for range n {
+		if err == nil {
+			err = q.Put(make([]byte, size), wal.Meta{})
+		}
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
 // jobsDone waits for the job of a connection, and for those that come of it.
 func (s *stillLoop) jobsDone(k *link) {
 	s.t.Helper()
@@ -82,16 +99,8 @@ func (s *stillLoop) holdJobs() (release func() int) {
 
 func TestAClientThatHangsUpBeforeItsTurnHasItsRequestDoneOnce(t *testing.T) {
 	s := newStillLoop(t)
-	q, _ := s.env.Registry.Queue([]byte("q"))
-	if err := q.Make(); err != nil {
-		t.Fatal(err)
-	}
 	const gets = maxTurns * 512 // as many as are answered in a turn
-	for range gets {
-		if err := q.Put([]byte("a"), wal.Meta{}); err != nil {
-			t.Fatal(err)
-		}
-	}
+	s.putItems(gets, 1)
 	k, client := s.connect()
 	s.send(client, strings.Repeat("get q\r\n", gets)+"flush other\r\n")
 	s.told(k, unix.EPOLLIN)
@@ -164,4 +173,79 @@ func (b *stepBack) now() int64 {
 	}
 	b.s.owner.now.Store(b.at)
 	return b.at
+}
+
+// stopping has the loop notice that the transport stops.
+func (s *stillLoop) stopping() {
+	s.owner.draining.Store(s.owner.Now() + drainTime.Milliseconds())
+	s.noticeStop()
+}
+
+func TestStopAnswersWhatALoopThatWasBusyDidNotReadInTime(t *testing.T) {
+	s := newStillLoop(t)
+	k, client := s.connect()
+	defer unix.Close(client)
+	s.stopping()
+	s.send(client, "get none\r\n")
+	s.owner.now.Store(k.due)
+	s.ringAlarms()
+	answer := make([]byte, 100)
+	if n, _ := unix.Read(client, answer); string(answer[:max(n, 0)]) != "END\r\n" {
+		t.Errorf("it was answered %q", answer[:max(n, 0)])
+	}
+	s.owner.now.Store(k.due)
+	s.ringAlarms()
+	if !k.lingers {
+		t.Error("it is not ended when nothing comes")
+	}
+}
+
+func TestStopDoesNotEndAConnectionThatIsToHaveAnotherTurn(t *testing.T) {
+	s := newStillLoop(t)
+	const gets = maxTurns * 512 // as many as are answered in a turn
+	s.putItems(gets, 1)
+	k, client := s.connect()
+	defer unix.Close(client)
+	s.stopping()
+	due := k.due
+	s.send(client, strings.Repeat("get q\r\n", gets)+"get q\r\n")
+	s.told(k, unix.EPOLLIN)
+	s.owner.now.Store(due)
+	s.ringAlarms()
+	if !k.queued || k.lingers {
+		t.Errorf("another turn: %v, ended: %v", k.queued, k.lingers)
+	}
+}
+
+// One that always has more is not heard for longer than requests have to come.
+func TestStopEndsAConnectionWhoseTimeIsOverWhenItsRequestsAreAnswered(t *testing.T) {
+	s := newStillLoop(t)
+	k, client := s.connect()
+	defer unix.Close(client)
+	s.stopping()
+	s.send(client, "get none\r\nget no")
+	s.owner.now.Store(s.owner.draining.Load())
+	s.told(k, unix.EPOLLIN)
+	answer := make([]byte, 100)
+	if n, _ := unix.Read(client, answer); string(answer[:max(n, 0)]) != "END\r\n" || !k.lingers {
+		t.Errorf("it was answered %q; ended: %v", answer[:max(n, 0)], k.lingers)
+	}
+}
+
+func TestAConnectionThatUploadedKeepsNoBuffer(t *testing.T) {
+	s := newStillLoop(t)
+	k, client := s.connect()
+	defer unix.Close(client)
+	body := strings.Repeat("x", 70_000)
+	s.send(client, fmt.Sprintf("set q 0 0 %d\r\n%s\r\n", len(body), body))
+	for answer := make([]byte, 100); ; {
+		s.told(k, unix.EPOLLIN)
+		s.jobsDone(k)
+		if n, _ := unix.Read(client, answer); n > 0 {
+			break
+		}
+	}
+	if k.in.buf != nil {
+		t.Errorf("it keeps %d bytes", cap(k.in.buf.b))
+	}
 }

@@ -11,7 +11,7 @@ import (
 )
 
 type calm struct {
-	rested atomic.Int32 // sessions, since memory was given back
+	rested atomic.Int32 // sessions that rest or are closed, since memory was given back
 	timer  *time.Timer
 }
 

@@ -11,7 +11,7 @@ import (
 
 type door struct {
 	o     Options
-	admit func(net.Conn) error // starts a connection; one that fails is closed
+	admit func(net.Conn) error // starts a connection; tried again when it fails
 	done  chan struct{}        // closed when the door is and everybody has left
 	quit  chan struct{}        // closed when the door is
 
@@ -43,43 +43,48 @@ const (
 
 func (d *door) accept(l net.Listener) {
 	defer d.notice(func() { d.accepting-- })
-	pause := firstPause
 	for {
-		err := d.acceptOne(l)
-		switch {
-		case err == nil:
-			pause = firstPause
-			continue
-		case errors.Is(err, net.ErrClosed):
+		var c net.Conn
+		err := d.insist(l, func() (err error) {
+			c, err = l.Accept()
+			return err
+		})
+		if err != nil {
 			return
-		case pause == firstPause:
+		}
+		d.letIn(l, c)
+	}
+}
+
+// letIn starts a connection. One that cannot be for now stays until it can.
+func (d *door) letIn(l net.Listener, c net.Conn) {
+	if !d.enter() {
+		d.refuse(c)
+		return
+	}
+	d.o.Logger.Debug("client connected", "peer", c.RemoteAddr())
+	if err := d.insist(l, func() error { return d.admit(c) }); err != nil {
+		c.Close()
+		d.leave()
+	}
+}
+
+// insist tries until it succeeds, or fails with net.ErrClosed when the door is closed.
+func (d *door) insist(l net.Listener, try func() error) error {
+	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+		err := try()
+		if err == nil || errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		if pause == firstPause {
 			d.o.Logger.Warn("cannot accept connections for now; is the limit of open files too low?", "address", l.Addr().String(), "error", err)
 		}
 		select {
 		case <-time.After(pause):
-			pause = min(2*pause, lastPause)
 		case <-d.quit:
-			return
+			return net.ErrClosed
 		}
 	}
-}
-
-func (d *door) acceptOne(l net.Listener) error {
-	c, err := l.Accept()
-	if err != nil {
-		return err
-	}
-	if !d.enter() {
-		d.refuse(c)
-		return nil
-	}
-	d.o.Logger.Debug("client connected", "peer", c.RemoteAddr())
-	if err := d.admit(c); err != nil {
-		c.Close()
-		d.leave()
-		return err
-	}
-	return nil
 }
 
 // refuse tells a client that it is one too many, if it can be told without waiting.

@@ -259,6 +259,7 @@ func (l *loop) rest() {
 	for _, k := range l.restless {
 		switch {
 		case k.closed:
+			l.owner.calm.note()
 		case k.active, k.working:
 			k.active = false
 			busy = append(busy, k)

@@ -249,3 +249,17 @@ func TestAConnectionThatUploadedKeepsNoBuffer(t *testing.T) {
 		t.Errorf("it keeps %d bytes", cap(k.in.buf.b))
 	}
 }
+
+func TestWhatAClosedConnectionUsedIsGivenBackLikeThatOfASilentOne(t *testing.T) {
+	s := newStillLoop(t)
+	_, silent := s.connect()
+	defer unix.Close(silent)
+	k, client := s.connect()
+	unix.Close(client)
+	s.told(k, unix.EPOLLIN|unix.EPOLLHUP)
+	s.rest()
+	s.rest()
+	if n := s.owner.calm.rested.Load(); !k.closed || n != 2 {
+		t.Errorf("closed: %v; of 2 connections %d count", k.closed, n)
+	}
+}

@@ -235,6 +235,39 @@ func TestAcceptingGoesOnAfterDescriptorsRanOut(t *testing.T) {
 	})
 }
 
+// A connection needs a descriptor more once it is accepted: without one it waits, like those behind it.
+func TestAConnectionIsNotDroppedWhenDescriptorsRunOutAfterItWasAccepted(t *testing.T) {
+	h := portable.harness(t, 10)
+	failures := 3
+	o := Options{MaxConnections: 10, Counters: &h.env.Counters, Logger: h.env.Logger}
+	admitted := make(chan net.Conn, 1)
+	d := newDoor(o, func(c net.Conn) error {
+		if failures > 0 {
+			failures--
+			return syscall.EMFILE
+		}
+		admitted <- c
+		return nil
+	})
+	l, err := ListenTCP("127.0.0.1", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.addr = l.Addr().String()
+	d.serve(l)
+	client := h.dial()
+	server := <-admitted
+	io.WriteString(server, "hello")
+	client.expect("hello")
+	server.Close()
+	d.leave()
+	d.close()
+	<-d.done
+	if n := strings.Count(h.log.String(), "cannot accept"); n != 1 {
+		t.Errorf("logged %d times:\n%s", n, h.log.String())
+	}
+}
+
 func TestStopDoesNotWaitForDescriptors(t *testing.T) {
 	both(t, func(t *testing.T, on kind) {
 		h := on.harness(t, 10)

@@ -77,16 +77,15 @@ func (s *stillLoop) jobsDone(k *link) {
 	}
 }
 
-// holdJobs has no job taken until the function it returns is called, which returns how many there are.
-func (s *stillLoop) holdJobs() (release func() int) {
-	w := s.owner.workers
+// holdJobs has no job of w taken until the function it returns is called, which returns how many there are.
+func (s *stillLoop) holdJobs(w *workers) (release func() int) {
 	eventually(s.t, "end of the workers", func() bool {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		if w.running > 0 {
 			return false
 		}
-		w.running = mostWorkers
+		w.running = w.most
 		return true
 	})
 	return func() int {
@@ -110,7 +109,7 @@ func TestAClientThatHangsUpBeforeItsTurnHasItsRequestDoneOnce(t *testing.T) {
 	answers := make([]byte, 1<<20)
 	unix.Read(client, answers)
 	unix.Close(client)
-	release := s.holdJobs()
+	release := s.holdJobs(s.owner.workers)
 	s.told(k, unix.EPOLLIN|unix.EPOLLHUP)
 	for range 3 {
 		s.goOn()
@@ -129,7 +128,7 @@ func TestAnUploadThatIsCutOffBeforeItsTurnIsClosedOnce(t *testing.T) {
 	s.jobsDone(k)
 	unix.Close(client)
 	s.queue(k)
-	release := s.holdJobs()
+	release := s.holdJobs(s.owner.streamers)
 	s.lose(k)
 	for range 3 {
 		s.goOn()

@@ -262,3 +262,18 @@ func TestWhatAClosedConnectionUsedIsGivenBackLikeThatOfASilentOne(t *testing.T) 
 		t.Errorf("closed: %v; of 2 connections %d count", k.closed, n)
 	}
 }
+
+func TestAConnectionThatEpollDoesNotTakeIsClosed(t *testing.T) {
+	s := newStillLoop(t)
+	epoll := s.epoll
+	s.epoll = -1
+	k, client := s.connect()
+	s.epoll = epoll
+	defer unix.Close(client)
+	if n, err := unix.Read(client, make([]byte, 1)); !k.closed || n != 0 || err != nil {
+		t.Errorf("closed: %v; its client reads %d bytes, %v", k.closed, n, err)
+	}
+	if !strings.Contains(s.log.String(), "cannot wait for a client") {
+		t.Errorf("logged %q", s.log.String())
+	}
+}

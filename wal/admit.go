@@ -67,8 +67,11 @@ func (l *Log) GiveBack() {
 	l.compacting.Lock()
 	defer l.compacting.Unlock()
 	l.urgent.Add(-1)
+	l.tidying.Lock() // what the background has in hand is as good as gone
 	scattered := l.takenInTheMiddle()
-	if scattered || l.anyTaken() {
+	some := scattered || l.anyTaken()
+	l.tidying.Unlock()
+	if some {
 		l.tidy()
 	}
 	if scattered {

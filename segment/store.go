@@ -10,7 +10,7 @@ import (
 
 // Written is the length of a payload from which a record is written to the file instead of stored into the
 // map: the first store into each page of a map costs more than a few system calls.
-const Written = 2 << 10
+const Written = 8 << 10
 
 // store puts a record behind the last one.
 func (s *Segment) store(off uint32, r *Record) error {

@@ -75,7 +75,7 @@ func (t *Epoll) admit(c net.Conn) error {
 	if failed != nil {
 		return failed
 	}
-	l := t.loops[int(t.turn.Add(1))%len(t.loops)]
+	l := t.loops[t.turn.Add(1)%uint32(len(t.loops))]
 	k := newLink(l, fd, isLocal(c))
 	c.Close()
 	l.post(k)

@@ -126,11 +126,18 @@ func (l *loop) ringLocked() {
 	}
 }
 
+// sleep notes whether the loop is about to wait; it may not when there is mail.
+func (m *mailbox) sleep(asleep bool) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.asleep = asleep && len(m.posted) == 0
+	return m.asleep
+}
+
 // readMail sees to the connections that were posted.
 func (l *loop) readMail() {
 	m := &l.mail
 	m.mu.Lock()
-	m.asleep = false
 	posted := m.posted
 	m.posted, m.spare = m.spare[:0], posted
 	m.mu.Unlock()
@@ -168,16 +175,13 @@ func (l *loop) wait(events []unix.EpollEvent) int {
 		}
 	}
 	timeout := l.timeout()
-	if m := &l.mail; timeout != 0 {
-		m.mu.Lock()
-		if len(m.posted) > 0 {
-			timeout = 0
-		} else {
-			m.asleep = true
-		}
-		m.mu.Unlock()
+	if timeout != 0 && !l.mail.sleep(true) {
+		timeout = 0
 	}
 	n, err := unix.EpollWait(l.epoll, events, timeout)
+	if timeout != 0 {
+		l.mail.sleep(false) // what the loop posts to itself needs no ring
+	}
 	if err != nil && err != unix.EINTR {
 		panic(fmt.Sprintf("epoll_wait: %v", err)) // the arguments are wrong
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -276,4 +277,36 @@ func TestAConnectionThatEpollDoesNotTakeIsClosed(t *testing.T) {
 	if !strings.Contains(s.log.String(), "cannot wait for a client") {
 		t.Errorf("logged %q", s.log.String())
 	}
+}
+
+// A set on the loop that hands its item to a get on the same loop is the common case.
+func TestALoopDoesNotRingItself(t *testing.T) {
+	s := newStillLoop(t)
+	k, client := s.connect()
+	defer unix.Close(client)
+	s.sleepOnce(k)
+	s.post(k)
+	var b [8]byte
+	if n, err := unix.Read(s.event, b[:]); err != unix.EAGAIN {
+		t.Errorf("it rang: %d bytes, %v", n, err)
+	}
+	s.readMail()
+	if !s.mail.sleep(true) {
+		t.Fatal("it does not sleep without mail")
+	}
+	s.post(k)
+	if _, err := unix.Read(s.event, b[:]); err != nil {
+		t.Errorf("it did not ring while the loop slept: %v", err)
+	}
+	s.readMail()
+}
+
+// sleepOnce has the loop sleep until an alarm of k.
+func (s *stillLoop) sleepOnce(k *link) {
+	s.t.Helper()
+	s.alarm(k, time.Now().UnixMilli()+20)
+	if n := s.wait(make([]unix.EpollEvent, 8)); n != 0 {
+		s.t.Fatalf("%d events", n)
+	}
+	s.alarm(k, 0)
 }

@@ -165,10 +165,11 @@ func (f *FS) mkdir(name string) error {
 	parent := filepath.Dir(name)
 	above := f.lock(parent)
 	defer unlock(above)
-	_, err := f.FS.Allocated(name)
-	if err == nil {
+	if _, err := f.FS.Allocated(name); err == nil {
 		return f.FS.Mkdir(name) // which has the say when it is a file
 	}
+	d := f.lock(name) // nobody makes a file in it before all of it is known
+	defer unlock(d)
 	if err := f.FS.Mkdir(name); err != nil {
 		return err
 	}
@@ -176,7 +177,7 @@ func (f *FS) mkdir(name string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.resize(above, selfAbove)
-	if d := f.meet(name); !d.known {
+	if !d.known {
 		d.known, d.self, d.bytes = true, self, self
 		f.total.Add(self)
 	}

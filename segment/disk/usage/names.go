@@ -27,26 +27,61 @@ func (f *FS) lock(name string) *dir {
 }
 
 // lockAround takes the locks of the directories that names are in and, of what is a directory itself, its own:
-// nobody is to make a file in one that goes. They are taken in the order of their paths.
+// nobody is to make a file in one that goes.
 func (f *FS) lockAround(names ...string) (unlock func()) {
 	for {
 		around := f.around(names)
-		var locked []*dir
-		for _, name := range around {
-			if d := f.lock(name); d != nil {
-				locked = append(locked, d)
-			}
-		}
-		unlock = func() {
-			for _, d := range locked {
-				d.names.Unlock()
-			}
-		}
+		unlock = f.lockAll(around...)
 		if slices.Equal(around, f.around(names)) {
 			return unlock
 		}
 		unlock() // a directory was made or moved meanwhile
 	}
+}
+
+// lockAll takes the locks of several directories. It waits for one only while it has none: directories move,
+// so that there is no order which all could keep to.
+func (f *FS) lockAll(paths ...string) (unlock func()) {
+	for {
+		locked, busy := f.tryAll(paths)
+		unlock = func() {
+			for _, d := range locked {
+				d.names.Unlock()
+			}
+		}
+		if busy == nil {
+			return unlock
+		}
+		unlock()
+		busy.await()
+	}
+}
+
+// tryAll takes the locks up to the first that somebody has.
+func (f *FS) tryAll(paths []string) (locked []*dir, busy *dir) {
+	for _, path := range paths {
+		f.mu.Lock()
+		d := f.meet(path)
+		f.mu.Unlock()
+		if d == nil {
+			continue // outside of the root
+		}
+		if !d.names.TryLock() {
+			return locked, d
+		}
+		if !f.is(d, path) { // it was moved meanwhile
+			d.names.Unlock()
+			return locked, d
+		}
+		locked = append(locked, d)
+	}
+	return locked, nil
+}
+
+// await returns when nobody has had the lock for a moment.
+func (d *dir) await() {
+	d.names.Lock()
+	defer d.names.Unlock()
 }
 
 func (f *FS) around(names []string) (paths []string) {
@@ -160,28 +195,46 @@ func (f *FS) Mkdir(name string) error {
 	return nil
 }
 
-// mkdir makes one directory; of one that was not there all is known.
+// mkdir makes one directory; of one that was not there all is known, as nobody makes a file in it before.
 func (f *FS) mkdir(name string) error {
 	parent := filepath.Dir(name)
-	above := f.lock(parent)
-	defer unlock(above)
-	if _, err := f.FS.Allocated(name); err == nil {
-		return f.FS.Mkdir(name) // which has the say when it is a file
+	if there, err := f.mkdirThere(parent, name); there {
+		return err
 	}
-	d := f.lock(name) // nobody makes a file in it before all of it is known
-	defer unlock(d)
+	defer f.lockAll(parent, name)()
+	_, err := f.FS.Allocated(name)
+	fresh := err != nil
 	if err := f.FS.Mkdir(name); err != nil {
+		f.metInVain(name)
 		return err
 	}
 	selfAbove, self := f.sizeOfDir(parent), f.size(name)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.resize(above, selfAbove)
-	if !d.known {
+	f.resize(f.find(parent), selfAbove)
+	if d := f.find(name); fresh && !d.known {
 		d.known, d.self, d.bytes = true, self, self
 		f.total.Add(self)
 	}
 	return nil
+}
+
+// metInVain forgets a directory that turned out not to be there. Its lock is held.
+func (f *FS) metInVain(name string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if d := f.find(name); d != nil && !d.known && len(d.subs)+len(d.files) == 0 {
+		f.drop(d)
+	}
+}
+
+// mkdirThere is mkdir of a name that is there, which the file system has the say about: it may be a file.
+func (f *FS) mkdirThere(parent, name string) (there bool, err error) {
+	defer f.lockAll(parent)()
+	if _, err := f.FS.Allocated(name); err != nil {
+		return false, nil
+	}
+	return true, f.FS.Mkdir(name)
 }
 
 func (f *FS) Remove(name string) error {
@@ -299,11 +352,7 @@ func (f *FS) ReadDir(name string) ([]disk.Entry, error) {
 	defer unlock(d)
 	entries, err := f.FS.ReadDir(name)
 	if err != nil {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		if !d.known && len(d.subs)+len(d.files) == 0 { // it was met in vain
-			f.drop(d)
-		}
+		f.metInVain(name)
 		return nil, err
 	}
 	if self := f.sizeOfDir(name); self >= 0 {

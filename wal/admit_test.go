@@ -183,16 +183,30 @@ func TestAnItemWithRoomInItsSegmentAsksForNothing(t *testing.T) {
 }
 
 func TestNothingIsPreparedOverTheBudget(t *testing.T) {
-	l, _, b := budgeted(t, 1<<20)
-	b.limit.Store(140 << 10) // two extents, and no spare
-	for range 80 {           // into the second, where the next segment is prepared
+	b := &budget{fs: disktest.New()}
+	b.limit.Store(1 << 20)
+	l, err := Open("/q", Options{FS: b.fs, SegmentSize: MinSegmentSize, SyncEvery: SyncNever, Admit: b.admit})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	if _, err := l.Append(make([]byte, 1000), Meta{}); err != nil {
+		t.Fatal(err)
+	}
+	before := b.fs.Used()
+	b.limit.Store(0)
+	for range 40 { // into the second half, where the next segment is prepared
 		if _, err := l.Append(make([]byte, 1000), Meta{}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	before := b.fs.Used()
 	l.prepare()
 	if used := b.fs.Used(); used > before {
 		t.Errorf("%d bytes were taken ahead", used-before)
+	}
+	b.limit.Store(1 << 20)
+	l.prepare()
+	if used := b.fs.Used(); used == before {
+		t.Error("nothing was prepared within the budget")
 	}
 }

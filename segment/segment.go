@@ -58,6 +58,7 @@ type Segment struct {
 	populated atomic.Uint32 // offset below which stores meet no page fault
 	ahead     atomic.Bool   // ReadAhead was called
 	flushed   atomic.Uint32 // tail at the last Sync
+	toWrite   atomic.Int32  // so many short records more are written, not stored into the map
 }
 
 // MaxPayload returns the longest payload that a blank segment of that
@@ -269,6 +270,7 @@ func (s *Segment) Totals() Totals { return s.totals }
 // storage. A failed sync is final: what was not synced before may be lost,
 // whatever a later one says.
 func (s *Segment) Sync() error {
+	s.BeingSynced()
 	err := s.writeOut()
 	if err == nil {
 		err = s.file.Sync()
@@ -278,6 +280,10 @@ func (s *Segment) Sync() error {
 	}
 	return nil
 }
+
+// BeingSynced tells the segment that its file is about to be synced, by Sync or with others: the map's pages will
+// be read-only.
+func (s *Segment) BeingSynced() { s.toWrite.Store(writtenFirst) }
 
 // writeOut is worth its while when a Sync has many pages to write.
 func (s *Segment) writeOut() error {

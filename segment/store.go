@@ -1,21 +1,37 @@
 package segment
 
-// Storing bytes: small records through the map, long ones by writing them, and what the map does not take.
+// Storing bytes: small records through the map, long ones by writing them, so the first after a sync, and what the
+// map does not take.
 
 import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"sync"
 )
 
 // Written is the length of a payload from which a record is written to the file instead of stored into the
 // map: the first store into each page of a map costs more than a few system calls.
 const Written = 8 << 10
 
+// writtenFirst is how many records are written to the file after a sync, if they are short, before the map is used again. A sync
+// leaves the pages read-only, so that the first store into each is a page fault: that costs as much as a short
+// write, on a virtual machine many of them. Where few items come between two syncs, none meets it.
+const writtenFirst = 4
+
+// shortRecord is the longest record that is short: it is written in one call, from a buffer.
+const shortRecord = 1 << 10
+
+var shortBuffers = sync.Pool{New: func() any { return new([shortRecord]byte) }}
+
 // store puts a record behind the last one.
 func (s *Segment) store(off uint32, r *Record) error {
 	if len(r.Payload) >= Written {
 		return s.writeRecord(off, r)
+	}
+	if s.toWrite.Load() > 0 && isShort(off, r) {
+		s.toWrite.Add(-1)
+		return s.writeShort(off, r)
 	}
 	fault := s.storeMapped(off, r)
 	if fault == nil {
@@ -66,6 +82,28 @@ func (s *Segment) write(off uint32, b []byte, fault error) error {
 func (s *Segment) wipeMapped(from, to int64) (err error) {
 	defer Guard(s.path, debug.SetPanicOnFault(true), &err)
 	wipe(s.mem[from:to])
+	return nil
+}
+
+// isShort reports whether a record is to be written in one call: it is in one page, so that a process that dies
+// meanwhile leaves all of it or nothing.
+func isShort(off uint32, r *Record) bool {
+	size := uint32(RecordSize(len(r.Payload)))
+	return size <= shortRecord && off/leastPage == (off+size-1)/leastPage
+}
+
+func (s *Segment) writeShort(off uint32, r *Record) error {
+	if err := s.cutShort(); err != nil {
+		return s.wrap("write", err)
+	}
+	buf := shortBuffers.Get().(*[shortRecord]byte)
+	defer shortBuffers.Put(buf)
+	b := buf[:RecordSize(len(r.Payload))]
+	clear(b[len(b)-Align:]) // what follows the payload is zero
+	s.key.encode(b, off, r)
+	if _, err := s.file.WriteAt(b, int64(off)); err != nil {
+		return s.wrap("write", err)
+	}
 	return nil
 }
 

@@ -1,10 +1,12 @@
 package segment
 
-// Long records are written to the file, not stored into the map: all that holds of the others holds of them.
+// Long records, and the first short ones after a sync, are written to the file, not stored into the map: all that holds
+// of the others holds of them.
 
 import (
 	"bytes"
 	"errors"
+	"reflect"
 	"syscall"
 	"testing"
 
@@ -81,6 +83,108 @@ func TestALongRecordIsNotWrittenBehindTheEndOfAFileCutShort(t *testing.T) {
 	must(t, s.file.Truncate(2048))
 	long := item(101, 3*Written)
 	if _, err := s.Append(&long); !errors.Is(err, ErrFault) {
+		t.Fatalf("the error is %v", err)
+	}
+}
+
+// writes has n counted for each write to a file.
+func writes(fsys *disktest.FS, n *int) {
+	fsys.Fail(func(op disktest.Op, _ string, _ int) error {
+		if op == disktest.OpWrite {
+			*n++
+		}
+		return nil
+	})
+}
+
+func TestTheFirstShortRecordsAfterASyncAreWrittenAndTheOthersStored(t *testing.T) {
+	fsys := disktest.New()
+	s := newSegment(t, fsys, 256<<10)
+	var want []Record
+	n := 0
+	writes(fsys, &n)
+	for round := range 3 {
+		for range 10 {
+			r := item(100+uint64(len(want)), 20+len(want))
+			appendItem(t, s, r)
+			want = append(want, r)
+		}
+		if most := round * writtenFirst; n > most || n < most-1 { // one may be in two pages
+			t.Errorf("%d records were written by round %d, want %d", n, round, most)
+		}
+		must(t, s.Sync())
+	}
+	appendItem(t, s, item(200, shortRecord))
+	if n > 2*writtenFirst {
+		t.Error("a record that is not short was written")
+	}
+	must(t, s.Close())
+	s, _, err := Open(fsys, testPath, OpenOptions{})
+	must(t, err)
+	off := uint32(HeaderSize)
+	for _, w := range want {
+		r, next, err := s.At(off)
+		must(t, err)
+		if !reflect.DeepEqual(r, w) {
+			t.Fatalf("read back %v, want %v", r, w)
+		}
+		off = next
+	}
+	must(t, s.Close())
+}
+
+// afterSync is a segment that has an item of a length, and room, and was just synced.
+func afterSync(t *testing.T, fsys *disktest.FS, before int) *Segment {
+	t.Helper()
+	s := newSegment(t, fsys, 256<<10)
+	appendItem(t, s, item(100, before))
+	must(t, s.Extend(64<<10))
+	must(t, s.Sync())
+	return s
+}
+
+func TestAShortRecordInTwoPagesIsStored(t *testing.T) {
+	fsys := disktest.New()
+	s := afterSync(t, fsys, leastPage-HeaderSize-recordHead-24)
+	n := 0
+	writes(fsys, &n)
+	appendItem(t, s, item(101, 100))
+	if n > 0 {
+		t.Error("it was written: a process that dies between the pages leaves half of it")
+	}
+	appendItem(t, s, item(102, 100))
+	if n != 1 {
+		t.Errorf("%d writes for the next, which is in one page", n)
+	}
+}
+
+func TestAShortRecordThatTheDiskRefusesLeavesZeros(t *testing.T) {
+	fsys := disktest.New()
+	s := afterSync(t, fsys, 10)
+	at := s.Tail()
+	fsys.Fail(func(op disktest.Op, _ string, _ int) error {
+		if op == disktest.OpWrite {
+			return syscall.ENOSPC
+		}
+		return nil
+	})
+	short := item(101, 30)
+	if _, err := s.Append(&short); !disk.IsFull(err) {
+		t.Fatalf("the error is %v", err)
+	}
+	fsys.Fail(nil)
+	if s.Tail() != at || !zeros(s.mem[at:s.Size()]) {
+		t.Error("something is left behind the tail")
+	}
+	appendItem(t, s, short)
+}
+
+func TestAShortRecordIsNotWrittenBehindTheEndOfAFileCutShort(t *testing.T) {
+	fsys := disktest.New()
+	s := afterSync(t, fsys, 10)
+	must(t, s.file.Truncate(2048))
+	short := item(101, 30)
+	if _, err := s.Append(&short); !errors.Is(err, ErrFault) {
 		t.Fatalf("the error is %v", err)
 	}
 }

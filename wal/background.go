@@ -9,20 +9,16 @@ import (
 // Background does the slow work of any number of logs, so that no caller of Append, Next or Take
 // waits for the disk. It has three lanes, each one goroutine: one prepares what will be needed
 // next, another seals and deletes, and the third compacts, at a rate that leaves the disk to
-// others. It also bounds how many logs sync at once.
+// others. It also syncs them, a few at once or, when they are many, all together.
 type Background struct {
 	soon    lane
 	later   lane
 	compact lane
 	pace    pacer
 	reserve reserve
-	syncs   chan struct{} // a place for each sync under way
+	syncs   syncer
 	done    atomic.Uint64 // syncs of all logs
 }
-
-// syncsAtOnce is enough for a journalling file system to commit many logs together, and few
-// enough that 10,000 logs do not take 10,000 threads.
-const syncsAtOnce = 16
 
 // NewBackground starts one. Close it after the logs that use it. Compaction reads and writes at
 // most rate bytes a second; 0 is DefaultCompactRate, negative no bound.
@@ -30,7 +26,7 @@ func NewBackground(rate int64) *Background {
 	if rate == 0 {
 		rate = DefaultCompactRate
 	}
-	b := &Background{syncs: make(chan struct{}, syncsAtOnce), pace: pacer{rate: rate, quit: make(chan struct{})}}
+	b := &Background{pace: pacer{rate: rate, quit: make(chan struct{})}}
 	b.soon.start()
 	b.later.start()
 	b.compact.start()
@@ -46,6 +42,7 @@ func (b *Background) Close() {
 	b.soon.stop()
 	b.later.stop()
 	b.compact.stop()
+	b.syncs.close()
 }
 
 // pacer spreads work out over time.

@@ -69,3 +69,32 @@ func CursorDistance(c *Consumer) (n int) {
 	}
 	return n
 }
+
+// HoldSyncs keeps all syncs from beginning until release is called.
+func HoldSyncs(b *Background) (release func()) {
+	b.syncs.mu.Lock()
+	b.syncs.shared = true // nobody begins one while many wait
+	b.syncs.busy += syncsAtOnce
+	b.syncs.mu.Unlock()
+	return func() {
+		b.syncs.mu.Lock()
+		defer b.syncs.mu.Unlock()
+		b.syncs.shared = false
+		b.syncs.busy -= syncsAtOnce
+		b.syncs.spread()
+	}
+}
+
+// DirtyLogs is how many logs are to be synced in time.
+func DirtyLogs(b *Background) int {
+	b.syncs.mu.Lock()
+	defer b.syncs.mu.Unlock()
+	return len(b.syncs.dirty)
+}
+
+// Unsynced reports whether something awaits a sync.
+func (l *Log) Unsynced() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.dirty
+}

@@ -56,8 +56,10 @@ type Log struct {
 	sealedSome *sync.Cond // on mu: a segment was sealed, or waiting for that has no point
 	closed     bool
 
-	commit groupCommit
-	timer  *time.Timer // fires SyncEvery after the log became dirty
+	commit  groupCommit
+	shares  bool        // it may sync together with others
+	dirtyAt int         // its place among the dirty logs, from 1; the syncer's
+	timer   *time.Timer // fires SyncEvery after the log became dirty
 
 	compactTimer *time.Timer // fires when readers may have come to rest
 
@@ -174,6 +176,7 @@ func (l *Log) shut() bool {
 	defer l.mu.Unlock()
 	was := l.closed
 	l.closed = true
+	l.slow.syncs.isClean(l)
 	l.sealedSome.Broadcast()
 	return !was
 }

@@ -1,7 +1,6 @@
 package wal
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -50,6 +49,7 @@ type offsets struct {
 	end        int    // where the next entry goes
 	checkpoint uint64 // head of the last checkpoint entry
 	trailing   int    // checkpoints at the very end, counted up to 2
+	toWrite    int    // so many stores more are written, not stored into the map
 	turn       int    // 0 or 1: which of these two is written next
 	fault      error  // why the last thing that failed to get into the file did
 
@@ -253,20 +253,39 @@ func (o *offsets) putEntry(at int, kind uint32, x span) {
 	o.put(at, b)
 }
 
+// writtenFirst is how often the file is written to after a sync before the map is used again: see segment.Segment,
+// which does likewise.
+const writtenFirst = 4
+
+// beingSynced is called before the file is synced, which leaves the map's pages read-only.
+func (o *offsets) beingSynced() { o.toWrite = writtenFirst }
+
 // put stores b. Where a file system writes no block twice a store may need space all the same: a
 // write tells a full disk from a page that cannot be written at all, or succeeds.
 func (o *offsets) put(at int, b []byte) {
-	fault := o.putMapped(at, b)
-	if fault == nil {
-		return
-	}
-	size, err := o.f.Size()
-	if err == nil && size >= int64(o.allocated) { // else somebody cut it short, which a write would hide
-		if _, err = o.f.WriteAt(bytes.Clone(b), int64(at)); err == nil {
+	if o.toWrite > 0 {
+		o.toWrite--
+		if o.writeAt(at, b) == nil {
 			return
 		}
 	}
-	o.fault = errors.Join(err, fault)
+	if fault := o.putMapped(at, b); fault != nil {
+		if err := o.writeAt(at, b); err != nil {
+			o.fault = errors.Join(err, fault)
+		}
+	}
+}
+
+// writeAt writes b, unless somebody cut the file short, which that would hide.
+func (o *offsets) writeAt(at int, b []byte) error {
+	size, err := o.f.Size()
+	if err == nil && size < int64(o.allocated) {
+		err = fmt.Errorf("%s has only %d bytes", o.path, size)
+	}
+	if err == nil {
+		_, err = o.f.WriteAt(b, int64(at))
+	}
+	return err
 }
 
 func (o *offsets) putMapped(at int, b []byte) (err error) {

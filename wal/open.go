@@ -23,7 +23,7 @@ func Open(dir string, o Options) (*Log, error) {
 	l := &Log{dir: dir, fs: o.FS, o: o, log: o.Logger, slow: o.Background, consumers: make(map[string]*Consumer), created: time.Now().UnixMilli()}
 	l.commit.init()
 	l.sealedSome = sync.NewCond(&l.mu)
-	l.timer = time.AfterFunc(time.Hour, func() { l.SyncThen(func(error) {}) })
+	l.timer = time.AfterFunc(time.Hour, func() { l.slow.syncs.due(l) })
 	l.timer.Stop()
 	l.compactTimer = time.AfterFunc(time.Hour, l.lookAgain)
 	l.compactTimer.Stop()
@@ -48,6 +48,7 @@ func (l *Log) recover() error {
 	if err != nil {
 		return err
 	}
+	l.shares = l.slow.syncs.holds(l.dir)
 	l.mu.Lock() // no one else is here yet, but what follows calls functions that want it held
 	defer l.mu.Unlock()
 	if err := l.adoptSpares(&d); err != nil {

@@ -80,7 +80,7 @@ func TestWhatIsTakenIsDurableBeforeItsSegmentGoes(t *testing.T) {
 		t.Fatal(err)
 	}
 	cutAt(t, m, func(op disktest.Op, name string) bool {
-		return op == disktest.OpRemove && strings.HasSuffix(name, ".seg")
+		return op == disktest.OpRemove && (strings.HasSuffix(name, ".seg") || strings.HasSuffix(name, ".cold"))
 	}, func() {
 		drain(t, l, c)
 		settle(l)

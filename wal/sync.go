@@ -13,8 +13,9 @@ import (
 type groupCommit struct {
 	mu      sync.Mutex
 	waiting []func(error)
-	running bool
-	idle    *sync.Cond // running has become false
+	served  []func(error) // empty: for the next to wait in
+	running bool          // the syncer has the log
+	idle    *sync.Cond    // running has become false
 }
 
 func (g *groupCommit) init() { g.idle = sync.NewCond(&g.mu) }
@@ -46,33 +47,44 @@ func (l *Log) SyncThen(fn func(error)) {
 	g.waiting = append(g.waiting, fn)
 	if !g.running {
 		g.running = true
-		go l.syncWhileAsked()
+		l.slow.syncs.ask(l)
 	}
 }
 
-func (l *Log) syncWhileAsked() {
-	g := &l.commit
-	var served []func(error)
-	for {
-		l.slow.syncs <- struct{}{}
-		g.mu.Lock()
-		callers := g.waiting
-		g.waiting = served[:0]
-		if len(callers) == 0 {
-			g.running = false
-			g.mu.Unlock()
-			g.idle.Broadcast()
-			<-l.slow.syncs
-			return
-		}
-		g.mu.Unlock()
-		err := l.syncOnce()
-		<-l.slow.syncs
-		for i, fn := range callers {
-			fn(err)
-			callers[i] = nil
-		}
-		served = callers
+// callers takes those whom the next sync serves.
+func (g *groupCommit) callers() []func(error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	callers := g.waiting
+	g.waiting, g.served = g.served[:0], nil
+	return callers
+}
+
+// serve tells them how it went, and reports whether others wait for another sync by now.
+func (g *groupCommit) serve(callers []func(error), err error) (more bool) {
+	for i, fn := range callers {
+		fn(err)
+		callers[i] = nil
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.served = callers
+	g.running = len(g.waiting) > 0
+	if !g.running {
+		g.idle.Broadcast()
+	}
+	return g.running
+}
+
+// syncForCallers serves those who wait for a sync.
+func (l *Log) syncForCallers() {
+	callers := l.commit.callers()
+	l.serve(callers, l.syncOnce())
+}
+
+func (l *Log) serve(callers []func(error), err error) {
+	if l.commit.serve(callers, err) {
+		l.slow.syncs.ask(l)
 	}
 }
 
@@ -93,15 +105,61 @@ func (u *unsynced) any() bool {
 func (l *Log) syncOnce() error {
 	l.syncing.Lock() // offset files are replaced under it
 	defer l.syncing.Unlock()
-	if err := l.nameStarted(); err != nil {
-		return l.fail(err)
-	}
-	l.growOffsets()
-	u, err := l.beginSync()
+	u, err := l.prepareSync()
 	if err != nil {
 		return err
 	}
-	err = l.flush(u)
+	return l.endSync(u, l.flush(u))
+}
+
+// begunSync is a log's part of a sync that many share. It holds Log.syncing.
+type begunSync struct {
+	l       *Log
+	callers []func(error)
+	u       unsynced
+}
+
+// beginShared is false for a log that has to sync for itself.
+func (l *Log) beginShared() (b begunSync, ok bool) {
+	if !l.shares || !l.syncing.TryLock() { // to wait for one while having others could go round in a ring
+		return b, false
+	}
+	b = begunSync{l: l, callers: l.commit.callers()}
+	var err error
+	if b.u, err = l.prepareSync(); err != nil {
+		l.syncing.Unlock()
+		l.serve(b.callers, err)
+		return begunSync{}, true
+	}
+	return b, true
+}
+
+// end serves the callers: all is durable, or, if not, the log's own files have to be synced.
+func (b begunSync) end(synced bool) {
+	l := b.l
+	if l == nil { // it was over before it began
+		return
+	}
+	var err error
+	if !synced {
+		err = l.flush(b.u)
+	}
+	err = l.endSync(b.u, err)
+	l.syncing.Unlock()
+	l.serve(b.callers, err)
+}
+
+// prepareSync says what there is to sync. Log.syncing is held from here to endSync.
+func (l *Log) prepareSync() (unsynced, error) {
+	if err := l.nameStarted(); err != nil {
+		return unsynced{}, l.fail(err)
+	}
+	l.growOffsets()
+	return l.beginSync()
+}
+
+// endSync takes note of how it went.
+func (l *Log) endSync(u unsynced, err error) error {
 	for _, f := range u.files {
 		l.release(f)
 	}
@@ -153,6 +211,8 @@ func (l *Log) fullOffsets() (full []*offsets) {
 func (l *Log) beginSync() (u unsynced, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.timer.Stop()
+	l.slow.syncs.isClean(l)
 	if err := l.usable(); err != nil {
 		return u, err
 	}
@@ -161,6 +221,7 @@ func (l *Log) beginSync() (u unsynced, err error) {
 		if f.dirty && f.seg != nil {
 			f.dirty = false
 			f.pins++
+			f.seg.BeingSynced()
 			u.files = append(u.files, f)
 		}
 	}
@@ -174,6 +235,7 @@ func (l *Log) beginSync() (u unsynced, err error) {
 			if err := c.faulted(); err != nil {
 				u.fault = err
 			}
+			c.off.beingSynced()
 			u.offsets = append(u.offsets, c.off)
 		}
 	}
@@ -264,5 +326,6 @@ func (l *Log) touch() {
 	l.dirty = true
 	if l.o.SyncEvery > 0 {
 		l.timer.Reset(l.o.SyncEvery)
+		l.slow.syncs.getsDirty(l)
 	}
 }

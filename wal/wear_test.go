@@ -5,7 +5,9 @@ package wal_test
 import (
 	"path"
 	"slices"
+	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/darner/darner/segment/disk/disktest"
@@ -133,5 +135,65 @@ func TestOpeningALogOpensItsLastSegmentsAlone(t *testing.T) {
 		if got := opened.since(); len(got) > 6 {
 			t.Errorf("after a %s %d files were opened: %q", how, len(got), got)
 		}
+	}
+}
+
+func TestTheFirstTakesAfterASyncAreWrittenAndTheOthersStored(t *testing.T) {
+	m := newMemory(t)
+	l := m.open()
+	c := consumer(t, l)
+	fill(t, l, 0, 20)
+	n := 0
+	m.Fail(func(op disktest.Op, name string, _ int) error {
+		if op == disktest.OpWrite && strings.HasSuffix(name, ".off") {
+			n++
+		}
+		return nil
+	})
+	for round := range 3 {
+		for range 6 {
+			takeOne(t, l, c)
+		}
+		if want := 4 * round; n != want {
+			t.Errorf("%d of %d heads were written, want %d", n, 6*(round+1), want)
+		}
+		if err := l.Sync(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m.Fail(nil)
+	l = memory{m.Clone(), t}.open() // a kill
+	if got := drain(t, l, consumer(t, l)); len(got) != 2 {
+		t.Errorf("%d items are left of 20, 18 were taken", len(got))
+	}
+}
+
+func TestATakeThatCannotBeWrittenIsStored(t *testing.T) {
+	m := newMemory(t)
+	l := m.open()
+	c := consumer(t, l)
+	fill(t, l, 0, 3)
+	if err := l.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	m.Fail(func(op disktest.Op, name string, _ int) error {
+		if op == disktest.OpWrite {
+			return syscall.ENOSPC
+		}
+		return nil
+	})
+	takeOne(t, l, c)
+	m.Fail(nil)
+	l = memory{m.Clone(), t}.open() // a kill
+	if got := drain(t, l, consumer(t, l)); len(got) != 2 {
+		t.Errorf("%d items are left of 3, one was taken", len(got))
+	}
+}
+
+func takeOne(t *testing.T, l *wal.Log, c *wal.Consumer) {
+	t.Helper()
+	p, _ := next(t, l, c)
+	if err := c.Take(p); err != nil {
+		t.Fatal(err)
 	}
 }

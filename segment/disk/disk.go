@@ -62,11 +62,28 @@ type FS interface {
 	// survive a power cut. Of a rename between two directories either will do.
 	SyncDir(dir string) error
 
+	// Whole returns the file system that a file is on, to sync it as a whole. The file has to stay. It is
+	// [errors.ErrUnsupported] where that would promise less than to sync each file, or would not tell of all errors.
+	Whole(file string) (Whole, error)
+
 	// Lock takes the exclusive lock on a file, which it creates if need be,
 	// and holds it until the result is closed or the process ends. It does not
 	// wait: when somebody has the lock, in this process or another, it is
 	// [ErrLocked]. The file stays behind.
 	Lock(name string) (io.Closer, error)
+}
+
+// Whole is a file system as a whole. Its methods may be called from several goroutines.
+type Whole interface {
+	// Holds reports whether a file or directory is on it.
+	Holds(name string) bool
+
+	// Sync does what File.Sync and FS.SyncDir do, for all files and directories on it, other programs' too.
+	// An error does not say whose: then File.Sync and FS.SyncDir of each tell, as if there had been no Sync.
+	Sync() error
+
+	// Close gives the handle back.
+	io.Closer
 }
 
 // Entry is a name in a directory.

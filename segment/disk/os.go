@@ -77,8 +77,11 @@ func (OS) Allocated(name string) (int64, error) {
 	return blocks(info), nil
 }
 
-// blocks is what du counts: Unix has it in units of 512 bytes, whatever the size of a block.
-func blocks(info fs.FileInfo) int64 { return int64(info.Sys().(*syscall.Stat_t).Blocks) * 512 }
+// blockUnit is what Unix counts blocks in, whatever the size of a block.
+const blockUnit = 512
+
+// blocks is what du counts, in bytes.
+func blocks(info fs.FileInfo) int64 { return int64(info.Sys().(*syscall.Stat_t).Blocks) * blockUnit }
 
 func (OS) Free(dir string) (int64, error) {
 	var s unix.Statfs_t
@@ -130,19 +133,21 @@ type file struct {
 }
 
 func (f *file) Size() (int64, error) {
-	var s unix.Stat_t // f.Stat would allocate
-	if err := uninterrupted(func() error { return unix.Fstat(int(f.Fd()), &s) }); err != nil {
-		return 0, f.wrap("stat", err)
-	}
-	return s.Size, nil
+	s, err := f.stat()
+	return s.Size, err
 }
 
 func (f *file) Allocated() (int64, error) {
-	info, err := f.Stat()
-	if err != nil {
-		return 0, err
+	s, err := f.stat()
+	return int64(s.Blocks) * blockUnit, err
+}
+
+// stat is for often: f.Stat would allocate.
+func (f *file) stat() (s unix.Stat_t, err error) {
+	if err := uninterrupted(func() error { return unix.Fstat(int(f.Fd()), &s) }); err != nil {
+		return unix.Stat_t{}, f.wrap("stat", err)
 	}
-	return blocks(info), nil
+	return s, nil
 }
 
 func (f *file) Allocate(off, n int64) error {

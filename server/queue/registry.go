@@ -147,6 +147,9 @@ func OpenRegistry(dir string, o Options) (*Registry, error) {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
 	r.background = wal.NewBackground(o.CompactRate)
+	if err := r.background.SyncTogether(r.fs, filepath.Join(dir, lockName)); err != nil {
+		r.logger.Warn("each queue is synced for itself", "error", err)
+	}
 	r.background.KeepReserve(r.fs, filepath.Join(dir, reserveName), o.Reserve)
 	r.o.Log.Background = r.background
 	r.janitor = startJanitor(r)

@@ -359,3 +359,19 @@ func TestCrashAndSyncBesideStores(t *testing.T) {
 		t.Errorf("violations: %q", v)
 	}
 }
+
+func TestCrashKeepsWhatWasSyncedAsAWhole(t *testing.T) {
+	f := New()
+	check(t, f.Mkdir("/d/sub"))
+	put(t, f, "/d/a", "one")
+	put(t, f, "/d/sub/b", "two")
+	put(t, f, "/d/c", "three")
+	check(t, f.Rename("/d/c", "/d/sub/c"))
+	w, err := f.Whole("/d/a")
+	check(t, err)
+	check(t, w.Sync())
+	put(t, f, "/d/late", "four")
+	wantOutcomes(t, f, func(f *FS) string {
+		return content("/d/a")(f) + content("/d/sub/b")(f) + content("/d/sub/c")(f)
+	}, "onetwothree")
+}

@@ -53,6 +53,7 @@ const (
 	OpTruncate Op = "truncate"
 	OpAllocate Op = "allocate"
 	OpSync     Op = "sync"
+	OpSyncAll  Op = "syncall" // Whole.Sync
 	OpMap      Op = "map"
 )
 

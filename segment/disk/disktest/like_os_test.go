@@ -378,3 +378,21 @@ func TestFilesAreWholeAcrossSectorsAndBlocks(t *testing.T) {
 		}
 	})
 }
+
+func TestAWholeHoldsWhatIsThereAndSyncs(t *testing.T) {
+	onBoth(t, func(t *testing.T, fsys disk.FS, path func(...string) string) {
+		put(t, fsys, path("a"), "content")
+		w, err := fsys.Whole(path("a"))
+		if errors.Is(err, errors.ErrUnsupported) {
+			t.Skip("this file system is not synced as a whole: ", err)
+		}
+		check(t, err)
+		if !w.Holds(path()) || !w.Holds(path("a")) || w.Holds(path("b")) {
+			t.Error("it does not hold what is there, or what is not")
+		}
+		check(t, w.Sync())
+		check(t, w.Close())
+		_, err = fsys.Whole(path("b"))
+		wantErr(t, err, fs.ErrNotExist, path("b"))
+	})
+}

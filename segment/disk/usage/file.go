@@ -15,19 +15,27 @@ type file struct {
 	node *node
 }
 
+// WriteAt where there are blocks gives the file no others, or the next Sync will tell.
 func (h *file) WriteAt(p []byte, off int64) (int, error) {
-	defer h.measure()
+	if off+int64(len(p)) > h.node.solid.Load() {
+		defer h.measure()
+	}
 	return h.File.WriteAt(p, off)
 }
 
 func (h *file) Truncate(size int64) error {
 	defer h.measure()
+	h.node.solid.Store(min(h.node.solid.Load(), size))
 	return h.File.Truncate(size)
 }
 
 func (h *file) Allocate(off, n int64) error {
 	defer h.measure()
-	return h.File.Allocate(off, n)
+	err := h.File.Allocate(off, n)
+	if solid := h.node.solid.Load(); err == nil && off <= solid {
+		h.node.solid.Store(max(solid, off+n))
+	}
+	return err
 }
 
 // Sync may change the blocks: where they are is decided as they are written.

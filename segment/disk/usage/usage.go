@@ -56,7 +56,8 @@ type dir struct {
 
 // node is a file open for writing.
 type node struct {
-	measuring sync.Mutex // held over the measuring and what comes of it: the last one counts. Before FS.mu
+	measuring sync.Mutex   // held over the measuring and what comes of it: the last one counts. Before FS.mu
+	solid     atomic.Int64 // below, the file was given blocks
 
 	dir   *dir // nil when it was removed. FS.mu guards all below
 	name  string
@@ -219,4 +220,24 @@ func (f *FS) drop(d *dir) {
 		delete(d.parent.subs, d.name)
 		d.parent = nil
 	}
+}
+
+// Whole is the file system's, and measures what is open for writing after each sync.
+func (f *FS) Whole(file string) (disk.Whole, error) {
+	w, err := f.FS.Whole(file)
+	if err != nil {
+		return nil, err
+	}
+	return whole{w, f}, nil
+}
+
+type whole struct {
+	disk.Whole
+	fs *FS
+}
+
+// Sync may change the blocks: see file.Sync.
+func (w whole) Sync() error {
+	defer w.fs.Settle()
+	return w.Whole.Sync()
 }

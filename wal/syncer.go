@@ -1,0 +1,180 @@
+package wal
+
+// Which logs sync when: each for itself while few want to, all of them with one sync of their file system when
+// many do.
+
+import (
+	"errors"
+	"slices"
+	"sync"
+
+	"github.com/darner/darner/segment/disk"
+)
+
+const (
+	// syncsAtOnce is enough for a journalling file system to commit some logs together, and few
+	// enough that 10,000 logs do not take 10,000 threads.
+	syncsAtOnce = 16
+
+	// togetherFrom is how many logs have to want a sync for one of the file system to be worth its while, which
+	// writes what other programs have there as well.
+	togetherFrom = 64
+)
+
+// syncer has the logs of a Background that want a sync, and the goroutines that see to it: as many as there is
+// work for, up to syncsAtOnce.
+type syncer struct {
+	mu     sync.Mutex // a leaf
+	asked  []*Log     // in the order they came, each once
+	dirty  []*Log     // those whose timers run; each knows its place
+	busy   int        // goroutines
+	whole  disk.Whole // nil: each for itself
+	shared bool       // a sync of the whole is under way
+}
+
+// SyncTogether lets the logs whose directories are on the file system of a file, which has to stay, share a sync of
+// that file system when many of them want one. It is for before the first is opened. It does nothing where disk.FS
+// has no such thing; other errors are those of opening the file.
+func (b *Background) SyncTogether(fsys disk.FS, file string) error {
+	w, err := fsys.Whole(file)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return nil
+	}
+	b.syncs.whole = w
+	return err
+}
+
+// holds reports whether a log in a directory may sync together with others.
+func (s *syncer) holds(dir string) bool { return s.whole != nil && s.whole.Holds(dir) }
+
+func (s *syncer) close() {
+	if s.whole != nil {
+		s.whole.Close()
+	}
+}
+
+// ask puts a log in the list: for each time it is put there, its callers are served once.
+func (s *syncer) ask(l *Log) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked = append(s.asked, l)
+	s.spread()
+}
+
+// spread has one goroutine more for what is in the list, if there may be. mu is held.
+func (s *syncer) spread() {
+	if s.busy < syncsAtOnce && len(s.asked) > 0 && !s.waits() {
+		s.busy++
+		go s.work()
+	}
+}
+
+// waits reports that the logs in the list are left to whoever syncs the file system now. mu is held.
+func (s *syncer) waits() bool { return s.shared && s.many(s.asked) }
+
+func (s *syncer) many(logs []*Log) bool { return s.whole != nil && len(logs) >= togetherFrom }
+
+func (s *syncer) work() {
+	for {
+		logs := s.next()
+		switch {
+		case len(logs) == 0:
+			return
+		case len(logs) == 1:
+			logs[0].syncForCallers()
+		default:
+			s.together(logs)
+			s.mu.Lock()
+			s.shared = false
+			s.mu.Unlock()
+		}
+	}
+}
+
+// next takes one log out of the list, or all when they are many, or says that the goroutine has to end.
+func (s *syncer) next() (logs []*Log) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case len(s.asked) == 0 || s.waits():
+		s.busy--
+		return nil
+	case s.many(s.asked):
+		logs, s.asked, s.shared = s.asked, nil, true
+		return logs
+	}
+	logs = []*Log{s.asked[0]}
+	s.asked = slices.Delete(s.asked, 0, 1)
+	s.spread()
+	return logs
+}
+
+// together serves the callers of many logs with one sync of the file system. A log that is at something else, or is
+// on another file system, has its own; and when the one fails, which does not tell whose data was lost, so have all.
+func (s *syncer) together(logs []*Log) {
+	begun := make([]begunSync, 0, len(logs))
+	var alone []*Log
+	for _, l := range logs {
+		if b, ok := l.beginShared(); ok {
+			begun = append(begun, b)
+		} else {
+			alone = append(alone, l)
+		}
+	}
+	err := s.whole.Sync()
+	for _, b := range begun {
+		b.end(err == nil)
+	}
+	for _, l := range alone {
+		l.syncForCallers()
+	}
+}
+
+// due is called when a log's data is as old as it may get. When many logs are dirty all are synced with it, rather
+// than each a moment later: so they come to be due together.
+func (s *syncer) due(l *Log) {
+	logs := s.takeDirty(togetherFrom)
+	if len(logs) == 0 {
+		logs = []*Log{l}
+	}
+	for _, l := range logs {
+		l.SyncThen(func(error) {})
+	}
+}
+
+// takeDirty takes all dirty logs out of their list, if they are so many and may be synced together.
+func (s *syncer) takeDirty(least int) (logs []*Log) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.whole == nil || len(s.dirty) < least {
+		return nil
+	}
+	logs, s.dirty = s.dirty, nil
+	for _, l := range logs {
+		l.dirtyAt = 0
+	}
+	return logs
+}
+
+// getsDirty notes that a log's timer runs, isClean that what it was set for is being synced. Log.mu is held.
+func (s *syncer) getsDirty(l *Log) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l.dirtyAt == 0 {
+		s.dirty = append(s.dirty, l)
+		l.dirtyAt = len(s.dirty)
+	}
+}
+
+func (s *syncer) isClean(l *Log) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l.dirtyAt == 0 {
+		return
+	}
+	last := s.dirty[len(s.dirty)-1]
+	s.dirty[l.dirtyAt-1], last.dirtyAt = last, l.dirtyAt
+	s.dirty[len(s.dirty)-1] = nil
+	s.dirty = s.dirty[:len(s.dirty)-1]
+	l.dirtyAt = 0
+}

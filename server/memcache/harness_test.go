@@ -18,7 +18,7 @@ import (
 type testServer struct {
 	t       testing.TB
 	dir     string
-	queues  queue.Options  // but its Log
+	queues  queue.Options
 	every   queue.Settings // of every queue
 	env     *Env
 	ahead   atomic.Int64 // ms the server's clock is ahead: a wait passes at once
@@ -58,7 +58,7 @@ func (sv *testServer) open() {
 	sv.t.Helper()
 	var err error
 	o := sv.queues
-	o.Log = wal.Options{InlineMax: sv.env.InlineMax, SegmentSize: 1 << 20, Logger: sv.env.Logger}
+	o.Log.InlineMax, o.Log.SegmentSize, o.Log.Logger = sv.env.InlineMax, 1<<20, sv.env.Logger
 	o.Settings = func(string) queue.Settings { return sv.every }
 	sv.env.Registry, err = queue.OpenRegistry(sv.dir, o)
 	if err != nil {

@@ -52,6 +52,8 @@ type Session struct {
 	chunk   *[chunkSize]byte
 	waiter  *queue.Waiter // nil until a get waits
 	sync    syncWait
+
+	stopCatchUp func() // ends a wait for the disk; nil: there is none
 }
 
 // NewSession starts a connection's session. local says that the peer is on this machine. wake is
@@ -136,6 +138,7 @@ func (s *Session) Drain() { s.draining.Store(true) }
 func (s *Session) Close() {
 	s.state, s.next = Closing, nil
 	s.stopWaiting()
+	s.leaveDisk()
 	s.stopStreaming()
 	s.stopUpload()
 	for {

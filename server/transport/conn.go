@@ -162,6 +162,9 @@ func (c *conn) wait() error {
 		return c.watch(until)
 	case full, c.halfEnd && !timed:
 		c.sleep(time.Time{})
+		if c.owner.cutting.Load() {
+			return net.ErrClosed
+		}
 		return nil
 	}
 	return c.read(0, until)

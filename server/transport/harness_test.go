@@ -65,11 +65,15 @@ func (s *syncBuffer) String() string {
 	return s.b.String()
 }
 
-func (k kind) harness(t *testing.T, maxConnections int) *harness {
+func (k kind) harness(t *testing.T, maxConnections int, change ...func(*wal.Options)) *harness {
 	t.Helper()
 	h := &harness{t: t}
 	log := slog.New(slog.NewTextHandler(&h.log, nil))
-	registry, err := queue.OpenRegistry(t.TempDir(), queue.Options{Log: wal.Options{SegmentSize: 1 << 20, Logger: log}})
+	o := wal.Options{SegmentSize: 1 << 20, Logger: log}
+	for _, f := range change {
+		f(&o)
+	}
+	registry, err := queue.OpenRegistry(t.TempDir(), queue.Options{Log: o})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,9 +99,9 @@ func (k kind) harness(t *testing.T, maxConnections int) *harness {
 }
 
 // listen has the transport serve a TCP port.
-func (k kind) listen(t *testing.T, maxConnections int) *harness {
+func (k kind) listen(t *testing.T, maxConnections int, change ...func(*wal.Options)) *harness {
 	t.Helper()
-	h := k.harness(t, maxConnections)
+	h := k.harness(t, maxConnections, change...)
 	l, err := ListenTCP("127.0.0.1", 0)
 	if err != nil {
 		t.Fatal(err)

@@ -20,6 +20,7 @@ type Portable struct {
 	conns map[*conn]struct{}
 
 	draining atomic.Int64 // Unix nanoseconds until which requests on their way are read; 0: not stopping
+	cutting  atomic.Bool  // connections that are still busy are ended
 }
 
 // NewPortable returns a transport that serves nothing yet.
@@ -74,9 +75,11 @@ func (t *Portable) drain() {
 }
 
 func (t *Portable) cutOff() {
+	t.cutting.Store(true)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for c := range t.conns {
 		c.net.Close()
+		c.interrupt()
 	}
 }

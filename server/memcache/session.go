@@ -98,7 +98,7 @@ func (s *Session) Need() int { return s.need }
 // State says what the session wants next.
 func (s *Session) State() State { return s.state }
 
-// Deadline is when, in Unix milliseconds of Env.Now, a Waiting session wants Process at the latest.
+// Deadline is when, in milliseconds of Env.Steady, a Waiting session wants Process at the latest.
 func (s *Session) Deadline() (at int64, ok bool) {
 	return s.get.deadline, s.state == Waiting && s.get.deadline != 0
 }

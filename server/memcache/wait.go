@@ -95,7 +95,7 @@ func (s *Session) standInLine() {
 
 func (s *Session) awaitItem() {
 	g := &s.get
-	if !s.waiter.Done() && s.env.Now() < g.deadline && !s.draining.Load() {
+	if !s.waiter.Done() && s.env.Steady() < g.deadline && !s.draining.Load() {
 		s.state = Waiting
 		return
 	}

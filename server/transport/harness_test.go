@@ -43,6 +43,7 @@ type harness struct {
 	t         *testing.T
 	env       *memcache.Env
 	transport Transport
+	set       atomic.Int64 // ms by which the time of day was set ahead
 	stopping  atomic.Int64 // Unix nanoseconds when stop was called; 0: not yet
 	addr      string
 	log       syncBuffer
@@ -88,7 +89,8 @@ func (k kind) harness(t *testing.T, maxConnections int, change ...func(*wal.Opti
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.env.Now = h.transport.Now
+	h.env.Now = func() int64 { return h.transport.Now() + h.set.Load() }
+	h.env.Steady = h.transport.Steady
 	t.Cleanup(func() {
 		h.stop(10 * time.Second)
 		if err := registry.Close(); err != nil {

@@ -162,7 +162,6 @@ func (s *Server) serve(c config.Config) error {
 		Admin:        access[c.Admin],
 		Version:      Version,
 		PID:          os.Getpid(),
-		Started:      time.Now().UnixMilli(),
 		Settings:     settings(c),
 		FlushAfter:   s.flushIn,
 	}
@@ -182,7 +181,7 @@ func (s *Server) serve(c config.Config) error {
 	} else if s.transport, err = transport.New(o); err != nil {
 		return fmt.Errorf("cannot serve connections: %w", err)
 	}
-	env.Now = s.transport.Now
+	env.Now, env.Steady = s.transport.Now, s.transport.Steady
 	for _, l := range s.listeners {
 		s.transport.Serve(l)
 	}

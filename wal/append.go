@@ -23,7 +23,7 @@ func (l *Log) Append(payload []byte, m Meta) (Position, error) {
 }
 
 // TryAppend is Append for callers that must not wait: where that would wait for the disk it is ErrBehind.
-// Call CatchUp then, where waiting does no harm, and again.
+// Call CatchUp then, where waiting does no harm, or CatchUpThen, and again.
 func (l *Log) TryAppend(payload []byte, m Meta) (Position, error) {
 	if len(payload) > l.o.InlineMax {
 		return Position{}, fmt.Errorf("%w: %d bytes of at most %d", ErrTooLarge, len(payload), l.o.InlineMax)

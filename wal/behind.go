@@ -3,7 +3,10 @@ package wal
 // How far sealing may lag behind appending. What is not sealed is read when the log is opened after a kill, and is
 // mapped: a disk that is slower than the items come must not let it grow without bound.
 
-import "strconv"
+import (
+	"container/list"
+	"strconv"
+)
 
 // defaultLag is a quarter of that where addresses have 32 bits.
 const defaultLag = 64 << 20 << (strconv.IntSize / 64 * 2)
@@ -11,16 +14,47 @@ const defaultLag = 64 << 20 << (strconv.IntSize / 64 * 2)
 // CatchUp waits until the disk has caught up so far that a good many items can be appended without waiting, or
 // no longer does. It returns at once while there is nothing to wait for.
 func (l *Log) CatchUp() {
+	done := make(chan struct{})
+	l.CatchUpThen(func() { close(done) })
+	<-done
+}
+
+// CatchUpThen calls fn once, on another goroutine, when CatchUp would return. It never blocks; fn must not either.
+// stop has the log forget fn; it is false when that was called before, or is about to be.
+func (l *Log) CatchUpThen(fn func()) (stop func() bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.behind(l.o.Lag) {
-		return
+	if !l.behind(l.o.Lag) || l.pointless() {
+		go fn()
+		return func() bool { return false }
 	}
 	l.askLater()
-	for l.behind(l.o.Lag/2) && l.stuck == nil && l.usable() == nil {
-		l.sealedSome.Wait()
+	e := l.lagging.PushBack(fn)
+	return func() bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		n := l.lagging.Len()
+		l.lagging.Remove(e)
+		return l.lagging.Len() < n
 	}
 }
+
+// caughtUp tells those who wait for the disk when they need no longer. Log.mu is held.
+func (l *Log) caughtUp() {
+	if l.lagging.Len() == 0 || l.behind(l.o.Lag/2) && !l.pointless() {
+		return
+	}
+	waiting := l.lagging
+	l.lagging = list.New()
+	go func() {
+		for e := waiting.Front(); e != nil; e = e.Next() {
+			e.Value.(func())()
+		}
+	}()
+}
+
+// pointless reports that the disk is not going to catch up. Log.mu is held.
+func (l *Log) pointless() bool { return l.stuck != nil || l.usable() != nil }
 
 // behind reports whether as many bytes await sealing as most. Log.mu is held.
 func (l *Log) behind(most int64) bool {
@@ -39,17 +73,17 @@ func (l *Log) keepUp() error {
 	if !l.behind(l.o.Lag) {
 		return nil
 	}
+	l.askLater()
 	if l.stuck != nil {
 		return l.refused(l.stuck)
 	}
-	l.askLater()
 	return ErrBehind
 }
 
-// sealing notes how it went, nil or what keeps it from going on, and tells those who wait.
+// sealing notes how it went, nil or what keeps it from going on.
 func (l *Log) sealing(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.stuck = err
-	l.sealedSome.Broadcast()
+	l.caughtUp()
 }

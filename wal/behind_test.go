@@ -4,27 +4,33 @@ package wal_test
 
 import (
 	"errors"
+	"sync"
 	"testing"
 
 	"github.com/darner/darner/segment/disk/disktest"
 	"github.com/darner/darner/wal"
 )
 
-// slowDisk is a log on a disk whose syncs wait until release is called.
-func slowDisk(t *testing.T) (l *wal.Log, release func()) {
+// slowDisk is a log on a disk whose syncs and renames wait until release is called, and have its outcome.
+func slowDisk(t *testing.T) (l *wal.Log, release func(error)) {
 	m := newMemory(t)
 	o := options(m.FS)
 	o.Lag = 4 * o.SegmentSize
 	o.SyncEvery = wal.SyncNever
 	l = open(t, "/data/q", o)
+	var outcome error
 	gate := make(chan struct{})
 	m.Fail(func(op disktest.Op, name string, _ int) error {
-		if op == disktest.OpSync {
-			<-gate
+		if op != disktest.OpSync && op != disktest.OpRename {
+			return nil
 		}
-		return nil
+		<-gate
+		return outcome
 	})
-	return l, func() { close(gate) }
+	var once sync.Once
+	release = func(err error) { once.Do(func() { outcome = err; close(gate) }) }
+	t.Cleanup(func() { release(nil) })
+	return l, release
 }
 
 func TestALogThatTheDiskDoesNotKeepUpWithRefusesBeforeItGrowsWithoutBound(t *testing.T) {
@@ -40,7 +46,7 @@ func TestALogThatTheDiskDoesNotKeepUpWithRefusesBeforeItGrowsWithoutBound(t *tes
 	if s := l.Stats().Segments; s > 6 {
 		t.Errorf("%d segments await sealing", s)
 	}
-	release()
+	release(nil)
 	l.CatchUp()
 	for range n / 4 { // a good many fit now
 		if _, err := l.TryAppend([]byte("an item of some length"), wal.Meta{}); err != nil {
@@ -65,7 +71,7 @@ func TestAppendWaitsForADiskThatIsBehind(t *testing.T) {
 		}
 		done <- nil
 	}()
-	release()
+	release(nil)
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
@@ -73,14 +79,132 @@ func TestAppendWaitsForADiskThatIsBehind(t *testing.T) {
 
 func TestCatchingUpEndsWithTheLog(t *testing.T) {
 	l, release := slowDisk(t)
-	for err := error(nil); err == nil; {
-		_, err = l.TryAppend([]byte("an item of some length"), wal.Meta{})
-	}
-	caughtUp := make(chan struct{})
-	go func() { l.CatchUp(); close(caughtUp) }()
+	fillUp(t, l)
+	told := caughtUp(l)
 	closed := make(chan struct{})
 	go func() { l.Abandon(); close(closed) }()
-	<-caughtUp
-	release()
+	<-told
+	release(nil)
 	<-closed
+}
+
+// fillUp appends until the disk is behind.
+func fillUp(t *testing.T, l *wal.Log) {
+	t.Helper()
+	var err error
+	for n := 0; err == nil && n < 100_000; n++ {
+		_, err = l.TryAppend([]byte("an item of some length"), wal.Meta{Flags: 7, Expires: 99})
+	}
+	if !errors.Is(err, wal.ErrBehind) {
+		t.Fatal(err)
+	}
+}
+
+func TestWhoWaitsForADiskThatIsBehindIsToldOnceOrForgotten(t *testing.T) {
+	l, release := slowDisk(t)
+	fillUp(t, l)
+	const n = 5
+	told := make(chan int, 2*n)
+	var stops []func() bool
+	for i := range n {
+		stops = append(stops, l.CatchUpThen(func() { told <- i }))
+	}
+	if !stops[2]() || stops[2]() {
+		t.Error("one that waits is not forgotten, or twice")
+	}
+	select {
+	case i := <-told:
+		t.Fatalf("%d is told while the disk is behind", i)
+	default:
+	}
+	release(nil)
+	for _, want := range []int{0, 1, 3, 4} {
+		if i := <-told; i != want {
+			t.Errorf("%d is told before %d", i, want)
+		}
+	}
+	for i, stop := range stops {
+		if stop() {
+			t.Errorf("%d is forgotten after it was told", i)
+		}
+	}
+	<-caughtUp(l)
+	l.Close()
+	if len(told) > 0 {
+		t.Errorf("%d is told twice", <-told)
+	}
+}
+
+// caughtUp returns what is closed when CatchUpThen calls.
+func caughtUp(l *wal.Log) <-chan struct{} {
+	called := make(chan struct{})
+	l.CatchUpThen(func() { close(called) })
+	return called
+}
+
+func TestALogIsNotBehindWhenWhatAwaitedTheDiskIsTaken(t *testing.T) {
+	l, release := slowDisk(t)
+	c := consumer(t, l)
+	goOn := wal.HoldTidying(l)
+	fillUp(t, l)
+	told := caughtUp(l)
+	for p, item := next(t, l, c); item != ""; p, item = next(t, l, c) {
+		if err := c.Take(p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	goOn()
+	release(nil)
+	<-told
+}
+
+func TestADiskThatFailsKeepsNobodyWaiting(t *testing.T) {
+	l, release := slowDisk(t)
+	defer wal.HoldTidying(l)() // a sync for somebody else may be the one that fails
+	fillUp(t, l)
+	told := caughtUp(l)
+	broken := errors.New("the disk is broken")
+	release(broken)
+	l.Sync()
+	<-told
+	if _, err := l.TryAppend([]byte("x"), wal.Meta{}); !errors.Is(err, broken) {
+		t.Errorf("the refusal is %v", err)
+	}
+}
+
+func TestALargeItemWaitsForADiskThatIsBehind(t *testing.T) {
+	l, release := slowDisk(t)
+	fillUp(t, l)
+	w, err := l.Create(4, wal.Meta{Flags: 7, Expires: 99})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write([]byte("body")); err != nil {
+		t.Fatal(err)
+	}
+	for err = error(nil); err == nil; { // the last bit of the segment
+		_, err = l.TryAppend(nil, wal.Meta{Flags: 7, Expires: 99})
+	}
+	for range 2 {
+		if _, err := w.TryCommit(); !errors.Is(err, wal.ErrBehind) {
+			t.Fatalf("committed: %v", err)
+		}
+	}
+	release(nil)
+	p, err := w.Commit()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := consumer(t, l)
+	for q, _, ok, err := c.Next(); ; q, _, ok, err = c.Next() {
+		if !ok || err != nil {
+			t.Fatalf("it is not the last item: %v", err)
+		}
+		if q.Seq == p.Seq {
+			break
+		}
+	}
+	if _, _, ok, _ := c.Next(); ok {
+		t.Error("it is there twice")
+	}
 }

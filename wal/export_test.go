@@ -35,6 +35,12 @@ func HoldCompaction(l *Log) (release func()) {
 	return l.compacting.Unlock
 }
 
+// HoldTidying keeps the background from sealing and deleting until release is called.
+func HoldTidying(l *Log) (release func()) {
+	l.tidying.Lock()
+	return l.tidying.Unlock
+}
+
 // GiveBack does what happens when a log has been empty for a while.
 func GiveBack(l *Log) {
 	l.mu.Lock()

@@ -138,8 +138,19 @@ func (l *Log) refusedUpload(err error) error {
 }
 
 // Commit gives the item its place at the end of the log. The body must be as long as announced.
-// After an error nothing is left of it.
-func (w *Writer) Commit() (p Position, err error) {
+// After an error nothing is left of it. It waits for the disk when that is behind: see TryCommit.
+func (w *Writer) Commit() (Position, error) {
+	p, err := w.TryCommit()
+	for errors.Is(err, ErrBehind) {
+		w.l.CatchUp()
+		p, err = w.TryCommit()
+	}
+	return p, err
+}
+
+// TryCommit is Commit that does not wait for a disk that is behind: it is ErrBehind then, and the item is as it was
+// before. Call CatchUpThen, and again; or Abort.
+func (w *Writer) TryCommit() (p Position, err error) {
 	if w.err == nil && w.f == nil {
 		w.err = ErrClosed
 	}
@@ -156,9 +167,8 @@ func (w *Writer) Commit() (p Position, err error) {
 		return p, errors.Join(w.err, w.Abort())
 	}
 	p, err = w.appendRecord()
-	for errors.Is(err, ErrBehind) {
-		w.l.CatchUp()
-		p, err = w.appendRecord()
+	if errors.Is(err, ErrBehind) {
+		return p, err
 	}
 	if err != nil {
 		return p, errors.Join(err, w.Abort())
@@ -172,7 +182,7 @@ func (w *Writer) syncIfMany() error {
 	l.mu.Lock()
 	many := len(l.uploads.unsynced) >= maxUnsynced
 	l.mu.Unlock()
-	if !many {
+	if !many || w.synced {
 		return nil
 	}
 	w.synced = true

@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"container/list"
 	"errors"
 	"log/slog"
 	"path/filepath"
@@ -53,7 +54,7 @@ type Log struct {
 	empty      emptied
 	failed     error      // why the log takes no more items
 	stuck      error      // why no segment can be sealed for now
-	sealedSome *sync.Cond // on mu: a segment was sealed, or waiting for that has no point
+	lagging    *list.List // of func(): who waits until the disk has caught up
 	closed     bool
 
 	commit  groupCommit
@@ -177,7 +178,7 @@ func (l *Log) shut() bool {
 	was := l.closed
 	l.closed = true
 	l.slow.syncs.isClean(l)
-	l.sealedSome.Broadcast()
+	l.caughtUp()
 	return !was
 }
 

@@ -18,7 +18,7 @@ var (
 	ErrFailed   = errors.New("log has failed and takes no items") // a sync or a mapped page failed: final until the log is opened again
 	ErrDamaged  = errors.New("item is damaged")                   // Read, Open, Reader.Read: the bytes do not verify
 	ErrGone     = errors.New("item is gone")                      // Read, Open: taken by every consumer and deleted since
-	ErrBehind   = errors.New("the disk is behind the items")      // TryAppend: nothing was stored; goes away as the disk catches up
+	ErrBehind   = errors.New("the disk is behind the items")      // TryAppend, TryCommit: nothing was stored; goes away as the disk catches up
 	ErrTooLarge = errors.New("item is too large for a record")    // Append: over Options.InlineMax; use Create
 )
 

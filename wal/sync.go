@@ -312,7 +312,7 @@ func (l *Log) failLocked(err error) error {
 	}
 	if l.failed == nil {
 		l.failed = fmt.Errorf("%w: %w", ErrFailed, err)
-		l.sealedSome.Broadcast()
+		l.caughtUp()
 		l.log.Error("log takes no more items; mend the disk and restart", "dir", l.dir, "error", err)
 	}
 	return l.failed

@@ -193,6 +193,7 @@ func (l *Log) sealRolled() {
 	for {
 		due := l.rolled()
 		if len(due) == 0 {
+			l.sealing(nil) // what awaited it may be taken
 			return
 		}
 		err := l.Sync()

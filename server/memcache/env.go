@@ -17,6 +17,7 @@ type Env struct {
 	Counters Counters
 	Logger   *slog.Logger
 	Now      func() int64 // Unix milliseconds; a cached clock will do, it is asked for every request
+	Steady   func() int64 // milliseconds since about the start, by a clock that nobody sets, likewise; never 0
 
 	MaxItemSize  int64 // bytes; a larger item is refused
 	InlineMax    int   // bytes; a larger item is streamed. The transport's input buffers must be able to hold one, see Session.Need
@@ -26,7 +27,6 @@ type Env struct {
 
 	Version    string
 	PID        int
-	Started    int64                     // Unix milliseconds
 	Settings   []Setting                 // what "stats settings" answers
 	FlushAfter func(delay time.Duration) // flush_all with a delay: flush everything then
 

@@ -119,7 +119,7 @@ func (f *fuzzed) onward() bool {
 		f.s.Job()()
 	case Waiting:
 		if at, ok := f.s.Deadline(); ok {
-			f.sv.ahead.Add(max(0, at-f.sv.env.Now()))
+			f.sv.ahead.Add(max(0, at-f.sv.env.Steady()))
 			break
 		}
 		select {

@@ -37,7 +37,7 @@ type get struct {
 	keys     []key
 	at       int   // the key in hand
 	wait     int64 // ms; the longest of all keys
-	deadline int64 // Unix ms; 0 unless it waits
+	deadline int64 // of Env.Steady; 0 unless it waits
 	cas      bool
 	peeks    bool // what it waits for is shown, not taken
 	found    bool
@@ -215,7 +215,7 @@ func (s *Session) endKeys() {
 		s.endGet(endOfAnswer)
 		return
 	}
-	g.deadline = s.env.Now() + g.wait
+	g.deadline = s.env.Steady() + g.wait
 	s.next = (*Session).standInLine
 }
 

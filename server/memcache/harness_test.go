@@ -18,10 +18,11 @@ import (
 type testServer struct {
 	t       testing.TB
 	dir     string
-	queues  queue.Options  // but its Log
+	queues  queue.Options
 	every   queue.Settings // of every queue
 	env     *Env
-	ahead   atomic.Int64 // ms the server's clock is ahead: a wait passes at once
+	ahead   atomic.Int64 // ms the server's steady clock is ahead: a wait passes at once
+	set     atomic.Int64 // ms its time of day is ahead
 	local   bool
 	flushed []time.Duration // what flush_all asked for with a delay
 }
@@ -29,15 +30,16 @@ type testServer struct {
 func newServer(t testing.TB, change ...func(*testServer)) *testServer {
 	t.Helper()
 	sv := &testServer{t: t, local: true}
+	began := time.Now()
 	sv.env = &Env{
 		Logger:       slog.New(slog.DiscardHandler),
-		Now:          func() int64 { return time.Now().UnixMilli() + sv.ahead.Load() },
+		Now:          func() int64 { return time.Now().UnixMilli() + sv.set.Load() },
+		Steady:       func() int64 { return time.Since(began).Milliseconds() + 1 + sv.ahead.Load() },
 		MaxItemSize:  64 << 20,
 		InlineMax:    wal.DefaultInlineMax,
 		MaxOpenReads: 1,
 		Version:      "1.2.3",
 		PID:          42,
-		Started:      time.Now().UnixMilli(),
 		Settings:     []Setting{{"data", "/var/lib/darner"}, {"max-open-reads", "1"}},
 		FlushAfter:   func(d time.Duration) { sv.flushed = append(sv.flushed, d) },
 	}
@@ -58,7 +60,7 @@ func (sv *testServer) open() {
 	sv.t.Helper()
 	var err error
 	o := sv.queues
-	o.Log = wal.Options{InlineMax: sv.env.InlineMax, SegmentSize: 1 << 20, Logger: sv.env.Logger}
+	o.Log.InlineMax, o.Log.SegmentSize, o.Log.Logger = sv.env.InlineMax, 1<<20, sv.env.Logger
 	o.Settings = func(string) queue.Settings { return sv.every }
 	sv.env.Registry, err = queue.OpenRegistry(sv.dir, o)
 	if err != nil {
@@ -178,7 +180,7 @@ func (c *client) waitOver() error {
 	default:
 	}
 	if at, ok := c.s.Deadline(); ok {
-		c.sv.ahead.Add(max(0, at-c.sv.env.Now()))
+		c.sv.ahead.Add(max(0, at-c.sv.env.Steady()))
 		return nil
 	}
 	select {

@@ -52,6 +52,8 @@ type Session struct {
 	chunk   *[chunkSize]byte
 	waiter  *queue.Waiter // nil until a get waits
 	sync    syncWait
+
+	stopCatchUp func() // ends a wait for the disk; nil: there is none
 }
 
 // NewSession starts a connection's session. local says that the peer is on this machine. wake is
@@ -96,7 +98,7 @@ func (s *Session) Need() int { return s.need }
 // State says what the session wants next.
 func (s *Session) State() State { return s.state }
 
-// Deadline is when, in Unix milliseconds of Env.Now, a Waiting session wants Process at the latest.
+// Deadline is when, in milliseconds of Env.Steady, a Waiting session wants Process at the latest.
 func (s *Session) Deadline() (at int64, ok bool) {
 	return s.get.deadline, s.state == Waiting && s.get.deadline != 0
 }
@@ -136,6 +138,7 @@ func (s *Session) Drain() { s.draining.Store(true) }
 func (s *Session) Close() {
 	s.state, s.next = Closing, nil
 	s.stopWaiting()
+	s.leaveDisk()
 	s.stopStreaming()
 	s.stopUpload()
 	for {

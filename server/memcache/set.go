@@ -145,7 +145,7 @@ func (s *Session) setKey(key []byte) (problem string) {
 }
 
 // storeInline waits for a body that fits in the input and puts it in its queue, which a job makes or
-// loads before if need be: the body stays in the input meanwhile.
+// loads before if need be, and for which the disk has to catch up: the body stays in the input meanwhile.
 func (s *Session) storeInline() {
 	b := &s.body
 	size := int(b.left)
@@ -161,6 +161,11 @@ func (s *Session) storeInline() {
 	err := b.err
 	if err == nil {
 		err = b.q.Put(s.in[:size], b.meta)
+	}
+	if errors.Is(err, wal.ErrBehind) {
+		b.made = false // it may be deleted meanwhile
+		s.awaitDisk((*Session).storeInline)
+		return
 	}
 	if errors.Is(err, queue.ErrMakeRoom) && b.rooms < mostRooms {
 		refused := err

@@ -134,9 +134,9 @@ func (l *lines) number(name string, n int64)   { l.text(name, strconv.FormatInt(
 func (l *lines) counter(name string, n uint64) { l.text(name, strconv.FormatUint(n, 10)) }
 
 func (l *lines) global(e *Env, sum queue.Stats) {
-	c, totals, now := &e.Counters, e.Registry.Totals(), e.Now()
-	l.number("uptime", max(0, now-e.Started)/1000)
-	l.number("time", now/1000)
+	c, totals := &e.Counters, e.Registry.Totals()
+	l.number("uptime", e.Steady()/1000)
+	l.number("time", e.Now()/1000)
 	l.text("version", e.Version)
 	l.number("pid", int64(e.PID))
 	l.number("curr_items", sum.Items)

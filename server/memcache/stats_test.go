@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestStatsOfManyQueuesComeInSlices(t *testing.T) {
@@ -66,5 +67,18 @@ func TestMissesAndHitsAddUpToGets(t *testing.T) {
 	n := &sv.env.Counters
 	if n.CmdGet.Load() != 5 || n.GetHits.Load() != 2 || n.GetMisses.Load() != 3 || n.CmdPeek.Load() != 1 || n.CmdSet.Load() != 2 {
 		t.Errorf("%d gets, %d hits, %d misses, %d peeks, %d sets", n.CmdGet.Load(), n.GetHits.Load(), n.GetMisses.Load(), n.CmdPeek.Load(), n.CmdSet.Load())
+	}
+}
+
+func TestUptimeIsNotWhatTheTimeOfDayIsSetTo(t *testing.T) {
+	sv := newServer(t)
+	before := sv.env.Now() / 1000
+	sv.set.Store(time.Hour.Milliseconds())
+	sv.ahead.Store(100_000)
+	stats := sv.dial().ask("stats\r\n")
+	var uptime, at int64
+	fmt.Sscanf(stats, "STAT uptime %d\r\nSTAT time %d\r\n", &uptime, &at)
+	if uptime < 100 || uptime > 200 || at < before+3600 || at > before+3700 {
+		t.Errorf("up for %d s; it is %d s later", uptime, at-before)
 	}
 }

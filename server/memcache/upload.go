@@ -3,6 +3,12 @@ package memcache
 // SET of an item too large for the input buffer: its body goes to the queue in chunks, each written
 // by a job, so that memory is bounded and no other client waits.
 
+import (
+	"errors"
+
+	"github.com/darner/darner/wal"
+)
+
 // startUpload opens the way in.
 func (s *Session) startUpload() {
 	b := &s.body
@@ -50,12 +56,20 @@ func (s *Session) uploadEnd() {
 		return
 	}
 	s.in = s.in[end:]
+	s.freeChunk()
+	s.next = (*Session).commitUpload
+}
+
+func (s *Session) commitUpload() {
 	b := &s.body
 	s.work(func() { b.err = b.upload.Commit() }, (*Session).uploadCommitted)
 }
 
 func (s *Session) uploadCommitted() {
-	s.freeChunk()
+	if errors.Is(s.body.err, wal.ErrBehind) {
+		s.awaitDisk((*Session).commitUpload)
+		return
+	}
 	if s.body.err != nil {
 		s.stopUpload()
 	}

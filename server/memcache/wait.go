@@ -1,6 +1,6 @@
 package memcache
 
-// What a Waiting session waits for: an item, or stable storage.
+// What a Waiting session waits for: an item, stable storage, or a disk that is behind.
 
 import (
 	"sync/atomic"
@@ -42,6 +42,32 @@ func (s *Session) awaitSync() {
 	s.finishBody("STORED\r\n")
 }
 
+// awaitDisk has the SET in hand wait, without a worker, until the disk has caught up with its queue, and goes on with
+// next then.
+func (s *Session) awaitDisk(next func(*Session)) {
+	done := new(atomic.Bool)
+	s.stopCatchUp = s.body.q.CatchUpThen(func() {
+		done.Store(true)
+		s.wake()
+	})
+	s.next = func(s *Session) {
+		if !done.Load() {
+			s.state = Waiting
+			return
+		}
+		s.stopCatchUp = nil
+		s.next = next
+	}
+}
+
+// leaveDisk ends a wait for the disk.
+func (s *Session) leaveDisk() {
+	if s.stopCatchUp != nil {
+		s.stopCatchUp()
+		s.stopCatchUp = nil
+	}
+}
+
 // standInLine lets the get in hand wait in each of its queues for the first item.
 func (s *Session) standInLine() {
 	if s.waiter == nil {
@@ -69,7 +95,7 @@ func (s *Session) standInLine() {
 
 func (s *Session) awaitItem() {
 	g := &s.get
-	if !s.waiter.Done() && s.env.Now() < g.deadline && !s.draining.Load() {
+	if !s.waiter.Done() && s.env.Steady() < g.deadline && !s.draining.Load() {
 		s.state = Waiting
 		return
 	}

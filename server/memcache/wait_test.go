@@ -1,21 +1,33 @@
 package memcache
 
 import (
+	"errors"
+	"sync"
 	"testing"
+	"time"
+
+	"github.com/darner/darner/segment/disk/disktest"
+	"github.com/darner/darner/wal"
 )
 
 func TestWaitingEndsAtItsDeadline(t *testing.T) {
 	sv := newServer(t)
 	s := NewSession(sv.env, true, func() {})
 	defer s.Close()
-	before := sv.env.Now()
+	before := sv.env.Steady()
 	n, out := s.Process([]byte("get q/t=5000\r\nversion\r\n"), nil)
 	at, ok := s.Deadline()
-	if s.State() != Waiting || n != len("get q/t=5000\r\n") || len(out) != 0 || !ok || at < before+5000 || at > sv.env.Now()+5000 {
+	if s.State() != Waiting || n != len("get q/t=5000\r\n") || len(out) != 0 || !ok || at < before+5000 || at > sv.env.Steady()+5000 {
 		t.Fatalf("state %d, consumed %d, answered %q, deadline in %d ms (%v)", s.State(), n, out, at-before, ok)
 	}
 	if n, out := s.Process([]byte("version\r\n"), nil); s.State() != Waiting || n != 0 || len(out) != 0 {
 		t.Fatalf("a wake for nothing led to state %d and %q", s.State(), out)
+	}
+	for _, by := range []time.Duration{-time.Hour, 2 * time.Hour} {
+		sv.set.Add(by.Milliseconds())
+		if s.Process([]byte("version\r\n"), nil); s.State() != Waiting {
+			t.Fatalf("the time of day ended it when it was set by %v", by)
+		}
 	}
 	sv.ahead.Add(5001)
 	if _, out := s.Process([]byte("version\r\n"), nil); string(out) != "END\r\nVERSION 1.2.3\r\n" {
@@ -71,6 +83,60 @@ func TestSyncedSetHoldsBackWhatFollows(t *testing.T) {
 	if _, ok := s.Deadline(); ok {
 		t.Error("a sync has a deadline")
 	}
+	<-woken
+	if _, out := s.Process(in[n:], nil); string(out) != "STORED\r\nVERSION 1.2.3\r\n" {
+		t.Errorf("answered %q", out)
+	}
+}
+
+// behind makes a queue q that takes no item until release is called.
+func (sv *testServer) behind(fs *disktest.FS) (release func()) {
+	sv.t.Helper()
+	sv.dial().set("q", "a")
+	gate := make(chan struct{})
+	release = sync.OnceFunc(func() { close(gate) })
+	sv.t.Cleanup(release)
+	fs.Fail(func(op disktest.Op, _ string, _ int) error {
+		if op == disktest.OpSync {
+			<-gate
+		}
+		return nil
+	})
+	q, err := sv.env.Registry.Queue([]byte("q"))
+	for size := sv.env.InlineMax; size >= 0; size -= sv.env.InlineMax { // the last bit of the segment as well
+		for err == nil {
+			err = q.Put(make([]byte, size), wal.Meta{})
+		}
+		if !errors.Is(err, wal.ErrBehind) {
+			sv.t.Fatal(err)
+		}
+		err = nil
+	}
+	return release
+}
+
+func TestSetOnADiskThatIsBehindWaitsWithoutAJob(t *testing.T) {
+	fs := disktest.New()
+	sv := newServer(t, func(sv *testServer) { sv.queues.Log = wal.Options{FS: fs, Lag: 2 << 20, SyncEvery: wal.SyncNever} })
+	release := sv.behind(fs)
+	in := []byte("set q 0 0 1\r\nb\r\nversion\r\n")
+	vanished := NewSession(sv.env, true, func() { t.Error("a session is woken after its end") })
+	vanished.Process(in, nil)
+	if vanished.State() != Waiting {
+		t.Errorf("state %d", vanished.State())
+	}
+	vanished.Close()
+	woken := make(chan struct{}, 1)
+	s := NewSession(sv.env, true, func() { woken <- struct{}{} })
+	defer s.Close()
+	n, _ := s.Process(in, nil)
+	for range 2 { // once it is woken for nothing
+		m, out := s.Process(in[n:], nil)
+		if _, timed := s.Deadline(); s.State() != Waiting || s.Job() != nil || m != 0 || len(out) != 0 || timed {
+			t.Fatalf("state %d, consumed %d, answered %q; timed: %v", s.State(), m, out, timed)
+		}
+	}
+	release()
 	<-woken
 	if _, out := s.Process(in[n:], nil); string(out) != "STORED\r\nVERSION 1.2.3\r\n" {
 		t.Errorf("answered %q", out)

@@ -2,17 +2,20 @@ package queue
 
 import (
 	"errors"
+	"sync"
 	"testing"
 
 	"github.com/darner/darner/segment/disk/disktest"
 	"github.com/darner/darner/wal"
 )
 
-func TestAPutThatTheDiskDoesNotKeepUpWithIsRefusedUntilRoomIsMade(t *testing.T) {
+// slow is a registry with a queue on a disk that takes nothing until release is called, which is refused items.
+func slow(t *testing.T) (q *Queue, refused error, release func()) {
+	t.Helper()
 	fs := disktest.New()
 	o := small()
 	o.Log.FS, o.Log.Lag = fs, 2*o.Log.SegmentSize
-	q := named(t, open(t, "/data", o), "work")
+	q = named(t, open(t, "/data", o), "work")
 	put(t, q, "first")
 	gate := make(chan struct{})
 	fs.Fail(func(op disktest.Op, _ string, _ int) error {
@@ -21,16 +24,87 @@ func TestAPutThatTheDiskDoesNotKeepUpWithIsRefusedUntilRoomIsMade(t *testing.T) 
 		}
 		return nil
 	})
-	var err error
-	for n := 0; err == nil && n < 100_000; n++ {
-		err = q.Put([]byte("an item of some length"), wal.Meta{})
+	release = sync.OnceFunc(func() { close(gate) })
+	t.Cleanup(release)
+	for n := 0; refused == nil && n < 100_000; n++ {
+		refused = q.Put([]byte("an item of some length"), wal.Meta{})
 	}
-	if !errors.Is(err, ErrMakeRoom) || !errors.Is(err, wal.ErrBehind) || errors.Is(err, wal.ErrFull) {
-		t.Fatalf("the refusal is %v", err)
+	return q, refused, release
+}
+
+// caughtUp returns what is closed when it is time to try again.
+func caughtUp(q *Queue) <-chan struct{} {
+	called := make(chan struct{})
+	q.CatchUpThen(func() { close(called) })
+	return called
+}
+
+func TestAPutThatTheDiskDoesNotKeepUpWithIsRefusedUntilItCaughtUp(t *testing.T) {
+	q, refused, release := slow(t)
+	if !errors.Is(refused, wal.ErrBehind) || errors.Is(refused, wal.ErrFull) || errors.Is(refused, ErrMakeRoom) {
+		t.Fatalf("the refusal is %v", refused)
 	}
-	close(gate)
-	if err := q.MakeRoom(err); err != nil {
+	told := caughtUp(q)
+	release()
+	<-told
+	put(t, q, "after that")
+}
+
+func TestAQueueWhoseDiskIsWaitedForIsNotParked(t *testing.T) {
+	q, _, release := slow(t)
+	stop := q.CatchUpThen(func() { t.Error("called after it was stopped") })
+	told := caughtUp(q)
+	now := q.reg.clock.Add(1) + 1
+	if q.park(now) {
+		t.Fatal("it is parked")
+	}
+	stop()
+	stop()
+	release()
+	<-told
+	if q.wanted != 0 {
+		t.Errorf("%d callers want it", q.wanted)
+	}
+	if !q.park(now) {
+		t.Error("it is not parked when nobody waits any more")
+	}
+	<-caughtUp(q)
+}
+
+func TestAQueueThatIsDeletedKeepsNobodyWaitingForItsDisk(t *testing.T) {
+	q, _, release := slow(t)
+	told := caughtUp(q)
+	deleted := make(chan error, 1)
+	go func() { deleted <- q.reg.Delete(q) }()
+	<-told
+	release()
+	if err := <-deleted; err != nil {
 		t.Fatal(err)
 	}
-	put(t, q, "after that")
+	put(t, q, "another")
+	wants(t, q, "another")
+}
+
+func TestALargeItemThatTheDiskDoesNotKeepUpWithIsNotLost(t *testing.T) {
+	q, _, release := slow(t)
+	u, err := q.Create(4, wal.Meta{})
+	if err == nil {
+		_, err = u.Write([]byte("body"))
+	}
+	for err == nil { // the last bit of the segment
+		err = q.Put(nil, wal.Meta{})
+	}
+	if err := u.Commit(); !errors.Is(err, wal.ErrBehind) {
+		t.Fatalf("the refusal is %v", err)
+	}
+	before, uploads := q.Stats().Items, q.uploads
+	told := caughtUp(q)
+	release()
+	<-told
+	if err := u.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if n := q.Stats().Items; n != before+1 || uploads != 1 || q.uploads != 0 {
+		t.Errorf("%d items and %d uploads became %d and %d", before, uploads, n, q.uploads)
+	}
 }

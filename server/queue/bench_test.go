@@ -19,10 +19,9 @@ func usual(b *testing.B) *Registry {
 
 func mustPut(b *testing.B, q *Queue, payload []byte) {
 	err := q.Put(payload, wal.Meta{Enqueued: 1})
-	for errors.Is(err, ErrMakeRoom) { // the disk is behind
-		if err = q.MakeRoom(err); err == nil {
-			err = q.Put(payload, wal.Meta{Enqueued: 1})
-		}
+	for errors.Is(err, wal.ErrBehind) {
+		<-caughtUp(q)
+		err = q.Put(payload, wal.Meta{Enqueued: 1})
 	}
 	if err != nil {
 		b.Fatal(err)

@@ -23,11 +23,10 @@ type Settings struct {
 	Cold        *wal.Cold // nil: that of Options.Log
 }
 
-// Errors of Put and Create at a bound; both are wal.ErrFull as well, but for a disk that is behind: there ErrMakeRoom
-// is a wal.ErrBehind.
+// Errors of Put and Create at a bound; both are wal.ErrFull as well.
 var (
 	ErrLimit    = errors.New("the queue is at its limit")           // the queue's own, not the disk's
-	ErrMakeRoom = errors.New("the queue's oldest items have to go") // or the disk has to catch up: call MakeRoom, and again
+	ErrMakeRoom = errors.New("the queue's oldest items have to go") // call MakeRoom, and again
 )
 
 // overBound is the refusal of so many bytes.

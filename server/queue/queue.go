@@ -4,7 +4,6 @@ package queue
 // invariant that everything here keeps.
 
 import (
-	"errors"
 	"sync"
 	"time"
 
@@ -47,8 +46,8 @@ const expirySlice = 64
 
 // Put appends an item. When it returns, the item survives the death of the process and is visible,
 // or in the hands of the first waiter. Errors: wal.ErrTooLarge for an item to go through Create,
-// wal.ErrFull, which may be an ErrLimit or ErrMakeRoom, wal.ErrFailed, ErrClosed; nothing was stored then. When the
-// system is short of something other queues are parked for it.
+// wal.ErrFull, which may be an ErrLimit or ErrMakeRoom, wal.ErrBehind, which CatchUpThen waits for, wal.ErrFailed,
+// ErrClosed; nothing was stored then. When the system is short of something other queues are parked for it.
 func (q *Queue) Put(payload []byte, m wal.Meta) error {
 	err := q.put(payload, m)
 	if err != nil && short(err) && q.reg.parkSome(q) {
@@ -66,9 +65,6 @@ func (q *Queue) put(payload []byte, m wal.Meta) error {
 	q.settle()
 	if first {
 		q.undo()
-	}
-	if errors.Is(err, wal.ErrBehind) {
-		return behind{err}
 	}
 	return err
 }

@@ -10,13 +10,8 @@ import (
 )
 
 // MakeRoom gives up the oldest waiting items until there is room for what Put or Create refused with
-// ErrMakeRoom; open ones stay. It returns the refusal when there is none to be made. It may wait for the disk, and
-// where that was behind it does no more.
+// ErrMakeRoom; open ones stay. It returns the refusal when there is none to be made. It may wait for the disk.
 func (q *Queue) MakeRoom(refused error) error {
-	if errors.Is(refused, wal.ErrBehind) {
-		q.catchUp()
-		return nil
-	}
 	var over *overBound
 	if !errors.As(refused, &over) || !over.discard {
 		return refused
@@ -37,22 +32,6 @@ func (q *Queue) MakeRoom(refused error) error {
 		case !more:
 			return final(err)
 		}
-	}
-}
-
-// behind is the refusal of a queue that the disk does not keep up with.
-type behind struct{ error }
-
-func (e behind) Is(target error) bool { return target == ErrMakeRoom }
-
-func (e behind) Unwrap() error { return e.error }
-
-func (q *Queue) catchUp() {
-	q.mu.Lock()
-	l := q.log
-	q.mu.Unlock()
-	if l != nil {
-		l.CatchUp()
 	}
 }
 

@@ -50,10 +50,14 @@ func (u *Upload) Write(p []byte) (int, error) {
 }
 
 // Commit puts the item at the end of the queue once all its bytes are written. When it returns the
-// item is visible, or in the hands of the first waiter. After an error nothing is left of it.
+// item is visible, or in the hands of the first waiter. After an error nothing is left of it, save wal.ErrBehind:
+// wait with CatchUpThen, and call it again.
 func (u *Upload) Commit() error {
 	u.queue.roomFor(min(u.queue.reg.segmentSize(u.queue)/2, extent))
-	_, err := u.body.Commit()
+	_, err := u.body.TryCommit()
+	if errors.Is(err, wal.ErrBehind) {
+		return err
+	}
 	if err != nil {
 		u.fail()
 		return u.deleted(err)

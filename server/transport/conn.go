@@ -155,13 +155,16 @@ func (c *conn) wait() error {
 	var until time.Time
 	ms, timed := c.session.Deadline()
 	if timed {
-		until = time.UnixMilli(ms)
+		until = c.owner.clock.when(ms)
 	}
 	switch full := len(c.in.space(0)) == 0; {
 	case full && timed:
 		return c.watch(until)
 	case full, c.halfEnd && !timed:
 		c.sleep(time.Time{})
+		if c.owner.cutting.Load() {
+			return net.ErrClosed
+		}
 		return nil
 	}
 	return c.read(0, until)
@@ -252,11 +255,7 @@ func (c *conn) patience() time.Time {
 	if !c.drained {
 		return time.Time{}
 	}
-	last := time.Unix(0, c.owner.draining.Load())
-	if soon := time.Now().Add(drainPause); soon.Before(last) {
-		return soon
-	}
-	return last
+	return earlier(c.owner.clock.when(c.owner.draining.Load()), time.Now().Add(drainPause))
 }
 
 // goesOn judges a failed read: neither an interrupt nor a deadline is the client's doing, and one

@@ -24,14 +24,16 @@ type Epoll struct {
 	buffers   pools
 	calm      *calm
 
+	clock    clock
 	now      atomic.Int64 // Unix milliseconds, as of the last time a loop looked
-	draining atomic.Int64 // Unix milliseconds until which requests on their way are read; 0: not stopping
+	steady   atomic.Int64 // the clock's, likewise
+	draining atomic.Int64 // until when, by the clock, requests on their way are read; 0: not stopping
 	cutting  atomic.Bool  // connections that are still busy are ended
 }
 
 // NewEpoll returns a transport that serves nothing yet. It fails when the system is out of descriptors.
 func NewEpoll(o Options) (*Epoll, error) {
-	t := &Epoll{o: o, workers: newWorkers(mostWorkers), streamers: newWorkers(mostStreamers), calm: newCalm()}
+	t := &Epoll{o: o, workers: newWorkers(mostWorkers), streamers: newWorkers(mostStreamers), calm: newCalm(), clock: startClock()}
 	t.door = newDoor(o, t.admit)
 	t.tick()
 	for range o.Loops {
@@ -56,7 +58,14 @@ func (t *Epoll) Serve(l net.Listener) { t.door.serve(l) }
 // Now is Transport's: as of when the loop was woken that serves the session.
 func (t *Epoll) Now() int64 { return t.now.Load() }
 
-func (t *Epoll) tick() { t.now.Store(time.Now().UnixMilli()) }
+// Steady is Transport's, likewise.
+func (t *Epoll) Steady() int64 { return t.steady.Load() }
+
+func (t *Epoll) tick() {
+	now := time.Now()
+	t.now.Store(now.UnixMilli())
+	t.steady.Store(t.clock.at(now))
+}
 
 // admit gives a connection to a loop. The runtime's poller must not watch its socket too, so the
 // loop gets the socket under another descriptor.
@@ -93,7 +102,7 @@ func (t *Epoll) Stop(ctx context.Context) {
 }
 
 func (t *Epoll) drain() {
-	t.draining.Store(time.Now().Add(drainTime).UnixMilli())
+	t.draining.Store(t.clock.at(time.Now()) + drainTime.Milliseconds())
 	t.door.close()
 	t.ringAll()
 }

@@ -43,6 +43,7 @@ type harness struct {
 	t         *testing.T
 	env       *memcache.Env
 	transport Transport
+	set       atomic.Int64 // ms by which the time of day was set ahead
 	stopping  atomic.Int64 // Unix nanoseconds when stop was called; 0: not yet
 	addr      string
 	log       syncBuffer
@@ -65,11 +66,15 @@ func (s *syncBuffer) String() string {
 	return s.b.String()
 }
 
-func (k kind) harness(t *testing.T, maxConnections int) *harness {
+func (k kind) harness(t *testing.T, maxConnections int, change ...func(*wal.Options)) *harness {
 	t.Helper()
 	h := &harness{t: t}
 	log := slog.New(slog.NewTextHandler(&h.log, nil))
-	registry, err := queue.OpenRegistry(t.TempDir(), queue.Options{Log: wal.Options{SegmentSize: 1 << 20, Logger: log}})
+	o := wal.Options{SegmentSize: 1 << 20, Logger: log}
+	for _, f := range change {
+		f(&o)
+	}
+	registry, err := queue.OpenRegistry(t.TempDir(), queue.Options{Log: o})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +89,8 @@ func (k kind) harness(t *testing.T, maxConnections int) *harness {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.env.Now = h.transport.Now
+	h.env.Now = func() int64 { return h.transport.Now() + h.set.Load() }
+	h.env.Steady = h.transport.Steady
 	t.Cleanup(func() {
 		h.stop(10 * time.Second)
 		if err := registry.Close(); err != nil {
@@ -95,9 +101,9 @@ func (k kind) harness(t *testing.T, maxConnections int) *harness {
 }
 
 // listen has the transport serve a TCP port.
-func (k kind) listen(t *testing.T, maxConnections int) *harness {
+func (k kind) listen(t *testing.T, maxConnections int, change ...func(*wal.Options)) *harness {
 	t.Helper()
-	h := k.harness(t, maxConnections)
+	h := k.harness(t, maxConnections, change...)
 	l, err := ListenTCP("127.0.0.1", 0)
 	if err != nil {
 		t.Fatal(err)

@@ -19,8 +19,8 @@ type link struct {
 	in      input   // its buffer is nil while nothing is pending
 	out     *buffer // answers that the socket did not take; nil: none
 	gone    int     // bytes of out that it took since
-	due     int64   // Unix milliseconds of its alarm; 0: none
-	last    int64   // Unix milliseconds until which a lingering one is read from
+	due     int64   // when, by the clock, its alarm rings; 0: none
+	last    int64   // until when a lingering one is read from
 	events  uint32  // what epoll is asked for; 0: nothing but the end
 
 	inside   bool        // the loop has taken it in
@@ -323,13 +323,13 @@ func (l *loop) wantInput(k *link) {
 		l.end(k, true)
 		return
 	default:
-		l.alarm(k, l.owner.Now()+drainPause.Milliseconds())
+		l.alarm(k, l.owner.Steady()+drainPause.Milliseconds())
 	}
 	l.listen(k, unix.EPOLLIN)
 }
 
 // drained tells that the server stops, and that requests had their time to come.
-func (l *loop) drained() bool { return l.draining && l.owner.Now() >= l.owner.draining.Load() }
+func (l *loop) drained() bool { return l.draining && l.owner.Steady() >= l.owner.draining.Load() }
 
 // await sees to a session that waits: a client that goes away is noticed, and what it sends meanwhile
 // is kept, within the bound of the buffer. A get that waits is not worth it when the client sends no
@@ -355,7 +355,7 @@ func (l *loop) await(k *link) {
 func (l *loop) timeHasCome(k *link) {
 	switch {
 	case k.lingers:
-		if l.draining && l.owner.Now() < k.last && unsent(k.fd) {
+		if l.draining && l.owner.Steady() < k.last && unsent(k.fd) {
 			l.linger(k)
 			return
 		}
@@ -421,7 +421,7 @@ func (l *loop) end(k *link, linger bool) {
 		return
 	}
 	k.lingers = true
-	k.last = l.owner.Now() + lingerTime.Milliseconds()
+	k.last = l.owner.Steady() + lingerTime.Milliseconds()
 	k.in.consume(len(k.in.pending()))
 	l.linger(k)
 }
@@ -432,7 +432,7 @@ func (l *loop) end(k *link, linger bool) {
 func (l *loop) linger(k *link) {
 	until := k.last
 	if l.draining {
-		until = min(until, l.owner.Now()+drainPause.Milliseconds())
+		until = min(until, l.owner.Steady()+drainPause.Milliseconds())
 	}
 	l.alarm(k, until)
 	l.listen(k, unix.EPOLLIN)

@@ -29,7 +29,7 @@ type loop struct {
 	alarms   *btree.BTreeG[*link] // connections with a time, the earliest first
 	again    []*link              // connections that had their turn and have more to do
 	restless []*link              // connections whose sessions may hold more memory than one that is silent needs
-	restAt   int64                // when to look for silent ones; 0: no need
+	restAt   int64                // when, by the clock, to look for silent ones; 0: no need
 	draining bool
 	busy     bool // several had something: meanwhile others are likely to
 
@@ -201,7 +201,7 @@ func (l *loop) timeout() int {
 	if at == 0 {
 		return -1
 	}
-	return int(min(max(at-time.Now().UnixMilli(), 0), math.MaxInt32))
+	return int(min(max(at-l.owner.clock.at(time.Now()), 0), math.MaxInt32))
 }
 
 func (l *loop) see(e *unix.EpollEvent) {
@@ -229,14 +229,14 @@ func (l *loop) alarm(k *link, at int64) {
 }
 
 // ringAlarms sees to those whose time has come. The time is asked for again for each, as a session does that
-// may find it is not yet: another loop may have set it back a little.
+// may find it is not yet: another loop may have noted an earlier one.
 func (l *loop) ringAlarms() {
-	for k, ok := l.alarms.Min(); ok && k.due <= l.owner.Now(); k, ok = l.alarms.Min() {
+	for k, ok := l.alarms.Min(); ok && k.due <= l.owner.Steady(); k, ok = l.alarms.Min() {
 		l.alarms.DeleteMin()
 		k.due = 0
 		l.timeHasCome(k)
 	}
-	if l.restAt != 0 && l.restAt <= l.owner.Now() {
+	if l.restAt != 0 && l.restAt <= l.owner.Steady() {
 		l.rest()
 	}
 }
@@ -253,7 +253,7 @@ func (l *loop) stirred(k *link) {
 	k.restless = true
 	l.restless = append(l.restless, k)
 	if l.restAt == 0 {
-		l.restAt = l.owner.Now() + restAfter
+		l.restAt = l.owner.Steady() + restAfter
 	}
 }
 
@@ -276,7 +276,7 @@ func (l *loop) rest() {
 	clear(l.restless[len(busy):])
 	l.restless, l.restAt = busy, 0
 	if len(busy) > 0 {
-		l.restAt = l.owner.Now() + restAfter
+		l.restAt = l.owner.Steady() + restAfter
 	} else if cap(busy) > 1024 {
 		l.restless = nil
 	}

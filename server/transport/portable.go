@@ -15,16 +15,18 @@ type Portable struct {
 	o       Options
 	door    *door
 	buffers pools
+	clock   clock
 
 	mu    sync.Mutex
 	conns map[*conn]struct{}
 
-	draining atomic.Int64 // Unix nanoseconds until which requests on their way are read; 0: not stopping
+	draining atomic.Int64 // until when, by the clock, requests on their way are read; 0: not stopping
+	cutting  atomic.Bool  // connections that are still busy are ended
 }
 
 // NewPortable returns a transport that serves nothing yet.
 func NewPortable(o Options) *Portable {
-	t := &Portable{o: o, conns: map[*conn]struct{}{}}
+	t := &Portable{o: o, clock: startClock(), conns: map[*conn]struct{}{}}
 	t.door = newDoor(o, t.admit)
 	return t
 }
@@ -34,6 +36,9 @@ func (t *Portable) Serve(l net.Listener) { t.door.serve(l) }
 
 // Now is Transport's.
 func (t *Portable) Now() int64 { return time.Now().UnixMilli() }
+
+// Steady is Transport's.
+func (t *Portable) Steady() int64 { return t.clock.at(time.Now()) }
 
 // admit starts a connection.
 func (t *Portable) admit(nc net.Conn) error {
@@ -63,7 +68,7 @@ func (t *Portable) Stop(ctx context.Context) {
 }
 
 func (t *Portable) drain() {
-	t.draining.Store(time.Now().Add(drainTime).UnixNano())
+	t.draining.Store(t.Steady() + drainTime.Milliseconds())
 	t.door.close()
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -74,9 +79,11 @@ func (t *Portable) drain() {
 }
 
 func (t *Portable) cutOff() {
+	t.cutting.Store(true)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for c := range t.conns {
 		c.net.Close()
+		c.interrupt()
 	}
 }

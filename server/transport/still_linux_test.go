@@ -143,6 +143,27 @@ func TestAnUploadThatIsCutOffBeforeItsTurnIsClosedOnce(t *testing.T) {
 	}
 }
 
+func TestTheTimeOfDayRingsNoAlarmAndKeepsNoneFromRinging(t *testing.T) {
+	s := newStillLoop(t)
+	k, client := s.connect()
+	defer unix.Close(client)
+	s.send(client, "get q/t=1000\r\n")
+	s.told(k, unix.EPOLLIN)
+	due, now := k.due, s.owner.Now()
+	s.owner.now.Store(now + time.Hour.Milliseconds())
+	s.ringAlarms()
+	if k.due != due {
+		t.Errorf("its alarm is at %d, want %d", k.due, due)
+	}
+	s.owner.now.Store(now - time.Hour.Milliseconds())
+	s.owner.steady.Store(due)
+	s.ringAlarms()
+	answer := make([]byte, 100)
+	if n, _ := unix.Read(client, answer); string(answer[:max(n, 0)]) != "END\r\n" {
+		t.Errorf("it was answered %q", answer[:max(n, 0)])
+	}
+}
+
 // Another loop may have set the clock back by what passed while it was held up.
 func TestAClockSetBackByAnotherLoopDoesNotHoldUpThisOne(t *testing.T) {
 	s := newStillLoop(t)
@@ -152,8 +173,8 @@ func TestAClockSetBackByAnotherLoopDoesNotHoldUpThisOne(t *testing.T) {
 	s.told(k, unix.EPOLLIN)
 	due := k.due
 	back := &stepBack{s: s, at: due - 1}
-	s.owner.now.Store(due)
-	s.env.Now = back.now
+	s.owner.steady.Store(due)
+	s.env.Steady = back.steady
 	s.ringAlarms()
 	if k.due != due {
 		t.Errorf("its alarm is at %d, want %d", k.due, due)
@@ -167,17 +188,17 @@ type stepBack struct {
 	asked int
 }
 
-func (b *stepBack) now() int64 {
+func (b *stepBack) steady() int64 {
 	if b.asked++; b.asked > 1000 {
 		b.s.t.Fatal("an alarm in the past is rung again and again")
 	}
-	b.s.owner.now.Store(b.at)
+	b.s.owner.steady.Store(b.at)
 	return b.at
 }
 
 // stopping has the loop notice that the transport stops.
 func (s *stillLoop) stopping() {
-	s.owner.draining.Store(s.owner.Now() + drainTime.Milliseconds())
+	s.owner.draining.Store(s.owner.Steady() + drainTime.Milliseconds())
 	s.noticeStop()
 }
 
@@ -187,13 +208,13 @@ func TestStopAnswersWhatALoopThatWasBusyDidNotReadInTime(t *testing.T) {
 	defer unix.Close(client)
 	s.stopping()
 	s.send(client, "get none\r\n")
-	s.owner.now.Store(k.due)
+	s.owner.steady.Store(k.due)
 	s.ringAlarms()
 	answer := make([]byte, 100)
 	if n, _ := unix.Read(client, answer); string(answer[:max(n, 0)]) != "END\r\n" {
 		t.Errorf("it was answered %q", answer[:max(n, 0)])
 	}
-	s.owner.now.Store(k.due)
+	s.owner.steady.Store(k.due)
 	s.ringAlarms()
 	if !k.lingers {
 		t.Error("it is not ended when nothing comes")
@@ -210,7 +231,7 @@ func TestStopDoesNotEndAConnectionThatIsToHaveAnotherTurn(t *testing.T) {
 	due := k.due
 	s.send(client, strings.Repeat("get q\r\n", gets)+"get q\r\n")
 	s.told(k, unix.EPOLLIN)
-	s.owner.now.Store(due)
+	s.owner.steady.Store(due)
 	s.ringAlarms()
 	if !k.queued || k.lingers {
 		t.Errorf("another turn: %v, ended: %v", k.queued, k.lingers)
@@ -224,7 +245,7 @@ func TestStopEndsAConnectionWhoseTimeIsOverWhenItsRequestsAreAnswered(t *testing
 	defer unix.Close(client)
 	s.stopping()
 	s.send(client, "get none\r\nget no")
-	s.owner.now.Store(s.owner.draining.Load())
+	s.owner.steady.Store(s.owner.draining.Load())
 	s.told(k, unix.EPOLLIN)
 	answer := make([]byte, 100)
 	if n, _ := unix.Read(client, answer); string(answer[:max(n, 0)]) != "END\r\n" || !k.lingers {
@@ -304,7 +325,7 @@ func TestALoopDoesNotRingItself(t *testing.T) {
 // sleepOnce has the loop sleep until an alarm of k.
 func (s *stillLoop) sleepOnce(k *link) {
 	s.t.Helper()
-	s.alarm(k, time.Now().UnixMilli()+20)
+	s.alarm(k, s.owner.clock.at(time.Now())+20)
 	if n := s.wait(make([]unix.EpollEvent, 8)); n != 0 {
 		s.t.Fatalf("%d events", n)
 	}

@@ -28,6 +28,9 @@ type Transport interface {
 
 	// Now is the time in Unix milliseconds, as a session may know it while it works.
 	Now() int64
+
+	// Steady is a count of milliseconds that nobody sets, likewise; what a session's Deadline means.
+	Steady() int64
 }
 
 // Options of a transport; all are needed.

@@ -22,13 +22,15 @@ import (
 
 func benchCommand() *cli.Command {
 	size, large := config.Size(64), config.Size(8<<20)
+	sizes := sizeList{16, 64, 256, config.KiB, 4 * config.KiB, 16 * config.KiB, 64 * config.KiB, 256 * config.KiB, config.MiB}
 	each := duration(2 * time.Second)
 	return &cli.Command{
 		Name:      "bench",
 		Usage:     "measure how fast a server is",
-		ArgsUsage: "flood|packing|fairness|memory|latency|all...",
+		ArgsUsage: "flood|packing|sizes|fairness|memory|latency|all...",
 		Description: "flood     requests/s: sets and gets in turn, then sets alone, then gets alone of what is there\n" +
 			"packing   requests/s with ever more items in the queue\n" +
+			"sizes     requests/s and MB/s with ever larger items\n" +
 			"fairness  latency at a low rate, alone and while others move large items in and out\n" +
 			"memory    of a server on this machine, with ever more items in the queue\n" +
 			"latency   at a fixed rate whatever the server does, from when a request was due\n\n" +
@@ -45,8 +47,9 @@ func benchCommand() *cli.Command {
 			&cli.GenericFlag{Name: "duration", Value: &each, Usage: "how `LONG` each measurement takes"},
 			&cli.IntFlag{Name: "rounds", Value: 3, Usage: "`N` times every server has its turn at everything; rates are medians"},
 			&cli.IntSliceFlag{Name: "connections", DefaultText: "1,10,100; 10", Usage: "`LIST` of how many connections; all suites but flood take the first"},
-			&cli.IntSliceFlag{Name: "depth", DefaultText: "1,32; 32, fairness 1", Usage: "`LIST` of how many requests each has in flight; all suites but flood take the first"},
-			&cli.GenericFlag{Name: "size", Value: &size, Usage: "`SIZE` of an item"},
+			&cli.IntSliceFlag{Name: "depth", DefaultText: "1,32; 32, sizes and fairness 1", Usage: "`LIST` of how many requests each has in flight; all suites but flood take the first"},
+			&cli.GenericFlag{Name: "size", Value: &size, Usage: "`SIZE` of an item, in all suites but sizes"},
+			&cli.GenericFlag{Name: "sizes", Value: &sizes, Usage: "`LIST` of sizes of an item, in sizes"},
 			&cli.StringFlag{Name: "payload", Usage: "`FILE` whose bytes are cut into the items, over and over; default: random bytes"},
 			&cli.Int64SliceFlag{Name: "backlog", Value: cli.NewInt64Slice(0, 1000, 10_000, 100_000, 1_000_000), Usage: "`LIST` of how many items are in the queue, in packing and memory"},
 			&cli.Float64SliceFlag{Name: "rate", Value: cli.NewFloat64Slice(1000, 10_000), Usage: "`LIST` of requests/s in latency; fairness takes the first"},
@@ -70,10 +73,33 @@ func benchCommand() *cli.Command {
 				Server: c.String("server"), Compare: c.StringSlice("compare"), Queue: c.String("queue"),
 				Size: int(size), Payload: c.String("payload"), Duration: time.Duration(each), Rounds: c.Int("rounds"),
 				Connections: c.IntSlice("connections"), Depth: c.IntSlice("depth"), Backlog: c.Int64Slice("backlog"),
-				Rate: c.Float64Slice("rate"), Large: int(large), Streams: c.Int("streams"), Out: os.Stdout,
+				Sizes: sizes, Rate: c.Float64Slice("rate"), Large: int(large), Streams: c.Int("streams"), Out: os.Stdout,
 			})
 		},
 	}
+}
+
+// sizeList is a flag's value: sizes with commas between.
+type sizeList []int
+
+func (l *sizeList) String() string {
+	texts := make([]string, len(*l))
+	for i, s := range *l {
+		texts[i] = config.Size(s).String()
+	}
+	return strings.Join(texts, ",")
+}
+
+func (l *sizeList) Set(text string) error {
+	*l = nil
+	for one := range strings.SplitSeq(text, ",") {
+		size, err := config.ParseSize(one)
+		if err != nil {
+			return err
+		}
+		*l = append(*l, int(size))
+	}
+	return nil
 }
 
 // runBench writes what was measured also when something ended it early.

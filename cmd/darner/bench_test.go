@@ -20,11 +20,11 @@ func TestBenchMeasuresTheServer(t *testing.T) {
 	d, other := launch(t, t.TempDir()), launch(t, t.TempDir())
 	plots, file := filepath.Join(t.TempDir(), "plots"), filepath.Join(t.TempDir(), "json")
 	out, log, code := command(t, "", "bench", "all", "--server", d.addr, "--compare", other.addr, "--duration", "5ms", "--rounds", "1",
-		"--connections", "1,3", "--depth", "4", "--backlog", "0,500", "--rate", "1000", "--large", "200k", "--plot", plots, "--json", file)
+		"--connections", "1,3", "--depth", "4", "--backlog", "0,500", "--sizes", "16,100k", "--rate", "1000", "--large", "200k", "--plot", plots, "--json", file)
 	if code != 0 || log != "" {
 		t.Fatalf("exit code %d: %s", code, log)
 	}
-	for _, suite := range []string{"flood", "packing", "fairness", "memory", "latency"} {
+	for _, suite := range []string{"flood", "packing", "sizes", "fairness", "memory", "latency"} {
 		if !strings.Contains(out, "\n## "+suite) {
 			t.Errorf("no %s in\n%s", suite, out)
 		}

@@ -19,13 +19,14 @@ type Options struct {
 	Compare []string // further servers
 	Queue   string   // must be empty, and is deleted in the end, as is the same name with "-large"
 
-	Size        int           // bytes of an item
+	Size        int           // bytes of an item, in all suites but sizes
 	Payload     string        // file that items are cut from; "": random bytes
 	Duration    time.Duration // of each measurement
 	Rounds      int           // in each of which every server has its turn
 	Connections []int         // flood takes all, other suites the first; none: the suite's own
 	Depth       []int         // requests in flight on each; likewise
 	Backlog     []int64       // packing, memory: items in the queue, ascending
+	Sizes       []int         // sizes: bytes of an item
 	Rate        []float64     // latency takes all, fairness the first: requests/s
 	Large       int           // fairness: bytes of a large item
 	Streams     int           // fairness: connections that move large items
@@ -55,7 +56,7 @@ func Run(ctx context.Context, names []string, o Options) (report *Report, err er
 	}
 	defer func() { err = errors.Join(err, b.cleanUp(ctx)) }()
 	report = b.report()
-	if _, err := fmt.Fprintln(o.Out, report.heading()); err != nil {
+	if _, err := fmt.Fprintln(o.Out, report.heading(names)); err != nil {
 		return report, err
 	}
 	for _, s := range suites {
@@ -100,6 +101,8 @@ func (b *bench) check(names []string) error {
 		return fmt.Errorf("%q cannot be a queue's name", b.Queue)
 	case b.Size < 0 || b.Large < 0:
 		return errors.New("the size of an item cannot be negative")
+	case len(b.Sizes) == 0 || slices.Min(b.Sizes) < 0:
+		return errors.New("the sizes of items cannot be none, or negative")
 	case b.Duration <= 0 || b.Rounds < 1 || b.Streams < 1:
 		return errors.New("there must be a duration, a round and a stream")
 	case len(b.Connections) > 0 && slices.Min(b.Connections) < 1, len(b.Depth) > 0 && slices.Min(b.Depth) < 1:

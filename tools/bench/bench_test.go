@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,7 +18,7 @@ import (
 // small are options for runs that take no time.
 func small(server string, compare ...string) Options {
 	return Options{Server: server, Compare: compare, Queue: "b", Size: 10, Duration: 5 * time.Millisecond, Rounds: 2,
-		Connections: []int{2}, Depth: []int{3}, Backlog: []int64{0, 50}, Rate: []float64{2000}, Large: 100_000, Streams: 2, Out: io.Discard}
+		Connections: []int{2}, Depth: []int{3}, Backlog: []int64{0, 50}, Sizes: []int{0, 70_000}, Rate: []float64{2000}, Large: 100_000, Streams: 2, Out: io.Discard}
 }
 
 func TestRunMakesATableJSONAndPlotsOfEverySuite(t *testing.T) {
@@ -53,7 +54,7 @@ func TestRunMakesATableJSONAndPlotsOfEverySuite(t *testing.T) {
 	if read.Machine == "" || len(read.Servers) != 2 || read.Servers[1].Version != "0.1" || len(read.Suites) != len(Suites()) {
 		t.Errorf("JSON: %s", written)
 	}
-	rows := map[string]int{"flood": 6, "packing": 4, "fairness": 8, "memory": 4, "latency": 4}
+	rows := map[string]int{"flood": 6, "packing": 4, "sizes": 4, "fairness": 8, "memory": 4, "latency": 4}
 	for _, s := range read.Suites {
 		if len(s.Rows) != rows[s.Name] {
 			t.Errorf("%s: %d rows, want %d", s.Name, len(s.Rows), rows[s.Name])
@@ -155,7 +156,9 @@ func TestRunSaysWhatIsWrongWithOptions(t *testing.T) {
 		"in flight":             func(o *Options) { o.Depth = []int{-1} },
 		"ascend":                func(o *Options) { o.Backlog = []int64{5, 1} },
 		"rate":                  func(o *Options) { o.Rate = []float64{0} },
-		"size":                  func(o *Options) { o.Size = -1 },
+		"the size of":           func(o *Options) { o.Size = -1 },
+		"sizes":                 func(o *Options) { o.Sizes = []int{16, -1} },
+		"none, or negative":     func(o *Options) { o.Sizes = nil },
 		"no such file":          func(o *Options) { o.Payload = "/none" },
 		"is empty":              func(o *Options) { o.Payload = os.DevNull },
 	} {
@@ -178,9 +181,30 @@ func TestRatiosAreOfRoundsThatWereBesideEachOther(t *testing.T) {
 	if a, b := s.Rows[0], s.Rows[1]; a.Rate != 100 || b.Rate != 50 || a.Times != 0 || b.Times != 2 {
 		t.Errorf("rates %v and %v, a is %v × b", a.Rate, b.Rate, b.Times)
 	}
-	s = Suite{suite: suites[3], servers: []string{"a", "b"}, Rows: []*Row{{Server: "a", Memory: &Memory{Anonymous: 10}}, {Server: "b", Memory: &Memory{Anonymous: 40}}}}
+	s = Suite{suite: suites[slices.Index(Suites(), "memory")], servers: []string{"a", "b"}, Rows: []*Row{{Server: "a", Memory: &Memory{Anonymous: 10}}, {Server: "b", Memory: &Memory{Anonymous: 40}}}}
 	if s.compare(); s.Rows[1].Times != 4 {
 		t.Errorf("a has a quarter of the memory of b, and is %v × better", s.Rows[1].Times)
+	}
+}
+
+func TestServersAreComparedAtEachSizeByItself(t *testing.T) {
+	o := small(queue{}.serve(t), "memcache://"+queue{}.serve(t))
+	var text bytes.Buffer
+	o.Out, o.Sizes = &text, []int{10, 70_000}
+	report, err := Run(t.Context(), []string{"sizes"}, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, r := range report.Suites[0].Rows {
+		if *r.Size != o.Sizes[i/2] || r.Moved != r.Rate*float64(o.Sizes[i/2]) || r.Moved == 0 {
+			t.Errorf("row %d: %v bytes/s in items of %d, %v requests/s", i, r.Moved, *r.Size, r.Rate)
+		}
+		if base := report.Suites[0].base(r); base != report.Suites[0].Rows[i/2*2] {
+			t.Errorf("row %d is compared with %+v", i, base)
+		}
+	}
+	if !strings.Contains(text.String(), "Items of many sizes (") || !strings.Contains(text.String(), "| 68.36 KiB |") {
+		t.Errorf("no sizes in\n%s", &text)
 	}
 }
 

@@ -18,7 +18,7 @@ type Report struct {
 	Machine  string    `json:"machine"`
 	Time     time.Time `json:"time"`
 	Servers  []Server  `json:"servers"`  // all others are compared with the first
-	Size     int       `json:"size"`     // bytes of an item
+	Size     int       `json:"size"`     // bytes of an item, where a row has no other
 	Payload  string    `json:"payload"`  // file that the items are from, or "random bytes"
 	Duration float64   `json:"duration"` // seconds of each measurement
 	Rounds   int       `json:"rounds"`
@@ -45,11 +45,13 @@ type Row struct {
 	Server      string   `json:"server"`
 	Work        string   `json:"work,omitempty"`
 	Connections int      `json:"connections,omitempty"`
-	Depth       int      `json:"depth,omitempty"`      // requests in flight on each
-	Backlog     *int64   `json:"backlog,omitempty"`    // items in the queue
-	Asked       float64  `json:"rate_asked,omitempty"` // requests/s of an open loop
-	Rate        float64  `json:"rate,omitempty"`       // requests/s answered; the median of the rounds
-	Latency     *Latency `json:"latency_us,omitempty"` // of all rounds together
+	Depth       int      `json:"depth,omitempty"`            // requests in flight on each
+	Backlog     *int64   `json:"backlog,omitempty"`          // items in the queue
+	Size        *int     `json:"size,omitempty"`             // bytes of an item, where the suite has sizes of its own
+	Asked       float64  `json:"rate_asked,omitempty"`       // requests/s of an open loop
+	Rate        float64  `json:"rate,omitempty"`             // requests/s answered; the median of the rounds
+	Moved       float64  `json:"bytes_per_second,omitempty"` // in items of Size, at that rate
+	Latency     *Latency `json:"latency_us,omitempty"`       // of all rounds together
 	Memory      *Memory  `json:"memory_bytes,omitempty"`
 	Streamed    float64  `json:"streamed_bytes_per_second,omitempty"` // in large items; the median of the rounds
 	Times       float64  `json:"times,omitempty"`                     // how many times better the first server is; the median of the rounds
@@ -82,6 +84,9 @@ func (r *Row) add(of result, latencies ...*hdrhistogram.Histogram) {
 // finish makes of the rounds what is reported.
 func (r *Row) finish() {
 	r.Rate, r.Streamed = median(r.rates), median(r.streamed)
+	if r.Size != nil {
+		r.Moved = r.Rate * float64(*r.Size)
+	}
 	if h := r.latency; h != nil {
 		us := func(q float64) float64 { return float64(h.ValueAtQuantile(q)) / 1e3 }
 		r.Latency = &Latency{us(50), us(90), us(99), us(99.9), us(99.99), float64(h.Max()) / 1e3}
@@ -104,12 +109,17 @@ func (s *Suite) compare() {
 func (s *Suite) base(r *Row) *Row {
 	i := slices.IndexFunc(s.Rows, func(o *Row) bool {
 		return o.Server == s.servers[0] && o.Work == r.Work && o.Connections == r.Connections && o.Depth == r.Depth && o.Asked == r.Asked &&
-			(r.Backlog == nil) == (o.Backlog == nil) && (r.Backlog == nil || *r.Backlog == *o.Backlog)
+			same(r.Backlog, o.Backlog) && same(r.Size, o.Size)
 	})
 	if i < 0 {
 		return nil
 	}
 	return s.Rows[i]
+}
+
+// same reports whether two figures are both missing, or both there and equal.
+func same[T comparable](a, b *T) bool {
+	return (a == nil) == (b == nil) && (a == nil || *a == *b)
 }
 
 // times is how many times better base is.
@@ -144,14 +154,18 @@ func (b *bench) report() *Report {
 	return r
 }
 
-// heading is what has to be known of the tables.
-func (r *Report) heading() string {
+// heading is what has to be known of the tables of some suites.
+func (r *Report) heading(names []string) string {
+	size := fmt.Sprintf("%d bytes", r.Size)
+	if slices.Equal(names, []string{"sizes"}) {
+		size = "many sizes"
+	}
 	var servers []string
 	for _, s := range r.Servers {
 		servers = append(servers, s.Name+" "+s.Version)
 	}
-	return fmt.Sprintf("%s; %s.\nItems of %d bytes (%s); rounds: %d, of %v s for each measurement.",
-		r.Machine, strings.Join(servers, ", "), r.Size, r.Payload, r.Rounds, r.Duration)
+	return fmt.Sprintf("%s; %s.\nItems of %s (%s); rounds: %d, of %v s for each measurement.",
+		r.Machine, strings.Join(servers, ", "), size, r.Payload, r.Rounds, r.Duration)
 }
 
 // machine is what runs this, the load at least.

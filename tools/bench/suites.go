@@ -32,6 +32,15 @@ var suites = []suite{
 		plot:    plotted{x: "items in the queue", y: "requests/s", points: rateBy(func(r *Row) int64 { return *r.Backlog })},
 	},
 	{
+		name: "sizes", title: "throughput against item size",
+		run:     sizesSuite,
+		columns: []column{size, server, rate, moved, p50, p99, times},
+		plot: plotted{x: "size of an item", y: "per second", log: true, points: func(r *Row) []point {
+			at := bytes1024(int64(*r.Size))
+			return []point{{"requests", r.Server, at, r.Rate}, {"MB", r.Server, at, r.Moved / 1e6}}
+		}},
+	},
+	{
 		name: "fairness", title: "latency while others move large items",
 		run:     fairness,
 		columns: []column{work, server, p50, p99, p999, slowest, streamed, times},
@@ -150,6 +159,33 @@ func packing(ctx context.Context, b *bench) ([]*Row, error) {
 			return err
 		})
 	})
+}
+
+// sizesSuite asks as flood does, with items of each size.
+func sizesSuite(ctx context.Context, b *bench) ([]*Row, error) {
+	l := load{mix: pairs, conns: first(b.Connections, 10), depth: first(b.Depth, 1), duration: b.Duration, queue: b.Queue}
+	var all []*Row
+	for _, size := range b.Sizes {
+		from, err := payload(b.Payload, size)
+		if err != nil {
+			return nil, err
+		}
+		l.items = newItems(from, size)
+		rows := b.rows("set and get", Row{Connections: l.conns, Depth: l.depth, Size: &size})
+		err = b.turns(func(i, round int) error {
+			b.say("sizes: %s, %s, round %d", b.targets[i].name, bytes1024(int64(size)), round)
+			r, err := b.put(ctx, b.targets[i], l)
+			if err == nil {
+				rows[i].add(r, r.set, r.get)
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, rows...)
+	}
+	return all, nil
 }
 
 // memorySuite measures the process when the queue is filled.

@@ -23,8 +23,10 @@ var (
 	connections = column{"connections", func(r *Row) string { return strconv.Itoa(r.Connections) }, false}
 	depth       = column{"in flight", func(r *Row) string { return strconv.Itoa(r.Depth) }, false}
 	backlog     = column{"items", func(r *Row) string { return grouped(float64(*r.Backlog)) }, false}
+	size        = column{"item", func(r *Row) string { return bytes1024(int64(*r.Size)) }, false}
 	asked       = column{"asked/s", func(r *Row) string { return grouped(r.Asked) }, false}
 	rate        = column{"requests/s", func(r *Row) string { return grouped(r.Rate) }, false}
+	moved       = column{"MB/s", func(r *Row) string { return grouped(r.Moved / 1e6) }, false}
 	p50         = micros("p50", func(l *Latency) float64 { return l.P50 })
 	p90         = micros("p90", func(l *Latency) float64 { return l.P90 })
 	p99         = micros("p99", func(l *Latency) float64 { return l.P99 })

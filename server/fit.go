@@ -12,13 +12,15 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/darner/darner/server/config"
-	"github.com/darner/darner/server/queue"
 )
 
 const (
 	ownFiles   = 64 // descriptors that neither a queue nor a client has
 	queueFiles = 4  // descriptors that a loaded queue has, at most
 	minLoaded  = 8
+
+	queueMemory = 16 << 10 // bytes that a loaded queue has, about
+	mostLoaded  = 16384    // each has two maps or more, of the 65,530 that Linux allows a process
 )
 
 // fit lowers what the machine cannot give, and says so.
@@ -70,10 +72,11 @@ func maxClients(files int64, wanted int) int {
 	return min(wanted, int(max(1, left/2)))
 }
 
-// maxLoaded is how many queues may be loaded: as the clients leave descriptors for, and where
-// addresses have 32 bits, no more than a gibibyte of maps: three segments and an offset file a queue.
-func maxLoaded(files int64, clients int, segment int64, addressBits int) int {
-	n := min(max((files-ownFiles-int64(clients))/queueFiles, minLoaded), queue.DefaultMaxLoaded)
+// maxLoaded is how many queues may be loaded: as the clients leave descriptors for, as a quarter of the memory
+// holds, and where addresses have 32 bits, no more than a gibibyte of maps: three segments and an offset file a queue.
+func maxLoaded(files int64, clients int, memory, segment int64, addressBits int) int {
+	n := max((files-ownFiles-int64(clients))/queueFiles, minLoaded)
+	n = min(n, max(memory/4/queueMemory, minLoaded), mostLoaded)
 	if addressBits == 32 {
 		n = min(n, max(1, config.GiB/(3*segment+config.MiB)))
 	}

@@ -32,6 +32,34 @@ func limitMemory(m config.AutoSize, log *slog.Logger) {
 	}
 }
 
+// memory is what the process may have, in bytes: the collector's limit or, if that is less, what the machine has. Where
+// neither is known it is a gibibyte.
+func memory(root fs.FS) int64 {
+	n := debug.SetMemoryLimit(-1)
+	if has := machineMemory(root); has > 0 {
+		n = min(n, has)
+	}
+	if n == math.MaxInt64 {
+		return config.GiB
+	}
+	return n
+}
+
+// machineMemory is 0 where the system does not tell.
+func machineMemory(root fs.FS) int64 {
+	text, err := fs.ReadFile(root, "proc/meminfo")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(text)) {
+		if f := strings.Fields(line); len(f) == 3 && f[0] == "MemTotal:" && f[2] == "kB" {
+			n, _ := strconv.ParseInt(f[1], 10, 64)
+			return n << 10
+		}
+	}
+	return 0
+}
+
 // groupLimit is the least memory, in bytes, that the process's control group or one above it allows;
 // 0 without a limit. root is the file system's.
 func groupLimit(root fs.FS) (least int64) {

@@ -73,7 +73,7 @@ func queueOptions(c config.Config, log *slog.Logger) queue.Options {
 		every = wal.SyncNever
 	}
 	return queue.Options{
-		MaxLoaded:   maxLoaded(openFiles(), c.MaxConnections, int64(c.SegmentSize), strconv.IntSize),
+		MaxLoaded:   maxLoaded(openFiles(), c.MaxConnections, memory(os.DirFS("/")), int64(c.SegmentSize), strconv.IntSize),
 		MaxDisk:     int64(c.MaxDisk),
 		MinFree:     int64(c.MinFree),
 		ScrubEvery:  orNone(time.Duration(c.ScrubInterval)),

@@ -7,6 +7,7 @@ package torture
 import (
 	"flag"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -23,16 +24,25 @@ const (
 
 var small = []string{"--segment-size", "256KiB", "--sync", interval}
 
-func TestWhatWasSyncedSurvivesAPowerCut(t *testing.T) {
+func TestWhatWasSyncedSurvivesAPowerCut(t *testing.T) { cutOnEach(t, 3, *cuts) }
+
+// So many queues are synced together, by one sync of the file system.
+func TestWhatManyQueuesSyncedTogetherSurvivesAPowerCut(t *testing.T) {
+	if testing.Short() {
+		t.Skip("much of the same")
+	}
+	cutOnEach(t, 100, (*cuts+1)/2)
+}
+
+func cutOnEach(t *testing.T, queues, n int) {
 	for _, k := range kinds {
 		t.Run(k.name, func(t *testing.T) {
 			k.needs(t)
-			n := *cuts
 			if testing.Short() {
 				n = 1
 			}
 			for done := 0; done < n; done += 5 { // five cuts of one load: a fresh file system each time
-				cutLoad(t, k, min(5, n-done))
+				cutLoad(t, k, min(5, n-done), queues)
 			}
 		})
 	}
@@ -44,17 +54,17 @@ type blackout struct {
 	at   *moment
 }
 
-func cutLoad(t *testing.T, k kind, n int) {
+func cutLoad(t *testing.T, k kind, n, queues int) {
 	rng := rand.New(rand.NewPCG(rand.Uint64(), 1))
 	s := newShelf(t)
 	disk := k.make(t, s, k.size)
 	m := k.use(t, s, disk)
 	l := newLedger()
 	d := launch(t, m.dir+"/data", small...)
-	w := l.put(d, "a", "b", "c")
+	w := l.put(d, names(queues)...)
 	var images []blackout
 	for range n {
-		acks := l.acks.Load() + 300 + rng.Int64N(500)
+		acks := l.acks.Load() + 300 + rng.Int64N(500) + int64(queues)*50
 		until(t, "answers", func() bool { d.lives(); return l.acks.Load() >= acks })
 		images = append(images, blackoutOf(disk, l, rng))
 	}
@@ -67,6 +77,13 @@ func cutLoad(t *testing.T, k kind, n int) {
 		b.check(t, k, s, l, rng, i%2 == 0)
 	}
 	t.Logf("%d answers, %d power cuts", l.acks.Load(), n)
+}
+
+func names(n int) (queues []string) {
+	for i := range n {
+		queues = append(queues, "queue"+strconv.Itoa(i))
+	}
+	return queues
 }
 
 // blackoutOf cuts a disk off at one of its next writes. What was promised is looked up before, what

@@ -245,3 +245,14 @@ func TestServersTellWhatTheyAre(t *testing.T) {
 		}
 	}
 }
+
+func TestLabelsThatHaveNoRoomBesideEachOtherAreLeftOut(t *testing.T) {
+	for _, c := range []struct {
+		names []string
+		each  int
+	}{{[]string{"1", "10", "100"}, 1}, {[]string{"16 B", "64 B", "256 B", "1 KiB", "4 KiB", "16 KiB", "64 KiB", "256 KiB", "1 MiB"}, 2}, {nil, 1}} {
+		if each := labelEach(c.names, 280); each != c.each {
+			t.Errorf("of %q each %d is shown, want each %d", c.names, each, c.each)
+		}
+	}
+}

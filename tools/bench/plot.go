@@ -117,8 +117,9 @@ func (p plotted) panel(b *strings.Builder, title string, points []point, series 
 		fmt.Fprintf(b, `<path class="grid" d="M%d %.1fH%d"/><text x="%d" y="%.1f" text-anchor="end">%s</text>`+"\n",
 			left, y(t), width-right, left-6, y(t)+4, tickText(t))
 	}
-	for _, name := range places {
-		fmt.Fprintf(b, `<text x="%.1f" y="%d" text-anchor="middle">%s</text>`+"\n", x(name), panelHeight-below+16, escape(name))
+	each := labelEach(places, width-left-right)
+	for i := 0; i < len(places); i += each {
+		fmt.Fprintf(b, `<text x="%.1f" y="%d" text-anchor="middle">%s</text>`+"\n", x(places[i]), panelHeight-below+16, escape(places[i]))
 	}
 	fmt.Fprintf(b, `<text x="%d" y="%d" text-anchor="middle">%s</text>`+"\n", (left+width-right)/2, panelHeight-below+34, escape(p.x))
 	fmt.Fprintf(b, `<path class="axis" d="M%d %dV%dH%d"/>`+"\n", left, above, panelHeight-below, width-right)
@@ -135,6 +136,16 @@ func (p plotted) panel(b *strings.Builder, title string, points []point, series 
 			fmt.Fprintf(b, `<path class="line s%d" d="%s"/>%s`+"\n", i%6, path, dots)
 		}
 	}
+}
+
+// labelEach is 1 if all the names have room beside each other, 2 if every second has, and so on.
+func labelEach(names []string, width int) int {
+	const letter = 7 // pixels, with a gap between names
+	longest := 1
+	for _, n := range names {
+		longest = max(longest, (len(n)+1)*letter)
+	}
+	return max(1, (len(names)*longest+width-1)/width)
 }
 
 // ticks are round values that reach below and above all points, at least two.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 )
 
@@ -35,8 +36,8 @@ var suites = []suite{
 		name: "sizes", title: "throughput against item size",
 		run:     sizesSuite,
 		columns: []column{size, server, rate, moved, p50, p99, times},
-		plot: plotted{x: "size of an item", y: "per second", log: true, points: func(r *Row) []point {
-			at := bytes1024(int64(*r.Size))
+		plot: plotted{x: "bytes of an item", y: "per second", log: true, points: func(r *Row) []point {
+			at := strings.NewReplacer(" ", "", "iB", "", "B", "").Replace(bytes1024(int64(*r.Size))) // 64, 4K: nine stand side by side
 			return []point{{"requests", r.Server, at, r.Rate}, {"MB", r.Server, at, r.Moved / 1e6}}
 		}},
 	},

@@ -10,7 +10,7 @@ import (
 )
 
 // slow is a registry with a queue on a disk that takes nothing until release is called, which is refused items.
-func slow(t *testing.T) (q *Queue, refused error, release func()) {
+func slow(t *testing.T) (q *Queue, release func(), refused error) {
 	t.Helper()
 	fs := disktest.New()
 	o := small()
@@ -29,7 +29,7 @@ func slow(t *testing.T) (q *Queue, refused error, release func()) {
 	for n := 0; refused == nil && n < 100_000; n++ {
 		refused = q.Put([]byte("an item of some length"), wal.Meta{})
 	}
-	return q, refused, release
+	return q, release, refused
 }
 
 // caughtUp returns what is closed when it is time to try again.
@@ -40,7 +40,7 @@ func caughtUp(q *Queue) <-chan struct{} {
 }
 
 func TestAPutThatTheDiskDoesNotKeepUpWithIsRefusedUntilItCaughtUp(t *testing.T) {
-	q, refused, release := slow(t)
+	q, release, refused := slow(t)
 	if !errors.Is(refused, wal.ErrBehind) || errors.Is(refused, wal.ErrFull) || errors.Is(refused, ErrMakeRoom) {
 		t.Fatalf("the refusal is %v", refused)
 	}
@@ -51,7 +51,7 @@ func TestAPutThatTheDiskDoesNotKeepUpWithIsRefusedUntilItCaughtUp(t *testing.T) 
 }
 
 func TestAQueueWhoseDiskIsWaitedForIsNotParked(t *testing.T) {
-	q, _, release := slow(t)
+	q, release, _ := slow(t)
 	stop := q.CatchUpThen(func() { t.Error("called after it was stopped") })
 	told := caughtUp(q)
 	now := q.reg.clock.Add(1) + 1
@@ -72,7 +72,7 @@ func TestAQueueWhoseDiskIsWaitedForIsNotParked(t *testing.T) {
 }
 
 func TestAQueueThatIsDeletedKeepsNobodyWaitingForItsDisk(t *testing.T) {
-	q, _, release := slow(t)
+	q, release, _ := slow(t)
 	told := caughtUp(q)
 	deleted := make(chan error, 1)
 	go func() { deleted <- q.reg.Delete(q) }()
@@ -86,7 +86,7 @@ func TestAQueueThatIsDeletedKeepsNobodyWaitingForItsDisk(t *testing.T) {
 }
 
 func TestALargeItemThatTheDiskDoesNotKeepUpWithIsNotLost(t *testing.T) {
-	q, _, release := slow(t)
+	q, release, _ := slow(t)
 	u, err := q.Create(4, wal.Meta{})
 	if err == nil {
 		_, err = u.Write([]byte("body"))

@@ -29,7 +29,8 @@ func (s *Segment) store(off uint32, r *Record) error {
 	if len(r.Payload) >= Written {
 		return s.writeRecord(off, r)
 	}
-	if s.toWrite.Load() > 0 && isShort(off, r) {
+	if s.toWrite.Load() > 0 && isShort(off, r) && s.extent.TryLock() { // while a file grows, a write to it waits
+		defer s.extent.Unlock()
 		s.toWrite.Add(-1)
 		return s.writeShort(off, r)
 	}

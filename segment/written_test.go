@@ -188,3 +188,20 @@ func TestAShortRecordIsNotWrittenBehindTheEndOfAFileCutShort(t *testing.T) {
 		t.Fatalf("the error is %v", err)
 	}
 }
+
+func TestAShortRecordDoesNotWaitForAFileThatGrows(t *testing.T) {
+	fsys := disktest.New()
+	s := afterSync(t, fsys, 10)
+	n := 0
+	writes(fsys, &n)
+	s.extent.Lock()
+	appendItem(t, s, item(101, 30))
+	s.extent.Unlock()
+	if n > 0 {
+		t.Error("it was written")
+	}
+	appendItem(t, s, item(102, 30))
+	if n != 1 {
+		t.Errorf("%d writes for the next, which nothing hinders", n)
+	}
+}

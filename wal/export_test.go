@@ -104,3 +104,11 @@ func (l *Log) Unsynced() bool {
 	defer l.mu.Unlock()
 	return l.dirty
 }
+
+// FaultInOffsets has a store into the offset file of the log's own consumer fail.
+func FaultInOffsets(l *Log, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c := l.consumers[""]
+	c.off.fault, c.dirty = err, true
+}

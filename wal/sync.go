@@ -140,7 +140,7 @@ func (b begunSync) end(synced bool) {
 	if l == nil { // it was over before it began
 		return
 	}
-	var err error
+	err := b.u.fault // which no sync mends
 	if !synced {
 		err = l.flush(b.u)
 	}
@@ -202,6 +202,7 @@ func (l *Log) fullOffsets() (full []*offsets) {
 	for _, c := range l.consumers {
 		if o := c.off; o != nil && o.trailing < 2 && o.end+entrySize > o.allocated && o.allocated < l.rewriteBound() {
 			full = append(full, o)
+			o.toWrite = 0 // while a file grows, a write to it waits
 		}
 	}
 	return full

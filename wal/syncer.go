@@ -28,7 +28,8 @@ type syncer struct {
 	asked  []*Log     // in the order they came, each once
 	dirty  []*Log     // those whose timers run; each knows its place
 	busy   int        // goroutines
-	whole  disk.Whole // nil: each for itself
+	whole  disk.Whole // nil: there is none
+	failed bool       // a sync of it did: each for itself from then on
 	shared bool       // a sync of the whole is under way
 }
 
@@ -72,7 +73,10 @@ func (s *syncer) spread() {
 // waits reports that the logs in the list are left to whoever syncs the file system now. mu is held.
 func (s *syncer) waits() bool { return s.shared && s.many(s.asked) }
 
-func (s *syncer) many(logs []*Log) bool { return s.whole != nil && len(logs) >= togetherFrom }
+// many reports that logs are to share a sync. mu is held.
+func (s *syncer) many(logs []*Log) bool {
+	return s.whole != nil && !s.failed && len(logs) >= togetherFrom
+}
 
 func (s *syncer) work() {
 	for {
@@ -84,9 +88,6 @@ func (s *syncer) work() {
 			logs[0].syncForCallers()
 		default:
 			s.together(logs)
-			s.mu.Lock()
-			s.shared = false
-			s.mu.Unlock()
 		}
 	}
 }
@@ -110,7 +111,10 @@ func (s *syncer) next() (logs []*Log) {
 }
 
 // together serves the callers of many logs with one sync of the file system. A log that is at something else, or is
-// on another file system, has its own; and when the one fails, which does not tell whose data was lost, so have all.
+// on another file system, has its own.
+//
+// When the one fails, which does not tell whose data was lost, all have their own, now and ever after: what was written meanwhile for
+// a log that is not among them may be lost as well, and the next sync of the file system would not tell of that again.
 func (s *syncer) together(logs []*Log) {
 	begun := make([]begunSync, 0, len(logs))
 	var alone []*Log
@@ -122,18 +126,25 @@ func (s *syncer) together(logs []*Log) {
 		}
 	}
 	err := s.whole.Sync()
+	if err != nil {
+		logs[0].log.Warn("a sync of the file system failed: each queue is synced for itself from now on", "error", err)
+	}
 	for _, b := range begun {
 		b.end(err == nil)
 	}
 	for _, l := range alone {
 		l.syncForCallers()
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.shared, s.failed = false, err != nil
+	s.spread()
 }
 
 // due is called when a log's data is as old as it may get. When many logs are dirty all are synced with it, rather
 // than each a moment later: so they come to be due together.
 func (s *syncer) due(l *Log) {
-	logs := s.takeDirty(togetherFrom)
+	logs := s.takeDirty()
 	if len(logs) == 0 {
 		logs = []*Log{l}
 	}
@@ -142,14 +153,16 @@ func (s *syncer) due(l *Log) {
 	}
 }
 
-// takeDirty takes all dirty logs out of their list, if they are so many and may be synced together.
-func (s *syncer) takeDirty(least int) (logs []*Log) {
+// takeDirty takes all dirty logs out of their list, if they are many.
+func (s *syncer) takeDirty() (logs []*Log) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.whole == nil || len(s.dirty) < least {
+	if !s.many(s.dirty) {
 		return nil
 	}
-	logs, s.dirty = s.dirty, nil
+	logs = slices.Clone(s.dirty)
+	clear(s.dirty)
+	s.dirty = s.dirty[:0] // who gets dirty is not to allocate
 	for _, l := range logs {
 		l.dirtyAt = 0
 	}

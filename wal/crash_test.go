@@ -328,9 +328,10 @@ func (w *world) append(l *wal.Log, large bool) error {
 	} else {
 		p, err = l.Append(body(it.id, n), wal.Meta{})
 	}
+	syncs := l.Stats().Syncs // not under mu, which the hook takes while the log is locked
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	it.appended, it.seq, it.p, it.syncs = true, p.Seq, p, l.Stats().Syncs
+	it.appended, it.seq, it.p, it.syncs = true, p.Seq, p, syncs
 	return err
 }
 

@@ -46,8 +46,9 @@ func TestALogThatTheDiskDoesNotKeepUpWithRefusesBeforeItGrowsWithoutBound(t *tes
 	if s := l.Stats().Segments; s > 6 {
 		t.Errorf("%d segments await sealing", s)
 	}
+	told := caughtUp(l)
 	release(nil)
-	l.CatchUp()
+	<-told
 	for range n / 4 { // a good many fit now
 		if _, err := l.TryAppend([]byte("an item of some length"), wal.Meta{}); err != nil {
 			t.Fatal(err)

@@ -66,6 +66,8 @@ type Reader struct {
 	damaged func() // called when a chunk does not verify
 }
 
+var errEndsEarly = errors.New("file ends early")
+
 // openBody opens a body and verifies its header.
 func openBody(fsys disk.FS, path string) (*Reader, error) {
 	f, err := fsys.OpenRead(path)
@@ -90,6 +92,20 @@ func openBody(fsys disk.FS, path string) (*Reader, error) {
 		salt: binary.LittleEndian.Uint32(b[12:]), size: int64(binary.LittleEndian.Uint64(b[16:])),
 		upload: binary.LittleEndian.Uint64(b[24:]),
 	}, nil
+}
+
+// verify is ErrDamaged for the body of another item than the one of a size and an upload, and when bytes are missing at
+// its end, as after a power cut that left the record but not all of the body: better found before the first byte is
+// handed out than halfway.
+func (r *Reader) verify(size int64, upload uint64) error {
+	if r.size != size || r.upload != upload {
+		return fmt.Errorf("%s: %w: it is the body of another item", r.path, ErrDamaged)
+	}
+	has, err := r.f.Size()
+	if err == nil && has < bodyBytes(size) {
+		err = fmt.Errorf("%s: %w: %w", r.path, ErrDamaged, errEndsEarly)
+	}
+	return err
 }
 
 // Size is the size of the body in bytes.
@@ -120,7 +136,7 @@ func (r *Reader) fill() error {
 	b := (*r.buf)[:n+4]
 	if got, err := r.f.ReadAt(b, chunkOffset(r.next)); got < len(b) {
 		if err == io.EOF {
-			err = errors.New("file ends early")
+			err = errEndsEarly
 		}
 		r.damaged()
 		return fmt.Errorf("%s: chunk %d: %w: %w", r.path, r.next, ErrDamaged, err)

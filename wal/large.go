@@ -270,19 +270,14 @@ func (l *Log) Open(p Position) (*Reader, error) {
 	if r.Kind != segment.KindLarge {
 		return nil, fmt.Errorf("item %d is not a large one: it is read with Read", p.Seq)
 	}
-	body, err := openBody(l.fs, l.path(numbered(p.Seq, itemSuffix)))
-	if isNotExist(err) { // its Commit is about to rename it
-		body, err = openBody(l.fs, l.path(numbered(largeUpload(r.Payload), partSuffix)))
-		if isNotExist(err) {
-			body, err = openBody(l.fs, l.path(numbered(p.Seq, itemSuffix)))
-		}
-	}
+	body, err := l.openBodyOf(p.Seq, largeUpload(r.Payload))
 	if isNotExist(err) {
 		return nil, fmt.Errorf("%w: its body is missing: %w", ErrDamaged, err)
 	}
-	if err == nil && (body.size != p.Size || body.upload != largeUpload(r.Payload)) {
-		body.Close()
-		err = fmt.Errorf("%s: %w: it is the body of another item", body.path, ErrDamaged)
+	if err == nil {
+		if err = body.verify(p.Size, largeUpload(r.Payload)); err != nil {
+			body.Close()
+		}
 	}
 	if errors.Is(err, ErrDamaged) {
 		l.noteBody(p.Seq)
@@ -292,6 +287,19 @@ func (l *Log) Open(p Position) (*Reader, error) {
 	}
 	body.damaged = func() { l.noteBody(p.Seq) }
 	return body, nil
+}
+
+// openBodyOf opens the body of an item, under its upload's name if it has that still.
+func (l *Log) openBodyOf(seq, upload uint64) (*Reader, error) {
+	path := l.path(numbered(seq, itemSuffix))
+	body, err := openBody(l.fs, path)
+	if isNotExist(err) { // its Commit is about to rename it
+		body, err = openBody(l.fs, l.path(numbered(upload, partSuffix)))
+		if isNotExist(err) {
+			body, err = openBody(l.fs, path)
+		}
+	}
+	return body, err
 }
 
 // noteBody remembers that a body does not verify.

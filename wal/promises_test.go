@@ -470,6 +470,38 @@ func TestADamagedBodyIsNeverDelivered(t *testing.T) {
 	}
 }
 
+func TestABodyThatEndsEarlyIsFoundOutBeforeItsFirstByte(t *testing.T) {
+	m := newMemory(t)
+	l := m.open()
+	c := consumer(t, l)
+	if _, err := upload(l, make([]byte, 200_000)); err != nil {
+		t.Fatal(err)
+	}
+	f, err := m.Open("/data/q/" + m.files(".item")[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	size, err := f.Size()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Truncate(size - 1); err != nil {
+		t.Fatal(err)
+	}
+	p, _, _, _ := c.Next()
+	if _, err := l.Open(p); !errors.Is(err, wal.ErrDamaged) {
+		t.Fatalf("it was opened: %v", err)
+	}
+	if err := c.Take(p); err != nil { // given up
+		t.Fatal(err)
+	}
+	settle(l)
+	if aside := m.Names("/data/q/.quarantine/q"); len(aside) != 1 {
+		t.Fatalf("set aside: %v", aside)
+	}
+}
+
 func TestARecordThatRotsInTheHandIsSetAside(t *testing.T) {
 	m := newMemory(t)
 	l := m.open()

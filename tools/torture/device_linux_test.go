@@ -11,7 +11,7 @@ import (
 
 const (
 	pageSize   = 4096
-	sectorSize = 512 // what a disk writes whole or not at all
+	sectorSize = 512
 )
 
 type (
@@ -21,7 +21,8 @@ type (
 
 // device is one disk. Its pages are never changed, only replaced, so that an image costs little.
 type device struct {
-	size int64
+	size  int64
+	whole int64 // so many bytes it writes whole or not at all: one sector or more, a page at most
 
 	mu     sync.Mutex
 	pages  map[int64]*page   // by number; what is missing is zero
@@ -32,7 +33,7 @@ type device struct {
 }
 
 func newDevice(size int64) *device {
-	return &device{size: size, pages: map[int64]*page{}, before: map[int64]*sector{}}
+	return &device{size: size, whole: sectorSize, pages: map[int64]*page{}, before: map[int64]*sector{}}
 }
 
 func (d *device) asked(op string, off, n int64) error {
@@ -125,14 +126,19 @@ func (d *device) cut(n int, fn func()) {
 	d.cutIn, d.atCut = n, fn
 }
 
-// afterPowerCut is what the disk has when power comes back: of the sectors written since the last
-// flush, a random subset. Call it from cut, or when nobody uses the disk.
+// afterPowerCut is what the disk has when power comes back: of what was written since the last flush, a random
+// subset. Call it from cut, or when nobody uses the disk.
 func (d *device) afterPowerCut(rng *rand.Rand) *device {
 	image := newDevice(d.size)
-	image.pages = maps.Clone(d.pages)
+	image.whole, image.pages = d.whole, maps.Clone(d.pages)
 	quarters := rng.IntN(5) // from nothing to everything
+	lost := map[int64]bool{}
 	for s, was := range d.before {
-		if rng.IntN(4) >= quarters {
+		unit := s * sectorSize / d.whole
+		if _, decided := lost[unit]; !decided {
+			lost[unit] = rng.IntN(4) >= quarters
+		}
+		if lost[unit] {
 			image.copyIn(was[:], s*sectorSize)
 		}
 	}

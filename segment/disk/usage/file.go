@@ -11,8 +11,9 @@ import (
 
 type file struct {
 	disk.File
-	fs   *FS
-	node *node
+	fs     *FS
+	node   *node
+	closed bool // node.measuring guards it: whoever measures all files may come any time
 }
 
 // WriteAt where there are blocks gives the file no others, or the next Sync will tell.
@@ -48,7 +49,7 @@ func (h *file) Sync() error {
 // they took ahead.
 func (h *file) Close() error {
 	h.measure()
-	err := h.File.Close()
+	err := h.close()
 	f, n := h.fs, h.node
 	d := f.lockHome(n)
 	defer unlock(d)
@@ -67,6 +68,13 @@ func (h *file) Close() error {
 	}
 	f.uncount(n)
 	return err
+}
+
+func (h *file) close() error {
+	h.node.measuring.Lock()
+	defer h.node.measuring.Unlock()
+	h.closed = true
+	return h.File.Close()
 }
 
 // lockHome takes the lock of the directory that a file is in, wherever it is moved meanwhile; nil when it
@@ -95,6 +103,9 @@ func (h *file) measure() {
 	n := h.node
 	n.measuring.Lock()
 	defer n.measuring.Unlock()
+	if h.closed {
+		return
+	}
 	bytes, err := h.File.Allocated()
 	if err != nil {
 		return

@@ -167,6 +167,42 @@ func TestFiguresEqualDuOnTheRealFileSystem(t *testing.T) {
 	a.closeAll()
 }
 
+// The descriptor of a file that is closed may be another's by then.
+func TestFilesThatAreClosedWhileAllAreMeasuredCountForWhatTheyHave(t *testing.T) {
+	root := filepath.Join(t.TempDir(), "data")
+	f := New(disk.OS{}, root)
+	check(t, f.Mkdir(root))
+	done := make(chan struct{})
+	var all sync.WaitGroup
+	for i := range 4 {
+		all.Go(func() {
+			for n := range 200 {
+				h, err := f.Create(filepath.Join(root, fmt.Sprintf("%d-%d", i, n)))
+				check(t, err)
+				check(t, h.Allocate(0, int64(1+n%7)<<12))
+				check(t, h.Close())
+			}
+		})
+	}
+	var measuring sync.WaitGroup
+	measuring.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			default:
+				f.Settle()
+			}
+		}
+	})
+	all.Wait()
+	close(done)
+	measuring.Wait()
+	if got, want := fmt.Sprint(f.Total()), du(t, root); got != want {
+		t.Fatalf("%s bytes; du says %s", got, want)
+	}
+}
+
 func TestADirectoryThatGrowsIsCounted(t *testing.T) {
 	root := filepath.Join(t.TempDir(), "data")
 	f := New(disk.OS{}, root)

@@ -174,6 +174,22 @@ func TestOpenLoopSeesAStallThatAClosedLoopOmits(t *testing.T) {
 	})
 }
 
+// Nothing is in flight whose answer would wake the connection up.
+func TestARequestThatHasJustBecomeDueIsAskedAtOnce(t *testing.T) {
+	l := load{dialect: memcache{}, queue: "q", items: newItems(random(64), 64), conns: 1, depth: 4, count: 10, rate: 1000}
+	m := l.meter(l.requests(), 0, 1)
+	loop := &portableLoop{meter: m, began: time.Now().Add(-time.Minute)}
+	p := &peer{session: m.session(0), wake: make(chan struct{}, 1)}
+	if err := loop.wait(t.Context(), p, p.next()); err != nil {
+		t.Error(err)
+	}
+	for p.ask(loop.now()) && p.asked < p.depth {
+	}
+	if next := p.next(); next < int64(time.Hour) {
+		t.Errorf("with %d in flight something is to be asked at %v", p.asked, time.Duration(next))
+	}
+}
+
 func TestItemsAreThePayloadOverAndOver(t *testing.T) {
 	for _, c := range []struct {
 		payload string

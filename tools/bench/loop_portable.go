@@ -75,13 +75,13 @@ func (l *portableLoop) write(ctx context.Context, p *peer) error {
 	for {
 		l.mu.Lock()
 		p.ask(l.now())
-		b, finished, due := p.pending(), p.finished(), p.due
+		b, finished, next := p.pending(), p.finished(), p.next()
 		l.mu.Unlock()
 		switch {
 		case finished:
 			return nil
 		case len(b) == 0:
-			if err := l.wait(ctx, p, due); err != nil {
+			if err := l.wait(ctx, p, next); err != nil {
 				return err
 			}
 			continue
@@ -96,17 +96,14 @@ func (l *portableLoop) write(ctx context.Context, p *peer) error {
 	}
 }
 
-// wait is over when an answer has come, or when the next request is due in an open loop.
-func (l *portableLoop) wait(ctx context.Context, p *peer, due int64) error {
-	var clock <-chan time.Time
-	if wait := due - l.now(); l.gap > 0 && wait > 0 {
-		t := time.NewTimer(time.Duration(wait))
-		defer t.Stop()
-		clock = t.C
-	}
+// wait is over when an answer has come, or at the time of the next request: at once if that has come just now, as no
+// answer need be on its way.
+func (l *portableLoop) wait(ctx context.Context, p *peer, next int64) error {
+	clock := time.NewTimer(time.Duration(next - l.now()))
+	defer clock.Stop()
 	select {
 	case <-p.wake:
-	case <-clock:
+	case <-clock.C:
 	case <-ctx.Done():
 		return ctx.Err()
 	}

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"fmt"
 	"hash/maphash"
+	"math"
 )
 
 const (
@@ -69,6 +70,14 @@ func (s *session) ask(now int64) bool {
 		s.turn++
 	}
 	return len(s.pending()) > 0
+}
+
+// next is when something is to be asked whether or not an answer comes until then.
+func (s *session) next() int64 {
+	if s.gap == 0 || s.ended || s.asked == s.depth {
+		return math.MaxInt64
+	}
+	return s.due
 }
 
 // nextKind is what is to be asked now, if anything.

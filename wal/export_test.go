@@ -7,6 +7,13 @@ func Tidy(l *Log) {
 	l.tidy()
 }
 
+// TidyAlone does so while nothing is being compacted: what compaction has in hand cannot be deleted.
+func TidyAlone(l *Log) {
+	l.compacting.Lock()
+	defer l.compacting.Unlock()
+	Tidy(l)
+}
+
 // Compact does all that there is to be compacted, in the caller's goroutine, as if no reader had
 // moved for a while.
 func Compact(l *Log) {

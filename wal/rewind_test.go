@@ -46,8 +46,10 @@ func (w *rewound) open() {
 	w.l, w.c = l, consumer(w.t, l)
 }
 
+// close leaves no segment behind that is taken.
 func (w *rewound) close() {
 	w.t.Helper()
+	wal.TidyAlone(w.l)
 	if err := w.l.Close(); err != nil {
 		w.t.Fatal(err)
 	}

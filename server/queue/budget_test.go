@@ -257,7 +257,11 @@ func TestOldItemsMakeRoomAtTheDataDirectorysLimit(t *testing.T) {
 	if s := old.Stats(); int(s.Items) != n || s.GivenUp != 0 {
 		t.Errorf("the other queue has %d of %d items", s.Items, n)
 	}
-	if err := store(old, 0, 100_000); err == nil || errors.Is(err, ErrMakeRoom) {
+	var err error
+	for i := 0; err == nil && i < 40; i++ { // the last that was given up may have left some room
+		err = store(old, n+i, 100_000)
+	}
+	if err == nil || errors.Is(err, ErrMakeRoom) {
 		t.Errorf("the other queue answers %v", err)
 	}
 }

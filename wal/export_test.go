@@ -1,17 +1,12 @@
 package wal
 
+import "runtime"
+
 // Tidy does the background's work on a log in the caller's goroutine, for tests that want to see
 // its outcome.
 func Tidy(l *Log) {
 	l.prepare()
 	l.tidy()
-}
-
-// TidyAlone does so while nothing is being compacted: what compaction has in hand cannot be deleted.
-func TidyAlone(l *Log) {
-	l.compacting.Lock()
-	defer l.compacting.Unlock()
-	Tidy(l)
 }
 
 // Compact does all that there is to be compacted, in the caller's goroutine, as if no reader had
@@ -83,9 +78,14 @@ func CursorDistance(c *Consumer) (n int) {
 	return n
 }
 
-// HoldSyncs keeps all syncs from beginning until release is called.
+// HoldSyncs keeps all syncs from beginning until release is called, once a shared one that is under way is over.
 func HoldSyncs(b *Background) (release func()) {
 	b.syncs.mu.Lock()
+	for b.syncs.shared {
+		b.syncs.mu.Unlock()
+		runtime.Gosched()
+		b.syncs.mu.Lock()
+	}
 	b.syncs.shared = true // nobody begins one while many wait
 	b.syncs.busy += syncsAtOnce
 	b.syncs.mu.Unlock()

@@ -46,10 +46,12 @@ func (w *rewound) open() {
 	w.l, w.c = l, consumer(w.t, l)
 }
 
-// close leaves no segment behind that is taken.
+// close leaves no segment behind that is taken, as it would one that is being compacted.
 func (w *rewound) close() {
 	w.t.Helper()
-	wal.TidyAlone(w.l)
+	release := wal.HoldCompaction(w.l)
+	settle(w.l)
+	release()
 	if err := w.l.Close(); err != nil {
 		w.t.Fatal(err)
 	}

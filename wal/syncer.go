@@ -127,7 +127,6 @@ func (s *syncer) together(logs []*Log) {
 	}
 	err := s.whole.Sync()
 	if err != nil {
-		s.giveUp()
 		logs[0].log.Warn("a sync of the file system failed: each queue is synced for itself from now on", "error", err)
 	}
 	for _, b := range begun {
@@ -138,15 +137,8 @@ func (s *syncer) together(logs []*Log) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.shared = false
+	s.shared, s.failed = false, err != nil
 	s.spread()
-}
-
-// giveUp is for before the callers are told: none of them is to meet another sync of the file system.
-func (s *syncer) giveUp() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.failed = true
 }
 
 // due is called when a log's data is as old as it may get. When many logs are dirty all are synced with it, rather

@@ -43,7 +43,8 @@ type Consumer struct {
 
 // Consumer returns the consumer of that name, "" being the log's own, and makes it when it is new.
 // A log deletes what every consumer has taken, and nothing while it has none. One that is opened with
-// any consumer has its own as well.
+// any consumer has its own as well. A new consumer survives what an item that is appended next does.
+// Errors: ErrFull, when there is no room to note that it exists; ErrClosed.
 func (l *Log) Consumer(name string, from Start) (*Consumer, error) {
 	if !validConsumer(name) {
 		return nil, fmt.Errorf("%q cannot be a consumer's name: it has to be part of a file name", name)
@@ -60,7 +61,7 @@ func (l *Log) Consumer(name string, from Start) (*Consumer, error) {
 	if name == "" && from == Oldest && len(l.files) > 0 {
 		l.log.Warn("a queue has no offset file: all that is on the disk comes, taken or not", "queue", l.name(), "file", l.path(offsetName(name)))
 	}
-	if from == Newest { // where it begins must not be forgotten
+	if from == Newest || name != "" && len(l.files) > 0 { // what a crash forgets holds nothing back
 		if err := c.ensureFile(); err != nil {
 			return nil, l.refused(err)
 		}
@@ -72,13 +73,19 @@ func (l *Log) Consumer(name string, from Start) (*Consumer, error) {
 
 func (l *Log) newConsumer(name string, from Start) *Consumer {
 	c := &Consumer{l: l, name: name, st: offsetState{taken: newSpans(), created: time.Now().UnixMilli()}}
+	c.begin(from)
+	c.seq, c.seen = c.st.head, c.st.head
+	return c
+}
+
+// begin sets the head where a consumer starts that has taken nothing.
+func (c *Consumer) begin(from Start) {
+	l := c.l
 	if from == Oldest && len(l.files) > 0 {
 		c.st.head, c.st.below = l.files[0].first, l.bytesBefore(l.files[0])
 	} else {
 		c.st.head, c.st.below = l.next, l.bytes
 	}
-	c.seq, c.seen = c.st.head, c.st.head
-	return c
 }
 
 // loseMissing counts as lost what recovery found missing, also where the consumer's file was lost.

@@ -21,8 +21,8 @@ func (l *Log) loadConsumers(d listing) error {
 			}
 			return err
 		}
-		if c.off == nil {
-			continue // nothing of it could be believed: it begins anew
+		if c.st.head == 0 {
+			continue // it never was
 		}
 		c.seq, c.seen = c.st.head, c.st.head
 		l.consumers[name] = c
@@ -33,22 +33,43 @@ func (l *Log) loadConsumers(d listing) error {
 	return nil
 }
 
-// load reads the consumer's file. A rewrite that a crash interrupted may have left two; what either
-// says was taken is taken.
+// load reads the consumer's state. Where no file says what its head was, it begins at the oldest item: it is
+// known to exist, and what it has not taken must not be deleted. Its head is 0 if it never was.
 func (c *Consumer) load(rewriting bool) error {
+	err := c.loadFile(rewriting)
+	aside := errors.Is(err, errSetAside)
+	if err != nil && !aside {
+		return err
+	}
+	if c.st.head == 0 && (c.off != nil || aside) {
+		c.begin(Oldest)
+		c.st.absorb()
+	}
+	if c.off == nil && aside { // lest the next start does not know of it
+		if err := c.ensureFile(); err != nil && !disk.IsFull(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// loadFile reads the consumer's file. A rewrite that a crash interrupted may have left two; what either
+// says was taken is taken. It is errSetAside when there is a file and nothing of it can be believed.
+func (c *Consumer) loadFile(rewriting bool) error {
 	l := c.l
 	path := l.path(offsetName(c.name))
 	old, oldState, err := l.openOrSetAside(path)
-	if err != nil {
+	aside := errors.Is(err, errSetAside)
+	if err != nil && !aside {
 		return err
 	}
 	c.off, c.st = old, oldState
 	if !rewriting {
-		return nil
-	}
-	fresh, freshState, err := l.openOrSetAside(path + rewriteSuffix)
-	if err != nil || fresh == nil {
 		return err
+	}
+	fresh, freshState, freshErr := l.openOrSetAside(path + rewriteSuffix)
+	if freshErr != nil || fresh == nil {
+		return errors.Join(freshErr, err)
 	}
 	if old == nil {
 		c.off, c.st = fresh, freshState
@@ -87,8 +108,11 @@ func unite(fresh *offsets, to, from *offsetState) {
 	fresh.setHead(to.head, to.below)
 }
 
-// openOrSetAside opens an offset file; nil when there is none that can be believed. A blank one is
-// a file whose first state never reached the disk; anything else is set aside.
+// errSetAside: an offset file is there no more, as nothing of it could be believed.
+var errSetAside = errors.New("offset file was set aside")
+
+// openOrSetAside opens an offset file; nil when there is none. A blank one is a file whose first state
+// never reached the disk; another that cannot be believed is set aside, which is errSetAside.
 func (l *Log) openOrSetAside(path string) (*offsets, offsetState, error) {
 	o, st, err := openOffsets(l.fs, path, l.offsetCapacity())
 	switch {
@@ -110,7 +134,9 @@ func (l *Log) openOrSetAside(path string) (*offsets, offsetState, error) {
 		err = l.fs.Remove(path)
 	} else if err == nil {
 		var to string
-		to, err = l.moveAside(path)
+		if to, err = l.moveAside(path); err == nil {
+			err = errSetAside
+		}
 		l.log.Error("offset file is damaged and was set aside: taken items that are still on disk come again", "queue", l.name(), "file", path, "now", to)
 	}
 	return nil, offsetState{taken: newSpans()}, err

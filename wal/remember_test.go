@@ -1,0 +1,165 @@
+package wal_test
+
+// What a crash must not forget of a consumer: that it is there, and where it begins.
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/darner/darner/segment/disk/disktest"
+	"github.com/darner/darner/wal"
+)
+
+// crashed is the disk after a kill, and after power cuts of several kinds.
+func crashed(m memory) (images []memory) {
+	images = append(images, memory{m.Clone(), m.t})
+	for seed := range uint64(20) {
+		images = append(images, memory{m.Crash(rand.New(rand.NewPCG(seed, 11))), m.t})
+	}
+	return images
+}
+
+// lateAudit is a log with items and, made after them, a consumer that takes nothing.
+func lateAudit(t *testing.T, m memory, fill func(*wal.Log)) (l *wal.Log, own *wal.Consumer) {
+	t.Helper()
+	l = m.open()
+	fill(l) // without any consumer, so that none has a file yet
+	own = consumer(t, l)
+	if _, err := l.Consumer("audit", wal.Oldest); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	return l, own
+}
+
+// Seeds 1326, 1694, 3282, 3558, 4635, 6366, 7062 and 8110 of the crash campaign: the consumer was in memory alone, so after
+// a crash, until it was asked for again, the bodies of what the other one took were deleted.
+func TestAConsumerThatHasTakenNothingHoldsBodiesBackAfterACrash(t *testing.T) {
+	m := newMemory(t)
+	_, own := lateAudit(t, m, func(l *wal.Log) {
+		if _, err := upload(l, body("000001", 100_000)); err != nil {
+			t.Fatal(err)
+		}
+	})
+	p, _, _, err := own.Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := own.Take(p); err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range crashed(m) {
+		l := m.open()
+		settle(l) // before anybody asks for the consumer
+		audit, err := l.Consumer("audit", wal.Oldest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, _, ok, err := audit.Next()
+		if err != nil || !ok {
+			t.Fatal(ok, err)
+		}
+		readAll(t, l, p)
+		l.Close()
+	}
+}
+
+// Seeds 2734 and 5762: likewise its segments were deleted and compacted away.
+func TestAConsumerThatHasTakenNothingHoldsSegmentsBackAfterACrash(t *testing.T) {
+	const n = 3000
+	m := newMemory(t)
+	l, own := lateAudit(t, m, func(l *wal.Log) { fill(t, l, 0, n) })
+	drain(t, l, own)
+	for _, m := range crashed(m) {
+		l := m.open()
+		settle(l)
+		wal.Compact(l)
+		audit, err := l.Consumer("audit", wal.Oldest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := drain(t, l, audit); len(got) != n || l.Stats().Damaged != 0 {
+			t.Fatalf("%d of %d items came, %d count as lost", len(got), n, l.Stats().Damaged)
+		}
+		l.Close()
+	}
+}
+
+func TestAConsumerWhoseFileCannotBeReadHoldsBackWhatItMayNotHaveTaken(t *testing.T) {
+	const n = 3000
+	m := newMemory(t)
+	l, own := lateAudit(t, m, func(l *wal.Log) { fill(t, l, 0, n) })
+	l.Close()
+	if err := m.WriteFile("/data/q/consumer+audit.off", slices.Repeat([]byte("garbage "), 512)); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second start finds no trace of the damage
+		l = m.open()
+		own = consumer(t, l)
+		drain(t, l, own)
+		settle(l)
+		m = memory{m.Clone(), t}
+	}
+	l = m.open()
+	audit, err := l.Consumer("audit", wal.Oldest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := drain(t, l, audit); len(got) != n {
+		t.Fatalf("%d of %d items came", len(got), n)
+	}
+}
+
+func TestAConsumerThatCannotBeRememberedIsRefused(t *testing.T) {
+	m := newMemory(t)
+	l := m.open()
+	fill(t, l, 0, 10)
+	m.SetCapacity(m.Used())
+	if _, err := l.Consumer("audit", wal.Oldest); err == nil {
+		t.Fatal("a consumer was made that the next start does not know")
+	}
+	consumer(t, l) // the log's own needs no file to be known
+	m.SetCapacity(-1)
+	if _, err := l.Consumer("audit", wal.Oldest); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Seed 9169: the entries of an offset file without its head began at item 0, which there is not.
+func TestAnOffsetFileThatLostItsHeadBeginsAtTheOldestItem(t *testing.T) {
+	m := newMemory(t)
+	l := m.open()
+	c := consumer(t, l)
+	const n = 40
+	fill(t, l, 0, n)
+	for i := range n / 2 { // out of order: entries, and no checkpoint
+		p, _ := next(t, l, c)
+		if i%2 == 1 {
+			if err := c.Take(p); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	m = memory{m.Clone(), t}
+	loseHead(t, m.FS)
+	l = m.open()
+	c = consumer(t, l)
+	announced, _ := c.Pending()
+	got := drain(t, l, c)
+	if want := n - n/4; announced != int64(want) || len(got) != want || l.Stats().Damaged != 0 {
+		t.Fatalf("%d items are announced, %d came, want %d; %d count as lost", announced, len(got), want, l.Stats().Damaged)
+	}
+}
+
+// loseHead damages both places where the head of the log's own consumer is kept.
+func loseHead(t *testing.T, fsys *disktest.FS) {
+	t.Helper()
+	for _, at := range []int64{30, 512 + 30} {
+		if err := fsys.Corrupt("/data/q/consumer.off", at, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -27,6 +27,7 @@ func NewBackground(rate int64) *Background {
 		rate = DefaultCompactRate
 	}
 	b := &Background{pace: pacer{rate: rate, quit: make(chan struct{})}}
+	b.syncs.togetherFrom = togetherFrom
 	b.soon.start()
 	b.later.start()
 	b.compact.start()

@@ -13,7 +13,7 @@ import (
 type Start int
 
 const (
-	Oldest Start = iota // at the oldest item there is
+	Oldest Start = iota // at the oldest item there is: it gets all that some other consumer has yet to take
 	Newest              // behind the newest: it gets what is appended from now on
 )
 
@@ -43,8 +43,8 @@ type Consumer struct {
 
 // Consumer returns the consumer of that name, "" being the log's own, and makes it when it is new.
 // A log deletes what every consumer has taken, and nothing while it has none. One that is opened with
-// any consumer has its own as well. A new consumer survives what an item that is appended next does.
-// Errors: ErrFull, when there is no room to note that it exists; ErrClosed.
+// any consumer has its own as well. A new consumer of a log that has items is on stable storage when
+// it is returned, which waits for the disk. Errors: ErrFull, when it has no room for it; ErrClosed.
 func (l *Log) Consumer(name string, from Start) (*Consumer, error) {
 	if !validConsumer(name) {
 		return nil, fmt.Errorf("%q cannot be a consumer's name: it has to be part of a file name", name)
@@ -57,18 +57,22 @@ func (l *Log) Consumer(name string, from Start) (*Consumer, error) {
 	if c := l.consumers[name]; c != nil {
 		return c, nil
 	}
-	c := l.newConsumer(name, from)
-	if name == "" && from == Oldest && len(l.files) > 0 {
+	if from == Newest || name != "" && len(l.files) > 0 {
+		l.mu.Unlock()
+		defer l.mu.Lock()
+		return l.join(name, from)
+	}
+	if name == "" && len(l.files) > 0 {
 		l.log.Warn("a queue has no offset file: all that is on the disk comes, taken or not", "queue", l.name(), "file", l.path(offsetName(name)))
 	}
-	if from == Newest || name != "" && len(l.files) > 0 { // what a crash forgets holds nothing back
-		if err := c.ensureFile(); err != nil {
-			return nil, l.refused(err)
-		}
-	}
-	l.consumers[name] = c
+	return l.register(l.newConsumer(name, from)), nil
+}
+
+// register makes a consumer one of the log's. Log.mu is held.
+func (l *Log) register(c *Consumer) *Consumer {
+	l.consumers[c.name] = c
 	c.loseMissing()
-	return c, nil
+	return c
 }
 
 func (l *Log) newConsumer(name string, from Start) *Consumer {
@@ -238,7 +242,8 @@ func (c *Consumer) unreadable(i int, err error) error {
 }
 
 // Take marks an item as taken for good. The order does not matter, and taking twice is no error.
-// It survives the death of the process; a power cut before the next sync may bring the item back.
+// It survives the death of the process; a power cut before the next sync may bring the item back. So may
+// any restart while a full disk has no room to note what is taken out of order.
 // After ErrFailed a restart may bring it back as well: the offset file cannot be written.
 func (c *Consumer) Take(p Position) error {
 	l := c.l
@@ -357,13 +362,12 @@ func (c *Consumer) ensureFile() error {
 	if c.off != nil {
 		return nil
 	}
-	off, err := createOffsets(c.l.fs, c.l.path(offsetName(c.name)), c.l.offsetCapacity(), c.st.created)
+	off, err := createOffsets(c.l.fs, c.l.path(offsetName(c.name)), max(c.l.offsetCapacity(), 4*c.live()), c.st.created)
 	if err != nil {
 		return err
 	}
-	off.setHead(c.st.head, c.st.below)
-	if off.fault != nil {
-		return errors.Join(off.fault, off.close())
+	if err := c.fill(off); err != nil {
+		return errors.Join(err, off.close(), c.l.fs.Remove(off.path))
 	}
 	c.off, c.dirty, c.l.dirDirty = off, true, true
 	c.rewriteAt = c.l.rewriteBound()

@@ -126,10 +126,13 @@ func (l *Log) copyRange(out disk.File, path string, d damage) error {
 	return out.Sync()
 }
 
-// moveAside takes a whole file out of the log's way.
+// moveAside takes a whole file out of the log's way. A full disk may have no room for the quarantine: then the
+// file stays in the log's directory under a name that the log ignores.
 func (l *Log) moveAside(path string) (string, error) {
 	dir := filepath.Join(l.o.Quarantine, l.name())
-	if err := l.fs.Mkdir(dir); err != nil {
+	if err := l.fs.Mkdir(dir); disk.IsFull(err) {
+		dir = l.dir
+	} else if err != nil {
 		return dir, err
 	}
 	to := filepath.Join(dir, fmt.Sprintf("%s@%d", filepath.Base(path), time.Now().UnixNano()))

@@ -51,7 +51,7 @@ func (l *Log) deadFrom(from, to uint64) (x span, ok bool) {
 				from, again = y.from, true // nobody else need be asked about what is before
 				break
 			}
-			x.to = min(x.to, y.to)
+			x = y.part(x.from, min(x.to, y.to))
 		}
 		if !again {
 			return x, true
@@ -60,13 +60,38 @@ func (l *Log) deadFrom(from, to uint64) (x span, ok bool) {
 	return span{}, false
 }
 
+// passDead has a new consumer take what every other one has taken: it is gone, or about to go. Log.mu is held.
+func (c *Consumer) passDead() {
+	l := c.l
+	first := c // whose head is the lowest
+	for _, o := range l.consumers {
+		if first == c || o.st.head < first.st.head {
+			first = o
+		}
+	}
+	if first == c {
+		return
+	}
+	c.st.head, c.st.below = first.st.head, first.st.below
+	for from := c.st.head; ; {
+		x, ok := l.deadFrom(from, l.next)
+		if !ok {
+			break
+		}
+		c.st.taken.add(x)
+		from = x.to + 1
+	}
+	c.st.absorb()
+	c.seq, c.seen = c.st.head, c.st.head
+}
+
 // takenFrom returns the first run of taken numbers at or behind seq, cut off below it.
 func (c *Consumer) takenFrom(seq uint64) (x span, ok bool) {
 	if seq < c.st.head {
 		return span{from: seq, to: c.st.head - 1}, true
 	}
 	if x, ok = c.st.taken.find(seq); ok {
-		return span{from: seq, to: x.to}, true
+		return x.part(seq, x.to), true
 	}
 	c.st.taken.tree.AscendGreaterOrEqual(span{from: seq}, func(y span) bool {
 		x, ok = y, true

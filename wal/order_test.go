@@ -489,3 +489,26 @@ func TestASegmentIsNotSealedBeforeItsBodiesAreDurable(t *testing.T) {
 		readAll(t, l, p)
 	}
 }
+
+// The crash campaign found it: a body whose record a power cut lost, on a full disk.
+func TestALogOpensOnADiskWithoutRoomForWhatIsSetAside(t *testing.T) {
+	m := newMemory(t)
+	l := m.open()
+	consumer(t, l)
+	if _, err := upload(l, body("000001", 100_000)); err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	if err := m.Remove(path.Join("/data/q", m.files(".seg")[0])); err != nil {
+		t.Fatal(err)
+	}
+	m.SetCapacity(m.Used())
+	l = m.open()
+	if items, _ := consumer(t, l).Pending(); items != 0 {
+		t.Fatalf("%d items are pending", items)
+	}
+	kept := slices.ContainsFunc(m.Names("/data/q"), func(name string) bool { return strings.Contains(name, ".item@") })
+	if !kept || len(m.files(".item")) != 0 {
+		t.Fatalf("the body was not set aside: %v", m.Names("/data/q"))
+	}
+}

@@ -5,6 +5,12 @@ import "github.com/google/btree"
 // span is a run of sequence numbers [from, to] with the payload bytes of its items.
 type span struct{ from, to, bytes uint64 }
 
+// part is what lies within [from, to], with its share of the bytes.
+func (x span) part(from, to uint64) span {
+	share := float64(to-from+1) / float64(x.to-x.from+1)
+	return span{from: from, to: to, bytes: uint64(share * float64(x.bytes))}
+}
+
 // spans is the set of sequence numbers taken out of order: disjoint, never adjacent, ordered.
 // It holds one span for each hole below it, not one for each item.
 type spans struct {

@@ -95,19 +95,26 @@ func (c *Consumer) moveTo(fresh *offsets) (old *offsets, err error) {
 	if l.failed != nil {
 		return nil, l.failed
 	}
-	live := c.live()
-	if live > fresh.allocated {
-		if err := fresh.allocate(min(len(fresh.m), (live+offsetFirstStep-1)/offsetFirstStep*offsetFirstStep)); err != nil {
-			return nil, err
-		}
-	}
 	fresh.generation = c.off.generation
-	if !fresh.write(&c.st) {
-		return nil, fmt.Errorf("%s: %w", fresh.path, errOffsetsFull)
+	if err := c.fill(fresh); err != nil {
+		return nil, err
 	}
 	old, c.off, c.behind = c.off, fresh, false
-	c.rewriteAt = max(l.rewriteBound(), 2*live)
+	c.rewriteAt = max(l.rewriteBound(), 2*c.live())
 	return old, nil
+}
+
+// fill writes the live state into a blank file.
+func (c *Consumer) fill(blank *offsets) error {
+	if live := c.live(); live > blank.allocated {
+		if err := blank.allocate(min(len(blank.m), (live+offsetFirstStep-1)/offsetFirstStep*offsetFirstStep)); err != nil {
+			return err
+		}
+	}
+	if !blank.write(&c.st) {
+		return fmt.Errorf("%s: %w", blank.path, errors.Join(errOffsetsFull, blank.fault))
+	}
+	return nil
 }
 
 // errUnnamed: a full disk has no room to change a name. Nothing is lost by it.

@@ -31,6 +31,8 @@ type syncer struct {
 	whole  disk.Whole // nil: there is none
 	failed bool       // a sync of it did: each for itself from then on
 	shared bool       // a sync of the whole is under way
+
+	togetherFrom int // logs that want one
 }
 
 // SyncTogether lets the logs whose directories are on the file system of a file, which has to stay, share a sync of
@@ -75,7 +77,7 @@ func (s *syncer) waits() bool { return s.shared && s.many(s.asked) }
 
 // many reports that logs are to share a sync. mu is held.
 func (s *syncer) many(logs []*Log) bool {
-	return s.whole != nil && !s.failed && len(logs) >= togetherFrom
+	return s.whole != nil && !s.failed && len(logs) >= s.togetherFrom
 }
 
 func (s *syncer) work() {

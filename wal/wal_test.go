@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/darner/darner/wal"
@@ -124,4 +125,18 @@ func BenchmarkAppendNextReadTake64(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// upload stores a large item.
+func upload(l *wal.Log, b []byte) (p wal.Position, err error) {
+	u, err := l.Create(int64(len(b)), wal.Meta{})
+	if err != nil {
+		return p, err
+	}
+	for part := range slices.Chunk(b, 50_000) {
+		if _, err := u.Write(part); err != nil {
+			return p, err
+		}
+	}
+	return u.Commit()
 }

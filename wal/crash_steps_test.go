@@ -1,0 +1,416 @@
+package wal_test
+
+// What each step of a workload does, to the log and to what is known of it.
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+
+	"github.com/darner/darner/wal"
+)
+
+func (w *world) do(q *queue, s step) error {
+	who := s.who
+	if s.n%5 == 0 && q.readers[2].c != nil {
+		who = 2
+	}
+	r := &q.readers[who]
+	if r.c == nil && s.op != opRewind {
+		who, r = 0, &q.readers[0]
+	}
+	switch s.op {
+	case opAppend:
+		return w.append(q, s.n%300+(s.n/300%10/9)*(s.n/3000%3700))
+	case opLarge:
+		return w.upload(q, 1000+s.n%200_000)
+	case opNext:
+		return w.next(q, who)
+	case opTake:
+		return w.take(q, who, s.n)
+	case opTakeMany:
+		return w.takeMany(q, who, s.n)
+	case opTakeLarge:
+		return w.takeLarge(q, who)
+	case opSync:
+		return w.sync([]*queue{q}, func() error { return q.l.Sync() })
+	case opSyncAll:
+		return w.sync(w.queues, w.syncShared)
+	case opFlush:
+		return w.flush(q, who)
+	case opTidy:
+		wal.Work(w.back)
+		wal.Tidy(q.l)
+	case opCompact:
+		return w.compact(q, who, s.n)
+	case opRace:
+		return w.race(q, who, s.n)
+	case opGiveBack:
+		wal.GiveBack(q.l)
+	case opReopen:
+		return w.reopen(q, func() error { return nil })
+	case opRewind:
+		return w.rewind(q, s.who, s.n)
+	case opJoin:
+		return w.joinLate(q, s.n)
+	case opFill:
+		w.fs.SetCapacity(w.fs.Used() + int64(s.n%30)<<12)
+		w.full = true
+	case opRoom:
+		w.room()
+	case opBudget:
+		w.budget.Store(int64(s.n%400_000) - 100_000)
+	case opWriteback:
+		if !w.isCut() { // it has the same luck as the cut
+			w.mu.Lock()
+			w.fs.Writeback(w.luck)
+			w.mu.Unlock()
+		}
+	}
+	return nil
+}
+
+func (w *world) room() {
+	w.fs.SetCapacity(-1)
+	w.full = false
+}
+
+// body is an item's content: it can be told from every other and checked in full.
+func body(id string, n int) []byte {
+	b := []byte(id + "|")
+	for i := len(b); i < n; i++ {
+		b = append(b, byte(i*7)+id[len(id)-1])
+	}
+	return b
+}
+
+// patiently tries again what a disk that is behind refuses.
+func (w *world) patiently(try func() error) error {
+	for {
+		err := try()
+		if !errors.Is(err, wal.ErrBehind) {
+			return err
+		}
+		wal.Work(w.back)
+	}
+}
+
+func (w *world) append(q *queue, size int) error {
+	return w.add(q, func(id string) (p wal.Position, err error) {
+		err = w.patiently(func() error {
+			p, err = q.l.TryAppend(body(id, size), wal.Meta{})
+			return err
+		})
+		return p, err
+	})
+}
+
+func (w *world) upload(q *queue, size int) error {
+	return w.add(q, func(id string) (p wal.Position, err error) {
+		b := body(id, size)
+		u, err := q.l.Create(int64(len(b)), wal.Meta{})
+		if err != nil {
+			return p, err
+		}
+		for part := range slices.Chunk(b, 50_000) {
+			if _, err := u.Write(part); err != nil {
+				return p, errors.Join(err, u.Abort())
+			}
+		}
+		err = w.patiently(func() error {
+			p, err = u.TryCommit()
+			return err
+		})
+		return p, err
+	})
+}
+
+// add gives the log an item, which may be refused for want of room.
+func (w *world) add(q *queue, store func(id string) (wal.Position, error)) error {
+	w.mu.Lock()
+	w.count++
+	it := &item{id: fmt.Sprintf("%06d", w.count)}
+	for i := range it.by {
+		it.by[i].owed = q.readers[i].joined
+	}
+	q.items[it.id] = it
+	w.mu.Unlock()
+	p, err := store(it.id)
+	syncs := q.l.Stats().Syncs // not under mu, which the hook takes while the log is locked
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if errors.Is(err, wal.ErrFull) && (w.full || w.budget.Load() >= 0) {
+		it.refused = true
+		return nil
+	}
+	it.appended, it.seq, it.p, it.syncs = true, p.Seq, p, syncs
+	return err
+}
+
+func (w *world) next(q *queue, who int) error {
+	r := &q.readers[who]
+	p, _, ok, err := r.c.Next()
+	if err != nil || !ok {
+		return err
+	}
+	it, err := q.read(p)
+	if err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	it.p, it.seq, it.appended = p, p.Seq, true
+	d := &it.by[who]
+	switch {
+	case p.Seq < r.begin:
+		return fmt.Errorf("item %s came to consumer %q, which began after it", it.id, consumerNames[who])
+	case it.refused:
+		return fmt.Errorf("item %s was refused and came", it.id)
+	case d.taken && !d.maybe && !d.unnoted:
+		return fmt.Errorf("item %s was taken and came again to consumer %q", it.id, consumerNames[who])
+	}
+	*d = delivery{owed: true}
+	r.handed = append(r.handed, it)
+	return nil
+}
+
+// read gets an item's content and finds out which one it is.
+func (q *queue) read(p wal.Position) (*item, error) {
+	var b []byte
+	var err error
+	if p.Large() {
+		var r *wal.Reader
+		if r, err = q.l.Open(p); err == nil {
+			b, err = io.ReadAll(r)
+			r.Close()
+		}
+	} else {
+		b, _, err = q.l.Read(p, nil)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("item %d: %w", p.Seq, err)
+	}
+	if len(b) < 7 {
+		return nil, fmt.Errorf("item %d has %d bytes", p.Seq, len(b))
+	}
+	it := q.items[string(b[:6])]
+	if it == nil || string(b) != string(body(it.id, len(b))) {
+		return nil, fmt.Errorf("item %d came back with wrong bytes: %.10q, %d of them, known %v", p.Seq, b, len(b), it != nil)
+	}
+	return it, nil
+}
+
+// take takes one of what a consumer was handed, every other time out of order.
+func (w *world) take(q *queue, who, n int) error {
+	r := &q.readers[who]
+	if len(r.handed) == 0 {
+		return nil
+	}
+	i := n / 2 % len(r.handed)
+	if n%2 == 0 {
+		i = 0
+	}
+	it := r.handed[i]
+	r.handed = slices.Delete(r.handed, i, i+1)
+	w.mu.Lock()
+	it.by[who].taking = true
+	p := it.p
+	w.mu.Unlock()
+	err := r.c.Take(p)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	it.by[who].taken = true
+	it.by[who].unnoted = w.full
+	return err
+}
+
+// takeMany appends, and takes most of what it was handed, out of order: offset files are rewritten.
+func (w *world) takeMany(q *queue, who, n int) (err error) {
+	for range 40 {
+		err = errors.Join(err, w.append(q, n%100), w.next(q, who))
+	}
+	for i := range 30 {
+		err = errors.Join(err, w.take(q, who, 2*(n+7*i)+1))
+	}
+	if n%3 == 0 { // lest the background falls behind what the file is mapped for
+		wal.Tidy(q.l)
+	}
+	return err
+}
+
+// takeLarge is handed what there is and takes the large items, leaving the others open.
+func (w *world) takeLarge(q *queue, who int) (err error) {
+	for range 20 {
+		err = errors.Join(err, w.next(q, who))
+	}
+	r := &q.readers[who]
+	for i := len(r.handed) - 1; i >= 0; i-- {
+		if r.handed[i].p.Large() {
+			err = errors.Join(err, w.take(q, who, 2*i+1))
+		}
+	}
+	return err
+}
+
+// compact fills a few segments, takes most of them out of order, and has them rewritten.
+func (w *world) compact(q *queue, who, n int) error {
+	err := w.scatter(q, who, n)
+	wal.Work(w.back)
+	wal.Tidy(q.l)
+	wal.Compact(q.l)
+	return err
+}
+
+func (w *world) scatter(q *queue, who, n int) (err error) {
+	for i := range n % 150 {
+		err = errors.Join(err, w.append(q, n%3000))
+		if (n>>(i%16))&1 == 0 {
+			err = errors.Join(err, w.next(q, who), w.take(q, who, n+i))
+		}
+	}
+	return err
+}
+
+// race compacts while the consumer takes out of order and its file is rewritten.
+func (w *world) race(q *queue, who, n int) (err error) {
+	err = w.scatter(q, who, n)
+	var compacted sync.WaitGroup
+	compacted.Go(func() { wal.Compact(q.l) })
+	err = errors.Join(err, w.takeMany(q, who, n), wal.RewriteOffsets(q.l))
+	wal.Tidy(q.l)
+	compacted.Wait()
+	return err
+}
+
+func (w *world) flush(q *queue, who int) error {
+	w.mu.Lock()
+	for _, it := range q.items {
+		it.by[who].taking = true
+	}
+	w.mu.Unlock()
+	err := q.readers[who].c.SkipToEnd()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, it := range q.items {
+		d := &it.by[who]
+		d.taken, d.synced, d.maybe = true, d.synced && !d.maybe, false
+	}
+	q.readers[who].handed = nil
+	return err
+}
+
+// sync knows afterwards that what there was before is safe.
+func (w *world) sync(queues []*queue, do func() error) error {
+	w.mu.Lock()
+	for _, q := range queues {
+		for _, it := range q.items {
+			it.durable = it.appended
+			for i := range it.by {
+				it.by[i].durable = it.by[i].taken
+			}
+		}
+		for i := range q.readers {
+			q.readers[i].scratch = q.readers[i].joined
+		}
+	}
+	w.mu.Unlock()
+	if err := do(); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, q := range queues {
+		for _, it := range q.items {
+			it.synced = it.synced || it.durable
+			for i := range it.by {
+				it.by[i].synced = it.by[i].synced || it.by[i].durable
+			}
+		}
+		for i := range q.readers {
+			q.readers[i].durable = q.readers[i].durable || q.readers[i].scratch
+		}
+	}
+	return nil
+}
+
+// syncShared has all logs want a sync before one begins.
+func (w *world) syncShared() error {
+	release := wal.HoldSyncs(w.back)
+	told := make(chan error, len(w.queues))
+	for _, q := range w.queues {
+		q.l.SyncThen(func(err error) { told <- err })
+	}
+	release()
+	var errs []error
+	for range w.queues {
+		errs = append(errs, <-told)
+	}
+	return errors.Join(errs...)
+}
+
+// syncedByTimer knows of an item that it is safe when two syncs have ended since: the second began
+// after it.
+func (w *world) syncedByTimer(q *queue) {
+	if !w.background {
+		return
+	}
+	syncs := q.l.Stats().Syncs
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, it := range q.items {
+		it.synced = it.synced || it.appended && w.image == nil && it.syncs+2 <= syncs
+	}
+}
+
+// reopen parks the log and loads it again, with something done to its files in between.
+func (w *world) reopen(q *queue, do func() error) error {
+	if err := w.sync([]*queue{q}, q.l.Close); err != nil {
+		return err
+	}
+	if err := do(); err != nil {
+		return err
+	}
+	return w.openQueue(q)
+}
+
+// rewind puts back what a consumer has taken of the newer part of the log.
+func (w *world) rewind(q *queue, who, n int) error {
+	return w.reopen(q, func() error {
+		from := uint64(0)
+		w.mu.Lock()
+		for _, it := range q.items {
+			from = max(from, it.seq)
+		}
+		from = from * uint64(n%16) / 16
+		for _, it := range q.items {
+			if d := &it.by[who]; it.seq >= from && d.taking {
+				d.maybe = true
+			}
+		}
+		w.mu.Unlock()
+		in, err := wal.Inspect(w.fs, q.dir)
+		if err != nil {
+			return err
+		}
+		r, err := in.PlanRewind(consumerNames[who], from, 0)
+		if err == nil {
+			err = r.Do()
+		}
+		if isFull(err) {
+			return nil
+		}
+		return err
+	})
+}
+
+// joinLate adds the late consumer, which begins at one of the ends.
+func (w *world) joinLate(q *queue, n int) error {
+	r := &q.readers[2]
+	if r.joining {
+		return nil
+	}
+	r.from = wal.Start(n % 2)
+	return w.join(q, 2)
+}

@@ -71,6 +71,7 @@ func (l *Log) compactOnce() (more bool) {
 	if l.mend() {
 		return true
 	}
+	l.noteBehind()
 	s := l.survey()
 	run := s.choose()
 	switch err := l.rewriteRun(run); {

@@ -68,6 +68,7 @@ func (l *Log) rewriteRun(run []candidate) error {
 // removeDead deletes the segments that are not the first ones and of which all is taken, and rewrites the
 // one of which the least is left, if that is little.
 func (l *Log) removeDead() {
+	l.noteBehind()
 	s := l.survey()
 	s.starved = true
 	for i := range s.list {

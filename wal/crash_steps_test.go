@@ -79,9 +79,13 @@ func (w *world) room() {
 
 // body is an item's content: it can be told from every other and checked in full.
 func body(id string, n int) []byte {
-	b := []byte(id + "|")
-	for i := len(b); i < n; i++ {
+	b := append(make([]byte, 0, max(n, 16)), id...)
+	b = append(b, '|')
+	for i := len(b); i < min(n, 256); i++ {
 		b = append(b, byte(i*7)+id[len(id)-1])
+	}
+	for len(b) < n { // the pattern comes again after 256 bytes
+		b = append(b, b[7:min(263, 7+n-len(b))]...)
 	}
 	return b
 }

@@ -9,7 +9,7 @@ package wal_test
 //	crash_steps_test.go  what each step does
 //	crash_check_test.go  what recovery has to deliver, and what it is excused
 //
-// A long campaign with new seeds: go test ./wal -run 'TestKillKeeps|TestPowerCutKeeps' -v -crashes 100000 -seed 5000000
+// A long campaign with new seeds: go test ./wal -run 'TestKillKeeps|TestPowerCutKeeps' -v -timeout 2h -crashes 100000 -seed 5000000
 
 import (
 	"flag"
@@ -20,11 +20,13 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 var (
 	crashes   = flag.Int("crashes", 40, "random workloads that end in a crash")
 	firstSeed = flag.Uint64("seed", 0, "of the first of them")
+	crashTime = flag.Duration("crash-time", 0, "no workload is begun after so long; 0: no bound")
 )
 
 func TestPowerCutKeepsWhatWasSynced(t *testing.T) { crashMany(t, true) }
@@ -35,7 +37,9 @@ func crashMany(t *testing.T, power bool) {
 	if testing.Short() {
 		n = min(n, 30)
 	}
-	var next atomic.Uint64
+	var next, ran atomic.Uint64
+	began := time.Now()
+	late := func() bool { return *crashTime > 0 && time.Since(began) > *crashTime }
 	next.Store(*firstSeed)
 	end := *firstSeed + uint64(n)
 	excuses := excuses{n: map[string]int{}}
@@ -43,7 +47,8 @@ func crashMany(t *testing.T, power bool) {
 	var workers sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		workers.Go(func() {
-			for seed := next.Add(1) - 1; seed < end; seed = next.Add(1) - 1 {
+			for seed := next.Add(1) - 1; seed < end && !late(); seed = next.Add(1) - 1 {
+				ran.Add(1)
 				if p := newPlan(seed, power); p.run(&excuses) != nil {
 					failing <- p.shrink()
 				}
@@ -55,7 +60,7 @@ func crashMany(t *testing.T, power bool) {
 	for f := range failing {
 		t.Error(f)
 	}
-	t.Logf("%d workloads from seed %d on", n, *firstSeed)
+	t.Logf("%d workloads from seed %d on", ran.Load(), *firstSeed)
 	for _, why := range slices.Sorted(maps.Keys(excuses.n)) {
 		t.Logf("excused: %s: %d", why, excuses.n[why])
 	}

@@ -47,7 +47,7 @@ type delivery struct {
 type reader struct {
 	from            wal.Start
 	joining, joined bool
-	durable         bool // joined before a sync
+	durable         bool          // joined before a sync
 	begin           uint64        // nothing before that comes
 	c               *wal.Consumer // nil: there was no room for it
 	handed          []*item

@@ -2,6 +2,8 @@ package wal
 
 // What nobody wants any more: the numbers that every consumer has taken.
 
+import "github.com/darner/darner/segment/disk"
+
 // atOnce is how many spans are looked at in one hold of the lock.
 const atOnce = 256
 
@@ -85,10 +87,46 @@ func (c *Consumer) passDead() {
 	c.seq, c.seen = c.st.head, c.st.head
 }
 
-// takenFrom returns the first run of taken numbers at or behind seq, cut off below it.
+// deletable reports that every consumer's file says that an item is taken. Log.mu is held.
+func (l *Log) deletable(seq uint64) bool {
+	for _, c := range l.consumers {
+		if x, ok := c.takenFrom(seq); !ok || x.from > seq {
+			return false
+		}
+	}
+	return len(l.consumers) > 0
+}
+
+// noteBehind rewrites the files of consumers that had no room to note what is taken, with the reserve if need
+// be: then it can be deleted.
+func (l *Log) noteBehind() {
+	l.mu.Lock()
+	var behind []*Consumer
+	for _, c := range l.consumers {
+		if c.behind && c.off != nil {
+			behind = append(behind, c)
+		}
+	}
+	l.mu.Unlock()
+	for _, c := range behind {
+		err := c.rewrite(0)
+		if disk.IsFull(err) && l.slow.reserve.lend() {
+			err = c.rewrite(0)
+			l.slow.reserve.takeBack()
+		}
+		if err != nil && !disk.IsFull(err) {
+			l.log.Warn("cannot rewrite an offset file", "queue", l.name(), "consumer", c.name, "error", err)
+		}
+	}
+}
+
+// takenFrom returns the first run of numbers at or behind seq that are taken for good, cut off below it.
 func (c *Consumer) takenFrom(seq uint64) (x span, ok bool) {
 	if seq < c.st.head {
 		return span{from: seq, to: c.st.head - 1}, true
+	}
+	if c.behind { // what only memory says would come again, and is not to be missing then
+		return x, false
 	}
 	if x, ok = c.st.taken.find(seq); ok {
 		return x.part(seq, x.to), true

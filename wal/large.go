@@ -332,7 +332,7 @@ func (l *Log) takenBodies() (gone []uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, seq := range candidates {
-		if seq < l.next && l.everybodyTook(seq) {
+		if seq < l.next && l.deletable(seq) {
 			gone = append(gone, seq)
 		}
 	}

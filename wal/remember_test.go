@@ -5,6 +5,7 @@ package wal_test
 import (
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/darner/darner/segment/disk/disktest"
@@ -161,5 +162,48 @@ func loseHead(t *testing.T, fsys *disktest.FS) {
 		if err := fsys.Corrupt("/data/q/consumer.off", at, 1); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// Seed 70047, with a full disk: compaction had left out what only memory knew to be taken.
+func TestWhatAFullDiskHadNoRoomToNoteIsNotDeleted(t *testing.T) {
+	const n = 3000
+	m := newMemory(t)
+	o := options(m.FS)
+	o.Cold = nil
+	l := open(t, "/data/q", o)
+	c := consumer(t, l)
+	release := wal.HoldCompaction(l)
+	fill(t, l, 0, n)
+	settle(l)
+	m.SetCapacity(m.Used())
+	next(t, l, c) // stays open, so that all else is taken out of order
+	for i := range n - 1 {
+		p, _ := next(t, l, c)
+		if i%2 == 0 || i > 300 {
+			if err := c.Take(p); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	var mu sync.Mutex
+	var images []*disktest.FS
+	m.Fail(func(disktest.Op, string, int) error {
+		mu.Lock()
+		defer mu.Unlock()
+		images = append(images, m.Clone())
+		return nil
+	})
+	release()
+	wal.Compact(l)
+	m.Fail(nil)
+	for _, image := range append(images, m.Clone()) {
+		l := open(t, "/data/q", options(image))
+		c := consumer(t, l)
+		announced, _ := c.Pending()
+		if got := drain(t, l, c); int(announced) != len(got) || l.Stats().Damaged != 0 {
+			t.Fatalf("%d items are announced, %d came, %d count as lost", announced, len(got), l.Stats().Damaged)
+		}
+		l.Close()
 	}
 }

@@ -99,6 +99,9 @@ func (c *Consumer) moveTo(fresh *offsets) (old *offsets, err error) {
 	if err := c.fill(fresh); err != nil {
 		return nil, err
 	}
+	if c.behind { // bodies that it kept may go
+		l.uploads.sweep = l.uploads.count > 0
+	}
 	old, c.off, c.behind = c.off, fresh, false
 	c.rewriteAt = max(l.rewriteBound(), 2*c.live())
 	return old, nil

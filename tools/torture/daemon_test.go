@@ -121,7 +121,8 @@ func (d *daemon) lives() {
 // any time.
 type client struct {
 	net.Conn
-	r *bufio.Reader
+	r  *bufio.Reader
+	of *daemon
 }
 
 func (d *daemon) connect() (*client, error) {
@@ -130,7 +131,7 @@ func (d *daemon) connect() (*client, error) {
 		return nil, err
 	}
 	c.SetDeadline(time.Now().Add(10 * limit))
-	return &client{c, bufio.NewReader(c)}, nil
+	return &client{c, bufio.NewReader(c), d}, nil
 }
 
 // dial connects to a server that is there.

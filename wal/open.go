@@ -249,6 +249,7 @@ func (l *Log) openSegments(list []entry) error {
 			err := l.openSegment(f)
 			if err != nil {
 				if err := l.discard(f.path, err); err != nil {
+					l.files = files // for Abandon to close
 					return err
 				}
 				if !errors.Is(err, segment.ErrBlank) {

@@ -300,7 +300,7 @@ func (l *Log) postpone(u unsynced) {
 }
 
 // fail makes the log refuse items from now on: after a failed sync the kernel may have dropped
-// the data, and a second sync that succeeds would prove nothing.
+// the data, and a second sync that succeeds would prove nothing. A shortage that passes is no failure.
 func (l *Log) fail(err error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -310,6 +310,9 @@ func (l *Log) fail(err error) error {
 func (l *Log) failLocked(err error) error {
 	if l.closed {
 		return ErrClosed
+	}
+	if passing(err) {
+		return err
 	}
 	if l.failed == nil {
 		l.failed = fmt.Errorf("%w: %w", ErrFailed, err)

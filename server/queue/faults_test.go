@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"path"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -143,7 +145,150 @@ func TestAQueueThatCannotBeLoadedSaysSoUntilItCan(t *testing.T) {
 		t.Fatal("loaded")
 	}
 	fs.Fail(nil)
+	pauseIsOver(q)
 	wants(t, q, "a")
+}
+
+// pauseIsOver has a queue that could not be loaded be tried again.
+func pauseIsOver(q *Queue) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.unready != nil {
+		q.unready.until = time.Time{}
+	}
+}
+
+func TestAQueueThatCannotBeLoadedIsNotTriedForEachRequest(t *testing.T) {
+	fs := disktest.New()
+	var log bytes.Buffer
+	o := small()
+	o.Log.FS, o.Log.Logger = fs, slog.New(slog.NewTextHandler(&log, nil))
+	r := open(t, "data", o)
+	q := named(t, r, "work")
+	put(t, q, "a")
+	q.park(1 << 60)
+	var calls atomic.Int64
+	fs.Fail(func(_ disktest.Op, name string, _ int) error {
+		if strings.Contains(name, "work") {
+			calls.Add(1)
+			return errBroken
+		}
+		return nil
+	})
+	for attempt := range 4 {
+		for range 100 {
+			if _, _, err := q.Fetch(); !errors.Is(err, errBroken) {
+				t.Fatal(err)
+			}
+			if err := q.Put([]byte("b"), wal.Meta{}); !errors.Is(err, errBroken) {
+				t.Fatal(err)
+			}
+			if s := q.Stats(); !strings.Contains(s.Failed, errBroken.Error()) {
+				t.Fatalf("%+v", s)
+			}
+		}
+		if n := calls.Swap(0); n != 1 {
+			t.Fatalf("300 requests made %d calls to the disk", n)
+		}
+		if pause := q.unready.pause; pause != firstPause<<attempt {
+			t.Errorf("after attempt %d the pause is %v", attempt+1, pause)
+		}
+		pauseIsOver(q)
+	}
+	fs.Fail(nil)
+	wants(t, q, "a")
+	if s := q.Stats(); s.Failed != "" {
+		t.Errorf("%+v", s)
+	}
+	if n := strings.Count(log.String(), "cannot be loaded"); n != 1 {
+		t.Errorf("it was logged %d times:\n%s", n, log.String())
+	}
+}
+
+func TestADeleteEndsThePauseOfAQueueThatCannotBeLoaded(t *testing.T) {
+	fs := disktest.New()
+	r := onFake(t, fs)
+	q := named(t, r, "work")
+	put(t, q, "a")
+	q.park(1 << 60)
+	breaks(fs, disktest.OpReadDir, "work")
+	if _, _, err := q.Fetch(); !errors.Is(err, errBroken) {
+		t.Fatal(err)
+	}
+	fs.Fail(nil)
+	if err := r.Delete(q); err != nil {
+		t.Fatal(err)
+	}
+	put(t, q, "b")
+	wants(t, q, "b")
+}
+
+// Whichever call fails: at the start, while queues are loaded, parked and tried again, and at the end.
+func TestARegistryGivesBackAllItTook(t *testing.T) {
+	t.Parallel()
+	first := disktest.New()
+	r := onFake(t, first)
+	for range 30 {
+		put(t, named(t, r, "a"), strings.Repeat("x", 4000))
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	failures := []error{syscall.EACCES, syscall.EMFILE}
+	for _, forGood := range []bool{false, true} {
+		step := 1
+		if testing.Short() {
+			step = 5
+		}
+		for n, made := 1, true; made; n += step {
+			fs := first.Clone()
+			var called atomic.Bool
+			fs.Fail(func(_ disktest.Op, _ string, i int) error {
+				if i == n {
+					called.Store(true)
+				}
+				if i < n || i > n && !forGood {
+					return nil
+				}
+				return failures[n%len(failures)]
+			})
+			visit(fs)
+			fs.Fail(nil)
+			if files, maps := fs.InUse(); files != 0 || maps != 0 {
+				t.Fatalf("with call %d failing (for good: %v) %d files stay open, and %d maps", n, forGood, files, maps)
+			}
+			made = called.Load()
+		}
+	}
+}
+
+// visit does a bit of everything in a data directory, and minds no errors.
+func visit(fs *disktest.FS) {
+	o := small()
+	o.Log.FS, o.MaxLoaded = fs, 1
+	r, err := OpenRegistry("data", o)
+	if err != nil {
+		return
+	}
+	defer r.Close()
+	for range 2 {
+		for _, name := range []string{"a", "new"} {
+			q, err := r.Queue([]byte(name))
+			if err != nil {
+				continue
+			}
+			pauseIsOver(q)
+			q.Put([]byte("x"), wal.Meta{})
+			if it, ok, err := q.Fetch(); ok && err == nil {
+				q.Confirm(it)
+			}
+			q.Stats()
+			q.park(1 << 60)
+		}
+	}
+	if q, err := r.Queue([]byte("a")); err == nil {
+		r.Delete(q)
+	}
 }
 
 func TestAQueueThatCannotBeMadeLeavesNothing(t *testing.T) {

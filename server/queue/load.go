@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"time"
 
 	"github.com/darner/darner/wal"
 )
@@ -68,6 +69,9 @@ func (q *Queue) openLog(create bool) (opened bool, err error) {
 	defer q.loading.Unlock()
 	q.mu.Lock()
 	loaded, exists, broken := q.log != nil, q.exists, q.broken
+	if q.unready != nil && time.Now().Before(q.unready.until) {
+		broken = q.unready.err
+	}
 	q.mu.Unlock()
 	if loaded || !exists && !create {
 		return false, nil
@@ -97,11 +101,14 @@ func (q *Queue) openLog(create bool) (opened bool, err error) {
 		}
 		return false, q.unloadable(err)
 	}
-	q.told = false
 	if !exists {
 		q.reg.keep(q)
 	}
 	q.mu.Lock()
+	if q.unready != nil {
+		q.reg.logger.Info("queue can be loaded again", "queue", q.name)
+		q.unready = nil
+	}
 	q.log, q.head, q.exists = l, head, true
 	q.returned = newTree(q.reg.nodes)
 	q.used = q.reg.clock.Add(1)
@@ -126,13 +133,41 @@ func (q *Queue) born() {
 	q.mu.Unlock()
 }
 
-// unloadable words the error, and logs it once until the queue loads again.
-func (q *Queue) unloadable(err error) error {
-	if !q.told {
-		q.reg.logger.Error("queue cannot be loaded", "queue", q.name, "dir", q.dir(), "error", err)
-		q.told = true
+// unready is a queue's that could not be loaded: trying costs the disk and the log some work, and is not
+// for each request.
+type unready struct {
+	err   error
+	until time.Time // when it may be tried again: before that err is the answer
+	pause time.Duration
+}
+
+// Pauses between attempts to load a queue. A shortage of descriptors or memory may pass any time.
+const (
+	firstPause = 100 * time.Millisecond
+	lastPause  = 30 * time.Second
+)
+
+// unloadable words the error, and logs it once until the queue loads again. A queue that could not be made
+// is tried again at once.
+func (q *Queue) unloadable(cause error) error {
+	err := fmt.Errorf("queue %s cannot be loaded: %w", q.name, cause)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	u := &unready{err: err}
+	switch {
+	case q.unready == nil:
+		q.reg.logger.Error("queue cannot be loaded; it is tried again now and then", "queue", q.name, "dir", q.dir(), "error", cause)
+		u.pause = firstPause
+	case short(cause):
+		u.pause = firstPause
+	default:
+		u.pause = min(2*q.unready.pause, lastPause)
 	}
-	return fmt.Errorf("queue %s cannot be loaded: %w", q.name, err)
+	if q.exists {
+		u.until = time.Now().Add(u.pause)
+	}
+	q.unready = u
+	return err
 }
 
 func (q *Queue) openFiles() (*wal.Log, *wal.Consumer, error) {

@@ -20,7 +20,6 @@ type Queue struct {
 	reg  *Registry
 
 	loading sync.Mutex // while the log is opened, parked or deleted
-	told    bool       // the log that it cannot be loaded; guarded by loading
 
 	mu       sync.Mutex                   // guards all below
 	log      *wal.Log                     // nil while parked or not existing
@@ -34,6 +33,7 @@ type Queue struct {
 	used     uint64                       // Registry.clock when it was last used
 	exists   bool                         // on disk
 	broken   error                        // the log failed when it was parked: final until restart or delete
+	unready  *unready                     // the log could not be opened; nil while all is well
 	counts   counts
 	snapshot *Stats // of the parked queue; nil before the first load
 }

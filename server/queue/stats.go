@@ -36,7 +36,8 @@ type counts struct {
 }
 
 // Stats returns the figures: all zero but Waiters when the queue does not exist. It may wait for
-// the disk, once, when the queue was not loaded since the start; a parked queue stays parked.
+// the disk, once, when the queue was not loaded since the start; a parked queue stays parked. Of a queue that
+// cannot be loaded it is only known why.
 func (q *Queue) Stats() Stats {
 	s, known := q.known()
 	if !known {
@@ -61,7 +62,7 @@ func (q *Queue) known() (Stats, bool) {
 	switch {
 	case q.log != nil:
 		s = q.measure()
-	case q.snapshot != nil:
+	case q.snapshot != nil && q.unready == nil:
 		s = *q.snapshot
 		q.count(&s)
 	case q.exists:

@@ -65,6 +65,8 @@ type FS struct {
 	journal    []change // directory changes that no SyncDir has made durable, oldest first
 	capacity   int64    // in blocks, negative: no bound
 	used       int64    // blocks
+	files      int      // open: handles, locks and those of Whole
+	maps       int
 	violations []string
 
 	hookMu sync.Mutex
@@ -133,6 +135,14 @@ func (f *FS) Violations() []string {
 	return append([]string(nil), f.violations...)
 }
 
+// InUse returns how many files are open, locks included, and how many maps there are: what a process
+// has only so many of.
+func (f *FS) InUse() (files, maps int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.files, f.maps
+}
+
 func (f *FS) Create(name string) (disk.File, error) {
 	return f.open(OpCreate, name, true, f.create)
 }
@@ -159,6 +169,7 @@ func (f *FS) open(op Op, name string, writable bool, find func(string) (*node, e
 		return nil, wrap(op, name, err)
 	}
 	n.handles++
+	f.files++
 	return &handle{fs: f, node: n, name: name, writable: writable}, nil
 }
 
@@ -184,6 +195,7 @@ func (f *FS) Lock(name string) (io.Closer, error) {
 		return nil, wrap(OpLock, name, err)
 	}
 	n.locked = true
+	f.files++
 	return &lock{fs: f, node: n}, nil
 }
 
@@ -200,6 +212,7 @@ func (l *lock) Close() error {
 	}
 	l.node.locked = false
 	l.node = nil
+	l.fs.files--
 	return nil
 }
 

@@ -275,3 +275,23 @@ func TestWriteFileIsDurableAndReplaces(t *testing.T) {
 		t.Error("a file took a directory's place")
 	}
 }
+
+func TestOpenFilesAndMapsAreCounted(t *testing.T) {
+	f := New()
+	h, err := f.Create("a")
+	check(t, err)
+	m, err := h.Map(100, true)
+	check(t, err)
+	l, err := f.Lock("b")
+	check(t, err)
+	w, err := f.Whole("b")
+	check(t, err)
+	if files, maps := f.InUse(); files != 3 || maps != 1 {
+		t.Errorf("%d files and %d maps are in use", files, maps)
+	}
+	check(t, f.Remove("a"))
+	check(t, errors.Join(h.Close(), h.Unmap(m), l.Close(), w.Close()))
+	if files, maps := f.InUse(); files != 0 || maps != 0 {
+		t.Errorf("%d files and %d maps are in use at the end", files, maps)
+	}
+}

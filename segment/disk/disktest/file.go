@@ -94,6 +94,7 @@ func (h *handle) Close() error {
 	h.fs.check(h.name, h.node)
 	h.closed = true
 	h.node.handles--
+	h.fs.files--
 	h.fs.release(h.node)
 	return nil
 }
@@ -170,6 +171,7 @@ func (h *handle) Map(n int, writable bool) ([]byte, error) {
 	if writable && !h.writable {
 		return nil, wrap(OpMap, h.name, syscall.EACCES)
 	}
+	h.fs.maps++
 	return h.node.mmap(n), nil
 }
 
@@ -180,6 +182,7 @@ func (h *handle) Unmap(b []byte) error {
 	if !h.node.munmap(b) {
 		return wrap("unmap", h.name, syscall.EINVAL)
 	}
+	h.fs.maps--
 	h.fs.release(h.node)
 	return nil
 }

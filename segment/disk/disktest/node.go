@@ -159,8 +159,9 @@ func (n *node) munmap(b []byte) bool {
 func (n *node) abandon() {
 	old := n.buf
 	n.buf = slices.Clone(old[:n.size])
-	for i := range old {
-		old[i] = 0xdb
+	old[0] = 0xdb
+	for n := 1; n < len(old); n *= 2 {
+		copy(old[n:], old[:n])
 	}
 }
 

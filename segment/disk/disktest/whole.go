@@ -14,6 +14,7 @@ func (f *FS) Whole(file string) (disk.Whole, error) {
 	if _, err := f.lookup(file); err != nil {
 		return nil, wrap(OpOpen, file, err)
 	}
+	f.files++
 	return whole{f, file}, nil
 }
 
@@ -55,4 +56,9 @@ func (f *FS) syncAll(n *node) {
 	}
 }
 
-func (w whole) Close() error { return nil }
+func (w whole) Close() error {
+	w.fs.mu.Lock()
+	defer w.fs.mu.Unlock()
+	w.fs.files--
+	return nil
+}

@@ -143,7 +143,7 @@ func (l *Log) Close() error {
 	if errors.Is(syncErr, ErrClosed) {
 		syncErr = nil
 	}
-	if err := l.closeFiles(true); err != nil { // all there was to keep is synced
+	if err := l.closeFiles(true); err != nil && !passing(err) { // all there was to keep is synced
 		l.log.Warn("closing a log", "queue", l.name(), "error", err)
 	}
 	return syncErr

@@ -335,7 +335,7 @@ func (l *Log) shrink() {
 	if f == nil || f.seg.Tail() < worthwhile || !l.allTaken() {
 		return
 	}
-	if err := l.roll(); err != nil && !disk.IsFull(err) {
+	if err := l.roll(); err != nil && !disk.IsFull(err) && !passing(err) {
 		l.log.Warn("cannot give an empty queue's space back", "queue", l.name(), "error", err)
 	}
 }

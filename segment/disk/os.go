@@ -96,11 +96,11 @@ func (OS) Free(dir string) (int64, error) {
 }
 
 func (OS) SyncDir(dir string) error {
-	f, err := os.Open(dir)
+	f, err := spare.open(dir)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer spare.close(f)
 	err = f.Sync()
 	// Some network and FUSE file systems have nothing to sync in a directory and say EINVAL.
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, errors.ErrUnsupported) {

@@ -2,6 +2,7 @@ package disk
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -159,4 +160,32 @@ func faults(t *testing.T) int64 {
 		t.Fatal(err)
 	}
 	return int64(u.Minflt) + int64(u.Majflt)
+}
+
+func TestADirectoryIsSyncedWhenThereIsNoDescriptorLeft(t *testing.T) {
+	dir := t.TempDir()
+	check(t, OS{}.SyncDir(dir)) // from here on one is kept back
+	var was unix.Rlimit
+	check(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &was))
+	check(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 100, Max: was.Max}))
+	var all []*os.File
+	defer func() {
+		check(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &was))
+		for _, f := range all {
+			f.Close()
+		}
+	}()
+	for {
+		f, err := os.Open(os.DevNull)
+		if errors.Is(err, unix.EMFILE) {
+			break
+		}
+		check(t, err)
+		all = append(all, f)
+	}
+	for range 3 {
+		if err := (OS{}).SyncDir(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

@@ -516,3 +516,32 @@ func TestADeletedQueueStaysDeletedAfterAPowerCut(t *testing.T) {
 		}
 	}
 }
+
+func TestAShortageIsSurvivedAndLoggedOnce(t *testing.T) {
+	fs := disktest.New()
+	var log bytes.Buffer
+	o := small()
+	o.Log.FS, o.Log.Logger = fs, slog.New(slog.NewTextHandler(&log, nil))
+	r := open(t, "data", o)
+	const queues, most = 20, 12
+	for i := range queues {
+		q := named(t, r, fmt.Sprint(i))
+		put(t, q, "a")
+		q.park(1 << 60)
+	}
+	fs.Fail(func(op disktest.Op, _ string, _ int) error {
+		if files, _ := fs.InUse(); files >= most && (op == disktest.OpOpen || op == disktest.OpCreate) {
+			return syscall.EMFILE
+		}
+		return nil
+	})
+	for i := range queues { // each in the room of others
+		q := named(t, r, fmt.Sprint(i))
+		put(t, q, "b")
+		wants(t, q, "a", "b")
+	}
+	fs.Fail(nil)
+	if n := strings.Count(log.String(), "\n"); n != 1 || !strings.Contains(log.String(), "descriptors") {
+		t.Errorf("the log has %d lines:\n%s", n, log.String())
+	}
+}

@@ -119,7 +119,7 @@ func (q *Queue) openLog(create bool) (opened bool, err error) {
 // openSpared opens the files, and parks other queues for them when the system is short of something.
 func (q *Queue) openSpared() (l *wal.Log, head *wal.Consumer, err error) {
 	l, head, err = q.openFiles()
-	if short(err) && q.reg.parkSome(q) {
+	if short(err) && q.reg.parkSome(q, err) {
 		l, head, err = q.openFiles()
 	}
 	return l, head, err

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // enlist enters a queue that is about to open its log; false when the registry is closed.
@@ -61,9 +62,10 @@ func short(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM)
 }
 
-// parkSome parks a few queues, so that the one being loaded finds what it needs and not each that
-// comes after it has to ask. It reports whether any was parked.
-func (r *Registry) parkSome(loading *Queue) (any bool) {
+// parkSome parks a few queues for want of something, so that the one being loaded finds what it needs and
+// not each that comes after it has to ask. It reports whether any was parked.
+func (r *Registry) parkSome(loading *Queue, want error) (any bool) {
+	r.noteShortage(want)
 	for range tries {
 		if q, before := oldest(r.few(loading)); q != nil && q.park(before) {
 			any = true
@@ -75,6 +77,14 @@ func (r *Registry) parkSome(loading *Queue) (any bool) {
 	others := slices.DeleteFunc(r.loadedNow(), func(q *Queue) bool { return q == loading })
 	q, before := oldest(others) // if any can be parked, one is
 	return q != nil && q.park(before)
+}
+
+// noteShortage logs that the system is short of something, once a minute.
+func (r *Registry) noteShortage(want error) {
+	now, last := time.Now().Unix(), r.shortage.Load()
+	if now-last >= 60 && r.shortage.CompareAndSwap(last, now) {
+		r.logger.Warn("too few descriptors or too little memory for the queues in use: they are parked for each other, which costs time; raise the limits (ulimit -n, LimitNOFILE)", "error", want)
+	}
 }
 
 func (r *Registry) crowded() bool {

@@ -50,7 +50,7 @@ const expirySlice = 64
 // ErrClosed; nothing was stored then. When the system is short of something other queues are parked for it.
 func (q *Queue) Put(payload []byte, m wal.Meta) error {
 	err := q.put(payload, m)
-	if err != nil && short(err) && q.reg.parkSome(q) {
+	if err != nil && short(err) && q.reg.parkSome(q, err) {
 		err = q.put(payload, m)
 	}
 	return err
@@ -177,7 +177,7 @@ func (q *Queue) get(take bool, w *Waiter) (it Item, ok bool, err error) {
 		wake(woken)
 		if err != nil && short(err) && !spared {
 			spared = true
-			again = q.reg.parkSome(q)
+			again = q.reg.parkSome(q, err)
 		}
 		if !again {
 			return it, ok, err

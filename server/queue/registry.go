@@ -73,6 +73,7 @@ type Registry struct {
 	usage      *usage.FS // fs
 	budget     *budget
 	walker     *walker
+	shortage   atomic.Int64 // Unix seconds of the last log line about one
 
 	mu      sync.RWMutex
 	queues  map[string]*Queue              // those that exist

@@ -23,7 +23,7 @@ func (r *Registry) vacant(q *Queue) error {
 		return fmt.Errorf("%w that ends in a dot", errUnnameable)
 	}
 	_, err := r.fs.ReadDir(q.dir())
-	if short(err) && r.parkSome(q) {
+	if short(err) && r.parkSome(q, err) {
 		_, err = r.fs.ReadDir(q.dir())
 	}
 	switch {

@@ -7,11 +7,12 @@ import (
 	"log/slog"
 	"math"
 	"path/filepath"
-	"strconv"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/server/config"
+	"github.com/darner/darner/wal"
 )
 
 const (
@@ -31,12 +32,17 @@ func fit(c *config.Config, log *slog.Logger) {
 			"max-connections", c.MaxConnections, "clients", most, "limit", limit)
 		c.MaxConnections = most
 	}
-	if most := addressable(*c, strconv.IntSize); most < c.SegmentSize {
+	if most := clientsInHeap(disk.HeapAddresses(), *c); most < c.MaxConnections {
+		log.Warn("the limit of addresses leaves a heap for fewer clients than max-connections; raise it (ulimit -v, LimitAS)",
+			"max-connections", c.MaxConnections, "clients", most, "heap", config.Size(disk.HeapAddresses()).String())
+		c.MaxConnections = most
+	}
+	if most := addressable(*c, disk.MostMapped()); most < c.SegmentSize {
 		level := slog.LevelInfo
 		if c.SegmentSize == config.Default().SegmentSize { // nobody asked for it
 			level = slog.LevelDebug
 		}
-		log.Log(context.Background(), level, "segments are smaller: addresses of 32 bits are few", "asked-for", c.SegmentSize.String(), "segment-size", most.String())
+		log.Log(context.Background(), level, "segments are smaller: addresses are few", "asked-for", c.SegmentSize.String(), "segment-size", most.String())
 		c.SegmentSize = most
 	}
 	whole := fileSystemSize(c.Data)
@@ -52,13 +58,17 @@ func fit(c *config.Config, log *slog.Logger) {
 	}
 }
 
-// addressable is the size of segments where addresses have so many bits. A queue that a client waits
-// at stays mapped, the segment and the offset file, so with 32 bits segments are to be small.
-func addressable(c config.Config, addressBits int) config.Size {
-	if addressBits == 32 {
-		return min(c.SegmentSize, max(4*config.MiB, 4*c.InlineMax))
-	}
-	return c.SegmentSize
+// addressable is the size of segments where all maps may take so many bytes of addresses: 4 MiB with 32 bits. A queue
+// that a client waits at stays mapped, the segment and the offset file, so where they are few segments are to be small.
+func addressable(c config.Config, maps int64) config.Size {
+	const together = 384
+	return min(c.SegmentSize, max(config.MinSegmentSize, 4*c.InlineMax, config.Size(maps/together)&^(config.MinSegmentSize-1)))
+}
+
+// clientsInHeap is how many clients may be half-way in a request and an answer at once, in so many bytes of heap.
+func clientsInHeap(heap int64, c config.Config) int {
+	const around = 16 << 10 // a request line, the session, what the collector has not come to
+	return int(min(max(1, heap/(2*int64(c.InlineMax)+around)), int64(c.MaxConnections)))
 }
 
 // maxClients is how many of the clients wanted may be served: all, unless they leave too few
@@ -73,14 +83,11 @@ func maxClients(files int64, wanted int) int {
 }
 
 // maxLoaded is how many queues may be loaded: as the clients leave descriptors for, as a quarter of the memory
-// holds, and where addresses have 32 bits, no more than a gibibyte of maps: three segments and an offset file a queue.
-func maxLoaded(files int64, clients int, memory, segment int64, addressBits int) int {
+// holds, and as find room in two thirds of the addresses that maps may take: they need more than they have at rest.
+func maxLoaded(files int64, clients int, memory, segment, maps int64) int {
 	n := max((files-ownFiles-int64(clients))/queueFiles, minLoaded)
 	n = min(n, max(memory/4/queueMemory, minLoaded), mostLoaded)
-	if addressBits == 32 {
-		n = min(n, max(1, config.GiB/(3*segment+config.MiB)))
-	}
-	return int(n)
+	return int(min(n, max(1, maps/3*2/wal.Mapped(segment, maps))))
 }
 
 // segmentSize is the size of segments on a file system of so many bytes: space comes back by

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"log/slog"
 	"math"
 	"runtime/debug"
 	"testing"
@@ -22,7 +23,7 @@ func TestDescriptorsAreSharedByClientsAndQueues(t *testing.T) {
 		{1 << 31, 1 << 30, 1 << 30, 16384},
 	} {
 		clients := maxClients(c.files, c.wanted)
-		if queues := maxLoaded(c.files, clients, 1<<40, 16<<20, 64); clients != c.clients || queues != c.queues {
+		if queues := maxLoaded(c.files, clients, 1<<40, 16<<20, 1<<62); clients != c.clients || queues != c.queues {
 			t.Errorf("%d files, %d clients wanted: %d clients, %d queues", c.files, c.wanted, clients, queues)
 		}
 	}
@@ -30,7 +31,7 @@ func TestDescriptorsAreSharedByClientsAndQueues(t *testing.T) {
 
 func TestLoadedQueuesTakeAQuarterOfTheMemoryAtMost(t *testing.T) {
 	for memory, want := range map[int64]int{64 << 20: 1024, 256 << 20: 4096, 1 << 30: 16384, 1 << 40: 16384, 0: 8} {
-		if n := maxLoaded(1<<20, 1000, memory, 16<<20, 64); n != want {
+		if n := maxLoaded(1<<20, 1000, memory, 16<<20, 1<<62); n != want {
 			t.Errorf("%d bytes of memory: %d queues, want %d", memory, n, want)
 		}
 	}
@@ -52,9 +53,12 @@ func TestMemoryIsThatOfTheMachineOrTheLimitIfThatIsLess(t *testing.T) {
 	}
 }
 
+// maps32 is how many bytes all maps of a 32-bit process may take.
+const maps32 = 3 << 29
+
 func TestMapsFitIntoAddressesOf32Bits(t *testing.T) {
 	for segment, want := range map[int64]int{256 << 10: 585, 4 << 20: 78, 16 << 20: 20, 1 << 30: 1} {
-		if n := maxLoaded(1<<20, 1000, 1<<40, segment, 32); n != want {
+		if n := maxLoaded(1<<20, 1000, 1<<40, segment, maps32); n != want {
 			t.Errorf("segments of %d bytes: %d queues, want %d", segment, n, want)
 		}
 	}
@@ -64,10 +68,10 @@ func TestSegmentsSuitAddressesOf32Bits(t *testing.T) {
 	for asked, want := range map[config.Size]config.Size{1 << 20: 1 << 20, 16 << 20: 4 << 20, 1 << 30: 4 << 20} {
 		c := config.Default()
 		c.SegmentSize = asked
-		if size := addressable(c, 32); size != want {
+		if size := addressable(c, maps32); size != want {
 			t.Errorf("segments of %v asked for: %v, want %v", asked, size, want)
 		}
-		if size := addressable(c, 64); size != asked {
+		if size := addressable(c, 1<<62); size != asked {
 			t.Errorf("with 64 bits, segments of %v asked for: %v", asked, size)
 		}
 	}
@@ -77,6 +81,38 @@ func TestSegmentsSuitTheDisk(t *testing.T) {
 	for disk, want := range map[int64]config.Size{1 << 40: 16 << 20, 64 << 20: 2 << 20, 8 << 20: 256 << 10, 0: 256 << 10} {
 		if size := segmentSize(config.Default(), disk); size != want {
 			t.Errorf("a disk of %d bytes: segments of %v, want %v", disk, size, want)
+		}
+	}
+}
+
+func TestMapsAndClientsFitIntoALimitOfAddresses(t *testing.T) {
+	const spared = 800 << 20 // by a limit of 2 GiB
+	c := config.Default()
+	if n := clientsInHeap(spared/2, c); n < 2000 || n > 4000 {
+		t.Errorf("%d clients", n)
+	}
+	if n := clientsInHeap(math.MaxInt64, c); n != c.MaxConnections {
+		t.Errorf("%d clients without a limit", n)
+	}
+	c.SegmentSize = addressable(c, spared/2)
+	if c.SegmentSize != 1<<20 {
+		t.Errorf("segments of %v", c.SegmentSize)
+	}
+	if n := maxLoaded(1<<20, 1000, 1<<40, int64(c.SegmentSize), spared/2); n < 64 || n > 100 {
+		t.Errorf("%d queues", n)
+	}
+}
+
+func TestTheHeapIsKeptInTheAddressesThatAreKeptBackForIt(t *testing.T) {
+	before := debug.SetMemoryLimit(-1)
+	defer debug.SetMemoryLimit(before)
+	for _, c := range []struct {
+		set  config.AutoSize
+		want int64
+	}{{config.Auto, 300 << 20}, {64 << 20, 64 << 20}, {0, 300 << 20}, {config.GiB, 300 << 20}} {
+		limitMemory(c.set, 400<<20, slog.New(slog.DiscardHandler))
+		if got := debug.SetMemoryLimit(-1); got != c.want {
+			t.Errorf("%v: the limit is %d; want %d", c.set, got, c.want)
 		}
 	}
 }

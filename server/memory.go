@@ -18,7 +18,13 @@ import (
 
 // limitMemory sets the soft limit of the collector. Without one of its own, GOMEMLIMIT of the
 // environment stands, which the runtime has read.
-func limitMemory(m config.AutoSize, log *slog.Logger) {
+//
+// Where addresses have a limit the collector keeps the heap in what is kept back for it, whatever is set: a heap that finds
+// no addresses ends the process.
+func limitMemory(m config.AutoSize, heapAddresses int64, log *slog.Logger) {
+	if heapAddresses < math.MaxInt64 {
+		defer func() { debug.SetMemoryLimit(min(debug.SetMemoryLimit(-1), heapAddresses/4*3)) }() // addresses are taken by arenas
+	}
 	switch {
 	case m == 0:
 		debug.SetMemoryLimit(math.MaxInt64)

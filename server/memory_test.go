@@ -45,7 +45,7 @@ func TestTheMemoryLimitSetWinsOverTheEnvironment(t *testing.T) {
 		set  config.AutoSize
 		want int64
 	}{{config.Auto, 1 << 30}, {64 << 20, 64 << 20}, {0, math.MaxInt64}} {
-		limitMemory(c.set, slog.New(slog.DiscardHandler))
+		limitMemory(c.set, math.MaxInt64, slog.New(slog.DiscardHandler))
 		if got := debug.SetMemoryLimit(-1); got != c.want {
 			t.Errorf("%v: the limit is %d; want %d", c.set, got, c.want)
 		}

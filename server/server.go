@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/server/config"
 	"github.com/darner/darner/server/memcache"
 	"github.com/darner/darner/server/queue"
@@ -49,7 +50,7 @@ func Start(c config.Config, log *slog.Logger) (*Server, error) {
 	}
 	c.Data = data
 	fit(&c, log)
-	limitMemory(c.MemoryLimit, log)
+	limitMemory(c.MemoryLimit, disk.HeapAddresses(), log)
 	s := &Server{log: log}
 	if err := s.listen(c); err != nil { // before anything is made in the data directory
 		return nil, err
@@ -73,7 +74,7 @@ func queueOptions(c config.Config, log *slog.Logger) queue.Options {
 		every = wal.SyncNever
 	}
 	return queue.Options{
-		MaxLoaded:   maxLoaded(openFiles(), c.MaxConnections, memory(os.DirFS("/")), int64(c.SegmentSize), strconv.IntSize),
+		MaxLoaded:   maxLoaded(openFiles(), c.MaxConnections, memory(os.DirFS("/")), int64(c.SegmentSize), disk.MostMapped()),
 		MaxDisk:     int64(c.MaxDisk),
 		MinFree:     int64(c.MinFree),
 		ScrubEvery:  orNone(time.Duration(c.ScrubInterval)),

@@ -3,13 +3,10 @@ package wal
 // How far sealing may lag behind appending. What is not sealed is read when the log is opened after a kill, and is
 // mapped: a disk that is slower than the items come must not let it grow without bound.
 
-import (
-	"container/list"
-	"strconv"
-)
+import "container/list"
 
-// defaultLag is a quarter of that where addresses have 32 bits.
-const defaultLag = 64 << 20 << (strconv.IntSize / 64 * 2)
+// defaultLag leaves most of the addresses to other logs.
+func defaultLag(addresses int64) int64 { return min(256<<20, addresses/24) }
 
 // CatchUp waits until the disk has caught up so far that a good many items can be appended without waiting, or
 // no longer does. It returns at once while there is nothing to wait for.

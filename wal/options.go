@@ -52,7 +52,7 @@ type Options struct {
 	SegmentSize int64         // bytes of a new segment, MinSegmentSize to MaxSegmentSize; default 16 MiB. Space is used as items come
 	InlineMax   int           // largest payload in bytes kept inside a segment, at most a quarter of SegmentSize; default 64 KiB. Larger ones go through Create
 	SyncEvery   time.Duration // what a power cut may cost; default 1 s; SyncNever
-	Lag         int64         // bytes of segments that may await sealing, which are read again after a kill, and two segments in any case; default 256 MiB, 64 MiB in a 32-bit process
+	Lag         int64         // bytes of segments that may await sealing, which are read again after a kill, and two segments in any case; default 256 MiB, less where addresses are few, 64 MiB in a 32-bit process
 	Cold        *Cold         // how sealed segments are kept that will not be read soon; default zstd at level 1 with one parity block for every 16. The zero Cold leaves them as they are, and compaction rewrites them only to leave out what is taken
 	Quarantine  string        // directory for damaged bytes set aside; default ".quarantine" in the log's directory
 	Background  *Background   // does the slow work of many logs; default: one of the log's own
@@ -84,7 +84,7 @@ func (o Options) withDefaults(dir string) (Options, error) {
 		return o, fmt.Errorf("inline maximum %d is out of range 1 to %d, a quarter of the segment size", o.InlineMax, o.SegmentSize/4)
 	}
 	if o.Lag == 0 {
-		o.Lag = defaultLag
+		o.Lag = defaultLag(disk.MostMapped())
 	}
 	if o.SyncEvery == 0 {
 		o.SyncEvery = DefaultSyncEvery

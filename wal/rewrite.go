@@ -3,7 +3,6 @@ package wal
 import (
 	"errors"
 	"fmt"
-	"strconv"
 
 	"github.com/darner/darner/segment/disk"
 )
@@ -16,14 +15,20 @@ func (l *Log) rewriteBound() int { return min(256<<10, l.offsetCapacity()/2) }
 // catch up with a background that is kept waiting by a sync. It is only address space, but not
 // where addresses are few.
 func (l *Log) offsetCapacity() int {
-	switch {
-	case l.o.offsetCapacity > 0:
+	if l.o.offsetCapacity > 0 {
 		return l.o.offsetCapacity
-	case strconv.IntSize == 32:
-		return 1 << 20
 	}
-	return 16 << 20
+	return offsetCapacity(disk.MostMapped())
 }
+
+// offsetCapacity is 1 MiB in a 32-bit process.
+func offsetCapacity(addresses int64) int {
+	return int(min(max(256<<10, addresses/1536&^(64<<10-1)), 16<<20))
+}
+
+// Mapped returns how many bytes of addresses a log with segments of a size takes, about, where all maps may take so
+// many: the segment that is written, the next one, the one that is read, and the offset file of one consumer.
+func Mapped(segmentSize, all int64) int64 { return 3*segmentSize + int64(offsetCapacity(all)) }
 
 // rewrite replaces the consumer's file by one that holds just its live state. Takers go on
 // meanwhile, first in the old file, then in the new one. Until the new one is renamed over it both

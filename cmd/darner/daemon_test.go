@@ -32,7 +32,9 @@ func buildAndRun(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	binary = filepath.Join(dir, "darner")
-	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+	build := exec.Command("go", "build", "-o", binary, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as it is released
+	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
 		return 1
 	}
@@ -55,9 +57,15 @@ type daemon struct {
 // launch starts a server on a directory, on a port of its own, and waits until it listens.
 func launch(t *testing.T, data string, flags ...string) *daemon {
 	t.Helper()
+	return launchAs(t, binary, data, flags...)
+}
+
+// launchAs starts it by another program that becomes the server.
+func launchAs(t *testing.T, program, data string, flags ...string) *daemon {
+	t.Helper()
 	ready := make(chan string, 1)
 	d := &daemon{t: t, log: &logText{ready: ready}, gone: make(chan struct{})}
-	d.cmd = exec.Command(binary, append([]string{"--data", data, "--port", "0"}, flags...)...)
+	d.cmd = exec.Command(program, append([]string{"--data", data, "--port", "0"}, flags...)...)
 	d.cmd.Stderr = d.log
 	if err := d.cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -1,29 +1,47 @@
 package disk
 
-// Maps take addresses, of which a program with 32 bits has two or three gibibytes. When they are
-// used up the Go runtime cannot grow its heap and ends the process, so maps are refused before that:
-// a refusal is an error of one queue, and goes away when maps are given back.
+// Maps take addresses, of which a program with 32 bits has two or three gibibytes, and any program no more than
+// its limit (RLIMIT_AS, ulimit -v). When they are used up the Go runtime cannot grow its heap and ends the
+// process, so maps are refused before that: a refusal is an error of one queue, and goes away when
+// maps are given back.
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"sync/atomic"
 	"syscall"
 )
 
 // ErrAddresses is Map's error when all maps together would take more addresses than there are to
-// spare. It is a syscall.ENOMEM. It occurs where addresses have 32 bits only.
-var ErrAddresses = fmt.Errorf("%w: the maps of this 32-bit process have reached their bound", syscall.ENOMEM)
+// spare. It is a syscall.ENOMEM. It occurs where addresses have 32 bits, or a limit.
+var ErrAddresses = fmt.Errorf("%w: the maps of this process have reached their bound", syscall.ENOMEM)
 
 // mapped is the process's, as the addresses are.
-var mapped = addresses{most: mostMapped(strconv.IntSize)}
+var mapped = addresses{most: mostMapped(strconv.IntSize, sparedAddresses())}
 
-// mostMapped leaves half a gibibyte of the two that the least generous kernels give.
-func mostMapped(bits int) int64 {
-	if bits == 32 {
-		return 3 << 29
+// MostMapped returns how many bytes all maps of the process may take together; where there is no bound to speak of,
+// very many.
+func MostMapped() int64 { return mapped.most }
+
+// HeapAddresses returns how many bytes are kept back for the heap where the process has a limit of addresses, else
+// math.MaxInt64.
+func HeapAddresses() int64 {
+	spared := sparedAddresses()
+	if spared == math.MaxInt64 {
+		return spared
 	}
-	return 1 << 62
+	return spared - min(spared, mapped.most)
+}
+
+// mostMapped leaves half a gibibyte of the two that the least generous kernels give to a program of 32 bits, and
+// half of what a limit spares.
+func mostMapped(bits int, spared int64) int64 {
+	most := int64(1 << 62)
+	if bits == 32 {
+		most = 3 << 29
+	}
+	return min(most, spared/2)
 }
 
 // addresses counts the bytes of all maps.

@@ -2,6 +2,7 @@ package disk
 
 import (
 	"errors"
+	"math"
 	"path/filepath"
 	"strconv"
 	"syscall"
@@ -9,7 +10,7 @@ import (
 )
 
 func TestMapsAreRefusedBeforeTheAddressesAreUsedUp(t *testing.T) {
-	a := addresses{most: mostMapped(32)}
+	a := addresses{most: mostMapped(32, math.MaxInt64)}
 	for range 3 {
 		check(t, a.take(500<<20))
 	}
@@ -36,6 +37,23 @@ func TestMapsGiveTheirAddressesBack(t *testing.T) {
 	check(t, f.Unmap(m))
 	if n := mapped.used.Load() - before; n != 0 {
 		t.Errorf("%d bytes count as mapped at the end", n)
+	}
+}
+
+func TestMapsHaveHalfOfWhatALimitOfAddressesSpares(t *testing.T) {
+	for _, c := range []struct {
+		bits         int
+		spared, want int64
+	}{
+		{64, math.MaxInt64, math.MaxInt64 / 2},
+		{64, 800 << 20, 400 << 20},
+		{64, 0, 0},
+		{32, math.MaxInt64, 3 << 29},
+		{32, 1 << 30, 1 << 29},
+	} {
+		if most := mostMapped(c.bits, c.spared); most != c.want {
+			t.Errorf("%d bits, %d bytes spared: %d bytes of maps, want %d", c.bits, c.spared, most, c.want)
+		}
 	}
 }
 

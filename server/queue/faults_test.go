@@ -238,7 +238,7 @@ func TestARegistryGivesBackAllItTook(t *testing.T) {
 	for _, forGood := range []bool{false, true} {
 		step := 1
 		if testing.Short() {
-			step = 5
+			step = 11
 		}
 		for n, made := 1, true; made; n += step {
 			fs := first.Clone()

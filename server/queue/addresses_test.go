@@ -105,7 +105,7 @@ func TestTheOneQueueThatCanBeParkedIsFoundAmongManyThatCannot(t *testing.T) {
 	const inUse = 300
 	var r *Registry
 	o := small()
-	o.Log.FS = &tight{refuse: func(string) bool { return r.Totals().Loaded > inUse+1 }}
+	o.Log.FS = &tight{refuse: func(string) bool { return r != nil && r.Totals().Loaded > inUse+1 }}
 	r = open(t, t.TempDir(), o)
 	for i := range inUse {
 		q := named(t, r, fmt.Sprint("held", i))

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/segment/disk/disktest"
 	"github.com/darner/darner/wal"
 )
@@ -221,6 +222,26 @@ func TestADeleteEndsThePauseOfAQueueThatCannotBeLoaded(t *testing.T) {
 	}
 	put(t, q, "b")
 	wants(t, q, "b")
+}
+
+func TestADataDirectoryThatIsUnfitForLogsIsRefused(t *testing.T) {
+	fs := disktest.New()
+	fs.Fail(func(op disktest.Op, _ string, _ int) error {
+		if op == disktest.OpMap {
+			return syscall.ENODEV
+		}
+		return nil
+	})
+	o := small()
+	o.Log.FS = fs
+	if _, err := OpenRegistry("data", o); !errors.Is(err, disk.ErrUnfit) || !strings.Contains(err.Error(), "data directory data") {
+		t.Fatal(err)
+	}
+	if names := fs.Names("data"); len(names) != 1 {
+		t.Errorf("%v are left", names)
+	}
+	fs.Fail(nil)
+	open(t, "data", o) // the lock is free
 }
 
 // Whichever call fails: at the start, while queues are loaded, parked and tried again, and at the end.

@@ -142,6 +142,10 @@ func OpenRegistry(dir string, o Options) (*Registry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
+	if err := r.probe(); err != nil {
+		lock.Close()
+		return nil, fmt.Errorf("data directory %s: %w; choose one on ext4, xfs, btrfs or another local file system", dir, err)
+	}
 	r.lock, r.dropsDots = lock, losesDots(r.fs, dir)
 	if err := r.list(); err != nil {
 		lock.Close()
@@ -157,6 +161,16 @@ func OpenRegistry(dir string, o Options) (*Registry, error) {
 	r.scrubber = startScrubber(r)
 	r.walker = r.walk()
 	return r, nil
+}
+
+// probe finds out whether the file system can do what logs need. One of the kinds that sync as a whole is known to
+// sync: that need not be tried, which takes time.
+func (r *Registry) probe() error {
+	w, err := r.fs.Whole(filepath.Join(r.dir, lockName))
+	if err == nil {
+		err = w.Close()
+	}
+	return disk.Probe(r.fs, r.dir, err != nil)
 }
 
 func (r *Registry) list() error {

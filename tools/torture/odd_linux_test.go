@@ -8,8 +8,10 @@ import (
 	"crypto/rand"
 	"fmt"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -121,6 +123,30 @@ func refusesNamesOfFAT(t *testing.T, m *mounted) {
 		}
 	}
 	d.stop()
+}
+
+// Files without a cache of the kernel's cannot be mapped for writing that others see: as it is with some
+// file systems on a network.
+func TestItDoesNotStartWithoutSharedMaps(t *testing.T) {
+	needsRoot(t)
+	if _, err := exec.LookPath("bindfs"); err != nil {
+		t.Skip("bindfs is not installed")
+	}
+	below, dir := t.TempDir(), t.TempDir()
+	run(t, "bindfs", "-o", "direct_io", below, dir)
+	defer run(t, "umount", "-i", dir)
+	d := start(t, dir+"/data")
+	select {
+	case <-d.gone:
+	case <-time.After(limit):
+		t.Fatalf("the server does not end\n%s", d.log)
+	}
+	if log := d.log.String(); d.cmd.ProcessState.ExitCode() != 1 || !strings.Contains(log, "it cannot map files into memory") || !strings.Contains(log, dir+"/data") {
+		t.Errorf("%v\n%s", d.err, log)
+	}
+	if left, err := os.ReadDir(below + "/data"); err != nil || len(left) != 1 || left[0].Name() != ".lock" {
+		t.Errorf("it leaves %v, %v", left, err)
+	}
 }
 
 // ballast leaves about so much free, of a file system that was made larger.

@@ -64,7 +64,7 @@ func Open(fsys disk.FS, path string) (*Dir, error) {
 		isLog = isLog || isLogFile(e)
 		switch name, isQueue := QueueName(e.Name); {
 		case e.Name == quarantineName:
-		case e.Name == lockName, e.Name == scrubbedName, e.Name == reserveName:
+		case e.Name == lockName, e.Name == scrubbedName, e.Name == reserveName, e.Name == disk.ProbeName, e.Name == disk.ProbeNewName:
 			known = true
 		case e.Name == trashName:
 			known = true

@@ -1,0 +1,110 @@
+package disktest
+
+import (
+	"errors"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/darner/darner/segment/disk"
+)
+
+func TestAProbeLeavesNothing(t *testing.T) {
+	for _, syncs := range []bool{false, true} {
+		f := New()
+		check(t, f.Mkdir("data"))
+		check(t, f.WriteFile("data/.probe.new", []byte("what a kill left")))
+		check(t, disk.Probe(f, "data", syncs))
+		if names := f.Names("data"); len(names) != 0 || f.Used() != 0 {
+			t.Errorf("%v is left, %d bytes", names, f.Used())
+		}
+	}
+	check(t, disk.Probe(disk.OS{}, t.TempDir(), true))
+}
+
+func TestAProbeTellsWhatAFileSystemCannotDo(t *testing.T) {
+	for op, want := range map[Op]string{
+		OpCreate:   "it cannot create files",
+		OpAllocate: "it cannot allocate space",
+		OpMap:      "it cannot map files into memory for writing that others see",
+		OpRead:     "it cannot read files",
+		OpWrite:    "it cannot write files",
+		OpSync:     "it cannot sync files",
+		OpRename:   "it cannot rename an open file over another",
+		OpSyncDir:  "it cannot sync directories",
+		OpOpen:     "it cannot open a file that was renamed",
+		OpRemove:   "it cannot remove files",
+	} {
+		f := New()
+		check(t, f.Mkdir("data"))
+		f.Fail(func(o Op, _ string, _ int) error {
+			if o == op {
+				return syscall.ENODEV
+			}
+			return nil
+		})
+		err := disk.Probe(f, "data", true)
+		if !errors.Is(err, disk.ErrUnfit) || !errors.Is(err, syscall.ENODEV) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", op, err)
+		}
+		if files, maps := f.InUse(); files != 0 || maps != 0 {
+			t.Errorf("%s: %d files and %d maps are left", op, files, maps)
+		}
+	}
+}
+
+// Without syncs in it a probe takes no time, so a start does not wait for a disk known to sync.
+func TestAProbeSyncsOnlyIfItIsTo(t *testing.T) {
+	f := New()
+	check(t, f.Mkdir("data"))
+	f.Fail(func(o Op, _ string, _ int) error {
+		if o == OpSync || o == OpSyncDir {
+			return syscall.EIO
+		}
+		return nil
+	})
+	check(t, disk.Probe(f, "data", false))
+}
+
+func TestAProbeFindsNothingWrongWithAFullDisk(t *testing.T) {
+	for blocks := range int64(5) {
+		f := New()
+		check(t, f.Mkdir("data"))
+		f.SetCapacity(blocks * blockSize)
+		check(t, disk.Probe(f, "data", true))
+		if names := f.Names("data"); len(names) != 0 {
+			t.Errorf("%v is left", names)
+		}
+	}
+}
+
+// private is a file system whose maps nobody else sees.
+type private struct{ *FS }
+
+func (p private) Create(name string) (disk.File, error) {
+	f, err := p.FS.Create(name)
+	return privateFile{f}, err
+}
+
+type privateFile struct{ disk.File }
+
+func (privateFile) Map(n int, _ bool) ([]byte, error) { return make([]byte, n), nil }
+func (privateFile) Unmap([]byte) error                { return nil }
+
+func TestAProbeNoticesMapsThatNobodyElseSees(t *testing.T) {
+	f := New()
+	check(t, f.Mkdir("data"))
+	if err := disk.Probe(private{f}, "data", false); !errors.Is(err, disk.ErrUnfit) || !strings.Contains(err.Error(), "stored into a map") {
+		t.Error(err)
+	}
+}
+
+func BenchmarkProbe(b *testing.B) {
+	dir := b.TempDir()
+	for b.Loop() {
+		if err := disk.Probe(disk.OS{}, filepath.Clean(dir), false); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

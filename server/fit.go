@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math"
 	"path/filepath"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -33,8 +34,12 @@ func fit(c *config.Config, log *slog.Logger) {
 		c.MaxConnections = most
 	}
 	if most := clientsInHeap(disk.HeapAddresses(), *c); most < c.MaxConnections {
-		log.Warn("the limit of addresses leaves a heap for fewer clients than max-connections; raise it (ulimit -v, LimitAS)",
-			"max-connections", c.MaxConnections, "clients", most, "heap", config.Size(disk.HeapAddresses()).String())
+		level := slog.LevelWarn
+		if strconv.IntSize == 32 && c.MaxConnections == config.Default().MaxConnections { // nobody asked for so many
+			level = slog.LevelDebug
+		}
+		log.Log(context.Background(), level, "addresses are few, and the heap has room for fewer clients than max-connections; is there a limit (ulimit -v, LimitAS)?",
+			"max-connections", c.MaxConnections, "clients", most, "heap", disk.HeapAddresses())
 		c.MaxConnections = most
 	}
 	if most := addressable(*c, disk.MostMapped()); most < c.SegmentSize {

@@ -19,7 +19,7 @@ import (
 // limitMemory sets the soft limit of the collector. Without one of its own, GOMEMLIMIT of the
 // environment stands, which the runtime has read.
 //
-// Where addresses have a limit the collector keeps the heap in what is kept back for it, whatever is set: a heap that finds
+// Where addresses are few the collector keeps the heap in what is kept back for it, whatever is set: a heap that finds
 // no addresses ends the process.
 func limitMemory(m config.AutoSize, heapAddresses int64, log *slog.Logger) {
 	if heapAddresses < math.MaxInt64 {

@@ -4,5 +4,5 @@ package disk
 
 import "math"
 
-// sparedAddresses is without a limit: other kernels keep to none, or do not tell what is in use.
-func sparedAddresses() int64 { return math.MaxInt64 }
+// There is no limit of addresses: other kernels keep to none, or do not tell what is in use.
+const addressLimit, addressesAtStart int64 = math.MaxInt64, 0

@@ -10,7 +10,7 @@ import (
 )
 
 func TestMapsAreRefusedBeforeTheAddressesAreUsedUp(t *testing.T) {
-	a := addresses{most: mostMapped(32, math.MaxInt64)}
+	a := addresses{most: mostMapped(32, math.MaxInt64, 0)}
 	for range 3 {
 		check(t, a.take(500<<20))
 	}
@@ -40,19 +40,24 @@ func TestMapsGiveTheirAddressesBack(t *testing.T) {
 	}
 }
 
-func TestMapsHaveHalfOfWhatALimitOfAddressesSpares(t *testing.T) {
+func TestMapsAndHeapShareTheAddresses(t *testing.T) {
 	for _, c := range []struct {
-		bits         int
-		spared, want int64
+		bits              int
+		limit, used       int64
+		mostMapped, heaps int64
 	}{
-		{64, math.MaxInt64, math.MaxInt64 / 2},
-		{64, 800 << 20, 400 << 20},
-		{64, 0, 0},
-		{32, math.MaxInt64, 3 << 29},
-		{32, 1 << 30, 1 << 29},
+		{64, math.MaxInt64, 0, math.MaxInt64 / 2, math.MaxInt64},
+		{64, 2 << 30, 1200 << 20, 424 << 20, 424 << 20},
+		{64, 1 << 30, 1200 << 20, 0, 0},
+		{32, math.MaxInt64, 0, 3 << 29, 1 << 29},
+		{32, 1 << 30, 560 << 20, 232 << 20, 1 << 29},
+		{32, 300 << 20, 200 << 20, 50 << 20, 250 << 20},
 	} {
-		if most := mostMapped(c.bits, c.spared); most != c.want {
-			t.Errorf("%d bits, %d bytes spared: %d bytes of maps, want %d", c.bits, c.spared, most, c.want)
+		if n := mostMapped(c.bits, c.limit, c.used); n != c.mostMapped {
+			t.Errorf("%d bits, limit %d, %d used: %d bytes of maps, want %d", c.bits, c.limit, c.used, n, c.mostMapped)
+		}
+		if n := heapAddresses(c.bits, c.limit, c.used); n != c.heaps {
+			t.Errorf("%d bits, limit %d, %d used: %d bytes of heap, want %d", c.bits, c.limit, c.used, n, c.heaps)
 		}
 	}
 }

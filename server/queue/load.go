@@ -105,10 +105,10 @@ func (q *Queue) openLog(create bool) (opened bool, err error) {
 		q.reg.keep(q)
 	}
 	q.mu.Lock()
-	if q.unready != nil {
+	if q.unready != nil && q.unready.told {
 		q.reg.logger.Info("queue can be loaded again", "queue", q.name)
-		q.unready = nil
 	}
+	q.unready = nil
 	q.log, q.head, q.exists = l, head, true
 	q.returned = newTree(q.reg.nodes)
 	q.used = q.reg.clock.Add(1)
@@ -139,6 +139,7 @@ type unready struct {
 	err   error
 	until time.Time // when it may be tried again: before that err is the answer
 	pause time.Duration
+	told  bool // it was logged
 }
 
 // Pauses between attempts to load a queue. A shortage of descriptors or memory may pass any time.
@@ -147,19 +148,21 @@ const (
 	lastPause  = 30 * time.Second
 )
 
-// unloadable words the error, and logs it once until the queue loads again. A queue that could not be made
-// is tried again at once.
+// unloadable words the error, and logs it once until the queue loads again; a shortage is not the queue's alone.
+// A queue that could not be made is tried again at once.
 func (q *Queue) unloadable(cause error) error {
-	err := fmt.Errorf("queue %s cannot be loaded: %w", q.name, cause)
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	u := &unready{err: err}
+	u := &unready{err: fmt.Errorf("queue %s cannot be loaded: %w", q.name, cause), pause: firstPause}
+	if q.unready != nil {
+		u.told = q.unready.told
+	}
 	switch {
-	case q.unready == nil:
-		q.reg.logger.Error("queue cannot be loaded; it is tried again now and then", "queue", q.name, "dir", q.dir(), "error", cause)
-		u.pause = firstPause
 	case short(cause):
-		u.pause = firstPause
+		q.reg.noteShortage(cause)
+	case !u.told:
+		q.reg.logger.Error("queue cannot be loaded; it is tried again now and then", "queue", q.name, "dir", q.dir(), "error", cause)
+		u.told = true
 	default:
 		u.pause = min(2*q.unready.pause, lastPause)
 	}
@@ -167,7 +170,7 @@ func (q *Queue) unloadable(cause error) error {
 		u.until = time.Now().Add(u.pause)
 	}
 	q.unready = u
-	return err
+	return u.err
 }
 
 func (q *Queue) openFiles() (*wal.Log, *wal.Consumer, error) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,6 +15,8 @@ type door struct {
 	admit func(net.Conn) error // starts a connection; tried again when it fails
 	done  chan struct{}        // closed when the door is and everybody has left
 	quit  chan struct{}        // closed when the door is
+
+	told atomic.Int64 // Unix seconds of the last log line that connections cannot be accepted
 
 	mu        sync.Mutex
 	listeners []net.Listener
@@ -76,7 +79,7 @@ func (d *door) insist(l net.Listener, try func() error) error {
 		if err == nil || errors.Is(err, net.ErrClosed) {
 			return err
 		}
-		if pause == firstPause {
+		if now, last := time.Now().Unix(), d.told.Load(); now-last >= 60 && d.told.CompareAndSwap(last, now) { // it may come and go
 			d.o.Logger.Warn("cannot accept connections for now; is the limit of open files too low?", "address", l.Addr().String(), "error", err)
 		}
 		select {

@@ -235,6 +235,37 @@ func TestAcceptingGoesOnAfterDescriptorsRanOut(t *testing.T) {
 	})
 }
 
+// oftenStarved fails to accept before each connection.
+type oftenStarved struct {
+	net.Listener
+	failed bool
+}
+
+func (s *oftenStarved) Accept() (net.Conn, error) {
+	if s.failed = !s.failed; s.failed {
+		return nil, &net.OpError{Op: "accept", Err: syscall.EMFILE}
+	}
+	return s.Listener.Accept()
+}
+
+func TestAShortageThatComesAndGoesIsLoggedOnce(t *testing.T) {
+	both(t, func(t *testing.T, on kind) {
+		h := on.harness(t, 10)
+		l, err := ListenTCP("127.0.0.1", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.addr = l.Addr().String()
+		h.transport.Serve(&oftenStarved{l, false})
+		for range 5 {
+			h.dial().say("version\r\n", "VERSION ")
+		}
+		if n := strings.Count(h.log.String(), "cannot accept"); n != 1 {
+			t.Errorf("logged %d times:\n%s", n, h.log.String())
+		}
+	})
+}
+
 // A connection needs a descriptor more once it is accepted: without one it waits, like those behind it.
 func TestAConnectionIsNotDroppedWhenDescriptorsRunOutAfterItWasAccepted(t *testing.T) {
 	h := portable.harness(t, 10)

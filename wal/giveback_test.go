@@ -17,9 +17,10 @@ import (
 	"github.com/darner/darner/wal"
 )
 
-// untidy is the disk that a kill left, with all of what recovery puts in order: a spare that was started and one
-// that was not, segments that were not sealed, bodies under their uploads' names, an upload that broke
-// off, offset files with the rewrites of them, cold segments beside what they stand for.
+// untidy is the disk that a kill left, with all of what recovery puts in order: a spare that was
+// started and one that was not, segments that were not sealed, bodies under their uploads' names,
+// an upload that broke off, offset files with the rewrites of them, cold segments beside what they
+// stand for.
 func untidy(t *testing.T) *disktest.FS {
 	t.Helper()
 	m := newMemory(t)
@@ -103,8 +104,9 @@ func large(t testing.TB, l *wal.Log, size int64) {
 // failures are the ways in which a call fails: for ever, for now, and for want of space.
 var failures = []error{syscall.EACCES, syscall.EIO, syscall.EMFILE, syscall.ENOSPC}
 
-// eachFailure runs fn on a copy of image for every call that it makes, with that call failing, or with it
-// and all that follow, and checks that all was given back each time. Calls fail in turn in one way and another.
+// eachFailure runs fn on a copy of image for every call that it makes, with that call failing, or
+// with it and all that follow, and checks that all was given back each time. Calls fail in turn in
+// one way and another.
 func eachFailure(t *testing.T, image *disktest.FS, fn func(*disktest.FS)) {
 	t.Helper()
 	step := len(failures)
@@ -253,7 +255,8 @@ func TestAnInspectionGivesBackAllItTook(t *testing.T) {
 	})
 }
 
-// Opening, listing and syncing a directory take a descriptor. When there is none what was to be done is done later.
+// Opening, listing and syncing a directory take a descriptor. When there is none what was to be
+// done is done later.
 func TestAShortageOfDescriptorsIsSurvivedByALog(t *testing.T) {
 	t.Parallel()
 	for _, forGood := range []bool{false, true} {

@@ -8,8 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// addressLimit is the process's limit of addresses, in bytes, math.MaxInt64 for none, and addressesAtStart what of it was
-// in use when the process began: the Go runtime alone has taken more than a gibibyte by then, of 64 bits.
+// addressLimit is the process's limit of addresses, in bytes, math.MaxInt64 for none, and
+// addressesAtStart what of it was in use when the process began: the Go runtime alone has taken
+// more than a gibibyte by then, of 64 bits.
 var addressLimit, addressesAtStart = limitOfAddresses()
 
 func limitOfAddresses() (limit, used int64) {

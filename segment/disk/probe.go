@@ -1,7 +1,7 @@
 package disk
 
-// Some file systems, on a network or in user space above all, lack something that a log cannot do without. That
-// is to be found out when a program starts, not by its first item.
+// Some file systems, on a network or in user space above all, lack something that a log cannot do
+// without. That is to be found out when a program starts, not by its first item.
 
 import (
 	"bytes"
@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"runtime/debug"
+	"syscall"
 )
 
 // ErrUnfit is Probe's error when a file system cannot do something that a log needs.
@@ -21,10 +22,11 @@ const (
 	ProbeNewName = ".probe.new"
 )
 
-// Probe tries in a directory what a log does with files: make, allocate, map and store, rename one that is open over
-// another, remove. An error says what does not work and is an ErrUnfit. On a disk that is full it finds nothing
-// wrong: a log can be read there. It costs a millisecond or two; with syncs set it also syncs, which
-// may take as long as the disk likes. One at a time may be under way in a directory.
+// Probe tries in a directory what a log does with files: make, allocate, map and store, rename one
+// that is open over another, remove. An error says what does not work; it is an ErrUnfit unless it
+// is one that any file system has at times. On a disk that is full it finds nothing wrong: a log
+// can be read there. It costs a millisecond or two; with syncs set it also syncs, which may take as
+// long as the disk likes. One at a time may be under way in a directory.
 func Probe(fsys FS, dir string, syncs bool) error {
 	p := probe{fs: fsys, old: filepath.Join(dir, ProbeName), fresh: filepath.Join(dir, ProbeNewName)}
 	p.remove() // leftovers
@@ -39,7 +41,13 @@ func Probe(fsys FS, dir string, syncs bool) error {
 	return err
 }
 
+// unfit words an error, which need not be the file system's nature.
 func unfit(what string, err error) error {
+	for _, other := range []error{syscall.EACCES, syscall.EROFS, syscall.EIO, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM} {
+		if errors.Is(err, other) {
+			return fmt.Errorf("cannot %s: %w", what, err)
+		}
+	}
 	return fmt.Errorf("%w: it cannot %s: %w", ErrUnfit, what, err)
 }
 

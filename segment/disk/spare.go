@@ -1,7 +1,7 @@
 package disk
 
-// To sync a directory takes a descriptor, and must not wait until clients and queues leave one: what was
-// promised to be durable would not be. So one is kept back.
+// To sync a directory takes a descriptor, and must not wait until clients and queues leave one:
+// what was promised to be durable would not be. So one is kept back.
 
 import (
 	"errors"

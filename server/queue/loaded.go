@@ -83,7 +83,8 @@ func (r *Registry) parkSome(loading *Queue, want error) (any bool) {
 func (r *Registry) noteShortage(want error) {
 	now, last := time.Now().Unix(), r.shortage.Load()
 	if now-last >= 60 && r.shortage.CompareAndSwap(last, now) {
-		r.logger.Warn("too few descriptors or too little memory for the queues in use: they are parked for each other, which costs time; raise the limits (ulimit -n, ulimit -v)", "error", want)
+		r.logger.Warn("too few descriptors or too little memory for the queues in use: they are parked for "+
+			"each other, which costs time; raise the limits (ulimit -n, ulimit -v)", "error", want)
 	}
 }
 

@@ -144,7 +144,11 @@ func OpenRegistry(dir string, o Options) (*Registry, error) {
 	}
 	if err := r.probe(); err != nil {
 		lock.Close()
-		return nil, fmt.Errorf("data directory %s: %w; choose one on ext4, xfs, btrfs or another local file system", dir, err)
+		advice := ""
+		if errors.Is(err, disk.ErrUnfit) {
+			advice = "; choose one on ext4, xfs, btrfs or another local file system"
+		}
+		return nil, fmt.Errorf("data directory %s: %w%s", dir, err, advice)
 	}
 	r.lock, r.dropsDots = lock, losesDots(r.fs, dir)
 	if err := r.list(); err != nil {

@@ -54,6 +54,17 @@ func TestAProbeTellsWhatAFileSystemCannotDo(t *testing.T) {
 	}
 }
 
+func TestAProbeTellsAShortageFromAnUnfitFileSystem(t *testing.T) {
+	for _, failure := range []error{syscall.EMFILE, syscall.EACCES, syscall.EIO} {
+		f := New()
+		check(t, f.Mkdir("data"))
+		f.Fail(func(Op, string, int) error { return failure })
+		if err := disk.Probe(f, "data", false); !errors.Is(err, failure) || errors.Is(err, disk.ErrUnfit) {
+			t.Error(err)
+		}
+	}
+}
+
 // Without syncs in it a probe takes no time, so a start does not wait for a disk known to sync.
 func TestAProbeSyncsOnlyIfItIsTo(t *testing.T) {
 	f := New()

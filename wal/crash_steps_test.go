@@ -17,9 +17,8 @@ func (w *world) do(q *queue, s step) error {
 	if s.n%5 == 0 && q.readers[2].c != nil {
 		who = 2
 	}
-	r := &q.readers[who]
-	if r.c == nil && s.op != opRewind {
-		who, r = 0, &q.readers[0]
+	if q.readers[who].c == nil {
+		who = 0
 	}
 	switch s.op {
 	case opAppend:

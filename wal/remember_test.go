@@ -92,14 +92,14 @@ func TestAConsumerThatHasTakenNothingHoldsSegmentsBackAfterACrash(t *testing.T) 
 func TestAConsumerWhoseFileCannotBeReadHoldsBackWhatItMayNotHaveTaken(t *testing.T) {
 	const n = 3000
 	m := newMemory(t)
-	l, own := lateAudit(t, m, func(l *wal.Log) { fill(t, l, 0, n) })
+	l, _ := lateAudit(t, m, func(l *wal.Log) { fill(t, l, 0, n) })
 	l.Close()
 	if err := m.WriteFile("/data/q/consumer+audit.off", slices.Repeat([]byte("garbage "), 512)); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 { // the second start finds no trace of the damage
 		l = m.open()
-		own = consumer(t, l)
+		own := consumer(t, l)
 		drain(t, l, own)
 		settle(l)
 		m = memory{m.Clone(), t}

@@ -128,7 +128,9 @@ func queueSettings(c config.Config) func(name string) queue.Settings {
 }
 
 func (s *Server) listen(c config.Config) error {
-	tcp, err := transport.ListenTCP(c.Listen, c.Port)
+	tcp, err := transport.ListenTCP(c.Listen, c.Port, transport.Peers{
+		UserTimeout: time.Duration(c.TCPUserTimeout), Keepalive: time.Duration(c.TCPKeepalive),
+	})
 	if err != nil {
 		return fmt.Errorf("cannot listen: %w", err)
 	}

@@ -31,6 +31,8 @@ var flagTexts = []struct{ name, short, usage string }{
 	{"sync", "", "when items reach stable storage: always (before STORED), an interval, or never"},
 	{"segment-size", "", "`SIZE` of a journal segment, 256KiB to 1GiB"},
 	{"max-connections", "", "clients served at a time"},
+	{"tcp-user-timeout", "", "`TIME` that what a client was sent may go unacknowledged before the client is taken for gone; 0: as the system has it"},
+	{"tcp-keepalive", "", "`TIME` of silence after which a client's system is asked whether it is there; 0: never"},
 	{"max-item-size", "", "`SIZE` of the largest item taken"},
 	{"inline-max", "", "`SIZE` up to which an item is kept inside a segment, not in a file of its own"},
 	{"max-open-reads", "", "items a connection may have open of one queue"},

@@ -19,6 +19,8 @@ type Config struct {
 	Sync           Sync     // when items reach stable storage
 	SegmentSize    Size     // capacity of a journal segment, 256 KiB..1 GiB
 	MaxConnections int      // clients served at a time, at least 1; more are turned away
+	TCPUserTimeout Interval // how long what a client was sent may go unacknowledged, 1s or more; 0: as long as the system likes
+	TCPKeepalive   Interval // of silence, after which a client's system is asked whether it is there, 1s or more; 0: never
 	MaxItemSize    Size     // largest item taken, 1 byte..1 TiB
 	InlineMax      Size     // largest item kept inside a segment, 1 byte..1 MiB and a quarter of SegmentSize; larger ones are streamed
 	MaxOpenReads   int      // items a connection may have open of one queue, at least 1
@@ -54,7 +56,8 @@ func (c *Config) Settings() []Setting {
 	return []Setting{
 		{"data", text{&c.Data}}, {"listen", text{&c.Listen}}, {"port", number{&c.Port}}, {"socket", text{&c.Socket}}, {"sync", &c.Sync},
 		{"segment-size", &c.SegmentSize}, {"inline-max", &c.InlineMax}, {"max-item-size", &c.MaxItemSize},
-		{"max-connections", number{&c.MaxConnections}}, {"max-open-reads", number{&c.MaxOpenReads}}, {"admin-commands", &c.Admin},
+		{"max-connections", number{&c.MaxConnections}}, {"tcp-user-timeout", &c.TCPUserTimeout}, {"tcp-keepalive", &c.TCPKeepalive},
+		{"max-open-reads", number{&c.MaxOpenReads}}, {"admin-commands", &c.Admin},
 		{"max-disk", &c.MaxDisk}, {"queue-max-disk", &c.QueueMaxDisk}, {"min-free", &c.MinFree}, {"when-full", &c.WhenFull},
 		{"compress", &c.Compress}, {"compress-level", number{&c.CompressLevel}}, {"parity", number{&c.Parity}},
 		{"scrub-interval", &c.ScrubInterval}, {"compact-rate", &c.CompactRate}, {"memory-limit", &c.MemoryLimit},
@@ -75,6 +78,8 @@ func Default() Config {
 		Sync:           DefaultSync,
 		SegmentSize:    16 * MiB,
 		MaxConnections: 16384,
+		TCPUserTimeout: Interval(2 * time.Minute),
+		TCPKeepalive:   Interval(time.Minute),
 		MaxItemSize:    1 * GiB,
 		InlineMax:      64 * KiB,
 		MaxOpenReads:   1,
@@ -98,6 +103,8 @@ const (
 	maxInlineMax   = 1 * MiB
 	minMaxDisk     = 4 * MiB
 	minQueueDisk   = 1 * MiB
+	minPeerTime    = Interval(time.Second)
+	maxPeerTime    = Interval(9 * time.Hour) // a keepalive's bound on Linux is 32,767 s
 	maxLoops       = 64
 )
 
@@ -125,6 +132,11 @@ func (c Config) Validate() error {
 	}
 	if c.MaxConnections < 1 {
 		bad("max-connections: %d is less than 1", c.MaxConnections)
+	}
+	for _, s := range []Setting{{"tcp-user-timeout", &c.TCPUserTimeout}, {"tcp-keepalive", &c.TCPKeepalive}} {
+		if t := *s.Value.(*Interval); t != 0 && (t < minPeerTime || t > maxPeerTime) {
+			bad("%s: %v is not between %v and %v; 0 is none", s.Name, t, minPeerTime, maxPeerTime)
+		}
 	}
 	if c.MaxItemSize < 1 || c.MaxItemSize > maxMaxItemSize {
 		bad("max-item-size: %v is not between 1 and %v", c.MaxItemSize, Size(maxMaxItemSize))

@@ -35,6 +35,8 @@ compress = "s2"
 compress-level = 7
 parity = 2
 scrub-interval = "24h"
+tcp-user-timeout = "30s"
+tcp-keepalive = "0"
 compact-rate = "1MiB"
 memory-limit = "48MiB"
 transport = "portable"
@@ -56,7 +58,7 @@ when-full = "reject"
 	want := map[string]string{
 		"data": "/var/lib/darner", "port": "1234", "sync": "always", "segment-size": "4MiB", "inline-max": "4KiB", "max-disk": "512MiB",
 		"queue-max-disk": "64MiB", "min-free": "0", "when-full": "discard-oldest", "compress": "s2", "compress-level": "7", "parity": "2",
-		"scrub-interval": "24h0m0s", "compact-rate": "1MiB", "memory-limit": "48MiB", "transport": "portable", "loops": "2", "admin-commands": "local", "listen": "127.0.0.1",
+		"scrub-interval": "24h0m0s", "tcp-user-timeout": "30s", "tcp-keepalive": "0", "compact-rate": "1MiB", "memory-limit": "48MiB", "transport": "portable", "loops": "2", "admin-commands": "local", "listen": "127.0.0.1",
 	}
 	for name, text := range want {
 		if got := c.Setting(name).String(); got != text {
@@ -100,6 +102,8 @@ func TestWhatIsWrongInTheFileIsNamed(t *testing.T) {
 		"max-disk = -1":                        "max-disk: ",
 		"min-free = \"some\"":                  "min-free: ",
 		"scrub-interval = \"-1h\"":             "scrub-interval: ",
+		"tcp-user-timeout = \"10ms\"":          "tcp-user-timeout: 10ms is not between 1s and 9h0m0s",
+		"tcp-keepalive = \"10h\"":              "tcp-keepalive: 10h0m0s",
 		"when-full = \"panic\"":                "when-full: \"panic\" is none of reject, discard-oldest",
 		"compress = \"gzip\"":                  "compress: \"gzip\" is none of zstd, s2, none",
 		"port = 70000":                         "port: 70000",

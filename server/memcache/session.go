@@ -129,6 +129,9 @@ func (s *Session) Sent(n int) {
 	}
 }
 
+// Unconfirmed tells whether there is output with items of plain GETs that Sent has not told of.
+func (s *Session) Unconfirmed() bool { return s.pending.n > 0 }
+
 // Drain is for the server's end: GETs do not wait any more, and one that does is answered at the
 // next Process. It may be called from any goroutine.
 func (s *Session) Drain() { s.draining.Store(true) }

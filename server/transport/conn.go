@@ -31,6 +31,7 @@ type conn struct {
 	outSize int  // size of the last output: the next is likely alike
 	drained bool // the server stops
 	halfEnd bool // the client sends no more, but may still read
+	doubt
 
 	mu       sync.Mutex
 	deadline time.Time // the read deadline in force
@@ -140,13 +141,33 @@ func (c *conn) turn() error {
 	var err error
 	if len(out) > 0 {
 		c.outSize = len(out)
-		n, err = c.net.Write(out)
-		c.session.Sent(n)
+		doubted := c.doubted(c.session, c.owner.Steady(), func() bool { return noAnswer(c.net) })
+		if n, err = c.net.Write(out); doubted && err == nil {
+			err = c.acknowledged()
+		}
+		if err == nil || !doubted {
+			c.session.Sent(n)
+		}
 		c.owner.o.Counters.BytesWritten.Add(uint64(n))
 	}
 	buf.b = out
 	c.owner.buffers.put(buf)
 	return err
+}
+
+// acknowledged waits until the client's system has all that was sent, or fails when it never will.
+func (c *conn) acknowledged() error {
+	for c.pause = 0; ; {
+		switch some := undelivered(c.net); {
+		case c.owner.cutting.Load(), some && broken(c.net):
+			return net.ErrClosed
+		case !some:
+			return nil
+		}
+		if c.sleep(time.Now().Add(time.Duration(c.nextPause()) * time.Millisecond)) {
+			defer c.interrupt() // it was for somebody else
+		}
+	}
 }
 
 // wait sits in a read while the session waits, so that a client that goes away is noticed and
@@ -217,6 +238,7 @@ func (c *conn) read(need int, until time.Time) error {
 	c.owner.o.Counters.BytesRead.Add(uint64(n))
 	switch {
 	case n > 0:
+		c.heard = c.owner.Steady()
 		return nil // an error comes again
 	case !errors.Is(err, os.ErrDeadlineExceeded):
 		return err
@@ -268,7 +290,7 @@ func (c *conn) goesOn(err error) bool {
 	case err == errInterrupted:
 		return true
 	case err == io.EOF:
-		c.halfEnd = true
+		c.halfEnd, c.leaves = true, true
 		return waiting && !timed
 	case !errors.Is(err, os.ErrDeadlineExceeded):
 		return false

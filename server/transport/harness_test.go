@@ -104,7 +104,7 @@ func (k kind) harness(t *testing.T, maxConnections int, change ...func(*wal.Opti
 func (k kind) listen(t *testing.T, maxConnections int, change ...func(*wal.Options)) *harness {
 	t.Helper()
 	h := k.harness(t, maxConnections, change...)
-	l, err := ListenTCP("127.0.0.1", 0)
+	l, err := ListenTCP("127.0.0.1", 0, Peers{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,7 @@ type link struct {
 	due     int64   // when, by the clock, its alarm rings; 0: none
 	last    int64   // until when a lingering one is read from
 	events  uint32  // what epoll is asked for; 0: nothing but the end
+	doubt
 
 	inside   bool        // the loop has taken it in
 	known    bool        // registered with epoll
@@ -91,6 +92,7 @@ func (l *loop) told(k *link, events uint32) {
 		l.hangUp(k)
 		return
 	}
+	k.leaves = k.leaves || events&unix.EPOLLRDHUP != 0
 	switch {
 	case k.working: // nothing can be done for it now
 		l.listen(k, 0)
@@ -112,7 +114,7 @@ func (l *loop) hangUp(k *link) {
 	case k.working, k.queued: // it is seen to after
 	case k.lingers:
 		l.discard(k) // closing before its input was read would have the system throw the answers away
-	case k.out != nil, k.waits() && !k.hasRoom():
+	case k.out != nil, k.unsure > 0, k.waits() && !k.hasRoom():
 		l.end(k, false)
 	default:
 		l.receive(k)
@@ -148,6 +150,9 @@ func (l *loop) advance(k *link) {
 			l.listen(k, unix.EPOLLOUT)
 			return
 		}
+		if !l.acknowledged(k) {
+			return
+		}
 		switch k.session.State() {
 		case memcache.Closing:
 			l.end(k, true)
@@ -170,7 +175,7 @@ func (l *loop) advance(k *link) {
 // turn has the session work on what came and sends what it answers. It is false when the connection
 // is broken.
 func (l *loop) turn(k *link) bool {
-	if k.out != nil {
+	if k.out != nil || k.unsure > 0 {
 		return true
 	}
 	l.stirred(k)
@@ -210,13 +215,37 @@ func (k *link) dropOutput() {
 
 // write sends what the socket takes, and tells the session.
 func (l *loop) write(k *link, b []byte) (n int, ok bool) {
+	doubted := k.doubted(k.session, l.owner.Steady(), func() bool { return silent(k.fd) })
 	n, err := writeNow(k.fd, b)
 	if err != nil {
 		return 0, err == unix.EAGAIN
 	}
-	k.session.Sent(n)
+	if doubted {
+		k.unsure += n
+	} else {
+		k.session.Sent(n)
+	}
 	l.owner.o.Counters.BytesWritten.Add(uint64(n))
 	return n, true
+}
+
+// acknowledged is called with all that was to be sent in the socket. It tells the session what is certain; or it
+// ends the connection, or sets the alarm for the next look, and is false.
+func (l *loop) acknowledged(k *link) bool {
+	switch {
+	case k.unsure == 0:
+		return true
+	case !unsent(k.fd):
+		k.session.Sent(k.unsure)
+		k.unsure, k.pause = 0, 0
+		return true
+	case k.hungUp:
+		l.end(k, false)
+	default:
+		l.alarm(k, l.owner.Steady()+k.nextPause())
+		l.listen(k, 0)
+	}
+	return false
 }
 
 // receive reads once and goes on with what came.
@@ -239,7 +268,7 @@ func (l *loop) receive(k *link) {
 	case err != nil:
 		l.end(k, false)
 	case n == 0:
-		k.halfEnd = true
+		k.halfEnd, k.leaves = true, true
 		fallthrough
 	default:
 		l.advance(k)
@@ -275,6 +304,7 @@ func (k *link) space() []byte {
 func (l *loop) read(k *link, b []byte) (n int, err error) {
 	n, err = readNow(k.fd, b)
 	if n > 0 {
+		k.heard = l.owner.Steady()
 		l.owner.o.Counters.BytesRead.Add(uint64(n))
 	}
 	return n, err
@@ -360,7 +390,7 @@ func (l *loop) timeHasCome(k *link) {
 			return
 		}
 		l.close(k)
-	case k.waits():
+	case k.unsure > 0, k.waits():
 		l.advance(k)
 	case k.queued: // it has its turn soon
 	case !l.drained() && unread(k.fd): // the loop was busy with others
@@ -475,6 +505,9 @@ func (l *loop) queue(k *link) {
 // listen asks epoll for what the connection wants to be told. Of one that hung up it does not tell
 // any more: what is wanted is tried for.
 func (l *loop) listen(k *link, events uint32) {
+	if events&unix.EPOLLIN != 0 {
+		events |= unix.EPOLLRDHUP
+	}
 	switch {
 	case k.hungUp && events&unix.EPOLLIN != 0:
 		l.queue(k)

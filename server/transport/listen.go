@@ -10,15 +10,35 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"syscall"
 	"time"
 )
 
-// keepAlive finds out within two minutes that a silent client's machine is gone.
-var keepAlive = net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: 15 * time.Second, Count: 4}
+// Peers says when a TCP client whose system does not answer is taken for gone. The zero value leaves it to the
+// system, which takes a quarter of an hour, and for ever where nothing is on its way.
+type Peers struct {
+	// UserTimeout is how long what was sent may go unacknowledged, or find no room at the client; whole
+	// milliseconds count. It has no effect where the system knows no TCP_USER_TIMEOUT.
+	UserTimeout time.Duration
+	// Keepalive is the silence after which the client's system is asked whether it is there, then
+	// askAgain times more within the same time; whole seconds count.
+	Keepalive time.Duration
+}
+
+const askAgain = 4
+
+func (p Peers) keepalive() net.KeepAliveConfig {
+	return net.KeepAliveConfig{
+		Enable: p.Keepalive > 0, Idle: p.Keepalive, Interval: max(p.Keepalive/askAgain, time.Second), Count: askAgain,
+	}
+}
 
 // ListenTCP listens on a host or address; port 0 takes any free one.
-func ListenTCP(host string, port int) (net.Listener, error) {
-	lc := net.ListenConfig{KeepAliveConfig: keepAlive}
+func ListenTCP(host string, port int, p Peers) (net.Listener, error) {
+	lc := net.ListenConfig{KeepAlive: -1, KeepAliveConfig: p.keepalive()}
+	if p.UserTimeout > 0 {
+		lc.Control = func(_, _ string, c syscall.RawConn) error { return setUserTimeout(c, p.UserTimeout) }
+	}
 	return lc.Listen(context.Background(), "tcp", net.JoinHostPort(host, strconv.Itoa(port)))
 }
 

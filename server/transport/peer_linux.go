@@ -3,21 +3,34 @@ package transport
 // What Linux tells of the other end of a connection without reading from it.
 
 import (
+	"math"
 	"net"
+	"os"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 // hungUp reports whether the client is gone, or at least sends no more.
-func hungUp(c net.Conn) (gone bool) {
-	const ends = unix.POLLRDHUP | unix.POLLHUP | unix.POLLERR
+func hungUp(c net.Conn) bool { return polled(c, unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR) }
+
+// broken reports whether the connection has ended both ways.
+func broken(c net.Conn) bool { return polled(c, unix.POLLHUP|unix.POLLERR) }
+
+func polled(c net.Conn, events int16) (any bool) {
 	onSocket(c, func(fd int) {
-		p := []unix.PollFd{{Fd: int32(fd), Events: ends}}
+		p := []unix.PollFd{{Fd: int32(fd), Events: events}}
 		n, err := unix.Poll(p, 0)
-		gone = err == nil && n > 0 && p[0].Revents&ends != 0
+		any = err == nil && n > 0 && p[0].Revents&events != 0
 	})
-	return gone
+	return any
+}
+
+// noAnswer is silent of a connection.
+func noAnswer(c net.Conn) (none bool) {
+	onSocket(c, func(fd int) { none = silent(fd) })
+	return none
 }
 
 // undelivered reports whether something that was written has not reached the client's system.
@@ -39,6 +52,24 @@ func unsent(fd int) bool {
 func unread(fd int) bool {
 	n, err := unix.IoctlGetInt(fd, unix.SIOCINQ)
 	return err == nil && n > 0
+}
+
+// silent reports whether the client's system was asked for an answer, or sent something, and gave none yet.
+func silent(fd int) bool {
+	t, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+	return err == nil && (t.Probes > 0 || t.Retransmits > 0 || t.Backoff > 0)
+}
+
+// setUserTimeout bounds how long what is sent may go unacknowledged. Of a socket that listens, those it accepts
+// inherit it.
+func setUserTimeout(c syscall.RawConn, d time.Duration) (err error) {
+	ms := int(min(max(d.Milliseconds(), 1), math.MaxInt32))
+	if e := c.Control(func(fd uintptr) {
+		err = os.NewSyscallError("setsockopt", unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, ms))
+	}); e != nil {
+		return e
+	}
+	return err
 }
 
 func onSocket(c net.Conn, do func(fd int)) {

@@ -4,8 +4,18 @@ package transport
 
 // Where the system does not tell of the other end, only reading and writing do.
 
-import "net"
+import (
+	"net"
+	"syscall"
+	"time"
+)
 
 func hungUp(net.Conn) bool { return false }
 
+func broken(net.Conn) bool { return false }
+
+func noAnswer(net.Conn) bool { return false }
+
 func undelivered(net.Conn) bool { return false }
+
+func setUserTimeout(syscall.RawConn, time.Duration) error { return nil }

@@ -222,7 +222,7 @@ func (s *starved) Accept() (net.Conn, error) {
 func TestAcceptingGoesOnAfterDescriptorsRanOut(t *testing.T) {
 	both(t, func(t *testing.T, on kind) {
 		h := on.harness(t, 10)
-		l, err := ListenTCP("127.0.0.1", 0)
+		l, err := ListenTCP("127.0.0.1", 0, Peers{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -251,7 +251,7 @@ func (s *oftenStarved) Accept() (net.Conn, error) {
 func TestAShortageThatComesAndGoesIsLoggedOnce(t *testing.T) {
 	both(t, func(t *testing.T, on kind) {
 		h := on.harness(t, 10)
-		l, err := ListenTCP("127.0.0.1", 0)
+		l, err := ListenTCP("127.0.0.1", 0, Peers{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -280,7 +280,7 @@ func TestAConnectionIsNotDroppedWhenDescriptorsRunOutAfterItWasAccepted(t *testi
 		admitted <- c
 		return nil
 	})
-	l, err := ListenTCP("127.0.0.1", 0)
+	l, err := ListenTCP("127.0.0.1", 0, Peers{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -302,7 +302,7 @@ func TestAConnectionIsNotDroppedWhenDescriptorsRunOutAfterItWasAccepted(t *testi
 func TestStopDoesNotWaitForDescriptors(t *testing.T) {
 	both(t, func(t *testing.T, on kind) {
 		h := on.harness(t, 10)
-		l, err := ListenTCP("127.0.0.1", 0)
+		l, err := ListenTCP("127.0.0.1", 0, Peers{})
 		if err != nil {
 			t.Fatal(err)
 		}

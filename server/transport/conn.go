@@ -27,6 +27,7 @@ type conn struct {
 	owner   *Portable
 	net     net.Conn
 	session *memcache.Session
+	hold    func(bool) // see holder
 	in      input
 	outSize int  // size of the last output: the next is likely alike
 	drained bool // the server stops
@@ -43,6 +44,7 @@ func newConn(t *Portable, nc net.Conn) *conn {
 	c := &conn{owner: t, net: nc, in: newInput(&t.buffers)}
 	c.wakeup.L = &c.mu
 	c.session = t.o.Session(isLocal(nc), c.interrupt)
+	c.hold = holder(nc)
 	return c
 }
 
@@ -133,7 +135,8 @@ func earlier(a, b time.Time) time.Time {
 	return b
 }
 
-// turn lets the session work on what came and sends what it answers.
+// turn lets the session work on what came and sends what it answers. An answer with items of plain gets leaves when
+// these are noted to be gone: a client that has it finds the server in no other state, whenever that dies.
 func (c *conn) turn() error {
 	buf := c.owner.buffers.get(min(c.outSize, classes[largest]))
 	n, out := c.session.Process(c.in.pending(), buf.b)
@@ -142,11 +145,18 @@ func (c *conn) turn() error {
 	if len(out) > 0 {
 		c.outSize = len(out)
 		doubted := c.doubted(c.session, c.owner.Steady(), func() bool { return noAnswer(c.net) })
+		held := !doubted && c.session.Unconfirmed()
+		if held {
+			c.hold(true)
+		}
 		if n, err = c.net.Write(out); doubted && err == nil {
 			err = c.acknowledged()
 		}
 		if err == nil || !doubted {
 			c.session.Sent(n)
+		}
+		if held {
+			c.hold(false)
 		}
 		c.owner.o.Counters.BytesWritten.Add(uint64(n))
 	}

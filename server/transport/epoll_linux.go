@@ -85,7 +85,8 @@ func (t *Epoll) admit(c net.Conn) error {
 		return failed
 	}
 	l := t.loops[t.turn.Add(1)%uint32(len(t.loops))]
-	k := newLink(l, fd, isLocal(c))
+	_, tcp := c.(*net.TCPConn)
+	k := newLink(l, fd, tcp, isLocal(c))
 	c.Close()
 	l.post(k)
 	return nil

@@ -15,6 +15,7 @@ import (
 type link struct {
 	loop    *loop
 	fd      int
+	tcp     bool
 	session *memcache.Session
 	in      input   // its buffer is nil while nothing is pending
 	out     *buffer // answers that the socket did not take; nil: none
@@ -40,8 +41,8 @@ type link struct {
 	job      func()      // for the worker
 }
 
-func newLink(l *loop, fd int, local bool) *link {
-	k := &link{loop: l, fd: fd}
+func newLink(l *loop, fd int, tcp, local bool) *link {
+	k := &link{loop: l, fd: fd, tcp: tcp}
 	k.in.pools = &l.owner.buffers
 	k.session = l.owner.o.Session(local, k.post)
 	return k
@@ -213,10 +214,15 @@ func (k *link) dropOutput() {
 	}
 }
 
-// write sends what the socket takes, and tells the session.
+// write sends what the socket takes, and tells the session. An answer with items of plain gets leaves when these are
+// noted to be gone: a client that has it finds the server in no other state, whenever that dies.
 func (l *loop) write(k *link, b []byte) (n int, ok bool) {
 	doubted := k.doubted(k.session, l.owner.Steady(), func() bool { return silent(k.fd) })
-	n, err := writeNow(k.fd, b)
+	send, held := writeNow, k.tcp && !doubted && k.session.Unconfirmed()
+	if held {
+		send = holdNow
+	}
+	n, err := send(k.fd, b)
 	if err != nil {
 		return 0, err == unix.EAGAIN
 	}
@@ -224,6 +230,9 @@ func (l *loop) write(k *link, b []byte) (n int, ok bool) {
 		k.unsure += n
 	} else {
 		k.session.Sent(n)
+	}
+	if held {
+		letGoNow(k.fd)
 	}
 	l.owner.o.Counters.BytesWritten.Add(uint64(n))
 	return n, true

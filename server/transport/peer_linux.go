@@ -60,6 +60,28 @@ func silent(fd int) bool {
 	return err == nil && (t.Probes > 0 || t.Retransmits > 0 || t.Backoff > 0)
 }
 
+// holder returns what holds back the end of what is written to a TCP connection, for 200 ms at most, and lets it go.
+// The socket has it meanwhile: it leaves also when the process dies. For other connections it does nothing.
+func holder(c net.Conn) func(hold bool) {
+	tcp, ok := c.(*net.TCPConn)
+	if !ok {
+		return func(bool) {}
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return func(bool) {}
+	}
+	var on int // used by one goroutine: a function made for each call would be an allocation
+	set := func(fd uintptr) { unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_CORK, on) }
+	return func(hold bool) {
+		on = 0
+		if hold {
+			on = 1
+		}
+		raw.Control(set)
+	}
+}
+
 // setUserTimeout bounds how long what is sent may go unacknowledged. Of a socket that listens, those it accepts
 // inherit it.
 func setUserTimeout(c syscall.RawConn, d time.Duration) (err error) {

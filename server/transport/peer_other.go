@@ -16,6 +16,8 @@ func broken(net.Conn) bool { return false }
 
 func noAnswer(net.Conn) bool { return false }
 
+func holder(net.Conn) func(bool) { return func(bool) {} }
+
 func undelivered(net.Conn) bool { return false }
 
 func setUserTimeout(syscall.RawConn, time.Duration) error { return nil }

@@ -40,7 +40,7 @@ func (s *stillLoop) connect() (k *link, client int) {
 	if err != nil || !s.owner.door.enter() {
 		s.t.Fatal(err)
 	}
-	k = newLink(s.loop, fds[0], true)
+	k = newLink(s.loop, fds[0], false, true)
 	s.welcome(k)
 	return k, fds[1]
 }

@@ -16,9 +16,25 @@ func readNow(fd int, b []byte) (int, error) { return transfer(unix.SYS_READ, fd,
 // writeNow writes what the socket takes; unix.EAGAIN when that is nothing.
 func writeNow(fd int, b []byte) (int, error) { return transfer(unix.SYS_WRITE, fd, b) }
 
+// holdNow is writeNow of TCP that keeps the end of b back until letGoNow, for 200 ms at most. The socket has it: it
+// leaves also when the process dies.
+func holdNow(fd int, b []byte) (int, error) {
+	return transferFlagged(unix.SYS_SENDTO, fd, b, unix.MSG_MORE|unix.MSG_NOSIGNAL)
+}
+
+// letGoNow has what was held leave. To ask for no delay does so each time it is asked.
+func letGoNow(fd int) {
+	one := int32(1)
+	syscall.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY, uintptr(unsafe.Pointer(&one)), unsafe.Sizeof(one), 0)
+}
+
 func transfer(call uintptr, fd int, b []byte) (int, error) {
+	return transferFlagged(call, fd, b, 0)
+}
+
+func transferFlagged(call uintptr, fd int, b []byte, flags uintptr) (int, error) {
 	for {
-		n, _, e := syscall.RawSyscall(call, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
+		n, _, e := syscall.RawSyscall6(call, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), flags, 0, 0)
 		switch e {
 		case 0:
 			return int(n), nil

@@ -170,6 +170,7 @@ func (s *Server) serve(c config.Config) error {
 	}
 	o := transport.Options{
 		Session:        func(local bool, wake func()) *memcache.Session { return memcache.NewSession(env, local, wake) },
+		Look:           s.registry.Look,
 		MaxConnections: c.MaxConnections,
 		Counters:       &env.Counters,
 		Logger:         s.log,

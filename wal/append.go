@@ -42,7 +42,7 @@ func (l *Log) append(kind segment.Kind, payload []byte, size int64, m Meta) (p P
 		m.Enqueued = time.Now().UnixMilli()
 	}
 	r := segment.Record{
-		Seq: l.next, Kind: kind, ClientFlags: m.Flags,
+		Seq: l.next, Kind: kind, Flags: m.recordFlags(), ClientFlags: m.Flags,
 		Enqueued: m.Enqueued, Expires: m.Expires, Payload: payload,
 	}
 	for {

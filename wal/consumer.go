@@ -149,7 +149,7 @@ func (c *Consumer) Next() (p Position, m Meta, ok bool, err error) {
 			p.at |= largeBit
 			p.Size = largeSize(r.Payload)
 		}
-		return p, Meta{Flags: r.ClientFlags, Enqueued: r.Enqueued, Expires: r.Expires}, true, nil
+		return p, metaOf(r), true, nil
 	}
 	return p, m, false, nil
 }

@@ -96,6 +96,9 @@ func (l *Log) Create(size int64, m Meta) (*Writer, error) {
 	return w, nil
 }
 
+// Move is Meta.Move of the item.
+func (w *Writer) Move(by int64) { w.m.Move(by) }
+
 // Write adds to the body. Errors: ErrFull, and more than was announced.
 func (w *Writer) Write(p []byte) (n int, err error) {
 	if w.err == nil && w.f == nil {

@@ -25,4 +25,23 @@ type Meta struct {
 	Flags    uint32 // opaque to the log, returned as given
 	Enqueued int64  // Unix milliseconds; 0 on Append means now
 	Expires  int64  // Unix milliseconds, 0 = never; kept, not acted upon
+	Fixed    bool   // Expires is a time of day, not a lifetime that counts from Enqueued
+}
+
+// Move corrects its times, for a clock that was set since, by milliseconds. What is fixed stays.
+func (m *Meta) Move(by int64) {
+	m.Enqueued += by
+	if m.Expires != 0 && !m.Fixed {
+		m.Expires += by
+	}
+}
+
+// flagFixed of a record is Meta.Fixed.
+const flagFixed = 1
+
+func (m *Meta) recordFlags() uint8 {
+	if m.Fixed {
+		return flagFixed
+	}
+	return 0
 }

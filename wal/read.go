@@ -46,7 +46,7 @@ func (l *Log) Meta(p Position) (Meta, error) {
 }
 
 func metaOf(r segment.Record) Meta {
-	return Meta{Flags: r.ClientFlags, Enqueued: r.Enqueued, Expires: r.Expires}
+	return Meta{Flags: r.ClientFlags, Enqueued: r.Enqueued, Expires: r.Expires, Fixed: r.Flags&flagFixed != 0}
 }
 
 // copyOut copies under Guard: any page of a map may turn out to be unreadable.

@@ -57,14 +57,18 @@ func TestBinaryProtocolIsLoggedOnce(t *testing.T) {
 
 func TestExpiryFollowsMemcached(t *testing.T) {
 	const now, month = 1_700_000_000_123, 30 * 24 * 60 * 60
-	for _, c := range []struct{ exptime, want int64 }{
-		{0, 0}, {-1, 1}, {1, now + 1000}, {month, now + month*1000}, {month + 1, (month + 1) * 1000}, {1_800_000_000, 1_800_000_000_000},
+	for _, c := range []struct {
+		exptime, want int64
+		fixed         bool
+	}{
+		{0, 0, false}, {-1, 1, true}, {1, now + 1000, false}, {month, now + month*1000, false},
+		{month + 1, (month + 1) * 1000, true}, {1_800_000_000, 1_800_000_000_000, true},
 	} {
-		if got := expiry(c.exptime, now); got != c.want {
-			t.Errorf("expiry(%d) is %d, want %d", c.exptime, got, c.want)
+		if got, fixed := expiry(c.exptime, now); got != c.want || fixed != c.fixed {
+			t.Errorf("expiry(%d) is %d, %v, want %d, %v", c.exptime, got, fixed, c.want, c.fixed)
 		}
 	}
-	if got := expiry(1<<63-1, now); got <= now {
+	if got, _ := expiry(1<<63-1, now); got <= now {
 		t.Errorf("the end of time is at %d", got)
 	}
 }

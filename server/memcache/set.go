@@ -113,23 +113,24 @@ func (b *body) parseMeta(flags, exptime []byte, now int64) (problem string) {
 	if !ok {
 		return badExptime
 	}
-	b.meta = wal.Meta{Flags: uint32(f), Expires: expiry(seconds, now)}
+	b.meta = wal.Meta{Flags: uint32(f)}
+	b.meta.Expires, b.meta.Fixed = expiry(seconds, now)
 	return ""
 }
 
 // expiry is when an item is no longer wanted, in Unix ms: by memcached's rules, up to 30 days count
-// from now, more is Unix time, and less than nothing has passed already.
-func expiry(seconds, now int64) int64 {
+// from now, more is Unix time, which is fixed, and less than nothing has passed already.
+func expiry(seconds, now int64) (at int64, fixed bool) {
 	const month = 30 * 24 * 60 * 60
 	switch {
 	case seconds == 0:
-		return 0
+		return 0, false
 	case seconds < 0:
-		return 1
+		return 1, true
 	case seconds <= month:
-		return now + seconds*1000
+		return now + seconds*1000, false
 	}
-	return min(seconds, math.MaxInt64/1000) * 1000
+	return min(seconds, math.MaxInt64/1000) * 1000, true
 }
 
 // setKey finds the queue of a set.

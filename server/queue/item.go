@@ -19,6 +19,7 @@ type Item struct {
 	Enqueued     int64 // Unix ms
 	Expires      int64 // Unix ms, 0 = never
 
+	fixed  bool     // Expires is a time of day
 	home   *wal.Log // a deleted queue that was set again has another log
 	peeked bool
 }

@@ -12,6 +12,7 @@ import (
 type janitor struct {
 	r     *Registry
 	trash chan struct{} // there is something in it
+	steps chan struct{} // the clock was set
 	timer *time.Timer   // set under Registry.mu, while anything is loaded
 	quit  chan struct{}
 	done  chan struct{}
@@ -23,18 +24,20 @@ type janitor struct {
 
 func startJanitor(r *Registry) *janitor {
 	j := &janitor{
-		r: r, trash: make(chan struct{}, 1), timer: time.NewTimer(time.Hour),
+		r: r, trash: make(chan struct{}, 1), steps: make(chan struct{}, 1), timer: time.NewTimer(time.Hour),
 		quit: make(chan struct{}), done: make(chan struct{}),
 	}
 	j.timer.Stop()
-	j.wake() // leftovers of the last run
+	signal(j.trash) // leftovers of the last run
 	go j.run()
 	return j
 }
 
-func (j *janitor) wake() {
+func (j *janitor) wake() { signal(j.trash) }
+
+func signal(to chan struct{}) {
 	select {
-	case j.trash <- struct{}{}:
+	case to <- struct{}{}:
 	default:
 	}
 }
@@ -62,6 +65,8 @@ func (j *janitor) run() {
 			return
 		case <-j.trash:
 			j.emptyTrash()
+		case <-j.steps:
+			j.r.keepSteps()
 		case <-j.timer.C:
 			j.parkIdle()
 		}

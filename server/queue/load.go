@@ -110,6 +110,9 @@ func (q *Queue) openLog(create bool) (opened bool, err error) {
 	}
 	q.unready = nil
 	q.log, q.head, q.exists = l, head, true
+	if !exists {
+		q.marks = nil // of the one that was deleted
+	}
 	q.returned = newTree(q.reg.nodes)
 	q.used = q.reg.clock.Add(1)
 	q.mu.Unlock()

@@ -319,7 +319,7 @@ func (m *model) Check(t *rapid.T) {
 		s.TotalItems, s.Expired, s.Transactions, s.Canceled = q.TotalItems, q.Expired, q.Transactions, q.Canceled
 		s.Discarded, s.Flushes = q.Discarded, q.Flushes
 		got := m.real(t, i).Stats()
-		s.Age, s.since, s.Waiters, s.Open = got.Age, got.since, got.Waiters, got.Open
+		s.Age, s.since, s.waits, s.Waiters, s.Open = got.Age, got.since, got.waits, got.Waiters, got.Open
 		s.Segments, s.LogSize, s.Created, s.JournalRewrites = got.Segments, got.LogSize, got.Created, got.JournalRewrites
 		if got != s {
 			t.Fatalf("%s: got %+v, expected %+v", q.name, got, s)

@@ -5,7 +5,6 @@ package queue
 
 import (
 	"sync"
-	"time"
 
 	"github.com/google/btree"
 
@@ -31,6 +30,7 @@ type Queue struct {
 	uploads  int                          // large items on their way in
 	wanted   int                          // callers that have it loaded in order to use it
 	used     uint64                       // Registry.clock when it was last used
+	marks    []mark                       // where eras of the clock begin
 	exists   bool                         // on disk
 	broken   error                        // the log failed when it was parked: final until restart or delete
 	unready  *unready                     // the log could not be opened; nil while all is well
@@ -60,7 +60,11 @@ func (q *Queue) put(payload []byte, m wal.Meta) error {
 	if err := q.lock(true); err != nil {
 		return err
 	}
-	_, err := q.log.TryAppend(payload, m)
+	era := q.adopt(&m)
+	p, err := q.log.TryAppend(payload, m)
+	if err == nil {
+		q.noteEra(p.Seq, era)
+	}
 	first := err != nil && q.log.Stats().Appended == 0
 	q.settle()
 	if first {
@@ -214,7 +218,7 @@ func (q *Queue) pop() (it Item, ok, again bool, err error) {
 	}
 	for range expirySlice {
 		it, ok, err = q.next()
-		if !ok || it.Expires == 0 || it.Expires > time.Now().UnixMilli() {
+		if !ok || !q.expired(it) {
 			return it, ok, false, err
 		}
 		if err := q.head.Take(it.Position); err != nil {
@@ -231,7 +235,7 @@ func (q *Queue) next() (Item, bool, error) {
 		return it, true, nil
 	}
 	p, m, ok, err := q.head.Next()
-	return Item{Position: p, Enqueued: m.Enqueued, Expires: m.Expires, home: q.log}, ok, err
+	return Item{Position: p, Enqueued: m.Enqueued, Expires: m.Expires, fixed: m.Fixed, home: q.log}, ok, err
 }
 
 func (q *Queue) putBack(it Item) {

@@ -45,6 +45,7 @@ type Options struct {
 
 	MaxDisk  int64                      // bytes that the data directory may take, as du counts them; 0: no bound
 	MinFree  int64                      // bytes that its file system is to have left; 0: none
+	Clock    *Clock                     // one for each registry; default: the machine's
 	Settings func(name string) Settings // of one queue; it must not block, and answer the same each time. Default: the zero ones
 }
 
@@ -118,6 +119,9 @@ func OpenRegistry(dir string, o Options) (*Registry, error) {
 	if o.Log.SegmentSize == 0 {
 		o.Log.SegmentSize = wal.DefaultSegmentSize
 	}
+	if o.Clock == nil {
+		o.Clock = NewClock()
+	}
 	counted := usage.New(o.Log.FS, dir)
 	o.Log.Quarantine = filepath.Join(dir, quarantineName)
 	r := &Registry{
@@ -162,6 +166,7 @@ func OpenRegistry(dir string, o Options) (*Registry, error) {
 	r.background.KeepReserve(r.fs, filepath.Join(dir, reserveName), o.Reserve)
 	r.o.Log.Background = r.background
 	r.janitor = startJanitor(r)
+	r.o.Clock.keep(r)
 	r.scrubber = startScrubber(r)
 	r.walker = r.walk()
 	return r, nil

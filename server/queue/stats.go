@@ -2,8 +2,6 @@ package queue
 
 // A queue's figures: what the log knows, and what only the queue sees.
 
-import "time"
-
 // Stats are a queue's figures at one moment. Those counted by the queue itself, from Expired to
 // Flushes, begin at the start of the server or at ResetStats; the others survive restarts.
 type Stats struct {
@@ -27,7 +25,8 @@ type Stats struct {
 	Failed          string // why the queue takes no items; empty while all is well
 	Created         int64  // Unix ms
 
-	since int64 // when the head was set, Unix ms
+	waits bool  // there is a head
+	since int64 // when it was set, as of Clock.sinceStart
 }
 
 type counts struct {
@@ -48,8 +47,9 @@ func (q *Queue) Stats() Stats {
 	}
 	q.reg.usage.SettleDir(q.dir())
 	s.LogSize = q.reg.usage.Used(q.dir())
-	if s.since != 0 {
-		s.Age = max(0, time.Now().UnixMilli()-s.since)
+	if s.waits {
+		c := q.reg.o.Clock
+		s.Age = max(0, c.sinceStart(c.Now())-s.since)
 	}
 	return s
 }
@@ -80,7 +80,8 @@ func (q *Queue) measure() Stats {
 	var s Stats
 	if it, ok, _, _ := q.pop(); ok {
 		q.putBack(it)
-		s.since = it.Enqueued
+		c := q.reg.o.Clock
+		s.waits, s.since = true, c.sinceStart(it.Enqueued+q.moved(it))
 	}
 	items, bytes := q.head.Pending()
 	s.Items, s.Bytes = items-q.held.items, max(0, bytes-q.held.bytes)

@@ -17,6 +17,8 @@ type Upload struct {
 	home  *wal.Log
 	body  *wal.Writer
 	ended bool
+
+	enqueued int64 // when it began, Unix ms
 }
 
 const (
@@ -30,7 +32,7 @@ func (q *Queue) Create(size int64, m wal.Meta) (*Upload, error) {
 	if err := q.lock(true); err != nil {
 		return nil, err
 	}
-	u := &Upload{queue: q, home: q.log}
+	u := &Upload{queue: q, home: q.log, enqueued: m.Enqueued}
 	q.uploads++
 	q.mu.Unlock()
 	q.roomFor(size + size>>12 + chunk)
@@ -54,7 +56,10 @@ func (u *Upload) Write(p []byte) (int, error) {
 // wait with CatchUpThen, and call it again.
 func (u *Upload) Commit() error {
 	u.queue.roomFor(min(u.queue.reg.segmentSize(u.queue)/2, extent))
-	_, err := u.body.TryCommit()
+	by, era := u.queue.reg.o.Clock.adopt(u.enqueued)
+	u.body.Move(by)
+	u.enqueued += by
+	p, err := u.body.TryCommit()
 	if errors.Is(err, wal.ErrBehind) {
 		return err
 	}
@@ -62,8 +67,19 @@ func (u *Upload) Commit() error {
 		u.fail()
 		return u.deleted(err)
 	}
+	u.place(p, era)
 	u.end()
 	return nil
+}
+
+// place notes the era of the item.
+func (u *Upload) place(p wal.Position, era uint32) {
+	q := u.queue
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.log == u.home {
+		q.noteEra(p.Seq, era)
+	}
 }
 
 // Abort gives the item up and leaves nothing of it. Behind Commit it does nothing.

@@ -62,7 +62,7 @@ func (t *Epoll) Now() int64 { return t.now.Load() }
 func (t *Epoll) Steady() int64 { return t.steady.Load() }
 
 func (t *Epoll) tick() {
-	now := time.Now()
+	now := t.o.look(time.Now())
 	t.now.Store(now.UnixMilli())
 	t.steady.Store(t.clock.at(now))
 }

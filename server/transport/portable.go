@@ -35,7 +35,7 @@ func NewPortable(o Options) *Portable {
 func (t *Portable) Serve(l net.Listener) { t.door.serve(l) }
 
 // Now is Transport's.
-func (t *Portable) Now() int64 { return time.Now().UnixMilli() }
+func (t *Portable) Now() int64 { return t.o.look(time.Now()).UnixMilli() }
 
 // Steady is Transport's.
 func (t *Portable) Steady() int64 { return t.clock.at(time.Now()) }

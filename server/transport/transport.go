@@ -33,16 +33,25 @@ type Transport interface {
 	Steady() int64
 }
 
-// Options of a transport; all are needed.
+// Options of a transport; all are needed but Look.
 type Options struct {
 	// Session starts the session of a new connection. local: the peer is on this machine.
 	// wake may be called from any goroutine and does not block.
 	Session func(local bool, wake func()) *memcache.Session
 
+	Look func(moment time.Time) // nil, or to be told the time whenever a transport asks for it; does not block
+
 	MaxConnections int                // more are told so and closed
 	Counters       *memcache.Counters // of connections and bytes
 	Logger         *slog.Logger
 	Loops          int // goroutines of Epoll; at least 1
+}
+
+func (o *Options) look(moment time.Time) time.Time {
+	if o.Look != nil {
+		o.Look(moment)
+	}
+	return moment
 }
 
 // refusal is what a client is told that is one too many.

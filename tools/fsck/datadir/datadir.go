@@ -24,6 +24,7 @@ const (
 	quarantineName = ".quarantine"
 	scrubbedName   = ".scrubbed"
 	reserveName    = ".reserve"
+	clockName      = ".clock"
 )
 
 // Errors that a caller may want to tell apart.
@@ -64,7 +65,8 @@ func Open(fsys disk.FS, path string) (*Dir, error) {
 		isLog = isLog || isLogFile(e)
 		switch name, isQueue := QueueName(e.Name); {
 		case e.Name == quarantineName:
-		case e.Name == lockName, e.Name == scrubbedName, e.Name == reserveName, e.Name == disk.ProbeName, e.Name == disk.ProbeNewName:
+		case e.Name == lockName, e.Name == scrubbedName, e.Name == reserveName, e.Name == disk.ProbeName, e.Name == disk.ProbeNewName,
+			e.Name == clockName, e.Name == clockName+".new":
 			known = true
 		case e.Name == trashName:
 			known = true

@@ -47,14 +47,19 @@ func (q *Queue) moved(it Item) int64 {
 	return c.movedBefore(it.Enqueued)
 }
 
+// ends is when, by the clock as it is set now, an item's time is up, in Unix ms; 0 never.
+func (q *Queue) ends(it Item) int64 {
+	if it.Expires == 0 || it.fixed {
+		return it.Expires
+	}
+	return it.Expires + q.moved(it)
+}
+
 // expired tells whether an item's time is up.
 func (q *Queue) expired(it Item) bool {
 	if it.Expires == 0 {
 		return false
 	}
 	now := q.reg.o.Clock.Now() // first: it may notice a step
-	if !it.fixed {
-		now -= q.moved(it)
-	}
-	return it.Expires <= now
+	return q.ends(it) <= now
 }

@@ -8,7 +8,7 @@ import "github.com/darner/darner/server/memcache"
 const (
 	// quietTime is the silence, in milliseconds, after which the system is asked what it knows of a client
 	// before an item goes out to it.
-	quietTime = 1000
+	quietTime = 250
 	// firstLook and lastLook bound the pauses, in milliseconds, between looks at what such a client has taken.
 	firstLook = 1
 	lastLook  = 1000

@@ -144,7 +144,7 @@ func (c *conn) turn() error {
 	var err error
 	if len(out) > 0 {
 		c.outSize = len(out)
-		doubted := c.doubted(c.session, c.owner.Steady(), func() bool { return noAnswer(c.net) })
+		doubted := c.doubted(c.session, c.owner.Steady(), func() bool { return asked(c.net, silent) })
 		held := !doubted && c.session.Unconfirmed()
 		if held {
 			c.hold(true)
@@ -165,13 +165,13 @@ func (c *conn) turn() error {
 	return err
 }
 
-// acknowledged waits until the client's system has all that was sent, or fails when it never will.
+// acknowledged waits until the client's system has answered to what it was sent, or fails when it never will.
 func (c *conn) acknowledged() error {
 	for c.pause = 0; ; {
-		switch some := undelivered(c.net); {
-		case c.owner.cutting.Load(), some && broken(c.net):
+		switch owes := asked(c.net, func(fd int) bool { return unanswered(fd, c.owner.Steady()-c.since) }); {
+		case c.owner.cutting.Load(), owes && broken(c.net):
 			return net.ErrClosed
-		case !some:
+		case !owes:
 			return nil
 		}
 		if c.sleep(time.Now().Add(time.Duration(c.nextPause()) * time.Millisecond)) {

@@ -1,7 +1,8 @@
 package transport
 
 // A client that is known to be gone, or as good as: it sends no more, or its system does not answer. The socket takes
-// an answer for it all the same. Items of plain gets in such an answer are not gone until its system has the answer.
+// an answer for it all the same. Items of plain gets in such an answer are not gone until its system has acknowledged
+// what it was sent.
 
 import "github.com/darner/darner/server/memcache"
 
@@ -19,6 +20,7 @@ type doubt struct {
 	heard  int64 // when, by the clock, something came from it
 	leaves bool  // it has said that it sends no more, or its system has
 	unsure int   // bytes that the socket took and the session was not told of
+	since  int64 // when, by the clock, it took the first of them
 	pause  int64 // the last one
 }
 
@@ -30,6 +32,7 @@ func (d *doubt) doubted(s *memcache.Session, now int64, silent func() bool) bool
 	case !s.Unconfirmed():
 		return false
 	}
+	d.since = now
 	return d.leaves || now-d.heard >= quietTime && silent()
 }
 

@@ -244,7 +244,7 @@ func (l *loop) acknowledged(k *link) bool {
 	switch {
 	case k.unsure == 0:
 		return true
-	case !unsent(k.fd):
+	case !unanswered(k.fd, l.owner.Steady()-k.since):
 		k.session.Sent(k.unsure)
 		k.unsure, k.pause = 0, 0
 		return true

@@ -27,10 +27,10 @@ func polled(c net.Conn, events int16) (any bool) {
 	return any
 }
 
-// noAnswer is silent of a connection.
-func noAnswer(c net.Conn) (none bool) {
-	onSocket(c, func(fd int) { none = silent(fd) })
-	return none
+// asked asks of a connection's socket.
+func asked(c net.Conn, what func(fd int) bool) (is bool) {
+	onSocket(c, func(fd int) { is = what(fd) })
+	return is
 }
 
 // undelivered reports whether something that was written has not reached the client's system.
@@ -57,7 +57,21 @@ func unread(fd int) bool {
 // silent reports whether the client's system was asked for an answer, or sent something, and gave none yet.
 func silent(fd int) bool {
 	t, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
-	return err == nil && (t.Probes > 0 || t.Retransmits > 0 || t.Backoff > 0)
+	return err == nil && (t.Probes > 0 || t.Retransmits > 0)
+}
+
+// unanswered reports whether the client's system owes an answer to what it was sent so many milliseconds ago, or has
+// refused it. One that has no room for it, and says so, has answered.
+func unanswered(fd int, ago int64) bool {
+	const late = 100 // ms that ago may be too much
+	t, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+	switch {
+	case err != nil:
+		return false
+	case t.State == unix.BPF_TCP_CLOSE:
+		return true
+	}
+	return (t.Unacked > 0 || t.Probes > 0 || t.Retransmits > 0) && int64(t.Last_ack_recv)+late > ago
 }
 
 // holder returns what holds back the end of what is written to a TCP connection, for 200 ms at most, and lets it go.

@@ -14,7 +14,11 @@ func hungUp(net.Conn) bool { return false }
 
 func broken(net.Conn) bool { return false }
 
-func noAnswer(net.Conn) bool { return false }
+func asked(net.Conn, func(int) bool) bool { return false }
+
+func silent(int) bool { return false }
+
+func unanswered(int, int64) bool { return false }
 
 func holder(net.Conn) func(bool) { return func(bool) {} }
 

@@ -24,7 +24,8 @@ package segment
 //	108  size        uint32   of the file
 //	112  codec       uint8    that the file was written with
 //	113  parity      uint8    parity blocks for each group of 16 data blocks
-//	114  reserved, zeros
+//	114  reserved = 0
+//	116  log         uint64   as in a segment's header, at the same place
 //	124  checksum    uint32   CRC-32C over bytes 0 to 123
 //
 // An entry of the directory:
@@ -108,6 +109,7 @@ func (h *coldHeader) decode(b []byte) error {
 			ItemsBefore: le.Uint64(b[40:]),
 			BytesBefore: le.Uint64(b[48:]),
 			Longest:     le.Uint32(b[56:]),
+			Log:         le.Uint64(b[logPlace:]),
 		},
 		end: le.Uint32(b[60:]),
 		totals: Totals{

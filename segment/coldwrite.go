@@ -21,7 +21,7 @@ var errChanged = errors.New("more records are to be kept than were when they wer
 // adjacent, in order, and no longer appended to; any of them may be cold. Damaged records are passed
 // over.
 //
-// The first source's header becomes the file's, and the last one's Last, be that record dropped or
+// The first source's header becomes the file's, with the log that any source knows, and the last one's Last, be that record dropped or
 // not. keep is asked twice for each record: first to learn how many blocks there will be, then for
 // good. It may refuse a record that it accepted at first, but not the other way round. The record is
 // valid during the call only.
@@ -54,6 +54,11 @@ func WriteCold(fsys disk.FS, path string, sources []*Segment, o ColdOptions, kee
 
 func newColdHeader(sources []*Segment, o ColdOptions) coldHeader {
 	h := coldHeader{Header: sources[0].Header(), codec: o.Codec, parity: uint8(o.Parity)}
+	for _, s := range sources {
+		if h.Log == 0 {
+			h.Log = s.Header().Log
+		}
+	}
 	h.Salt = 0
 	for h.Salt == 0 {
 		h.Salt = rand.Uint32()

@@ -8,9 +8,10 @@ package segment
 //	 12  salt        uint32
 //	 16  first       uint64   as in the header
 //	 24  last        uint64   highest sequence number, first-1 if empty
-//	 32  items       uint64
+//	 32  items       uint32
+//	 36  large       uint32   records of kind large
 //	 40  bytes       uint64   of the payloads
-//	 48  large       uint64   records of kind large
+//	 48  log         uint64   as in the header
 //	 56  end         uint32   of the records: where the index starts
 //	 60  entries     uint32   of the index
 //	 64  index sum   uint32   checksum of the index
@@ -71,9 +72,10 @@ func (f *Footer) encode(off uint32) (b [FooterSize]byte) {
 	le.PutUint32(b[12:], f.Header.Salt)
 	le.PutUint64(b[16:], f.Header.First)
 	le.PutUint64(b[24:], f.Totals.Last)
-	le.PutUint64(b[32:], f.Totals.Items)
+	le.PutUint32(b[32:], uint32(f.Totals.Items))
+	le.PutUint32(b[36:], uint32(f.Totals.Large))
 	le.PutUint64(b[40:], f.Totals.Bytes)
-	le.PutUint64(b[48:], f.Totals.Large)
+	le.PutUint64(b[48:], f.Header.Log)
 	le.PutUint32(b[56:], f.End)
 	le.PutUint32(b[60:], f.entries)
 	le.PutUint32(b[64:], f.indexSum)
@@ -110,12 +112,13 @@ func ReadFooter(b []byte, size int64) (Footer, bool) {
 			ItemsBefore: le.Uint64(b[80:]),
 			BytesBefore: le.Uint64(b[88:]),
 			Longest:     le.Uint32(b[68:]),
+			Log:         le.Uint64(b[48:]),
 		},
 		Totals: Totals{
 			Last:   le.Uint64(b[24:]),
-			Items:  le.Uint64(b[32:]),
+			Items:  uint64(le.Uint32(b[32:])),
 			Bytes:  le.Uint64(b[40:]),
-			Large:  le.Uint64(b[48:]),
+			Large:  uint64(le.Uint32(b[36:])),
 			Oldest: int64(le.Uint64(b[96:])),
 			Newest: int64(le.Uint64(b[104:])),
 		},

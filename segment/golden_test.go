@@ -57,7 +57,7 @@ func TestGoldenFilesAreReadAndWrittenToTheByte(t *testing.T) {
 		must(t, err)
 		mustHold(t, s, stored)
 		if len(damage) > 0 || s.Sealed() != (path == goldenSealed) || s.Header() != (Header{
-			Salt: 0x5eed5a17, First: 100, Created: 1700000000000, Capacity: 64 << 10, ItemsBefore: 7, BytesBefore: 777,
+			Salt: 0x5eed5a17, First: 100, Created: 1700000000000, Capacity: 64 << 10, ItemsBefore: 7, BytesBefore: 777, Log: 0x1d0f7e10c5a11ed1,
 		}) || s.Totals() != (Totals{Items: 5, Bytes: 151, Large: 1, Last: 1<<63 + 1, Oldest: -1, Newest: 1700000000004}) {
 			t.Errorf("%s: damage %v, header %+v, totals %+v", path, damage, s.Header(), s.Totals())
 		}

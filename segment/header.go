@@ -13,6 +13,7 @@ package segment
 //	48  bytesBefore uint64
 //	56  longest     uint32   payload bytes, 0 = any
 //	60  reserved, zeros
+//	116 log         uint64   identity of the log, 0 = not known
 //	124 checksum    uint32   CRC-32C over bytes 0 to 123
 //
 // Magic, version and checksum keep their places in every later version.
@@ -30,6 +31,7 @@ const (
 	headerCopy   = 512 // where the second copy stands
 	headerMagic  = "DARNSEG\n"
 	versionPlace = 8
+	logPlace     = 116 // in a cold file's header, too
 )
 
 // Header is what a segment says about itself.
@@ -40,6 +42,7 @@ type Header struct {
 	Capacity    int64  // bytes, of the whole file; set by Create
 	ItemsBefore uint64 // items ever appended to the log before this segment
 	BytesBefore uint64 // their bytes, as the log counts them
+	Log         uint64 // identity of the log that it is part of, random; 0 means not known
 	Longest     uint32 // no record's payload is longer; 0 means no bound. With one, damage is stepped over quickly whatever the payloads are
 }
 
@@ -55,6 +58,7 @@ func (h *Header) encode() (b [headerLen]byte) {
 	le.PutUint64(b[40:], h.ItemsBefore)
 	le.PutUint64(b[48:], h.BytesBefore)
 	le.PutUint32(b[56:], h.Longest)
+	le.PutUint64(b[logPlace:], h.Log)
 	le.PutUint32(b[headerLen-4:], crc32.Checksum(b[:headerLen-4], castagnoli))
 	return b
 }
@@ -77,6 +81,7 @@ func (h *Header) decode(b []byte) error {
 		ItemsBefore: le.Uint64(b[40:]),
 		BytesBefore: le.Uint64(b[48:]),
 		Longest:     le.Uint32(b[56:]),
+		Log:         le.Uint64(b[logPlace:]),
 	}
 	if h.Capacity < minCapacity || h.Capacity > MaxCapacity {
 		return ErrDamaged

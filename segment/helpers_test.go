@@ -13,7 +13,7 @@ import (
 
 const testPath = "q/1.seg"
 
-var testHeader = Header{Salt: 0x5eed5a17, First: 100, Created: 1700000000000, ItemsBefore: 7, BytesBefore: 777}
+var testHeader = Header{Salt: 0x5eed5a17, First: 100, Created: 1700000000000, ItemsBefore: 7, BytesBefore: 777, Log: 0x1d0f7e10c5a11ed1}
 
 func diskWith(t testing.TB, data []byte) *disktest.FS {
 	t.Helper()

@@ -42,6 +42,9 @@ var (
 	// ErrVersion: the file was written in a newer format.
 	ErrVersion = errors.New("segment is of a newer format version")
 
+	// ErrForeign: the segment is part of another log.
+	ErrForeign = errors.New("segment belongs to another log")
+
 	// ErrFault: a page of the map could not be read or written, because the
 	// disk failed or the file was cut short by somebody else.
 	ErrFault = errors.New("mapped page cannot be accessed")

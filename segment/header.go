@@ -18,7 +18,12 @@ package segment
 //
 // Magic, version and checksum keep their places in every later version.
 
-import "hash/crc32"
+import (
+	"hash/crc32"
+	"io"
+
+	"github.com/darner/darner/segment/disk"
+)
 
 // HeaderSize is where the records start.
 const HeaderSize = 1024
@@ -47,6 +52,9 @@ type Header struct {
 }
 
 func (h *Header) key() key { return key{h.Salt, h.First, h.Longest} }
+
+// foreign reports whether the segment is part of another log than one with that identity. 0 may be any.
+func (h *Header) foreign(log uint64) bool { return h.Log != 0 && log != 0 && h.Log != log }
 
 func (h *Header) encode() (b [headerLen]byte) {
 	copy(b[:], headerMagic)
@@ -120,4 +128,40 @@ func ReadHeader(b []byte) (h Header, damage []Damage, err error) {
 		return Header{}, nil, ErrNotSegment
 	}
 	return Header{}, damage, err
+}
+
+// Identity returns which log a segment, cold or not, says it is part of: by its header or, if all copies
+// of that are lost, its footer. It is 0 when nothing tells. Errors are those of the disk.
+func Identity(fsys disk.FS, path string) (log uint64, err error) {
+	f, err := fsys.OpenRead(path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	b := make([]byte, HeaderSize)
+	n, err := f.ReadAt(b, 0)
+	if err != nil && err != io.EOF {
+		return 0, err
+	}
+	if h, _, err := ReadHeader(b[:n]); err == nil {
+		return h.Log, nil
+	}
+	size, err := f.Size()
+	if err != nil {
+		return 0, err
+	}
+	foot := make([]byte, FooterSize)
+	if n, err := f.ReadAt(foot, max(0, size-FooterSize)); n < FooterSize {
+		if err == io.EOF {
+			err = nil
+		}
+		return 0, err
+	}
+	if h, _, err := readColdHeader(b[:n], foot, size); err == nil {
+		return h.Log, nil
+	}
+	if footer, ok := ReadFooter(foot, size); ok {
+		return footer.Header.Log, nil
+	}
+	return 0, nil
 }

@@ -24,6 +24,10 @@ type OpenOptions struct {
 	// name of the file tells. With it a segment that lost all copies of its header is
 	// read all the same, though not opened for writing. 0 means not known.
 	First uint64
+
+	// Log is the identity of the log that the segment is expected to be part of. One that is known to be
+	// part of another is [ErrForeign], and left as it is. 0 means any.
+	Log uint64
 }
 
 // Open opens a segment. A sealed one is not scanned; any other is, and so is a
@@ -35,7 +39,7 @@ type OpenOptions struct {
 // what cannot be rebuilt is returned, in virtual offsets, and only where the directory has lost it.
 //
 // Without a segment to return the error is [ErrBlank], [ErrNotSegment],
-// [ErrHeaderLost], [ErrVersion], [ErrFault] or an error of the disk. After
+// [ErrHeaderLost], [ErrVersion], [ErrForeign], [ErrFault] or an error of the disk. After
 // ErrHeaderLost, ErrNotSegment and ErrFault it may still open without Write.
 func Open(fsys disk.FS, path string, o OpenOptions) (*Segment, []Damage, error) {
 	open := fsys.OpenRead
@@ -73,6 +77,8 @@ func (s *Segment) load(o OpenOptions) (damage []Damage, err error) {
 	h, damage, err := ReadHeader(head)
 	if err != nil { // a payload at the end of a segment may look like the end of a cold file
 		switch h, damaged, err := readColdHeader(head, foot, size); {
+		case err == nil && h.foreign(o.Log):
+			return nil, s.wrap("open", ErrForeign)
 		case err == nil:
 			return s.openCold(h, damaged)
 		case !errors.Is(err, ErrNotSegment):
@@ -81,6 +87,8 @@ func (s *Segment) load(o OpenOptions) (damage []Damage, err error) {
 	}
 	footer, isSealed := ReadFooter(foot, size)
 	switch {
+	case err == nil && h.foreign(o.Log), err != nil && isSealed && footer.Header.foreign(o.Log):
+		return nil, s.wrap("open", ErrForeign)
 	case errors.Is(err, ErrVersion):
 		return nil, s.wrap("open", err)
 	case isSealed && (err != nil || footer.Header == h):

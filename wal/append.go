@@ -130,7 +130,7 @@ func (l *Log) roll() error {
 	}
 	if err := f.seg.Start(segment.Header{
 		First: l.next, Created: time.Now().UnixMilli(), Capacity: l.o.SegmentSize,
-		ItemsBefore: l.items, BytesBefore: l.bytes, Longest: uint32(max(l.o.InlineMax, largePayload)),
+		ItemsBefore: l.items, BytesBefore: l.bytes, Longest: uint32(max(l.o.InlineMax, largePayload)), Log: l.id,
 	}); err != nil {
 		return errors.Join(err, f.seg.Close(), l.fs.Remove(f.path))
 	}

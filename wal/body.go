@@ -16,7 +16,8 @@ import (
 // shorter), each followed by its CRC-32C. Integers are little-endian.
 //
 //	0  magic "DARNITM", 0       16  body size, bytes      24  upload number
-//	8  format version uint32    12  salt uint32           28.. zeros    60  crc32c of the 60 bytes before
+//	8  format version uint32    12  salt uint32           32  log, its identity, 0 not known
+//	                                                      40.. zeros    60  crc32c of the 60 bytes before
 //
 // A chunk's checksum is seeded with the salt plus the chunk's number, so that neither a chunk of
 // another file nor one in the wrong place verifies.
@@ -40,13 +41,14 @@ func newSalt() uint32 {
 	return binary.LittleEndian.Uint32(b[:])
 }
 
-func bodyHeader(size int64, salt uint32, upload uint64) []byte {
+func bodyHeader(size int64, salt uint32, upload, log uint64) []byte {
 	b := make([]byte, bodyHeaderSize)
 	copy(b, bodyMagic)
 	binary.LittleEndian.PutUint32(b[8:], bodyVersion)
 	binary.LittleEndian.PutUint32(b[12:], salt)
 	binary.LittleEndian.PutUint64(b[16:], uint64(size))
 	binary.LittleEndian.PutUint64(b[24:], upload)
+	binary.LittleEndian.PutUint64(b[32:], log)
 	binary.LittleEndian.PutUint32(b[60:], crc32.Checksum(b[:60], crcTable))
 	return b
 }
@@ -58,6 +60,7 @@ type Reader struct {
 	path   string
 	size   int64
 	upload uint64 // which upload it was: the item's record has the same
+	log    uint64 // whose it is; 0 when that is not known
 	salt   uint32
 	next   int64   // chunk to read next
 	buf    *[]byte // from chunks
@@ -90,7 +93,7 @@ func openBody(fsys disk.FS, path string) (*Reader, error) {
 	return &Reader{
 		damaged: func() {}, f: f, path: path, buf: chunks.Get().(*[]byte),
 		salt: binary.LittleEndian.Uint32(b[12:]), size: int64(binary.LittleEndian.Uint64(b[16:])),
-		upload: binary.LittleEndian.Uint64(b[24:]),
+		upload: binary.LittleEndian.Uint64(b[24:]), log: binary.LittleEndian.Uint64(b[32:]),
 	}, nil
 }
 

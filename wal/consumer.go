@@ -35,6 +35,7 @@ type Consumer struct {
 	ahead uint32 // of a cold segment: offset from which the block behind is to be got ready
 	seen  uint64 // seq when compaction last looked
 
+	marks        int  // syncs that could have noted in its file what is durable
 	dirty        bool // its file awaits a sync
 	behind       bool // something is taken that its file does not say, for want of space
 	rewriteAt    int  // bytes of entries from which the file is rewritten
@@ -194,7 +195,11 @@ func (c *Consumer) seek() error {
 	}
 	f := l.files[i]
 	if f.seg == nil {
-		seg, found, err := segment.Open(l.fs, f.path, segment.OpenOptions{First: f.first})
+		seg, found, err := l.openOwn(f.path, segment.OpenOptions{First: f.first})
+		if errors.Is(err, ErrForeign) {
+			l.banish(f)
+			return nil
+		}
 		if err != nil {
 			return c.unreadable(i, err)
 		}
@@ -362,11 +367,11 @@ func (c *Consumer) ensureFile() error {
 	if c.off != nil {
 		return nil
 	}
-	off, err := createOffsets(c.l.fs, c.l.path(offsetName(c.name)), max(c.l.offsetCapacity(), 4*c.live()), c.st.created)
+	off, err := createOffsets(c.l.fs, c.l.path(offsetName(c.name)), max(c.l.offsetCapacity(), 4*c.live()), c.st.created, c.l.id)
 	if err != nil {
 		return err
 	}
-	if err := c.fill(off); err != nil {
+	if err := c.fill(off, false); err != nil {
 		return errors.Join(err, off.close(), c.l.fs.Remove(off.path))
 	}
 	c.off, c.dirty, c.l.dirDirty = off, true, true
@@ -406,10 +411,16 @@ func (c *Consumer) askRewrite() {
 	}
 }
 
-// checkpoint notes the head once more, so that the file does not depend on its two slots alone.
+// checkpoint notes the head once more, so that the file does not depend on its two slots alone, and what
+// is durable of the log. A file that is not durable itself does not say the latter: what it says could
+// survive a power cut that it does not.
 func (c *Consumer) checkpoint() {
-	if c.off.checkpoint != c.st.head && c.off.note(c.st.head, c.st.below) {
-		c.off.checkpoint = c.st.head
+	durable := c.off.durable
+	if c.off.settled {
+		durable = c.l.durable
+	}
+	if (c.off.checkpoint != c.st.head || c.off.durable != durable) && c.off.note(c.st.head, c.st.below, durable) {
+		c.off.checkpoint, c.off.durable = c.st.head, durable
 	}
 	c.askRewrite()
 }

@@ -108,8 +108,13 @@ func (l *Log) pin(f *file) (*file, error) {
 
 // open opens a pinned segment outside the lock; when two do so, the second finds it done.
 func (l *Log) open(f *file, path string) error {
-	seg, found, err := segment.Open(l.fs, path, segment.OpenOptions{First: f.first})
+	seg, found, err := l.openOwn(path, segment.OpenOptions{First: f.first})
 	if err != nil {
+		if errors.Is(err, ErrForeign) {
+			l.mu.Lock()
+			l.banish(f)
+			l.mu.Unlock()
+		}
 		return err
 	}
 	l.mu.Lock()
@@ -154,6 +159,6 @@ func (l *Log) release(f *file) {
 // lostWhole reports whether an error on opening a segment means that nothing of it can be read,
 // now or later, as opposed to a passing shortage of descriptors or memory.
 func lostWhole(err error) bool {
-	return errors.Is(err, segment.ErrNotSegment) || errors.Is(err, segment.ErrHeaderLost) ||
+	return errors.Is(err, segment.ErrNotSegment) || errors.Is(err, segment.ErrHeaderLost) || errors.Is(err, ErrForeign) ||
 		errors.Is(err, segment.ErrBlank) || isNotExist(err)
 }

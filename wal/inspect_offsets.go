@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"iter"
 	"path/filepath"
@@ -26,15 +25,23 @@ var (
 // to one.
 type Offsets struct {
 	Consumer string
-	Created  int64 // Unix ms
+	Created  int64  // Unix ms
+	Log      uint64 // identity of the log; 0 while it is not known
 	st       offsetState
 }
 
 // NewOffsets returns the state of a consumer that has taken all below head, below bytes in all, and
 // nothing else.
 func NewOffsets(consumer string, head, below uint64, created int64) *Offsets {
-	return &Offsets{consumer, created, offsetState{head: head, below: below, created: created, taken: newSpans()}}
+	return &Offsets{Consumer: consumer, Created: created, st: offsetState{head: head, below: below, created: created, taken: newSpans()}}
 }
+
+// Durable is the number below which all items of the log were on stable storage once, 0 when that is not
+// known.
+func (o *Offsets) Durable() uint64 { return o.st.durable }
+
+// NoteDurable raises it.
+func (o *Offsets) NoteDurable(next uint64) { o.st.durable = max(o.st.durable, next) }
 
 // Head is the number below which all is taken.
 func (o *Offsets) Head() uint64 { return o.st.head }
@@ -118,6 +125,7 @@ func (o *Offsets) Unite(other *Offsets) {
 		o.st.taken.add(x)
 		return true
 	})
+	o.st.durable = max(o.st.durable, other.st.durable)
 	o.st.absorb()
 }
 
@@ -206,7 +214,7 @@ func (v *OffsetsView) judge(path string, b []byte) (err error) {
 		}
 		return err
 	}
-	v.Salvaged, v.Created = o.salvaged, v.st.created
+	v.Salvaged, v.Created, v.Log = o.salvaged, v.st.created, o.log
 	v.judgeEntries(o)
 	return nil
 }
@@ -214,7 +222,7 @@ func (v *OffsetsView) judge(path string, b []byte) (err error) {
 // judgeSlot notes what is wrong with the slot at a place, and with the bytes up to what follows it.
 func (v *OffsetsView) judgeSlot(path string, b []byte, at int) error {
 	slot, rest := b[at:][:slotSize], b[at+slotSize:at+slotSpacing]
-	sound := string(slot[:8]) == offsetMagic && crc32.Checksum(slot[:60], crcTable) == binary.LittleEndian.Uint32(slot[60:])
+	sound := soundSlot(slot)
 	if version := binary.LittleEndian.Uint32(slot[8:]); sound && version > offsetVersion {
 		return fmt.Errorf("%s has format version %d: %w", path, version, ErrVersion)
 	}
@@ -258,13 +266,12 @@ func isZero(b []byte) bool {
 func WriteOffsets(fsys disk.FS, dir string, o *Offsets) error {
 	path := filepath.Join(dir, offsetName(o.Consumer))
 	size := (entriesAt + entrySize*o.st.taken.tree.Len() + offsetFirstStep - 1) / offsetFirstStep * offsetFirstStep
-	f, err := createOffsets(fsys, path+MendSuffix, size, o.Created)
+	f, err := createOffsets(fsys, path+MendSuffix, size, o.Created, o.Log)
 	if err != nil {
 		return err
 	}
 	if err = f.allocate(size); err == nil {
-		f.write(&o.st)
-		f.setHead(o.st.head, o.st.below) // once more, into the other slot
+		f.write(&o.st, true)
 		err = errors.Join(f.fault, f.f.Sync())
 	}
 	if err = errors.Join(err, f.close()); err != nil {

@@ -27,9 +27,10 @@ var crcBack = func() (back [256]byte) {
 const saltTries = 4096
 
 // salvage finds the salt of an offset file without a sound slot: one on which two entries agree, or
-// that of a single checkpoint, of which the kind and a number are known.
+// that of a single checkpoint, of which the kind is known and that its numbers are not huge.
 func (o *offsets) salvage() bool {
 	seen := make(map[uint32]bool)
+	alone, any := uint32(0), false
 	for at := entriesAt; at+entrySize <= o.allocated && len(seen) < saltTries; at += entrySize {
 		b := o.m[at:][:entrySize]
 		kind := binary.LittleEndian.Uint32(b[4:])
@@ -37,11 +38,15 @@ func (o *offsets) salvage() bool {
 			continue
 		}
 		salt := uncrc(binary.LittleEndian.Uint32(b), b[4:]) - uint32(at/8)
-		if seen[salt] || kind == entryHead && isZero(b[8:16]) {
+		if seen[salt] {
 			o.salt = salt
 			return true
 		}
 		seen[salt] = true
+		if kind == entryHead && b[14]|b[15]|b[22]|b[23]|b[30]|b[31] == 0 {
+			alone, any = salt, true
+		}
 	}
-	return false
+	o.salt = alone
+	return any
 }

@@ -24,9 +24,10 @@ func (l *Log) join(name string, from Start) (*Consumer, error) {
 	if from == Oldest && name != "" {
 		c.passDead()
 	}
+	c.st.durable = l.durable
 	capacity := max(l.offsetCapacity(), 4*c.live())
 	l.mu.Unlock()
-	err := WriteOffsets(l.fs, l.dir, &Offsets{Consumer: name, Created: c.st.created, st: c.st})
+	err := WriteOffsets(l.fs, l.dir, &Offsets{Consumer: name, Created: c.st.created, Log: l.id, st: c.st})
 	if err == nil {
 		c.off, _, err = openOffsets(l.fs, l.path(offsetName(name)), capacity)
 	}

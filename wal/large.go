@@ -88,7 +88,7 @@ func (l *Log) Create(size int64, m Meta) (*Writer, error) {
 	if w.f, err = l.fs.Create(w.path); err != nil {
 		return nil, l.refusedUpload(err)
 	}
-	if _, err = w.f.WriteAt(bodyHeader(size, w.salt, n), 0); err != nil {
+	if _, err = w.f.WriteAt(bodyHeader(size, w.salt, n, l.id), 0); err != nil {
 		w.Abort()
 		return nil, l.refusedUpload(err)
 	}

@@ -64,6 +64,9 @@ func (c *Consumer) loadFile(rewriting bool) error {
 		return err
 	}
 	c.off, c.st = old, oldState
+	if old != nil {
+		c.tellLost()
+	}
 	if !rewriting {
 		return err
 	}
@@ -104,6 +107,7 @@ func unite(fresh *offsets, to, from *offsetState) {
 		}
 		return true
 	})
+	to.durable = max(to.durable, from.durable)
 	to.absorb()
 	fresh.setHead(to.head, to.below)
 }
@@ -116,10 +120,13 @@ var errSetAside = errors.New("offset file was set aside")
 func (l *Log) openOrSetAside(path string) (*offsets, offsetState, error) {
 	o, st, err := openOffsets(l.fs, path, l.offsetCapacity())
 	switch {
-	case err == nil && o.salvaged:
-		l.log.Error("offset file lost both copies of its head and is used as far as its entries say: some taken items may come again", "queue", l.name(), "file", path)
-		return o, st, nil
+	case err == nil && foreign(o.log, l.id):
+		if err = errors.Join(o.close(), l.setOffsetsAside(path, "offset file belongs to another log and was set aside")); err == nil {
+			err = errSetAside
+		}
+		return nil, offsetState{taken: newSpans()}, err
 	case err == nil:
+		o.log = l.id
 		return o, st, nil
 	case isNotExist(err):
 		return nil, offsetState{taken: newSpans()}, nil
@@ -133,13 +140,21 @@ func (l *Log) openOrSetAside(path string) (*offsets, offsetState, error) {
 	if err == nil && blank {
 		err = l.fs.Remove(path)
 	} else if err == nil {
-		var to string
-		if to, err = l.moveAside(path); err == nil {
+		if err = l.setOffsetsAside(path, "offset file is damaged and was set aside: taken items that are still on disk come again"); err == nil {
 			err = errSetAside
 		}
-		l.log.Error("offset file is damaged and was set aside: taken items that are still on disk come again", "queue", l.name(), "file", path, "now", to)
 	}
 	return nil, offsetState{taken: newSpans()}, err
+}
+
+func (l *Log) setOffsetsAside(path, why string) error {
+	to, err := l.moveAside(path)
+	if err != nil {
+		return err
+	}
+	l.stats.damaged.Add(1)
+	l.log.Error(why, "queue", l.name(), "file", path, "now", to)
+	return nil
 }
 
 func allZero(fsys disk.FS, path string) (bool, error) {
@@ -196,7 +211,7 @@ func (l *Log) recoverBodies(d listing) error {
 		d.items = append(d.items, entry{n: seq, size: e.size})
 	}
 	for _, e := range d.items {
-		if e.n >= l.next {
+		if l.orphaned(e.n) {
 			if err := l.setBodyAside(e.n); err != nil {
 				return err
 			}
@@ -213,11 +228,21 @@ func (l *Log) recoverBodies(d listing) error {
 // Its number is not used again.
 func (l *Log) setBodyAside(seq uint64) error {
 	path := l.path(numbered(seq, itemSuffix))
+	whose := uint64(0)
+	if r, err := openBody(l.fs, path); err == nil {
+		whose = r.log
+		r.Close()
+	}
 	to, err := l.moveAside(path)
 	if err != nil {
 		return err
 	}
-	l.next = seq + 1
+	if foreign(whose, l.id) {
+		l.stats.damaged.Add(1)
+		l.log.Error("body of a large item belongs to another log and was set aside", "queue", l.name(), "file", path, "now", to)
+		return nil
+	}
+	l.next = max(l.next, seq+1)
 	l.log.Error("body of a large item has lost its record and was set aside", "queue", l.name(), "file", path, "now", to)
 	return nil
 }

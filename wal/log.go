@@ -18,6 +18,7 @@ import (
 // never over a wait for the disk, save where the background did not prepare something in time.
 type Log struct {
 	dir  string
+	id   uint64 // its identity; see identity.go
 	fs   disk.FS
 	o    Options
 	log  *slog.Logger
@@ -36,13 +37,16 @@ type Log struct {
 	spare      *file   // prepared for the next roll, blank
 	spares     uint64  // numbers spares
 	next       uint64  // sequence number of the next item
+	durable    uint64  // all items below were on stable storage when a sync was over
 	items      uint64  // items ever appended
 	bytes      uint64  // their payload bytes
 	created    int64   // when the log was made, Unix ms
+	ends       uint64  // found on opening: where it ends, if that is before what was durable; else 0
 	unreadable uint64  // found on opening: numbers below it may have been used in a segment that is lost
 	consumers  map[string]*Consumer
 	uploads    uploads
 	damage     []damage // found by readers, not yet set aside
+	strangers  []*file  // segments of another log, not yet set aside
 	missing    []span   // numbers without an item, found when the log was opened
 	dirty      bool     // something came since the last sync began
 	dirDirty   bool     // files came, went or changed their names since the directory was synced
@@ -75,7 +79,7 @@ type Stats struct {
 	Appended    uint64 // items since the log was created
 	Segments    int
 	DiskBytes   int64  // size of all its files
-	Damaged     uint64 // records lost to damage, found since the log was opened
+	Damaged     uint64 // records lost to damage, found since the log was opened; also entries of offset files, and files of other logs
 	Syncs       uint64 // since it was opened
 	Rewrites    uint64 // offset files rewritten since it was opened
 	Compactions uint64 // segments written anew since it was opened

@@ -23,6 +23,10 @@ import (
 // So taking in order costs one store and no space, and only what is taken out of order appends.
 // What is taken only grows, so a lost entry means items that come again and never a lost item,
 // and any two versions of the file may be united.
+//
+// Besides, the file is evidence: a slot says how many entries were on stable storage and a checkpoint
+// up to which number the log's items were, each when a sync was over. What is less than that was cut,
+// damaged or put back from an older copy, and not lost in a crash.
 const (
 	slotSpacing = 512
 	slotSize    = 64
@@ -48,6 +52,12 @@ type offsets struct {
 	allocated  int    // bytes with blocks behind them
 	end        int    // where the next entry goes
 	checkpoint uint64 // head of the last checkpoint entry
+	durable    uint64 // and what it says of the log's items: all below were on stable storage
+	log        uint64 // identity of the log; 0 while it is not known
+	kept       int    // so many entries were on stable storage when a sync was over
+	syncing    int    // so many the sync under way brings there
+	told       int    // what the slots say of that
+	settled    bool   // all of it was on stable storage once
 	trailing   int    // checkpoints at the very end, counted up to 2
 	toWrite    int    // so many stores more are written, not stored into the map
 	turn       int    // 0 or 1: which of these two is written next
@@ -56,6 +66,7 @@ type offsets struct {
 	scratch  [slotSize]byte // what is about to be stored
 	created  int64          // Unix ms
 	salvaged bool           // both slots were lost: the state is that of the entries
+	lost     int            // slots and entries that were there once and do not verify, when it was opened
 }
 
 // offsetState is what an offset file says.
@@ -64,12 +75,13 @@ type offsetState struct {
 	below   uint64 // payload bytes of all that was below head
 	created int64  // when the consumer was made, Unix ms
 	taken   spans  // taken at or above head
+	durable uint64 // all items below were on stable storage once; 0 when that is not known
 }
 
 var crcTable = crc32.MakeTable(crc32.Castagnoli)
 
 // createOffsets makes a blank offset file: it says nothing until the first slot is written.
-func createOffsets(fsys disk.FS, path string, capacity int, created int64) (*offsets, error) {
+func createOffsets(fsys disk.FS, path string, capacity int, created int64, log uint64) (*offsets, error) {
 	if err := fsys.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
@@ -77,7 +89,7 @@ func createOffsets(fsys disk.FS, path string, capacity int, created int64) (*off
 	if err != nil {
 		return nil, err
 	}
-	o := &offsets{f: f, path: path, salt: newSalt(), end: entriesAt, created: created}
+	o := &offsets{f: f, path: path, salt: newSalt(), end: entriesAt, created: created, log: log}
 	if err = o.allocate(offsetFirstStep); err == nil {
 		o.m, err = f.Map(capacity, true)
 	}
@@ -100,7 +112,8 @@ func openOffsets(fsys disk.FS, path string, capacity int) (o *offsets, st offset
 	if err == nil && size < slotSize {
 		err = fmt.Errorf("%s: %w", path, errNoSlot)
 	}
-	if err == nil && size < entriesAt { // cut short: the first slot may be whole
+	short := size < entriesAt
+	if err == nil && short { // cut: the first slot may be whole
 		if err = f.Allocate(0, offsetFirstStep); err == nil {
 			size = offsetFirstStep
 		}
@@ -119,6 +132,9 @@ func openOffsets(fsys disk.FS, path string, capacity int) (o *offsets, st offset
 		o.close()
 		return nil, st, err
 	}
+	if short {
+		o.lost++
+	}
 	return o, st, nil
 }
 
@@ -129,10 +145,15 @@ var errNoSlot = errors.New("offset file holds no valid head")
 func (o *offsets) load() (st offsetState, err error) {
 	defer segment.Guard(o.path, debug.SetPanicOnFault(true), &err)
 	st.taken = newSpans()
-	found := false
+	found, blank := false, 0
 	for i := range 2 {
 		b := o.m[i*slotSpacing:][:slotSize]
-		if string(b[:8]) != offsetMagic || crc32.Checksum(b[:60], crcTable) != binary.LittleEndian.Uint32(b[60:]) {
+		if !soundSlot(b) {
+			if isZero(b) {
+				blank++
+			} else {
+				o.lost++
+			}
 			continue
 		}
 		if v := binary.LittleEndian.Uint32(b[8:]); v > offsetVersion {
@@ -143,19 +164,27 @@ func (o *offsets) load() (st offsetState, err error) {
 			o.salt, o.generation = binary.LittleEndian.Uint32(b[12:]), g
 			st.head, st.below = binary.LittleEndian.Uint64(b[24:]), binary.LittleEndian.Uint64(b[32:])
 			st.created = int64(binary.LittleEndian.Uint64(b[40:]))
+			o.log, o.kept = binary.LittleEndian.Uint64(b[48:]), int(binary.LittleEndian.Uint32(b[56:]))
 		}
 	}
 	if !found && !o.salvage() {
 		return st, fmt.Errorf("%s: %w", o.path, errNoSlot)
 	}
 	o.created, o.salvaged = st.created, !found
+	valid := 0
 	for at := entriesAt; at+entrySize <= o.allocated; at += entrySize {
 		kind, x, ok := o.entry(at)
 		if !ok {
 			continue
 		}
+		if at < entriesAt+o.kept*entrySize {
+			valid++
+		}
 		o.end = at + entrySize
 		o.follow(kind)
+		if kind == entryHead {
+			st.durable = max(st.durable, x.from)
+		}
 		switch {
 		case kind == entryHead && x.to > st.head:
 			st.head, st.below = x.to, x.bytes
@@ -163,6 +192,12 @@ func (o *offsets) load() (st offsetState, err error) {
 			st.taken.add(x)
 		}
 	}
+	o.lost += max(0, o.kept-valid)
+	if st.durable > 0 { // a sync was over, and so both slots were written
+		o.lost += blank
+	}
+	o.told = o.kept
+	o.durable, o.settled = st.durable, st.durable > 0
 	st.absorb()
 	return st, nil
 }
@@ -207,6 +242,9 @@ func (o *offsets) setHead(head, below uint64) {
 	binary.LittleEndian.PutUint64(b[24:], head)
 	binary.LittleEndian.PutUint64(b[32:], below)
 	binary.LittleEndian.PutUint64(b[40:], uint64(o.created))
+	binary.LittleEndian.PutUint64(b[48:], o.log)
+	binary.LittleEndian.PutUint32(b[56:], uint32(o.kept))
+	o.told = o.kept
 	binary.LittleEndian.PutUint32(b[60:], crc32.Checksum(b[:60], crcTable))
 	o.put(int(o.generation&1)*slotSpacing, b)
 }
@@ -231,10 +269,10 @@ func (o *offsets) follow(kind uint32) {
 	o.trailing, o.turn = min(o.trailing+1, 2), 0
 }
 
-// note makes a checkpoint of the head, in the place of the last but one where nothing came after it,
-// and reports whether there was a place. See fault.
-func (o *offsets) note(head, below uint64) bool {
-	x := span{to: head, bytes: below}
+// note makes a checkpoint of the head, and of what is durable of the log, in the place of the last but
+// one where nothing came after it, and reports whether there was a place. See fault.
+func (o *offsets) note(head, below, durable uint64) bool {
+	x := span{from: durable, to: head, bytes: below}
 	if o.trailing < 2 {
 		return o.append(entryHead, x)
 	}
@@ -258,7 +296,12 @@ func (o *offsets) putEntry(at int, kind uint32, x span) {
 const writtenFirst = 4
 
 // beingSynced is called before the file is synced, which leaves the map's pages read-only.
-func (o *offsets) beingSynced() { o.toWrite = writtenFirst }
+func (o *offsets) beingSynced() { o.toWrite, o.syncing = writtenFirst, o.entries() }
+
+// isSynced is called when it was.
+func (o *offsets) isSynced() { o.settled, o.kept = true, max(o.kept, o.syncing) }
+
+func (o *offsets) entries() int { return (o.end - entriesAt) / entrySize }
 
 // put stores b. Where a file system writes no block twice a store may need space all the same: a
 // write tells a full disk from a page that cannot be written at all, or succeeds.
@@ -294,16 +337,25 @@ func (o *offsets) putMapped(at int, b []byte) (err error) {
 	return nil
 }
 
-// write puts a whole state into a blank file; ok is false when it does not fit.
-func (o *offsets) write(st *offsetState) (ok bool) {
-	ok = o.append(entryHead, span{to: st.head, bytes: st.below})
+// write puts a whole state into a blank file; ok is false when it does not fit. What such a file says of
+// what is durable would be a lie as long as the file is not: synced says that it is before it counts.
+func (o *offsets) write(st *offsetState, synced bool) (ok bool) {
+	durable := uint64(0)
+	if synced {
+		durable = st.durable
+	}
+	ok = o.append(entryHead, span{from: durable, to: st.head, bytes: st.below})
 	st.taken.each(func(x span) bool {
 		ok = ok && o.append(entryRange, x)
 		return ok
 	})
 	if ok {
+		if synced {
+			o.kept = o.entries()
+		}
 		o.setHead(st.head, st.below)
-		o.checkpoint = st.head
+		o.setHead(st.head, st.below) // into the other slot
+		o.checkpoint, o.durable = st.head, durable
 	}
 	return ok && o.fault == nil
 }

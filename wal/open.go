@@ -51,6 +51,9 @@ func (l *Log) recover() error {
 	l.shares = l.slow.syncs.holds(l.dir)
 	l.mu.Lock() // no one else is here yet, but what follows calls functions that want it held
 	defer l.mu.Unlock()
+	if err := l.identify(&d); err != nil {
+		return err
+	}
 	if err := l.adoptSpares(&d); err != nil {
 		return err
 	}
@@ -71,9 +74,11 @@ func (l *Log) recover() error {
 		return err
 	}
 	l.missing = l.gaps()
+	counted := l.stats.damaged.Load()
 	for _, c := range l.consumers {
 		c.loseMissing()
 	}
+	l.tellShort(l.stats.damaged.Load() > counted)
 	if len(l.files) > 0 {
 		l.askLater()
 		l.askCompact()
@@ -131,7 +136,7 @@ func (l *Log) adoptSpares(d *listing) error {
 	for _, e := range d.spares {
 		path := l.path(numbered(e.n, spareSuffix))
 		l.spares = max(l.spares, e.n)
-		seg, _, err := segment.Open(l.fs, path, segment.OpenOptions{})
+		seg, _, err := l.openOwn(path, segment.OpenOptions{})
 		if err != nil {
 			if err := l.discard(path, err); err != nil {
 				return err
@@ -189,7 +194,7 @@ func (l *Log) dropSuperseded(d *listing) error {
 // unreadable: then that one is set aside, and gone is false.
 func (l *Log) supersede(cold, old entry) (gone bool, err error) {
 	l.dirDirty = true
-	seg, _, err := segment.Open(l.fs, cold.path, segment.OpenOptions{First: cold.n})
+	seg, _, err := l.openOwn(cold.path, segment.OpenOptions{First: cold.n})
 	if err == nil {
 		return true, errors.Join(seg.Close(), l.fs.Remove(l.entryPath(old)))
 	}
@@ -230,6 +235,9 @@ func (l *Log) discard(path string, why error) error {
 	if err != nil {
 		return err
 	}
+	if errors.Is(why, ErrForeign) {
+		l.stats.damaged.Add(1)
+	}
 	l.log.Error("file is no readable segment and was set aside", "queue", l.name(), "file", path, "now", to, "error", why)
 	return nil
 }
@@ -252,7 +260,7 @@ func (l *Log) openSegments(list []entry) error {
 					l.files = files // for Abandon to close
 					return err
 				}
-				if !errors.Is(err, segment.ErrBlank) {
+				if !errors.Is(err, segment.ErrBlank) && !errors.Is(err, ErrForeign) {
 					l.unreadable = max(l.unreadable, f.first+uint64(l.o.SegmentSize/segment.RecordSize(0)))
 				}
 				continue
@@ -278,11 +286,11 @@ func (l *Log) openSegments(list []entry) error {
 }
 
 func (l *Log) openSegment(f *file) error {
-	seg, found, err := segment.Open(l.fs, f.path, segment.OpenOptions{Write: true})
+	seg, found, err := l.openOwn(f.path, segment.OpenOptions{Write: true})
 	unwritable := errors.Is(err, segment.ErrFault) || errors.Is(err, segment.ErrHeaderLost) || errors.Is(err, segment.ErrNotSegment)
 	if unwritable { // what can be read of it is as good as sealed
 		l.log.Error("segment can only be read as far as it goes; items go to the next one", "queue", l.name(), "file", f.path, "error", err)
-		seg, found, err = segment.Open(l.fs, f.path, segment.OpenOptions{First: f.first})
+		seg, found, err = l.openOwn(f.path, segment.OpenOptions{First: f.first})
 	}
 	if err != nil {
 		return err
@@ -325,8 +333,9 @@ func eachRecord(s *segment.Segment, fn func(segment.Record)) {
 
 // resumeNumbers lets numbering begin above whatever a consumer has taken: after a power cut the
 // removal of an item may have survived the item. It also begins above all that a segment could hold
-// of which nothing can be read.
+// of which nothing can be read, and above all that was once durable, which no crash takes away.
 func (l *Log) resumeNumbers() {
+	l.resumeDurable()
 	if l.unreadable > l.next {
 		for _, c := range l.consumers {
 			c.take(span{from: l.next, to: l.unreadable - 1})

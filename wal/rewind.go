@@ -276,6 +276,7 @@ func extend(runs []span, seq, size uint64) []span {
 // without returns the state less the runs, which are in order, apart from each other, and taken.
 func (o *Offsets) without(runs []span) *Offsets {
 	n := NewOffsets(o.Consumer, o.st.head, o.st.below, o.Created)
+	n.Log, n.st.durable = o.Log, o.st.durable
 	o.st.taken.each(func(x span) bool { return n.st.taken.add(x) })
 	for _, run := range slices.Backward(runs) {
 		n.untake(run)
@@ -312,13 +313,12 @@ func (in *Inspection) writeUndo(o *Offsets) error {
 	// One that cannot be read can undo nothing any more, and is no reason to refuse a rewind.
 	path := filepath.Join(in.Dir, offsetName(o.Consumer)+UndoSuffix)
 	size := (entriesAt + entrySize*all.st.taken.tree.Len() + offsetFirstStep - 1) / offsetFirstStep * offsetFirstStep
-	f, err := createOffsets(in.fs, path+MendSuffix, size, all.Created)
+	f, err := createOffsets(in.fs, path+MendSuffix, size, all.Created, all.Log)
 	if err != nil {
 		return err
 	}
 	if err = f.allocate(size); err == nil {
-		f.write(&all.st)
-		f.setHead(all.st.head, all.st.below) // once more, into the other slot
+		f.write(&all.st, true)
 		err = errors.Join(f.fault, f.f.Sync())
 	}
 	if err = errors.Join(err, f.close()); err != nil {

@@ -49,7 +49,7 @@ func (c *Consumer) rewrite(room int) error {
 	l.mu.Lock()
 	capacity := max(l.offsetCapacity(), 4*c.live()) // however much is taken out of order
 	l.mu.Unlock()
-	fresh, err := createOffsets(l.fs, path+rewriteSuffix, capacity, c.st.created)
+	fresh, err := createOffsets(l.fs, path+rewriteSuffix, capacity, c.st.created, l.id)
 	if err != nil {
 		return err
 	}
@@ -65,6 +65,7 @@ func (c *Consumer) rewrite(room int) error {
 		return err
 	}
 	err = l.replace(path, fresh)
+	fresh.settled = err == nil
 	if err = errors.Join(err, old.close()); err != nil {
 		return l.unreplaced(err)
 	}
@@ -101,7 +102,8 @@ func (c *Consumer) moveTo(fresh *offsets) (old *offsets, err error) {
 		return nil, l.failed
 	}
 	fresh.generation = c.off.generation
-	if err := c.fill(fresh); err != nil {
+	c.st.durable = l.durable
+	if err := c.fill(fresh, true); err != nil {
 		return nil, err
 	}
 	if c.behind { // bodies that it kept may go
@@ -112,14 +114,14 @@ func (c *Consumer) moveTo(fresh *offsets) (old *offsets, err error) {
 	return old, nil
 }
 
-// fill writes the live state into a blank file.
-func (c *Consumer) fill(blank *offsets) error {
+// fill writes the live state into a blank file, which is synced or not before it counts.
+func (c *Consumer) fill(blank *offsets, synced bool) error {
 	if live := c.live(); live > blank.allocated {
 		if err := blank.allocate(min(len(blank.m), (live+offsetFirstStep-1)/offsetFirstStep*offsetFirstStep)); err != nil {
 			return err
 		}
 	}
-	if !blank.write(&c.st) {
+	if !blank.write(&c.st, synced) {
 		return fmt.Errorf("%s: %w", blank.path, errors.Join(errOffsetsFull, blank.fault))
 	}
 	return nil

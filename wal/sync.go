@@ -96,6 +96,8 @@ type unsynced struct {
 	fault   error // of a store into an offset file
 	dir     bool
 	newDir  bool
+	next    uint64 // all items below are durable when it is over
+	shared  bool   // it brings to stable storage whatever there is in the file system
 }
 
 func (u *unsynced) any() bool {
@@ -131,6 +133,7 @@ func (l *Log) beginShared() (b begunSync, ok bool) {
 		l.serve(b.callers, err)
 		return begunSync{}, true
 	}
+	b.u.shared = true
 	return b, true
 }
 
@@ -176,6 +179,7 @@ func (l *Log) endSync(u unsynced, err error) error {
 	if u.any() {
 		l.stats.syncs.Add(1)
 		l.slow.done.Add(1)
+		l.mark(u)
 	}
 	return nil
 }
@@ -243,6 +247,7 @@ func (l *Log) beginSync() (u unsynced, err error) {
 	u.bodies, l.uploads.unsynced = l.uploads.unsynced, nil
 	u.dir, l.dirDirty = l.dirDirty, false
 	u.newDir, l.newDir = l.newDir, false
+	u.next = l.next
 	return u, nil
 }
 

@@ -148,6 +148,7 @@ func (l *Log) tidy() {
 		l.fail(err)
 	}
 	l.setAside()
+	l.setStrangersAside()
 	l.giveBack()
 	l.removeTaken()
 	l.sealRolled()

@@ -1,0 +1,101 @@
+package wal
+
+// What is known to be missing. At the end of each sync the offset files are told what is on stable
+// storage: so many items of the log, so many entries of their own. A crash takes none of that away.
+// What is less when the log is opened was cut, damaged, removed or put back from an older copy, and is
+// counted and told once.
+
+import "slices"
+
+// unmarked is how many shared syncs in a row may leave out an offset file that they had nothing of: a mark has the
+// next one write it.
+const unmarked = 16
+
+// mark notes in the offset files what is durable now. It is evidence, and nothing waits for it: it reaches the disk with
+// the next sync, or when the kernel writes it.
+func (l *Log) mark(u unsynced) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.durable = max(l.durable, u.next)
+	for _, o := range u.offsets {
+		o.isSynced()
+	}
+	for _, c := range l.consumers {
+		if c.off == nil || !c.off.settled || l.closed || l.failed != nil {
+			continue
+		}
+		if c.marks++; u.shared && c.marks%unmarked != 0 && !slices.Contains(u.offsets, c.off) {
+			continue
+		}
+		if c.off.durable != l.durable {
+			c.checkpoint()
+		}
+		if c.off.kept > c.off.told {
+			c.off.setHead(c.st.head, c.st.below)
+		}
+		c.faulted()
+	}
+}
+
+// resumeDurable lets numbering begin above all that was durable once, though the log may end before it.
+func (l *Log) resumeDurable() {
+	for _, c := range l.consumers {
+		l.durable = max(l.durable, c.st.durable)
+	}
+	if l.durable <= l.next || len(l.files) == 0 && l.minHead() >= l.durable { // without a segment all was taken: see reclaim
+		return
+	}
+	l.log.Error("log ends before what was on stable storage: its last segment was cut, removed or put back from an older copy",
+		"queue", l.name(), "ends", l.next-1, "stored", l.durable-1)
+	l.ends, l.next = l.next, l.durable
+}
+
+// orphaned reports whether a body's record is among what the log lacks, and somebody has yet to take the item.
+func (l *Log) orphaned(seq uint64) bool {
+	return seq >= l.next || l.ends > 0 && seq >= l.ends && !l.everybodyTook(seq)
+}
+
+// tellShort sees to it that a log which ended too early is not told of again, and that it counts though
+// all that it lacks was taken.
+func (l *Log) tellShort(counted bool) {
+	if l.ends == 0 {
+		return
+	}
+	if !counted {
+		l.stats.damaged.Add(1)
+	}
+	if err := l.roll(); err != nil {
+		l.log.Warn("cannot begin a new segment behind what is missing", "queue", l.name(), "error", err)
+	}
+}
+
+// tellLost counts what an offset file has lost, and mends the file: taken items may come again.
+func (c *Consumer) tellLost() {
+	o := c.off
+	if o.lost == 0 && !o.salvaged {
+		return
+	}
+	c.l.stats.damaged.Add(uint64(max(1, o.lost)))
+	what := "offset file is damaged or cut short: items that were taken may come again"
+	if o.salvaged {
+		what = "offset file lost both copies of its head and is used as far as its entries say: items that were taken may come again"
+	}
+	copied, err := c.l.quarantine(damage{to: uint32(o.allocated)}, o.path)
+	if err != nil {
+		copied = err.Error()
+	}
+	c.l.log.Error(what, "queue", c.l.name(), "file", o.path, "places", o.lost, "copy", copied)
+	o.mend(&c.st)
+}
+
+// mend makes every place verify that should: damaged entries say what the head is.
+func (o *offsets) mend(st *offsetState) {
+	for at := entriesAt; at < o.end; at += entrySize {
+		if _, _, ok := o.entry(at); !ok {
+			o.putEntry(at, entryHead, span{from: st.durable, to: st.head, bytes: st.below})
+		}
+	}
+	o.kept, o.lost, o.salvaged = o.entries(), 0, false
+	o.setHead(st.head, st.below)
+	o.setHead(st.head, st.below) // into the other slot
+}

@@ -75,16 +75,12 @@ func (c *Consumer) tellLost() {
 	if o.lost == 0 && !o.salvaged {
 		return
 	}
-	c.l.stats.damaged.Add(uint64(max(1, o.lost)))
-	what := "offset file is damaged or cut short: items that were taken may come again"
-	if o.salvaged {
-		what = "offset file lost both copies of its head and is used as far as its entries say: items that were taken may come again"
+	if o.lost > 0 {
+		c.l.stats.damaged.Add(uint64(o.lost))
+		copied, err := c.l.quarantine(damage{to: uint32(o.allocated)}, o.path)
+		c.l.log.Error("offset file is damaged or was cut: items that were taken may come again",
+			"queue", c.l.name(), "file", o.path, "places", o.lost, "copy", copied, "error", err)
 	}
-	copied, err := c.l.quarantine(damage{to: uint32(o.allocated)}, o.path)
-	if err != nil {
-		copied = err.Error()
-	}
-	c.l.log.Error(what, "queue", c.l.name(), "file", o.path, "places", o.lost, "copy", copied)
 	o.mend(&c.st)
 }
 

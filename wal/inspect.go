@@ -62,6 +62,7 @@ func (f FileInfo) Consumer() string {
 // writes to the log.
 type Inspection struct {
 	Dir    string
+	Log    uint64 // identity of the log that most of its files are of; 0 when none tells
 	fs     disk.FS
 	files  map[FileKind][]FileInfo
 	Nested []string // names of directories within
@@ -83,8 +84,30 @@ func Inspect(fsys disk.FS, dir string) (*Inspection, error) {
 		f.Size = e.Size
 		in.files[f.Kind] = append(in.files[f.Kind], f)
 	}
+	in.Log = in.identify()
 	return in, nil
 }
+
+// identify judges as recovery does. What the disk does not give is for others to tell of.
+func (in *Inspection) identify() uint64 {
+	var offsets, segments []string
+	for _, f := range in.files[OffsetFile] {
+		offsets = append(offsets, in.Path(f))
+	}
+	for _, kind := range []FileKind{SegmentFile, SpareFile} {
+		for _, f := range in.files[kind] {
+			segments = append(segments, in.Path(f))
+		}
+	}
+	id, _, err := identify(in.fs, offsets, segments)
+	if err != nil {
+		return 0
+	}
+	return id
+}
+
+// Foreign reports whether a file that says it is of some log is of another one than this.
+func (in *Inspection) Foreign(log uint64) bool { return foreign(log, in.Log) }
 
 // KindOf tells what a file of this name is in a log's directory.
 func KindOf(name string) FileKind { return Classify(name).Kind }

@@ -30,6 +30,7 @@ func BodyFileSize(size int64) int64 { return bodyBytes(size) }
 type BodyView struct {
 	Size   int64 // bytes of the body, as the header says
 	Upload uint64
+	Log    uint64 // whose it is, 0 when that is not known
 	Damage []BodyDamage
 }
 
@@ -53,7 +54,7 @@ func (in *Inspection) CheckBody(f FileInfo, read func(n int64)) (v BodyView, err
 		return v, err
 	}
 	defer r.Close()
-	v.Size = r.size
+	v.Size, v.Log = r.size, r.log
 	for {
 		from := chunkOffset(r.next)
 		err := r.fill()
@@ -74,6 +75,16 @@ func (in *Inspection) CheckBody(f FileInfo, read func(n int64)) (v BodyView, err
 			return v, nil
 		}
 	}
+}
+
+// ForeignBody reports whether a body says that it belongs to another log.
+func (in *Inspection) ForeignBody(f FileInfo) bool {
+	r, err := in.OpenBody(f)
+	if err != nil {
+		return false
+	}
+	defer r.Close()
+	return in.Foreign(r.log)
 }
 
 // note adds a damaged chunk to the ranges.

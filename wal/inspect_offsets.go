@@ -40,8 +40,8 @@ func NewOffsets(consumer string, head, below uint64, created int64) *Offsets {
 // known.
 func (o *Offsets) Durable() uint64 { return o.st.durable }
 
-// NoteDurable raises it.
-func (o *Offsets) NoteDurable(next uint64) { o.st.durable = max(o.st.durable, next) }
+// SetDurable sets it.
+func (o *Offsets) SetDurable(next uint64) { o.st.durable = next }
 
 // Head is the number below which all is taken.
 func (o *Offsets) Head() uint64 { return o.st.head }
@@ -134,6 +134,7 @@ type OffsetsView struct {
 	Offsets
 	Damage   []OffsetDamage
 	Salvaged bool // neither slot verifies: it is the state of the entries
+	Lost     bool // of it something is gone that was there once: items that were taken may come again
 }
 
 // OffsetDamage is a range of an offset file that does not verify.
@@ -143,6 +144,7 @@ type OffsetDamage struct {
 	Stray      bool // bytes that nobody reads are not the zeros they should be
 	Short      bool // the file ends here, before there is room for an entry
 	Unfinished bool // as an append that was interrupted leaves it
+	Gone       bool // there is nothing, where something was
 }
 
 // OffsetEntrySize is the size of an entry of an offset file in bytes.
@@ -215,8 +217,21 @@ func (v *OffsetsView) judge(path string, b []byte) (err error) {
 		return err
 	}
 	v.Salvaged, v.Created, v.Log = o.salvaged, v.st.created, o.log
+	v.Lost = o.lost > 0
+	if v.st.durable > 0 {
+		v.judgeBlank(b)
+	}
 	v.judgeEntries(o)
 	return nil
+}
+
+// judgeBlank notes slots without a byte, of a file that had both.
+func (v *OffsetsView) judgeBlank(b []byte) {
+	for at := int64(0); at < entriesAt; at += slotSpacing {
+		if isZero(b[at:][:slotSize]) {
+			v.Damage = append(v.Damage, OffsetDamage{From: at, To: at + slotSize, Slot: true})
+		}
+	}
 }
 
 // judgeSlot notes what is wrong with the slot at a place, and with the bytes up to what follows it.
@@ -237,18 +252,29 @@ func (v *OffsetsView) judgeSlot(path string, b []byte, at int) error {
 
 // judgeEntries notes the places that are neither a valid entry nor empty.
 func (v *OffsetsView) judgeEntries(o *offsets) {
+	kept := entriesAt + o.kept*entrySize
 	for at := entriesAt; at+entrySize <= len(o.m); at += entrySize {
 		b := o.m[at:][:entrySize]
-		if _, _, ok := o.entry(at); ok || isZero(b) {
+		if _, _, ok := o.entry(at); ok || isZero(b) && at >= kept {
 			continue
 		}
-		d := OffsetDamage{From: int64(at), To: int64(at + entrySize), Unfinished: isZero(b[:4])}
-		if n := len(v.Damage); n > 0 && !v.Damage[n-1].Slot && v.Damage[n-1].To == d.From && v.Damage[n-1].Unfinished == d.Unfinished {
-			v.Damage[n-1].To = d.To
-			continue
-		}
-		v.Damage = append(v.Damage, d)
+		v.damagedEntry(OffsetDamage{From: int64(at), To: int64(at + entrySize), Unfinished: isZero(b[:4]) && !isZero(b), Gone: isZero(b)})
 	}
+	if len(o.m) < kept {
+		v.damagedEntry(OffsetDamage{From: int64(len(o.m)), To: int64(kept), Gone: true})
+	}
+}
+
+// damagedEntry notes one, with those before it of which the same is true.
+func (v *OffsetsView) damagedEntry(d OffsetDamage) {
+	if n := len(v.Damage); n > 0 {
+		last := &v.Damage[n-1]
+		if !last.Slot && !last.Stray && !last.Short && last.To == d.From && last.Unfinished == d.Unfinished && last.Gone == d.Gone {
+			last.To = d.To
+			return
+		}
+	}
+	v.Damage = append(v.Damage, d)
 }
 
 func isZero(b []byte) bool {

@@ -29,10 +29,10 @@ type SegmentView struct {
 	block block // of a cold one: that Share was asked about last
 }
 
-// OpenSegment opens a segment, cold or not, or a spare. Errors are those of [segment.Open]. That its header says the
+// OpenSegment opens a segment, cold or not, or a spare. Errors are those of [segment.Open], ErrForeign among them. That its header says the
 // number in its name is for the caller to check: recovery takes one that does not for no segment.
 func (in *Inspection) OpenSegment(f FileInfo) (*SegmentView, error) {
-	o := segment.OpenOptions{}
+	o := segment.OpenOptions{Log: in.Log}
 	if f.Kind == SegmentFile {
 		o.First = f.Number
 	}

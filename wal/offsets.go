@@ -65,7 +65,7 @@ type offsets struct {
 
 	scratch  [slotSize]byte // what is about to be stored
 	created  int64          // Unix ms
-	salvaged bool           // both slots were lost: the state is that of the entries
+	salvaged bool           // neither slot verifies: the state is that of the entries. It may never have been synced
 	lost     int            // slots and entries that were there once and do not verify, when it was opened
 }
 

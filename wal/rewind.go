@@ -46,6 +46,7 @@ func (in *Inspection) Taken(consumer string) (*Offsets, error) {
 		case errors.Is(err, ErrBlankOffsets):
 		case err != nil:
 			return nil, err
+		case in.Foreign(v.Log):
 		case all == nil:
 			all = &v.Offsets
 		default:
@@ -54,6 +55,7 @@ func (in *Inspection) Taken(consumer string) (*Offsets, error) {
 	}
 	if all == nil {
 		all = NewOffsets(consumer, 0, 0, 0)
+		all.Log = in.Log
 	}
 	return all, nil
 }

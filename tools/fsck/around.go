@@ -16,7 +16,7 @@ func (e *examination) found(s *segmentFile, v *wal.SegmentView, next uint64, u *
 	}
 	tail := false
 	for _, d := range v.Found {
-		f := Finding{File: s.file.Name, From: int64(d.From), To: int64(d.To), Severity: Damage}
+		f := Finding{File: s.file.Name, From: int64(d.From), To: int64(d.To), Severity: e.severity(s, s.first)}
 		switch {
 		case d.Tail:
 			tail = true
@@ -66,6 +66,7 @@ func (e *examination) tail(s *segmentFile, d segment.Damage, next uint64) {
 		s.fix = max(s.fix, cutTail)
 	default:
 		f.Kind, f.What = DamagedTail, "what stands behind the last record does not verify: items not yet synced at a power cut, or damaged since"
+		f.Severity = e.severity(s, e.end)
 		s.fix = max(s.fix, cutTail)
 	}
 	if next > e.end {

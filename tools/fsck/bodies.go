@@ -24,13 +24,13 @@ func (e *examination) body(s *segmentFile, r *segment.Record, wanted bool) bool 
 	case !there && !wanted:
 		return false
 	case !there:
-		e.t.add(Finding{File: wal.BodyName(r.Seq), Severity: Damage, Kind: BodyMissing, Items: 1, What: fmt.Sprintf("is missing: 1 item (%d, %d bytes) lost", r.Seq, size)})
+		e.t.add(Finding{File: wal.BodyName(r.Seq), Severity: e.severity(s, r.Seq), Kind: BodyMissing, Items: 1, What: fmt.Sprintf("is missing: 1 item (%d, %d bytes) lost", r.Seq, size)})
 		e.loseLarge(r.Seq, size)
 		return false
 	case !wanted:
 		e.takenBody(f)
 		return false
-	case !ok || !e.bodyReads(f, r.Seq, size, upload):
+	case !ok || !e.bodyReads(s, f, r.Seq, size, upload):
 		e.large.Size += f.Size
 		e.large.Damaged += f.Size
 		e.loseLarge(r.Seq, size)
@@ -79,9 +79,9 @@ func (e *examination) unnamedBody(s *segmentFile, seq, upload uint64) (f wal.Fil
 }
 
 // bodyReads reads a body and reports whether all of it verifies.
-func (e *examination) bodyReads(f wal.FileInfo, seq uint64, size int64, upload uint64) bool {
+func (e *examination) bodyReads(s *segmentFile, f wal.FileInfo, seq uint64, size int64, upload uint64) bool {
 	v, err := e.in.CheckBody(f, e.progress.add)
-	found := Finding{File: f.Name, Severity: Damage, Kind: Body, Items: 1}
+	found := Finding{File: f.Name, Severity: e.severity(s, seq), Kind: Body, Items: 1}
 	lost := fmt.Sprintf("1 item (%d, %d bytes) lost", seq, size)
 	switch {
 	case errors.Is(err, wal.ErrDamaged):
@@ -97,19 +97,19 @@ func (e *examination) bodyReads(f wal.FileInfo, seq uint64, size int64, upload u
 	case v.Upload != upload:
 		found.What = "is the body of another upload than its record's: " + lost
 	default:
-		return e.bodyDamage(f, v.Damage, lost)
+		return e.bodyDamage(found.Severity, f, v.Damage, lost)
 	}
 	e.t.add(found)
 	e.aside = append(e.aside, f)
 	return false
 }
 
-func (e *examination) bodyDamage(f wal.FileInfo, damage []wal.BodyDamage, lost string) bool {
+func (e *examination) bodyDamage(severity Severity, f wal.FileInfo, damage []wal.BodyDamage, lost string) bool {
 	if len(damage) == 0 {
 		return true
 	}
 	for i, d := range damage {
-		found := Finding{File: f.Name, From: d.From, To: d.To, Severity: Damage, Kind: Body, What: "does not verify"}
+		found := Finding{File: f.Name, From: d.From, To: d.To, Severity: severity, Kind: Body, What: "does not verify"}
 		if d.Fault != nil {
 			e.handsOff = true
 			found.Severity, found.Kind, found.What = Trouble, Unreadable, "the disk does not give these bytes: "+reason(d.Fault)
@@ -152,6 +152,9 @@ func (e *examination) orphan(f wal.FileInfo) {
 	e.large.Damaged += f.Size
 	e.aside = append(e.aside, f)
 	switch {
+	case e.in.ForeignBody(f):
+		e.t.add(Finding{File: f.Name, Severity: Damage, Kind: OtherLog, What: otherLog})
+		return
 	case f.Number >= e.end && e.anySegment() && f.Number-e.end < unsynced:
 		e.t.add(Finding{File: f.Name, Severity: Note, Kind: BodyOrphan, What: "the body of an item whose record did not survive a power cut; the server sets it aside"})
 		return

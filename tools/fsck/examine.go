@@ -25,6 +25,9 @@ type examination struct {
 	consumers []*consumer
 	segments  []*segmentFile
 	end       uint64 // the number behind the last item
+	durable   uint64 // all items below were synced once, by what the offset files say
+	told      bool   // some offset file tells that
+	cut       bool   // the log ends before
 	everItems uint64 // that came before, taken or not, as headers count them
 	everBytes uint64
 	lost      *wal.Offsets // items that are wanted and cannot be read, as if they were taken
@@ -82,6 +85,7 @@ func (r *run) examine(t *tally) *examination {
 	e.lastSealed()
 	e.planSealing()
 	e.planSuperseded()
+	e.short()
 	e.restOfBodies()
 	e.aheadOfLog()
 	e.leftovers()
@@ -203,7 +207,7 @@ func (e *examination) lose(from, to uint64) (n, first, last uint64) {
 // aheadOfLog notes that items were taken which the log does not have any more.
 func (e *examination) aheadOfLog() {
 	for _, c := range e.consumers {
-		if end := c.state.End(); end > e.end && len(c.files) > 0 {
+		if end := c.state.End(); end > e.end && len(c.files) > 0 && !e.cut {
 			e.t.add(Finding{File: c.files[0].Name, Severity: Note, Kind: OffsetsAhead,
 				What: fmt.Sprintf("is ahead of the log by %d numbers, which will not be used again: what was there was taken, or is lost, and a power cut or a repair took it away", end-e.end)})
 		}

@@ -61,6 +61,7 @@ const (
 	Upload       Kind = "upload"       // broke off
 	Interrupted  Kind = "interrupted-repair"
 	Foreign      Kind = "foreign"
+	OtherLog     Kind = "other-log" // a file of another queue, or of one that was here before
 	Trash        Kind = "trash"
 	Unreadable   Kind = "unreadable"
 	NotLocked    Kind = "not-locked"

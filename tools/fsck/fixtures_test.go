@@ -144,7 +144,49 @@ var fixtures = map[string]func(b *builder){
 		b.blobs()
 		b.remove(blobs + "/00000000000000000001.seg")
 	},
-	"body-far-ahead": func(b *builder) { b.blobs(); b.move(body, blobs+"/00000000009999999999.item") },
+	"body-far-ahead":       func(b *builder) { b.blobs(); b.move(body, blobs+"/00000000009999999999.item") },
+	"last-segment-emptied": func(b *builder) { b.orders(); b.cutTo(last, 0) },
+	"last-segment-older":   func(b *builder) { b.orders(); b.remove(last); b.segment(last, 21, 24, false) },
+	"last-segment-older-and-taken": func(b *builder) {
+		b.orders()
+		b.remove(last)
+		b.segment(last, 21, 24, false)
+		b.taken(29)
+	},
+	"power-cut-before-sync": func(b *builder) {
+		b.orders()
+		b.durable = 21
+		b.taken(4)
+		b.flip(last, b.record(last, 23)+45)
+		b.flip(last, b.record(last, 28)+45)
+		b.write(last, 0, string(make([]byte, 512)))
+	},
+
+	// Files of another log.
+	"other-offsets": func(b *builder) {
+		b.orders()
+		b.log++
+		b.taken(25)
+	},
+	"other-segment": func(b *builder) {
+		b.orders()
+		b.log++
+		b.segment(orders+"/00000000000000000015.seg", 15, 19, true)
+	},
+	"other-segment-in-its-place": func(b *builder) {
+		b.orders()
+		b.remove(second)
+		b.log++
+		b.segment(second, 11, 20, true)
+	},
+	"other-body": func(b *builder) {
+		b.blobs()
+		c := b.get(body)
+		b.write(body, 32, "another!")
+		b.reseal(body)
+		b.move(body, blobs+"/00000000000000000009.item")
+		b.put(body, c)
+	},
 	"copy": func(b *builder) {
 		b.orders()
 		b.put(orders+"/00000000000000000012.seg", b.get(second))
@@ -158,7 +200,8 @@ var fixtures = map[string]func(b *builder){
 
 	// Offset files.
 	"offset-slot":  func(b *builder) { b.orders(); b.flip(offsets, 24); b.cutTo(offsets, 4096) },
-	"offset-entry": func(b *builder) { b.orders(); b.flip(offsets, 1024+10) },
+	"offset-entry": func(b *builder) { b.orders(); b.flip(offsets, 1056+10) },
+	"offset-cut":   func(b *builder) { b.orders(); b.taken(4, 9, 12, 13); b.cutTo(offsets, 1024+64) },
 	"offset-short": func(b *builder) { b.orders(); b.cutTo(offsets, 700) },
 	"offsets-lost": func(b *builder) { b.orders(); b.flip(offsets, 24); b.flip(offsets, 512+24); b.flip(offsets, 1030) },
 	"offset-slots": func(b *builder) { b.orders(); b.taken(4, 9, 12, 13); b.flip(offsets, 24); b.flip(offsets, 512+24) },
@@ -260,18 +303,23 @@ func fixture(t *testing.T, name string) {
 	if !*update {
 		t.Fatalf("there is no fixture %s: run with -update", name)
 	}
-	b := &builder{t, disktest.New()}
+	b := &builder{t: t, fs: disktest.New(), log: identity, durable: 29}
 	fixtures[name](b)
 	save(t, b.fs, name)
 }
 
 // builder makes queues and damages them.
 type builder struct {
-	t  *testing.T
-	fs *disktest.FS
+	t       *testing.T
+	fs      *disktest.FS
+	log     uint64 // identity of the log that what comes is of
+	durable uint64 // what offset files say is on stable storage
 }
 
-const epoch = 1700000000000 // when the first item was set
+const (
+	epoch    = 1700000000000 // when the first item was set
+	identity = 0x0dde55      // of the log
+)
 
 func (b *builder) orders() {
 	b.segment(first, 1, 10, true)
@@ -287,7 +335,7 @@ func (b *builder) segment(path string, from, to uint64, seal bool) {
 		s, err = segment.Create(b.fs, path, 8<<10)
 	}
 	must(b.t, err)
-	must(b.t, s.Start(segment.Header{Salt: uint32(from) * 1000003, First: from, Created: epoch, ItemsBefore: from - 1, BytesBefore: 60 * (from - 1)}))
+	must(b.t, s.Start(segment.Header{Salt: uint32(from) * 1000003, First: from, Created: epoch, ItemsBefore: from - 1, BytesBefore: 60 * (from - 1), Log: b.log}))
 	for seq := from; seq <= to; seq++ {
 		payload := fmt.Appendf(nil, "order %d: %s", seq, strings.Repeat("a thing, ", 6))
 		_, err := s.Append(&segment.Record{Seq: seq, Kind: segment.KindItem, ClientFlags: uint32(seq), Enqueued: epoch + int64(seq)*1000, Payload: payload})
@@ -302,6 +350,8 @@ func (b *builder) segment(path string, from, to uint64, seal bool) {
 // taken makes the offset file. Further numbers are those of items taken out of order, besides 6 and 7.
 func (b *builder) taken(head uint64, more ...uint64) {
 	o := wal.NewOffsets("", head, 60*(head-1), epoch)
+	o.Log = b.log
+	o.SetDurable(b.durable)
 	o.Take(6, 7, 120)
 	for _, seq := range more {
 		o.Take(seq, seq, 60)
@@ -343,6 +393,13 @@ func (b *builder) seal(path string) {
 	must(b.t, err)
 	must(b.t, s.Seal())
 	must(b.t, s.Close())
+}
+
+// reseal makes the header of a body verify again.
+func (b *builder) reseal(path string) {
+	c := b.get(path)
+	binary.LittleEndian.PutUint32(c[60:], crc32.Checksum(c[:60], castagnoli))
+	b.put(path, c)
 }
 
 func (b *builder) get(path string) []byte {

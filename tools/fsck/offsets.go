@@ -17,6 +17,12 @@ func (e *examination) readOffsets() {
 		c := e.readOffsetFile(f)
 		c.stale = true
 	}
+	for _, c := range e.consumers {
+		if c.state != nil {
+			e.told = true
+			e.durable = max(e.durable, c.state.Durable())
+		}
+	}
 }
 
 // readOffsetFile adds what a file says to its consumer. Two files of one consumer are united, as the
@@ -39,11 +45,16 @@ func (e *examination) readOffsetFile(f wal.FileInfo) *consumer {
 		e.newer(f.Name)
 	case err != nil:
 		e.trouble(f.Name, err)
+	case e.in.Foreign(v.Log):
+		e.t.add(Finding{File: f.Name, Severity: Damage, Kind: OtherLog, What: otherLog + "; all items still on the disk come again, taken or not"})
+		c.stale, c.shown = true, true
 	default:
-		if v.Salvaged {
+		if v.Salvaged && v.Lost && f.Kind == wal.OffsetFile {
 			e.t.add(Finding{File: f.Name, Severity: Damage, Kind: OffsetsLost, What: "neither copy of the head verifies, but entries do: items taken since the last sync may come again"})
 		}
-		e.offsetDamage(c, f, v)
+		if f.Kind == wal.OffsetFile { // a rewrite may have got to the disk in part
+			e.offsetDamage(c, f, v)
+		}
 		if c.state == nil {
 			c.state = &v.Offsets
 		} else {
@@ -62,7 +73,9 @@ func (e *examination) offsetDamage(c *consumer, f wal.FileInfo, v *wal.OffsetsVi
 		case d.Stray:
 			found.Kind, found.What = Stray, strayBytes
 		case d.Short:
-			found.Kind, found.What = OffsetSlot, "the file ends early: the server would not believe the rest, and all items still on the disk would come again"
+			found.Kind, found.What = OffsetSlot, "the file ends early: it was cut, and items that were taken may come again"
+		case d.Gone:
+			found.What = "entries are gone that were synced: items that were taken may come again"
 		case d.Slot && v.Salvaged:
 			continue
 		case d.Slot:

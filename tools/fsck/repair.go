@@ -249,6 +249,7 @@ func (r *repair) writeOffsets() error {
 		if !marked && !c.stale {
 			continue
 		}
+		c.state.Log = r.e.in.Log
 		if err := r.writeOffsetFile(c, marked); err != nil {
 			return err
 		}

@@ -112,7 +112,10 @@ func Size(n int64) string {
 // Verdict is the result in a sentence.
 func (r Result) Verdict() string {
 	all := fmt.Sprintf("%s, %s", count(r.Queues, "queue"), items(r.Items))
-	if r.Lost > 0 {
+	switch {
+	case r.Lost > 0 && r.Damage == 0:
+		all += fmt.Sprintf(" and %d lost that had not been synced", r.Lost)
+	case r.Lost > 0:
 		all += fmt.Sprintf(" and %d lost", r.Lost)
 	}
 	mended := r.Actions > 0 && !r.DryRun

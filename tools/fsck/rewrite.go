@@ -38,6 +38,9 @@ func (r *repair) copyOver(s *segmentFile) error {
 
 // copyRecords makes a sealed segment of the valid records.
 func (r *repair) copyRecords(v *wal.SegmentView, h segment.Header, path string) (err error) {
+	if h.Log == 0 {
+		h.Log = r.e.in.Log
+	}
 	h.Salt = 0 // a new one: no record of the old file verifies in the new one
 	if tail := int64(v.Tail()); v.Headless {
 		h.Capacity = min(segment.MaxCapacity, tail+tail/512+4<<10) // what it was is lost: so much that index and footer fit

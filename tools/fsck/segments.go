@@ -85,7 +85,9 @@ func (e *examination) openSegment(f wal.FileInfo) *segmentFile {
 }
 
 // counts reports whether what a segment holds is part of the queue, as far as it can be read.
-func (s *segmentFile) counts() bool { return s.err != errCopy && s.err != errSuperseded }
+func (s *segmentFile) counts() bool {
+	return s.err != errCopy && s.err != errSuperseded && !errors.Is(s.err, wal.ErrForeign)
+}
 
 // open opens a segment. What the disk does not give reads as zeros, so that a segment seems to have
 // lost its header: that is no verdict, neither when the disk gives it later. It is one when it is found twice.

@@ -20,6 +20,10 @@ func (e *examination) walk() {
 		case errors.Is(s.err, segment.ErrBlank):
 			e.t.add(Finding{File: s.file.Name, Severity: Note, Kind: Spare, What: "has no header and no items: it was being made; the server removes it"})
 			s.fix = remove
+		case errors.Is(s.err, wal.ErrForeign):
+			e.row.Dead += s.file.Size
+			e.t.add(Finding{File: s.file.Name, Severity: Damage, Kind: OtherLog, What: otherLog})
+			s.fix = setAside
 		case !s.counts():
 			e.row.Dead += s.file.Size
 		case s.first == 0: // a spare
@@ -76,7 +80,7 @@ func (e *examination) missing(file string, from, to uint64, what string) {
 
 // unreadable notes a file that has a segment's name and no item that could be read.
 func (e *examination) unreadable(s *segmentFile, next uint64) {
-	f := Finding{File: s.file.Name, Severity: Damage, Kind: NoSegment}
+	f := Finding{File: s.file.Name, Severity: e.severity(s, s.first), Kind: NoSegment}
 	e.progress.add(s.file.Size)
 	switch {
 	case errors.Is(s.err, segment.ErrVersion):
@@ -221,13 +225,16 @@ func (e *examination) between(s *segmentFile, hole *pending, to uint64) {
 	default:
 		s.fix = copyOver
 		n, first, last := e.lose(from, to-1)
-		f := Finding{File: s.file.Name, From: hole.from, To: hole.to, Severity: Damage, Kind: DamagedRange, Items: n}
+		f := Finding{File: s.file.Name, From: hole.from, To: hole.to, Severity: e.severity(s, from), Kind: DamagedRange, Items: n}
 		why := "no record verifies here"
 		if s.cold.is {
 			why = "damaged beyond the parity"
 		}
 		if f.What = why + "; what stood here counts as taken"; n > 0 {
 			f.What = fmt.Sprintf("%s: %s (%s) lost", why, items(n), numbers(first, last))
+		}
+		if f.Severity == Note {
+			f.What += unsyncedWhat
 		}
 		e.t.add(f)
 	}

@@ -1,0 +1,59 @@
+package fsck
+
+// What the offset files prove: how much of the log was synced. What a power cut may have taken is behind
+// that, and what is missing before it is damage.
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/darner/darner/segment"
+)
+
+const (
+	otherLog     = "belongs to another queue, or to one that was here before; the server sets it aside"
+	unsyncedWhat = ", not yet synced, as a power cut leaves it"
+)
+
+// severity is that of damage to items from a number on: nothing but a note where they were never synced.
+func (e *examination) severity(s *segmentFile, from uint64) Severity {
+	if e.told && from >= e.durable && !s.sealed && !s.cold.is && !s.file.Cold {
+		return Note
+	}
+	return Damage
+}
+
+// short notes that the log ends before what was synced: it was cut. A repair has it end where it does.
+func (e *examination) short() {
+	if e.durable <= e.end {
+		return
+	}
+	f := Finding{Severity: Damage, Kind: Missing}
+	if s := e.lastSegment(); s != nil {
+		f.File = s.file.Name
+	}
+	n, first, last := e.lose(e.end, e.durable-1)
+	switch {
+	case n > 0:
+		f.Items, f.What = n, fmt.Sprintf("%s (%s) lost, synced before: the log's end was damaged, cut, removed or put back from an older copy", items(n), numbers(first, last))
+	case f.File == "": // all was taken, and the last segment is given back on a full disk
+		return
+	default:
+		f.What = fmt.Sprintf("ends with item %d though items up to %d were synced, all taken since: it was damaged, cut or put back from an older copy, or the next one was removed", e.end-1, e.durable-1)
+	}
+	e.t.add(f)
+	for _, c := range e.consumers {
+		c.stale = true
+		c.state.SetDurable(e.end)
+	}
+	e.cut = true
+}
+
+func (e *examination) lastSegment() (last *segmentFile) {
+	for _, s := range e.segments {
+		if s.first > 0 && s.counts() && !errors.Is(s.err, segment.ErrBlank) {
+			last = s
+		}
+	}
+	return last
+}

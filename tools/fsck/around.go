@@ -3,6 +3,7 @@ package fsck
 // What stands around the records of a segment: header, index, footer, tail.
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/darner/darner/segment"
@@ -54,8 +55,9 @@ func (e *examination) stray(s *segmentFile, from, to uint32) {
 // tail judges bytes behind the last record of a segment without a sound footer.
 func (e *examination) tail(s *segmentFile, d segment.Damage, next uint64) {
 	f := Finding{File: s.file.Name, From: int64(d.From), To: int64(d.To), Severity: Damage}
+	severity := e.severity(s, e.end)
 	switch {
-	case d.Meta && int64(d.To) > s.file.Size-segment.FooterSize:
+	case d.Meta && int64(d.To) > s.file.Size-segment.FooterSize && !e.tornFooter(s, next):
 		f.Kind, f.What = Footer, "the footer is damaged; no item is lost, but opening the segment means reading all of it"
 		s.fix = copyOver
 	case d.Meta:
@@ -66,20 +68,41 @@ func (e *examination) tail(s *segmentFile, d segment.Damage, next uint64) {
 		s.fix = max(s.fix, cutTail)
 	default:
 		f.Kind, f.What = DamagedTail, "what stands behind the last record does not verify: items not yet synced at a power cut, or damaged since"
-		f.Severity = e.severity(s, e.end)
+		f.Severity = severity
 		s.fix = max(s.fix, cutTail)
 	}
 	if next > e.end {
 		n, first, last := e.lose(e.end, next-1)
 		if f.Items = n; n > 0 {
 			f.What += fmt.Sprintf("; %s (%s) lost", items(n), numbers(first, last))
-			f.Severity = Damage
+			f.Severity = severity
 		}
 		s.fix = copyOver
 		e.end = next
 	}
 	e.t.add(f)
 }
+
+// tornFooter reports whether a power cut may have left so much of a segment's footer: none, or of two sectors that it
+// is in, one. Later segments are completed after it.
+func (e *examination) tornFooter(s *segmentFile, next uint64) bool {
+	const sector = 512
+	f, err := e.o.FS.OpenRead(e.in.Path(s.file))
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	var b [segment.FooterSize]byte
+	from := s.file.Size - segment.FooterSize
+	if _, err := f.ReadAt(b[:], from); err != nil {
+		return false
+	}
+	cut := -from & (sector - 1)
+	checksum := b[segment.FooterSize-4:]
+	return !e.sealedBehind(next) && (isZero(checksum) || cut < segment.FooterSize && isZero(b[:cut]))
+}
+
+func isZero(b []byte) bool { return len(bytes.Trim(b, "\x00")) == 0 }
 
 // notSealed notes a segment without a footer that others follow: the server completes it, unless it
 // did so before.

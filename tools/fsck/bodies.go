@@ -155,7 +155,7 @@ func (e *examination) orphan(f wal.FileInfo) {
 	case e.in.ForeignBody(f):
 		e.t.add(Finding{File: f.Name, Severity: Damage, Kind: OtherLog, What: otherLog})
 		return
-	case f.Number >= e.end && e.anySegment() && f.Number-e.end < unsynced:
+	case f.Number >= e.end && (e.anySegment() || e.unsynced(f.Number)) && f.Number-e.end < unsynced:
 		e.t.add(Finding{File: f.Name, Severity: Note, Kind: BodyOrphan, What: "the body of an item whose record did not survive a power cut; the server sets it aside"})
 		return
 	case f.Number >= e.end:
@@ -164,7 +164,11 @@ func (e *examination) orphan(f wal.FileInfo) {
 		e.t.add(Finding{File: f.Name, Severity: Damage, Kind: BodyOrphan, Items: 1, What: fmt.Sprintf("the body of item %d, whose record is lost, and not by a power cut alone: 1 item lost; the server sets it aside", f.Number)})
 		return
 	}
-	e.t.add(Finding{File: f.Name, Severity: Damage, Kind: BodyOrphan, What: fmt.Sprintf("the body of item %d, of which there is no record", f.Number)})
+	severity := Damage
+	if e.unsynced(f.Number) {
+		severity = Note
+	}
+	e.t.add(Finding{File: f.Name, Severity: severity, Kind: BodyOrphan, What: fmt.Sprintf("the body of item %d, of which there is no record", f.Number)})
 }
 
 // restOfBodies deals with bodies behind the last large item.

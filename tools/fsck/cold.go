@@ -65,7 +65,7 @@ func (e *examination) leftOut(s *segmentFile, from, to uint64) {
 			c.state.Take(from, to-1, 0)
 		}
 	}
-	e.missing(s.file.Name, from, to-1, "are not in it: they were damaged when it was written, or it is an older copy")
+	e.missing(s, from, to-1, "are not in it: they were damaged when it was written, or it is an older copy")
 }
 
 const noItemLost = "damaged; no item is lost, for parity or another copy tells what stood here"

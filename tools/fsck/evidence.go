@@ -15,12 +15,19 @@ const (
 	unsyncedWhat = ", not yet synced, as a power cut leaves it"
 )
 
-// severity is that of damage to items from a number on: nothing but a note where they were never synced.
+// severity is that of damage to items from a number on, in or before a segment: nothing but a note where they
+// were never synced.
 func (e *examination) severity(s *segmentFile, from uint64) Severity {
-	if e.told && from >= e.durable && !s.sealed && !s.cold.is && !s.file.Cold {
+	if e.unsynced(from) && !s.sealed && !s.cold.is && !s.file.Cold {
 		return Note
 	}
 	return Damage
+}
+
+// unsynced reports that a power cut may have taken an item. Without an offset file that tells, none is known
+// to have been synced before a segment was completed.
+func (e *examination) unsynced(seq uint64) bool {
+	return seq >= e.durable && (e.told || !e.sealedBehind(0))
 }
 
 // short notes that the log ends before what was synced: it was cut. A repair has it end where it does.

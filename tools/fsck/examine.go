@@ -154,7 +154,11 @@ func (e *examination) ownConsumer() {
 		return
 	}
 	c.stale = true
-	e.t.add(Finding{File: wal.OffsetName(""), Severity: Damage, Kind: OffsetsLost, What: "is missing: all items still on the disk come again, taken or not"})
+	f := Finding{File: wal.OffsetName(""), Severity: Damage, Kind: OffsetsLost, What: "is missing: all items still on the disk come again, taken or not"}
+	if !e.sealedBehind(0) { // its name is synced before a segment is completed
+		f.Severity, f.What = Note, "is missing, as after a power cut before the first sync: all items on the disk come"
+	}
+	e.t.add(f)
 }
 
 // anySegment reports whether the log ever had an item, as far as can be seen.

@@ -43,7 +43,7 @@ func (e *examination) walk() {
 // upTo notes what is missing before a segment.
 func (e *examination) upTo(s *segmentFile) {
 	if s.first > e.end {
-		e.missing(s.file.Name, e.end, s.first-1, "are in no segment: what was before this one is gone")
+		e.missing(s, e.end, s.first-1, "are in no segment: what was before this one is gone")
 		e.end = s.first
 	}
 }
@@ -72,9 +72,9 @@ func (e *examination) nextFirst(i int) uint64 {
 	return 0
 }
 
-func (e *examination) missing(file string, from, to uint64, what string) {
+func (e *examination) missing(s *segmentFile, from, to uint64, what string) {
 	if n, first, last := e.lose(from, to); n > 0 {
-		e.t.add(Finding{File: file, Severity: Damage, Kind: Missing, Items: n, What: fmt.Sprintf("%s (%s) %s", items(n), numbers(first, last), what)})
+		e.t.add(Finding{File: s.file.Name, Severity: e.severity(s, from), Kind: Missing, Items: n, What: fmt.Sprintf("%s (%s) %s", items(n), numbers(first, last), what)})
 	}
 }
 
@@ -87,6 +87,9 @@ func (e *examination) unreadable(s *segmentFile, next uint64) {
 		e.newer(f.File)
 		return
 	case errors.Is(s.err, segment.ErrHeaderLost):
+		if s.file.Kind == wal.SpareFile { // it has its own name before it is synced
+			f.Severity = Note
+		}
 		f.Kind, f.What = HeaderLost, "both copies of the header are damaged and there is no sound footer, without which no record verifies"
 		if s.file.Cold {
 			f.What = "all three copies of the header are damaged, without which no block verifies"
@@ -217,7 +220,7 @@ func (e *examination) between(s *segmentFile, hole *pending, to uint64) {
 	case hole == nil && s.cold.is:
 		e.leftOut(s, from, to)
 	case hole == nil:
-		e.missing(s.file.Name, from, to-1, "are missing in it though nothing is damaged: is it an older copy?")
+		e.missing(s, from, to-1, "are missing in it though nothing is damaged: is it an older copy?")
 	case hole.fault:
 		e.handsOff = true
 		e.t.add(Finding{File: s.file.Name, From: hole.from, To: hole.to, Severity: Trouble, Kind: Unreadable,

@@ -42,7 +42,11 @@ func (l *Log) resumeDurable() {
 	for _, c := range l.consumers {
 		l.durable = max(l.durable, c.st.durable)
 	}
-	if l.durable <= l.next || len(l.files) == 0 && l.minHead() >= l.durable { // without a segment all was taken: see reclaim
+	all := true
+	for _, c := range l.consumers {
+		all = all && c.st.head >= l.durable
+	}
+	if l.durable <= l.next || all && len(l.files) == 0 { // a log gives its last segment back on a full disk: see reclaim
 		return
 	}
 	l.log.Error("log ends before what was on stable storage: its last segment was cut, removed or put back from an older copy",

@@ -1,0 +1,354 @@
+package wal_test
+
+// What is missing is told, and what belongs to another log costs nothing.
+
+import (
+	"bytes"
+	"log/slog"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/darner/darner/segment/disk/disktest"
+	"github.com/darner/darner/tools/fsck"
+	"github.com/darner/darner/wal"
+)
+
+// told opens a log and returns what its errors say, a line for each.
+func (m memory) told() (*wal.Log, func() []string) {
+	var b bytes.Buffer
+	o := options(m.FS)
+	o.Logger = slog.New(slog.NewTextHandler(&b, &slog.HandlerOptions{Level: slog.LevelError}))
+	l := open(m.t, "/data/q", o)
+	return l, func() []string { return strings.Split(strings.TrimSpace(b.String()), "\n") }
+}
+
+// synced is a log with n synced items, the first of which are taken, as a kill leaves it. former is the same
+// with half as many, as it was before.
+func synced(t *testing.T, n, taken int) (m, former memory) {
+	m = newMemory(t)
+	l := m.open()
+	c := consumer(t, l)
+	fill(t, l, 0, n/2)
+	syncNow(t, l)
+	former = memory{m.Clone(), t}
+	fill(t, l, n/2, n)
+	for range taken {
+		p, _ := next(t, l, c)
+		if err := c.Take(p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	syncNow(t, l)
+	return memory{m.Clone(), t}, former
+}
+
+func (m memory) segment() string {
+	segments := m.files(".seg")
+	return path.Join("/data/q", segments[len(segments)-1])
+}
+
+// shortened are the ways to lose the end of a log.
+var shortened = map[string]func(m, former memory) error{
+	"cut to a half": func(m, _ memory) error {
+		b, err := m.ReadFile(m.segment())
+		if err != nil {
+			return err
+		}
+		return m.WriteFile(m.segment(), b[:1024+50*48])
+	},
+	"emptied":     func(m, _ memory) error { return m.WriteFile(m.segment(), nil) },
+	"zeroed":      func(m, _ memory) error { return m.WriteFile(m.segment(), make([]byte, 64<<10)) },
+	"its header":  func(m, _ memory) error { b, _ := m.ReadFile(m.segment()); return m.WriteFile(m.segment(), b[:1024]) },
+	"deleted":     func(m, _ memory) error { return m.Remove(m.segment()) },
+	"overwritten": func(m, _ memory) error { return m.WriteFile(m.segment(), bytes.Repeat([]byte("x"), 64<<10)) },
+	"of yesterday": func(m, former memory) error {
+		b, _ := former.ReadFile(former.segment())
+		return m.WriteFile(m.segment(), b)
+	},
+}
+
+// Whether the head is within what is left, beyond it or at the end: every item that is lost is counted, told
+// once, and named by darner-fsck.
+func TestALogThatEndsBeforeWhatWasSyncedSaysSo(t *testing.T) {
+	const n = 200
+	for how, shorten := range shortened {
+		for _, taken := range []int{0, 20, 150, n} {
+			m, former := synced(t, n, taken)
+			if err := shorten(m, former); err != nil {
+				t.Fatal(how, err)
+			}
+			l, said := m.told()
+			end := 1 + uint64(n)
+			if p := put(t, l, "one more"); p.Seq < end {
+				t.Errorf("%s, %d taken: number %d is given again", how, taken, p.Seq)
+			}
+			if _, err := examine(m.Clone(), "/data/q"); err != nil {
+				t.Errorf("%s, %d taken: darner-fsck goes on about what was told: %v", how, taken, err)
+			}
+			got := drain(t, l, consumer(t, l))
+			if left := len(got) - 1; taken < n && l.Stats().Damaged < uint64(n-taken-max(left, 0)) {
+				t.Errorf("%s, %d taken: %d came and %d count as damaged", how, taken, left, l.Stats().Damaged)
+			}
+			if alone := how == "deleted" || how == "emptied" || how == "zeroed"; taken < n || !alone { // all taken and no segment: as on a full disk
+				if lines := said(); lines[0] == "" || l.Stats().Damaged == 0 {
+					t.Errorf("%s, %d taken: %d count as damaged, and it says %q", how, taken, l.Stats().Damaged, lines)
+				}
+			}
+			l.Close()
+			again, said := m.told()
+			if lines := said(); lines[0] != "" || again.Stats().Damaged != 0 {
+				t.Errorf("%s, %d taken: told again: %q", how, taken, lines)
+			}
+		}
+	}
+}
+
+func TestFsckNamesWhatWasSyncedAndIsGone(t *testing.T) {
+	for how, shorten := range shortened {
+		m, former := synced(t, 200, 20)
+		if err := shorten(m, former); err != nil {
+			t.Fatal(how, err)
+		}
+		res, err := examine(m.FS, "/data/q")
+		if err == nil || res.Lost+res.Items != 180 {
+			t.Errorf("%s: %d are there and %d lost, want 180 in all (%v)", how, res.Items, res.Lost, err)
+		}
+		if _, err := fsck.Run("/data/q", fsck.Options{FS: m.FS, Repair: true}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := examine(m.FS, "/data/q"); err != nil {
+			t.Errorf("%s, repaired: %v", how, err)
+		}
+		l, said := m.told()
+		if lines := said(); lines[0] != "" || l.Stats().Damaged != 0 {
+			t.Errorf("%s, repaired: the log says %q", how, lines)
+		}
+	}
+}
+
+func TestAPowerCutIsNoEvidence(t *testing.T) {
+	m := newMemory(t)
+	l := m.open()
+	c := consumer(t, l)
+	fill(t, l, 0, 100)
+	syncNow(t, l)
+	before, err := m.ReadFile(m.segment())
+	if err != nil {
+		t.Fatal(err)
+	}
+	fill(t, l, 100, 200)
+	drain(t, l, c)
+	m = memory{m.Clone(), t}
+	if err := m.WriteFile(m.segment(), before); err != nil { // what came since the sync is lost, that it was taken is not
+		t.Fatal(err)
+	}
+	if _, err := examine(m.FS, "/data/q"); err != nil {
+		t.Error(err)
+	}
+	l, said := m.told()
+	if lines := said(); lines[0] != "" || l.Stats().Damaged != 0 {
+		t.Errorf("%d count as damaged: %q", l.Stats().Damaged, lines)
+	}
+	if p := put(t, l, "one more"); p.Seq != 201 {
+		t.Errorf("numbering goes on at %d", p.Seq)
+	}
+}
+
+// scattered is a log of which every other item is taken, and that is synced.
+func scattered(t *testing.T) memory {
+	m := newMemory(t)
+	l := m.open()
+	c := consumer(t, l)
+	fill(t, l, 0, 100)
+	for i := range 100 {
+		if p, _ := next(t, l, c); i%2 == 1 {
+			if err := c.Take(p); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	syncNow(t, l)
+	return memory{m.Clone(), t}
+}
+
+// A file that lost something says so once, and by then it is whole again.
+func TestAnOffsetFileThatIsCutOrDamagedSaysSo(t *testing.T) {
+	const offsets = "/data/q/consumer.off"
+	for how, harm := range map[string]func(m memory, b []byte) error{
+		"cut within the slots":   func(m memory, b []byte) error { return m.WriteFile(offsets, b[:500]) },
+		"cut before the entries": func(m memory, b []byte) error { return m.WriteFile(offsets, b[:1024]) },
+		"cut in the entries":     func(m memory, b []byte) error { return m.WriteFile(offsets, b[:1024+32*20]) },
+		"an entry is damaged":    func(m memory, _ []byte) error { return m.Corrupt(offsets, 1024+32*20+9, 8) },
+		"a slot is damaged":      func(m memory, _ []byte) error { return m.Corrupt(offsets, 512+30, 8) },
+		"entries are zeros":      func(m memory, b []byte) error { clear(b[2048:2560]); return m.WriteFile(offsets, b) },
+		"a slot is zeros":        func(m memory, b []byte) error { clear(b[:512]); return m.WriteFile(offsets, b) },
+	} {
+		m := scattered(t)
+		b, err := m.ReadFile(offsets)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := harm(m, b); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := examine(m.FS, "/data/q"); err == nil {
+			t.Errorf("%s: darner-fsck finds nothing", how)
+		}
+		l, said := m.told()
+		if lines := said(); len(lines) != 1 || !strings.Contains(lines[0], "offset file is damaged or was cut") || l.Stats().Damaged == 0 {
+			t.Errorf("%s: %d count as damaged, and it says %q", how, l.Stats().Damaged, lines)
+		}
+		if items, _ := consumer(t, l).Pending(); items < 50 {
+			t.Errorf("%s: %d items are left", how, items)
+		}
+		if copies := m.Names("/data/q/.quarantine/q"); len(copies) != 1 {
+			t.Errorf("%s: in the quarantine is %q", how, copies)
+		}
+		for range 2 {
+			m = memory{m.Clone(), t}
+			if _, err := examine(m.FS, "/data/q"); err != nil {
+				t.Errorf("%s: told, and still %v", how, err)
+			}
+			l, said = m.told()
+			if lines := said(); lines[0] != "" || l.Stats().Damaged != 0 {
+				t.Errorf("%s: told again: %q", how, lines)
+			}
+			l.Close()
+		}
+	}
+}
+
+// another is the directory of another log, with items of its own, all taken.
+func another(t *testing.T) *disktest.FS {
+	m := newMemory(t)
+	l := m.open()
+	c := consumer(t, l)
+	fill(t, l, 0, 3000)
+	if _, err := upload(l, body("000001", 100_000)); err != nil {
+		t.Fatal(err)
+	}
+	for range 2000 {
+		p, _ := next(t, l, c)
+		if err := c.Take(p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	settle(l)
+	syncNow(t, l)
+	return m.Clone()
+}
+
+// Of all that another log's directory may leave here nothing is delivered, and nothing of this log is lost.
+func TestAFileOfAnotherLogIsSetAsideAndCostsNothing(t *testing.T) {
+	other := another(t)
+	m := newMemory(t)
+	l := m.open()
+	c := consumer(t, l)
+	const n = 2500
+	fill(t, l, 0, n)
+	for range 10 {
+		p, _ := next(t, l, c)
+		if err := c.Take(p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	settle(l)
+	l.Close()
+	for _, name := range other.Names("/data/q") {
+		for _, as := range placesFor(m, name) {
+			m := memory{m.Clone(), t}
+			b, err := other.ReadFile("/data/q/" + name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := m.WriteFile("/data/q/"+as, b); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := examine(m.FS, "/data/q"); err == nil || !strings.Contains(err.Error(), "belongs to another") {
+				t.Errorf("%s as %s: darner-fsck says %v", name, as, err)
+			}
+			l, said := m.told()
+			want := n - 10
+			if as == "consumer.off" {
+				want = n // what was taken comes again
+			}
+			got := drain(t, l, consumer(t, l))
+			if len(got) != want || !slices.IsSorted(got) {
+				t.Errorf("%s as %s: %d items come, want %d", name, as, len(got), want)
+			}
+			settle(l)
+			if lines := said(); len(lines) != 1 || lines[0] == "" || l.Stats().Damaged != 1 {
+				t.Errorf("%s as %s: %d count as damaged, and it says %q", name, as, l.Stats().Damaged, lines)
+			}
+			if aside := m.Names("/data/q/.quarantine/q"); len(aside) != 1 {
+				t.Errorf("%s as %s: set aside is %q", name, as, aside)
+			}
+			l.Close()
+		}
+	}
+}
+
+// placesFor are names that a file may have been given by mistake, and that cost this log no file of its own.
+func placesFor(m memory, name string) []string {
+	switch kind := wal.Classify(name); kind.Kind {
+	case wal.OffsetFile:
+		return []string{name}
+	case wal.BodyFile:
+		return []string{"00000000000000099999.item"}
+	case wal.SegmentFile:
+		if slices.Contains(m.Names("/data/q"), name) {
+			return nil
+		}
+		return []string{name}
+	}
+	return nil
+}
+
+func TestADirectoryIsRenamedAndCopiedWithItsIdentity(t *testing.T) {
+	m, _ := synced(t, 200, 20)
+	for _, name := range m.Names("/data/q") {
+		b, err := m.ReadFile("/data/q/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := m.WriteFile("/data/copy/"+name, b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := m.Rename("/data/q", "/data/renamed"); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{"/data/copy", "/data/renamed"} {
+		if _, err := examine(m.FS, dir); err != nil {
+			t.Errorf("%s: %v", dir, err)
+		}
+		l := open(t, dir, options(m.FS))
+		if got := drain(t, l, consumer(t, l)); len(got) != 180 || l.Stats().Damaged != 0 {
+			t.Errorf("%s: %d items come, %d count as damaged", dir, len(got), l.Stats().Damaged)
+		}
+	}
+}
+
+// Each file that does not tell any more whose it is can be done without.
+func TestTheIdentityIsKnownFromAnyFile(t *testing.T) {
+	for _, lost := range []string{"consumer.off", "00000000000000000001.seg"} {
+		m, _ := synced(t, 200, 20)
+		for _, at := range []int64{20, 512 + 20} {
+			if err := m.Corrupt("/data/q/"+lost, at, 1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		l := m.open()
+		put(t, l, "one more")
+		got := drain(t, l, consumer(t, l))
+		if len(got) < 181 {
+			t.Errorf("%s lost its head: %d items come", lost, len(got))
+		}
+		l.Close()
+		if got := m.open(); got.Stats().Damaged != 0 {
+			t.Errorf("%s lost its head: %d count as damaged still", lost, got.Stats().Damaged)
+		}
+	}
+}

@@ -37,6 +37,17 @@ func (l *Log) mark(u unsynced) {
 	}
 }
 
+// allNamed is the number below which all items have what they consist of. A body whose Commit is under way has a
+// name that is not in the directory for good.
+func (l *Log) allNamed() uint64 {
+	for _, f := range l.files {
+		if f.renames > 0 {
+			return max(l.durable, f.first)
+		}
+	}
+	return l.next
+}
+
 // resumeDurable lets numbering begin above all that was durable once, though the log may end before it.
 func (l *Log) resumeDurable() {
 	for _, c := range l.consumers {

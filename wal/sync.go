@@ -247,7 +247,7 @@ func (l *Log) beginSync() (u unsynced, err error) {
 	u.bodies, l.uploads.unsynced = l.uploads.unsynced, nil
 	u.dir, l.dirDirty = l.dirDirty, false
 	u.newDir, l.newDir = l.newDir, false
-	u.next = l.next
+	u.next = l.allNamed()
 	return u, nil
 }
 

@@ -48,6 +48,8 @@ type consumer struct {
 	stale bool // the files are to be written anew
 	shown bool // the files hold damage worth keeping
 
+	nothing bool // of its file verifies
+
 	run struct { // of items of which the same is true, as last looked up
 		from, last uint64
 		taken      bool
@@ -124,6 +126,7 @@ func (e *examination) newer(file string) {
 // beginConsumers lets a consumer whose head is not known begin at the oldest item, as the server does.
 func (e *examination) beginConsumers() {
 	e.ownConsumer()
+	e.unbelieved()
 	first, below, created := uint64(0), uint64(0), int64(0)
 	for _, s := range e.segments {
 		if first == 0 && s.counts() {
@@ -159,6 +162,21 @@ func (e *examination) ownConsumer() {
 		f.Severity, f.What = Note, "is missing, as after a power cut before the first sync: all items on the disk come"
 	}
 	e.t.add(f)
+}
+
+// unbelieved notes offset files of which nothing verifies. They are synced before a segment is completed, so until then
+// a power cut may leave one so.
+func (e *examination) unbelieved() {
+	for _, c := range e.consumers {
+		if !c.nothing {
+			continue
+		}
+		f := Finding{File: wal.OffsetName(c.name), Severity: Damage, Kind: OffsetsLost, What: "nothing in it verifies: all items still on the disk come again, taken or not"}
+		if !e.sealedBehind(0) && e.durable == 0 {
+			f.Severity = Note
+		}
+		e.t.add(f)
+	}
 }
 
 // anySegment reports whether the log ever had an item, as far as can be seen.

@@ -39,8 +39,7 @@ func (e *examination) readOffsetFile(f wal.FileInfo) *consumer {
 	case errors.Is(err, wal.ErrNoOffsets) && f.Kind == wal.RewriteFile:
 		c.stale = true // it is not written whole: the file it was to replace has all of it
 	case errors.Is(err, wal.ErrNoOffsets):
-		e.t.add(Finding{File: f.Name, Severity: Damage, Kind: OffsetsLost, What: "nothing in it verifies: all items still on the disk come again, taken or not"})
-		c.stale, c.shown = true, true
+		c.stale, c.shown, c.nothing = true, true, true
 	case errors.Is(err, wal.ErrVersion):
 		e.newer(f.Name)
 	case err != nil:

@@ -164,7 +164,8 @@ func (o *offsets) load() (st offsetState, err error) {
 			o.salt, o.generation = binary.LittleEndian.Uint32(b[12:]), g
 			st.head, st.below = binary.LittleEndian.Uint64(b[24:]), binary.LittleEndian.Uint64(b[32:])
 			st.created = int64(binary.LittleEndian.Uint64(b[40:]))
-			o.log, o.kept = binary.LittleEndian.Uint64(b[48:]), int(binary.LittleEndian.Uint32(b[56:]))
+			o.log = binary.LittleEndian.Uint64(b[48:])
+			o.kept = int(min(binary.LittleEndian.Uint32(b[56:]), maxOffsetFile/entrySize))
 		}
 	}
 	if !found && !o.salvage() {

@@ -27,7 +27,8 @@ func (e *examination) found(s *segmentFile, v *wal.SegmentView, next uint64, u *
 		case d.Meta && d.To <= segment.HeaderSize:
 			f.Kind, f.What = HeaderCopy, "a copy of the header is damaged; no item is lost, the other copy counts"
 			switch {
-			case v.Headless:
+			case v.Headless: // as after a power cut that it was never mended from
+				f.Severity = Note
 				f.Kind, f.What = HeaderLost, "both copies of the header are damaged and there is no sound footer; no item is lost by that, for the records tell what is needed, but opening the segment takes long"
 			case d.To-d.From == segment.HeaderSize:
 				f.What = "both copies of the header are damaged; no item is lost, the footer has it once more"

@@ -236,8 +236,11 @@ func (e *examination) between(s *segmentFile, hole *pending, to uint64) {
 		if f.What = why + "; what stood here counts as taken"; n > 0 {
 			f.What = fmt.Sprintf("%s: %s (%s) lost", why, items(n), numbers(first, last))
 		}
-		if f.Severity == Note {
+		switch {
+		case f.Severity == Note:
 			f.What += unsyncedWhat
+		case n == 0 && !s.cold.is: // a power cut left it, and recovery has counted what it cost; or it costs nothing
+			f.Severity = Note
 		}
 		e.t.add(f)
 	}

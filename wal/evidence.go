@@ -87,9 +87,6 @@ func (l *Log) tellShort(counted bool) {
 // tellLost counts what an offset file has lost, and mends the file: taken items may come again.
 func (c *Consumer) tellLost() {
 	o := c.off
-	if o.lost == 0 && !o.salvaged {
-		return
-	}
 	if o.lost > 0 {
 		c.l.stats.damaged.Add(uint64(o.lost))
 		copied, err := c.l.quarantine(damage{to: uint32(o.allocated)}, o.path)
@@ -99,14 +96,18 @@ func (c *Consumer) tellLost() {
 	o.mend(&c.st)
 }
 
-// mend makes every place verify that should: damaged entries say what the head is.
+// mend makes every place verify that should, also where a power cut left none: entries say what the head
+// is. The next sync counts them among those that are kept.
 func (o *offsets) mend(st *offsetState) {
+	if !o.torn {
+		return
+	}
 	for at := entriesAt; at < o.end; at += entrySize {
 		if _, _, ok := o.entry(at); !ok {
 			o.putEntry(at, entryHead, span{from: st.durable, to: st.head, bytes: st.below})
 		}
 	}
-	o.kept, o.lost, o.salvaged = o.entries(), 0, false
+	o.kept, o.lost, o.torn, o.salvaged = 0, 0, false, false
 	o.setHead(st.head, st.below)
 	o.setHead(st.head, st.below) // into the other slot
 }

@@ -74,6 +74,7 @@ func (c *Consumer) loadFile(rewriting bool) error {
 	if freshErr != nil || fresh == nil {
 		return errors.Join(freshErr, err)
 	}
+	fresh.mend(&freshState)
 	if old == nil {
 		c.off, c.st = fresh, freshState
 		if err := l.replace(path, fresh); err != nil {

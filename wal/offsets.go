@@ -67,6 +67,7 @@ type offsets struct {
 	created  int64          // Unix ms
 	salvaged bool           // neither slot verifies: the state is that of the entries. It may never have been synced
 	lost     int            // slots and entries that were there once and do not verify, when it was opened
+	torn     bool           // some do not verify, be it that they never got to the disk
 }
 
 // offsetState is what an offset file says.
@@ -133,7 +134,7 @@ func openOffsets(fsys disk.FS, path string, capacity int) (o *offsets, st offset
 		return nil, st, err
 	}
 	if short {
-		o.lost++
+		o.lost, o.torn = o.lost+1, true
 	}
 	return o, st, nil
 }
@@ -172,13 +173,13 @@ func (o *offsets) load() (st offsetState, err error) {
 		return st, fmt.Errorf("%s: %w", o.path, errNoSlot)
 	}
 	o.created, o.salvaged = st.created, !found
-	valid := 0
+	valid, all := 0, 0
 	for at := entriesAt; at+entrySize <= o.allocated; at += entrySize {
 		kind, x, ok := o.entry(at)
 		if !ok {
 			continue
 		}
-		if at < entriesAt+o.kept*entrySize {
+		if all++; at < entriesAt+o.kept*entrySize {
 			valid++
 		}
 		o.end = at + entrySize
@@ -193,6 +194,7 @@ func (o *offsets) load() (st offsetState, err error) {
 			st.taken.add(x)
 		}
 	}
+	o.torn = o.lost+blank > 0 || all < o.entries() || valid < o.kept
 	o.lost += max(0, o.kept-valid)
 	if st.durable > 0 { // a sync was over, and so both slots were written
 		o.lost += blank

@@ -14,6 +14,11 @@ func isFull(err error) bool { return errors.Is(err, syscall.ENOSPC) }
 
 // check opens the image and holds what it delivers against what was promised.
 func (w *world) check() error {
+	for _, q := range w.queues {
+		if _, err := examine(w.fs, q.dir); err != nil { // darner-fsck finds no damage where nothing was lost
+			return err
+		}
+	}
 	if err := w.open(); err != nil {
 		return fmt.Errorf("recovery: %w", err)
 	}

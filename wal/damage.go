@@ -85,7 +85,7 @@ func (l *Log) setAside() {
 func (l *Log) quarantine(d damage, path string) (string, error) {
 	dir := filepath.Join(l.o.Quarantine, l.name())
 	to := filepath.Join(dir, fmt.Sprintf("%s@%d-%d", filepath.Base(path), d.from, d.to))
-	if err := l.fs.Mkdir(dir); err != nil {
+	if err := disk.MakeDir(l.fs, dir); err != nil {
 		return to, err
 	}
 	out, err := l.fs.Create(to)
@@ -97,10 +97,12 @@ func (l *Log) quarantine(d damage, path string) (string, error) {
 	}
 	defer out.Close()
 	if d.bytes != nil {
-		_, err := out.WriteAt(d.bytes, 0)
-		return to, errors.Join(err, out.Sync())
+		_, err = out.WriteAt(d.bytes, 0)
+		err = errors.Join(err, out.Sync())
+	} else {
+		err = l.copyRange(out, path, d)
 	}
-	return to, l.copyRange(out, path, d)
+	return to, errors.Join(err, l.fs.SyncDir(dir))
 }
 
 // copyRange copies what can be read; a page that cannot stays zero in the copy.
@@ -130,7 +132,7 @@ func (l *Log) copyRange(out disk.File, path string, d damage) error {
 // file stays in the log's directory under a name that the log ignores.
 func (l *Log) moveAside(path string) (string, error) {
 	dir := filepath.Join(l.o.Quarantine, l.name())
-	if err := l.fs.Mkdir(dir); disk.IsFull(err) {
+	if err := disk.MakeDir(l.fs, dir); disk.IsFull(err) {
 		dir = l.dir
 	} else if err != nil {
 		return dir, err

@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/darner/darner/segment"
@@ -42,8 +43,7 @@ func Open(dir string, o Options) (*Log, error) {
 func (l *Log) recover() error {
 	d, err := l.list()
 	if isNotExist(err) {
-		l.newDir = true
-		err = l.fs.Mkdir(l.dir)
+		err = l.makeDir()
 	}
 	if err != nil {
 		return err
@@ -84,6 +84,19 @@ func (l *Log) recover() error {
 		l.askCompact()
 	}
 	return l.distrust()
+}
+
+// makeDir makes the log's directory, which the first sync makes durable in its parent. Where that is new as
+// well, it is made durable at once.
+func (l *Log) makeDir() error {
+	parent := filepath.Dir(l.dir)
+	if _, err := l.fs.Allocated(parent); isNotExist(err) {
+		if err := disk.MakeDir(l.fs, parent); err != nil {
+			return err
+		}
+	}
+	l.newDir = true
+	return l.fs.Mkdir(l.dir)
 }
 
 // distrust has the first sync bring everything to stable storage that a process which was killed

@@ -566,3 +566,18 @@ func TestAShortageIsSurvivedAndLoggedOnce(t *testing.T) {
 		t.Errorf("the log has %d lines:\n%s", n, log.String())
 	}
 }
+
+func TestADataDirectorySeveralLevelsDeepSurvivesAPowerCut(t *testing.T) {
+	for seed := range uint64(20) {
+		fs := disktest.New()
+		o := small()
+		o.Log.FS = fs
+		q := named(t, open(t, "/srv/darner/site/data", o), "work")
+		put(t, q, "a")
+		if err := synced(q); err != nil {
+			t.Fatal(err)
+		}
+		o.Log.FS = fs.Crash(rand.New(rand.NewPCG(seed, 1)))
+		wants(t, named(t, open(t, "/srv/darner/site/data", o), "work"), "a")
+	}
+}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"path/filepath"
 	"slices"
@@ -133,10 +132,7 @@ func OpenRegistry(dir string, o Options) (*Registry, error) {
 		sweepAt: minSweep,
 		loaded:  make(map[*Queue]struct{}),
 	}
-	if err := r.fs.Mkdir(dir); err != nil {
-		return nil, fmt.Errorf("data directory: %w", err)
-	}
-	if err := r.fs.SyncDir(filepath.Dir(dir)); err != nil && !errors.Is(err, fs.ErrPermission) { // a new directory's name
+	if err := disk.MakeDir(r.fs, dir); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
 	lock, err := r.fs.Lock(filepath.Join(dir, lockName))

@@ -110,12 +110,7 @@ func (r *repair) makeQuarantine() error {
 	if r.quarantined {
 		return nil
 	}
-	dir := r.dir.Quarantine(r.q)
-	if err := r.o.FS.Mkdir(dir); err != nil {
-		return err
-	}
-	above := filepath.Dir(dir)
-	if err := errors.Join(r.o.FS.SyncDir(above), r.o.FS.SyncDir(filepath.Dir(above))); err != nil {
+	if err := disk.MakeDir(r.o.FS, r.dir.Quarantine(r.q)); err != nil {
 		return err
 	}
 	r.quarantined = true

@@ -19,7 +19,7 @@ const (
 // While a server has the lock it is disk.ErrLocked.
 func Make(fsys disk.FS, path string) (d *Dir, lock io.Closer, err error) {
 	path = filepath.Clean(path)
-	if err := fsys.Mkdir(path); err != nil {
+	if err := disk.MakeDir(fsys, path); err != nil {
 		return nil, nil, err
 	}
 	if d, err = openOrEmpty(fsys, path); err != nil {

@@ -41,6 +41,10 @@ func (l *Log) together() int64 { return max(coldSize, l.o.SegmentSize) }
 // mostlyDead reports whether so many of a segment's records are left that rewriting it is due.
 func mostlyDead(live, records uint64) bool { return 2*live <= records }
 
+// nearlyDead reports that so little of a segment is left that it is rewritten even when a reader who has come to
+// rest is in it: what there is to be written is small beside what comes back.
+func nearlyDead(live, records uint64) bool { return nearlyShare*live <= records }
+
 // slack is what the log may use beyond its live records before more is rewritten: a tenth, and two
 // segments.
 func (l *Log) slack(live int64) int64 { return live/10 + 2*l.o.SegmentSize }
@@ -146,7 +150,7 @@ type candidate struct {
 	size    int64  // of the file
 	raw     int64  // bytes of the live records in a segment's form, about
 	soon    bool   // a reader comes to it soon
-	reading bool   // a reader is in it: what is taken of it will go with the rest
+	reading bool   // a reader is in it: what is taken of it will go with the rest, see nearlyDead
 	young   bool   // among the newest
 }
 
@@ -251,9 +255,9 @@ func (s *survey) emptiest() int {
 	for i := range s.list {
 		c := &s.list[i]
 		used, live = used+c.size, live+c.raw
-		mostly := mostlyDead(c.live, c.records)
-		if (c.soon || c.reading) && !s.starved {
-			s.wait = s.wait || mostly && !c.reading
+		mostly, nearly := mostlyDead(c.live, c.records), nearlyDead(c.live, c.records)
+		if (c.soon || c.reading && !(nearly && s.resting)) && !s.starved {
+			s.wait = s.wait || mostly && (nearly || !c.reading)
 			continue
 		}
 		due = due || mostly

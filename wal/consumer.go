@@ -315,6 +315,10 @@ func (c *Consumer) SkipToEnd() error {
 func (c *Consumer) Pending() (items, bytes int64) {
 	c.l.mu.Lock()
 	defer c.l.mu.Unlock()
+	return c.pending()
+}
+
+func (c *Consumer) pending() (items, bytes int64) {
 	if c.l.next <= c.st.head {
 		return 0, 0
 	}

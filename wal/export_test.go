@@ -71,12 +71,7 @@ func Tidy(l *Log) {
 // moved for a while.
 func Compact(l *Log) {
 	for {
-		l.mu.Lock()
-		for _, c := range l.consumers {
-			c.seen = c.seq
-		}
-		l.surveyed = l.next
-		l.mu.Unlock()
+		l.rested()
 		if !l.compactOnce() {
 			return
 		}

@@ -93,25 +93,31 @@ func (l *Log) Stats() Stats {
 	s := Stats{
 		Appended:    l.items,
 		Segments:    len(l.files),
-		DiskBytes:   l.uploads.bytes,
+		DiskBytes:   l.diskBytes(),
 		Damaged:     l.stats.damaged.Load(),
 		Syncs:       l.stats.syncs.Load(),
 		Rewrites:    l.stats.rewrites.Load(),
 		Compactions: l.stats.compactions.Load(),
 		CreatedUnix: l.created,
 	}
+	return s
+}
+
+// diskBytes is the size of all files. Log.mu is held.
+func (l *Log) diskBytes() int64 {
+	n := l.uploads.bytes
 	for _, f := range l.files {
-		s.DiskBytes += f.bytes()
+		n += f.bytes()
 	}
 	if l.spare != nil {
-		s.DiskBytes += l.spare.bytes()
+		n += l.spare.bytes()
 	}
 	for _, c := range l.consumers {
 		if c.off != nil {
-			s.DiskBytes += int64(c.off.allocated)
+			n += int64(c.off.allocated)
 		}
 	}
-	return s
+	return n
 }
 
 // Err says why the log takes no more items: nil while all is well, else an ErrFailed or ErrClosed.
@@ -138,7 +144,7 @@ func (l *Log) usable() error {
 // Readers of the log are of no use afterwards. An error is that of the sync: see ErrFailed.
 func (l *Log) Close() error {
 	l.stopTimers()
-	l.shrink()
+	l.shrink(l.usedUp) // a log that is closed empty keeps no more than a block
 	l.tidy()
 	syncErr := l.Sync()
 	if !l.shut() {

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/darner/darner/segment/disk"
 )
 
 // The files of a log's directory. Anything else in it is left alone.
@@ -88,6 +90,7 @@ type listing struct {
 	unfinished                     []string // names of cold segments that were not finished
 	offsets                        []string // consumer names
 	rewrites                       []string // consumer names with an unfinished rewrite
+	blocks                         int64    // bytes of disk of all of them, offset files included
 }
 
 // entry is a file named by a number.
@@ -108,8 +111,10 @@ func (a entry) supersedes(b entry) bool {
 	return a.cold && a.n < b.n && b.n <= a.through
 }
 
-func (l *Log) list() (d listing, err error) {
-	entries, err := l.fs.ReadDir(l.dir)
+func (l *Log) list() (listing, error) { return listDir(l.fs, l.dir) }
+
+func listDir(fsys disk.FS, dir string) (d listing, err error) {
+	entries, err := fsys.ReadDir(dir)
 	if err != nil {
 		return d, err
 	}
@@ -117,10 +122,11 @@ func (l *Log) list() (d listing, err error) {
 		if e.Dir {
 			continue
 		}
+		d.blocks += e.Allocated
 		if n, ok := parseNumbered(e.Name, segmentSuffix); ok {
 			d.segments = append(d.segments, entry{n: n, size: e.Size})
 		} else if n, through, ok := parseCold(e.Name); ok {
-			d.segments = append(d.segments, entry{n: n, size: e.Size, path: l.path(e.Name), cold: true, through: through})
+			d.segments = append(d.segments, entry{n: n, size: e.Size, path: filepath.Join(dir, e.Name), cold: true, through: through})
 		} else if _, _, ok := parseCold(strings.TrimSuffix(e.Name, rewriteSuffix)); ok {
 			d.unfinished = append(d.unfinished, e.Name)
 		} else if n, ok := parseNumbered(e.Name, itemSuffix); ok {

@@ -83,6 +83,7 @@ func (l *Log) recover() error {
 		l.askLater()
 		l.askCompact()
 	}
+	l.noteWaste()
 	return l.distrust()
 }
 

@@ -320,20 +320,17 @@ func (l *Log) discardFile(f *file) error {
 	return err
 }
 
-// shrink begins a new segment when all is taken, so that the old one can go and a log that is
-// closed empty keeps no more than a block.
-func (l *Log) shrink() {
-	const worthwhile = 4 << 10
+// shrink begins a new segment when the active one is of little use any more, so that it can go.
+func (l *Log) shrink(useless func(active *file) bool) {
 	l.preparing.Lock() // else it might put back what is dropped
 	defer l.preparing.Unlock()
 	if l.spareBytes() > smallEnough {
 		l.dropSpare()
 	}
-	l.makeSpare(false, func(f *file) bool { return f.seg.Tail() >= worthwhile && l.allTaken() })
+	l.makeSpare(false, useless)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	f := l.active()
-	if f == nil || f.seg.Tail() < worthwhile || !l.allTaken() {
+	if f := l.active(); f != nil && !useless(f) || f == nil && !l.largeAndTaken() {
 		return
 	}
 	if err := l.roll(); err != nil && !disk.IsFull(err) && !passing(err) {

@@ -1,0 +1,213 @@
+package wal_test
+
+// A log that is empty, or nearly so, gives its space back because of what it is, whatever happened before.
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/darner/darner/segment/disk/disktest"
+	"github.com/darner/darner/wal"
+)
+
+const large = 4 << 20 // a segment's size
+
+// largeSegments are options with room for more than is given back in one segment.
+func largeSegments(fs *disktest.FS) wal.Options {
+	o := options(fs)
+	o.SegmentSize = large
+	return o
+}
+
+// killedWith is a disk after the death of a process that had n items set and all but left of them taken.
+func killedWith(t *testing.T, n, left int) memory {
+	t.Helper()
+	m := newMemory(t)
+	l := open(t, "/data/q", largeSegments(m.FS))
+	c := consumer(t, l)
+	for i := range n {
+		put(t, l, fmt.Sprintf("%0100d", i))
+	}
+	for range n - left {
+		takeOne(t, l, c)
+	}
+	return memory{m.Clone(), t}
+}
+
+// disk is what the files of the log have.
+func (m memory) disk() (bytes int64) {
+	entries, err := m.ReadDir("/data/q")
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	for _, e := range entries {
+		bytes += e.Allocated
+	}
+	return bytes
+}
+
+func eventually(t *testing.T, what string, cond func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !cond(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("waited in vain: " + what)
+		}
+	}
+}
+
+const enough = 20_000 // items of 100 bytes: 2.8 MB of a segment
+
+func TestALogThatIsFoundEmptyGivesItsSpaceBack(t *testing.T) {
+	for _, left := range []int{0, 3, 500} {
+		t.Run(fmt.Sprint(left, " left"), func(t *testing.T) {
+			t.Parallel()
+			m := killedWith(t, enough, left)
+			if n := m.disk(); n < 2<<20 {
+				t.Fatalf("%d bytes after the kill: this test shows nothing", n)
+			}
+			l := open(t, "/data/q", largeSegments(m.FS))
+			c := consumer(t, l)
+			eventually(t, "the space to come back", func() bool { return m.disk() < 300<<10 })
+			got := drain(t, l, c)
+			if len(got) != left || left > 0 && got[0] != fmt.Sprintf("%0100d", enough-left) {
+				t.Fatalf("%d items are left, want %d: %.120q", len(got), left, got)
+			}
+			if s := l.Stats(); s.Damaged != 0 || s.Appended != enough {
+				t.Fatalf("%+v", s)
+			}
+		})
+	}
+}
+
+func TestSlimGivesBackAtOnceWhatIsHeldInVain(t *testing.T) {
+	for _, left := range []int{0, 3, 500} {
+		t.Run(fmt.Sprint(left, " left"), func(t *testing.T) {
+			m := killedWith(t, enough, left)
+			l := open(t, "/data/q", largeSegments(m.FS))
+			c := consumer(t, l)
+			l.Slim(nil)
+			if n := m.disk(); n > 300<<10 {
+				t.Errorf("%d bytes are held: %q", n, m.files(""))
+			}
+			if got := drain(t, l, c); len(got) != left {
+				t.Fatalf("%d items are left, want %d", len(got), left)
+			}
+		})
+	}
+}
+
+// The oldest items are left, so that their reader stays in a segment that is sealed.
+func TestSlimRewritesASegmentThatAReaderRestsIn(t *testing.T) {
+	m := newMemory(t)
+	l := open(t, "/data/q", largeSegments(m.FS))
+	c := consumer(t, l)
+	fill(t, l, 0, 3*enough) // some segments
+	for range 3 {
+		next(t, l, c)
+	}
+	if got := drain(t, l, c); len(got) != 3*enough-3 {
+		t.Fatalf("%d came", len(got))
+	}
+	m = memory{m.Clone(), t}
+	l = open(t, "/data/q", largeSegments(m.FS))
+	c = consumer(t, l)
+	l.Slim(nil)
+	if n := m.disk(); n > 300<<10 {
+		t.Errorf("%d bytes are held: %q", n, m.files(""))
+	}
+	if got := drain(t, l, c); len(got) != 3 || got[0] != payload(0) {
+		t.Fatalf("got %q", got)
+	}
+}
+
+// What is given back once is not written again and again.
+func TestALogThatWasSlimmedIsLeftAlone(t *testing.T) {
+	m := killedWith(t, enough, 3)
+	l := open(t, "/data/q", largeSegments(m.FS))
+	consumer(t, l)
+	l.Slim(nil)
+	l.Close()
+	before := m.files("")
+	for range 3 {
+		if g, err := wal.Look(m.FS, "/data/q"); err != nil || g.Waste {
+			t.Fatalf("%+v, %v", g, err)
+		}
+		l := open(t, "/data/q", largeSegments(m.FS))
+		consumer(t, l)
+		l.Slim(nil)
+		l.Close()
+		if after := m.files(""); fmt.Sprint(after) != fmt.Sprint(before) {
+			t.Fatalf("files before %q, after %q", before, after)
+		}
+	}
+}
+
+func TestALogOfWhichMuchIsLeftIsNotRewritten(t *testing.T) {
+	m := killedWith(t, enough, enough/2)
+	l := open(t, "/data/q", largeSegments(m.FS))
+	consumer(t, l)
+	before := m.files(".seg")
+	l.Slim(nil)
+	if after := m.files(".seg"); fmt.Sprint(after) != fmt.Sprint(before) || len(m.files(".cold")) > 0 {
+		t.Fatalf("segments before %q, after %q", before, after)
+	}
+}
+
+func TestAGlanceSaysWhatTheLogDoes(t *testing.T) {
+	for name, left := range map[string]int{"full": enough, "some": 700, "one": 1, "empty": 0} {
+		t.Run(name, func(t *testing.T) {
+			killed := killedWith(t, enough, left)
+			l := open(t, "/data/q", largeSegments(killed.FS))
+			consumer(t, l)
+			l.Slim(nil)
+			l.Close()
+			for state, m := range map[string]memory{"killed": killedWith(t, enough, left), "closed": killed} {
+				g, err := wal.Look(m.FS, "/data/q")
+				if err != nil {
+					t.Fatal(err)
+				}
+				after := memory{m.Clone(), t}
+				l := open(t, "/data/q", largeSegments(after.FS))
+				c := consumer(t, l)
+				items, bytes := c.Pending()
+				p, meta, ok, err := c.Next()
+				if err != nil || ok != (left > 0) {
+					t.Fatal(p, ok, err)
+				}
+				s := l.Stats()
+				if g.Items != items || g.Bytes != bytes || g.Appended != s.Appended || g.CreatedUnix != s.CreatedUnix ||
+					g.Enqueued != meta.Enqueued || g.Expires != meta.Expires {
+					t.Errorf("%s: the glance says %+v, the log %d items, %d bytes, %+v, head %+v", state, g, items, bytes, s, meta)
+				}
+				if wants := state == "killed" && left < enough; g.Waste != wants && left != enough {
+					t.Errorf("%s: waste %v, want %v", state, g.Waste, wants)
+				}
+				l.Close()
+			}
+		})
+	}
+}
+
+// A glance at whatever a crash left reads, and writes nothing.
+func TestAGlanceChangesNothing(t *testing.T) {
+	m := killedWith(t, 1000, 10)
+	m.Fail(func(op disktest.Op, name string, _ int) error {
+		switch op {
+		case disktest.OpReadDir, disktest.OpOpen, disktest.OpRead, disktest.OpSize, disktest.OpMap:
+		default:
+			t.Errorf("%s of %s", op, name)
+		}
+		return nil
+	})
+	if g, err := wal.Look(m.FS, "/data/q"); err != nil || g.Items != 10 {
+		t.Fatalf("%+v, %v", g, err)
+	}
+}
+
+func TestAGlanceAtALogThatIsNotThereIsAnError(t *testing.T) {
+	if _, err := wal.Look(newMemory(t).FS, "/data/none"); err == nil || !strings.Contains(err.Error(), "none") {
+		t.Fatal(err)
+	}
+}

@@ -6,7 +6,9 @@ package wal
 
 import (
 	"errors"
+	"io"
 	"path/filepath"
+	"sync"
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
@@ -34,7 +36,7 @@ func Look(fsys disk.FS, dir string) (Glance, error) {
 	if err != nil {
 		return Glance{}, err
 	}
-	v := &viewer{fs: fsys, dir: dir, d: d, segments: unsuperseded(d.segments)}
+	v := &viewer{fs: bySmallReads{fsys}, dir: dir, d: d, segments: unsuperseded(d.segments)}
 	v.Segments = len(v.segments)
 	if err := v.lookAtTail(); err != nil {
 		return Glance{}, err
@@ -208,6 +210,9 @@ func (v *viewer) lookAtHead(st *offsetState) {
 	}
 }
 
+// worthTrimming is how many bytes ahead of the tail a segment has after a crash that make it worth closing anew.
+const worthTrimming = 16 << 10
+
 // wasteful is Waste. What it finds is what Open, Slim and Close see to.
 func (v *viewer) wasteful() bool {
 	switch {
@@ -219,10 +224,56 @@ func (v *viewer) wasteful() bool {
 		return true
 	case v.tail == nil:
 		return false
-	case !v.tail.Sealed() && v.tail.Size()-int64(v.tail.Tail()) > smallEnough: // blocks ahead
+	case !v.tail.Sealed() && v.tail.Size()-int64(v.tail.Tail()) >= worthTrimming: // blocks ahead
 		return true
 	case v.least >= v.next:
 		return v.tail.Size() > smallEnough
 	}
 	return nearlyEmpty(v.live, v.d.blocks)
+}
+
+// bySmallReads is a file system of which small files are read and not mapped: for a glance the map would cost
+// more than the bytes.
+type bySmallReads struct{ disk.FS }
+
+func (f bySmallReads) OpenRead(name string) (disk.File, error) {
+	file, err := f.FS.OpenRead(name)
+	if err != nil {
+		return nil, err
+	}
+	return &readFile{File: file}, nil
+}
+
+// readFile is a file whose small maps are copies.
+type readFile struct {
+	disk.File
+	copied *[smallMap]byte // nil: it is mapped
+}
+
+const smallMap = 64 << 10
+
+var smallMaps = sync.Pool{New: func() any { return new([smallMap]byte) }}
+
+func (f *readFile) Map(n int, writable bool) ([]byte, error) {
+	if n > smallMap || writable || f.copied != nil {
+		return f.File.Map(n, writable)
+	}
+	copied := smallMaps.Get().(*[smallMap]byte)
+	got, err := f.ReadAt(copied[:n], 0)
+	if err != nil && err != io.EOF {
+		smallMaps.Put(copied)
+		return nil, err
+	}
+	clear(copied[got:n])
+	f.copied = copied
+	return copied[:n], nil
+}
+
+func (f *readFile) Unmap(b []byte) error {
+	if f.copied == nil || &b[0] != &f.copied[0] {
+		return f.File.Unmap(b)
+	}
+	smallMaps.Put(f.copied)
+	f.copied = nil
+	return nil
 }

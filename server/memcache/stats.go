@@ -89,12 +89,16 @@ func (s *Session) moreStats() {
 	s.next = (*Session).request
 }
 
-// globalStats is the job that adds up all queues and notes which there are.
+// globalStats is the job that adds up what is known of all queues, without the disk, and notes which there are.
 func (s *Session) globalStats() {
 	var sum queue.Stats
+	unknown := 0
 	s.env.Registry.Each(func(q *queue.Queue) bool {
 		s.stats.queues = append(s.stats.queues, q)
-		one := q.Stats()
+		one, known := q.Known()
+		if !known {
+			unknown++
+		}
 		sum.Items += one.Items
 		sum.Bytes += one.Bytes
 		sum.TotalItems += one.TotalItems
@@ -103,13 +107,18 @@ func (s *Session) globalStats() {
 	})
 	l := lines{out: s.useChunk()[:0], prefix: "STAT "}
 	l.global(s.env, sum)
+	l.number("uncounted_queues", int64(unknown))
 	s.stats.text = l.out
 }
 
 // queueStats is the job that makes a slice of the queues' lines.
 func (s *Session) queueStats() {
+	const ahead = 32 // about as many as fit into a slice
 	l := lines{out: s.useChunk()[:0]}
-	for len(s.stats.queues) > 0 && len(l.out) < statsSlice && !s.draining.Load() {
+	for n := 0; len(s.stats.queues) > 0 && len(l.out) < statsSlice && !s.draining.Load(); n++ {
+		if n%ahead == 0 {
+			queue.LookAt(s.stats.queues[:min(ahead, len(s.stats.queues))])
+		}
 		q := s.stats.queues[0]
 		s.stats.queues = s.stats.queues[1:]
 		l.prefix = "STAT queue_" + q.Name() + "_"

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/darner/darner/segment/disk/disktest"
 )
 
 func TestStatsOfManyQueuesComeInSlices(t *testing.T) {
@@ -40,6 +42,51 @@ func TestStatsOfManyQueuesComeInSlices(t *testing.T) {
 		if line != "END\r\n" && (!strings.HasPrefix(line, "STAT ") || !strings.HasSuffix(line, "\r\n") || strings.Count(line, " ") != 2) {
 			t.Fatalf("odd line %q", line)
 		}
+	}
+}
+
+// The server's lines need no disk and come first: a monitor that waits for them is not kept waiting by 10,000
+// queues that nobody opened since the start.
+func TestTheServersLinesComeBeforeAnyQueueIsLookedAt(t *testing.T) {
+	fs := disktest.New()
+	sv := newServer(t, func(sv *testServer) { sv.queues.Log.FS = fs })
+	c := sv.dial()
+	for i := range 20 {
+		c.set(fmt.Sprint("q", i), "a", "b")
+	}
+	if err := sv.env.Registry.Close(); err != nil {
+		t.Fatal(err)
+	}
+	hold := make(chan struct{})
+	fs.Fail(func(op disktest.Op, name string, _ int) error {
+		if strings.Contains(name, "/q") {
+			<-hold
+		}
+		return nil
+	})
+	sv.open()
+	s := NewSession(sv.env, true, func() {})
+	defer s.Close()
+	answer := func() string {
+		s.Job()()
+		n, out := s.Process(nil, nil)
+		if s.Sent(len(out)); n != 0 {
+			t.Fatal(n)
+		}
+		return string(out)
+	}
+	s.Process([]byte("stats\r\n"), nil)
+	global := answer()
+	if !strings.Contains(global, "STAT curr_items 0\r\n") || !strings.Contains(global, "STAT uncounted_queues 20\r\n") {
+		t.Fatalf("got %q", global)
+	}
+	close(hold)
+	queues := answer()
+	if n := strings.Count(queues, "_items 2\r\n"); n < 20 || !strings.HasSuffix(queues, "END\r\n") {
+		t.Fatalf("%d queues with two items in %q", n, queues)
+	}
+	if n := sv.env.Registry.Totals().Loaded; n != 0 {
+		t.Errorf("%d queues are loaded", n)
 	}
 }
 

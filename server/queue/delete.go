@@ -42,7 +42,7 @@ func (r *Registry) remove(q *Queue) (woken []func(), err error) {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.exists, q.broken, q.unready, q.snapshot, q.counts = false, nil, nil, nil, counts{}
+	q.exists, q.broken, q.unready, q.snapshot, q.counts, q.due = false, nil, nil, nil, counts{}, 0
 	return q.dismiss(), nil
 }
 

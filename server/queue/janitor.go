@@ -142,6 +142,7 @@ func (j *janitor) parkIdle() {
 		if j.stopped() {
 			return
 		}
+		q.slimIdle(before, j.quit)
 		q.park(before)
 	}
 	if r.goOn() {

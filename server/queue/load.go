@@ -205,6 +205,7 @@ func (q *Queue) park(before uint64) bool {
 	q.snapshot = &s
 	l := q.detach()
 	q.mu.Unlock()
+	q.reg.sweeper.expect(q.parkedDue())
 	q.shut(l)
 	return true
 }

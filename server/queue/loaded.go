@@ -20,6 +20,7 @@ func (r *Registry) enlist(q *Queue) bool {
 	}
 	if len(r.loaded) == 0 {
 		r.janitor.timer.Reset(r.period())
+		r.sweeper.timer.Reset(r.o.Sweep)
 	}
 	r.loaded[q] = struct{}{}
 	return true

@@ -32,6 +32,7 @@ type Queue struct {
 	used     uint64                       // Registry.clock when it was last used
 	marks    []mark                       // where eras of the clock begin
 	exists   bool                         // on disk
+	due      int64                        // when it is to be seen to, Unix ms: as a rule when its head expires; 0 never
 	broken   error                        // the log failed when it was parked: final until restart or delete
 	unready  *unready                     // the log could not be opened; nil while all is well
 	counts   counts
@@ -95,6 +96,7 @@ func (q *Queue) Confirm(it Item) error {
 func (q *Queue) Return(it Item) {
 	q.mu.Lock()
 	ours, live := q.release(it)
+	q.used = q.reg.clock.Load()
 	if ours {
 		q.counts.returned++
 	}

@@ -28,6 +28,7 @@ var ErrClosed = errors.New("the queues are closed")
 // Defaults of Options.
 const (
 	DefaultIdle      = time.Minute
+	DefaultSweep     = 2 * time.Second
 	DefaultMaxLoaded = 4096
 	DefaultScrub     = 30 * 24 * time.Hour
 	DefaultReserve   = 256 << 10
@@ -37,6 +38,7 @@ const (
 type Options struct {
 	Log         wal.Options   // of every queue's log; Quarantine, Background and Admit are the registry's own
 	Idle        time.Duration // a queue that nobody used for so long, up to half more, is parked; default 1 minute
+	Sweep       time.Duration // how long after a queue was used what has expired at its head is dropped, if nobody comes for it: so long, or five times that; default 2 s
 	CompactRate int64         // bytes a second, as of wal.NewBackground
 	Reserve     int64         // bytes of the disk kept for compaction to work with when it is full; default 256 KiB
 	ScrubEvery  time.Duration // how often cold segments are verified; default 30 days, negative never
@@ -74,6 +76,7 @@ type Registry struct {
 	budget     *budget
 	walker     *walker
 	shortage   atomic.Int64 // Unix seconds of the last log line about one
+	sweeper    *sweeper
 
 	mu      sync.RWMutex
 	queues  map[string]*Queue              // those that exist
@@ -99,6 +102,9 @@ type Totals struct {
 func OpenRegistry(dir string, o Options) (*Registry, error) {
 	if o.Idle <= 0 {
 		o.Idle = DefaultIdle
+	}
+	if o.Sweep <= 0 {
+		o.Sweep = DefaultSweep
 	}
 	if o.MaxLoaded <= 0 {
 		o.MaxLoaded = DefaultMaxLoaded
@@ -165,6 +171,7 @@ func OpenRegistry(dir string, o Options) (*Registry, error) {
 	r.o.Clock.keep(r)
 	r.scrubber = startScrubber(r)
 	r.walker = r.walk()
+	startSweeper(r)
 	return r, nil
 }
 
@@ -277,12 +284,7 @@ func (r *Registry) disown(q *Queue) {
 // Each calls fn for each queue that exists, in the order of their names and until it returns false,
 // with no lock held.
 func (r *Registry) Each(fn func(*Queue) bool) {
-	r.mu.RLock()
-	all := make([]*Queue, 0, len(r.queues))
-	for _, q := range r.queues {
-		all = append(all, q)
-	}
-	r.mu.RUnlock()
+	all := r.all()
 	slices.SortFunc(all, func(a, b *Queue) int { return strings.Compare(a.name, b.name) })
 	for _, q := range all {
 		if !fn(q) {
@@ -300,7 +302,7 @@ func (r *Registry) FlushAll(stop func() bool) error {
 			errs = append(errs, ErrClosed)
 			return false
 		}
-		if s, known := q.known(); !known || s.Items != 0 || s.Open != 0 { // else a parked queue need not be loaded
+		if s, known := q.Known(); !known || s.Items != 0 || s.Open != 0 { // else a parked queue need not be loaded
 			errs = append(errs, q.Flush())
 		}
 		return true
@@ -337,6 +339,7 @@ func (r *Registry) Close() error {
 	}
 	r.scrubber.stop()
 	r.walker.stop()
+	r.sweeper.stop()
 	r.janitor.stop()
 	err := closeAll(r.loadedNow())
 	r.background.Close()

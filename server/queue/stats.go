@@ -2,6 +2,13 @@ package queue
 
 // A queue's figures: what the log knows, and what only the queue sees.
 
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/darner/darner/wal"
+)
+
 // Stats are a queue's figures at one moment. Those counted by the queue itself, from Expired to
 // Flushes, begin at the start of the server or at ResetStats; the others survive restarts.
 type Stats struct {
@@ -35,15 +42,19 @@ type counts struct {
 }
 
 // Stats returns the figures: all zero but Waiters when the queue does not exist. It may wait for
-// the disk, once, when the queue was not loaded since the start; a parked queue stays parked. Of a queue that
-// cannot be loaded it is only known why.
+// the disk, once, when the queue was not loaded since the start; it is not loaded for it, and a parked
+// queue stays parked. Of a queue that cannot be loaded it is only known why.
 func (q *Queue) Stats() Stats {
-	s, known := q.known()
+	s, known := q.Known()
 	if !known {
-		if err := q.Load(); err != nil {
+		err := q.look()
+		if err != nil || q.isUnready() {
+			err = q.Load() // which finds room for it, or says what is wrong
+		}
+		if err != nil {
 			return Stats{Failed: err.Error()}
 		}
-		s, _ = q.known()
+		s, _ = q.Known()
 	}
 	q.reg.usage.SettleDir(q.dir())
 	s.LogSize = q.reg.usage.Used(q.dir())
@@ -54,8 +65,69 @@ func (q *Queue) Stats() Stats {
 	return s
 }
 
-// known returns the figures as far as they can be had without the disk.
-func (q *Queue) known() (Stats, bool) {
+// look has the figures of a queue that was not loaded since the start from its files, and notes when it
+// is to be seen to.
+func (q *Queue) look() error {
+	if q.isKnown() {
+		return nil
+	}
+	q.loading.Lock()
+	defer q.loading.Unlock()
+	if q.isKnown() {
+		return nil
+	}
+	c := q.reg.o.Clock
+	g, err := wal.Look(q.reg.fs, q.dir())
+	if err != nil {
+		return err
+	}
+	q.mu.Lock()
+	q.snapshot = &Stats{
+		Items: g.Items, Bytes: g.Bytes, TotalItems: g.Appended,
+		Segments: g.Segments, Created: g.CreatedUnix,
+		waits: g.Enqueued != 0, since: c.sinceStart(g.Enqueued + c.movedBefore(g.Enqueued)),
+	}
+	if q.due = g.Expires; g.Waste {
+		q.due = atOnce
+	}
+	q.mu.Unlock()
+	q.reg.sweeper.expect(q.parkedDue())
+	return nil
+}
+
+// isKnown reports whether somebody has looked at the queue, or it is loaded or not there.
+func (q *Queue) isKnown() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.log != nil || q.snapshot != nil || !q.exists
+}
+
+// isUnready reports whether the queue could not be loaded when that was last tried.
+func (q *Queue) isUnready() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.unready != nil
+}
+
+// LookAt has the figures of queues that nobody has looked at since the start, some at a time, so that their
+// Stats need not wait for the disk one by one. That it failed Stats says.
+func LookAt(queues []*Queue) {
+	const atATime = 4
+	var workers sync.WaitGroup
+	var next atomic.Int64
+	for range min(atATime, len(queues)) {
+		workers.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(queues)); i = next.Add(1) - 1 {
+				_ = queues[i].look()
+			}
+		})
+	}
+	workers.Wait()
+}
+
+// Known returns the figures as far as they can be had without the disk, all but LogSize and Age. It is false
+// for a queue that nobody has looked at since the start.
+func (q *Queue) Known() (Stats, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	var s Stats
@@ -78,8 +150,7 @@ func (q *Queue) known() (Stats, bool) {
 // measure takes the figures of a loaded queue.
 func (q *Queue) measure() Stats {
 	var s Stats
-	if it, ok, _, _ := q.pop(); ok {
-		q.putBack(it)
+	if it, _ := q.peekHead(); it.Seq != 0 {
 		c := q.reg.o.Clock
 		s.waits, s.since = true, c.sinceStart(it.Enqueued+q.moved(it))
 	}
@@ -97,6 +168,24 @@ func (q *Queue) measure() Stats {
 		s.Failed = err.Error()
 	}
 	return s
+}
+
+// peekHead returns the head, the zero Item when there is none, and notes when it expires. What has expired
+// before it is dropped; again is as in pop.
+func (q *Queue) peekHead() (it Item, again bool) {
+	it, ok, again, err := q.pop()
+	switch {
+	case ok:
+		q.putBack(it)
+		q.due = q.ends(it)
+	case again:
+		q.due = atOnce
+	case err != nil:
+		q.due = q.reg.o.Clock.Now() + dueAgain.Milliseconds()
+	default:
+		q.due = 0
+	}
+	return it, again
 }
 
 func (q *Queue) count(s *Stats) {

@@ -1,0 +1,292 @@
+package queue
+
+// The sweeper sees to queues that nobody uses: what has expired at their heads leaves, and disk that they hold in
+// vain comes back. It is one goroutine, and does a little at a time.
+//
+// After the start it looks at the files of every queue once, loads those that hold something in vain, as a crash
+// may leave it, or whose head has expired, and parks them again. From then on it looks at loaded queues that
+// were used since it last did, and at parked ones when their heads expire. A server in which nothing is loaded
+// and nothing expires does not wake it.
+
+import (
+	"math"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// sweepLate and sweepMost are in terms of Options.Sweep the time between two rounds while queues are loaded and
+	// nobody uses them, and the longest time until something that is due is looked for: clocks may be set.
+	sweepLate = 5
+	sweepMost = 30
+
+	// tendFor is how long parked queues that are due are seen to in one round; the others' turn is the next.
+	tendFor = time.Second
+
+	// dueAgain is how long after it could not be loaded a queue that is due is tried again.
+	dueAgain = time.Minute
+)
+
+// atOnce is a time that is past, for a queue to be seen to as soon as may be.
+const atOnce = 1
+
+type sweeper struct {
+	r     *Registry
+	timer *time.Timer
+	quit  chan struct{}
+	done  chan struct{}
+
+	last  uint64       // the registry's clock at the last round
+	began time.Time    // when work began after the last pause
+	due   atomic.Int64 // Unix ms, no later than the first parked queue is due
+}
+
+const never = math.MaxInt64
+
+// startSweeper gives the registry its sweeper.
+func startSweeper(r *Registry) {
+	s := &sweeper{r: r, timer: time.NewTimer(time.Hour), quit: make(chan struct{}), done: make(chan struct{})}
+	s.timer.Stop()
+	s.due.Store(never)
+	r.sweeper = s
+	go s.run()
+}
+
+func (s *sweeper) stop() {
+	close(s.quit)
+	<-s.done
+	s.timer.Stop()
+}
+
+func (s *sweeper) stopped() bool {
+	select {
+	case <-s.quit:
+		return true
+	default:
+		return false
+	}
+}
+
+func (s *sweeper) run() {
+	defer close(s.done)
+	select {
+	case <-s.r.walker.done: // it lists the directories anyway, and disk_bytes waits for it
+	case <-s.quit:
+		return
+	}
+	s.lookAtAll()
+	for {
+		select {
+		case <-s.quit:
+			return
+		case <-s.timer.C:
+			s.round()
+		}
+	}
+}
+
+// lookAtAll looks at every queue that there is, and sees to what is due; rounds that are due come in between.
+func (s *sweeper) lookAtAll() {
+	s.began = time.Now()
+	for _, q := range s.r.all() {
+		if !s.pause() {
+			return
+		}
+		select {
+		case <-s.timer.C:
+			s.round()
+		default:
+		}
+		if q.look() == nil && q.parkedDue() <= s.r.o.Clock.Now() { // else whoever loads it is told
+			q.tend(s)
+		}
+	}
+	s.plan(false)
+}
+
+// all returns the queues that exist, in no order.
+func (r *Registry) all() []*Queue {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	all := make([]*Queue, 0, len(r.queues))
+	for _, q := range r.queues {
+		all = append(all, q)
+	}
+	return all
+}
+
+// pause is called between two small pieces of work: now and then it waits for as long as they took, so that there
+// is as much for others. It is false when the registry is closed.
+func (s *sweeper) pause() bool {
+	const work = 5 * time.Millisecond
+	worked := time.Since(s.began)
+	if worked < work {
+		return !s.stopped()
+	}
+	select {
+	case <-s.quit:
+		return false
+	case <-time.After(min(worked, time.Second)):
+	}
+	s.began = time.Now()
+	return true
+}
+
+// round looks at the loaded queues, then at the parked ones that are due.
+func (s *sweeper) round() {
+	s.began = time.Now()
+	now, since := s.r.o.Clock.Now(), s.last
+	s.last = s.r.clock.Add(1)
+	busy := false
+	for _, q := range s.r.loadedNow() {
+		used, due := q.usedOrDue(since, now)
+		busy = busy || used
+		if used || due {
+			q.dropExpired(s)
+		}
+		if !s.pause() {
+			return
+		}
+	}
+	if s.due.Load() <= now {
+		s.tendParked(now)
+	}
+	s.plan(busy)
+}
+
+// tendParked sees to parked queues that are due, and finds out when the next one is.
+func (s *sweeper) tendParked(now int64) {
+	s.due.Store(never)
+	until := time.Now().Add(tendFor)
+	for _, q := range s.r.all() {
+		due := q.parkedDue()
+		if due <= now && time.Now().Before(until) {
+			if !s.pause() {
+				return
+			}
+			q.tend(s)
+			due = q.parkedDue()
+		}
+		s.lower(due)
+	}
+}
+
+// expect notes that a parked queue is due at a time.
+func (s *sweeper) expect(due int64) {
+	if s.lower(due) {
+		s.timer.Reset(s.r.o.Sweep) // the round after it sets the right time
+	}
+}
+
+// lower notes that the first parked queue is due at a time or earlier; false when that is known.
+func (s *sweeper) lower(due int64) bool {
+	for {
+		was := s.due.Load()
+		if due >= was {
+			return false
+		}
+		if s.due.CompareAndSwap(was, due) {
+			return true
+		}
+	}
+}
+
+// plan sets the timer for the next round, if there is to be one.
+func (s *sweeper) plan(busy bool) {
+	every, wait := s.r.o.Sweep, time.Duration(never)
+	if due := s.due.Load(); due != never {
+		left := min(due-s.r.o.Clock.Now(), (sweepMost * every).Milliseconds())
+		wait = max(every, time.Duration(left)*time.Millisecond)
+	}
+	s.r.mu.Lock() // a queue that is loaded from here on sets it anew
+	defer s.r.mu.Unlock()
+	switch {
+	case len(s.r.loaded) > 0 && busy:
+		wait = min(wait, every)
+	case len(s.r.loaded) > 0:
+		wait = min(wait, sweepLate*every)
+	}
+	if wait != never {
+		s.timer.Reset(wait)
+	}
+}
+
+// parkedDue is when a parked queue is to be seen to, Unix ms; never when it is loaded.
+func (q *Queue) parkedDue() int64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.log != nil || !q.exists || q.due == 0 {
+		return never
+	}
+	return q.due
+}
+
+// usedOrDue tells of a loaded queue whether it was used since the registry's clock stood at since, and whether its
+// head has expired for all that is known.
+func (q *Queue) usedOrDue(since uint64, now int64) (used, due bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.log != nil && q.used >= since, q.log != nil && q.due != 0 && q.due <= now
+}
+
+// dropExpired drops what has expired at the head, a slice at a time, and notes when the head expires.
+func (q *Queue) dropExpired(s *sweeper) {
+	for again := true; again && s.pause(); {
+		q.mu.Lock()
+		if q.log == nil || q.line.first != nil { // then nothing waits
+			q.mu.Unlock()
+			return
+		}
+		_, again = q.peekHead()
+		q.mu.Unlock()
+	}
+}
+
+// tend loads a parked queue, has what expired dropped and what it holds in vain given back, and parks it again
+// unless somebody uses it by then.
+func (q *Queue) tend(s *sweeper) {
+	q.want()
+	err := q.load(false)
+	mark := q.reg.clock.Add(1)
+	if err == nil {
+		q.dropExpired(s)
+		q.slim(s.quit)
+	}
+	q.mu.Lock()
+	q.wanted--
+	if err != nil { // which is logged
+		q.due = q.reg.o.Clock.Now() + dueAgain.Milliseconds()
+	}
+	q.mu.Unlock()
+	q.park(mark)
+}
+
+// want keeps the queue from being parked until unwant.
+func (q *Queue) want() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.wanted++
+}
+
+// slim gives back what a loaded queue holds in vain, if it is empty or nearly so. It waits for the disk.
+func (q *Queue) slim(quit <-chan struct{}) {
+	q.mu.Lock()
+	l := q.log
+	q.mu.Unlock()
+	if l != nil {
+		l.Slim(quit)
+	}
+}
+
+// slimIdle is slim of a queue that nobody used since the registry's clock stood at before.
+func (q *Queue) slimIdle(before uint64, quit <-chan struct{}) {
+	q.mu.Lock()
+	if q.log == nil || q.used >= before {
+		q.mu.Unlock()
+		return
+	}
+	q.wanted++
+	q.mu.Unlock()
+	defer q.unwant()
+	q.slim(quit)
+}

@@ -12,12 +12,12 @@ import (
 	"github.com/darner/darner/wal"
 )
 
-const large = 4 << 20 // a segment's size
+const roomy = 4 << 20 // a segment's size
 
 // largeSegments are options with room for more than is given back in one segment.
 func largeSegments(fs *disktest.FS) wal.Options {
 	o := options(fs)
-	o.SegmentSize = large
+	o.SegmentSize = roomy
 	return o
 }
 

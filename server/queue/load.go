@@ -201,8 +201,7 @@ func (q *Queue) park(before uint64) bool {
 		q.mu.Unlock()
 		return false
 	}
-	s := q.measure()
-	q.snapshot = &s
+	q.snapshot = q.measure().figures()
 	l := q.detach()
 	q.mu.Unlock()
 	q.reg.sweeper.expect(q.parkedDue())

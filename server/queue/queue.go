@@ -36,7 +36,7 @@ type Queue struct {
 	broken   error                        // the log failed when it was parked: final until restart or delete
 	unready  *unready                     // the log could not be opened; nil while all is well
 	counts   counts
-	snapshot *Stats // of the parked queue; nil before the first load
+	snapshot *figures // of a queue that is not loaded; nil until somebody has looked at it
 }
 
 // Name is the queue's name.

@@ -173,7 +173,7 @@ func TestPeekOfAQueueThatWasParkedMeanwhileIsGone(t *testing.T) {
 }
 
 func TestAParkedQueueIsSmall(t *testing.T) {
-	if n := unsafe.Sizeof(Queue{}) + unsafe.Sizeof(Stats{}); n > 700 {
+	if n := unsafe.Sizeof(Queue{}) + unsafe.Sizeof(figures{}); n > 400 {
 		t.Fatalf("%d bytes", n)
 	}
 }

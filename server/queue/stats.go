@@ -36,6 +36,23 @@ type Stats struct {
 	since int64 // when it was set, as of Clock.sinceStart
 }
 
+// figures are what is kept of the Stats of a queue that is not loaded.
+type figures struct {
+	items, bytes   int64
+	total          uint64
+	segments       int
+	created, since int64
+	waits          bool
+}
+
+func (s Stats) figures() *figures {
+	return &figures{s.Items, s.Bytes, s.TotalItems, s.Segments, s.Created, s.since, s.waits}
+}
+
+func (f figures) stats() Stats {
+	return Stats{Items: f.items, Bytes: f.bytes, TotalItems: f.total, Segments: f.segments, Created: f.created, since: f.since, waits: f.waits}
+}
+
 type counts struct {
 	expired, fetched, returned, discarded, discardedFull, flushes uint64
 	damaged, rewrites                                             uint64 // of logs that were parked; damaged also what Drop dropped
@@ -82,9 +99,8 @@ func (q *Queue) look() error {
 		return err
 	}
 	q.mu.Lock()
-	q.snapshot = &Stats{
-		Items: g.Items, Bytes: g.Bytes, TotalItems: g.Appended,
-		Segments: g.Segments, Created: g.CreatedUnix,
+	q.snapshot = &figures{
+		items: g.Items, bytes: g.Bytes, total: g.Appended, segments: g.Segments, created: g.CreatedUnix,
 		waits: g.Enqueued != 0, since: c.sinceStart(g.Enqueued + c.movedBefore(g.Enqueued)),
 	}
 	if q.due = g.Expires; g.Waste {
@@ -135,7 +151,7 @@ func (q *Queue) Known() (Stats, bool) {
 	case q.log != nil:
 		s = q.measure()
 	case q.snapshot != nil && q.unready == nil:
-		s = *q.snapshot
+		s = q.snapshot.stats()
 		q.count(&s)
 	case q.exists:
 		return s, false

@@ -35,7 +35,7 @@ func (q *Queue) seen() (s Stats, loaded bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.snapshot != nil {
-		s = *q.snapshot
+		s = q.snapshot.stats()
 	}
 	s.Expired = q.counts.expired
 	return s, q.log != nil

@@ -96,8 +96,7 @@ func (q *Queue) undo() {
 		q.mu.Unlock()
 		return
 	}
-	s := q.measure()
-	q.snapshot = &s
+	q.snapshot = q.measure().figures()
 	l := q.detach()
 	q.mu.Unlock()
 	l.Abandon()

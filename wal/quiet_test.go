@@ -110,6 +110,7 @@ func TestSlimRewritesASegmentThatAReaderRestsIn(t *testing.T) {
 	if got := drain(t, l, c); len(got) != 3*enough-3 {
 		t.Fatalf("%d came", len(got))
 	}
+	settle(l) // its offset file is small here: what it had no place for until it is rewritten would come again
 	m = memory{m.Clone(), t}
 	l = open(t, "/data/q", largeSegments(m.FS))
 	c = consumer(t, l)
@@ -118,7 +119,7 @@ func TestSlimRewritesASegmentThatAReaderRestsIn(t *testing.T) {
 		t.Errorf("%d bytes are held: %q", n, m.files(""))
 	}
 	if got := drain(t, l, c); len(got) != 3 || got[0] != payload(0) {
-		t.Fatalf("got %q", got)
+		t.Fatalf("got %d items, want the first 3", len(got))
 	}
 }
 

@@ -85,7 +85,7 @@ func (s *sweeper) run() {
 	}
 }
 
-// lookAtAll looks at every queue that there is, and sees to what is due; rounds that are due come in between.
+// lookAtAll looks at every queue that there is; rounds come in between, which see to what is due.
 func (s *sweeper) lookAtAll() {
 	s.began = time.Now()
 	for _, q := range s.r.all() {
@@ -97,9 +97,7 @@ func (s *sweeper) lookAtAll() {
 			s.round()
 		default:
 		}
-		if q.look() == nil && q.parkedDue() <= s.r.o.Clock.Now() { // else whoever loads it is told
-			q.tend(s)
-		}
+		_ = q.look() // whoever loads it is told
 	}
 	s.plan(false)
 }

@@ -45,7 +45,11 @@ func (l *Log) allNamed() uint64 {
 			return max(l.durable, f.first)
 		}
 	}
-	return l.next
+	if n := len(l.files); n > 0 && l.files[n-1].seg != nil { // numbers that a power cut left without an item prove nothing
+		f := l.files[n-1]
+		return max(l.durable, f.first, f.seg.Totals().Last+1)
+	}
+	return l.durable
 }
 
 // resumeDurable lets numbering begin above all that was durable once, though the log may end before it.

@@ -251,6 +251,9 @@ func (l *Log) rewriteOffsets() {
 	if l.slow.reserve.lent.Load() { // compaction needs what there is, and asks again behind it
 		return
 	}
+	if err := l.replaceLost(); err != nil && !disk.IsFull(err) {
+		l.log.Warn("cannot make an offset file", "queue", l.name(), "error", err)
+	}
 	for _, c := range l.needRewrite() {
 		if err := c.rewrite(l.rewriteBound()); err != nil {
 			if !disk.IsFull(err) {
@@ -260,12 +263,31 @@ func (l *Log) rewriteOffsets() {
 	}
 }
 
+// replaceLost makes the offset file of a consumer that took something and has none.
+func (l *Log) replaceLost() error {
+	l.mu.Lock()
+	lost := false
+	for _, c := range l.consumers {
+		lost = lost || c.off == nil && c.behind
+	}
+	l.mu.Unlock()
+	if !lost {
+		return nil
+	}
+	l.preparing.Lock()
+	defer l.preparing.Unlock()
+	return l.makeOffsets()
+}
+
 func (l *Log) needRewrite() (due []*Consumer) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, c := range l.consumers {
-		if c.off != nil && c.rewriteAsked {
-			c.rewriteAsked = false // after a failure it is asked for again
+		if !c.rewriteAsked {
+			continue
+		}
+		c.rewriteAsked = false // after a failure it is asked for again
+		if c.off != nil && (c.behind || c.off.end >= c.rewriteAt) {
 			due = append(due, c)
 		}
 	}
@@ -332,7 +354,7 @@ func (l *Log) shrink() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	f := l.active()
-	if f == nil || f.seg.Tail() < worthwhile || !l.allTaken() {
+	if f == nil || f.seg.Tail() < worthwhile || !l.allTaken() || !l.canRoll() {
 		return
 	}
 	if err := l.roll(); err != nil && !disk.IsFull(err) && !passing(err) {
@@ -451,6 +473,9 @@ func (l *Log) closeUnused() {
 	used := make(map[*file]bool)
 	for _, c := range l.consumers {
 		used[c.f] = true
+		if i := l.index(c.seq); i >= 0 { // it may have been opened for a reader that is about to go on
+			used[l.files[i]] = true
+		}
 	}
 	var unused []*file
 	for _, f := range l.files {

@@ -118,7 +118,7 @@ func (c *Consumer) loseMissing() {
 func (c *Consumer) Next() (p Position, m Meta, ok bool, err error) {
 	p, m, ok, err = c.TryNext()
 	for err == ErrUnready {
-		c.getReady()
+		c.GetReady()
 		p, m, ok, err = c.TryNext()
 	}
 	return p, m, ok, err

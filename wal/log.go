@@ -51,9 +51,9 @@ type Log struct {
 	surveyed   uint64   // next when compaction last looked
 	scattered  int64    // bytes taken out of order since compaction was last asked for
 	empty      emptied
-	failed     error      // why the log takes no more items
-	stuck      error      // why no segment can be sealed for now
-	lagging    waitlist   // who waits until the disk has caught up
+	failed     error    // why the log takes no more items
+	stuck      error    // why no segment can be sealed for now
+	lagging    waitlist // who waits until the disk has caught up
 	room       room
 	closed     bool
 

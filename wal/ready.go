@@ -46,6 +46,21 @@ func (l *Log) lacksRoom(f *file, bytes int64) error {
 	return ErrUnready
 }
 
+// Prepare gets ready what the first append takes after the log was opened, so that it need not wait. It waits for the
+// disk. A refusal is for that append.
+func (l *Log) Prepare() {
+	l.mu.Lock()
+	f := l.active()
+	lacks := f == nil && !l.canRoll() || f != nil && f.seg.Room() == 0
+	if lacks {
+		l.room.lacks, l.room.extent, l.room.bytes = true, f, 1
+	}
+	l.mu.Unlock()
+	if lacks {
+		l.getRoom()
+	}
+}
+
 // getRoom gets ready what an append lacks.
 func (l *Log) getRoom() {
 	l.preparing.Lock()
@@ -78,9 +93,6 @@ func (l *Log) getRoom() {
 // makeNext makes what the next segment takes: the consumers' offset files, so that on a full disk they still have
 // a place to say what they took, and a blank segment. The first has its final name at once. Log.preparing is held.
 func (l *Log) makeNext() error {
-	if err := l.makeOffsets(); err != nil {
-		return err
-	}
 	l.mu.Lock()
 	there, first := l.spare != nil, l.active() == nil
 	l.spares++
@@ -89,10 +101,12 @@ func (l *Log) makeNext() error {
 		path = l.path(numbered(l.next, segmentSuffix))
 	}
 	l.mu.Unlock()
-	if there {
-		return nil
+	if !there {
+		if err := l.admit(l.blankBytes()); err != nil {
+			return err
+		}
 	}
-	if err := l.admit(l.blankBytes()); err != nil {
+	if err := l.makeOffsets(); err != nil || there {
 		return err
 	}
 	f, err := l.create(path)
@@ -176,12 +190,12 @@ func (c *Consumer) ReadyThen(fn func()) {
 	c.reading.waiting.add(fn)
 	if !c.reading.asked {
 		c.reading.asked = true
-		l.slow.reads.do(c.getReady)
+		l.slow.reads.do(c.GetReady)
 	}
 }
 
-// getReady opens the segment that the cursor comes to, or finds where the damage that it has met ends.
-func (c *Consumer) getReady() {
+// GetReady opens the segment that the cursor comes to, or finds where the damage that it has met ends.
+func (c *Consumer) GetReady() {
 	l := c.l
 	l.mu.Lock()
 	lacks, f, at := c.reading.lacks && !l.closed, c.f, c.at

@@ -67,7 +67,7 @@ func (s *Session) commitUpload() {
 
 func (s *Session) uploadCommitted() {
 	if errors.Is(s.body.err, wal.ErrBehind) {
-		s.awaitDisk((*Session).commitUpload)
+		s.await(s.body.q.CatchUpThen, (*Session).commitUpload)
 		return
 	}
 	if s.body.err != nil {

@@ -78,7 +78,7 @@ func (q *Queue) known() (Stats, bool) {
 // measure takes the figures of a loaded queue.
 func (q *Queue) measure() Stats {
 	var s Stats
-	if it, ok, _, _ := q.pop(); ok {
+	if it, ok, _ := q.pop(); ok {
 		q.putBack(it)
 		s.since = it.Enqueued
 	}

@@ -33,7 +33,11 @@ func (s *Session) uploadChunk() {
 	b.left -= int64(n)
 	switch {
 	case b.filled == len(chunk), b.left == 0 && b.filled > 0:
-		s.work(func() { _, b.err = b.upload.Write(chunk[:b.filled]) }, (*Session).uploadWritten)
+		s.work(func() {
+			if _, b.err = b.upload.Write(chunk[:b.filled]); b.err != nil {
+				b.upload.Abort() // which waits for the disk as well
+			}
+		}, (*Session).uploadWritten)
 	case b.left == 0:
 		s.uploadEnd()
 	default:

@@ -262,7 +262,7 @@ func (q *Queue) detach() *wal.Log {
 	s := l.Stats()
 	q.counts.damaged += s.Damaged
 	q.counts.rewrites += s.Rewrites
-	q.log, q.head, q.returned = nil, nil, nil
+	q.log, q.head, q.returned, q.skip.err = nil, nil, nil, nil
 	q.open, q.uploads = 0, 0
 	q.held.items, q.held.bytes = 0, 0
 	return l

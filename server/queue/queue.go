@@ -198,6 +198,9 @@ func (q *Queue) getLocked(take bool, w *Waiter) (it Item, ok bool, err error) {
 	var buf [wakesAtOnce]func()
 	woken, err := q.serve(buf[:0])
 	if err == nil {
+		err, q.skip.err = q.skip.err, nil
+	}
+	if err == nil {
 		it, ok, err = q.pop()
 	}
 	if w != nil && err == wal.ErrUnready {

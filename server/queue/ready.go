@@ -16,6 +16,7 @@ import (
 type skipping struct {
 	on      bool
 	waiting list.List // of func(): who waits for it
+	err     error     // what ended it, for the first of them
 }
 
 // TryPut is Put that does not wait: it is wal.ErrUnready for a queue that is not loaded, which Make does, and
@@ -115,9 +116,12 @@ func (q *Queue) passOver() {
 	}
 	if err == wal.ErrUnready {
 		q.head.ReadyThen(q.passOver)
-	} else { // an error is for who tries again
+	} else {
 		q.skip.on = false
 		q.wanted--
+		if q.skip.waiting.Len() > 0 {
+			q.skip.err = err
+		}
 		for e := q.skip.waiting.Front(); e != nil; e = q.skip.waiting.Front() {
 			woken = append(woken, q.skip.waiting.Remove(e).(func()))
 		}

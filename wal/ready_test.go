@@ -56,15 +56,6 @@ func TestAReaderThatHasMuchToPassOverComesBackForIt(t *testing.T) {
 	}
 }
 
-func named(t *testing.T, l *wal.Log, name string) *wal.Consumer {
-	t.Helper()
-	c, err := l.Consumer(name, wal.Oldest)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
 func TestTheEndOfADamagedRangeIsLookedForInTheBackground(t *testing.T) {
 	m := newMemory(t)
 	l := open(t, "/data/q", options(m.FS))

@@ -511,6 +511,11 @@ func TestWaitersAreSentAwayWhenTheHeadCannotBeHad(t *testing.T) {
 	if _, _, ok := w.Stop(); ok || q.Stats().Waiters != 0 {
 		t.Error("it has an item, or still stands")
 	}
+	eventually(t, "the attempts end", func() bool {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		return !q.skip.on
+	})
 	fs.Fail(nil)
 	if got := take(t, q); got != payload {
 		t.Errorf("the head is lost: %.20q", got)

@@ -3,7 +3,6 @@ package wal
 // How far sealing may lag behind appending. What is not sealed is read when the log is opened after a kill, and is
 // mapped: a disk that is slower than the items come must not let it grow without bound.
 
-
 // defaultLag leaves most of the addresses to other logs.
 func defaultLag(addresses int64) int64 { return min(256<<20, addresses/24) }
 

@@ -54,6 +54,40 @@ func (s *Segment) Resync(from uint32) (off uint32, err error) {
 	return off, nil
 }
 
+// ResyncSome is Resync that gives up after about so much work, in bytes looked at: nothing is found then, and off is
+// where to go on.
+func (s *Segment) ResyncSome(from uint32, work int) (off uint32, found bool, err error) {
+	if s.cold != nil {
+		off, err = s.cold.resync(from)
+		return off, err == nil, err
+	}
+	defer Guard(s.path, debug.SetPanicOnFault(true), &err)
+	var r Record
+	from = uint32(align(int64(max(from, HeaderSize))))
+	b := s.mem[:s.tail.Load()]
+	off, _, found = s.key.resyncSome(b, from, &work, &r)
+	if !found && off >= uint32(len(b)) {
+		err = io.EOF
+	}
+	return off, found, err
+}
+
+// Near returns where to walk from to a record with a sequence number: there is nothing of it before. Of a cold
+// segment it is the place itself, or none behind the start.
+func (s *Segment) Near(seq uint64) (off uint32) {
+	if s.cold != nil {
+		if off, err := s.cold.find(seq); err == nil {
+			return off
+		}
+		return HeaderSize
+	}
+	var err error
+	defer Guard(s.path, debug.SetPanicOnFault(true), &err)
+	off = HeaderSize
+	off = s.index.Load().start(seq)
+	return off
+}
+
 // Find returns the offset of the first valid record with a sequence number of
 // at least seq. It is io.EOF if there is none. It starts from the index and
 // walks, stepping over damage.

@@ -118,6 +118,15 @@ func (k key) get(b []byte, off uint32, r *Record) (next uint32, ok bool) {
 	return off + uint32(size), true
 }
 
+// costs is how many bytes get looks at.
+func (k key) costs(b []byte, off uint32) int {
+	length := le.Uint32(b[off+4:])
+	if k.tooLong(length) || int64(off)+recordHead+int64(length) > int64(len(b)) {
+		return recordHead
+	}
+	return recordHead + int(length)
+}
+
 func (k key) tooLong(length uint32) bool { return k.longest != 0 && length > k.longest }
 
 // plausible judges bytes 16 to 23 of a record: a known kind, zeros in the

@@ -5,6 +5,7 @@ package segment
 
 import (
 	"iter"
+	"math"
 )
 
 // Span is a range of a segment's bytes.
@@ -107,9 +108,20 @@ func judgeTail(b []byte, tail uint32) (Damage, bool) {
 // resync finds the first valid record at or after off, which is a multiple
 // of 8, and where it ends.
 func (k key) resync(b []byte, off uint32, r *Record) (at, next uint32, ok bool) {
+	all := math.MaxInt
+	return k.resyncSome(b, off, &all, r)
+}
+
+// resyncSome is resync that ends when it has done so much work, in bytes looked at: at is where to go on then,
+// the end of b when there is nothing more.
+func (k key) resyncSome(b []byte, off uint32, work *int, r *Record) (at, next uint32, ok bool) {
 	// Look at the word that holds the kind, 16 bytes into a record: it is
 	// never zero, so a run of zeros is skipped as fast as memory allows.
 	for p := int(off) + 16; p+recordHead-16 <= len(b); p += 8 {
+		if *work <= 0 {
+			return uint32(p - 16), 0, false
+		}
+		*work -= 8
 		word := le.Uint64(b[p:])
 		if word == 0 {
 			p = skipZeros(b, p) - 8
@@ -119,11 +131,12 @@ func (k key) resync(b []byte, off uint32, r *Record) (at, next uint32, ok bool) 
 			continue
 		}
 		at = uint32(p - 16)
+		*work -= k.costs(b, at)
 		if next, ok = k.get(b, at, r); ok {
 			return at, next, true
 		}
 	}
-	return 0, 0, false
+	return uint32(len(b)), 0, false
 }
 
 // skipZeros returns where the first 8-byte word at or after p stands that is

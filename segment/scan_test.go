@@ -121,3 +121,41 @@ func FuzzScan(f *testing.F) {
 		}
 	})
 }
+
+func TestResyncInSlicesFindsWhatResyncFinds(t *testing.T) {
+	const size = 64 << 10
+	b := make([]byte, size)
+	lookAlike := item(101, 4000) // its checksum is of another place
+	k := testHeader.key()
+	for at := uint32(HeaderSize); at+5000 < size; at += 5000 &^ 7 {
+		k.put(b, at, &lookAlike)
+		b[at] ^= 1
+	}
+	last := item(102, 10)
+	k.put(b, size-1000, &last)
+	var r Record
+	want, _, ok := k.resync(b, HeaderSize, &r)
+	if !ok || want != size-1000 {
+		t.Fatalf("resync found %d, %v", want, ok)
+	}
+	slices := 0
+	for at, found := uint32(HeaderSize), false; !found; slices++ {
+		work := 1000
+		if at, _, found = k.resyncSome(b, at, &work, &r); found && at != want {
+			t.Fatalf("found at %d, want %d", at, want)
+		}
+		if work < -8-recordHead-4000 {
+			t.Fatalf("a slice did %d too much", -work)
+		}
+		if at >= size {
+			t.Fatal("nothing found")
+		}
+	}
+	if slices < 30 {
+		t.Errorf("%d slices", slices)
+	}
+	work := 1000
+	if at, _, found := k.resyncSome(make([]byte, 100), HeaderSize, &work, &r); found || at != 100 {
+		t.Errorf("in nothing it found %d, %v", at, found)
+	}
+}

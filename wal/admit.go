@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/darner/darner/segment"
+	"github.com/darner/darner/segment/disk"
 )
 
 // Whoever uses a log may bound the disk that its items take: see Options.Admit. Only what is for new items
@@ -38,7 +39,7 @@ func (l *Log) admit(bytes int64) error {
 // blankBytes is what a new segment takes of the disk.
 func (l *Log) blankBytes() int64 { return min(segment.FirstExtent, l.o.SegmentSize) }
 
-// extendForItem makes room for n more bytes where the background did not do so ahead. Log.mu is held.
+// extendForItem makes room for n more bytes where the background did not do so ahead.
 func (l *Log) extendForItem(f *file, n int64) error {
 	if err := l.admit(f.seg.Step(n)); err != nil {
 		return err
@@ -46,17 +47,19 @@ func (l *Log) extendForItem(f *file, n int64) error {
 	return f.seg.Extend(n)
 }
 
-// rollForItem starts the next segment; the one that was prepared has been admitted. Log.mu is held.
-func (l *Log) rollForItem() error {
+// rollForItem starts the next segment for a record; the one that was prepared has been admitted. Log.mu is held.
+func (l *Log) rollForItem(bytes int64) error {
 	if err := l.keepUp(); err != nil {
 		return err
 	}
-	if l.spare == nil {
-		if err := l.admit(l.blankBytes()); err != nil {
-			return l.refused(err)
-		}
+	if !l.canRoll() {
+		return l.lacksRoom(nil, bytes)
 	}
-	return l.roll()
+	err := l.roll()
+	if err != nil && !disk.IsFull(err) {
+		return l.failLocked(err)
+	}
+	return l.refused(err)
 }
 
 // GiveBack deletes at once what is taken, which else the background does in time: every segment of which

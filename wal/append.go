@@ -11,7 +11,7 @@ import (
 
 // Append gives an item its place at the end of the log. When it returns the item is visible to
 // consumers and survives the death of the process; for a power cut, see Sync. The payload is
-// copied. It waits for the disk only when that is a quarter of a gigabyte behind: see TryAppend.
+// copied. It waits for the disk when what it takes was not prepared in time: see TryAppend.
 // Errors: ErrTooLarge, ErrFull, ErrFailed, ErrClosed; nothing was stored then.
 func (l *Log) Append(payload []byte, m Meta) (Position, error) {
 	p, err := l.TryAppend(payload, m)
@@ -22,8 +22,8 @@ func (l *Log) Append(payload []byte, m Meta) (Position, error) {
 	return p, err
 }
 
-// TryAppend is Append for callers that must not wait: where that would wait for the disk it is ErrBehind.
-// Call CatchUp then, where waiting does no harm, or CatchUpThen, and again.
+// TryAppend is Append for callers that must not wait: where that would wait for the disk it is ErrBehind, or, where
+// it takes a moment only, ErrUnready. Call CatchUp then, where waiting does no harm, or CatchUpThen, and again.
 func (l *Log) TryAppend(payload []byte, m Meta) (Position, error) {
 	if len(payload) > l.o.InlineMax {
 		return Position{}, fmt.Errorf("%w: %d bytes of at most %d", ErrTooLarge, len(payload), l.o.InlineMax)
@@ -45,10 +45,11 @@ func (l *Log) append(kind segment.Kind, payload []byte, size int64, m Meta) (p P
 		Seq: l.next, Kind: kind, Flags: m.recordFlags(), ClientFlags: m.Flags,
 		Enqueued: m.Enqueued, Expires: m.Expires, Payload: payload,
 	}
+	bytes := segment.RecordSize(len(payload))
 	for {
 		f := l.active()
 		if f == nil {
-			if err := l.rollForItem(); err != nil {
+			if err := l.rollForItem(bytes); err != nil {
 				return p, err
 			}
 			continue
@@ -64,16 +65,14 @@ func (l *Log) append(kind segment.Kind, payload []byte, size int64, m Meta) (p P
 		}
 		switch {
 		case errors.Is(err, segment.ErrUnallocated):
-			err = l.extendForItem(f, segment.RecordSize(len(payload)))
+			return p, l.lacksRoom(f, bytes)
 		case errors.Is(err, segment.ErrFull):
-			err = l.rollForItem()
+			if err := l.rollForItem(bytes); err != nil {
+				return p, err
+			}
 		case !disk.IsFull(err):
 			return p, l.failLocked(err)
-		}
-		if errors.Is(err, segment.ErrFault) && !disk.IsFull(err) {
-			return p, l.failLocked(err)
-		}
-		if err != nil {
+		default:
 			return p, l.refused(err)
 		}
 	}
@@ -110,24 +109,21 @@ func (l *Log) refused(err error) error {
 	return fmt.Errorf("%w: %w", ErrFull, err)
 }
 
-// roll starts the next segment, in the spare if it is ready. Before the first item the consumers
-// get their offset files, so that on a full disk they still have a place to say what they took.
-func (l *Log) roll() error {
+// canRoll reports whether all is there that makeNext makes. Log.mu is held.
+func (l *Log) canRoll() bool {
 	for _, c := range l.consumers {
-		if err := c.ensureFile(); err != nil {
-			return l.refused(err)
+		if c.off == nil {
+			return false
 		}
 	}
+	return l.spare != nil
+}
+
+// roll starts the next segment, in the spare. Log.mu is held.
+func (l *Log) roll() error {
 	f := l.spare
 	l.spare = nil
-	if f == nil {
-		var err error
-		path := l.path(numbered(l.next, segmentSuffix))
-		if f, err = l.create(path); err != nil {
-			return l.refused(err)
-		}
-		f.named, l.dirDirty = true, true
-	}
+	f.named = f.named && f.path == l.path(numbered(l.next, segmentSuffix))
 	if err := f.seg.Start(segment.Header{
 		First: l.next, Created: time.Now().UnixMilli(), Capacity: l.o.SegmentSize,
 		ItemsBefore: l.items, BytesBefore: l.bytes, Longest: uint32(max(l.o.InlineMax, largePayload)), Log: l.id,

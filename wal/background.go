@@ -14,6 +14,8 @@ type Background struct {
 	soon    lane
 	later   lane
 	compact lane
+	urgent  pool // what appends wait for
+	reads   pool // what readers wait for
 	pace    pacer
 	reserve reserve
 	syncs   syncer

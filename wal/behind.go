@@ -3,14 +3,20 @@ package wal
 // How far sealing may lag behind appending. What is not sealed is read when the log is opened after a kill, and is
 // mapped: a disk that is slower than the items come must not let it grow without bound.
 
-import "container/list"
-
 // defaultLag leaves most of the addresses to other logs.
 func defaultLag(addresses int64) int64 { return min(256<<20, addresses/24) }
 
-// CatchUp waits until the disk has caught up so far that a good many items can be appended without waiting, or
-// no longer does. It returns at once while there is nothing to wait for.
+// CatchUp gets ready what an append lacked; where that is nothing, it waits until the disk has caught up so far that
+// a good many items can be appended without waiting, or no longer does. It returns at once while there is nothing to
+// wait for.
 func (l *Log) CatchUp() {
+	l.mu.Lock()
+	lacks := l.room.lacks
+	l.mu.Unlock()
+	if lacks {
+		l.getRoom()
+		return
+	}
 	done := make(chan struct{})
 	l.CatchUpThen(func() { close(done) })
 	<-done
@@ -21,33 +27,33 @@ func (l *Log) CatchUp() {
 func (l *Log) CatchUpThen(fn func()) (stop func() bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.behind(l.o.Lag) || l.pointless() {
+	list := &l.lagging
+	switch {
+	case l.room.lacks && l.usable() == nil:
+		list = &l.room.waiting
+		if !l.room.asked {
+			l.room.asked = true
+			l.slow.urgent.do(l.getRoom)
+		}
+	case l.behind(l.o.Lag) && !l.pointless():
+		l.askLater()
+	default:
 		go fn()
 		return func() bool { return false }
 	}
-	l.askLater()
-	e := l.lagging.PushBack(fn)
+	e := list.add(fn)
 	return func() bool {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		n := l.lagging.Len()
-		l.lagging.Remove(e)
-		return l.lagging.Len() < n
+		return list.remove(e)
 	}
 }
 
 // caughtUp tells those who wait for the disk when they need no longer. Log.mu is held.
 func (l *Log) caughtUp() {
-	if l.lagging.Len() == 0 || l.behind(l.o.Lag/2) && !l.pointless() {
-		return
+	if !l.behind(l.o.Lag/2) || l.pointless() {
+		l.lagging.tell()
 	}
-	waiting := l.lagging
-	l.lagging = list.New()
-	go func() {
-		for e := waiting.Front(); e != nil; e = e.Next() {
-			e.Value.(func())()
-		}
-	}()
 }
 
 // pointless reports that the disk is not going to catch up. Log.mu is held.

@@ -35,6 +35,8 @@ type Consumer struct {
 	ahead uint32 // of a cold segment: offset from which the block behind is to be got ready
 	seen  uint64 // seq when compaction last looked
 
+	reading reading
+
 	marks        int  // syncs that could have noted in its file what is durable
 	dirty        bool // its file awaits a sync
 	behind       bool // something is taken that its file does not say, for want of space
@@ -56,6 +58,7 @@ func (l *Log) Consumer(name string, from Start) (*Consumer, error) {
 		return nil, ErrClosed
 	}
 	if c := l.consumers[name]; c != nil {
+		c.madeReady()
 		return c, nil
 	}
 	if from == Newest || name != "" && len(l.files) > 0 {
@@ -66,7 +69,17 @@ func (l *Log) Consumer(name string, from Start) (*Consumer, error) {
 	if name == "" && len(l.files) > 0 {
 		l.log.Warn("a queue has no offset file: all that is on the disk comes, taken or not", "queue", l.name(), "file", l.path(offsetName(name)))
 	}
-	return l.register(l.newConsumer(name, from)), nil
+	c := l.register(l.newConsumer(name, from))
+	c.madeReady()
+	return c, nil
+}
+
+// madeReady has a consumer's file made when it is opened, so that no taker has to wait for that; in a log without
+// items it is made with the first segment. Where it cannot be, takers have it made later.
+func (c *Consumer) madeReady() {
+	if len(c.l.files) > 0 {
+		_ = c.ensureFile()
+	}
 }
 
 // register makes a consumer one of the log's. Log.mu is held.
@@ -104,15 +117,34 @@ func (c *Consumer) loseMissing() {
 // ok is false at the end. What is damaged is skipped, counted, logged and set aside. An error
 // means that a segment cannot be read at present; calling again tries again.
 func (c *Consumer) Next() (p Position, m Meta, ok bool, err error) {
+	p, m, ok, err = c.TryNext()
+	for err == ErrUnready {
+		c.GetReady()
+		p, m, ok, err = c.TryNext()
+	}
+	return p, m, ok, err
+}
+
+// TryNext is Next for callers that must not wait: where that would wait for the disk, or pass over a great many
+// items, it is ErrUnready. Call ReadyThen then, and again.
+func (c *Consumer) TryNext() (p Position, m Meta, ok bool, err error) {
 	c.l.mu.Lock()
 	defer c.l.mu.Unlock()
 	if c.l.closed {
 		return p, m, false, ErrClosed
 	}
-	for c.seq < c.l.next {
+	if err := c.reading.err; err != nil {
+		c.reading.err = nil
+		return p, m, false, err
+	}
+	for passed := uint32(0); c.seq < c.l.next; passed += lookCost {
+		if passed >= atOnceBytes {
+			return p, m, false, ErrUnready
+		}
 		if c.f == nil {
-			if err = c.seek(); err != nil {
-				return p, m, false, err
+			if !c.seek() {
+				c.reading.lacks = true
+				return p, m, false, ErrUnready
 			}
 			continue
 		}
@@ -125,11 +157,12 @@ func (c *Consumer) Next() (p Position, m Meta, ok bool, err error) {
 		}
 		r, next, err := c.f.seg.At(c.at)
 		if err != nil {
-			c.at = c.l.skipDamage(c.f, c.at)
-			continue
+			c.reading.lacks = true
+			return p, m, false, ErrUnready
 		}
 		at := c.at
 		c.at = next
+		passed += next - at
 		if r.Seq < c.seq {
 			continue
 		}
@@ -154,6 +187,12 @@ func (c *Consumer) Next() (p Position, m Meta, ok bool, err error) {
 	}
 	return p, m, false, nil
 }
+
+// How much is passed over in one hold of Log.mu: bytes of records, and what it costs to look at one, in such bytes.
+const (
+	atOnceBytes = 256 << 10
+	lookCost    = 128
+)
 
 // jump moves the cursor to seq, by the index when there is much to skip.
 func (c *Consumer) jump(seq uint64) {
@@ -180,8 +219,9 @@ func (c *Consumer) leaveSegment() {
 	c.l.askLater()
 }
 
-// seek finds the segment that holds c.seq and the place in it.
-func (c *Consumer) seek() error {
+// seek finds the segment that holds c.seq and the place in it, or one before it. It is false when that has to be
+// opened.
+func (c *Consumer) seek() bool {
 	l := c.l
 	i := l.index(c.seq)
 	if i < 0 {
@@ -191,32 +231,22 @@ func (c *Consumer) seek() error {
 		}
 		c.lose(c.seq, begin-1)
 		c.seq = begin
-		return nil
+		return true
 	}
 	f := l.files[i]
 	if f.seg == nil {
-		seg, found, err := l.openOwn(f.path, segment.OpenOptions{First: f.first})
-		if errors.Is(err, ErrForeign) {
-			l.banish(f)
-			return nil
-		}
-		if err != nil {
-			return c.unreadable(i, err)
-		}
-		f.opened(seg)
-		l.noteDamage(f, found)
+		return false
 	}
 	c.f = f
 	c.at, c.ahead = segment.HeaderSize, 0
 	if c.seq > f.first {
-		// Where that very item cannot be found, Next walks there, and notes the damage that it meets.
-		if at, err := f.seg.Find(c.seq); err == nil {
-			if r, _, err := f.seg.At(at); err == nil && r.Seq == c.seq {
-				c.at = at
-			}
+		// Where there is no record of an item before it, Next walks there, and notes the damage that it meets.
+		at := f.seg.Near(c.seq)
+		if r, _, err := f.seg.At(at); err == nil && r.Seq <= c.seq {
+			c.at = at
 		}
 	}
-	return nil
+	return true
 }
 
 // readAhead has the background get ready what comes behind the block that the cursor is in, and mend
@@ -366,36 +396,51 @@ func (c *Consumer) lose(from, to uint64) {
 	}
 }
 
-// ensureFile makes the offset file if there is none.
+// ensureFile makes the offset file if there is none, where nobody waits for Log.mu, which is held.
 func (c *Consumer) ensureFile() error {
 	if c.off != nil {
 		return nil
 	}
-	off, err := createOffsets(c.l.fs, c.l.path(offsetName(c.name)), max(c.l.offsetCapacity(), 4*c.live()), c.st.created, c.l.id)
+	off, err := c.l.blankOffsets(c.name, c.live(), c.st.created)
 	if err != nil {
 		return err
 	}
+	return c.use(off)
+}
+
+// use makes a blank file the consumer's, filled with what is taken; after an error nothing is left of it. Log.mu is held.
+func (c *Consumer) use(off *offsets) error {
 	if err := c.fill(off, false); err != nil {
 		return errors.Join(err, off.close(), c.l.fs.Remove(off.path))
 	}
-	c.off, c.dirty, c.l.dirDirty = off, true, true
-	c.rewriteAt = c.l.rewriteBound()
+	c.off, c.dirty, c.l.dirDirty, c.behind = off, true, true, false
+	c.rewriteAt = max(c.l.rewriteBound(), 2*c.live())
 	return nil
 }
 
 func (c *Consumer) keepHead() {
-	if c.off == nil && c.ensureFile() != nil {
-		c.behind = true
+	if c.off == nil {
+		c.askFile()
 		return
 	}
 	c.off.setHead(c.st.head, c.st.below)
 }
 
+// askFile has the background make the file, which must not keep a taker waiting. Until then what is taken is known
+// in memory alone.
+func (c *Consumer) askFile() {
+	c.behind = true
+	if !c.rewriteAsked {
+		c.rewriteAsked = true
+		c.l.askLater()
+	}
+}
+
 // keepRange appends an entry. Without a place for it the range is kept in memory until the file
 // can be rewritten: a crash meanwhile brings the item back.
 func (c *Consumer) keepRange(x span) {
-	if c.off == nil && c.ensureFile() != nil {
-		c.behind = true
+	if c.off == nil {
+		c.askFile()
 		return
 	}
 	for !c.off.append(entryRange, x) {

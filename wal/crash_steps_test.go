@@ -103,7 +103,7 @@ func (w *world) patiently(try func() error) error {
 func (w *world) append(q *queue, size int) error {
 	return w.add(q, func(id string) (p wal.Position, err error) {
 		err = w.patiently(func() error {
-			p, err = q.l.TryAppend(body(id, size), wal.Meta{})
+			p, err = tryAppend(q.l, body(id, size), wal.Meta{})
 			return err
 		})
 		return p, err

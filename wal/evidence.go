@@ -83,7 +83,7 @@ func (l *Log) tellShort(counted bool) {
 	if !counted {
 		l.stats.damaged.Add(1)
 	}
-	if err := l.roll(); err != nil {
+	if err := l.rollNow(); err != nil {
 		l.log.Warn("cannot begin a new segment behind what is missing", "queue", l.name(), "error", err)
 	}
 }

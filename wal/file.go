@@ -145,11 +145,21 @@ func (f *file) learn() {
 
 // release lets go of a pinned segment.
 func (l *Log) release(f *file) {
+	if l.letGo(f) {
+		l.close(f)
+	}
+}
+
+// letGo is release that leaves it to the caller to close a segment that is gone: then it is true.
+func (l *Log) letGo(f *file) (last bool) {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	f.pins--
-	last := f.gone && f.pins == 0
-	l.mu.Unlock()
-	if last && f.seg != nil {
+	return f.gone && f.pins == 0
+}
+
+func (l *Log) close(f *file) {
+	if f.seg != nil {
 		if err := f.seg.Close(); err != nil {
 			l.log.Warn("closing a removed segment", "file", f.path, "error", err)
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
@@ -169,7 +170,9 @@ func (w *Writer) TryCommit() (p Position, err error) {
 	if w.err != nil {
 		return p, errors.Join(w.err, w.Abort())
 	}
-	p, err = w.appendRecord()
+	for p, err = w.appendRecord(); err == ErrUnready; p, err = w.appendRecord() {
+		w.l.getRoom()
+	}
 	if errors.Is(err, ErrBehind) {
 		return p, err
 	}
@@ -332,12 +335,14 @@ func (l *Log) takenBodies() (gone []uint64) {
 			candidates = append(candidates, e.n)
 		}
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, seq := range candidates {
-		if seq < l.next && l.deletable(seq) {
-			gone = append(gone, seq)
+	for some := range slices.Chunk(candidates, atOnce) {
+		l.mu.Lock()
+		for _, seq := range some {
+			if seq < l.next && l.deletable(seq) {
+				gone = append(gone, seq)
+			}
 		}
+		l.mu.Unlock()
 	}
 	return gone
 }
@@ -393,12 +398,13 @@ func (l *Log) discardBody(seq uint64, path string) error {
 // forgetUnsynced closes the body of an item that is gone: there is nothing left to make durable.
 func (l *Log) forgetUnsynced(seq uint64) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	for i, b := range l.uploads.unsynced {
-		if b.seq == seq {
-			b.f.Close()
-			l.uploads.unsynced = append(l.uploads.unsynced[:i], l.uploads.unsynced[i+1:]...)
-			return
-		}
+	var f disk.File
+	if i := slices.IndexFunc(l.uploads.unsynced, func(b body) bool { return b.seq == seq }); i >= 0 {
+		f = l.uploads.unsynced[i].f
+		l.uploads.unsynced = slices.Delete(l.uploads.unsynced, i, i+1)
+	}
+	l.mu.Unlock()
+	if f != nil {
+		f.Close()
 	}
 }

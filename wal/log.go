@@ -1,7 +1,6 @@
 package wal
 
 import (
-	"container/list"
 	"errors"
 	"log/slog"
 	"path/filepath"
@@ -15,7 +14,7 @@ import (
 // Log is one queue's log. All methods may be called from any goroutine.
 //
 // Locks, in the order they are taken: compacting, tidying, preparing, syncing, naming, mu. mu is held for nanoseconds and
-// never over a wait for the disk, save where the background did not prepare something in time.
+// never over a wait for the disk: what the background did not prepare in time is got ready without it, see ready.go.
 type Log struct {
 	dir  string
 	id   uint64 // its identity; see identity.go
@@ -56,9 +55,10 @@ type Log struct {
 	surveyed   uint64   // next when compaction last looked
 	scattered  int64    // bytes taken out of order since compaction was last asked for
 	empty      emptied
-	failed     error      // why the log takes no more items
-	stuck      error      // why no segment can be sealed for now
-	lagging    *list.List // of func(): who waits until the disk has caught up
+	failed     error    // why the log takes no more items
+	stuck      error    // why no segment can be sealed for now
+	lagging    waitlist // who waits until the disk has caught up
+	room       room
 	closed     bool
 
 	commit  groupCommit
@@ -189,6 +189,10 @@ func (l *Log) shut() bool {
 	l.closed = true
 	l.slow.syncs.isClean(l)
 	l.caughtUp()
+	l.room.waiting.tell()
+	for _, c := range l.consumers {
+		c.reading.waiting.tell()
+	}
 	return !was
 }
 

@@ -61,6 +61,7 @@ type offsets struct {
 	trailing   int    // checkpoints at the very end, counted up to 2
 	toWrite    int    // so many stores more are written, not stored into the map
 	turn       int    // 0 or 1: which of these two is written next
+	growing    bool   // it is being given room, and a write would wait for that
 	fault      error  // why the last thing that failed to get into the file did
 
 	scratch  [slotSize]byte // what is about to be stored
@@ -371,18 +372,30 @@ func (o *offsets) allocate(n int) error {
 	return nil
 }
 
-// grow makes room for more entries, up to what is mapped.
+// grow makes room for some more entries, up to what is mapped. It keeps a taker waiting: so it writes a page, for which
+// a file system finds blocks later, rather than ask for them.
 func (o *offsets) grow() error {
-	if o.fault != nil {
+	switch {
+	case o.fault != nil:
 		return o.fault
-	}
-	if o.allocated >= len(o.m) {
+	case o.allocated+offsetFirstStep > len(o.m):
 		return errOffsetsFull
+	case o.growing:
+		return errOffsetsGrow
 	}
-	return o.allocate(min(len(o.m), max(o.allocated*4, offsetFirstStep)))
+	if _, err := o.f.WriteAt(blankPage[:], int64(o.allocated)); err != nil {
+		return err
+	}
+	o.allocated += offsetFirstStep
+	return nil
 }
 
-var errOffsetsFull = errors.New("offset file has reached its bound")
+var blankPage [offsetFirstStep]byte
+
+var (
+	errOffsetsFull = errors.New("offset file has reached its bound")
+	errOffsetsGrow = errors.New("offset file is being given room")
+)
 
 func (o *offsets) close() error {
 	return errors.Join(o.f.Unmap(o.m), o.f.Close())

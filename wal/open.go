@@ -1,7 +1,6 @@
 package wal
 
 import (
-	"container/list"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -23,7 +22,6 @@ func Open(dir string, o Options) (*Log, error) {
 	}
 	l := &Log{dir: dir, fs: o.FS, o: o, log: o.Logger, slow: o.Background, consumers: make(map[string]*Consumer), created: time.Now().UnixMilli()}
 	l.commit.init()
-	l.lagging = list.New()
 	l.timer = time.AfterFunc(time.Hour, func() { l.slow.syncs.due(l) })
 	l.timer.Stop()
 	l.compactTimer = time.AfterFunc(time.Hour, l.lookAgain)

@@ -19,6 +19,7 @@ var (
 	ErrDamaged  = errors.New("item is damaged")                   // Read, Open, Reader.Read: the bytes do not verify
 	ErrGone     = errors.New("item is gone")                      // Read, Open: taken by every consumer and deleted since
 	ErrBehind   = errors.New("the disk is behind the items")      // TryAppend, TryCommit: nothing was stored; goes away as the disk catches up
+	ErrUnready  = fmt.Errorf("not ready yet: %w", ErrBehind)      // TryAppend, TryNext, TryRead: it takes the disk, or long
 	ErrTooLarge = errors.New("item is too large for a record")    // Append: over Options.InlineMax; use Create
 )
 

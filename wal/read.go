@@ -20,9 +20,32 @@ func (l *Log) Read(p Position, buf []byte) ([]byte, Meta, error) {
 	if err != nil {
 		return buf, Meta{}, l.unread(p, err)
 	}
+	defer l.release(f)
+	return l.read(f, p, buf)
+}
+
+// TryRead is Read for callers that must not wait: where a file would have to be opened it is ErrUnready. Call Read
+// then, where waiting does no harm.
+func (l *Log) TryRead(p Position, buf []byte) ([]byte, Meta, error) {
+	l.mu.Lock()
+	f := l.holding(p)
+	if p.Large() || l.closed || f == nil || f.seg == nil {
+		l.mu.Unlock()
+		return buf, Meta{}, ErrUnready
+	}
+	f.pins++
+	l.mu.Unlock()
+	out, m, err := l.read(f, p, buf)
+	if l.letGo(f) {
+		l.slow.reads.do(func() { l.close(f) })
+	}
+	return out, m, err
+}
+
+// read is Read from a pinned segment.
+func (l *Log) read(f *file, p Position, buf []byte) ([]byte, Meta, error) {
 	out, m, err := f.copyOut(p, buf)
 	l.askMend(f)
-	l.release(f)
 	if err != nil {
 		err = l.unread(p, err)
 		l.noteRecord(p, err)

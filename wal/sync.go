@@ -192,11 +192,13 @@ func (l *Log) growOffsets() {
 	}
 	for _, o := range l.fullOffsets() {
 		room := min(4*o.allocated, l.rewriteBound())
-		if o.f.Allocate(0, int64(room)) == nil {
-			l.mu.Lock()
+		err := o.f.Allocate(0, int64(room))
+		l.mu.Lock()
+		o.growing = false
+		if err == nil {
 			o.allocated = max(o.allocated, room)
-			l.mu.Unlock()
 		}
+		l.mu.Unlock()
 	}
 }
 
@@ -206,7 +208,7 @@ func (l *Log) fullOffsets() (full []*offsets) {
 	for _, c := range l.consumers {
 		if o := c.off; o != nil && o.trailing < 2 && o.end+entrySize > o.allocated && o.allocated < l.rewriteBound() {
 			full = append(full, o)
-			o.toWrite = 0 // while a file grows, a write to it waits
+			o.growing, o.toWrite = true, 0 // while a file grows, a write to it waits
 		}
 	}
 	return full

@@ -252,6 +252,9 @@ func (l *Log) rewriteOffsets() {
 	if l.slow.reserve.lent.Load() { // compaction needs what there is, and asks again behind it
 		return
 	}
+	if err := l.replaceLost(); err != nil && !disk.IsFull(err) {
+		l.log.Warn("cannot make an offset file", "queue", l.name(), "error", err)
+	}
 	for _, c := range l.needRewrite() {
 		if err := c.rewrite(l.rewriteBound()); err != nil {
 			if !disk.IsFull(err) {
@@ -261,12 +264,31 @@ func (l *Log) rewriteOffsets() {
 	}
 }
 
+// replaceLost makes the offset file of a consumer that took something and has none.
+func (l *Log) replaceLost() error {
+	l.mu.Lock()
+	lost := false
+	for _, c := range l.consumers {
+		lost = lost || c.off == nil && c.behind
+	}
+	l.mu.Unlock()
+	if !lost {
+		return nil
+	}
+	l.preparing.Lock()
+	defer l.preparing.Unlock()
+	return l.makeOffsets()
+}
+
 func (l *Log) needRewrite() (due []*Consumer) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, c := range l.consumers {
-		if c.off != nil && c.rewriteAsked {
-			c.rewriteAsked = false // after a failure it is asked for again
+		if !c.rewriteAsked {
+			continue
+		}
+		c.rewriteAsked = false // after a failure it is asked for again
+		if c.off != nil && (c.behind || c.off.end >= c.rewriteAt) {
 			due = append(due, c)
 		}
 	}
@@ -330,12 +352,31 @@ func (l *Log) shrink(useless func(active *file) bool) {
 	l.makeSpare(false, useless)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if f := l.active(); f != nil && !useless(f) || f == nil && !l.largeAndTaken() {
+	if !l.wantsAnother(useless) {
+		return
+	}
+	if !l.canRoll() {
+		l.mu.Unlock()
+		err := l.makeNext()
+		l.mu.Lock()
+		if err != nil && !disk.IsFull(err) && !errors.Is(err, ErrFull) && !passing(err) {
+			l.log.Warn("cannot prepare the next segment", "queue", l.name(), "error", err)
+		}
+	}
+	if !l.wantsAnother(useless) || !l.canRoll() {
 		return
 	}
 	if err := l.roll(); err != nil && !disk.IsFull(err) && !passing(err) {
 		l.log.Warn("cannot give an empty queue's space back", "queue", l.name(), "error", err)
 	}
+}
+
+// wantsAnother reports that the last segment is of little use any more. Log.mu is held.
+func (l *Log) wantsAnother(useless func(active *file) bool) bool {
+	if f := l.active(); f != nil {
+		return useless(f)
+	}
+	return l.largeAndTaken()
 }
 
 // reclaim gives back an active segment of which all is taken, when the disk is full: it may be all
@@ -449,6 +490,9 @@ func (l *Log) closeUnused() {
 	used := make(map[*file]bool)
 	for _, c := range l.consumers {
 		used[c.f] = true
+		if i := l.index(c.seq); i >= 0 { // it may have been opened for a reader that is about to go on
+			used[l.files[i]] = true
+		}
 	}
 	var unused []*file
 	for _, f := range l.files {

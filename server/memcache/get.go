@@ -42,9 +42,11 @@ type get struct {
 	peeks    bool // what it waits for is shown, not taken
 	found    bool
 	opened   int   // items it opened, the newest of the session's
+	spared   bool  // other queues were parked for it
 	err      error // of the last job
 
 	item   queue.Item // in hand
+	read   []byte     // its payload, of a job
 	reader *wal.Reader
 	left   int64 // bytes of a large item still to be sent
 	filled int   // bytes of it in the session's chunk
@@ -184,17 +186,45 @@ func (s *Session) fetch() {
 	var ok bool
 	var err error
 	if k.takes() {
-		item, ok, err = k.q.Fetch()
+		item, ok, err = k.q.TryFetch()
 	} else {
-		item, ok, err = k.q.Peek()
+		item, ok, err = k.q.TryPeek()
 	}
 	switch {
 	case err != nil:
-		s.failGet(err)
+		s.unfetched(err, (*Session).fetch)
 	case ok:
 		s.deliver(item)
 	default:
 		s.keyDone()
+	}
+}
+
+// unfetched sees to what kept the item of the key in hand from being had, in order to go on with next, or tells it.
+func (s *Session) unfetched(err error, next func(*Session)) {
+	g := &s.get
+	q := g.keys[g.at].q
+	again := func(s *Session) {
+		if g.err != nil {
+			s.failGet(g.err)
+			return
+		}
+		s.next = next
+	}
+	switch {
+	case err == wal.ErrUnready && !q.Loaded(): // it was parked meanwhile
+		s.work(func() { g.err = q.Load() }, again)
+	case err == wal.ErrUnready:
+		s.await(q.ReadyThen, next)
+	case !g.spared:
+		g.spared = true
+		s.work(func() {
+			if !q.Spare(err) {
+				g.err = err
+			}
+		}, again)
+	default:
+		s.failGet(err)
 	}
 }
 
@@ -249,13 +279,30 @@ func (s *Session) deliver(item queue.Item) {
 	}
 	before := len(s.out)
 	s.appendValue()
-	out, err := k.q.Read(item, s.out)
-	if err != nil {
+	out, err := k.q.TryRead(item, s.out)
+	switch {
+	case err == wal.ErrUnready:
+		s.out = s.out[:before]
+		s.work(func() { g.read, g.err = k.q.Read(item, nil) }, (*Session).deliverRead)
+	case err != nil:
 		s.out = s.out[:before]
 		s.unreadable(err)
+	default:
+		s.out = append(out, "\r\n"...)
+		s.delivered()
+	}
+}
+
+// deliverRead answers with an item that a job has read.
+func (s *Session) deliverRead() {
+	g := &s.get
+	if g.err != nil {
+		s.unreadable(g.err)
 		return
 	}
-	s.out = append(out, "\r\n"...)
+	s.appendValue()
+	s.out = append(append(s.out, g.read...), "\r\n"...)
+	g.read = nil
 	s.delivered()
 }
 

@@ -126,7 +126,9 @@ func (c *client) run() {
 		case Working:
 			c.s.Job()()
 		case Waiting:
-			return
+			if c.s.stopAwaiting == nil || c.waitOver() != nil { // that only takes a moment
+				return
+			}
 		case Closing:
 			c.hangup()
 		case Ready:

@@ -53,7 +53,7 @@ type Session struct {
 	waiter  *queue.Waiter // nil until a get waits
 	sync    syncWait
 
-	stopCatchUp func() // ends a wait for the disk; nil: there is none
+	stopAwaiting func() // ends a wait for a queue; nil: there is none
 }
 
 // NewSession starts a connection's session. local says that the peer is on this machine. wake is
@@ -141,7 +141,7 @@ func (s *Session) Drain() { s.draining.Store(true) }
 func (s *Session) Close() {
 	s.state, s.next = Closing, nil
 	s.stopWaiting()
-	s.leaveDisk()
+	s.leaveQueue()
 	s.stopStreaming()
 	s.stopUpload()
 	for {

@@ -124,12 +124,19 @@ func TestOutputOfManyItemsIsBounded(t *testing.T) {
 	for range 20 {
 		c.set("q", payload)
 	}
-	s := NewSession(sv.env, true, func() {})
+	woken := make(chan struct{}, 1)
+	s := NewSession(sv.env, true, func() { woken <- struct{}{} })
 	defer s.Close()
 	in := []byte("get" + strings.Repeat(" q", 20) + "\r\n")
 	var all []byte
 	for range 100 {
 		n, out := s.Process(in, nil)
+		for s.State() == Waiting { // for the next segment to be opened
+			<-woken
+			var more int
+			more, out = s.Process(in[n:], out)
+			n += more
+		}
 		if in = in[n:]; len(out) > OutputLimit+sv.env.InlineMax+1024 {
 			t.Fatalf("%d bytes of output at once", len(out))
 		}

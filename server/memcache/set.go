@@ -24,15 +24,15 @@ const (
 
 // body is the storage command in hand.
 type body struct {
-	q       *queue.Queue
-	meta    wal.Meta
-	left    int64  // bytes of the body that are still to come
-	refusal string // for a body that is swallowed: the answer after it
-	noreply bool
-	sync    bool
-	made    bool  // the queue was, by a job
-	rooms   int   // how often room was made
-	err     error // of the last job
+	q        *queue.Queue
+	meta     wal.Meta
+	left     int64  // bytes of the body that are still to come
+	refusal  string // for a body that is swallowed: the answer after it
+	noreply  bool
+	sync     bool
+	made     bool  // the queue was, by a job
+	relieved int   // how often a refusal was seen to
+	err      error // of the last job
 
 	upload *queue.Upload // of a large item
 	size   int64
@@ -161,25 +161,23 @@ func (s *Session) storeInline() {
 	}
 	err := b.err
 	if err == nil {
-		err = b.q.Put(s.in[:size], b.meta)
+		err = b.q.TryPut(s.in[:size], b.meta)
 	}
-	if errors.Is(err, wal.ErrBehind) {
+	switch {
+	case errors.Is(err, wal.ErrBehind):
 		b.made = false // it may be deleted meanwhile
-		s.awaitDisk((*Session).storeInline)
-		return
+		s.await(b.q.CatchUpThen, (*Session).storeInline)
+	case err != nil && b.err == nil && b.relieved < mostRelief:
+		b.relieved++
+		s.work(func() { b.err = b.q.Relieve(err) }, (*Session).storeInline)
+	default:
+		s.in = s.in[size+end:]
+		s.stored(err)
 	}
-	if errors.Is(err, queue.ErrMakeRoom) && b.rooms < mostRooms {
-		refused := err
-		b.rooms++
-		s.work(func() { b.err = b.q.MakeRoom(refused) }, (*Session).storeInline)
-		return
-	}
-	s.in = s.in[size+end:]
-	s.stored(err)
 }
 
-// mostRooms is how often room is made for one item: other sets may be quicker.
-const mostRooms = 8
+// mostRelief is how often room is made for one item: other sets may be quicker.
+const mostRelief = 8
 
 // stored answers for an item that was put, at once or when it is on stable storage.
 func (s *Session) stored(err error) {

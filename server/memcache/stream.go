@@ -22,15 +22,17 @@ func (s *Session) startStream() {
 	}, (*Session).streamStarted)
 }
 
-// readChunk is the job that reads the next chunk.
+// readChunk is the job that reads the next chunk, and closes the body after the last.
 func (s *Session) readChunk() {
 	g := &s.get
 	g.filled, g.err = io.ReadFull(g.reader, s.chunk[:min(chunkSize, g.left)])
+	if g.err != nil || int64(g.filled) == g.left {
+		s.closeReader()
+	}
 }
 
 func (s *Session) streamStarted() {
 	if err := s.get.err; err != nil {
-		s.closeReader()
 		s.unreadable(err)
 		return
 	}
@@ -60,7 +62,6 @@ func (s *Session) nextChunk() {
 		s.work(s.readChunk, (*Session).streamRead)
 		return
 	}
-	s.closeReader()
 	s.freeChunk()
 	s.reply("\r\n")
 	s.delivered()

@@ -33,7 +33,11 @@ func (s *Session) uploadChunk() {
 	b.left -= int64(n)
 	switch {
 	case b.filled == len(chunk), b.left == 0 && b.filled > 0:
-		s.work(func() { _, b.err = b.upload.Write(chunk[:b.filled]) }, (*Session).uploadWritten)
+		s.work(func() {
+			if _, b.err = b.upload.Write(chunk[:b.filled]); b.err != nil {
+				b.upload.Abort() // which waits for the disk as well
+			}
+		}, (*Session).uploadWritten)
 	case b.left == 0:
 		s.uploadEnd()
 	default:
@@ -67,7 +71,7 @@ func (s *Session) commitUpload() {
 
 func (s *Session) uploadCommitted() {
 	if errors.Is(s.body.err, wal.ErrBehind) {
-		s.awaitDisk((*Session).commitUpload)
+		s.await(s.body.q.CatchUpThen, (*Session).commitUpload)
 		return
 	}
 	if s.body.err != nil {

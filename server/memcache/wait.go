@@ -1,6 +1,6 @@
 package memcache
 
-// What a Waiting session waits for: an item, stable storage, or a disk that is behind.
+// What a Waiting session waits for: an item, stable storage, or a queue that has something to do first.
 
 import (
 	"sync/atomic"
@@ -42,11 +42,11 @@ func (s *Session) awaitSync() {
 	s.finishBody("STORED\r\n")
 }
 
-// awaitDisk has the SET in hand wait, without a worker, until the disk has caught up with its queue, and goes on with
-// next then.
-func (s *Session) awaitDisk(next func(*Session)) {
+// await has the request in hand wait, without a worker, until then, CatchUpThen or ReadyThen of a queue, says that it is
+// worth trying again, and goes on with next.
+func (s *Session) await(then func(fn func()) (stop func()), next func(*Session)) {
 	done := new(atomic.Bool)
-	s.stopCatchUp = s.body.q.CatchUpThen(func() {
+	s.stopAwaiting = then(func() {
 		done.Store(true)
 		s.wake()
 	})
@@ -55,16 +55,16 @@ func (s *Session) awaitDisk(next func(*Session)) {
 			s.state = Waiting
 			return
 		}
-		s.stopCatchUp = nil
+		s.stopAwaiting = nil
 		s.next = next
 	}
 }
 
-// leaveDisk ends a wait for the disk.
-func (s *Session) leaveDisk() {
-	if s.stopCatchUp != nil {
-		s.stopCatchUp()
-		s.stopCatchUp = nil
+// leaveQueue ends such a wait.
+func (s *Session) leaveQueue() {
+	if s.stopAwaiting != nil {
+		s.stopAwaiting()
+		s.stopAwaiting = nil
 	}
 }
 
@@ -80,10 +80,11 @@ func (s *Session) standInLine() {
 		if !k.fetches() {
 			continue
 		}
-		claimed, err := k.q.Wait(s.waiter)
+		claimed, err := k.q.TryWait(s.waiter)
 		if err != nil {
 			s.stopWaiting()
-			s.failGet(err)
+			g.at = i
+			s.unfetched(err, (*Session).standInLine)
 			return
 		}
 		if claimed {

@@ -32,8 +32,18 @@ func (q *Queue) Loaded() bool {
 // Peek, Wait and Flush where they must not wait; they call it themselves if need be.
 func (q *Queue) Load() error { return q.load(false) }
 
-// Make is Load that creates the queue when there is none. Run it ahead of Put and Create.
-func (q *Queue) Make() error { return q.load(true) }
+// Make is Load that creates the queue when there is none, and has it ready for an item. Run it ahead of Put and Create.
+func (q *Queue) Make() error {
+	if err := q.lock(true); err != nil {
+		return err
+	}
+	l := q.log
+	q.wanted++
+	q.mu.Unlock()
+	l.Prepare()
+	q.unwant()
+	return nil
+}
 
 // lock takes mu with the log open: also of a queue that did not exist if create is set, else such
 // a one has none.
@@ -255,7 +265,7 @@ func (q *Queue) detach() *wal.Log {
 	s := l.Stats()
 	q.counts.damaged += s.Damaged
 	q.counts.rewrites += s.Rewrites
-	q.log, q.head, q.returned = nil, nil, nil
+	q.log, q.head, q.returned, q.skip.err = nil, nil, nil, nil
 	q.open, q.uploads = 0, 0
 	q.held.items, q.held.bytes = 0, 0
 	return l

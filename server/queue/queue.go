@@ -4,6 +4,7 @@ package queue
 // invariant that everything here keeps.
 
 import (
+	"errors"
 	"sync"
 
 	"github.com/google/btree"
@@ -28,6 +29,7 @@ type Queue struct {
 	open     int                          // open reads
 	held     struct{ items, bytes int64 } // of the open reads, what a flush has not taken
 	uploads  int                          // large items on their way in
+	skip     skipping                     // what is in the way of the head
 	wanted   int                          // callers that have it loaded in order to use it
 	used     uint64                       // Registry.clock when it was last used
 	marks    []mark                       // where eras of the clock begin
@@ -49,28 +51,40 @@ const expirySlice = 64
 // or in the hands of the first waiter. Errors: wal.ErrTooLarge for an item to go through Create,
 // wal.ErrFull, which may be an ErrLimit or ErrMakeRoom, wal.ErrBehind, which CatchUpThen waits for, wal.ErrFailed,
 // ErrClosed; nothing was stored then. When the system is short of something other queues are parked for it.
+// It may wait for the disk: see TryPut.
 func (q *Queue) Put(payload []byte, m wal.Meta) error {
 	err := q.put(payload, m)
-	if err != nil && short(err) && q.reg.parkSome(q, err) {
+	if q.Spare(err) {
 		err = q.put(payload, m)
+	}
+	if err != nil && !errors.Is(err, wal.ErrBehind) {
+		q.undo()
 	}
 	return err
 }
 
 func (q *Queue) put(payload []byte, m wal.Meta) error {
-	if err := q.lock(true); err != nil {
-		return err
+	for {
+		if err := q.lock(true); err != nil {
+			return err
+		}
+		l := q.log
+		err := q.store(payload, m)
+		if err != wal.ErrUnready {
+			return err
+		}
+		l.CatchUp()
 	}
+}
+
+// store appends to the log, which is loaded, and settles. q.mu is held.
+func (q *Queue) store(payload []byte, m wal.Meta) error {
 	era := q.adopt(&m)
 	p, err := q.log.TryAppend(payload, m)
 	if err == nil {
 		q.noteEra(p.Seq, era)
 	}
-	first := err != nil && q.log.Stats().Appended == 0
 	q.settle()
-	if first {
-		q.undo()
-	}
 	return err
 }
 
@@ -161,34 +175,59 @@ func (q *Queue) SyncThen(fn func(error)) {
 	go func() { fn(q.parkedErr()) }()
 }
 
-// get is the one way to an item: it opens or shows the head to the caller, or for w, which takes
-// its place in the line when nothing is there. Who stands in line already goes first.
+// get is tryGet that waits for the disk.
 func (q *Queue) get(take bool, w *Waiter) (it Item, ok bool, err error) {
 	for spared := false; ; {
 		if err := q.lock(false); err != nil {
 			return Item{}, false, err
 		}
-		var buf [wakesAtOnce]func()
-		woken, again := q.serve(buf[:0])
-		if !again {
-			it, ok, again, err = q.pop()
-		}
+		it, ok, err = q.getLocked(take, w)
 		switch {
-		case ok:
-			ok = q.hand(&it, take, w)
-		case w != nil && !again && err == nil:
-			q.line.add(w.stand(q))
-		}
-		q.mu.Unlock()
-		wake(woken)
-		if err != nil && short(err) && !spared {
+		case err == wal.ErrUnready:
+			q.ready()
+		case !spared && q.Spare(err):
 			spared = true
-			again = q.reg.parkSome(q, err)
-		}
-		if !again {
+		default:
 			return it, ok, err
 		}
 	}
+}
+
+func (q *Queue) tryGet(take bool, w *Waiter) (it Item, ok bool, err error) {
+	q.mu.Lock()
+	if q.log == nil && q.exists {
+		q.mu.Unlock()
+		return Item{}, false, wal.ErrUnready
+	}
+	q.used = q.reg.clock.Load()
+	return q.getLocked(take, w)
+}
+
+// getLocked is the one way to an item: it opens or shows the head to the caller, or for w, which takes
+// its place in the line when nothing is there, or nothing yet. Who stands in line already goes first. It gives up the
+// lock.
+func (q *Queue) getLocked(take bool, w *Waiter) (it Item, ok bool, err error) {
+	var buf [wakesAtOnce]func()
+	woken, err := q.serve(buf[:0])
+	if err == nil {
+		err, q.skip.err = q.skip.err, nil
+	}
+	if err == nil {
+		it, ok, err = q.pop()
+	}
+	if w != nil && err == wal.ErrUnready {
+		q.goOn()
+		err = nil
+	}
+	switch {
+	case ok:
+		ok = q.hand(&it, take, w)
+	case w != nil && err == nil:
+		q.line.add(w.stand(q))
+	}
+	q.mu.Unlock()
+	wake(woken)
+	return it, ok, err
 }
 
 // hand gives an item that was popped to the caller, or to w unless another queue was quicker.
@@ -212,31 +251,31 @@ func (q *Queue) hand(it *Item, take bool, w *Waiter) bool {
 	return true
 }
 
-// pop takes the head from what waits, and drops what has expired on the way. again means that a
-// slice of those was dropped and there may be more: release the lock and come back.
-func (q *Queue) pop() (it Item, ok, again bool, err error) {
+// pop takes the head from what waits, and drops what has expired on the way. wal.ErrUnready means that a
+// slice of those was dropped and there may be more, or that the log has to be waited for: see ReadyThen.
+func (q *Queue) pop() (it Item, ok bool, err error) {
 	if q.log == nil {
-		return Item{}, false, false, nil
+		return Item{}, false, nil
 	}
 	for range expirySlice {
 		it, ok, err = q.next()
 		if !ok || !q.expired(it) {
-			return it, ok, false, err
+			return it, ok, err
 		}
 		if err := q.head.Take(it.Position); err != nil {
 			q.putBack(it)
-			return Item{}, false, false, err
+			return Item{}, false, err
 		}
 		q.counts.expired++
 	}
-	return Item{}, false, true, nil
+	return Item{}, false, wal.ErrUnready
 }
 
 func (q *Queue) next() (Item, bool, error) {
 	if it, ok := q.returned.DeleteMin(); ok {
 		return it, true, nil
 	}
-	p, m, ok, err := q.head.Next()
+	p, m, ok, err := q.head.TryNext()
 	return Item{Position: p, Enqueued: m.Enqueued, Expires: m.Expires, fixed: m.Fixed, home: q.log}, ok, err
 }
 
@@ -262,14 +301,8 @@ func (q *Queue) release(it Item) (ours, live bool) {
 
 // settle serves the line and gives up the lock.
 func (q *Queue) settle() {
-	for {
-		var buf [wakesAtOnce]func()
-		woken, again := q.serve(buf[:0])
-		q.mu.Unlock()
-		wake(woken)
-		if !again {
-			return
-		}
-		q.mu.Lock()
-	}
+	var buf [wakesAtOnce]func()
+	woken, _ := q.serve(buf[:0])
+	q.mu.Unlock()
+	wake(woken)
 }

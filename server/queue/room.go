@@ -68,9 +68,14 @@ func (q *Queue) giveUpSome() (more bool, err error) {
 		return false, nil
 	}
 	before := q.reg.usage.Used(q.dir())
+	head := q.head
 	n, err := q.dropOldest()
 	q.wanted++ // lest it is parked
 	q.mu.Unlock()
+	if err == wal.ErrUnready {
+		head.GetReady()
+		n, err = n+1, nil // there may be some
+	}
 	l.GiveBack()
 	after := q.reg.usage.Used(q.dir())
 	q.mu.Lock()

@@ -187,9 +187,10 @@ func (q *Queue) measure() Stats {
 }
 
 // peekHead returns the head, the zero Item when there is none, and notes when it expires. What has expired
-// before it is dropped; again is as in pop.
+// before it is dropped; again is pop's wal.ErrUnready.
 func (q *Queue) peekHead() (it Item, again bool) {
-	it, ok, again, err := q.pop()
+	it, ok, err := q.pop()
+	again = err == wal.ErrUnready
 	switch {
 	case ok:
 		q.putBack(it)

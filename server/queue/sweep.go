@@ -237,6 +237,9 @@ func (q *Queue) dropExpired(s *sweeper) {
 		}
 		_, again = q.peekHead()
 		q.mu.Unlock()
+		if again {
+			q.ready()
+		}
 	}
 }
 

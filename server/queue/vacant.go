@@ -88,6 +88,9 @@ func (r *Registry) unmake(dir string) (gone bool) {
 func (q *Queue) undo() {
 	q.loading.Lock()
 	defer q.loading.Unlock()
+	if !q.untouched() {
+		return
+	}
 	if entries, err := q.reg.fs.ReadDir(q.dir()); err != nil || len(entries) > 0 {
 		return
 	}
@@ -108,4 +111,11 @@ func (q *Queue) undo() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.exists, q.snapshot = false, nil
+}
+
+// untouched reports that a loaded queue never had an item.
+func (q *Queue) untouched() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.log != nil && q.log.Stats().Appended == 0
 }

@@ -3,7 +3,11 @@ package queue
 // Callers that wait for an item. Each queue has a line of them, first come first served; one
 // waiter may stand in the lines of several queues and is claimed by one.
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"github.com/darner/darner/wal"
+)
 
 // Waiter is one caller's wait for an item of one or several queues. It is used from one goroutine
 // and, after Stop, for the next wait.
@@ -149,17 +153,20 @@ func (l *line) remove(p *place) {
 const wakesAtOnce = 4
 
 // serve gives what waits to those in line. It appends what is to be called, with wake, when the
-// lock is given up; again is as in pop.
-func (q *Queue) serve(woken []func()) (_ []func(), again bool) {
+// lock is given up. After wal.ErrUnready it is gone on with in the background; no other error stays with anybody.
+func (q *Queue) serve(woken []func()) (_ []func(), err error) {
 	for p := q.line.first; p != nil; p = q.line.first {
 		w := p.waiter
 		if w.state.Load() == waiting {
-			it, ok, again, err := q.pop()
-			if err != nil { // nothing is lost, but nobody would come back for what waits here
-				return append(woken, q.dismiss()...), false
-			}
-			if !ok {
-				return woken, again
+			it, ok, err := q.pop()
+			switch {
+			case err == wal.ErrUnready:
+				q.goOn()
+				return woken, err
+			case err != nil: // nothing is lost, but nobody would come back for what waits here
+				return append(woken, q.dismiss()...), nil
+			case !ok:
+				return woken, nil
 			}
 			if q.hand(&it, !w.Peek, w) {
 				woken = append(woken, w.wake)
@@ -167,7 +174,7 @@ func (q *Queue) serve(woken []func()) (_ []func(), again bool) {
 		}
 		q.line.remove(p)
 	}
-	return woken, false
+	return woken, nil
 }
 
 // dismiss sends all in line away with nothing.

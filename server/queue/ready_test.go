@@ -1,0 +1,181 @@
+package queue
+
+// What must not wait is answered in a bounded time, and the rest goes on in the background.
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/darner/darner/segment/disk/disktest"
+	"github.com/darner/darner/wal"
+)
+
+func expired(t *testing.T, q *Queue, n int) {
+	t.Helper()
+	for range n {
+		if err := q.Put([]byte("expired"), wal.Meta{Expires: 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// eventual fetches as a loop does.
+func eventual(t *testing.T, q *Queue) (it Item, ok bool) {
+	t.Helper()
+	for {
+		it, ok, err := q.TryFetch()
+		if err == nil {
+			return it, ok
+		}
+		if err != wal.ErrUnready {
+			t.Fatal(err)
+		}
+		q.ready()
+	}
+}
+
+func TestAFetchPassesOverASliceOfExpiredItemsAndComesBackForTheRest(t *testing.T) {
+	q := newQueue(t)
+	const n = 20*expirySlice + 1
+	expired(t, q, n)
+	put(t, q, "live", "next")
+	if _, ok, err := q.TryFetch(); ok || err != wal.ErrUnready || q.counts.expired != expirySlice {
+		t.Fatalf("fetched: %v, %v; %d have expired at once", ok, err, q.counts.expired)
+	}
+	it, ok := eventual(t, q)
+	if !ok || text(t, q, it) != "live" || q.Stats().Expired != n {
+		t.Fatalf("fetched: %v; %d have expired", ok, q.Stats().Expired)
+	}
+	wants(t, q, "next")
+	if q.wanted != 0 {
+		t.Errorf("%d callers want it", q.wanted)
+	}
+}
+
+func TestNothingIsFoundAfterExpiredItemsOnly(t *testing.T) {
+	q := newQueue(t)
+	expired(t, q, 5*expirySlice)
+	if _, ok := eventual(t, q); ok {
+		t.Error("it found an item")
+	}
+}
+
+func TestWaitersGetTheItemAfterManyThatHaveExpiredInTheirOrder(t *testing.T) {
+	q := newQueue(t)
+	expired(t, q, 10*expirySlice)
+	w1, woken1 := standingUnready(t, q)
+	w2, woken2 := standingUnready(t, q)
+	put(t, q, "first", "second")
+	<-woken1
+	<-woken2
+	for i, w := range []*Waiter{w1, w2} {
+		if _, it, ok := w.Stop(); !ok || text(t, q, it) != []string{"first", "second"}[i] {
+			t.Errorf("waiter %d: %v", i, ok)
+		}
+	}
+}
+
+func standingUnready(t *testing.T, q *Queue) (*Waiter, chan bool) {
+	t.Helper()
+	woken := make(chan bool, 1)
+	w := NewWaiter(func() { woken <- true })
+	if claimed, err := q.TryWait(w); claimed || err != nil {
+		t.Fatalf("TryWait: %v, %v", claimed, err)
+	}
+	return w, woken
+}
+
+func TestAQueueThatIsDeletedWhileItsExpiredItemsArePassedOverKeepsNobodyWaiting(t *testing.T) {
+	q := newQueue(t)
+	expired(t, q, 50*expirySlice)
+	told := make(chan struct{}, 1)
+	q.ReadyThen(func() { told <- struct{}{} })
+	stop := q.ReadyThen(func() { t.Error("called after it was stopped") })
+	stop()
+	if err := q.reg.Delete(q); err != nil {
+		t.Fatal(err)
+	}
+	<-told
+	put(t, q, "fresh")
+	wants(t, q, "fresh")
+	if q.wanted != 0 {
+		t.Errorf("%d callers want it", q.wanted)
+	}
+}
+
+func TestWhatIsNotLoadedIsNotReady(t *testing.T) {
+	q := newQueue(t)
+	if err := q.TryPut([]byte("x"), wal.Meta{}); err != wal.ErrUnready {
+		t.Errorf("a queue that does not exist: %v", err)
+	}
+	if _, ok, err := q.TryFetch(); ok || err != nil {
+		t.Errorf("a queue that does not exist has %v, %v", ok, err)
+	}
+	put(t, q, "a")
+	if !q.park(q.reg.clock.Add(1) + 1) {
+		t.Fatal("it is not parked")
+	}
+	if _, _, err := q.TryFetch(); err != wal.ErrUnready {
+		t.Errorf("a parked queue: %v", err)
+	}
+	if _, err := q.TryWait(NewWaiter(func() {})); err != wal.ErrUnready || q.line.n != 0 {
+		t.Errorf("a parked queue: %v, %d in line", err, q.line.n)
+	}
+	wants(t, q, "a")
+}
+
+// A call that hangs under a lock would hang the test.
+func TestNothingThatIsTriedWaitsForTheDisk(t *testing.T) {
+	for _, op := range []disktest.Op{
+		disktest.OpCreate, disktest.OpOpen, disktest.OpAllocate, disktest.OpMap, disktest.OpRemove, disktest.OpRename,
+		disktest.OpSync, disktest.OpSyncDir, disktest.OpTruncate,
+	} {
+		t.Run(string(op), func(t *testing.T) {
+			fs := disktest.New()
+			o := small()
+			o.Log.FS = fs
+			q := named(t, open(t, "/data", o), "work")
+			put(t, q, "a", "b", "c", "d")
+			gate := make(chan struct{})
+			fs.Fail(func(called disktest.Op, _ string, _ int) error {
+				if called == op {
+					<-gate
+				}
+				return nil
+			})
+			defer close(gate)
+			var err error
+			for n := 0; err == nil && n < 10_000; n++ {
+				err = q.TryPut([]byte("an item of some length"), wal.Meta{})
+			}
+			if err != nil && !errors.Is(err, wal.ErrBehind) {
+				t.Fatal(err)
+			}
+			var taken []Item
+			for range 300 {
+				it, ok, err := q.TryFetch()
+				if err != nil && err != wal.ErrUnready {
+					t.Fatal(err)
+				}
+				if !ok {
+					break
+				}
+				if _, err := q.TryRead(it, nil); err != nil && err != wal.ErrUnready {
+					t.Fatal(err)
+				}
+				taken = append(taken, it)
+			}
+			for i := len(taken) - 1; i >= 0; i -= 2 { // out of order: each has an entry of its own
+				if err := q.Confirm(taken[i]); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for i := len(taken) - 2; i >= 0; i -= 2 {
+				q.Return(taken[i])
+			}
+			if s := q.Stats(); s.Open != 0 {
+				t.Errorf("%d items are open", s.Open)
+			}
+		})
+	}
+}

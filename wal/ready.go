@@ -1,0 +1,327 @@
+package wal
+
+// What an append or a reader lacks that takes the disk, or long: blocks, the next segment, an offset file; a
+// segment to be opened, the end of a damaged range. It is got ready without Log.mu, by whoever may wait or by the
+// background, while the caller is told ErrUnready: so nobody waits for it but who needs it.
+
+import (
+	"container/list"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/darner/darner/segment"
+	"github.com/darner/darner/segment/disk"
+)
+
+// room is what appends lack. Log.mu guards it.
+type room struct {
+	lacks   bool  // somebody was told ErrUnready since it was last seen to
+	extent  *file // in which blocks are lacking; nil: it is a segment that is
+	bytes   int64 // of the record that lacked it
+	asked   bool  // the background is to see to it
+	waiting waitlist
+
+	err    error // why it could not be had: for the next one that lacks as much
+	failed time.Time
+}
+
+// staleAfter is how long a refusal is told to who asks next. Who caused it is there by then, or gone.
+const staleAfter = time.Second
+
+// lacksRoom is for an append that found no blocks in a segment, or, nil, no segment. Log.mu is held.
+func (l *Log) lacksRoom(f *file, bytes int64) error {
+	r := &l.room
+	if err := r.err; err != nil && bytes >= r.bytes {
+		r.err = nil
+		switch {
+		case time.Since(r.failed) > staleAfter:
+		case errors.Is(err, segment.ErrFault) && !disk.IsFull(err):
+			return l.failLocked(err)
+		default:
+			return l.refused(err)
+		}
+	}
+	r.lacks, r.extent, r.bytes = true, f, bytes
+	return ErrUnready
+}
+
+// Prepare gets ready what the first append takes after the log was opened, so that it need not wait. It waits for the
+// disk. A refusal is for that append.
+func (l *Log) Prepare() {
+	l.mu.Lock()
+	f := l.active()
+	lacks := f == nil && !l.canRoll() || f != nil && f.seg.Room() == 0
+	if lacks {
+		l.room.lacks, l.room.extent, l.room.bytes = true, f, 1
+	}
+	l.mu.Unlock()
+	if lacks {
+		l.getRoom()
+	}
+}
+
+// getRoom gets ready what an append lacks.
+func (l *Log) getRoom() {
+	l.preparing.Lock()
+	defer l.preparing.Unlock()
+	l.mu.Lock()
+	wanted, f, bytes := l.room.lacks && l.usable() == nil, l.room.extent, l.room.bytes
+	extends := f != nil && f == l.active() // else another segment has taken its place
+	if extends {
+		f.pins++
+	}
+	l.mu.Unlock()
+	var err error
+	switch {
+	case !wanted:
+	case extends:
+		err = l.extendForItem(f, bytes)
+	case f == nil:
+		err = l.makeNext()
+	}
+	if extends {
+		l.release(f)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.room.lacks, l.room.extent, l.room.asked = false, nil, false
+	l.room.err, l.room.failed = err, time.Now()
+	l.room.waiting.tell()
+}
+
+// makeNext makes what the next segment takes: the consumers' offset files, so that on a full disk they still have
+// a place to say what they took, and a blank segment. The first has its final name at once. Log.preparing is held.
+func (l *Log) makeNext() error {
+	l.mu.Lock()
+	there, first := l.spare != nil, l.active() == nil
+	l.spares++
+	path := l.path(numbered(l.spares, spareSuffix))
+	if first { // nothing else can give the next item its place meanwhile
+		path = l.path(numbered(l.next, segmentSuffix))
+	}
+	l.mu.Unlock()
+	if !there {
+		if err := l.admit(l.blankBytes()); err != nil {
+			return err
+		}
+	}
+	if err := l.makeOffsets(); err != nil || there {
+		return err
+	}
+	f, err := l.create(path)
+	if err != nil {
+		return err
+	}
+	f.named = first
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.spare = f // Close, which may have been called, waits for Log.preparing
+	l.dirDirty = true
+	return nil
+}
+
+// rollNow makes what the next segment takes and starts it, where nobody waits for Log.mu, which is held.
+func (l *Log) rollNow() error {
+	for _, c := range l.consumers {
+		if err := c.ensureFile(); err != nil {
+			return err
+		}
+	}
+	f, err := l.create(l.path(numbered(l.next, segmentSuffix)))
+	if err != nil {
+		return err
+	}
+	f.named, l.dirDirty, l.spare = true, true, f
+	return l.roll()
+}
+
+// makeOffsets makes the offset files that consumers lack. Log.preparing is held.
+func (l *Log) makeOffsets() error {
+	for {
+		l.mu.Lock()
+		c := l.withoutOffsets()
+		if c == nil {
+			l.mu.Unlock()
+			return nil
+		}
+		live, created := c.live(), c.st.created
+		l.mu.Unlock()
+		off, err := l.blankOffsets(c.name, live, created)
+		if err != nil {
+			return err
+		}
+		l.mu.Lock()
+		err = c.use(off)
+		l.mu.Unlock()
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// withoutOffsets returns a consumer that has no offset file. Log.mu is held.
+func (l *Log) withoutOffsets() *Consumer {
+	for _, c := range l.consumers {
+		if c.off == nil {
+			return c
+		}
+	}
+	return nil
+}
+
+// blankOffsets makes an offset file with room for so many bytes of entries, and for some that come meanwhile.
+func (l *Log) blankOffsets(name string, live int, created int64) (*offsets, error) {
+	off, err := createOffsets(l.fs, l.path(offsetName(name)), max(l.offsetCapacity(), 4*live), created, l.id)
+	if err != nil {
+		return nil, err
+	}
+	if live > off.allocated {
+		if err := off.allocate(min(len(off.m), 2*live)); err != nil {
+			return nil, errors.Join(err, off.close(), l.fs.Remove(off.path))
+		}
+	}
+	return off, nil
+}
+
+// reading is what a consumer lacks in order to go on. Log.mu guards it.
+type reading struct {
+	lacks   bool // it was told ErrUnready for want of it: its segment is to be opened, or damage passed
+	asked   bool // the background is to see to it
+	err     error
+	waiting waitlist
+}
+
+// ReadyThen calls fn once, on another goroutine, when it is worth calling TryNext again after ErrUnready. It never
+// blocks; fn must not either.
+func (c *Consumer) ReadyThen(fn func()) {
+	l := c.l
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !c.reading.lacks || l.closed {
+		go fn()
+		return
+	}
+	c.reading.waiting.add(fn)
+	if !c.reading.asked {
+		c.reading.asked = true
+		l.slow.reads.do(c.GetReady)
+	}
+}
+
+// GetReady opens the segment that the cursor comes to, or finds where the damage that it has met ends.
+func (c *Consumer) GetReady() {
+	l := c.l
+	l.mu.Lock()
+	lacks, f, at := c.reading.lacks && !l.closed, c.f, c.at
+	damaged := f != nil
+	if i := l.index(c.seq); lacks && !damaged && i >= 0 {
+		f = l.files[i]
+	}
+	if !lacks || f == nil {
+		c.isReady(nil)
+		l.mu.Unlock()
+		return
+	}
+	f.pins++
+	path, isOpen := f.path, f.seg != nil
+	l.mu.Unlock()
+	var err error
+	next := at
+	if damaged {
+		next = l.endOfDamage(f, at)
+	} else if !isOpen {
+		err = l.open(f, path)
+	}
+	l.mu.Lock()
+	if damaged && c.f == f && c.at == at {
+		from, to := f.seg.FileRange(at, next)
+		l.damage = append(l.damage, damage{f, from, to, nil})
+		l.askLater()
+		c.at = next
+	}
+	if i := l.index(c.seq); err != nil {
+		if i < 0 || l.files[i] != f || f.path != path { // it was renamed or replaced meanwhile
+			err = nil
+		} else {
+			err = c.unreadable(i, err)
+		}
+	}
+	c.isReady(err)
+	l.mu.Unlock()
+	l.release(f)
+}
+
+// isReady tells who waits. Log.mu is held.
+func (c *Consumer) isReady(err error) {
+	c.reading.lacks, c.reading.asked, c.reading.err = false, false, err
+	c.reading.waiting.tell()
+}
+
+// waitlist is functions that are to be called once. Log.mu guards it.
+type waitlist struct{ list list.List }
+
+func (w *waitlist) add(fn func()) *list.Element { return w.list.PushBack(fn) }
+
+// remove has a function forgotten; it is false when that was called, or is about to be.
+func (w *waitlist) remove(e *list.Element) bool {
+	n := w.list.Len()
+	w.list.Remove(e)
+	return w.list.Len() < n
+}
+
+// tell calls them, in their order, on another goroutine.
+func (w *waitlist) tell() {
+	if w.list.Len() == 0 {
+		return
+	}
+	var all []func()
+	for e := w.list.Front(); e != nil; e = w.list.Front() {
+		all = append(all, w.list.Remove(e).(func()))
+	}
+	go func() {
+		for _, fn := range all {
+			fn()
+		}
+	}()
+}
+
+// pool runs jobs that may wait for the disk, a bounded number at a time, as each takes a thread of the system.
+type pool struct {
+	mu      sync.Mutex // a leaf
+	waiting []func()
+	running int
+}
+
+const poolSize = 16
+
+// do has a job done. It does not block.
+func (p *pool) do(job func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.waiting = append(p.waiting, job)
+	if p.running < poolSize {
+		p.running++
+		go p.run()
+	}
+}
+
+func (p *pool) run() {
+	for job := p.next(); job != nil; job = p.next() {
+		job()
+	}
+}
+
+func (p *pool) next() (job func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.waiting) == 0 {
+		p.running--
+		p.waiting = nil
+		return nil
+	}
+	job = p.waiting[0]
+	p.waiting[0] = nil
+	p.waiting = p.waiting[1:]
+	return job
+}

@@ -1,0 +1,151 @@
+package wal_test
+
+// What takes the disk, or long, is got ready without the log's lock.
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/darner/darner/segment"
+	"github.com/darner/darner/segment/disk/disktest"
+	"github.com/darner/darner/wal"
+)
+
+// readied calls TryNext until it is ready, and tells how often it was not.
+func readied(t *testing.T, c *wal.Consumer) (p wal.Position, ok bool, unready int) {
+	t.Helper()
+	for {
+		p, _, ok, err := c.TryNext()
+		if err == nil {
+			return p, ok, unready
+		}
+		if err != wal.ErrUnready {
+			t.Fatal(err)
+		}
+		unready++
+		told := make(chan struct{})
+		c.ReadyThen(func() { close(told) })
+		<-told
+	}
+}
+
+func TestAReaderThatHasMuchToPassOverComesBackForIt(t *testing.T) {
+	m := newMemory(t)
+	o := options(m.FS)
+	o.SegmentSize = 4 << 20
+	l := open(t, "/data/q", o)
+	all, c := consumer(t, l), named(t, l, "c")
+	const n = 20_000
+	for i := range n {
+		put(t, l, payload(i))
+	}
+	for i := range n - 1 {
+		p, _ := next(t, l, all)
+		if i > 0 {
+			if err := c.Take(p); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if p, ok, _ := readied(t, c); !ok || p.Seq != 1 {
+		t.Fatalf("item %d, %v", p.Seq, ok)
+	}
+	p, ok, unready := readied(t, c)
+	if !ok || p.Seq != n || unready == 0 {
+		t.Errorf("item %d, %v, when it had come back %d times", p.Seq, ok, unready)
+	}
+}
+
+func TestTheEndOfADamagedRangeIsLookedForInTheBackground(t *testing.T) {
+	m := newMemory(t)
+	l := open(t, "/data/q", options(m.FS))
+	c := consumer(t, l)
+	for i := range 100 {
+		put(t, l, payload(i))
+	}
+	from, to := int64(segment.HeaderSize), int64(segment.HeaderSize+50*segment.RecordSize(len(payload(0))))
+	f, err := m.FS.Open("/data/q/00000000000000000001.seg")
+	if err == nil {
+		_, err = f.WriteAt([]byte(strings.Repeat("\x01\x00\x00\x00\x20\x00\x00\x00", int(to-from)/8)), from)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, _, _, err := c.TryNext(); err != wal.ErrUnready {
+		t.Fatalf("at damage: %v", err)
+	}
+	p, ok, _ := readied(t, c)
+	if b, _, err := l.Read(p, nil); !ok || p.Seq != 51 || err != nil || string(b) != payload(50) {
+		t.Errorf("item %d, %v: %q, %v", p.Seq, ok, b, err)
+	}
+	if n := l.Stats().Damaged; n != 50 {
+		t.Errorf("%d items are counted as lost, want 50", n)
+	}
+}
+
+func TestAnAppendThatLacksRoomIsReadyWhenItIsMade(t *testing.T) {
+	m := newMemory(t)
+	l := open(t, "/data/q", options(m.FS))
+	consumer(t, l)
+	for i := range 5000 { // several segments
+		_, err := l.TryAppend([]byte(payload(i)), wal.Meta{})
+		for err == wal.ErrUnready {
+			<-caughtUp(l)
+			_, err = l.TryAppend([]byte(payload(i)), wal.Meta{})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := l.Stats().Appended; n != 5000 {
+		t.Errorf("%d items", n)
+	}
+}
+
+func TestOnlyWhoLackedAsMuchIsToldThatThereIsNoRoom(t *testing.T) {
+	m := newMemory(t)
+	l := open(t, "/data/q", options(m.FS))
+	consumer(t, l)
+	put(t, l, "first")
+	m.SetCapacity(m.Used())
+	var err error
+	for n := 0; err == nil && n < 100_000; n++ {
+		_, err = tryAppend(l, []byte(payload(n)), wal.Meta{})
+	}
+	if err == nil {
+		t.Fatal("it is never full")
+	}
+	m.SetCapacity(-1)
+	put(t, l, "there is room again")
+}
+
+// What is taken out of order has a place in the offset file though the file cannot be given blocks meanwhile.
+func TestATakerNeedsNoBlocksToBeAllocated(t *testing.T) {
+	m := newMemory(t)
+	o := options(m.FS)
+	l := open(t, "/data/q", o)
+	c := consumer(t, l)
+	const n = 1000
+	for i := range n {
+		put(t, l, payload(i))
+	}
+	m.Fail(func(op disktest.Op, name string, _ int) error {
+		if op == disktest.OpAllocate && strings.HasSuffix(name, ".off") {
+			t.Error("a taker allocates")
+		}
+		return nil
+	})
+	for i := range n {
+		if p, _ := next(t, l, c); i%2 == 1 {
+			if err := c.Take(p); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	m.Fail(nil)
+	o.FS = m.FS.Clone()
+	if items, _ := consumer(t, open(t, "/data/q", o)).Pending(); items != n/2 {
+		t.Errorf("%d items are left after a kill, want %d", items, n/2)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"syscall"
 
+	"github.com/darner/darner/tools/fsck"
 	"github.com/darner/darner/wal"
 )
 
@@ -14,8 +15,13 @@ func isFull(err error) bool { return errors.Is(err, syscall.ENOSPC) }
 
 // check opens the image and holds what it delivers against what was promised.
 func (w *world) check() error {
-	for _, q := range w.queues {
-		if _, err := examine(w.fs, q.dir); err != nil { // darner-fsck finds no damage where nothing was lost
+	for i, q := range w.queues { // darner-fsck finds no damage where nothing was lost
+		_, err := examineBut(w.fs, q.dir, func(f fsck.Finding) bool {
+			var seq uint64
+			n, err := fmt.Sscanf(f.File, "%d.item", &seq)
+			return n == 1 && err == nil && w.neverSynced(&w.atCut[i], seq)
+		})
+		if err != nil {
 			return err
 		}
 	}
@@ -84,7 +90,7 @@ func (w *world) delivered(q *queue, was *known, by int) (back map[string]bool, e
 			break
 		}
 		it, err := q.read(p)
-		if errors.Is(err, wal.ErrDamaged) && w.neverSynced(was, p) {
+		if errors.Is(err, wal.ErrDamaged) && w.neverSynced(was, p.Seq) {
 			pending--
 			if err := c.Take(p); err != nil {
 				return nil, err
@@ -116,13 +122,13 @@ func (w *world) delivered(q *queue, was *known, by int) (back map[string]bool, e
 }
 
 // neverSynced excuses the missing body of an item that was not promised yet.
-func (w *world) neverSynced(was *known, p wal.Position) bool {
+func (w *world) neverSynced(was *known, seq uint64) bool {
 	if !w.power {
 		return false
 	}
 	why := "a body after a power cut, its upload was not over"
 	for _, it := range was.items {
-		if it.appended && it.seq == p.Seq {
+		if it.appended && it.seq == seq {
 			if it.synced {
 				return false
 			}

@@ -37,19 +37,34 @@ func (l *Log) mark(u unsynced) {
 	}
 }
 
-// allNamed is the number below which all items have what they consist of. A body whose Commit is under way has a
-// name that is not in the directory for good.
-func (l *Log) allNamed() uint64 {
+// allWhole is the number below which all items are known to have what they consist of. A body whose Commit is
+// under way has a name that is not in the directory for good. Log.mu is held.
+func (l *Log) allWhole() uint64 {
+	whole := l.durable
+	if n := len(l.files); n > 0 && l.files[n-1].seg != nil { // numbers that a power cut left without an item prove nothing
+		whole = max(l.files[n-1].first, l.files[n-1].seg.Totals().Last+1)
+	}
 	for _, f := range l.files {
 		if f.renames > 0 {
-			return max(l.durable, f.first)
+			whole = min(whole, f.first)
+			break
 		}
 	}
-	if n := len(l.files); n > 0 && l.files[n-1].seg != nil { // numbers that a power cut left without an item prove nothing
-		f := l.files[n-1]
-		return max(l.durable, f.first, f.seg.Totals().Last+1)
+	u := &l.uploads
+	for len(u.doubtful) > 0 && l.everybodyTook(u.doubtful[0]) {
+		u.doubtful = u.doubtful[1:]
 	}
-	return l.durable
+	if len(u.doubtful) > 0 {
+		whole = min(whole, u.doubtful[0])
+	}
+	return max(l.durable, whole)
+}
+
+// doubt notes a large item, in their order, of which it is not known that its body was ever synced.
+func (u *uploads) doubt(seq, durable uint64) {
+	if seq >= durable {
+		u.doubtful = append(u.doubtful, seq)
+	}
 }
 
 // resumeDurable lets numbering begin above all that was durable once, though the log may end before it.

@@ -21,6 +21,8 @@ type uploads struct {
 	count    int      // bodies that have their place
 	bytes    int64    // size of those
 
+	doubtful []uint64 // found on opening: no sync is known to have covered them, so a power cut may have torn them
+
 	damaged map[uint64]bool // found by readers: set aside, not deleted, when their items are given up
 }
 

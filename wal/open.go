@@ -122,6 +122,7 @@ func (l *Log) distrustBodies() (err error) {
 		eachRecord(f.seg, func(r segment.Record) {
 			if r.Kind == segment.KindLarge && err == nil {
 				err = l.distrustBody(r)
+				l.uploads.doubt(r.Seq, l.durable)
 			}
 		})
 	}

@@ -249,7 +249,7 @@ func (l *Log) beginSync() (u unsynced, err error) {
 	u.bodies, l.uploads.unsynced = l.uploads.unsynced, nil
 	u.dir, l.dirDirty = l.dirDirty, false
 	u.newDir, l.newDir = l.newDir, false
-	u.next = l.allNamed()
+	u.next = l.allWhole()
 	return u, nil
 }
 

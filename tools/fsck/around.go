@@ -70,6 +70,9 @@ func (e *examination) tail(s *segmentFile, d segment.Damage, next uint64) {
 	default:
 		f.Kind, f.What = DamagedTail, "what stands behind the last record does not verify: items not yet synced at a power cut, or damaged since"
 		f.Severity = severity
+		if next == e.end { // the items that came next are in the next segment
+			f.Severity = Note
+		}
 		s.fix = max(s.fix, cutTail)
 	}
 	if next > e.end {

@@ -70,7 +70,7 @@ func (e *examination) tail(s *segmentFile, d segment.Damage, next uint64) {
 	default:
 		f.Kind, f.What = DamagedTail, "what stands behind the last record does not verify: items not yet synced at a power cut, or damaged since"
 		f.Severity = severity
-		if next == e.end { // the items that came next are in the next segment
+		if next > 0 { // what is lost of it, if anything, is told below
 			f.Severity = Note
 		}
 		s.fix = max(s.fix, cutTail)

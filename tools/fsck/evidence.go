@@ -56,6 +56,19 @@ func (e *examination) short() {
 	e.cut = true
 }
 
+// planEvidence has the offset files say no more of a last segment that is to be copied than the copy has: what the
+// old one's footer says of numbers above that goes with it.
+func (e *examination) planEvidence() {
+	s := e.lastSegment()
+	if s == nil || s.fix != copyOver || e.durable <= max(s.first, s.end) {
+		return
+	}
+	for _, c := range e.consumers {
+		c.stale = true
+		c.state.SetDurable(max(s.first, s.end))
+	}
+}
+
 func (e *examination) lastSegment() (last *segmentFile) {
 	for _, s := range e.segments {
 		if s.first > 0 && s.counts() && !errors.Is(s.err, segment.ErrBlank) {

@@ -88,6 +88,7 @@ func (r *run) examine(t *tally) *examination {
 	e.planSealing()
 	e.planSuperseded()
 	e.short()
+	e.planEvidence()
 	e.restOfBodies()
 	e.aheadOfLog()
 	e.leftovers()

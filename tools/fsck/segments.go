@@ -25,8 +25,9 @@ type segmentFile struct {
 	sealed bool
 	err    error // why nothing can be read from it, or that nothing is to be
 	fix    fix
-	rename bool // it is to be called by its right name
-	items  int  // that can be read
+	rename bool   // it is to be called by its right name
+	items  int    // that can be read
+	end    uint64 // number after the last of them
 
 	headless bool // it lost its header, and its records tell enough
 	cold     coldFile

@@ -159,7 +159,7 @@ func (e *examination) segment(s *segmentFile, next uint64) {
 		default:
 			e.between(s, hole, r.Seq)
 			hole = nil
-			e.end = r.Seq + 1
+			e.end, s.end = r.Seq+1, r.Seq+1
 			s.items++
 			e.record(s, step, u)
 			if step.Stray {

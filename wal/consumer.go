@@ -58,7 +58,7 @@ func (l *Log) Consumer(name string, from Start) (*Consumer, error) {
 		return nil, ErrClosed
 	}
 	if c := l.consumers[name]; c != nil {
-		c.madeReady()
+		l.ensureFiles()
 		return c, nil
 	}
 	if from == Newest || name != "" && len(l.files) > 0 {
@@ -70,15 +70,24 @@ func (l *Log) Consumer(name string, from Start) (*Consumer, error) {
 		l.log.Warn("a queue has no offset file: all that is on the disk comes, taken or not", "queue", l.name(), "file", l.path(offsetName(name)))
 	}
 	c := l.register(l.newConsumer(name, from))
-	c.madeReady()
+	l.ensureFiles()
 	return c, nil
 }
 
-// madeReady has a consumer's file made when it is opened, so that no taker has to wait for that; in a log without
-// items it is made with the first segment. Where it cannot be, takers have it made later.
-func (c *Consumer) madeReady() {
-	if len(c.l.files) > 0 {
-		_ = c.ensureFile()
+// ensureFiles has the consumers' files made, so that no taker has to wait for that; in a log without items they are
+// made with the first segment. Where they cannot be, takers have them made later. Log.mu is held, and given up
+// meanwhile.
+func (l *Log) ensureFiles() {
+	if len(l.files) == 0 || l.withoutOffsets() == nil {
+		return
+	}
+	l.mu.Unlock()
+	l.preparing.Lock()
+	err := l.makeOffsets()
+	l.preparing.Unlock()
+	l.mu.Lock()
+	if err != nil && !disk.IsFull(err) && !passing(err) {
+		l.log.Warn("cannot make an offset file yet", "queue", l.name(), "error", err)
 	}
 }
 

@@ -15,6 +15,7 @@ const (
 	opAppend    op = "append"
 	opLarge     op = "large"
 	opNext      op = "next"
+	opTryNext   op = "try next"
 	opTake      op = "take"
 	opTakeMany  op = "take many"
 	opTakeLarge op = "take large"
@@ -88,7 +89,7 @@ func newPlan(seed uint64, power bool) *plan {
 	}
 	full := some(4, 2)
 	w := []weighted{
-		{opAppend, 46}, {opLarge, 4 + some(3, 8)}, {opNext, 22}, {opTake, 18}, {opTakeLarge, 2},
+		{opAppend, 46}, {opLarge, 4 + some(3, 8)}, {opNext, 22}, {opTryNext, some(2, 12)}, {opTake, 18}, {opTakeLarge, 2},
 		{opTakeMany, some(3, 3)}, {opSync, 4}, {opFlush, 1}, {opReopen, 2}, {opTidy, 3},
 		{opCompact, some(2, 2)}, {opRace, some(4, 2)}, {opGiveBack, some(3, 1)},
 		{opJoin, some(3, 2)}, {opRewind, some(4, 1)}, {opFill, full}, {opRoom, full},

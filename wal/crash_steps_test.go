@@ -27,6 +27,8 @@ func (w *world) do(q *queue, s step) error {
 		return w.upload(q, 1000+s.n%200_000)
 	case opNext:
 		return w.next(q, who)
+	case opTryNext:
+		return w.tryNext(q, who, s.n)
 	case opTake:
 		return w.take(q, who, s.n)
 	case opTakeMany:
@@ -153,11 +155,32 @@ func (w *world) add(q *queue, store func(id string) (wal.Position, error)) error
 }
 
 func (w *world) next(q *queue, who int) error {
-	r := &q.readers[who]
-	p, _, ok, err := r.c.Next()
+	p, _, ok, err := q.readers[who].c.Next()
 	if err != nil || !ok {
 		return err
 	}
+	return w.came(q, who, p)
+}
+
+// tryNext takes what is ready, or leaves it unready, and has it got ready at another time.
+func (w *world) tryNext(q *queue, who, n int) error {
+	c := q.readers[who].c
+	if n%3 == 0 {
+		c.GetReady()
+	}
+	p, _, ok, err := c.TryNext()
+	if errors.Is(err, wal.ErrUnready) {
+		return nil
+	}
+	if err != nil || !ok {
+		return err
+	}
+	return w.came(q, who, p)
+}
+
+// came is for an item that a consumer was handed.
+func (w *world) came(q *queue, who int, p wal.Position) error {
+	r := &q.readers[who]
 	it, err := q.read(p)
 	if err != nil {
 		return err

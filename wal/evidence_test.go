@@ -4,6 +4,7 @@ package wal_test
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
 	"path"
 	"slices"
@@ -350,5 +351,32 @@ func TestTheIdentityIsKnownFromAnyFile(t *testing.T) {
 		if got := m.open(); got.Stats().Damaged != 0 {
 			t.Errorf("%s lost its head: %d count as damaged still", lost, got.Stats().Damaged)
 		}
+	}
+}
+
+func TestOneSegmentOfAnotherLogIsAStrangerAlsoWhereNoOffsetFileIsLeft(t *testing.T) {
+	m := newMemory(t)
+	for _, log := range []struct {
+		dir   string
+		items int
+	}{{"/data/q", 10_000}, {"/data/other", 20_000}} {
+		l := open(t, log.dir, options(m.FS))
+		consumer(t, l)
+		fill(t, l, 0, log.items)
+		settle(l)
+		l.Close()
+	}
+	last := ""
+	for _, n := range m.Names("/data/other") { // in order
+		if strings.HasSuffix(n, ".seg") {
+			last = n
+		}
+	}
+	if err := errors.Join(m.Rename("/data/other/"+last, "/data/q/"+last), m.Remove("/data/q/consumer.off")); err != nil {
+		t.Fatal(err)
+	}
+	l := m.open()
+	if got := drain(t, l, consumer(t, l)); len(got) != 10_000 {
+		t.Fatalf("%d of the log's own items came", len(got))
 	}
 }

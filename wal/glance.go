@@ -157,6 +157,9 @@ func (v *viewer) offsetsOf(name string) (st offsetState, err error) {
 	defer release()
 	o := &offsets{path: path, m: b, allocated: len(b), end: entriesAt}
 	st, err = o.load()
+	if err == nil && v.tail != nil && foreign(o.log, v.tail.Header().Log) {
+		return st, errNoSlot // it will be set aside
+	}
 	if small := int64(entriesAt + entrySize*(st.taken.tree.Len()+1)); err == nil && small <= smallEnough/2 {
 		v.offsets += max(0, int64(len(b))-smallEnough)
 	}

@@ -74,6 +74,7 @@ func identify(fsys disk.FS, offsets, segments []string) (id uint64, sure bool, e
 			return 0, false, err
 		}
 	}
+	told := len(votes) > 0 // one segment alone may be a stranger
 	for i := len(segments) - 1; i >= 0; i-- {
 		n, err := ask(segments[i], segment.Identity)
 		if err != nil {
@@ -82,7 +83,7 @@ func identify(fsys disk.FS, offsets, segments []string) (id uint64, sure bool, e
 		if n == 0 {
 			continue
 		}
-		if inSegments[n]++; len(votes) == 1 {
+		if inSegments[n]++; told && len(votes) == 1 {
 			return n, true, nil
 		}
 	}

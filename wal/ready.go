@@ -86,7 +86,9 @@ func (l *Log) getRoom() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.room.lacks, l.room.extent, l.room.asked = false, nil, false
-	l.room.err, l.room.failed = err, time.Now()
+	if wanted { // else what another found is to be told yet
+		l.room.err, l.room.bytes, l.room.failed = err, bytes, time.Now()
+	}
 	l.room.waiting.tell()
 }
 
@@ -214,11 +216,11 @@ func (c *Consumer) GetReady() {
 	l := c.l
 	l.mu.Lock()
 	lacks, f, at := c.reading.lacks && !l.closed, c.f, c.at
-	damaged := f != nil
-	if i := l.index(c.seq); lacks && !damaged && i >= 0 {
+	damaged := lacks && c.atDamage()
+	if i := l.index(c.seq); f == nil && i >= 0 {
 		f = l.files[i]
 	}
-	if !lacks || f == nil {
+	if !lacks || f == nil || c.f != nil && !damaged { // it was flushed, or somebody else opened the segment, meanwhile
 		c.isReady(nil)
 		l.mu.Unlock()
 		return
@@ -250,6 +252,15 @@ func (c *Consumer) GetReady() {
 	c.isReady(err)
 	l.mu.Unlock()
 	l.release(f)
+}
+
+// atDamage reports that no record verifies where the cursor is. Log.mu is held.
+func (c *Consumer) atDamage() bool {
+	if c.f == nil || c.at >= c.f.seg.Tail() {
+		return false
+	}
+	_, _, err := c.f.seg.At(c.at)
+	return err != nil
 }
 
 // isReady tells who waits. Log.mu is held.

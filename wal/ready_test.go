@@ -149,3 +149,51 @@ func TestATakerNeedsNoBlocksToBeAllocated(t *testing.T) {
 		t.Errorf("%d items are left after a kill, want %d", items, n/2)
 	}
 }
+
+// unready is a log of many items that was opened again, and its consumer, which was told ErrUnready.
+func unready(t *testing.T) (l *wal.Log, c *wal.Consumer, oldest wal.Position) {
+	t.Helper()
+	m := newMemory(t)
+	l = m.open()
+	consumer(t, l)
+	oldest = put(t, l, payload(0))
+	fill(t, l, 1, 10_000)
+	settle(l)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l = m.open()
+	c = consumer(t, l)
+	if _, _, _, err := c.TryNext(); err != wal.ErrUnready {
+		t.Fatal(err)
+	}
+	return l, c, oldest
+}
+
+func TestAReaderWhoseSegmentSomebodyElseOpensPassesOverNothing(t *testing.T) {
+	l, c, oldest := unready(t)
+	if _, _, err := l.Read(oldest, nil); err != nil { // which opens the segment
+		t.Fatal(err)
+	}
+	for want := uint64(1); want < 5; want++ {
+		p, _, ok, err := c.TryNext()
+		if !ok || err != nil || p.Seq != want || l.Stats().Damaged != 0 {
+			t.Fatalf("item %d instead of %d, %v, %v; %d count as lost", p.Seq, want, ok, err, l.Stats().Damaged)
+		}
+		c.GetReady() // as was asked for at first
+	}
+}
+
+func TestAFlushWhileASegmentIsGotReadyCostsNoLaterItem(t *testing.T) {
+	l, c, _ := unready(t)
+	if err := c.SkipToEnd(); err != nil {
+		t.Fatal(err)
+	}
+	want := put(t, l, "first after the flush")
+	put(t, l, "second")
+	c.GetReady()
+	p, _ := next(t, l, c)
+	if p.Seq != want.Seq || l.Stats().Damaged != 0 {
+		t.Fatalf("item %d instead of %d; %d count as lost", p.Seq, want.Seq, l.Stats().Damaged)
+	}
+}

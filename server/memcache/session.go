@@ -98,9 +98,10 @@ func (s *Session) Need() int { return s.need }
 // State says what the session wants next.
 func (s *Session) State() State { return s.state }
 
-// Deadline is when, in milliseconds of Env.Steady, a Waiting session wants Process at the latest.
+// Deadline is when, in milliseconds of Env.Steady, a Waiting session wants Process at the latest. While something is
+// got ready for it time does not end its wait.
 func (s *Session) Deadline() (at int64, ok bool) {
-	return s.get.deadline, s.state == Waiting && s.get.deadline != 0
+	return s.get.deadline, s.state == Waiting && s.get.deadline != 0 && s.stopAwaiting == nil
 }
 
 // Job is what a Working session wants done before the next Process. It may wait for the disk.

@@ -22,7 +22,7 @@ type (
 // device is one disk. Its pages are never changed, only replaced, so that an image costs little.
 type device struct {
 	size  int64
-	whole int64 // so many bytes it writes whole or not at all: one sector or more, a page at most
+	whole func(off int64) int64 // so many bytes it writes there whole or not at all: one sector or more, a page at most
 
 	mu     sync.Mutex
 	pages  map[int64]*page   // by number; what is missing is zero
@@ -33,7 +33,7 @@ type device struct {
 }
 
 func newDevice(size int64) *device {
-	return &device{size: size, whole: sectorSize, pages: map[int64]*page{}, before: map[int64]*sector{}}
+	return &device{size: size, whole: bySector, pages: map[int64]*page{}, before: map[int64]*sector{}}
 }
 
 func (d *device) asked(op string, off, n int64) error {
@@ -126,6 +126,8 @@ func (d *device) cut(n int, fn func()) {
 	d.cutIn, d.atCut = n, fn
 }
 
+func bySector(int64) int64 { return sectorSize }
+
 // afterPowerCut is what the disk has when power comes back: of what was written since the last flush, a random
 // subset. Call it from cut, or when nobody uses the disk.
 func (d *device) afterPowerCut(rng *rand.Rand) *device {
@@ -134,7 +136,8 @@ func (d *device) afterPowerCut(rng *rand.Rand) *device {
 	quarters := rng.IntN(5) // from nothing to everything
 	lost := map[int64]bool{}
 	for s, was := range d.before {
-		unit := s * sectorSize / d.whole
+		size := d.whole(s * sectorSize)
+		unit := s * sectorSize / size * size
 		if _, decided := lost[unit]; !decided {
 			lost[unit] = rng.IntN(4) >= quarters
 		}

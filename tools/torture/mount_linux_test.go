@@ -34,9 +34,11 @@ func (k kind) options() string {
 }
 
 // whole is how much its disk writes whole or not at all, in bytes: a sector, but xfs gives up on a torn block of a
-// directory, as its recovery takes the LSN in the block's head for that of all of it.
-func (k kind) whole() int64 {
-	if k.name == "xfs" {
+// directory, as its recovery takes the LSN in the block's head for that of all of it, and btrfs on a torn superblock,
+// which it writes over the old one.
+func (k kind) whole(off int64) int64 {
+	const superblock, mirror = 64 << 10, 64 << 20
+	if k.name == "xfs" || k.name == "btrfs" && (off/pageSize*pageSize == superblock || off/pageSize*pageSize == mirror) {
 		return pageSize
 	}
 	return sectorSize
@@ -102,7 +104,7 @@ type mounted struct {
 func (k kind) make(t *testing.T, s *shelf, size int64) *device {
 	t.Helper()
 	d := newDevice(size)
-	d.whole = k.whole()
+	d.whole = k.whole
 	loop := attach(t, s, d)
 	defer run(t, "losetup", "--detach", loop)
 	run(t, append(k.mkfs[:len(k.mkfs):len(k.mkfs)], loop)...)

@@ -7,7 +7,9 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"path"
+	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -586,5 +588,47 @@ func TestADataDirectorySeveralLevelsDeepSurvivesAPowerCut(t *testing.T) {
 		}
 		o.Log.FS = fs.Crash(rand.New(rand.NewPCG(seed, 1)))
 		wants(t, named(t, open(t, "/srv/darner/site/data", o), "work"), "a")
+	}
+}
+
+// Each log that is being opened takes descriptors that no budget of loaded queues knows of yet.
+func TestFewLogsAreOpenedAtOnceWhereFewMayBeLoaded(t *testing.T) {
+	fs := disktest.New()
+	o := small()
+	o.Log.FS, o.MaxLoaded = fs, 8
+	r := open(t, "data", o)
+	const queues = 12
+	for i := range queues {
+		put(t, named(t, r, fmt.Sprint("q", i)), "x")
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var opening, most atomic.Int64
+	fs.Fail(func(op disktest.Op, name string, _ int) error {
+		if op == disktest.OpReadDir && strings.HasPrefix(path.Base(name), "q") {
+			n := opening.Add(1)
+			defer opening.Add(-1)
+			for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+			}
+			for range 100 { // others have time to come
+				runtime.Gosched()
+			}
+		}
+		return nil
+	})
+	o.Sweep = time.Hour
+	r = open(t, "data", o)
+	var all sync.WaitGroup
+	for i := range queues {
+		all.Go(func() {
+			if err := named(t, r, fmt.Sprint("q", i)).Load(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if n := most.Load(); n > 2 { // one, and the one that the sweeper looks at
+		t.Fatalf("%d logs were opened at once", n)
 	}
 }

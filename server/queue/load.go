@@ -97,6 +97,9 @@ func (q *Queue) openLog(create bool) (opened bool, err error) {
 	if !q.reg.enlist(q) {
 		return false, ErrClosed
 	}
+	q.reg.opening <- struct{}{}
+	defer func() { <-q.reg.opening }()
+	q.reg.makeRoom(q) // before, so that it finds the descriptors
 	l, head, err := q.openSpared()
 	if err != nil {
 		q.reg.delist(q)

@@ -77,6 +77,7 @@ type Registry struct {
 	walker     *walker
 	shortage   atomic.Int64 // Unix seconds of the last log line about one
 	sweeper    *sweeper
+	opening    chan struct{} // holds one for each log that is being opened: the descriptors it takes meanwhile are nobody's budget
 
 	mu      sync.RWMutex
 	queues  map[string]*Queue              // those that exist
@@ -137,6 +138,7 @@ func OpenRegistry(dir string, o Options) (*Registry, error) {
 		unborn:  make(map[string]weak.Pointer[Queue]),
 		sweepAt: minSweep,
 		loaded:  make(map[*Queue]struct{}),
+		opening: make(chan struct{}, min(64, max(1, o.MaxLoaded/8))),
 	}
 	if err := disk.MakeDir(r.fs, dir); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)

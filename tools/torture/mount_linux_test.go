@@ -33,12 +33,13 @@ func (k kind) options() string {
 	return k.mount
 }
 
-// whole is how much its disk writes whole or not at all, in bytes: a sector, but xfs gives up on a torn block of a
-// directory, as its recovery takes the LSN in the block's head for that of all of it, and btrfs on a torn superblock,
-// which it writes over the old one.
+// whole is how much its disk writes whole or not at all, in bytes: a sector, save where the file system itself
+// relies on more. xfs gives up on a torn block of a directory, as its recovery takes the LSN in the block's head for
+// that of all of it; ext4 and btrfs on a torn superblock, which they write over the old one.
 func (k kind) whole(off int64) int64 {
-	const superblock, mirror = 64 << 10, 64 << 20
-	if k.name == "xfs" || k.name == "btrfs" && (off/pageSize*pageSize == superblock || off/pageSize*pageSize == mirror) {
+	page := off / pageSize * pageSize
+	switch {
+	case k.name == "xfs", k.name == "ext4" && page == 0, k.name == "btrfs" && (page == 64<<10 || page == 64<<20):
 		return pageSize
 	}
 	return sectorSize

@@ -41,8 +41,8 @@ func cutOnEach(t *testing.T, queues, n int) {
 			if testing.Short() {
 				n = 1
 			}
-			for done := 0; done < n; done += 5 { // five cuts of one load: a fresh file system each time
-				cutLoad(t, k, min(5, n-done), queues)
+			for done := 0; done < n; done += 5 { // five cuts of one load: a fresh file system each time, and its disks go after it
+				t.Run(strconv.Itoa(done), func(t *testing.T) { cutLoad(t, k, min(5, n-done), queues) })
 			}
 		})
 	}

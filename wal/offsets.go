@@ -61,7 +61,6 @@ type offsets struct {
 	trailing   int    // checkpoints at the very end, counted up to 2
 	toWrite    int    // so many stores more are written, not stored into the map
 	turn       int    // 0 or 1: which of these two is written next
-	growing    bool   // it is being given room, and a write would wait for that
 	fault      error  // why the last thing that failed to get into the file did
 
 	scratch  [slotSize]byte // what is about to be stored
@@ -380,8 +379,6 @@ func (o *offsets) grow() error {
 		return o.fault
 	case o.allocated+offsetFirstStep > len(o.m):
 		return errOffsetsFull
-	case o.growing:
-		return errOffsetsGrow
 	}
 	if _, err := o.f.WriteAt(blankPage[:], int64(o.allocated)); err != nil {
 		return err
@@ -392,10 +389,7 @@ func (o *offsets) grow() error {
 
 var blankPage [offsetFirstStep]byte
 
-var (
-	errOffsetsFull = errors.New("offset file has reached its bound")
-	errOffsetsGrow = errors.New("offset file is being given room")
-)
+var errOffsetsFull = errors.New("offset file has reached its bound")
 
 func (o *offsets) close() error {
 	return errors.Join(o.f.Unmap(o.m), o.f.Close())

@@ -5,6 +5,7 @@ package wal_test
 import (
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -205,5 +206,55 @@ func TestWhatAFullDiskHadNoRoomToNoteIsNotDeleted(t *testing.T) {
 			t.Fatalf("%d items are announced, %d came, %d count as lost", announced, len(got), l.Stats().Damaged)
 		}
 		l.Close()
+	}
+}
+
+// Seeds 40040699 and 30027739: while a sync gave the file room, what was taken out of order was noted in memory alone.
+func TestWhatIsTakenWhileTheOffsetFileIsGivenRoomIsNoted(t *testing.T) {
+	m := newMemory(t)
+	l := m.open()
+	c := consumer(t, l)
+	fill(t, l, 0, 1000)
+	next(t, l, c) // stays open, so that all else is taken out of order
+	takeOne := func() wal.Position {
+		next(t, l, c)
+		p, _ := next(t, l, c)
+		if err := c.Take(p); err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	const entries = (4096 - 1024) / 32
+	for range entries { // now there is no room for another
+		takeOne()
+	}
+	inside, goOn := make(chan bool), make(chan bool)
+	m.Fail(func(op disktest.Op, name string, _ int) error {
+		if op == disktest.OpAllocate && strings.HasSuffix(name, ".off") {
+			inside <- true
+			<-goOn
+		}
+		return nil
+	})
+	synced := make(chan error, 1)
+	l.SyncThen(func(err error) { synced <- err })
+	waits := false
+	select {
+	case waits = <-inside:
+	case err := <-synced:
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	last := takeOne()
+	image := m.Clone()
+	m.Fail(nil)
+	if waits {
+		close(goOn)
+		<-synced
+	}
+	again := memory{image, t}.open()
+	if !consumer(t, again).Taken(last) {
+		t.Fatalf("item %d was taken before the kill and comes back", last.Seq)
 	}
 }

@@ -184,34 +184,20 @@ func (l *Log) endSync(u unsynced, err error) error {
 	return nil
 }
 
-// growOffsets makes room for the checkpoints of this sync, where it keeps no taker waiting. On a full
-// disk the two slots of the head have to do.
+// growOffsets makes room for the checkpoints of this sync. On a full disk the two slots of the head have to do.
+// Log.mu is held meanwhile, as a taker holds it: one that found the file being given room would have no place to
+// note what it takes.
 func (l *Log) growOffsets() {
 	if l.slow.reserve.lent.Load() {
 		return
 	}
-	for _, o := range l.fullOffsets() {
-		room := min(4*o.allocated, l.rewriteBound())
-		err := o.f.Allocate(0, int64(room))
-		l.mu.Lock()
-		o.growing = false
-		if err == nil {
-			o.allocated = max(o.allocated, room)
-		}
-		l.mu.Unlock()
-	}
-}
-
-func (l *Log) fullOffsets() (full []*offsets) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, c := range l.consumers {
 		if o := c.off; o != nil && o.trailing < 2 && o.end+entrySize > o.allocated && o.allocated < l.rewriteBound() {
-			full = append(full, o)
-			o.growing, o.toWrite = true, 0 // while a file grows, a write to it waits
+			_ = o.grow()
 		}
 	}
-	return full
 }
 
 // beginSync marks the log clean and says what was dirty: what comes later is the next sync's.

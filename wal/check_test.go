@@ -199,3 +199,24 @@ func TestACrashLeavesNoDamage(t *testing.T) {
 		}
 	}
 }
+
+func TestAConsumerWhoseFileIsBlankHasLostNothing(t *testing.T) {
+	m := newMemory(t)
+	l := m.open()
+	fill(t, l, 0, 100)
+	drain(t, l, consumer(t, l))
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range m.files(".seg") { // all taken, given back on a full disk
+		if err := m.Remove("/data/q/" + name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := m.WriteFile("/data/q/consumer+late.off", make([]byte, 4096)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := examine(m.FS, "/data/q"); err != nil {
+		t.Fatal(err)
+	}
+}

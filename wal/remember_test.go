@@ -211,6 +211,13 @@ func TestWhatAFullDiskHadNoRoomToNoteIsNotDeleted(t *testing.T) {
 
 // Seeds 40040699 and 30027739: while a sync gave the file room, what was taken out of order was noted in memory alone.
 func TestWhatIsTakenWhileTheOffsetFileIsGivenRoomIsNoted(t *testing.T) {
+	const entries = (4096 - 1024) / 32
+	for taken := entries - 4; taken <= entries+1; taken++ { // with one of them there is no room for another
+		takeDuringSync(t, taken)
+	}
+}
+
+func takeDuringSync(t *testing.T, taken int) {
 	m := newMemory(t)
 	l := m.open()
 	c := consumer(t, l)
@@ -224,8 +231,7 @@ func TestWhatIsTakenWhileTheOffsetFileIsGivenRoomIsNoted(t *testing.T) {
 		}
 		return p
 	}
-	const entries = (4096 - 1024) / 32
-	for range entries { // now there is no room for another
+	for range taken {
 		takeOne()
 	}
 	inside, goOn := make(chan bool), make(chan bool)
@@ -253,8 +259,7 @@ func TestWhatIsTakenWhileTheOffsetFileIsGivenRoomIsNoted(t *testing.T) {
 		close(goOn)
 		<-synced
 	}
-	again := memory{image, t}.open()
-	if !consumer(t, again).Taken(last) {
+	if again := (memory{image, t}).open(); !consumer(t, again).Taken(last) {
 		t.Fatalf("item %d was taken before the kill and comes back", last.Seq)
 	}
 }

@@ -54,6 +54,7 @@ type consumer struct {
 		from, last uint64
 		taken      bool
 	}
+	blank bool // a file that never said anything: the log forgets the consumer
 }
 
 // has is state.Has for numbers that mostly rise.
@@ -208,6 +209,9 @@ func (e *examination) lose(from, to uint64) (n, first, last uint64) {
 	}
 	gap := wal.NewOffsets("", 0, 0, 0)
 	for _, c := range e.consumers {
+		if c.blank && e.told { // nothing was kept for it
+			continue
+		}
 		for a, b := range c.state.Missing(from, to) {
 			gap.Take(a, b, 0)
 			e.lost.Take(a, b, 0)

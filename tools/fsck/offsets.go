@@ -19,7 +19,7 @@ func (e *examination) readOffsets() {
 	}
 	for _, c := range e.consumers {
 		if c.state != nil {
-			e.told = true
+			e.told, c.blank = true, false
 			e.durable = max(e.durable, c.state.Durable())
 		}
 	}
@@ -35,7 +35,7 @@ func (e *examination) readOffsetFile(f wal.FileInfo) *consumer {
 	switch {
 	case errors.Is(err, wal.ErrBlankOffsets):
 		e.t.add(Finding{File: f.Name, Severity: Note, Kind: OffsetsLost, What: "is blank, as when it was made just before a crash: nothing was taken, or it comes again"})
-		c.stale = true
+		c.stale, c.blank = true, true
 	case errors.Is(err, wal.ErrNoOffsets) && f.Kind == wal.RewriteFile:
 		c.stale = true // it is not written whole: the file it was to replace has all of it
 	case errors.Is(err, wal.ErrNoOffsets):

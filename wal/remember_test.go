@@ -198,7 +198,10 @@ func TestWhatAFullDiskHadNoRoomToNoteIsNotDeleted(t *testing.T) {
 	release()
 	wal.Compact(l)
 	m.Fail(nil)
-	for _, image := range append(images, m.Clone()) {
+	mu.Lock() // a call may be in the hook yet
+	all := append(slices.Clone(images), m.Clone())
+	mu.Unlock()
+	for _, image := range all {
 		l := open(t, "/data/q", options(image))
 		c := consumer(t, l)
 		announced, _ := c.Pending()

@@ -5,6 +5,7 @@ package wal_test
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -124,6 +125,7 @@ func (w *world) live(g *generation) error {
 		return fmt.Errorf("stores without blocks: %v", v)
 	}
 	w.fs = w.image
+	w.roomForDirectories()
 	for _, calls := range g.recuts {
 		if err := w.cutRecovery(calls); err != nil {
 			return err
@@ -225,10 +227,20 @@ func (w *world) cutRecovery(calls int) error {
 	}
 	w.close()
 	w.fs = image
+	w.roomForDirectories()
 	if err != nil {
 		return fmt.Errorf("recovery that is going to be cut: %w", err)
 	}
 	return nil
+}
+
+// roomForDirectories: a log of which not even the directory is left cannot be made on a full disk.
+func (w *world) roomForDirectories() {
+	for _, q := range w.queues {
+		if _, err := w.fs.ReadDir(q.dir); errors.Is(err, fs.ErrNotExist) {
+			w.room()
+		}
+	}
 }
 
 // open starts on the disk as it is.

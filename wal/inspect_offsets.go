@@ -143,7 +143,7 @@ type OffsetDamage struct {
 	Slot       bool // a slot of the head; else entries
 	Stray      bool // bytes that nobody reads are not the zeros they should be
 	Short      bool // the file ends here, before there is room for an entry
-	Unfinished bool // as an append that was interrupted leaves it
+	Unfinished bool // as a store that was interrupted leaves it
 	Gone       bool // there is nothing, where something was
 }
 
@@ -242,7 +242,8 @@ func (v *OffsetsView) judgeSlot(path string, b []byte, at int) error {
 		return fmt.Errorf("%s has format version %d: %w", path, version, ErrVersion)
 	}
 	if !sound && !isZero(slot) {
-		v.Damage = append(v.Damage, OffsetDamage{From: int64(at), To: int64(at + slotSize), Slot: true})
+		torn := tornSlot(slot, b[slotSpacing-at:][:slotSize])
+		v.Damage = append(v.Damage, OffsetDamage{From: int64(at), To: int64(at + slotSize), Slot: true, Unfinished: torn})
 	}
 	if !isZero(rest) {
 		v.Damage = append(v.Damage, OffsetDamage{From: int64(at + slotSize), To: int64(at + slotSpacing), Stray: true})
@@ -258,7 +259,8 @@ func (v *OffsetsView) judgeEntries(o *offsets) {
 		if _, _, ok := o.entry(at); ok || isZero(b) && at >= kept {
 			continue
 		}
-		v.damagedEntry(OffsetDamage{From: int64(at), To: int64(at + entrySize), Unfinished: isZero(b[:4]) && !isZero(b), Gone: isZero(b)})
+		torn := isZero(b[:4]) || at >= max(o.end, kept) || o.tornCheckpoint(at)
+		v.damagedEntry(OffsetDamage{From: int64(at), To: int64(at + entrySize), Unfinished: torn && !isZero(b), Gone: isZero(b)})
 	}
 	if len(o.m) < kept {
 		v.damagedEntry(OffsetDamage{From: int64(len(o.m)), To: int64(kept), Gone: true})

@@ -146,13 +146,16 @@ var errNoSlot = errors.New("offset file holds no valid head")
 func (o *offsets) load() (st offsetState, err error) {
 	defer segment.Guard(o.path, debug.SetPanicOnFault(true), &err)
 	st.taken = newSpans()
-	found, blank := false, 0
+	found, blank, torn := false, 0, 0
 	for i := range 2 {
-		b := o.m[i*slotSpacing:][:slotSize]
+		b := o.slot(i)
 		if !soundSlot(b) {
-			if isZero(b) {
+			switch {
+			case isZero(b):
 				blank++
-			} else {
+			case tornSlot(b, o.slot(1-i)):
+				torn++
+			default:
 				o.lost++
 			}
 			continue
@@ -176,12 +179,17 @@ func (o *offsets) load() (st offsetState, err error) {
 	valid, all := 0, 0
 	for at := entriesAt; at+entrySize <= o.allocated; at += entrySize {
 		kind, x, ok := o.entry(at)
-		if !ok {
-			continue
-		}
-		if all++; at < entriesAt+o.kept*entrySize {
+		stays := ok || o.tornCheckpoint(at)
+		if stays && at < entriesAt+o.kept*entrySize {
 			valid++
 		}
+		if !ok {
+			if stays {
+				torn++
+			}
+			continue
+		}
+		all++
 		o.end = at + entrySize
 		o.follow(kind)
 		if kind == entryHead {
@@ -194,7 +202,7 @@ func (o *offsets) load() (st offsetState, err error) {
 			st.taken.add(x)
 		}
 	}
-	o.torn = o.lost+blank > 0 || all < o.entries() || valid < o.kept
+	o.torn = o.lost+blank+torn > 0 || all < o.entries() || valid < o.kept
 	o.lost += max(0, o.kept-valid)
 	if st.durable > 0 { // a sync was over, and so both slots were written
 		o.lost += blank
@@ -232,6 +240,8 @@ func (o *offsets) entry(at int) (kind uint32, x span, ok bool) {
 	x = span{from: binary.LittleEndian.Uint64(b[8:]), to: binary.LittleEndian.Uint64(b[16:]), bytes: binary.LittleEndian.Uint64(b[24:])}
 	return binary.LittleEndian.Uint32(b[4:]), x, true
 }
+
+func (o *offsets) slot(i int) []byte { return o.m[i*slotSpacing:][:slotSize] }
 
 // setHead stores the head into the older of the two slots. It needs no space. See fault.
 func (o *offsets) setHead(head, below uint64) {

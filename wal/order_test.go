@@ -7,6 +7,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -20,9 +21,12 @@ import (
 // cutAt runs work and cuts the power at every call that matches, in several ways each.
 func cutAt(t *testing.T, m memory, match func(op disktest.Op, name string) bool, work func(), judge func(memory)) {
 	t.Helper()
+	var mu sync.Mutex // compaction calls beside work
 	var images []*disktest.FS
 	rng := rand.New(rand.NewPCG(1, 2))
 	m.Fail(func(op disktest.Op, name string, _ int) error {
+		mu.Lock()
+		defer mu.Unlock()
 		if match(op, name) {
 			for range 8 {
 				images = append(images, m.Crash(rng))
@@ -32,6 +36,8 @@ func cutAt(t *testing.T, m memory, match func(op disktest.Op, name string) bool,
 	})
 	work()
 	m.Fail(nil)
+	mu.Lock() // a call may be in the hook yet
+	defer mu.Unlock()
 	if len(images) == 0 {
 		t.Fatal("the call never came: this test shows nothing")
 	}
@@ -83,6 +89,8 @@ func TestWhatIsTakenIsDurableBeforeItsSegmentGoes(t *testing.T) {
 		return op == disktest.OpRemove && (strings.HasSuffix(name, ".seg") || strings.HasSuffix(name, ".cold"))
 	}, func() {
 		drain(t, l, c)
+		settle(l)
+		wal.CompactNow(l) // which may have claimed what settle leaves then
 		settle(l)
 	}, func(m memory) {
 		l := m.open()

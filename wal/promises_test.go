@@ -47,6 +47,20 @@ func (m memory) files(suffix string) (names []string) {
 	return names
 }
 
+// sizes are the files in the log's directory with their bytes.
+func (m memory) sizes() (sizes []string) {
+	for _, n := range m.Names("/data/q") {
+		f, err := m.OpenRead("/data/q/" + n)
+		if err != nil {
+			continue // gone by now
+		}
+		size, err := f.Size()
+		sizes = append(sizes, fmt.Sprint(n, ": ", size, " ", err))
+		f.Close()
+	}
+	return sizes
+}
+
 func fill(t testing.TB, l *wal.Log, from, to int) {
 	t.Helper()
 	for i := from; i < to; i++ {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -143,10 +144,10 @@ func TestTheFirstTakesAfterASyncAreWrittenAndTheOthersStored(t *testing.T) {
 	l := m.open()
 	c := consumer(t, l)
 	fill(t, l, 0, 20)
-	n := 0
+	var n atomic.Int64
 	m.Fail(func(op disktest.Op, name string, _ int) error {
 		if op == disktest.OpWrite && strings.HasSuffix(name, ".off") {
-			n++
+			n.Add(1)
 		}
 		return nil
 	})
@@ -154,7 +155,7 @@ func TestTheFirstTakesAfterASyncAreWrittenAndTheOthersStored(t *testing.T) {
 		for range 6 {
 			takeOne(t, l, c)
 		}
-		if want := 4 * round; n != want {
+		if n, want := n.Load(), int64(4*round); n != want {
 			t.Errorf("%d of %d heads were written, want %d", n, 6*(round+1), want)
 		}
 		if err := l.Sync(); err != nil {

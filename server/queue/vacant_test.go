@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -127,10 +128,10 @@ func TestTroubleWithClosingALogPasses(t *testing.T) {
 	if err := synced(q); err != nil {
 		t.Fatal(err)
 	}
-	tried := false
+	var tried atomic.Bool
 	fs.Fail(func(op disktest.Op, name string, _ int) error {
 		if op == disktest.OpTruncate || op == disktest.OpRemove {
-			tried = true
+			tried.Store(true)
 			return errBroken
 		}
 		return nil
@@ -139,7 +140,7 @@ func TestTroubleWithClosingALogPasses(t *testing.T) {
 		t.Fatal("not parked")
 	}
 	fs.Fail(nil)
-	if !tried {
+	if !tried.Load() {
 		t.Fatal("closing met no trouble")
 	}
 	put(t, q, "b")

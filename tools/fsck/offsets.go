@@ -68,7 +68,7 @@ func (e *examination) offsetDamage(c *consumer, f wal.FileInfo, v *wal.OffsetsVi
 		found := Finding{File: f.Name, From: d.From, To: d.To, Severity: Damage, Kind: OffsetEntry}
 		switch {
 		case d.Unfinished:
-			found.Severity, found.What = Note, "an entry that a kill interrupted"
+			found.Severity, found.What = Note, "a kill interrupted what was being written here"
 		case d.Stray:
 			found.Kind, found.What = Stray, strayBytes
 		case d.Short:

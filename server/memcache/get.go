@@ -37,7 +37,8 @@ type get struct {
 	keys     []key
 	at       int   // the key in hand
 	wait     int64 // ms; the longest of all keys
-	deadline int64 // of Env.Steady; 0 unless it waits
+	until    int64 // of Env.Steady: when that is over, for a get that may wait
+	deadline int64 // until, when it has begun to wait; else 0
 	cas      bool
 	peeks    bool // what it waits for is shown, not taken
 	found    bool
@@ -72,6 +73,9 @@ func (s *Session) beginGet(args []byte, cas bool) {
 	if problem := s.checkKeys(); problem != "" {
 		s.refuseGet(problem)
 		return
+	}
+	if g.wait > 0 {
+		g.until = s.env.Steady() + g.wait
 	}
 	s.next = (*Session).loadKeys
 }
@@ -245,7 +249,7 @@ func (s *Session) endKeys() {
 		s.endGet(endOfAnswer)
 		return
 	}
-	g.deadline = s.env.Steady() + g.wait
+	g.deadline = g.until
 	s.next = (*Session).standInLine
 }
 

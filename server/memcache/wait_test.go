@@ -38,6 +38,43 @@ func TestWaitingEndsAtItsDeadline(t *testing.T) {
 	}
 }
 
+func TestATimedGetCountsFromItsRequest(t *testing.T) {
+	sv := newServer(t)
+	sv.dial().set("q", "a")
+	sv.dial().expect("get q\r\n", value("q", "a"))
+	sv.restart()
+	s := NewSession(sv.env, true, func() {})
+	defer s.Close()
+	in := []byte("get q/t=5000\r\n")
+	n, _ := s.Process(in, nil)
+	if s.State() != Working {
+		t.Fatalf("state %d, want a job that loads the queue", s.State())
+	}
+	sv.ahead.Add(5001) // while it is loaded
+	s.Job()()
+	if _, out := s.Process(in[n:], nil); string(out) != "END\r\n" {
+		t.Errorf("state %d, answered %q", s.State(), out)
+	}
+}
+
+// What a session asks for is got ready however long that takes: a transport that came at its deadline would spin.
+func TestTimeDoesNotEndTheWaitForAQueueThatIsGotReady(t *testing.T) {
+	sv := newServer(t)
+	s := NewSession(sv.env, true, func() {})
+	defer s.Close()
+	s.get.deadline = sv.env.Steady() - 1
+	var ready func()
+	s.await(func(fn func()) (stop func()) { ready = fn; return func() {} }, func(s *Session) { s.reply("ready\r\n"); s.next = (*Session).request })
+	s.Process(nil, nil)
+	if _, timed := s.Deadline(); s.State() != Waiting || timed {
+		t.Errorf("state %d, timed: %v", s.State(), timed)
+	}
+	ready()
+	if _, out := s.Process(nil, nil); string(out) != "ready\r\n" {
+		t.Errorf("state %d, answered %q", s.State(), out)
+	}
+}
+
 func TestDrainEndsWaiting(t *testing.T) {
 	sv := newServer(t)
 	c := sv.dial()

@@ -182,7 +182,7 @@ func TestAnOffsetFileThatIsCutOrDamagedSaysSo(t *testing.T) {
 		"cut before the entries": func(m memory, b []byte) error { return m.WriteFile(offsets, b[:1024]) },
 		"cut in the entries":     func(m memory, b []byte) error { return m.WriteFile(offsets, b[:1024+32*20]) },
 		"an entry is damaged":    func(m memory, _ []byte) error { return m.Corrupt(offsets, 1024+32*20+9, 8) },
-		"a slot is damaged":      func(m memory, _ []byte) error { return m.Corrupt(offsets, 512+10, 8) },
+		"a slot is damaged":      func(m memory, _ []byte) error { return m.Corrupt(offsets, 512+30, 8) },
 		"entries are zeros":      func(m memory, b []byte) error { clear(b[2048:2560]); return m.WriteFile(offsets, b) },
 		"a slot is zeros":        func(m memory, b []byte) error { clear(b[:512]); return m.WriteFile(offsets, b) },
 	} {

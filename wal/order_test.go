@@ -381,7 +381,8 @@ func TestASegmentThatCannotBeReadIsSetAsideNotDeleted(t *testing.T) {
 	}
 }
 
-func TestABodyWithoutItsRecordIsSetAsideAndItsNumberNotUsedAgain(t *testing.T) {
+// orphaned is a log with a body whose record is lost.
+func orphaned(t *testing.T) memory {
 	m := newMemory(t)
 	l := m.open()
 	consumer(t, l)
@@ -392,7 +393,12 @@ func TestABodyWithoutItsRecordIsSetAsideAndItsNumberNotUsedAgain(t *testing.T) {
 	if err := m.Remove(path.Join("/data/q", m.files(".seg")[0])); err != nil {
 		t.Fatal(err)
 	}
-	l = m.open()
+	return m
+}
+
+func TestABodyWithoutItsRecordIsSetAsideAndItsNumberNotUsedAgain(t *testing.T) {
+	m := orphaned(t)
+	l := m.open()
 	if p := put(t, l, payload(1)); p.Seq < 2 {
 		t.Fatalf("number %d is used again", p.Seq)
 	}
@@ -500,18 +506,9 @@ func TestASegmentIsNotSealedBeforeItsBodiesAreDurable(t *testing.T) {
 
 // The crash campaign found it: a body whose record a power cut lost, on a full disk.
 func TestALogOpensOnADiskWithoutRoomForWhatIsSetAside(t *testing.T) {
-	m := newMemory(t)
-	l := m.open()
-	consumer(t, l)
-	if _, err := upload(l, body("000001", 100_000)); err != nil {
-		t.Fatal(err)
-	}
-	l.Close()
-	if err := m.Remove(path.Join("/data/q", m.files(".seg")[0])); err != nil {
-		t.Fatal(err)
-	}
+	m := orphaned(t)
 	m.SetCapacity(m.Used())
-	l = m.open()
+	l := m.open()
 	if items, _ := consumer(t, l).Pending(); items != 0 {
 		t.Fatalf("%d items are pending", items)
 	}

@@ -211,29 +211,34 @@ func TestAClientThatNeverPausesDoesNotHoldUpStop(t *testing.T) {
 	})
 }
 
-// starved fails to accept a few times, as when descriptors run out.
+// starved fails to accept now and then, as when descriptors run out.
 type starved struct {
 	net.Listener
-	failures int
+	fails func() bool
 }
 
 func (s *starved) Accept() (net.Conn, error) {
-	if s.failures > 0 {
-		s.failures--
+	if s.fails() {
 		return nil, &net.OpError{Op: "accept", Err: syscall.EMFILE}
 	}
 	return s.Listener.Accept()
 }
 
+// serveStarved has the harness's transport serve an address of its own, where accepting fails so.
+func (h *harness) serveStarved(fails func() bool) {
+	l, err := ListenTCP("127.0.0.1", 0, Peers{})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.addr = l.Addr().String()
+	h.transport.Serve(&starved{l, fails})
+}
+
 func TestAcceptingGoesOnAfterDescriptorsRanOut(t *testing.T) {
 	both(t, func(t *testing.T, on kind) {
 		h := on.harness(t, 10)
-		l, err := ListenTCP("127.0.0.1", 0, Peers{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		h.addr = l.Addr().String()
-		h.transport.Serve(&starved{l, 3})
+		failures := 3
+		h.serveStarved(func() bool { failures--; return failures >= 0 })
 		h.dial().say("version\r\n", "VERSION ")
 		if n := strings.Count(h.log.String(), "cannot accept"); n != 1 {
 			t.Errorf("logged %d times:\n%s", n, h.log.String())
@@ -241,28 +246,11 @@ func TestAcceptingGoesOnAfterDescriptorsRanOut(t *testing.T) {
 	})
 }
 
-// oftenStarved fails to accept before each connection.
-type oftenStarved struct {
-	net.Listener
-	failed bool
-}
-
-func (s *oftenStarved) Accept() (net.Conn, error) {
-	if s.failed = !s.failed; s.failed {
-		return nil, &net.OpError{Op: "accept", Err: syscall.EMFILE}
-	}
-	return s.Listener.Accept()
-}
-
 func TestAShortageThatComesAndGoesIsLoggedOnce(t *testing.T) {
 	both(t, func(t *testing.T, on kind) {
 		h := on.harness(t, 10)
-		l, err := ListenTCP("127.0.0.1", 0, Peers{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		h.addr = l.Addr().String()
-		h.transport.Serve(&oftenStarved{l, false})
+		failed := false
+		h.serveStarved(func() bool { failed = !failed; return failed })
 		for range 5 {
 			h.dial().say("version\r\n", "VERSION ")
 		}
@@ -308,11 +296,7 @@ func TestAConnectionIsNotDroppedWhenDescriptorsRunOutAfterItWasAccepted(t *testi
 func TestStopDoesNotWaitForDescriptors(t *testing.T) {
 	both(t, func(t *testing.T, on kind) {
 		h := on.harness(t, 10)
-		l, err := ListenTCP("127.0.0.1", 0, Peers{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		h.transport.Serve(&starved{l, 1 << 30})
+		h.serveStarved(func() bool { return true })
 		eventually(t, "failure", func() bool { return strings.Contains(h.log.String(), "cannot accept") })
 		if took := h.stop(10 * time.Second); took > 2*time.Second {
 			t.Errorf("stopping took %v", took)

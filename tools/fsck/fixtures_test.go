@@ -199,7 +199,7 @@ var fixtures = map[string]func(b *builder){
 	},
 
 	// Offset files.
-	"offset-slot":  func(b *builder) { b.orders(); b.flip(offsets, 24); b.cutTo(offsets, 4096) },
+	"offset-slot":  func(b *builder) { b.orders(); b.flip(offsets, 40); b.cutTo(offsets, 4096) },
 	"offset-entry": func(b *builder) { b.orders(); b.flip(offsets, 1056+10) },
 	"offset-cut":   func(b *builder) { b.orders(); b.taken(4, 9, 12, 13); b.cutTo(offsets, 1024+64) },
 	"offset-short": func(b *builder) { b.orders(); b.cutTo(offsets, 700) },

@@ -293,16 +293,11 @@ func isZero(b []byte) bool {
 // rewrite that was interrupted before goes with the old file: unite it first.
 func WriteOffsets(fsys disk.FS, dir string, o *Offsets) error {
 	path := filepath.Join(dir, offsetName(o.Consumer))
-	size := (entriesAt + entrySize*o.st.taken.tree.Len() + offsetFirstStep - 1) / offsetFirstStep * offsetFirstStep
-	f, err := createOffsets(fsys, path+MendSuffix, size, o.Created, o.Log)
+	f, err := createOffsets(fsys, path+MendSuffix, bytesFor(&o.st), o.Created, o.Log)
 	if err != nil {
 		return err
 	}
-	if err = f.allocate(size); err == nil {
-		f.write(&o.st, true)
-		err = errors.Join(f.fault, f.f.Sync())
-	}
-	if err = errors.Join(err, f.close()); err != nil {
+	if err = errors.Join(f.writeDurably(&o.st), f.close()); err != nil {
 		fsys.Remove(f.path)
 		return err
 	}

@@ -270,3 +270,28 @@ func TestASegmentWithoutAHeaderIsStillExamined(t *testing.T) {
 		t.Errorf("%d items", n)
 	}
 }
+
+// A file has room for its whole state, also where that ends with a block.
+func TestAnOffsetFileThatIsWrittenWholeSaysAllThatItShould(t *testing.T) {
+	for ranges := uint64(90); ranges < 100; ranges++ {
+		m := newMemory(t)
+		if err := m.Mkdir("/data/q"); err != nil {
+			t.Fatal(err)
+		}
+		o := wal.NewOffsets("", 5, 50, 77)
+		for i := range ranges {
+			o.Take(10+2*i, 10+2*i, 1)
+		}
+		if err := wal.WriteOffsets(m.FS, "/data/q", o); err != nil {
+			t.Fatal(err)
+		}
+		in, err := wal.Inspect(m.FS, "/data/q")
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := in.ReadOffsets(in.Files(wal.OffsetFile)[0])
+		if err != nil || v.Salvaged || len(v.Damage) > 0 || v.Head() != 5 || v.End() != o.End() {
+			t.Errorf("%d ranges: got %+v, %v", ranges, v, err)
+		}
+	}
+}

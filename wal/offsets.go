@@ -350,6 +350,23 @@ func (o *offsets) putMapped(at int, b []byte) (err error) {
 	return nil
 }
 
+// bytesFor is the size of a file for a whole state: full blocks, with a checkpoint and each range.
+func bytesFor(st *offsetState) int {
+	size := entriesAt + entrySize*(1+st.taken.tree.Len())
+	return (size + offsetFirstStep - 1) / offsetFirstStep * offsetFirstStep
+}
+
+// writeDurably is write into a new file that is on stable storage then.
+func (o *offsets) writeDurably(st *offsetState) error {
+	if err := o.allocate(len(o.m)); err != nil {
+		return err
+	}
+	if !o.write(st, true) {
+		return errors.Join(errOffsetsFull, o.fault)
+	}
+	return o.f.Sync()
+}
+
 // write puts a whole state into a blank file; ok is false when it does not fit. What such a file says of
 // what is durable would be a lie as long as the file is not: synced says that it is before it counts.
 func (o *offsets) write(st *offsetState, synced bool) (ok bool) {

@@ -314,16 +314,11 @@ func (in *Inspection) writeUndo(o *Offsets) error {
 	}
 	// One that cannot be read can undo nothing any more, and is no reason to refuse a rewind.
 	path := filepath.Join(in.Dir, offsetName(o.Consumer)+UndoSuffix)
-	size := (entriesAt + entrySize*all.st.taken.tree.Len() + offsetFirstStep - 1) / offsetFirstStep * offsetFirstStep
-	f, err := createOffsets(in.fs, path+MendSuffix, size, all.Created, all.Log)
+	f, err := createOffsets(in.fs, path+MendSuffix, bytesFor(&all.st), all.Created, all.Log)
 	if err != nil {
 		return err
 	}
-	if err = f.allocate(size); err == nil {
-		f.write(&all.st, true)
-		err = errors.Join(f.fault, f.f.Sync())
-	}
-	if err = errors.Join(err, f.close()); err != nil {
+	if err = errors.Join(f.writeDurably(&all.st), f.close()); err != nil {
 		in.fs.Remove(f.path)
 		return err
 	}

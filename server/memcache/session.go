@@ -101,7 +101,10 @@ func (s *Session) State() State { return s.state }
 // Deadline is when, in milliseconds of Env.Steady, a Waiting session wants Process at the latest. While something is
 // got ready for it time does not end its wait.
 func (s *Session) Deadline() (at int64, ok bool) {
-	return s.get.deadline, s.state == Waiting && s.get.deadline != 0 && s.stopAwaiting == nil
+	if s.state != Waiting || s.stopAwaiting != nil {
+		return 0, false
+	}
+	return s.get.deadline, s.get.deadline != 0
 }
 
 // Job is what a Working session wants done before the next Process. It may wait for the disk.

@@ -489,16 +489,26 @@ func TestCountsAreRightAfterTheProcessDies(t *testing.T) {
 
 // Whatever made it so, callers must not stay in line before items that wait: nobody would come back
 // for them until the next item.
-func TestWaitersAreSentAwayWhenTheHeadCannotBeHad(t *testing.T) {
-	fs := disktest.New()
+// unopened is a queue of items like payload, of which nobody but a reader opens the first segment.
+func unopened(t *testing.T) (fs *disktest.FS, q *Queue, payload string) {
+	fs = disktest.New()
 	r := onFake(t, fs)
-	q := named(t, r, "work")
-	payload := string(bytes.Repeat([]byte("x"), 4000))
+	q = named(t, r, "work")
+	payload = string(bytes.Repeat([]byte("x"), 4000))
 	for range 60 {
 		put(t, q, payload)
 	}
-	r.o.Log.Cold = &wal.Cold{} // lest compaction opens the segment
-	q = named(t, reopen(t, r), "work")
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	o := r.o.fresh()
+	o.Log.Cold = &wal.Cold{}
+	o.Sweep = time.Hour
+	return fs, named(t, open(t, r.dir, o), "work"), payload
+}
+
+func TestWaitersAreSentAwayWhenTheHeadCannotBeHad(t *testing.T) {
+	fs, q, payload := unopened(t)
 	w, woken := standing(t, named(t, q.reg, "other"))
 	if err := q.Load(); err != nil {
 		t.Fatal(err)
@@ -519,6 +529,19 @@ func TestWaitersAreSentAwayWhenTheHeadCannotBeHad(t *testing.T) {
 		defer q.mu.Unlock()
 		return !q.skip.on
 	})
+	fs.Fail(nil)
+	if got := take(t, q); got != payload {
+		t.Errorf("the head is lost: %.20q", got)
+	}
+}
+
+func TestWhatTheSweepCannotReadIsNoErrorOfALaterGet(t *testing.T) {
+	fs, q, payload := unopened(t)
+	if err := q.Load(); err != nil {
+		t.Fatal(err)
+	}
+	breaks(fs, disktest.OpOpen, ".seg")
+	q.dropExpired(&sweeper{r: q.reg, quit: make(chan struct{})})
 	fs.Fail(nil)
 	if got := take(t, q); got != payload {
 		t.Errorf("the head is lost: %.20q", got)

@@ -239,8 +239,19 @@ func (q *Queue) dropExpired(s *sweeper) {
 		q.mu.Unlock()
 		if again {
 			q.ready()
+			again = q.skipped() == nil
 		}
 	}
+}
+
+// skipped takes what ended the passing over that ready has waited for: no reader is to be told of it later.
+func (q *Queue) skipped() (err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if err, q.skip.err = q.skip.err, nil; err != nil {
+		q.due = q.reg.o.Clock.Now() + dueAgain.Milliseconds()
+	}
+	return err
 }
 
 // tend loads a parked queue, has what expired dropped and what it holds in vain given back, and parks it again

@@ -50,17 +50,19 @@ long: kill
 ci:
 	.ci/run
 
-# Power cuts, full disks, failing disks and rot in their long form; some hours. Root sees more of it:
-# ext4, xfs (xfsprogs) and btrfs (btrfs-progs) for real.
+# Power cuts, full disks, failing disks and rot in their long form. Root sees more of it: ext4, xfs
+# (xfsprogs) and btrfs (btrfs-progs) for real. The first command takes half an hour of processor time,
+# the second one eight minutes, and three quarters of an hour on a busy machine: the disks are waited for.
 torture:
 	go test -count=1 -timeout 6h -run 'PowerCut|Kill|Rot' ./wal -crashes=10000 -rot-all
 	go test -count=1 -timeout 6h ./tools/torture -cuts=100 -long=50
 
 # The whole suites of segment, wal and server/queue on emulated processors; .ci/run has the short form.
+# Half an hour of processor time for the three of them.
 emulated:
 	.ci/emulated -full
 
-# Random load, kills and restarts for SOAK.
+# Random load, kills and restarts for SOAK, and a minute more.
 SOAK ?= 4h
 soak:
 	go test -count=1 -timeout 0 -v -run Soak ./tools/torture -soak=$(SOAK)

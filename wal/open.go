@@ -273,7 +273,7 @@ func (l *Log) openSegments(list []entry) error {
 					l.files = files // for Abandon to close
 					return err
 				}
-				if !errors.Is(err, segment.ErrBlank) && !errors.Is(err, ErrForeign) {
+				if len(files) == 0 && !errors.Is(err, segment.ErrBlank) && !errors.Is(err, ErrForeign) { // else what follows tells
 					l.unreadable = max(l.unreadable, f.first+uint64(l.o.SegmentSize/segment.RecordSize(0)))
 				}
 				continue
@@ -354,7 +354,9 @@ func (l *Log) resumeNumbers() {
 			c.take(span{from: l.next, to: l.unreadable - 1})
 		}
 		l.next = l.unreadable
-		l.stats.damaged.Add(1) // how many is not known
+		if l.ends == 0 { // else those are counted that were on stable storage
+			l.stats.damaged.Add(1) // how many is not known
+		}
 	}
 	for _, c := range l.consumers {
 		if c.st.head >= l.next {

@@ -295,6 +295,9 @@ func TestRotAFileCutShortCostsWhatWasBehind(t *testing.T) {
 			step = size/int64(1200/stride(1, 40, 100)) + 1
 		}
 		for at := int64(0); at < size; at += step {
+			if at == step && step > 1 { // less than any header has, too
+				at = 1
+			}
 			r := s.rot("cut %s at %d", name, at)
 			b, _ := r.fs.ReadFile(name)
 			r.fs.WriteFile(name, b[:at])

@@ -7,6 +7,8 @@ import (
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/wal/internal/body"
+	"github.com/darner/darner/wal/internal/files"
 )
 
 // Append gives an item its place at the end of the log. When it returns the item is visible to
@@ -123,10 +125,10 @@ func (l *Log) canRoll() bool {
 func (l *Log) roll() error {
 	f := l.spare
 	l.spare = nil
-	f.named = f.named && f.path == l.path(numbered(l.next, segmentSuffix))
+	f.named = f.named && f.path == l.path(files.SegmentName(l.next))
 	if err := f.seg.Start(segment.Header{
 		First: l.next, Created: time.Now().UnixMilli(), Capacity: l.o.SegmentSize,
-		ItemsBefore: l.items, BytesBefore: l.bytes, Longest: uint32(max(l.o.InlineMax, largePayload)), Log: l.id,
+		ItemsBefore: l.items, BytesBefore: l.bytes, Longest: uint32(max(l.o.InlineMax, body.RecordSize)), Log: l.id,
 	}); err != nil {
 		return errors.Join(err, f.seg.Close(), l.fs.Remove(f.path))
 	}

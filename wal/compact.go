@@ -15,6 +15,7 @@ import (
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/wal/internal/offset"
 )
 
 const (
@@ -115,8 +116,8 @@ func (l *Log) lookAgain() {
 }
 
 // scatter counts what is taken out of order, and asks for compaction when that has become much. Log.mu is held.
-func (l *Log) scatter(x span) {
-	l.scattered += int64(x.bytes) + int64(x.to-x.from+1)*segment.RecordSize(0)
+func (l *Log) scatter(x offset.Span) {
+	l.scattered += int64(x.Bytes) + int64(x.To-x.From+1)*segment.RecordSize(0)
 	if l.scattered >= l.o.SegmentSize/8 {
 		l.scattered = 0
 		l.askCompact()
@@ -210,7 +211,7 @@ func (l *Log) comingUp() (soon, reading map[*file]bool) {
 // is only looked up when something of it was taken.
 func (l *Log) measure(c *candidate) {
 	dead := uint64(0)
-	l.eachDead(c.f.first, c.end, func(x span) { dead += x.to - x.from + 1 })
+	l.eachDead(c.f.first, c.end, func(x offset.Span) { dead += x.To - x.From + 1 })
 	c.live = c.end - c.f.first - dead
 	if dead == 0 && c.records == 0 {
 		c.records, c.raw = c.live, c.size

@@ -4,7 +4,7 @@ package wal
 //
 // The new file is written under a temporary name and synced, then renamed, then the directory is
 // synced, and only then the old ones are deleted. Their numbers are in the new one's name (see
-// coldName), so whatever a crash leaves, the next start knows what stands for what. What is left
+// files.ColdName), so whatever a crash leaves, the next start knows what stands for what. What is left
 // out was taken by every consumer, and that is on stable storage before.
 
 import (
@@ -13,6 +13,8 @@ import (
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/wal/internal/files"
+	"github.com/darner/darner/wal/internal/offset"
 )
 
 // errInterrupted: somebody cannot wait for what is under way. It is begun again.
@@ -42,8 +44,8 @@ func (l *Log) rewriteRun(run []candidate) error {
 		}
 	}()
 	first, end := run[0].f.first, run[len(run)-1].end
-	var dead []span
-	l.eachDead(first, end, func(x span) { dead = append(dead, x) })
+	var dead []offset.Span
+	l.eachDead(first, end, func(x offset.Span) { dead = append(dead, x) })
 	if len(dead) > 0 {
 		if err := l.Sync(); err != nil {
 			return err
@@ -88,7 +90,7 @@ func (l *Log) takenInTheMiddle() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, c := range l.consumers {
-		if c.st.taken.count > 0 {
+		if c.st.Taken.Count > 0 {
 			return true
 		}
 	}
@@ -96,12 +98,12 @@ func (l *Log) takenInTheMiddle() bool {
 }
 
 // whole reports that all of [from, to) is dead.
-func whole(dead []span, from, to uint64) bool {
+func whole(dead []offset.Span, from, to uint64) bool {
 	for _, x := range dead {
-		if x.from > from {
+		if x.From > from {
 			return false
 		}
-		from = x.to + 1
+		from = x.To + 1
 	}
 	return from >= to
 }
@@ -169,15 +171,15 @@ func (l *Log) setAsideDamage(run []candidate) error {
 }
 
 // writeCold makes the new file, under its final name. On a full disk nothing is left of it.
-func (l *Log) writeCold(run []candidate, dead []span) (*file, error) {
+func (l *Log) writeCold(run []candidate, dead []offset.Span) (*file, error) {
 	sources := make([]*segment.Segment, len(run))
 	for i, c := range run {
 		sources[i] = c.f.seg
 	}
 	first, last := run[0].f, run[len(run)-1].f
 	made := &file{first: first.first, through: last.through, cold: true, named: true, sealed: true}
-	made.path = l.path(coldName(made.first, made.through))
-	part := made.path + rewriteSuffix
+	made.path = l.path(files.ColdName(made.first, made.through))
+	part := made.path + files.RewriteSuffix
 	if err := segment.WriteCold(l.fs, part, sources, *l.o.Cold, l.wanted(dead), l.paced); err != nil {
 		return nil, err
 	}
@@ -203,17 +205,17 @@ func (l *Log) writeCold(run []candidate, dead []span) (*file, error) {
 }
 
 // wanted tells of records that come in order whether they are to be kept.
-func (l *Log) wanted(dead []span) func(r *segment.Record) bool {
+func (l *Log) wanted(dead []offset.Span) func(r *segment.Record) bool {
 	i, last := 0, uint64(0)
 	return func(r *segment.Record) bool {
 		if r.Seq <= last { // from the start again
 			i = 0
 		}
 		last = r.Seq
-		for i < len(dead) && dead[i].to < r.Seq {
+		for i < len(dead) && dead[i].To < r.Seq {
 			i++
 		}
-		return i == len(dead) || r.Seq < dead[i].from
+		return i == len(dead) || r.Seq < dead[i].From
 	}
 }
 

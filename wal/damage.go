@@ -53,22 +53,6 @@ func (l *Log) endOfDamage(f *file, off uint32) uint32 {
 	return tail
 }
 
-// nextValid looks at every place behind off. Pages that cannot be read are stepped over.
-func nextValid(s *segment.Segment, off uint32) uint32 {
-	tail := s.Tail()
-	for from := off + segment.Align; from < tail; {
-		next, err := s.Resync(from)
-		if err == nil {
-			return next
-		}
-		if !errors.Is(err, segment.ErrFault) {
-			return tail
-		}
-		from = (from/pageSize + 1) * pageSize
-	}
-	return tail
-}
-
 // setAside copies damaged ranges into the quarantine, with a note of where each came from, before
 // their segment may be deleted.
 func (l *Log) setAside() {

@@ -170,5 +170,5 @@ func FaultInOffsets(l *Log, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c := l.consumers[""]
-	c.off.fault, c.dirty = err, true
+	c.off.Fault, c.dirty = err, true
 }

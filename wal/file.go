@@ -165,10 +165,3 @@ func (l *Log) close(f *file) {
 		}
 	}
 }
-
-// lostWhole reports whether an error on opening a segment means that nothing of it can be read,
-// now or later, as opposed to a passing shortage of descriptors or memory.
-func lostWhole(err error) bool {
-	return errors.Is(err, segment.ErrNotSegment) || errors.Is(err, segment.ErrHeaderLost) || errors.Is(err, ErrForeign) ||
-		errors.Is(err, segment.ErrBlank) || isNotExist(err)
-}

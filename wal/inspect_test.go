@@ -175,10 +175,10 @@ func TestOffsetsAreReplacedAtomically(t *testing.T) {
 	for i, image := range images {
 		got := read(image)
 		if !same(got, older) && !same(got, newer) {
-			t.Fatalf("image %d of %d has head %d and ends at %d", i, len(images), got.Head(), got.End())
+			t.Fatalf("image %d of %d has head %d and ends at %d", i, len(images), got.Head, got.End())
 		}
 	}
-	if got := read(fsys); !same(got, newer) || got.Created != 77 || got.Consumer != "audit" || got.Below() != 90 {
+	if got := read(fsys); !same(got, newer) || got.Created != 77 || got.Consumer != "audit" || got.Below != 90 {
 		t.Errorf("in the end it is %+v", got)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/wal/internal/offset"
 )
 
 // Log is one queue's log. All methods may be called from any goroutine.
@@ -44,16 +45,16 @@ type Log struct {
 	unreadable uint64  // found on opening: numbers below it may have been used in a segment that is lost
 	consumers  map[string]*Consumer
 	uploads    uploads
-	damage     []damage // found by readers, not yet set aside
-	strangers  []*file  // segments of another log, not yet set aside
-	missing    []span   // numbers without an item, found when the log was opened
-	dirty      bool     // something came since the last sync began
-	dirDirty   bool     // files came, went or changed their names since the directory was synced
-	newDir     bool     // the directory is not yet durable in its parent
-	starved    bool     // the disk was too full for an item
-	hungry     bool     // as starved, until compaction has given back something or has tried
-	surveyed   uint64   // next when compaction last looked
-	scattered  int64    // bytes taken out of order since compaction was last asked for
+	damage     []damage      // found by readers, not yet set aside
+	strangers  []*file       // segments of another log, not yet set aside
+	missing    []offset.Span // numbers without an item, found when the log was opened
+	dirty      bool          // something came since the last sync began
+	dirDirty   bool          // files came, went or changed their names since the directory was synced
+	newDir     bool          // the directory is not yet durable in its parent
+	starved    bool          // the disk was too full for an item
+	hungry     bool          // as starved, until compaction has given back something or has tried
+	surveyed   uint64        // next when compaction last looked
+	scattered  int64         // bytes taken out of order since compaction was last asked for
 	empty      emptied
 	failed     error    // why the log takes no more items
 	stuck      error    // why no segment can be sealed for now
@@ -114,7 +115,7 @@ func (l *Log) diskBytes() int64 {
 	}
 	for _, c := range l.consumers {
 		if c.off != nil {
-			n += int64(c.off.allocated)
+			n += int64(c.off.Allocated())
 		}
 	}
 	return n
@@ -249,3 +250,5 @@ func (l *Log) closeFiles(trim bool) error {
 }
 
 func (l *Log) name() string { return filepath.Base(l.dir) }
+
+func (l *Log) path(name string) string { return filepath.Join(l.dir, name) }

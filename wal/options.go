@@ -9,6 +9,7 @@ import (
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/wal/internal/body"
 )
 
 // Errors that a caller may want to tell apart with errors.Is.
@@ -16,7 +17,7 @@ var (
 	ErrClosed   = errors.New("log is closed")
 	ErrFull     = errors.New("no space left on the disk")         // Append, Writer: nothing was stored; goes away when space comes back
 	ErrFailed   = errors.New("log has failed and takes no items") // a sync or a mapped page failed: final until the log is opened again
-	ErrDamaged  = errors.New("item is damaged")                   // Read, Open, Reader.Read: the bytes do not verify
+	ErrDamaged  = body.ErrDamaged                                 // Read, Open, Reader.Read: the bytes do not verify
 	ErrGone     = errors.New("item is gone")                      // Read, Open: taken by every consumer and deleted since
 	ErrBehind   = errors.New("the disk is behind the items")      // TryAppend, TryCommit: nothing was stored; goes away as the disk catches up
 	ErrUnready  = fmt.Errorf("not ready yet: %w", ErrBehind)      // TryAppend, TryNext, TryRead: it takes the disk, or long

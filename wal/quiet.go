@@ -9,6 +9,7 @@ import (
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/wal/internal/offset"
 )
 
 // emptied is what a log knows about holding space in vain. Log.mu guards it.
@@ -57,7 +58,7 @@ func (l *Log) waitForQuiet() {
 func (l *Log) moved() uint64 {
 	n := l.next
 	for _, c := range l.consumers {
-		n += c.st.head + c.st.taken.count
+		n += c.st.Head + c.st.Taken.Count
 	}
 	return n
 }
@@ -68,7 +69,7 @@ func (l *Log) worthGivingBack() bool {
 		return true
 	}
 	for _, c := range l.consumers {
-		if c.off != nil && c.off.allocated > smallEnough {
+		if c.off != nil && c.off.Allocated() > smallEnough {
 			return true
 		}
 	}
@@ -117,9 +118,9 @@ func (l *Log) nearlyUsedUp(active *file) bool {
 	}
 	live := uint64(0)
 	for _, c := range l.consumers {
-		live += l.next - min(l.next, max(c.st.head, active.first))
-		if c.st.head >= active.first {
-			live -= c.st.taken.count
+		live += l.next - min(l.next, max(c.st.Head, active.first))
+		if c.st.Head >= active.first {
+			live -= c.st.Taken.Count
 		}
 	}
 	return active.bytes() > worthMoving && nearlyDead(live, active.seg.Totals().Items)
@@ -150,7 +151,7 @@ func (l *Log) giveBack() {
 	large := n > 0 && l.files[n-1].bytes() > smallEnough
 	var offsets []*Consumer
 	for _, c := range l.consumers {
-		if c.off != nil && c.off.allocated > smallEnough && c.live() <= smallEnough/2 {
+		if c.off != nil && c.off.Allocated() > smallEnough && c.live() <= smallEnough/2 {
 			offsets = append(offsets, c)
 		}
 	}
@@ -162,7 +163,7 @@ func (l *Log) giveBack() {
 		l.shrink(l.nearlyUsedUp)
 	}
 	for _, c := range offsets {
-		if err := c.rewrite(offsetFirstStep); err != nil && !disk.IsFull(err) {
+		if err := c.rewrite(offset.FirstStep); err != nil && !disk.IsFull(err) {
 			l.log.Warn("cannot rewrite an offset file", "queue", l.name(), "consumer", c.name, "error", err)
 		}
 	}

@@ -119,7 +119,7 @@ func (l *Log) unread(p Position, err error) error {
 		return fmt.Errorf("%w: item %d", ErrGone, p.Seq)
 	case errors.Is(err, ErrGone), errors.Is(err, ErrClosed), errors.Is(err, ErrDamaged):
 		return err
-	case errors.Is(err, segment.ErrDamaged), errors.Is(err, segment.ErrFault), lostWhole(err):
+	case errors.Is(err, segment.ErrDamaged), errors.Is(err, segment.ErrFault), segment.Unreadable(err):
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	return err

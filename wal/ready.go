@@ -12,6 +12,8 @@ import (
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/wal/internal/files"
+	"github.com/darner/darner/wal/internal/offset"
 )
 
 // room is what appends lack. Log.mu guards it.
@@ -98,9 +100,9 @@ func (l *Log) makeNext() error {
 	l.mu.Lock()
 	there, first := l.spare != nil, l.active() == nil
 	l.spares++
-	path := l.path(numbered(l.spares, spareSuffix))
+	path := l.path(files.SpareName(l.spares))
 	if first { // nothing else can give the next item its place meanwhile
-		path = l.path(numbered(l.next, segmentSuffix))
+		path = l.path(files.SegmentName(l.next))
 	}
 	l.mu.Unlock()
 	if !there {
@@ -130,7 +132,7 @@ func (l *Log) rollNow() error {
 			return err
 		}
 	}
-	f, err := l.create(l.path(numbered(l.next, segmentSuffix)))
+	f, err := l.create(l.path(files.SegmentName(l.next)))
 	if err != nil {
 		return err
 	}
@@ -147,7 +149,7 @@ func (l *Log) makeOffsets() error {
 			l.mu.Unlock()
 			return nil
 		}
-		live, created := c.live(), c.st.created
+		live, created := c.live(), c.st.Created
 		l.mu.Unlock()
 		off, err := l.blankOffsets(c.name, live, created)
 		if err != nil {
@@ -173,14 +175,14 @@ func (l *Log) withoutOffsets() *Consumer {
 }
 
 // blankOffsets makes an offset file with room for so many bytes of entries, and for some that come meanwhile.
-func (l *Log) blankOffsets(name string, live int, created int64) (*offsets, error) {
-	off, err := createOffsets(l.fs, l.path(offsetName(name)), max(l.offsetCapacity(), 4*live), created, l.id)
+func (l *Log) blankOffsets(name string, live int, created int64) (*offset.File, error) {
+	off, err := offset.Create(l.fs, l.path(files.OffsetName(name)), max(l.offsetCapacity(), 4*live), created, l.id)
 	if err != nil {
 		return nil, err
 	}
-	if live > off.allocated {
-		if err := off.allocate(min(len(off.m), 2*live)); err != nil {
-			return nil, errors.Join(err, off.close(), l.fs.Remove(off.path))
+	if live > off.Allocated() {
+		if err := off.Reserve(2 * live); err != nil {
+			return nil, errors.Join(err, off.Close(), l.fs.Remove(off.Path))
 		}
 	}
 	return off, nil

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"sync"
 	"syscall"
+
+	"github.com/darner/darner/wal/internal/offset"
 )
 
 // groupCommit gathers the callers of Sync: those who come while a sync is under way share the
@@ -91,8 +93,8 @@ func (l *Log) serve(callers []func(error), err error) {
 // unsynced is what one sync has to bring to stable storage.
 type unsynced struct {
 	files   []*file // oldest first, held
-	bodies  []body
-	offsets []*offsets
+	bodies  []openBody
+	offsets []*offset.File
 	fault   error // of a store into an offset file
 	dir     bool
 	newDir  bool
@@ -194,8 +196,8 @@ func (l *Log) growOffsets() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, c := range l.consumers {
-		if o := c.off; o != nil && o.trailing < 2 && o.end+entrySize > o.allocated && o.allocated < l.rewriteBound() {
-			_ = o.grow()
+		if o := c.off; o != nil && o.LacksCheckpoint() && o.Allocated() < l.rewriteBound() {
+			_ = o.Grow()
 		}
 	}
 }
@@ -221,14 +223,14 @@ func (l *Log) beginSync() (u unsynced, err error) {
 	for _, c := range l.consumers {
 		if c.dirty && c.off != nil {
 			if c.behind { // there may be space again
-				c.off.setHead(c.st.head, c.st.below)
+				c.off.SetHead(c.st.Head, c.st.Below)
 			}
 			c.checkpoint()
-			c.dirty = c.off.fault != nil
+			c.dirty = c.off.Fault != nil
 			if err := c.faulted(); err != nil {
 				u.fault = err
 			}
-			c.off.beingSynced()
+			c.off.BeingSynced()
 			u.offsets = append(u.offsets, c.off)
 		}
 	}
@@ -256,7 +258,7 @@ func (l *Log) flush(u unsynced) error {
 		return u.fault
 	}
 	for _, o := range u.offsets {
-		if err := o.f.Sync(); err != nil {
+		if err := o.Sync(); err != nil {
 			return err
 		}
 	}

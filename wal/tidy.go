@@ -5,6 +5,7 @@ import (
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/wal/internal/files"
 )
 
 // The background's work on one log. Two lanes of Background call prepare and tidy; a log asks for
@@ -45,7 +46,7 @@ func (l *Log) makeSpare(fast bool, wants func(active *file) bool) {
 	f := l.active()
 	wanted := !l.closed && f != nil && l.spare == nil && wants(f)
 	l.spares++
-	path := l.path(numbered(l.spares, spareSuffix))
+	path := l.path(files.SpareName(l.spares))
 	l.mu.Unlock()
 	if !wanted || l.admit(l.blankBytes()) != nil {
 		return
@@ -174,7 +175,7 @@ func (l *Log) nameStarted() error {
 		if f == nil {
 			return nil
 		}
-		path := l.path(numbered(f.first, segmentSuffix))
+		path := l.path(files.SegmentName(f.first))
 		if err := l.fs.Rename(f.path, path); disk.IsFull(err) {
 			return nil // recovery knows it by its content; again at the next occasion
 		} else if err != nil {
@@ -288,7 +289,7 @@ func (l *Log) needRewrite() (due []*Consumer) {
 			continue
 		}
 		c.rewriteAsked = false // after a failure it is asked for again
-		if c.off != nil && (c.behind || c.off.end >= c.rewriteAt) {
+		if c.off != nil && (c.behind || c.off.End() >= c.rewriteAt) {
 			due = append(due, c)
 		}
 	}
@@ -478,7 +479,7 @@ func (l *Log) drop(gone []*file) {
 func (l *Log) minHead() uint64 {
 	head := l.next
 	for _, c := range l.consumers {
-		head = min(head, c.st.head)
+		head = min(head, c.st.Head)
 	}
 	return head
 }

@@ -141,7 +141,7 @@ func (e *examination) beginConsumers() {
 	}
 	for _, c := range e.consumers {
 		known := c.state
-		if known != nil && known.Head() > 0 {
+		if known != nil && known.Head > 0 {
 			continue
 		}
 		c.state = wal.NewOffsets(c.name, max(first, 1), below, created)

@@ -351,7 +351,7 @@ func (b *builder) segment(path string, from, to uint64, seal bool) {
 func (b *builder) taken(head uint64, more ...uint64) {
 	o := wal.NewOffsets("", head, 60*(head-1), epoch)
 	o.Log = b.log
-	o.SetDurable(b.durable)
+	o.Durable = b.durable
 	o.Take(6, 7, 120)
 	for _, seq := range more {
 		o.Take(seq, seq, 60)

@@ -20,7 +20,7 @@ func (e *examination) readOffsets() {
 	for _, c := range e.consumers {
 		if c.state != nil {
 			e.told, c.blank = true, false
-			e.durable = max(e.durable, c.state.Durable())
+			e.durable = max(e.durable, c.state.Durable)
 		}
 	}
 }

@@ -52,7 +52,7 @@ func (e *examination) upTo(s *segmentFile) {
 func (e *examination) begin() uint64 {
 	begin := ^uint64(0)
 	for _, c := range e.consumers {
-		begin = min(begin, c.state.Head())
+		begin = min(begin, c.state.Head)
 	}
 	for _, s := range e.segments {
 		if s.first > 0 && s.counts() {
@@ -250,7 +250,7 @@ func (e *examination) between(s *segmentFile, hole *pending, to uint64) {
 func (e *examination) record(s *segmentFile, step *wal.Step, u *use) {
 	r := &step.Record
 	e.everItems++
-	e.everBytes += itemSize(r)
+	e.everBytes += uint64(wal.ItemSize(r))
 	live := e.wanted(r.Seq)
 	if r.Kind == segment.KindLarge && !e.body(s, r, live) {
 		live = false
@@ -265,12 +265,4 @@ func (e *examination) record(s *segmentFile, step *wal.Step, u *use) {
 	}
 	e.row.Items++
 	e.row.Oldest, e.row.Newest = min(e.row.Oldest, r.Enqueued), max(e.row.Newest, r.Enqueued)
-}
-
-// itemSize is what an item counts for: a large one its body.
-func itemSize(r *segment.Record) uint64 {
-	if size, _, ok := wal.LargeItem(r); ok {
-		return uint64(size)
-	}
-	return uint64(len(r.Payload))
 }

@@ -110,7 +110,7 @@ func (r *Reading) Records() iter.Seq2[*Record, error] {
 			yield(nil, err)
 			return
 		}
-		w := &walk{Reading: r, yield: yield, next: r.taken.Head()}
+		w := &walk{Reading: r, yield: yield, next: r.taken.Head}
 		if len(files) > 0 && (w.next == 0 || w.next > files[0].Number) {
 			w.next = files[0].Number
 		}

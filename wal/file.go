@@ -110,7 +110,7 @@ func (l *Log) pin(f *file) (*file, error) {
 func (l *Log) open(f *file, path string) error {
 	seg, found, err := l.openOwn(path, segment.OpenOptions{First: f.first})
 	if err != nil {
-		if errors.Is(err, ErrForeign) {
+		if errors.Is(err, segment.ErrForeign) {
 			l.mu.Lock()
 			l.banish(f)
 			l.mu.Unlock()

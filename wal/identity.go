@@ -8,9 +8,6 @@ import (
 	"github.com/darner/darner/wal/internal/identity"
 )
 
-// ErrForeign: the file belongs to another log.
-var ErrForeign = segment.ErrForeign
-
 // identify finds out the log's identity from its files, or makes one for a log that has none.
 func (l *Log) identify(d *files.Listing) error {
 	id, sure, err := identity.Of(l.fs, l.dir, d)
@@ -21,7 +18,7 @@ func (l *Log) identify(d *files.Listing) error {
 	return err
 }
 
-// openOwn opens a segment, unless it belongs to another log: that is ErrForeign.
+// openOwn opens a segment, unless it belongs to another log: that is segment.ErrForeign.
 func (l *Log) openOwn(path string, o segment.OpenOptions) (*segment.Segment, []segment.Damage, error) {
 	o.Log = l.id
 	return segment.Open(l.fs, path, o)

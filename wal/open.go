@@ -226,7 +226,7 @@ func (l *Log) discard(path string, why error) error {
 	if err != nil {
 		return err
 	}
-	if errors.Is(why, ErrForeign) {
+	if errors.Is(why, segment.ErrForeign) {
 		l.stats.damaged.Add(1)
 	}
 	l.log.Error("file is no readable segment and was set aside", "queue", l.name(), "file", path, "now", to, "error", why)
@@ -251,7 +251,7 @@ func (l *Log) openSegments(list []files.Info) error {
 					l.files = found // for Abandon to close
 					return err
 				}
-				if !errors.Is(err, segment.ErrBlank) && !errors.Is(err, ErrForeign) {
+				if !errors.Is(err, segment.ErrBlank) && !errors.Is(err, segment.ErrForeign) {
 					l.unreadable = max(l.unreadable, f.first+uint64(l.o.SegmentSize/segment.RecordSize(0)))
 				}
 				continue

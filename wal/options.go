@@ -92,7 +92,8 @@ func (o Options) withDefaults(dir string) (Options, error) {
 		o.SyncEvery = DefaultSyncEvery
 	}
 	if o.Cold == nil {
-		o.Cold = defaultCold()
+		cold := segment.DefaultCold()
+		o.Cold = &cold
 	}
 	if o.Quarantine == "" {
 		o.Quarantine = filepath.Join(dir, ".quarantine")
@@ -101,8 +102,4 @@ func (o Options) withDefaults(dir string) (Options, error) {
 		o.Logger = slog.Default()
 	}
 	return o, nil
-}
-
-func defaultCold() *Cold {
-	return &segment.ColdOptions{Codec: segment.CodecZstd, Level: 1, Parity: 1}
 }

@@ -1,8 +1,10 @@
-package wal
-
-// A view of a log's directory for tools that examine it offline: every file by what it is, each
-// judged by the code that recovery and readers use. Nothing here changes anything, and no more than
-// one file's state is held at a time.
+// Package inspect is a log offline: what tools read and mend of its directory while nobody has it open. Every
+// file is taken for what it is, and each is judged by the code that recovery and readers use. No more than one
+// file's state is held at a time.
+//
+// An Inspection changes nothing. What does is named so: WriteOffsets, Rewind.Do, Scrub where it is to mend, and
+// SegmentView.WriteAnew. They leave what was before or what is to be, wherever they are killed.
+package inspect
 
 import (
 	"iter"
@@ -38,7 +40,7 @@ const MendSuffix = files.MendSuffix
 // another one because of it.
 type FileInfo = files.Info
 
-// Inspection is a log's directory as it stood when Inspect read it. It can be used while nobody
+// Inspection is a log's directory as it stood when Open read it. It can be used while nobody
 // writes to the log.
 type Inspection struct {
 	Dir    string
@@ -48,8 +50,8 @@ type Inspection struct {
 	list   files.Listing
 }
 
-// Inspect lists a log's directory.
-func Inspect(fsys disk.FS, dir string) (*Inspection, error) {
+// Open lists a log's directory.
+func Open(fsys disk.FS, dir string) (*Inspection, error) {
 	list, err := files.List(fsys, dir)
 	if err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-package wal
+package inspect
 
 // Cold segments under examination: what there is to know of them besides their records.
 
@@ -91,5 +91,5 @@ func (v *SegmentView) WriteAnew(path string) error {
 		return errors.New(v.Path() + " is not cold")
 	}
 	keep := func(*segment.Record) bool { return true }
-	return segment.WriteCold(v.fs, path, []*segment.Segment{v.seg}, *defaultCold(), keep, nil)
+	return segment.WriteCold(v.fs, path, []*segment.Segment{v.seg}, segment.DefaultCold(), keep, nil)
 }

@@ -1,4 +1,4 @@
-package wal
+package inspect
 
 // Rewinding: a consumer's taken items, as far as they are still on disk, are put back by changing
 // its offset file while the log is closed. What was taken before is kept for an undo.
@@ -14,9 +14,6 @@ import (
 	"github.com/darner/darner/wal/internal/files"
 	"github.com/darner/darner/wal/internal/offset"
 )
-
-// UndoSuffix ends the name of an offset file with what was taken before the rewinds. The log ignores it.
-const UndoSuffix = files.UndoSuffix
 
 // ErrNoUndo: no rewind has left anything to be undone.
 var ErrNoUndo = errors.New("there is no rewind to undo")
@@ -157,7 +154,7 @@ func (r *Rewind) Do() error {
 		if err := WriteOffsets(fsys, dir, r.fresh); err != nil {
 			return err
 		}
-		return errors.Join(fsys.Remove(path+UndoSuffix), fsys.SyncDir(dir))
+		return errors.Join(fsys.Remove(path+files.UndoSuffix), fsys.SyncDir(dir))
 	}
 	// One file, without an interrupted rewrite, which a kill could leave beside what is to be.
 	if err := WriteOffsets(fsys, dir, r.current); err != nil {
@@ -257,14 +254,14 @@ func (in *Inspection) writeUndo(o *Offsets) error {
 		all.Unite(former)
 	}
 	// One that cannot be read can undo nothing any more, and is no reason to refuse a rewind.
-	path := filepath.Join(in.Dir, files.OffsetName(o.Consumer)+UndoSuffix)
+	path := filepath.Join(in.Dir, files.OffsetName(o.Consumer)+files.UndoSuffix)
 	return offset.Write(in.fs, path, &all.State, all.Log)
 }
 
 // undo reads the state that an undo brings back.
 func (in *Inspection) undo(consumer string) (*Offsets, error) {
 	list := in.Files(UndoFile)
-	i := slices.IndexFunc(list, func(f FileInfo) bool { return f.Name == files.OffsetName(consumer)+UndoSuffix })
+	i := slices.IndexFunc(list, func(f FileInfo) bool { return f.Name == files.OffsetName(consumer)+files.UndoSuffix })
 	if i < 0 {
 		return nil, fmt.Errorf("%s: %w", in.Dir, ErrNoUndo)
 	}

@@ -1,4 +1,4 @@
-package wal
+package inspect
 
 import (
 	"github.com/darner/darner/segment/disk"

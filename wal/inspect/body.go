@@ -1,4 +1,4 @@
-package wal
+package inspect
 
 import (
 	"io"
@@ -7,8 +7,16 @@ import (
 	"github.com/darner/darner/wal/internal/body"
 )
 
-// ErrVersion: the file was written in a newer format.
-var ErrVersion = segment.ErrVersion
+var (
+	// ErrDamaged: the bytes of an item do not verify.
+	ErrDamaged = body.ErrDamaged
+
+	// ErrVersion: the file was written in a newer format.
+	ErrVersion = segment.ErrVersion
+
+	// ErrForeign: the file belongs to another log.
+	ErrForeign = segment.ErrForeign
+)
 
 // LargeItem tells what the record of a large item says: the size of the body in bytes, and the
 // number of its upload. ok is false when it is no such record.

@@ -368,9 +368,6 @@ func (c *Consumer) pending() (items, bytes int64) {
 	return items, max(0, int64(c.l.bytes)-int64(c.st.Below)-int64(c.st.Taken.Bytes))
 }
 
-// Created is when the consumer was made, in Unix milliseconds.
-func (c *Consumer) Created() int64 { return c.st.Created }
-
 // take moves the head or keeps a range, and writes it down.
 func (c *Consumer) take(x offset.Span) {
 	if x.To < c.st.Head {

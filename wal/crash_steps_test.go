@@ -208,7 +208,7 @@ func (q *queue) read(p wal.Position) (*item, error) {
 	var b []byte
 	var err error
 	if p.Large() {
-		var r *wal.Reader
+		var r io.ReadCloser
 		if r, err = q.l.Open(p); err == nil {
 			b, err = io.ReadAll(r)
 			r.Close()

@@ -3,6 +3,7 @@ package wal
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"slices"
@@ -234,8 +235,9 @@ func (w *Writer) Abort() error {
 	return err
 }
 
-// Open streams the body of the large item at p. Errors: ErrDamaged, ErrGone, ErrClosed.
-func (l *Log) Open(p Position) (*Reader, error) {
+// Open streams the body of the large item at p from start to end, verified chunk by chunk: a wrong byte is
+// never returned. Errors, also of Read: ErrDamaged, ErrGone, ErrClosed. Use it from one goroutine at a time.
+func (l *Log) Open(p Position) (io.ReadCloser, error) {
 	f, err := l.hold(p)
 	if err != nil {
 		return nil, l.unread(p, err)
@@ -264,7 +266,7 @@ func (l *Log) Open(p Position) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Reader{l: l, seq: p.Seq, body: b}, nil
+	return &reader{b, l, p.Seq}, nil
 }
 
 // openBodyOf opens the body of an item, under its upload's name if it has that still.
@@ -280,21 +282,15 @@ func (l *Log) openBodyOf(seq, upload uint64) (*body.Reader, error) {
 	return b, err
 }
 
-// Reader streams the body of one large item from start to end, verified chunk by chunk: it never
-// returns a wrong byte. Use it from one goroutine at a time.
-type Reader struct {
-	l    *Log
-	seq  uint64
-	body *body.Reader
+// reader streams a body for Log.Open.
+type reader struct {
+	*body.Reader
+	l   *Log
+	seq uint64
 }
 
-// Size is the size of the body in bytes.
-func (r *Reader) Size() int64 { return r.body.Size }
-
-// Read returns the next bytes of the body. A chunk that does not verify is ErrDamaged, and no byte
-// of it is returned.
-func (r *Reader) Read(p []byte) (int, error) {
-	n, err := r.body.Read(p)
+func (r *reader) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
 	switch {
 	case err == nil:
 	case errors.Is(err, ErrDamaged):
@@ -304,9 +300,6 @@ func (r *Reader) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
-
-// Close ends the reading.
-func (r *Reader) Close() error { return r.body.Close() }
 
 // noteBody remembers that a body does not verify.
 func (l *Log) noteBody(seq uint64) {

@@ -27,11 +27,12 @@ var (
 // Limits of Options.
 const (
 	DefaultSegmentSize = 16 << 20
-	MinSegmentSize     = 64 << 10
-	MaxSegmentSize     = 1 << 30
 	DefaultInlineMax   = 64 << 10
-	DefaultSyncEvery   = time.Second
-	DefaultCompactRate = 32 << 20 // bytes a second
+	MinSegmentSize     = 64 << 10
+	maxSegmentSize     = 1 << 30
+
+	defaultSyncEvery   = time.Second
+	defaultCompactRate = 32 << 20 // bytes a second
 )
 
 // SyncNever as Options.SyncEvery leaves syncing to the callers of Sync and to the operating
@@ -41,17 +42,10 @@ const SyncNever time.Duration = -1
 // Cold is how segments are made in their cold form.
 type Cold = segment.ColdOptions
 
-// The codecs of Cold.
-const (
-	Uncompressed = segment.CodecNone
-	S2           = segment.CodecS2
-	Zstd         = segment.CodecZstd
-)
-
 // Options of a log. The zero value is a good choice.
 type Options struct {
 	FS          disk.FS       // default disk.OS{}
-	SegmentSize int64         // bytes of a new segment, MinSegmentSize to MaxSegmentSize; default 16 MiB. Space is used as items come
+	SegmentSize int64         // bytes of a new segment, MinSegmentSize to 1 GiB; default 16 MiB. Space is used as items come
 	InlineMax   int           // largest payload in bytes kept inside a segment, at most a quarter of SegmentSize; default 64 KiB. Larger ones go through Create
 	SyncEvery   time.Duration // what a power cut may cost; default 1 s; SyncNever
 	Lag         int64         // bytes of segments that may await sealing, which are read again after a kill, and two segments in any case; default 256 MiB, less where addresses are few, 64 MiB in a 32-bit process
@@ -76,8 +70,8 @@ func (o Options) withDefaults(dir string) (Options, error) {
 	if o.SegmentSize == 0 {
 		o.SegmentSize = DefaultSegmentSize
 	}
-	if o.SegmentSize < MinSegmentSize || o.SegmentSize > MaxSegmentSize {
-		return o, fmt.Errorf("segment size %d is out of range %d to %d", o.SegmentSize, MinSegmentSize, MaxSegmentSize)
+	if o.SegmentSize < MinSegmentSize || o.SegmentSize > maxSegmentSize {
+		return o, fmt.Errorf("segment size %d is out of range %d to %d", o.SegmentSize, MinSegmentSize, maxSegmentSize)
 	}
 	if o.InlineMax == 0 {
 		o.InlineMax = min(DefaultInlineMax, int(o.SegmentSize/4))
@@ -89,7 +83,7 @@ func (o Options) withDefaults(dir string) (Options, error) {
 		o.Lag = defaultLag(disk.MostMapped())
 	}
 	if o.SyncEvery == 0 {
-		o.SyncEvery = DefaultSyncEvery
+		o.SyncEvery = defaultSyncEvery
 	}
 	if o.Cold == nil {
 		cold := segment.DefaultCold()

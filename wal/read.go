@@ -54,20 +54,6 @@ func (l *Log) read(f *file, p Position, buf []byte) ([]byte, Meta, error) {
 	return out, m, nil
 }
 
-// Meta returns what the log keeps about the item at p besides its payload. Errors as of Read.
-func (l *Log) Meta(p Position) (Meta, error) {
-	f, err := l.hold(p)
-	if err != nil {
-		return Meta{}, l.unread(p, err)
-	}
-	defer l.release(f)
-	r, err := f.record(p)
-	if err != nil {
-		return Meta{}, l.unread(p, err)
-	}
-	return metaOf(r), nil
-}
-
 func metaOf(r segment.Record) Meta {
 	return Meta{Flags: r.ClientFlags, Enqueued: r.Enqueued, Expires: r.Expires, Fixed: r.Flags&flagFixed != 0}
 }

@@ -37,7 +37,7 @@ func (s *Scrubber) Scrub(dir string) error {
 		return err
 	}
 	if s.pace.rate = s.Rate / scrubShare; s.Rate == 0 {
-		s.pace.rate = DefaultCompactRate / scrubShare
+		s.pace.rate = defaultCompactRate / scrubShare
 	}
 	for _, e := range entries {
 		if f := files.Classify(e.Name); f.Kind != files.Segment || !f.Cold || e.Dir {

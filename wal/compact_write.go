@@ -21,15 +21,16 @@ import (
 var errInterrupted = errors.New("compaction was interrupted")
 
 // rewriteRun replaces a run of segments by one that holds what is left of them.
-func (l *Log) rewriteRun(run []candidate) error {
-	if len(run) == 0 || !l.claim(run) {
+func (k *compactor) rewriteRun(run []candidate) error {
+	l := k.l
+	if len(run) == 0 || !k.claim(run) {
 		return nil
 	}
 	defer func() { // when the old files are closed: before that they give nothing back
 		l.slow.reserve.takeBack()
 		l.askLater() // for what had to wait
 	}()
-	defer l.unclaim(run)
+	defer k.unclaim(run)
 	for i := range run {
 		if _, err := l.holdFile(run[i].f); err != nil {
 			for j := range i {
@@ -52,36 +53,36 @@ func (l *Log) rewriteRun(run []candidate) error {
 		}
 	}
 	if whole(dead, first, end) {
-		return l.replaceRun(run, nil)
+		return k.replaceRun(run, nil)
 	}
-	if err := l.setAsideDamage(run); err != nil {
+	if err := k.setAsideDamage(run); err != nil {
 		return err
 	}
-	made, err := l.writeCold(run, dead)
+	made, err := k.writeCold(run, dead)
 	if disk.IsFull(err) && l.slow.reserve.lend() {
-		made, err = l.writeCold(run, dead)
+		made, err = k.writeCold(run, dead)
 	}
 	if err == nil {
-		err = l.replaceRun(run, made)
+		err = k.replaceRun(run, made)
 	}
 	return err
 }
 
 // removeDead deletes the segments that are not the first ones and of which all is taken, and rewrites the
 // one of which the least is left, if that is little.
-func (l *Log) removeDead() {
-	l.noteBehind()
-	s := l.survey()
-	s.starved = true
+func (k *compactor) removeDead() {
+	k.l.noteBehind()
+	s := k.survey()
+	s.forSpace = true
 	for i := range s.list {
 		if s.list[i].live == 0 {
-			if err := l.rewriteRun(s.list[i : i+1]); err != nil {
+			if err := k.rewriteRun(s.list[i : i+1]); err != nil {
 				return // the background tries again, and says why
 			}
 		}
 	}
 	if i := s.emptiest(); i >= 0 && s.list[i].live > 0 {
-		l.rewriteRun(s.joined(i))
+		k.rewriteRun(s.joined(i))
 	}
 }
 
@@ -110,7 +111,8 @@ func whole(dead []offset.Span, from, to uint64) bool {
 
 // claim marks segments as being compacted, so that nobody else deletes them; false when somebody has
 // already.
-func (l *Log) claim(run []candidate) bool {
+func (k *compactor) claim(run []candidate) bool {
+	l := k.l
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, c := range run {
@@ -124,9 +126,9 @@ func (l *Log) claim(run []candidate) bool {
 	return true
 }
 
-func (l *Log) unclaim(run []candidate) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+func (k *compactor) unclaim(run []candidate) {
+	k.l.mu.Lock()
+	defer k.l.mu.Unlock()
 	for _, c := range run {
 		c.f.compacting = false
 	}
@@ -139,16 +141,17 @@ func (l *Log) holdFile(f *file) (*file, error) {
 		l.mu.Unlock()
 		return nil, ErrClosed
 	}
-	return l.pin(f)
+	return l.pinAndUnlock(f)
 }
 
 // setAsideDamage copies what is damaged in a run into the quarantine: it will not be in the new file. A cold
 // segment with a block that cannot be read is an error: the disk may give it another time.
-func (l *Log) setAsideDamage(run []candidate) error {
+func (k *compactor) setAsideDamage(run []candidate) error {
+	l := k.l
 	for _, c := range run {
 		var found []segment.Damage
 		if c.f.cold {
-			r, err := segment.Scrub(l.fs, c.f.path, false, l.paced)
+			r, err := segment.Scrub(l.fs, c.f.path, false, k.paced)
 			if err != nil {
 				return err
 			}
@@ -163,7 +166,7 @@ func (l *Log) setAsideDamage(run []candidate) error {
 			found = v.Damage
 		}
 		l.mu.Lock()
-		l.noteDamage(c.f, found)
+		l.noteDamageLocked(c.f, found)
 		l.mu.Unlock()
 	}
 	l.setAside()
@@ -171,7 +174,8 @@ func (l *Log) setAsideDamage(run []candidate) error {
 }
 
 // writeCold makes the new file, under its final name. On a full disk nothing is left of it.
-func (l *Log) writeCold(run []candidate, dead []offset.Span) (*file, error) {
+func (k *compactor) writeCold(run []candidate, dead []offset.Span) (*file, error) {
+	l := k.l
 	sources := make([]*segment.Segment, len(run))
 	for i, c := range run {
 		sources[i] = c.f.seg
@@ -180,7 +184,7 @@ func (l *Log) writeCold(run []candidate, dead []offset.Span) (*file, error) {
 	made := &file{first: first.first, through: last.through, cold: true, named: true, sealed: true}
 	made.path = l.path(files.ColdName(made.first, made.through))
 	part := made.path + files.RewriteSuffix
-	if err := segment.WriteCold(l.fs, part, sources, *l.o.Cold, l.wanted(dead), l.paced); err != nil {
+	if err := segment.WriteCold(l.fs, part, sources, *l.o.Cold, l.wanted(dead), k.paced); err != nil {
 		return nil, err
 	}
 	if l.isClosed() {
@@ -199,7 +203,7 @@ func (l *Log) writeCold(run []candidate, dead []offset.Span) (*file, error) {
 	made.opened(seg)
 	made.size = seg.Size()
 	l.mu.Lock()
-	l.noteDamage(made, found)
+	l.noteDamageLocked(made, found)
 	l.mu.Unlock()
 	return made, nil
 }
@@ -220,21 +224,22 @@ func (l *Log) wanted(dead []offset.Span) func(r *segment.Record) bool {
 }
 
 // paced holds compaction back to its rate, and ends it when the log is closed.
-func (l *Log) paced(n int) error {
-	if !l.isStarved() {
-		l.slow.pace.wait(n)
+func (k *compactor) paced(n int) error {
+	if !k.isForSpace() {
+		k.l.slow.pace.wait(n)
 	}
 	switch {
-	case l.isClosed():
+	case k.l.isClosed():
 		return ErrClosed
-	case l.urgent.Load() > 0:
+	case k.urgent.Load() > 0:
 		return errInterrupted
 	}
 	return nil
 }
 
 // replaceRun lets made, if there is one, take the place of a run, whose files are deleted.
-func (l *Log) replaceRun(run []candidate, made *file) error {
+func (k *compactor) replaceRun(run []candidate, made *file) error {
+	l := k.l
 	l.mu.Lock()
 	if l.closed {
 		l.mu.Unlock()
@@ -247,7 +252,7 @@ func (l *Log) replaceRun(run []candidate, made *file) error {
 	for i, c := range run {
 		gone[i] = c.f
 	}
-	i := l.index(gone[0].first)
+	i := l.indexLocked(gone[0].first)
 	var put []*file
 	if made != nil {
 		put = append(put, made)
@@ -255,9 +260,9 @@ func (l *Log) replaceRun(run []candidate, made *file) error {
 	}
 	rest := l.files[i+len(run):]
 	l.files = append(append(append([]*file(nil), l.files[:i]...), put...), rest...)
-	l.drop(gone)
-	l.dirDirty = true
-	l.touch()
+	l.dropLocked(gone)
+	l.dirty.dir = true
+	l.touchLocked()
 	l.mu.Unlock()
 	for _, f := range gone {
 		if made == nil || f.path != made.path {

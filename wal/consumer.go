@@ -61,7 +61,7 @@ func (l *Log) Consumer(name string, from Start) (*Consumer, error) {
 		return nil, ErrClosed
 	}
 	if c := l.consumers[name]; c != nil {
-		l.ensureFiles()
+		l.ensureFilesRelocking()
 		return c, nil
 	}
 	if from == Newest || name != "" && len(l.files) > 0 {
@@ -72,16 +72,16 @@ func (l *Log) Consumer(name string, from Start) (*Consumer, error) {
 	if name == "" && len(l.files) > 0 {
 		l.log.Warn("a queue has no offset file: all that is on the disk comes, taken or not", "queue", l.name(), "file", l.path(files.OffsetName(name)))
 	}
-	c := l.register(l.newConsumer(name, from))
-	l.ensureFiles()
+	c := l.registerLocked(l.newConsumerLocked(name, from))
+	l.ensureFilesRelocking()
 	return c, nil
 }
 
-// ensureFiles has the consumers' files made, so that no taker has to wait for that; in a log without items they are
+// ensureFilesRelocking has the consumers' files made, so that no taker has to wait for that; in a log without items they are
 // made with the first segment. Where they cannot be, takers have them made later. Log.mu is held, and given up
 // meanwhile.
-func (l *Log) ensureFiles() {
-	if len(l.files) == 0 || l.withoutOffsets() == nil {
+func (l *Log) ensureFilesRelocking() {
+	if len(l.files) == 0 || l.withoutOffsetsLocked() == nil {
 		return
 	}
 	l.mu.Unlock()
@@ -94,14 +94,14 @@ func (l *Log) ensureFiles() {
 	}
 }
 
-// register makes a consumer one of the log's. Log.mu is held.
-func (l *Log) register(c *Consumer) *Consumer {
+// registerLocked makes a consumer one of the log's. Log.mu is held.
+func (l *Log) registerLocked(c *Consumer) *Consumer {
 	l.consumers[c.name] = c
 	c.loseMissing()
 	return c
 }
 
-func (l *Log) newConsumer(name string, from Start) *Consumer {
+func (l *Log) newConsumerLocked(name string, from Start) *Consumer {
 	c := &Consumer{l: l, name: name, st: offset.New(0, 0, time.Now().UnixMilli())}
 	c.begin(from)
 	c.seq, c.seen = c.st.Head, c.st.Head
@@ -114,13 +114,13 @@ func (c *Consumer) begin(from Start) {
 	if from == Oldest && len(l.files) > 0 {
 		c.st.Head, c.st.Below = l.files[0].first, l.bytesBefore(l.files[0])
 	} else {
-		c.st.Head, c.st.Below = l.next, l.bytes
+		c.st.Head, c.st.Below = l.next, l.ever.bytes
 	}
 }
 
 // loseMissing counts as lost what recovery found missing, also where the consumer's file was lost.
 func (c *Consumer) loseMissing() {
-	for _, gap := range c.l.missing {
+	for _, gap := range c.l.found.missing {
 		c.lose(gap.From, gap.To)
 	}
 }
@@ -217,7 +217,7 @@ func (c *Consumer) jump(seq uint64) {
 
 // leaveSegment moves the cursor to the next segment. What the last one lacked is lost.
 func (c *Consumer) leaveSegment() {
-	i := c.l.index(c.f.first) + 1
+	i := c.l.indexLocked(c.f.first) + 1
 	end := c.l.next
 	c.f = nil
 	if i < len(c.l.files) {
@@ -235,7 +235,7 @@ func (c *Consumer) leaveSegment() {
 // opened.
 func (c *Consumer) seek() bool {
 	l := c.l
-	i := l.index(c.seq)
+	i := l.indexLocked(c.seq)
 	if i < 0 {
 		begin := l.next
 		if len(l.files) > 0 {
@@ -266,8 +266,8 @@ func (c *Consumer) seek() bool {
 func (c *Consumer) readAhead() {
 	c.ahead = c.f.seg.BlockEnd(c.at)
 	c.l.askSoon()
-	if c.f.needsMending() {
-		c.l.askCompact()
+	if c.f.needsMendingLocked() {
+		c.l.compaction.ask()
 	}
 }
 
@@ -341,15 +341,15 @@ func (c *Consumer) SkipToEnd() error {
 	}
 	c.st.Taken.Clear()
 	if l.next > c.st.Head {
-		c.take(offset.Span{From: c.st.Head, To: l.next - 1, Bytes: l.bytes - c.st.Below})
+		c.take(offset.Span{From: c.st.Head, To: l.next - 1, Bytes: l.ever.bytes - c.st.Below})
 	}
-	c.seq, c.f = l.next, l.active()
+	c.seq, c.f = l.next, l.activeLocked()
 	if c.f != nil {
 		c.at = c.f.seg.Tail()
 	}
 	l.uploads.sweep = l.uploads.count > 0
 	l.askLater()
-	l.noteEmpty()
+	l.noteEmptyLocked()
 	return c.faulted()
 }
 
@@ -365,7 +365,7 @@ func (c *Consumer) pending() (items, bytes int64) {
 		return 0, 0
 	}
 	items = int64(c.l.next - c.st.Head - c.st.Taken.Count)
-	return items, max(0, int64(c.l.bytes)-int64(c.st.Below)-int64(c.st.Taken.Bytes))
+	return items, max(0, int64(c.l.ever.bytes)-int64(c.st.Below)-int64(c.st.Taken.Bytes))
 }
 
 // take moves the head or keeps a range, and writes it down.
@@ -378,18 +378,18 @@ func (c *Consumer) take(x offset.Span) {
 		c.st.Below += x.Bytes
 		c.st.Absorb()
 		if c.st.Head == c.l.next {
-			c.st.Below = c.l.bytes // exact again, whatever damage took
+			c.st.Below = c.l.ever.bytes // exact again, whatever damage took
 		}
 		c.keepHead()
 	} else if c.st.Taken.Add(x) {
 		c.keepRange(x)
-		c.l.scatter(x)
+		c.l.compaction.scatterLocked(x)
 	}
 	if c.st.Head == c.l.next {
-		c.l.noteEmpty()
+		c.l.noteEmptyLocked()
 	}
 	c.dirty = true
-	c.l.touch()
+	c.l.touchLocked()
 	if len(c.l.files) > 1 && c.st.Head >= c.l.files[1].first {
 		c.l.askLater()
 	}
@@ -422,7 +422,7 @@ func (c *Consumer) use(off *offset.File) error {
 	if err := off.Fill(&c.st, false); err != nil {
 		return errors.Join(err, off.Close(), c.l.fs.Remove(off.Path))
 	}
-	c.off, c.dirty, c.l.dirDirty, c.behind = off, true, true, false
+	c.off, c.dirty, c.l.dirty.dir, c.behind = off, true, true, false
 	c.rewriteAt = max(c.l.rewriteBound(), 2*c.live())
 	return nil
 }

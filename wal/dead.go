@@ -31,7 +31,7 @@ func (l *Log) someDead(dead []offset.Span, from, to uint64) ([]offset.Span, uint
 		return dead, to
 	}
 	for len(dead) < cap(dead) && from < to {
-		x, ok := l.deadFrom(from, to)
+		x, ok := l.deadFromLocked(from, to)
 		if !ok {
 			return dead, to
 		}
@@ -41,9 +41,9 @@ func (l *Log) someDead(dead []offset.Span, from, to uint64) ([]offset.Span, uint
 	return dead, from
 }
 
-// deadFrom returns the first run of numbers in [from, to) that every consumer has taken. Where one
+// deadFromLocked returns the first run of numbers in [from, to) that every consumer has taken. Where one
 // ends for one consumer the next begins, so runs may touch.
-func (l *Log) deadFrom(from, to uint64) (x offset.Span, ok bool) {
+func (l *Log) deadFromLocked(from, to uint64) (x offset.Span, ok bool) {
 	for from < to {
 		x = offset.Span{From: from, To: to - 1}
 		again := false
@@ -79,7 +79,7 @@ func (c *Consumer) passDead() {
 	}
 	c.st.Head, c.st.Below = first.st.Head, first.st.Below
 	for from := c.st.Head; ; {
-		x, ok := l.deadFrom(from, l.next)
+		x, ok := l.deadFromLocked(from, l.next)
 		if !ok {
 			break
 		}
@@ -90,8 +90,8 @@ func (c *Consumer) passDead() {
 	c.seq, c.seen = c.st.Head, c.st.Head
 }
 
-// deletable reports that every consumer's file says that an item is taken. Log.mu is held.
-func (l *Log) deletable(seq uint64) bool {
+// deletableLocked reports that every consumer's file says that an item is taken. Log.mu is held.
+func (l *Log) deletableLocked(seq uint64) bool {
 	for _, c := range l.consumers {
 		if x, ok := c.takenFrom(seq); !ok || x.From > seq {
 			return false

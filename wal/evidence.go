@@ -37,9 +37,9 @@ func (l *Log) mark(u unsynced) {
 	}
 }
 
-// allWhole is the number below which all items are known to have what they consist of. A body whose Commit is
+// allWholeLocked is the number below which all items are known to have what they consist of. A body whose Commit is
 // under way has a name that is not in the directory for good. Log.mu is held.
-func (l *Log) allWhole() uint64 {
+func (l *Log) allWholeLocked() uint64 {
 	whole := l.durable
 	if n := len(l.files); n > 0 && l.files[n-1].seg != nil { // numbers that a power cut left without an item prove nothing
 		whole = max(l.files[n-1].first, l.files[n-1].seg.Totals().Last+1)
@@ -51,7 +51,7 @@ func (l *Log) allWhole() uint64 {
 		}
 	}
 	u := &l.uploads
-	for len(u.doubtful) > 0 && l.everybodyTook(u.doubtful[0]) {
+	for len(u.doubtful) > 0 && l.everybodyTookLocked(u.doubtful[0]) {
 		u.doubtful = u.doubtful[1:]
 	}
 	if len(u.doubtful) > 0 {
@@ -81,24 +81,24 @@ func (l *Log) resumeDurable() {
 	}
 	l.log.Error("log ends before what was on stable storage: its last segment was cut, removed or put back from an older copy",
 		"queue", l.name(), "ends", l.next-1, "stored", l.durable-1)
-	l.ends, l.next = l.next, l.durable
+	l.found.ends, l.next = l.next, l.durable
 }
 
 // orphaned reports whether a body's record is among what the log lacks, and somebody has yet to take the item.
 func (l *Log) orphaned(seq uint64) bool {
-	return seq >= l.next || l.ends > 0 && seq >= l.ends && !l.everybodyTook(seq)
+	return seq >= l.next || l.found.ends > 0 && seq >= l.found.ends && !l.everybodyTookLocked(seq)
 }
 
 // tellShort sees to it that a log which ended too early is not told of again, and that it counts though
 // all that it lacks was taken.
 func (l *Log) tellShort(counted bool) {
-	if l.ends == 0 {
+	if l.found.ends == 0 {
 		return
 	}
 	if !counted {
 		l.stats.damaged.Add(1)
 	}
-	if err := l.rollNow(); err != nil {
+	if err := l.rollNowLocked(); err != nil {
 		l.log.Warn("cannot begin a new segment behind what is missing", "queue", l.name(), "error", err)
 	}
 }

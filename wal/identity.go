@@ -24,14 +24,14 @@ func (l *Log) openOwn(path string, o segment.OpenOptions) (*segment.Segment, []s
 	return segment.Open(l.fs, path, o)
 }
 
-// banish takes a segment out of the log that turns out to be another log's. The background sets it
+// banishLocked takes a segment out of the log that turns out to be another log's. The background sets it
 // aside. Log.mu is held.
-func (l *Log) banish(f *file) {
+func (l *Log) banishLocked(f *file) {
 	for i := range l.files {
 		if l.files[i] == f {
 			l.files = append(append([]*file(nil), l.files[:i]...), l.files[i+1:]...)
 			f.lost, f.gone = true, true
-			l.strangers = append(l.strangers, f)
+			l.aside.strangers = append(l.aside.strangers, f)
 			l.stats.damaged.Add(1)
 			l.askLater()
 			return
@@ -42,8 +42,8 @@ func (l *Log) banish(f *file) {
 // setStrangersAside moves banished files out of the log's directory.
 func (l *Log) setStrangersAside() {
 	l.mu.Lock()
-	strangers := l.strangers
-	l.strangers = nil
+	strangers := l.aside.strangers
+	l.aside.strangers = nil
 	l.mu.Unlock()
 	for _, f := range strangers {
 		if err := l.discardFile(f); err != nil && !isNotExist(err) {

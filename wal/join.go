@@ -11,10 +11,7 @@ import (
 // back, and one of which a crash leaves half a file would ask for what is deleted. Meanwhile nothing is
 // deleted.
 func (l *Log) join(name string, from Start) (*Consumer, error) {
-	l.urgent.Add(1) // compaction lets go of what it has in hand
-	l.compacting.Lock()
-	defer l.compacting.Unlock()
-	l.urgent.Add(-1)
+	defer l.compaction.interrupt()()
 	l.tidying.Lock()
 	defer l.tidying.Unlock()
 	l.mu.Lock()
@@ -25,7 +22,7 @@ func (l *Log) join(name string, from Start) (*Consumer, error) {
 	if c := l.consumers[name]; c != nil { // somebody was faster
 		return c, nil
 	}
-	c := l.newConsumer(name, from)
+	c := l.newConsumerLocked(name, from)
 	if from == Oldest && name != "" {
 		c.passDead()
 	}
@@ -38,12 +35,12 @@ func (l *Log) join(name string, from Start) (*Consumer, error) {
 	}
 	l.mu.Lock()
 	if err != nil {
-		return nil, l.refused(err)
+		return nil, l.refusedLocked(err)
 	}
 	if l.closed {
 		c.off.Close()
 		return nil, ErrClosed
 	}
 	c.rewriteAt = max(l.rewriteBound(), 2*c.live())
-	return l.register(c), nil
+	return l.registerLocked(c), nil
 }

@@ -60,7 +60,7 @@ func (l *Log) Create(size int64, m Meta) (*Writer, error) {
 		return nil, fmt.Errorf("an item cannot have %d bytes", size)
 	}
 	l.mu.Lock()
-	err := l.usable()
+	err := l.usableLocked()
 	l.mu.Unlock()
 	if err == nil {
 		err = l.admit(body.FileSize(size))
@@ -116,7 +116,7 @@ func (w *Writer) writeChunk() error {
 func (l *Log) refusedUpload(err error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.refused(err)
+	return l.refusedLocked(err)
 }
 
 // Commit gives the item its place at the end of the log. The body must be as long as announced.
@@ -183,11 +183,11 @@ func (w *Writer) appendRecord() (Position, error) {
 	l := w.l
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	p, err := l.append(segment.KindLarge, payload[:], w.size, w.m)
+	p, err := l.appendLocked(segment.KindLarge, payload[:], w.size, w.m)
 	if err != nil {
 		return p, err
 	}
-	l.find(p.segment).renames++
+	l.findLocked(p.segment).renames++
 	l.uploads.count++
 	l.uploads.bytes += body.FileSize(w.size)
 	if !w.synced {
@@ -205,11 +205,11 @@ func (w *Writer) name(p Position) {
 		l.log.Error("large item keeps its temporary name until the log is opened again", "file", w.path, "error", err)
 	}
 	l.mu.Lock()
-	if f := l.find(p.segment); f != nil && err == nil {
+	if f := l.findLocked(p.segment); f != nil && err == nil {
 		f.renames--
 	}
-	l.dirDirty = true // whichever name it has is not durable yet
-	l.touch()
+	l.dirty.dir = true // whichever name it has is not durable yet
+	l.touchLocked()
 	l.mu.Unlock()
 	if w.synced {
 		w.f.Close()
@@ -314,7 +314,7 @@ func (l *Log) noteBody(seq uint64) {
 // takenBodies returns the large items whose bodies may be deleted: each consumer has taken them.
 func (l *Log) takenBodies() (gone []uint64) {
 	l.mu.Lock()
-	candidates, sweep := l.uploads.taken, l.uploads.sweep || l.sweepDue()
+	candidates, sweep := l.uploads.taken, l.uploads.sweep || l.sweepDueLocked()
 	l.uploads.taken, l.uploads.sweep = nil, false
 	l.mu.Unlock()
 	if sweep {
@@ -331,7 +331,7 @@ func (l *Log) takenBodies() (gone []uint64) {
 	for some := range slices.Chunk(candidates, atOnce) {
 		l.mu.Lock()
 		for _, seq := range some {
-			if seq < l.next && l.deletable(seq) {
+			if seq < l.next && l.deletableLocked(seq) {
 				gone = append(gone, seq)
 			}
 		}
@@ -340,10 +340,10 @@ func (l *Log) takenBodies() (gone []uint64) {
 	return gone
 }
 
-// sweepDue reports that bodies are left while no item is.
-func (l *Log) sweepDue() bool { return l.uploads.count > 0 && l.minHead() == l.next }
+// sweepDueLocked reports that bodies are left while no item is.
+func (l *Log) sweepDueLocked() bool { return l.uploads.count > 0 && l.minHeadLocked() == l.next }
 
-func (l *Log) everybodyTook(seq uint64) bool {
+func (l *Log) everybodyTookLocked(seq uint64) bool {
 	for _, c := range l.consumers {
 		if !c.has(seq) {
 			return false

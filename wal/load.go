@@ -162,7 +162,7 @@ func (l *Log) recoverBodies(d *files.Listing) error {
 	}
 	for _, e := range d.Of[files.Part] {
 		path := l.path(e.Name)
-		l.dirDirty = true
+		l.dirty.dir = true
 		seq, ok := committed[e.Number]
 		if !ok {
 			if err := l.fs.Remove(path); err != nil {
@@ -171,7 +171,7 @@ func (l *Log) recoverBodies(d *files.Listing) error {
 			continue
 		}
 		if err := l.fs.Rename(path, l.path(files.BodyName(seq))); disk.IsFull(err) {
-			l.files[l.index(seq)].renames++ // it is found under its upload's name
+			l.files[l.indexLocked(seq)].renames++ // it is found under its upload's name
 			l.uploads.count++
 			l.uploads.bytes += e.Size
 			continue

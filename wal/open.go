@@ -25,15 +25,16 @@ func Open(dir string, o Options) (*Log, error) {
 		return nil, err
 	}
 	l := &Log{dir: dir, fs: o.FS, o: o, log: o.Logger, slow: o.Background, consumers: make(map[string]*Consumer), created: time.Now().UnixMilli()}
+	l.compaction.l = l
 	l.commit.init()
-	l.timer = time.AfterFunc(time.Hour, func() { l.slow.syncs.due(l) })
-	l.timer.Stop()
-	l.compactTimer = time.AfterFunc(time.Hour, l.lookAgain)
-	l.compactTimer.Stop()
+	l.dirty.timer = time.AfterFunc(time.Hour, func() { l.slow.syncs.due(l) })
+	l.dirty.timer.Stop()
+	l.compaction.timer = time.AfterFunc(time.Hour, l.compaction.lookAgain)
+	l.compaction.timer.Stop()
 	l.empty.timer = time.AfterFunc(time.Hour, l.stillEmpty)
 	l.empty.timer.Stop()
 	if l.slow == nil {
-		l.slow, l.own = NewBackground(0), true
+		l.slow = NewBackground(0)
 	}
 	if err := l.recover(); err != nil {
 		l.Abandon()
@@ -50,7 +51,7 @@ func (l *Log) recover() error {
 	if err != nil {
 		return err
 	}
-	l.shares = l.slow.syncs.holds(l.dir)
+	l.dirty.shares = l.slow.syncs.holds(l.dir)
 	l.mu.Lock() // no one else is here yet, but what follows calls functions that want it held
 	defer l.mu.Unlock()
 	if err := l.identify(&d); err != nil {
@@ -70,12 +71,12 @@ func (l *Log) recover() error {
 	}
 	l.resumeNumbers()
 	if len(l.consumers) > 0 && l.consumers[""] == nil { // its file was lost: nothing that it has not taken may be deleted
-		l.consumers[""] = l.newConsumer("", Oldest)
+		l.consumers[""] = l.newConsumerLocked("", Oldest)
 	}
 	if err := l.recoverBodies(&d); err != nil {
 		return err
 	}
-	l.missing = l.gaps()
+	l.found.missing = l.gaps()
 	counted := l.stats.damaged.Load()
 	for _, c := range l.consumers {
 		c.loseMissing()
@@ -83,9 +84,9 @@ func (l *Log) recover() error {
 	l.tellShort(l.stats.damaged.Load() > counted)
 	if len(l.files) > 0 {
 		l.askLater()
-		l.askCompact()
+		l.compaction.ask()
 	}
-	l.noteWaste()
+	l.noteWasteLocked()
 	return l.distrust()
 }
 
@@ -98,7 +99,7 @@ func (l *Log) makeDir() error {
 			return err
 		}
 	}
-	l.newDir = true
+	l.dirty.newDir = true
 	return l.fs.Mkdir(l.dir)
 }
 
@@ -111,8 +112,8 @@ func (l *Log) distrust() error {
 	for _, c := range l.consumers {
 		c.dirty = true
 	}
-	l.dirDirty, l.newDir = true, true
-	l.touch()
+	l.dirty.dir, l.dirty.newDir = true, true
+	l.touchLocked()
 	return l.distrustBodies()
 }
 
@@ -152,7 +153,7 @@ func (l *Log) distrustBody(r segment.Record) error {
 func (l *Log) adoptSpares(d *files.Listing) error {
 	for _, f := range d.Of[files.Spare] {
 		path := l.path(f.Name)
-		l.spares = max(l.spares, f.Number)
+		l.spare.made = max(l.spare.made, f.Number)
 		seg, _, err := l.openOwn(path, segment.OpenOptions{})
 		if err != nil {
 			if err := l.discard(path, err); err != nil {
@@ -168,7 +169,7 @@ func (l *Log) adoptSpares(d *files.Listing) error {
 		} else if err != nil {
 			return err
 		}
-		l.dirDirty = true
+		l.dirty.dir = true
 		started := files.Info{Kind: files.Segment, Name: name, Number: first, Through: first, Size: f.Size}
 		d.Of[files.Segment] = insert(d.Of[files.Segment], started)
 	}
@@ -182,7 +183,7 @@ func (l *Log) dropSuperseded(d *files.Listing) (err error) {
 		if err := l.fs.Remove(l.path(f.Name)); err != nil {
 			return err
 		}
-		l.dirDirty = true
+		l.dirty.dir = true
 	}
 	d.Of[files.Segment], err = files.WithoutSuperseded(d.Of[files.Segment], l.supersede)
 	return err
@@ -191,7 +192,7 @@ func (l *Log) dropSuperseded(d *files.Listing) (err error) {
 // supersede removes the file of old, unless the cold segment that stands for it turns out to be
 // unreadable: then that one is set aside, and gone is false.
 func (l *Log) supersede(cold, old files.Info) (gone bool, err error) {
-	l.dirDirty = true
+	l.dirty.dir = true
 	seg, _, err := l.openOwn(l.path(cold.Name), segment.OpenOptions{First: cold.Number})
 	if err == nil {
 		return true, errors.Join(seg.Close(), l.fs.Remove(l.path(old.Name)))
@@ -216,7 +217,7 @@ func insert(list []files.Info, f files.Info) []files.Info {
 // discard removes a segment that never began, and moves aside one of which nothing can be read.
 func (l *Log) discard(path string, why error) error {
 	if errors.Is(why, segment.ErrBlank) {
-		l.dirDirty = true
+		l.dirty.dir = true
 		return l.fs.Remove(path)
 	}
 	if !segment.Unreadable(why) {
@@ -252,7 +253,7 @@ func (l *Log) openSegments(list []files.Info) error {
 					return err
 				}
 				if !errors.Is(err, segment.ErrBlank) && !errors.Is(err, segment.ErrForeign) {
-					l.unreadable = max(l.unreadable, f.first+uint64(l.o.SegmentSize/segment.RecordSize(0)))
+					l.found.unreadable = max(l.found.unreadable, f.first+uint64(l.o.SegmentSize/segment.RecordSize(0)))
 				}
 				continue
 			}
@@ -270,7 +271,7 @@ func (l *Log) openSegments(list []files.Info) error {
 	last := found[0]
 	h, t := last.seg.Header(), last.seg.Totals()
 	l.next = max(last.first, t.Last+1)
-	l.items, l.bytes = h.ItemsBefore+t.Items, h.BytesBefore+t.Bytes+largeBytes(last.seg)
+	l.ever.items, l.ever.bytes = h.ItemsBefore+t.Items, h.BytesBefore+t.Bytes+largeBytes(last.seg)
 	last.plan()
 	l.created = h.Created // of the last segment; the own consumer knows better
 	return nil
@@ -292,7 +293,7 @@ func (l *Log) openSegment(f *file) error {
 	f.opened(seg)
 	f.sealed = seg.Sealed() || unwritable
 	f.dirty = !f.sealed // a kill may have left it unsynced
-	l.noteDamage(f, found)
+	l.noteDamageLocked(f, found)
 	return nil
 }
 
@@ -327,17 +328,17 @@ func eachRecord(s *segment.Segment, fn func(segment.Record)) {
 // of which nothing can be read, and above all that was once durable, which no crash takes away.
 func (l *Log) resumeNumbers() {
 	l.resumeDurable()
-	if l.unreadable > l.next {
+	if l.found.unreadable > l.next {
 		for _, c := range l.consumers {
-			c.take(offset.Span{From: l.next, To: l.unreadable - 1})
+			c.take(offset.Span{From: l.next, To: l.found.unreadable - 1})
 		}
-		l.next = l.unreadable
+		l.next = l.found.unreadable
 		l.stats.damaged.Add(1) // how many is not known
 	}
 	for _, c := range l.consumers {
 		if c.st.Head >= l.next {
 			l.next = c.st.Head
-			c.st.Below = l.bytes
+			c.st.Below = l.ever.bytes
 		}
 		c.st.Taken.Each(func(x offset.Span) bool {
 			l.next = max(l.next, x.To+1)
@@ -350,7 +351,7 @@ func (l *Log) resumeNumbers() {
 // segments that were scanned: between records, and where one segment does not begin where the one
 // before it ended.
 func (l *Log) gaps() (missing []offset.Span) {
-	expected := l.minHead() // 0: not known
+	expected := l.minHeadLocked() // 0: not known
 	note := func(seq uint64) {
 		if expected > 0 && seq > expected {
 			missing = append(missing, offset.Span{From: expected, To: seq - 1})

@@ -28,7 +28,7 @@ func (l *Log) Read(p Position, buf []byte) ([]byte, Meta, error) {
 // then, where waiting does no harm.
 func (l *Log) TryRead(p Position, buf []byte) ([]byte, Meta, error) {
 	l.mu.Lock()
-	f := l.holding(p)
+	f := l.holdingLocked(p)
 	if p.Large() || l.closed || f == nil || f.seg == nil {
 		l.mu.Unlock()
 		return buf, Meta{}, ErrUnready
@@ -92,8 +92,8 @@ func (l *Log) noteRecord(p Position, err error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if f := l.holding(p); f != nil && !f.cold { // of a cold one whole blocks are set aside, when they are found
-		l.damage = append(l.damage, damage{f, p.offset(), p.offset() + uint32(segment.RecordSize(int(p.Size))), nil})
+	if f := l.holdingLocked(p); f != nil && !f.cold { // of a cold one whole blocks are set aside, when they are found
+		l.aside.damage = append(l.aside.damage, damage{f, p.offset(), p.offset() + uint32(segment.RecordSize(int(p.Size))), nil})
 		l.askLater()
 	}
 }
@@ -115,7 +115,7 @@ func (l *Log) unread(p Position, err error) error {
 func (l *Log) taken(seq uint64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.everybodyTook(seq)
+	return l.everybodyTookLocked(seq)
 }
 
 func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }

@@ -24,6 +24,8 @@ type room struct {
 	asked   bool  // the background is to see to it
 	waiting waitlist
 
+	diskFull bool // an item was refused for want of space; until what is taken was looked for
+
 	err    error // why it could not be had: for the next one that lacks as much
 	failed time.Time
 }
@@ -31,8 +33,8 @@ type room struct {
 // staleAfter is how long a refusal is told to who asks next. Who caused it is there by then, or gone.
 const staleAfter = time.Second
 
-// lacksRoom is for an append that found no blocks in a segment, or, nil, no segment. Log.mu is held.
-func (l *Log) lacksRoom(f *file, bytes int64) error {
+// lacksRoomLocked is for an append that found no blocks in a segment, or, nil, no segment. Log.mu is held.
+func (l *Log) lacksRoomLocked(f *file, bytes int64) error {
 	r := &l.room
 	if err := r.err; err != nil && bytes >= r.bytes {
 		r.err = nil
@@ -41,7 +43,7 @@ func (l *Log) lacksRoom(f *file, bytes int64) error {
 		case errors.Is(err, segment.ErrFault) && !disk.IsFull(err):
 			return l.failLocked(err)
 		default:
-			return l.refused(err)
+			return l.refusedLocked(err)
 		}
 	}
 	r.lacks, r.extent, r.bytes = true, f, bytes
@@ -52,8 +54,8 @@ func (l *Log) lacksRoom(f *file, bytes int64) error {
 // disk. A refusal is for that append.
 func (l *Log) Prepare() {
 	l.mu.Lock()
-	f := l.active()
-	lacks := f == nil && !l.canRoll() || f != nil && f.seg.Room() == 0
+	f := l.activeLocked()
+	lacks := f == nil && !l.canRollLocked() || f != nil && f.seg.Room() == 0
 	if lacks {
 		l.room.lacks, l.room.extent, l.room.bytes = true, f, 1
 	}
@@ -68,8 +70,8 @@ func (l *Log) getRoom() {
 	l.preparing.Lock()
 	defer l.preparing.Unlock()
 	l.mu.Lock()
-	wanted, f, bytes := l.room.lacks && l.usable() == nil, l.room.extent, l.room.bytes
-	extends := f != nil && f == l.active() // else another segment has taken its place
+	wanted, f, bytes := l.room.lacks && l.usableLocked() == nil, l.room.extent, l.room.bytes
+	extends := f != nil && f == l.activeLocked() // else another segment has taken its place
 	if extends {
 		f.pins++
 	}
@@ -98,9 +100,9 @@ func (l *Log) getRoom() {
 // a place to say what they took, and a blank segment. The first has its final name at once. Log.preparing is held.
 func (l *Log) makeNext() error {
 	l.mu.Lock()
-	there, first := l.spare != nil, l.active() == nil
-	l.spares++
-	path := l.path(files.SpareName(l.spares))
+	there, first := l.spare.file != nil, l.activeLocked() == nil
+	l.spare.made++
+	path := l.path(files.SpareName(l.spare.made))
 	if first { // nothing else can give the next item its place meanwhile
 		path = l.path(files.SegmentName(l.next))
 	}
@@ -120,13 +122,13 @@ func (l *Log) makeNext() error {
 	f.named = first
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.spare = f // Close, which may have been called, waits for Log.preparing
-	l.dirDirty = true
+	l.spare.file = f // Close, which may have been called, waits for Log.preparing
+	l.dirty.dir = true
 	return nil
 }
 
-// rollNow makes what the next segment takes and starts it, where nobody waits for Log.mu, which is held.
-func (l *Log) rollNow() error {
+// rollNowLocked makes what the next segment takes and starts it, where nobody waits for Log.mu, which is held.
+func (l *Log) rollNowLocked() error {
 	for _, c := range l.consumers {
 		if err := c.ensureFile(); err != nil {
 			return err
@@ -136,15 +138,15 @@ func (l *Log) rollNow() error {
 	if err != nil {
 		return err
 	}
-	f.named, l.dirDirty, l.spare = true, true, f
-	return l.roll()
+	f.named, l.dirty.dir, l.spare.file = true, true, f
+	return l.rollLocked()
 }
 
 // makeOffsets makes the offset files that consumers lack. Log.preparing is held.
 func (l *Log) makeOffsets() error {
 	for {
 		l.mu.Lock()
-		c := l.withoutOffsets()
+		c := l.withoutOffsetsLocked()
 		if c == nil {
 			l.mu.Unlock()
 			return nil
@@ -164,8 +166,8 @@ func (l *Log) makeOffsets() error {
 	}
 }
 
-// withoutOffsets returns a consumer that has no offset file. Log.mu is held.
-func (l *Log) withoutOffsets() *Consumer {
+// withoutOffsetsLocked returns a consumer that has no offset file. Log.mu is held.
+func (l *Log) withoutOffsetsLocked() *Consumer {
 	for _, c := range l.consumers {
 		if c.off == nil {
 			return c
@@ -219,7 +221,7 @@ func (c *Consumer) GetReady() {
 	l.mu.Lock()
 	lacks, f, at := c.reading.lacks && !l.closed, c.f, c.at
 	damaged := lacks && c.atDamage()
-	if i := l.index(c.seq); f == nil && i >= 0 {
+	if i := l.indexLocked(c.seq); f == nil && i >= 0 {
 		f = l.files[i]
 	}
 	if !lacks || f == nil || c.f != nil && !damaged { // it was flushed, or somebody else opened the segment, meanwhile
@@ -240,11 +242,11 @@ func (c *Consumer) GetReady() {
 	l.mu.Lock()
 	if damaged && c.f == f && c.at == at {
 		from, to := f.seg.FileRange(at, next)
-		l.damage = append(l.damage, damage{f, from, to, nil})
+		l.aside.damage = append(l.aside.damage, damage{f, from, to, nil})
 		l.askLater()
 		c.at = next
 	}
-	if i := l.index(c.seq); err != nil {
+	if i := l.indexLocked(c.seq); err != nil {
 		if i < 0 || l.files[i] != f || f.path != path { // it was renamed or replaced meanwhile
 			err = nil
 		} else {

@@ -39,8 +39,8 @@ func Mapped(segmentSize, all int64) int64 { return 3*segmentSize + int64(offsetC
 // The new file has room for so many bytes from the start, if the disk does: takers allocate nothing.
 func (c *Consumer) rewrite(room int) error {
 	l := c.l
-	l.syncing.Lock()
-	defer l.syncing.Unlock()
+	l.commit.syncing.Lock()
+	defer l.commit.syncing.Unlock()
 	path := l.path(files.OffsetName(c.name))
 	if c.off.Path != path { // the last one kept its temporary name
 		if err := l.replace(path, c.off); err != nil {
@@ -80,8 +80,8 @@ func (c *Consumer) rewrite(room int) error {
 func (l *Log) named(o *offset.File, path string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	o.Path, l.dirDirty = path, true
-	l.touch()
+	o.Path, l.dirty.dir = path, true
+	l.touchLocked()
 }
 
 func (l *Log) unreplaced(err error) error {

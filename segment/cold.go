@@ -31,6 +31,9 @@ type ColdOptions struct {
 	Parity int // parity blocks for every 16 data blocks, 0 to 4
 }
 
+// DefaultCold compresses well for the time it takes, and survives the loss of a block in 16.
+func DefaultCold() ColdOptions { return ColdOptions{Codec: CodecZstd, Level: 1, Parity: 1} }
+
 // cold is what an open cold file has besides what every segment has.
 type cold struct {
 	coldFile

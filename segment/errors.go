@@ -7,6 +7,7 @@ package segment
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 )
 
 var (
@@ -49,6 +50,13 @@ var (
 	// disk failed or the file was cut short by somebody else.
 	ErrFault = errors.New("mapped page cannot be accessed")
 )
+
+// Unreadable reports whether an error on opening a segment means that nothing of it can be read, now or
+// later, as opposed to a passing shortage of descriptors or memory.
+func Unreadable(err error) bool {
+	return errors.Is(err, ErrNotSegment) || errors.Is(err, ErrHeaderLost) || errors.Is(err, ErrForeign) ||
+		errors.Is(err, ErrBlank) || errors.Is(err, fs.ErrNotExist)
+}
 
 func (s *Segment) wrap(what string, err error) error {
 	return fmt.Errorf("segment %s: %s: %w", s.path, what, err)

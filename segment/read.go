@@ -4,6 +4,7 @@ package segment
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"runtime/debug"
 )
@@ -70,6 +71,23 @@ func (s *Segment) ResyncSome(from uint32, work int) (off uint32, found bool, err
 		err = io.EOF
 	}
 	return off, found, err
+}
+
+// NextValid is Resync for what stands behind a damaged record at off: pages that cannot be read are stepped
+// over. It is the tail when there is no valid record behind.
+func (s *Segment) NextValid(off uint32) uint32 {
+	tail := s.Tail()
+	for from := off + Align; from < tail; {
+		next, err := s.Resync(from)
+		if err == nil {
+			return next
+		}
+		if !errors.Is(err, ErrFault) {
+			return tail
+		}
+		from = (from/unreadable + 1) * unreadable
+	}
+	return tail
 }
 
 // Near returns where to walk from to a record with a sequence number: there is nothing of it before. Of a cold

@@ -18,6 +18,8 @@ package segment
 import (
 	"encoding/binary"
 	"hash/crc32"
+
+	"github.com/darner/darner/segment/checksum"
 )
 
 // Kind says what a record's payload is. Zero is no kind: zeros are no record.
@@ -45,7 +47,7 @@ const Align = 8
 const recordHead = 40
 
 var (
-	castagnoli = crc32.MakeTable(crc32.Castagnoli)
+	castagnoli = checksum.Table
 	le         = binary.LittleEndian
 )
 

@@ -4,8 +4,9 @@ package segment
 // does not give, and a segment whose header is gone in all its copies.
 
 import (
-	"hash/crc32"
 	"runtime/debug"
+
+	"github.com/darner/darner/segment/checksum"
 )
 
 // unreadable is the step over what the disk does not give.
@@ -54,7 +55,7 @@ func salvageHeader(b []byte, first uint64) (Header, bool) {
 		if _, ok := resembles(b, next, le.Uint64(b[off+8:])+1); !ok {
 			continue
 		}
-		k := key{salt: seedOf(b[off:off+recordHead+length]) - off/Align, first: first}
+		k := key{salt: checksum.Start(le.Uint32(b[off:]), b[off+4:off+recordHead+length]) - off/Align, first: first}
 		var r Record
 		if next, ok = k.get(b, next, &r); !ok {
 			continue
@@ -74,22 +75,3 @@ func resembles(b []byte, off uint32, first uint64) (length uint32, ok bool) {
 	length = le.Uint32(b[off+4:])
 	return length, int64(off)+RecordSize(int(length)) <= int64(len(b))
 }
-
-// seedOf returns what the checksum of a record started from. A CRC is linear: what another start
-// changes about it is that start, moved by the bytes that follow; here it is moved back.
-func seedOf(record []byte) uint32 {
-	moved := le.Uint32(record) ^ crc32.Update(0, castagnoli, record[4:])
-	for range len(record) - 4 {
-		i := unshift[moved>>24]
-		moved = (moved^castagnoli[i])<<8 | uint32(i)
-	}
-	return moved
-}
-
-// unshift finds the entry of the CRC's table by its highest byte: each has another.
-var unshift = func() (t [256]byte) {
-	for i, x := range castagnoli {
-		t[x>>24] = byte(i)
-	}
-	return t
-}()

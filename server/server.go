@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/server/config"
 	"github.com/darner/darner/server/memcache"
@@ -95,9 +96,9 @@ func orNone[T ~int64](n T) T {
 // cold is how a queue's segments are kept that are not read soon.
 func cold(q config.Queue) *wal.Cold {
 	codecs := map[config.Compress]wal.Cold{
-		config.CompressZstd: {Codec: wal.Zstd, Level: q.CompressLevel},
-		config.CompressS2:   {Codec: wal.S2},
-		config.CompressNone: {Codec: wal.Uncompressed},
+		config.CompressZstd: {Codec: segment.CodecZstd, Level: q.CompressLevel},
+		config.CompressS2:   {Codec: segment.CodecS2},
+		config.CompressNone: {Codec: segment.CodecNone},
 	}
 	c := codecs[q.Compress]
 	c.Parity = q.Parity

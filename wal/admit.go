@@ -47,29 +47,26 @@ func (l *Log) extendForItem(f *file, n int64) error {
 	return f.seg.Extend(n)
 }
 
-// rollForItem starts the next segment for a record; the one that was prepared has been admitted. Log.mu is held.
-func (l *Log) rollForItem(bytes int64) error {
-	if err := l.keepUp(); err != nil {
+// rollForItemLocked starts the next segment for a record; the one that was prepared has been admitted. Log.mu is held.
+func (l *Log) rollForItemLocked(bytes int64) error {
+	if err := l.keepUpLocked(); err != nil {
 		return err
 	}
-	if !l.canRoll() {
-		return l.lacksRoom(nil, bytes)
+	if !l.canRollLocked() {
+		return l.lacksRoomLocked(nil, bytes)
 	}
-	err := l.roll()
+	err := l.rollLocked()
 	if err != nil && !disk.IsFull(err) {
 		return l.failLocked(err)
 	}
-	return l.refused(err)
+	return l.refusedLocked(err)
 }
 
 // GiveBack deletes at once what is taken, which else the background does in time: every segment of which
 // nothing is left, and the one that takes appends, when all is taken. A segment of which little is left it
 // rewrites. It waits for the disk.
 func (l *Log) GiveBack() {
-	l.urgent.Add(1) // compaction lets go of what it has in hand
-	l.compacting.Lock()
-	defer l.compacting.Unlock()
-	l.urgent.Add(-1)
+	defer l.compaction.interrupt()()
 	l.tidying.Lock() // what the background has in hand is as good as gone
 	scattered := l.takenInTheMiddle()
 	some := scattered || l.anyTaken()
@@ -78,7 +75,7 @@ func (l *Log) GiveBack() {
 		l.tidy()
 	}
 	if scattered {
-		l.removeDead()
+		l.compaction.removeDead()
 	}
 }
 
@@ -87,6 +84,6 @@ func (l *Log) anyTaken() bool {
 	_, some := l.takenBelow()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.starved = l.starved || len(l.files) > 0 && l.allTaken()
-	return some || len(l.uploads.taken) > 0 || l.uploads.sweep || l.starved && l.allTaken()
+	l.room.diskFull = l.room.diskFull || len(l.files) > 0 && l.allTakenLocked()
+	return some || len(l.uploads.taken) > 0 || l.uploads.sweep || l.room.diskFull && l.allTakenLocked()
 }

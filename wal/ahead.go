@@ -65,20 +65,20 @@ func (p *pace) look(f *file, items, syncs uint64, now time.Time) {
 // readyActive prepares what comes next in the active segment.
 func (l *Log) readyActive() {
 	l.mu.Lock()
-	f := l.active()
+	f := l.activeLocked()
 	if f == nil || l.closed || f.prepareAt != asked {
 		l.mu.Unlock()
 		return
 	}
 	f.pins++
-	items := l.items
+	items := l.ever.items
 	l.mu.Unlock()
-	l.pace.look(f, items, l.stats.syncs.Load(), time.Now())
+	l.preparing.pace.look(f, items, l.stats.syncs.Load(), time.Now())
 	if f.seg.Tail() >= f.extendAt {
 		l.extendAhead(f)
 	}
 	again := asked
-	if l.pace.fast {
+	if l.preparing.pace.fast {
 		if ready := f.seg.Populate(populateAhead); ready > f.seg.Tail()+populateAhead/2 { // else the disk lags
 			again = ready - populateAhead*3/4
 		}

@@ -7,6 +7,8 @@ import (
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/wal/internal/body"
+	"github.com/darner/darner/wal/internal/files"
 )
 
 // Append gives an item its place at the end of the log. When it returns the item is visible to
@@ -30,12 +32,12 @@ func (l *Log) TryAppend(payload []byte, m Meta) (Position, error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.append(segment.KindItem, payload, int64(len(payload)), m)
+	return l.appendLocked(segment.KindItem, payload, int64(len(payload)), m)
 }
 
-// append writes one record; size is what the item counts for.
-func (l *Log) append(kind segment.Kind, payload []byte, size int64, m Meta) (p Position, err error) {
-	if err := l.usable(); err != nil {
+// appendLocked writes one record; size is what the item counts for.
+func (l *Log) appendLocked(kind segment.Kind, payload []byte, size int64, m Meta) (p Position, err error) {
+	if err := l.usableLocked(); err != nil {
 		return p, err
 	}
 	if m.Enqueued == 0 {
@@ -47,16 +49,16 @@ func (l *Log) append(kind segment.Kind, payload []byte, size int64, m Meta) (p P
 	}
 	bytes := segment.RecordSize(len(payload))
 	for {
-		f := l.active()
+		f := l.activeLocked()
 		if f == nil {
-			if err := l.rollForItem(bytes); err != nil {
+			if err := l.rollForItemLocked(bytes); err != nil {
 				return p, err
 			}
 			continue
 		}
 		off, err := f.seg.Append(&r)
 		if err == nil {
-			l.appended(f, off, size)
+			l.appendedLocked(f, off, size)
 			p = Position{Seq: r.Seq, Size: size, Flags: m.Flags, at: off, segment: f.first}
 			if kind == segment.KindLarge {
 				p.at |= largeBit
@@ -65,43 +67,43 @@ func (l *Log) append(kind segment.Kind, payload []byte, size int64, m Meta) (p P
 		}
 		switch {
 		case errors.Is(err, segment.ErrUnallocated):
-			return p, l.lacksRoom(f, bytes)
+			return p, l.lacksRoomLocked(f, bytes)
 		case errors.Is(err, segment.ErrFull):
-			if err := l.rollForItem(bytes); err != nil {
+			if err := l.rollForItemLocked(bytes); err != nil {
 				return p, err
 			}
 		case !disk.IsFull(err):
 			return p, l.failLocked(err)
 		default:
-			return p, l.refused(err)
+			return p, l.refusedLocked(err)
 		}
 	}
 }
 
-func (l *Log) appended(f *file, off uint32, size int64) {
+func (l *Log) appendedLocked(f *file, off uint32, size int64) {
 	l.next++
-	l.items++
-	l.bytes += uint64(size)
+	l.ever.items++
+	l.ever.bytes += uint64(size)
 	f.dirty = true
-	l.touch()
+	l.touchLocked()
 	if off >= f.prepareAt {
 		f.prepareAt = asked
 		l.askSoon()
 	}
 }
 
-// refused words an error that kept an item out without harming the log, and has the background
+// refusedLocked words an error that kept an item out without harming the log, and has the background
 // look for space to give back. Log.mu is held.
-func (l *Log) refused(err error) error {
+func (l *Log) refusedLocked(err error) error {
 	admitted := !errors.As(err, new(notAdmitted))
 	if admitted && (!disk.IsFull(err) || errors.Is(err, ErrFull)) {
 		return err
 	}
-	l.starved = true
+	l.room.diskFull = true
 	l.askLater()
-	if !l.hungry {
-		l.hungry = true
-		l.askCompact()
+	if !l.compaction.forSpace {
+		l.compaction.forSpace = true
+		l.compaction.ask()
 	}
 	if !admitted {
 		return err
@@ -109,24 +111,24 @@ func (l *Log) refused(err error) error {
 	return fmt.Errorf("%w: %w", ErrFull, err)
 }
 
-// canRoll reports whether all is there that makeNext makes. Log.mu is held.
-func (l *Log) canRoll() bool {
+// canRollLocked reports whether all is there that makeNext makes. Log.mu is held.
+func (l *Log) canRollLocked() bool {
 	for _, c := range l.consumers {
 		if c.off == nil {
 			return false
 		}
 	}
-	return l.spare != nil
+	return l.spare.file != nil
 }
 
-// roll starts the next segment, in the spare. Log.mu is held.
-func (l *Log) roll() error {
-	f := l.spare
-	l.spare = nil
-	f.named = f.named && f.path == l.path(numbered(l.next, segmentSuffix))
+// rollLocked starts the next segment, in the spare. Log.mu is held.
+func (l *Log) rollLocked() error {
+	f := l.spare.file
+	l.spare.file = nil
+	f.named = f.named && f.path == l.path(files.SegmentName(l.next))
 	if err := f.seg.Start(segment.Header{
 		First: l.next, Created: time.Now().UnixMilli(), Capacity: l.o.SegmentSize,
-		ItemsBefore: l.items, BytesBefore: l.bytes, Longest: uint32(max(l.o.InlineMax, largePayload)), Log: l.id,
+		ItemsBefore: l.ever.items, BytesBefore: l.ever.bytes, Longest: uint32(max(l.o.InlineMax, body.RecordSize)), Log: l.id,
 	}); err != nil {
 		return errors.Join(err, f.seg.Close(), l.fs.Remove(f.path))
 	}

@@ -23,10 +23,10 @@ type Background struct {
 }
 
 // NewBackground starts one. Close it after the logs that use it. Compaction reads and writes at
-// most rate bytes a second; 0 is DefaultCompactRate, negative no bound.
+// most rate bytes a second; 0 is 32 MiB, negative no bound.
 func NewBackground(rate int64) *Background {
 	if rate == 0 {
-		rate = DefaultCompactRate
+		rate = defaultCompactRate
 	}
 	b := &Background{pace: pacer{rate: rate, quit: make(chan struct{})}}
 	b.syncs.togetherFrom = togetherFrom

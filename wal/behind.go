@@ -3,6 +3,12 @@ package wal
 // How far sealing may lag behind appending. What is not sealed is read when the log is opened after a kill, and is
 // mapped: a disk that is slower than the items come must not let it grow without bound.
 
+// backlog is what awaits sealing. Log.mu guards it.
+type backlog struct {
+	stuck   error    // why no segment can be sealed for now
+	waiting waitlist // who waits until the disk has caught up
+}
+
 // defaultLag leaves most of the addresses to other logs.
 func defaultLag(addresses int64) int64 { return min(256<<20, addresses/24) }
 
@@ -27,15 +33,15 @@ func (l *Log) CatchUp() {
 func (l *Log) CatchUpThen(fn func()) (stop func() bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	list := &l.lagging
+	list := &l.backlog.waiting
 	switch {
-	case l.room.lacks && l.usable() == nil:
+	case l.room.lacks && l.usableLocked() == nil:
 		list = &l.room.waiting
 		if !l.room.asked {
 			l.room.asked = true
 			l.slow.urgent.do(l.getRoom)
 		}
-	case l.behind(l.o.Lag) && !l.pointless():
+	case l.behindLocked(l.o.Lag) && !l.pointlessLocked():
 		l.askLater()
 	default:
 		go fn()
@@ -49,18 +55,18 @@ func (l *Log) CatchUpThen(fn func()) (stop func() bool) {
 	}
 }
 
-// caughtUp tells those who wait for the disk when they need no longer. Log.mu is held.
-func (l *Log) caughtUp() {
-	if !l.behind(l.o.Lag/2) || l.pointless() {
-		l.lagging.tell()
+// caughtUpLocked tells those who wait for the disk when they need no longer. Log.mu is held.
+func (l *Log) caughtUpLocked() {
+	if !l.behindLocked(l.o.Lag/2) || l.pointlessLocked() {
+		l.backlog.waiting.tell()
 	}
 }
 
-// pointless reports that the disk is not going to catch up. Log.mu is held.
-func (l *Log) pointless() bool { return l.stuck != nil || l.usable() != nil }
+// pointlessLocked reports that the disk is not going to catch up. Log.mu is held.
+func (l *Log) pointlessLocked() bool { return l.backlog.stuck != nil || l.usableLocked() != nil }
 
-// behind reports whether as many bytes await sealing as most. Log.mu is held.
-func (l *Log) behind(most int64) bool {
+// behindLocked reports whether as many bytes await sealing as most. Log.mu is held.
+func (l *Log) behindLocked(most int64) bool {
 	n := int64(0)
 	for i := len(l.files) - 2; i >= 0 && !l.files[i].sealed; i-- { // the last takes appends
 		if l.files[i].renames > 0 { // it stays so until the log is opened again
@@ -71,14 +77,14 @@ func (l *Log) behind(most int64) bool {
 	return n >= max(2, most/l.o.SegmentSize)
 }
 
-// keepUp refuses a new segment when too many await sealing. Log.mu is held.
-func (l *Log) keepUp() error {
-	if !l.behind(l.o.Lag) {
+// keepUpLocked refuses a new segment when too many await sealing. Log.mu is held.
+func (l *Log) keepUpLocked() error {
+	if !l.behindLocked(l.o.Lag) {
 		return nil
 	}
 	l.askLater()
-	if l.stuck != nil {
-		return l.refused(l.stuck)
+	if l.backlog.stuck != nil {
+		return l.refusedLocked(l.backlog.stuck)
 	}
 	return ErrBehind
 }
@@ -87,6 +93,6 @@ func (l *Log) keepUp() error {
 func (l *Log) sealing(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.stuck = err
-	l.caughtUp()
+	l.backlog.stuck = err
+	l.caughtUpLocked()
 }

@@ -11,11 +11,29 @@ package wal
 
 import (
 	"errors"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/wal/internal/offset"
 )
+
+// compactor is a log's compaction: what it knows and who has to do with it.
+type compactor struct {
+	l *Log
+
+	working sync.Mutex   // held by run, and by Close
+	asked   atomic.Bool  // the background has the log on its lane
+	urgent  atomic.Int32 // callers that wait for it to let go
+	timer   *time.Timer  // fires when readers may have come to rest
+
+	// Log.mu guards the rest.
+	forSpace  bool   // the disk was too full for an item: until compaction has given back something or has tried
+	surveyed  uint64 // Log.next when it last looked
+	scattered int64  // bytes taken out of order since it was last asked for
+}
 
 const (
 	// newest is how many of the newest segments keep the form in which they were written.
@@ -35,8 +53,8 @@ const (
 	smallPart = 8
 )
 
-// together is how many bytes of records may be written into one cold segment.
-func (l *Log) together() int64 { return max(coldSize, l.o.SegmentSize) }
+// coldTarget is how many bytes of records may be written into one cold segment.
+func (k *compactor) coldTarget() int64 { return max(coldSize, k.l.o.SegmentSize) }
 
 // mostlyDead reports whether so many of a segment's records are left that rewriting it is due.
 func mostlyDead(live, records uint64) bool { return 2*live <= records }
@@ -47,97 +65,108 @@ func nearlyDead(live, records uint64) bool { return nearlyShare*live <= records 
 
 // slack is what the log may use beyond its live records before more is rewritten: a tenth, and two
 // segments.
-func (l *Log) slack(live int64) int64 { return live/10 + 2*l.o.SegmentSize }
+func (k *compactor) slack(live int64) int64 { return live/10 + 2*k.l.o.SegmentSize }
 
-// askCompact has the background look for something to compact.
-func (l *Log) askCompact() {
-	if !l.compactAsked.Swap(true) {
-		l.slow.compact.push(l.compact)
+// ask has the background look for something to compact.
+func (k *compactor) ask() {
+	if !k.asked.Swap(true) {
+		k.l.slow.compact.push(k.run)
 	}
 }
 
-// compact does one piece of work, and asks for the next turn while there may be more: other logs
+// run does one piece of work, and asks for the next turn while there may be more: other logs
 // come in between.
-func (l *Log) compact() {
-	l.compactAsked.Store(false)
-	if l.compactOnce() {
-		l.askCompact()
+func (k *compactor) run() {
+	k.asked.Store(false)
+	if k.once() {
+		k.ask()
 	}
 }
 
-// compactOnce rewrites one run of segments, if that is worth while, and reports whether it did.
-func (l *Log) compactOnce() (more bool) {
-	l.compacting.Lock()
-	defer l.compacting.Unlock()
+// once rewrites one run of segments, if that is worth while, and reports whether it did.
+func (k *compactor) once() (more bool) {
+	l := k.l
+	k.working.Lock()
+	defer k.working.Unlock()
 	if l.Err() != nil {
 		return false
 	}
-	if l.mend() {
+	if k.mend() {
 		return true
 	}
 	l.noteBehind()
-	s := l.survey()
+	s := k.survey()
 	run := s.choose()
-	switch err := l.rewriteRun(run); {
+	switch err := k.rewriteRun(run); {
 	case errors.Is(err, ErrClosed):
 	case errors.Is(err, errInterrupted):
 		return true
-	case disk.IsFull(err) && len(run) > 1 && !s.starved:
+	case disk.IsFull(err) && len(run) > 1 && !s.forSpace:
 		l.mu.Lock()
-		l.hungry = true
+		k.forSpace = true
 		l.mu.Unlock()
 		return true
 	case disk.IsFull(err) || passing(err):
-		if l.isStarved() { // somebody waits for space: something may have been taken by then
-			l.compactLater()
+		if k.isForSpace() { // somebody waits for space: something may have been taken by then
+			k.later()
 		}
 	case err != nil:
-		l.leave(run)
+		k.leave(run)
 		l.log.Error("cannot compact a queue; it keeps the space that it has", "queue", l.name(), "error", err)
 	case len(run) > 0:
 		return true
 	case s.wait:
-		l.compactLater()
+		k.later()
 	default:
 		l.mu.Lock()
-		l.hungry = false
+		k.forSpace = false
 		l.mu.Unlock()
 	}
 	return false
 }
 
-// lookAgain is what the timer does.
-func (l *Log) lookAgain() {
-	l.mu.Lock()
-	l.hungry = false
-	l.mu.Unlock()
-	l.askCompact()
+// interrupt waits until compaction has let go of what it has in hand, and keeps it from going on until release
+// is called.
+func (k *compactor) interrupt() (release func()) {
+	k.urgent.Add(1)
+	k.working.Lock()
+	k.urgent.Add(-1)
+	return k.working.Unlock
 }
 
-// scatter counts what is taken out of order, and asks for compaction when that has become much. Log.mu is held.
-func (l *Log) scatter(x span) {
-	l.scattered += int64(x.bytes) + int64(x.to-x.from+1)*segment.RecordSize(0)
-	if l.scattered >= l.o.SegmentSize/8 {
-		l.scattered = 0
-		l.askCompact()
+// lookAgain is what the timer does.
+func (k *compactor) lookAgain() {
+	k.l.mu.Lock()
+	k.forSpace = false
+	k.l.mu.Unlock()
+	k.ask()
+}
+
+// scatterLocked counts what is taken out of order, and asks for compaction when that has become much. Log.mu is held.
+func (k *compactor) scatterLocked(x offset.Span) {
+	k.scattered += int64(x.Bytes) + int64(x.To-x.From+1)*segment.RecordSize(0)
+	if k.scattered >= k.l.o.SegmentSize/8 {
+		k.scattered = 0
+		k.ask()
 	}
 }
 
 // leave keeps compaction off segments that it cannot rewrite: trying again would not help.
-func (l *Log) leave(run []candidate) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+func (k *compactor) leave(run []candidate) {
+	k.l.mu.Lock()
+	defer k.l.mu.Unlock()
 	for _, c := range run {
 		c.f.left = true
 	}
 }
 
-// compactLater looks again when readers may have come to rest.
-func (l *Log) compactLater() {
+// later looks again when readers may have come to rest.
+func (k *compactor) later() {
+	l := k.l
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.closed {
-		l.compactTimer.Reset(quietAfter)
+		k.timer.Reset(quietAfter)
 	}
 }
 
@@ -154,23 +183,24 @@ type candidate struct {
 	young   bool   // among the newest
 }
 
-func (c *candidate) small(l *Log) bool { return c.raw <= l.together()/smallPart }
+func (c *candidate) small(k *compactor) bool { return c.raw <= k.coldTarget()/smallPart }
 
 // survey is every sealed segment but the last file, which takes appends.
 type survey struct {
-	l       *Log
-	list    []candidate
-	starved bool // the disk is full: whatever gives space back is welcome
-	resting bool // nothing was appended since the last survey
-	wait    bool // there will be something to do when readers and writers have come to rest
+	k        *compactor
+	list     []candidate
+	forSpace bool // the disk is full: whatever gives space back is welcome
+	resting  bool // nothing was appended since the last survey
+	wait     bool // there will be something to do when readers and writers have come to rest
 }
 
-func (l *Log) survey() *survey {
-	s := &survey{l: l}
+func (k *compactor) survey() *survey {
+	l := k.l
+	s := &survey{k: k}
 	l.mu.Lock()
-	s.starved, s.resting, l.surveyed = l.hungry, l.surveyed == l.next, l.next
+	s.forSpace, s.resting, k.surveyed = k.forSpace, k.surveyed == l.next, l.next
 	n := len(l.files) - 1
-	soon, reading := l.comingUp()
+	soon, reading := k.comingUpLocked()
 	for i := 0; i < n; i++ {
 		f := l.files[i]
 		if !f.sealed || f.lost || f.left || f.renames > 0 || !f.named {
@@ -180,17 +210,18 @@ func (l *Log) survey() *survey {
 	}
 	l.mu.Unlock()
 	for i := range s.list {
-		l.measure(&s.list[i])
+		k.measure(&s.list[i])
 	}
 	return s
 }
 
-// comingUp is the segments that a reader who has moved since the last look is in or near, and those
+// comingUpLocked is the segments that a reader who has moved since the last look is in or near, and those
 // that any reader is in. Log.mu is held.
-func (l *Log) comingUp() (soon, reading map[*file]bool) {
+func (k *compactor) comingUpLocked() (soon, reading map[*file]bool) {
+	l := k.l
 	soon, reading = make(map[*file]bool), make(map[*file]bool)
 	for _, c := range l.consumers {
-		i := l.index(c.seq)
+		i := l.indexLocked(c.seq)
 		if i < 0 {
 			continue
 		}
@@ -208,9 +239,10 @@ func (l *Log) comingUp() (soon, reading map[*file]bool) {
 
 // measure finds out how much of a segment is still wanted. What is in a file that was never opened
 // is only looked up when something of it was taken.
-func (l *Log) measure(c *candidate) {
+func (k *compactor) measure(c *candidate) {
+	l := k.l
 	dead := uint64(0)
-	l.eachDead(c.f.first, c.end, func(x span) { dead += x.to - x.from + 1 })
+	l.eachDead(c.f.first, c.end, func(x offset.Span) { dead += x.To - x.From + 1 })
 	c.live = c.end - c.f.first - dead
 	if dead == 0 && c.records == 0 {
 		c.records, c.raw = c.live, c.size
@@ -231,8 +263,8 @@ func (l *Log) measure(c *candidate) {
 }
 
 // wantsCold reports that a segment should get its cold form.
-func (l *Log) wantsCold(c *candidate) bool {
-	return *l.o.Cold != (Cold{}) && !c.f.cold && !c.young
+func (k *compactor) wantsCold(c *candidate) bool {
+	return *k.l.o.Cold != (Cold{}) && !c.f.cold && !c.young
 }
 
 // choose picks what to rewrite next: one segment, or several in a row that become one.
@@ -256,16 +288,16 @@ func (s *survey) emptiest() int {
 		c := &s.list[i]
 		used, live = used+c.size, live+c.raw
 		mostly, nearly := mostlyDead(c.live, c.records), nearlyDead(c.live, c.records)
-		if (c.soon || c.reading && !(nearly && s.resting)) && !s.starved {
+		if (c.soon || c.reading && !(nearly && s.resting)) && !s.forSpace {
 			s.wait = s.wait || mostly && (nearly || !c.reading)
 			continue
 		}
 		due = due || mostly
-		if share := s.share(c); share < best && (mostly || !s.starved && c.live < c.records-c.records/20) {
+		if share := s.share(c); share < best && (mostly || !s.forSpace && c.live < c.records-c.records/20) {
 			pick, best = i, share
 		}
 	}
-	if due || used > live+s.l.slack(live) {
+	if due || used > live+s.k.slack(live) {
 		return pick
 	}
 	return -1
@@ -274,8 +306,8 @@ func (s *survey) emptiest() int {
 // share is what rewriting the segment leaves of it. On a full disk what leaves the least to be written
 // comes first.
 func (s *survey) share(c *candidate) float64 {
-	if s.starved {
-		return float64(c.raw) / float64(s.l.together())
+	if s.forSpace {
+		return float64(c.raw) / float64(s.k.coldTarget())
 	}
 	return float64(c.live) / float64(c.records)
 }
@@ -284,9 +316,9 @@ func (s *survey) share(c *candidate) float64 {
 func (s *survey) joined(pick int) []candidate {
 	list, from, to, raw := s.list, pick, pick+1, s.list[pick].raw
 	fits := func(c *candidate) bool {
-		return c.small(s.l) && !c.soon && raw+c.raw <= s.l.together()
+		return c.small(s.k) && !c.soon && raw+c.raw <= s.k.coldTarget()
 	}
-	if !list[pick].small(s.l) || s.starved { // a full disk has room for little at a time
+	if !list[pick].small(s.k) || s.forSpace { // a full disk has room for little at a time
 		return list[from:to]
 	}
 	for from > 0 && list[from-1].end == list[from].f.first && fits(&list[from-1]) {
@@ -306,14 +338,14 @@ func (s *survey) coldRun() []candidate {
 	for to := len(s.list); to > 0; {
 		from, raw := to, int64(0)
 		for from > 0 && s.freezes(&s.list[from-1]) && (from == to || s.list[from-1].end == s.list[from].f.first) &&
-			(from == to || raw+s.list[from-1].raw <= s.l.together()) {
+			(from == to || raw+s.list[from-1].raw <= s.k.coldTarget()) {
 			from--
 			raw += s.list[from].raw
 		}
 		switch {
 		case from == to:
 			to--
-		case raw >= s.l.together()/2 || s.starved || s.resting:
+		case raw >= s.k.coldTarget()/2 || s.forSpace || s.resting:
 			return s.list[from:to]
 		default:
 			s.wait = true
@@ -325,15 +357,16 @@ func (s *survey) coldRun() []candidate {
 
 // freezes reports that a segment should get its cold form, and now.
 func (s *survey) freezes(c *candidate) bool {
-	if !s.l.wantsCold(c) {
+	if !s.k.wantsCold(c) {
 		return false
 	}
-	s.wait = s.wait || c.soon && !s.starved
-	return !c.soon || s.starved
+	s.wait = s.wait || c.soon && !s.forSpace
+	return !c.soon || s.forSpace
 }
 
-func (l *Log) isStarved() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.hungry
+// isForSpace reports that it is asked for space: then it does not keep to its rate.
+func (k *compactor) isForSpace() bool {
+	k.l.mu.Lock()
+	defer k.l.mu.Unlock()
+	return k.forSpace
 }

@@ -4,7 +4,7 @@ package wal
 //
 // The new file is written under a temporary name and synced, then renamed, then the directory is
 // synced, and only then the old ones are deleted. Their numbers are in the new one's name (see
-// coldName), so whatever a crash leaves, the next start knows what stands for what. What is left
+// files.ColdName), so whatever a crash leaves, the next start knows what stands for what. What is left
 // out was taken by every consumer, and that is on stable storage before.
 
 import (
@@ -13,21 +13,24 @@ import (
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/wal/internal/files"
+	"github.com/darner/darner/wal/internal/offset"
 )
 
 // errInterrupted: somebody cannot wait for what is under way. It is begun again.
 var errInterrupted = errors.New("compaction was interrupted")
 
 // rewriteRun replaces a run of segments by one that holds what is left of them.
-func (l *Log) rewriteRun(run []candidate) error {
-	if len(run) == 0 || !l.claim(run) {
+func (k *compactor) rewriteRun(run []candidate) error {
+	l := k.l
+	if len(run) == 0 || !k.claim(run) {
 		return nil
 	}
 	defer func() { // when the old files are closed: before that they give nothing back
 		l.slow.reserve.takeBack()
 		l.askLater() // for what had to wait
 	}()
-	defer l.unclaim(run)
+	defer k.unclaim(run)
 	for i := range run {
 		if _, err := l.holdFile(run[i].f); err != nil {
 			for j := range i {
@@ -42,44 +45,44 @@ func (l *Log) rewriteRun(run []candidate) error {
 		}
 	}()
 	first, end := run[0].f.first, run[len(run)-1].end
-	var dead []span
-	l.eachDead(first, end, func(x span) { dead = append(dead, x) })
+	var dead []offset.Span
+	l.eachDead(first, end, func(x offset.Span) { dead = append(dead, x) })
 	if len(dead) > 0 {
 		if err := l.Sync(); err != nil {
 			return err
 		}
 	}
 	if whole(dead, first, end) {
-		return l.replaceRun(run, nil)
+		return k.replaceRun(run, nil)
 	}
-	if err := l.setAsideDamage(run); err != nil {
+	if err := k.setAsideDamage(run); err != nil {
 		return err
 	}
-	made, err := l.writeCold(run, dead)
+	made, err := k.writeCold(run, dead)
 	if disk.IsFull(err) && l.slow.reserve.lend() {
-		made, err = l.writeCold(run, dead)
+		made, err = k.writeCold(run, dead)
 	}
 	if err == nil {
-		err = l.replaceRun(run, made)
+		err = k.replaceRun(run, made)
 	}
 	return err
 }
 
 // removeDead deletes the segments that are not the first ones and of which all is taken, and rewrites the
 // one of which the least is left, if that is little.
-func (l *Log) removeDead() {
-	l.noteBehind()
-	s := l.survey()
-	s.starved = true
+func (k *compactor) removeDead() {
+	k.l.noteBehind()
+	s := k.survey()
+	s.forSpace = true
 	for i := range s.list {
 		if s.list[i].live == 0 {
-			if err := l.rewriteRun(s.list[i : i+1]); err != nil {
+			if err := k.rewriteRun(s.list[i : i+1]); err != nil {
 				return // the background tries again, and says why
 			}
 		}
 	}
 	if i := s.emptiest(); i >= 0 && s.list[i].live > 0 {
-		l.rewriteRun(s.joined(i))
+		k.rewriteRun(s.joined(i))
 	}
 }
 
@@ -88,7 +91,7 @@ func (l *Log) takenInTheMiddle() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, c := range l.consumers {
-		if c.st.taken.count > 0 {
+		if c.st.Taken.Count > 0 {
 			return true
 		}
 	}
@@ -96,19 +99,20 @@ func (l *Log) takenInTheMiddle() bool {
 }
 
 // whole reports that all of [from, to) is dead.
-func whole(dead []span, from, to uint64) bool {
+func whole(dead []offset.Span, from, to uint64) bool {
 	for _, x := range dead {
-		if x.from > from {
+		if x.From > from {
 			return false
 		}
-		from = x.to + 1
+		from = x.To + 1
 	}
 	return from >= to
 }
 
 // claim marks segments as being compacted, so that nobody else deletes them; false when somebody has
 // already.
-func (l *Log) claim(run []candidate) bool {
+func (k *compactor) claim(run []candidate) bool {
+	l := k.l
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, c := range run {
@@ -122,9 +126,9 @@ func (l *Log) claim(run []candidate) bool {
 	return true
 }
 
-func (l *Log) unclaim(run []candidate) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+func (k *compactor) unclaim(run []candidate) {
+	k.l.mu.Lock()
+	defer k.l.mu.Unlock()
 	for _, c := range run {
 		c.f.compacting = false
 	}
@@ -137,16 +141,17 @@ func (l *Log) holdFile(f *file) (*file, error) {
 		l.mu.Unlock()
 		return nil, ErrClosed
 	}
-	return l.pin(f)
+	return l.pinAndUnlock(f)
 }
 
 // setAsideDamage copies what is damaged in a run into the quarantine: it will not be in the new file. A cold
 // segment with a block that cannot be read is an error: the disk may give it another time.
-func (l *Log) setAsideDamage(run []candidate) error {
+func (k *compactor) setAsideDamage(run []candidate) error {
+	l := k.l
 	for _, c := range run {
 		var found []segment.Damage
 		if c.f.cold {
-			r, err := segment.Scrub(l.fs, c.f.path, false, l.paced)
+			r, err := segment.Scrub(l.fs, c.f.path, false, k.paced)
 			if err != nil {
 				return err
 			}
@@ -161,7 +166,7 @@ func (l *Log) setAsideDamage(run []candidate) error {
 			found = v.Damage
 		}
 		l.mu.Lock()
-		l.noteDamage(c.f, found)
+		l.noteDamageLocked(c.f, found)
 		l.mu.Unlock()
 	}
 	l.setAside()
@@ -169,16 +174,17 @@ func (l *Log) setAsideDamage(run []candidate) error {
 }
 
 // writeCold makes the new file, under its final name. On a full disk nothing is left of it.
-func (l *Log) writeCold(run []candidate, dead []span) (*file, error) {
+func (k *compactor) writeCold(run []candidate, dead []offset.Span) (*file, error) {
+	l := k.l
 	sources := make([]*segment.Segment, len(run))
 	for i, c := range run {
 		sources[i] = c.f.seg
 	}
 	first, last := run[0].f, run[len(run)-1].f
 	made := &file{first: first.first, through: last.through, cold: true, named: true, sealed: true}
-	made.path = l.path(coldName(made.first, made.through))
-	part := made.path + rewriteSuffix
-	if err := segment.WriteCold(l.fs, part, sources, *l.o.Cold, l.wanted(dead), l.paced); err != nil {
+	made.path = l.path(files.ColdName(made.first, made.through))
+	part := made.path + files.RewriteSuffix
+	if err := segment.WriteCold(l.fs, part, sources, *l.o.Cold, l.wanted(dead), k.paced); err != nil {
 		return nil, err
 	}
 	if l.isClosed() {
@@ -197,42 +203,43 @@ func (l *Log) writeCold(run []candidate, dead []span) (*file, error) {
 	made.opened(seg)
 	made.size = seg.Size()
 	l.mu.Lock()
-	l.noteDamage(made, found)
+	l.noteDamageLocked(made, found)
 	l.mu.Unlock()
 	return made, nil
 }
 
 // wanted tells of records that come in order whether they are to be kept.
-func (l *Log) wanted(dead []span) func(r *segment.Record) bool {
+func (l *Log) wanted(dead []offset.Span) func(r *segment.Record) bool {
 	i, last := 0, uint64(0)
 	return func(r *segment.Record) bool {
 		if r.Seq <= last { // from the start again
 			i = 0
 		}
 		last = r.Seq
-		for i < len(dead) && dead[i].to < r.Seq {
+		for i < len(dead) && dead[i].To < r.Seq {
 			i++
 		}
-		return i == len(dead) || r.Seq < dead[i].from
+		return i == len(dead) || r.Seq < dead[i].From
 	}
 }
 
 // paced holds compaction back to its rate, and ends it when the log is closed.
-func (l *Log) paced(n int) error {
-	if !l.isStarved() {
-		l.slow.pace.wait(n)
+func (k *compactor) paced(n int) error {
+	if !k.isForSpace() {
+		k.l.slow.pace.wait(n)
 	}
 	switch {
-	case l.isClosed():
+	case k.l.isClosed():
 		return ErrClosed
-	case l.urgent.Load() > 0:
+	case k.urgent.Load() > 0:
 		return errInterrupted
 	}
 	return nil
 }
 
 // replaceRun lets made, if there is one, take the place of a run, whose files are deleted.
-func (l *Log) replaceRun(run []candidate, made *file) error {
+func (k *compactor) replaceRun(run []candidate, made *file) error {
+	l := k.l
 	l.mu.Lock()
 	if l.closed {
 		l.mu.Unlock()
@@ -245,7 +252,7 @@ func (l *Log) replaceRun(run []candidate, made *file) error {
 	for i, c := range run {
 		gone[i] = c.f
 	}
-	i := l.index(gone[0].first)
+	i := l.indexLocked(gone[0].first)
 	var put []*file
 	if made != nil {
 		put = append(put, made)
@@ -253,9 +260,9 @@ func (l *Log) replaceRun(run []candidate, made *file) error {
 	}
 	rest := l.files[i+len(run):]
 	l.files = append(append(append([]*file(nil), l.files[:i]...), put...), rest...)
-	l.drop(gone)
-	l.dirDirty = true
-	l.touch()
+	l.dropLocked(gone)
+	l.dirty.dir = true
+	l.touchLocked()
 	l.mu.Unlock()
 	for _, f := range gone {
 		if made == nil || f.path != made.path {

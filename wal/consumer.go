@@ -7,6 +7,9 @@ import (
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/wal/internal/body"
+	"github.com/darner/darner/wal/internal/files"
+	"github.com/darner/darner/wal/internal/offset"
 )
 
 // Start says where a consumer without an offset file begins.
@@ -24,8 +27,8 @@ const (
 type Consumer struct {
 	l    *Log
 	name string
-	st   offsetState // what is taken
-	off  *offsets    // nil until there is something to keep
+	st   offset.State // what is taken
+	off  *offset.File // nil until there is something to keep
 
 	// The cursor: f is the segment that holds seq, nil when it has to be looked up.
 	seq uint64 // the next sequence number to hand out
@@ -49,7 +52,7 @@ type Consumer struct {
 // any consumer has its own as well. A new consumer of a log that has items is on stable storage when
 // it is returned, which waits for the disk. Errors: ErrFull, when it has no room for it; ErrClosed.
 func (l *Log) Consumer(name string, from Start) (*Consumer, error) {
-	if !validConsumer(name) {
+	if !files.ValidConsumer(name) {
 		return nil, fmt.Errorf("%q cannot be a consumer's name: it has to be part of a file name", name)
 	}
 	l.mu.Lock()
@@ -58,7 +61,7 @@ func (l *Log) Consumer(name string, from Start) (*Consumer, error) {
 		return nil, ErrClosed
 	}
 	if c := l.consumers[name]; c != nil {
-		l.ensureFiles()
+		l.ensureFilesRelocking()
 		return c, nil
 	}
 	if from == Newest || name != "" && len(l.files) > 0 {
@@ -67,18 +70,18 @@ func (l *Log) Consumer(name string, from Start) (*Consumer, error) {
 		return l.join(name, from)
 	}
 	if name == "" && len(l.files) > 0 {
-		l.log.Warn("a queue has no offset file: all that is on the disk comes, taken or not", "queue", l.name(), "file", l.path(offsetName(name)))
+		l.log.Warn("a queue has no offset file: all that is on the disk comes, taken or not", "queue", l.name(), "file", l.path(files.OffsetName(name)))
 	}
-	c := l.register(l.newConsumer(name, from))
-	l.ensureFiles()
+	c := l.registerLocked(l.newConsumerLocked(name, from))
+	l.ensureFilesRelocking()
 	return c, nil
 }
 
-// ensureFiles has the consumers' files made, so that no taker has to wait for that; in a log without items they are
+// ensureFilesRelocking has the consumers' files made, so that no taker has to wait for that; in a log without items they are
 // made with the first segment. Where they cannot be, takers have them made later. Log.mu is held, and given up
 // meanwhile.
-func (l *Log) ensureFiles() {
-	if len(l.files) == 0 || l.withoutOffsets() == nil {
+func (l *Log) ensureFilesRelocking() {
+	if len(l.files) == 0 || l.withoutOffsetsLocked() == nil {
 		return
 	}
 	l.mu.Unlock()
@@ -91,17 +94,17 @@ func (l *Log) ensureFiles() {
 	}
 }
 
-// register makes a consumer one of the log's. Log.mu is held.
-func (l *Log) register(c *Consumer) *Consumer {
+// registerLocked makes a consumer one of the log's. Log.mu is held.
+func (l *Log) registerLocked(c *Consumer) *Consumer {
 	l.consumers[c.name] = c
 	c.loseMissing()
 	return c
 }
 
-func (l *Log) newConsumer(name string, from Start) *Consumer {
-	c := &Consumer{l: l, name: name, st: offsetState{taken: newSpans(), created: time.Now().UnixMilli()}}
+func (l *Log) newConsumerLocked(name string, from Start) *Consumer {
+	c := &Consumer{l: l, name: name, st: offset.New(0, 0, time.Now().UnixMilli())}
 	c.begin(from)
-	c.seq, c.seen = c.st.head, c.st.head
+	c.seq, c.seen = c.st.Head, c.st.Head
 	return c
 }
 
@@ -109,16 +112,16 @@ func (l *Log) newConsumer(name string, from Start) *Consumer {
 func (c *Consumer) begin(from Start) {
 	l := c.l
 	if from == Oldest && len(l.files) > 0 {
-		c.st.head, c.st.below = l.files[0].first, l.bytesBefore(l.files[0])
+		c.st.Head, c.st.Below = l.files[0].first, l.bytesBefore(l.files[0])
 	} else {
-		c.st.head, c.st.below = l.next, l.bytes
+		c.st.Head, c.st.Below = l.next, l.ever.bytes
 	}
 }
 
 // loseMissing counts as lost what recovery found missing, also where the consumer's file was lost.
 func (c *Consumer) loseMissing() {
-	for _, gap := range c.l.missing {
-		c.lose(gap.from, gap.to)
+	for _, gap := range c.l.found.missing {
+		c.lose(gap.From, gap.To)
 	}
 }
 
@@ -179,18 +182,18 @@ func (c *Consumer) TryNext() (p Position, m Meta, ok bool, err error) {
 			c.lose(c.seq, r.Seq-1)
 		}
 		c.seq = r.Seq + 1
-		if r.Seq < c.st.head { // it moved over items that were taken before they were handed out
-			c.jump(c.st.head)
+		if r.Seq < c.st.Head { // it moved over items that were taken before they were handed out
+			c.jump(c.st.Head)
 			continue
 		}
-		if x, taken := c.st.taken.find(r.Seq); taken {
-			c.jump(x.to + 1)
+		if x, taken := c.st.Taken.Find(r.Seq); taken {
+			c.jump(x.To + 1)
 			continue
 		}
 		p = Position{Seq: r.Seq, Size: int64(len(r.Payload)), Flags: r.ClientFlags, at: at, segment: c.f.first}
 		if r.Kind == segment.KindLarge {
 			p.at |= largeBit
-			p.Size = largeSize(r.Payload)
+			p.Size = body.ItemSize(&r)
 		}
 		return p, metaOf(r), true, nil
 	}
@@ -214,7 +217,7 @@ func (c *Consumer) jump(seq uint64) {
 
 // leaveSegment moves the cursor to the next segment. What the last one lacked is lost.
 func (c *Consumer) leaveSegment() {
-	i := c.l.index(c.f.first) + 1
+	i := c.l.indexLocked(c.f.first) + 1
 	end := c.l.next
 	c.f = nil
 	if i < len(c.l.files) {
@@ -232,7 +235,7 @@ func (c *Consumer) leaveSegment() {
 // opened.
 func (c *Consumer) seek() bool {
 	l := c.l
-	i := l.index(c.seq)
+	i := l.indexLocked(c.seq)
 	if i < 0 {
 		begin := l.next
 		if len(l.files) > 0 {
@@ -263,14 +266,14 @@ func (c *Consumer) seek() bool {
 func (c *Consumer) readAhead() {
 	c.ahead = c.f.seg.BlockEnd(c.at)
 	c.l.askSoon()
-	if c.f.needsMending() {
-		c.l.askCompact()
+	if c.f.needsMendingLocked() {
+		c.l.compaction.ask()
 	}
 }
 
 // unreadable gives up a segment of which nothing can be read; a passing error is returned.
 func (c *Consumer) unreadable(i int, err error) error {
-	if !lostWhole(err) {
+	if !segment.Unreadable(err) {
 		return err
 	}
 	l := c.l
@@ -296,7 +299,7 @@ func (c *Consumer) Take(p Position) error {
 	if l.closed {
 		return ErrClosed
 	}
-	c.take(span{p.Seq, p.Seq, uint64(p.Size)})
+	c.take(offset.Span{From: p.Seq, To: p.Seq, Bytes: uint64(p.Size)})
 	if p.Large() {
 		l.uploads.taken = append(l.uploads.taken, p.Seq)
 		l.askLater()
@@ -307,11 +310,11 @@ func (c *Consumer) Take(p Position) error {
 // faulted makes a log fail whose offset file cannot be written: the state lives in memory from here
 // on. On a full disk it does so only until there is space.
 func (c *Consumer) faulted() error {
-	if c.off == nil || c.off.fault == nil {
+	if c.off == nil || c.off.Fault == nil {
 		return nil
 	}
-	fault := c.off.fault
-	c.off.fault = nil
+	fault := c.off.Fault
+	c.off.Fault = nil
 	if disk.IsFull(fault) {
 		c.behind = true
 		return nil
@@ -326,7 +329,7 @@ func (c *Consumer) Taken(p Position) bool {
 	return c.has(p.Seq)
 }
 
-func (c *Consumer) has(seq uint64) bool { return seq < c.st.head || c.st.taken.has(seq) }
+func (c *Consumer) has(seq uint64) bool { return c.st.Has(seq) }
 
 // SkipToEnd takes everything appended so far, in constant time.
 func (c *Consumer) SkipToEnd() error {
@@ -336,17 +339,17 @@ func (c *Consumer) SkipToEnd() error {
 	if l.closed {
 		return ErrClosed
 	}
-	c.st.taken.clear()
-	if l.next > c.st.head {
-		c.take(span{c.st.head, l.next - 1, l.bytes - c.st.below})
+	c.st.Taken.Clear()
+	if l.next > c.st.Head {
+		c.take(offset.Span{From: c.st.Head, To: l.next - 1, Bytes: l.ever.bytes - c.st.Below})
 	}
-	c.seq, c.f = l.next, l.active()
+	c.seq, c.f = l.next, l.activeLocked()
 	if c.f != nil {
 		c.at = c.f.seg.Tail()
 	}
 	l.uploads.sweep = l.uploads.count > 0
 	l.askLater()
-	l.noteEmpty()
+	l.noteEmptyLocked()
 	return c.faulted()
 }
 
@@ -358,48 +361,45 @@ func (c *Consumer) Pending() (items, bytes int64) {
 }
 
 func (c *Consumer) pending() (items, bytes int64) {
-	if c.l.next <= c.st.head {
+	if c.l.next <= c.st.Head {
 		return 0, 0
 	}
-	items = int64(c.l.next - c.st.head - c.st.taken.count)
-	return items, max(0, int64(c.l.bytes)-int64(c.st.below)-int64(c.st.taken.bytes))
+	items = int64(c.l.next - c.st.Head - c.st.Taken.Count)
+	return items, max(0, int64(c.l.ever.bytes)-int64(c.st.Below)-int64(c.st.Taken.Bytes))
 }
 
-// Created is when the consumer was made, in Unix milliseconds.
-func (c *Consumer) Created() int64 { return c.st.created }
-
 // take moves the head or keeps a range, and writes it down.
-func (c *Consumer) take(x span) {
-	if x.to < c.st.head {
+func (c *Consumer) take(x offset.Span) {
+	if x.To < c.st.Head {
 		return
 	}
-	if x.from <= c.st.head {
-		c.st.head = x.to + 1
-		c.st.below += x.bytes
-		c.st.absorb()
-		if c.st.head == c.l.next {
-			c.st.below = c.l.bytes // exact again, whatever damage took
+	if x.From <= c.st.Head {
+		c.st.Head = x.To + 1
+		c.st.Below += x.Bytes
+		c.st.Absorb()
+		if c.st.Head == c.l.next {
+			c.st.Below = c.l.ever.bytes // exact again, whatever damage took
 		}
 		c.keepHead()
-	} else if c.st.taken.add(x) {
+	} else if c.st.Taken.Add(x) {
 		c.keepRange(x)
-		c.l.scatter(x)
+		c.l.compaction.scatterLocked(x)
 	}
-	if c.st.head == c.l.next {
-		c.l.noteEmpty()
+	if c.st.Head == c.l.next {
+		c.l.noteEmptyLocked()
 	}
 	c.dirty = true
-	c.l.touch()
-	if len(c.l.files) > 1 && c.st.head >= c.l.files[1].first {
+	c.l.touchLocked()
+	if len(c.l.files) > 1 && c.st.Head >= c.l.files[1].first {
 		c.l.askLater()
 	}
 }
 
 // lose takes what is not there to be handed out.
 func (c *Consumer) lose(from, to uint64) {
-	before := c.l.next - c.st.head - c.st.taken.count
-	c.take(span{from: max(from, c.st.head), to: to})
-	if lost := before - (c.l.next - c.st.head - c.st.taken.count); lost > 0 {
+	before := c.l.next - c.st.Head - c.st.Taken.Count
+	c.take(offset.Span{From: max(from, c.st.Head), To: to})
+	if lost := before - (c.l.next - c.st.Head - c.st.Taken.Count); lost > 0 {
 		c.l.stats.damaged.Add(lost)
 		c.l.log.Error("items are lost to damage", "queue", c.l.name(), "consumer", c.name, "from", from, "to", to, "items", lost)
 	}
@@ -410,7 +410,7 @@ func (c *Consumer) ensureFile() error {
 	if c.off != nil {
 		return nil
 	}
-	off, err := c.l.blankOffsets(c.name, c.live(), c.st.created)
+	off, err := c.l.blankOffsets(c.name, c.live(), c.st.Created)
 	if err != nil {
 		return err
 	}
@@ -418,11 +418,11 @@ func (c *Consumer) ensureFile() error {
 }
 
 // use makes a blank file the consumer's, filled with what is taken; after an error nothing is left of it. Log.mu is held.
-func (c *Consumer) use(off *offsets) error {
-	if err := c.fill(off, false); err != nil {
-		return errors.Join(err, off.close(), c.l.fs.Remove(off.path))
+func (c *Consumer) use(off *offset.File) error {
+	if err := off.Fill(&c.st, false); err != nil {
+		return errors.Join(err, off.Close(), c.l.fs.Remove(off.Path))
 	}
-	c.off, c.dirty, c.l.dirDirty, c.behind = off, true, true, false
+	c.off, c.dirty, c.l.dirty.dir, c.behind = off, true, true, false
 	c.rewriteAt = max(c.l.rewriteBound(), 2*c.live())
 	return nil
 }
@@ -432,7 +432,7 @@ func (c *Consumer) keepHead() {
 		c.askFile()
 		return
 	}
-	c.off.setHead(c.st.head, c.st.below)
+	c.off.SetHead(c.st.Head, c.st.Below)
 }
 
 // askFile has the background make the file, which must not keep a taker waiting. Until then what is taken is known
@@ -447,13 +447,13 @@ func (c *Consumer) askFile() {
 
 // keepRange appends an entry. Without a place for it the range is kept in memory until the file
 // can be rewritten: a crash meanwhile brings the item back.
-func (c *Consumer) keepRange(x span) {
+func (c *Consumer) keepRange(x offset.Span) {
 	if c.off == nil {
 		c.askFile()
 		return
 	}
-	for !c.off.append(entryRange, x) {
-		if c.l.slow.reserve.lent.Load() || c.off.grow() != nil {
+	for !c.off.Note(x) {
+		if c.l.slow.reserve.lent.Load() || c.off.Grow() != nil {
 			c.behind = true
 			break
 		}
@@ -463,23 +463,15 @@ func (c *Consumer) keepRange(x span) {
 
 // askRewrite has the background rewrite the file when it is due.
 func (c *Consumer) askRewrite() {
-	if (c.behind || c.off.end >= c.rewriteAt) && !c.rewriteAsked {
+	if (c.behind || c.off.End() >= c.rewriteAt) && !c.rewriteAsked {
 		c.rewriteAsked = true
 		c.l.askLater()
 	}
 }
 
-// checkpoint notes the head once more, so that the file does not depend on its two slots alone, and what
-// is durable of the log. A file that is not durable itself does not say the latter: what it says could
-// survive a power cut that it does not.
+// checkpoint notes in the file the head, and what is durable of the log. Log.mu is held.
 func (c *Consumer) checkpoint() {
-	durable := c.off.durable
-	if c.off.settled {
-		durable = c.l.durable
-	}
-	if (c.off.checkpoint != c.st.head || c.off.durable != durable) && c.off.note(c.st.head, c.st.below, durable) {
-		c.off.checkpoint, c.off.durable = c.st.head, durable
-	}
+	c.off.Checkpoint(c.st.Head, c.st.Below, c.l.durable)
 	c.askRewrite()
 }
 
@@ -490,8 +482,8 @@ func (c *Consumer) close(trim bool) error {
 		return nil
 	}
 	var err error
-	if trim && c.off.allocated > offsetFirstStep {
-		err = c.rewrite(offsetFirstStep)
+	if trim && c.off.Allocated() > offset.FirstStep {
+		err = c.rewrite(offset.FirstStep)
 	}
-	return errors.Join(err, c.off.close())
+	return errors.Join(err, c.off.Close())
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/inspect"
 )
 
 func (w *world) do(q *queue, s step) error {
@@ -207,7 +208,7 @@ func (q *queue) read(p wal.Position) (*item, error) {
 	var b []byte
 	var err error
 	if p.Large() {
-		var r *wal.Reader
+		var r io.ReadCloser
 		if r, err = q.l.Open(p); err == nil {
 			b, err = io.ReadAll(r)
 			r.Close()
@@ -416,7 +417,7 @@ func (w *world) rewind(q *queue, who, n int) error {
 			}
 		}
 		w.mu.Unlock()
-		in, err := wal.Inspect(w.fs, q.dir)
+		in, err := inspect.Open(w.fs, q.dir)
 		if err != nil {
 			return err
 		}

@@ -18,13 +18,13 @@ type damage struct {
 	bytes    []byte // nil: they are still in the file
 }
 
-// noteDamage has what was found in opening a segment set aside. Log.mu is held.
-func (l *Log) noteDamage(f *file, found []segment.Damage) {
+// noteDamageLocked has what was found in opening a segment set aside. Log.mu is held.
+func (l *Log) noteDamageLocked(f *file, found []segment.Damage) {
 	for _, d := range found {
 		if d.Tail && (d.Unfinished || d.Meta) { // a kill in the middle of an append or of sealing
 			continue
 		}
-		l.damage = append(l.damage, damage{f, d.From, d.To, d.Bytes})
+		l.aside.damage = append(l.aside.damage, damage{f, d.From, d.To, d.Bytes})
 		l.askLater()
 	}
 }
@@ -53,28 +53,12 @@ func (l *Log) endOfDamage(f *file, off uint32) uint32 {
 	return tail
 }
 
-// nextValid looks at every place behind off. Pages that cannot be read are stepped over.
-func nextValid(s *segment.Segment, off uint32) uint32 {
-	tail := s.Tail()
-	for from := off + segment.Align; from < tail; {
-		next, err := s.Resync(from)
-		if err == nil {
-			return next
-		}
-		if !errors.Is(err, segment.ErrFault) {
-			return tail
-		}
-		from = (from/pageSize + 1) * pageSize
-	}
-	return tail
-}
-
 // setAside copies damaged ranges into the quarantine, with a note of where each came from, before
 // their segment may be deleted.
 func (l *Log) setAside() {
 	l.mu.Lock()
-	found := l.damage
-	l.damage = nil
+	found := l.aside.damage
+	l.aside.damage = nil
 	l.mu.Unlock()
 	for _, d := range found {
 		if l.isClosed() {

@@ -2,15 +2,18 @@ package wal
 
 // What nobody wants any more: the numbers that every consumer has taken.
 
-import "github.com/darner/darner/segment/disk"
+import (
+	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/wal/internal/offset"
+)
 
 // atOnce is how many spans are looked at in one hold of the lock.
 const atOnce = 256
 
 // eachDead calls fn, in order and without the lock, for the spans of [from, to) that every consumer has
 // taken. What is taken meanwhile may be missing: it only grows.
-func (l *Log) eachDead(from, to uint64, fn func(span)) {
-	var buf [atOnce]span
+func (l *Log) eachDead(from, to uint64, fn func(offset.Span)) {
+	var buf [atOnce]offset.Span
 	for from < to {
 		dead, next := l.someDead(buf[:0], from, to)
 		for _, x := range dead {
@@ -21,45 +24,45 @@ func (l *Log) eachDead(from, to uint64, fn func(span)) {
 }
 
 // someDead appends spans from the beginning of [from, to), and tells where to go on.
-func (l *Log) someDead(dead []span, from, to uint64) ([]span, uint64) {
+func (l *Log) someDead(dead []offset.Span, from, to uint64) ([]offset.Span, uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.consumers) == 0 {
 		return dead, to
 	}
 	for len(dead) < cap(dead) && from < to {
-		x, ok := l.deadFrom(from, to)
+		x, ok := l.deadFromLocked(from, to)
 		if !ok {
 			return dead, to
 		}
 		dead = append(dead, x)
-		from = x.to + 1
+		from = x.To + 1
 	}
 	return dead, from
 }
 
-// deadFrom returns the first run of numbers in [from, to) that every consumer has taken. Where one
+// deadFromLocked returns the first run of numbers in [from, to) that every consumer has taken. Where one
 // ends for one consumer the next begins, so runs may touch.
-func (l *Log) deadFrom(from, to uint64) (x span, ok bool) {
+func (l *Log) deadFromLocked(from, to uint64) (x offset.Span, ok bool) {
 	for from < to {
-		x = span{from: from, to: to - 1}
+		x = offset.Span{From: from, To: to - 1}
 		again := false
 		for _, c := range l.consumers {
-			y, ok := c.takenFrom(x.from)
-			if !ok || y.from >= to {
-				return span{}, false
+			y, ok := c.takenFrom(x.From)
+			if !ok || y.From >= to {
+				return offset.Span{}, false
 			}
-			if y.from > x.from {
-				from, again = y.from, true // nobody else need be asked about what is before
+			if y.From > x.From {
+				from, again = y.From, true // nobody else need be asked about what is before
 				break
 			}
-			x = y.part(x.from, min(x.to, y.to))
+			x = y.Part(x.From, min(x.To, y.To))
 		}
 		if !again {
 			return x, true
 		}
 	}
-	return span{}, false
+	return offset.Span{}, false
 }
 
 // passDead has a new consumer take what every other one has taken: it is gone, or about to go. Log.mu is held.
@@ -67,30 +70,30 @@ func (c *Consumer) passDead() {
 	l := c.l
 	first := c // whose head is the lowest
 	for _, o := range l.consumers {
-		if first == c || o.st.head < first.st.head {
+		if first == c || o.st.Head < first.st.Head {
 			first = o
 		}
 	}
 	if first == c {
 		return
 	}
-	c.st.head, c.st.below = first.st.head, first.st.below
-	for from := c.st.head; ; {
-		x, ok := l.deadFrom(from, l.next)
+	c.st.Head, c.st.Below = first.st.Head, first.st.Below
+	for from := c.st.Head; ; {
+		x, ok := l.deadFromLocked(from, l.next)
 		if !ok {
 			break
 		}
-		c.st.taken.add(x)
-		from = x.to + 1
+		c.st.Taken.Add(x)
+		from = x.To + 1
 	}
-	c.st.absorb()
-	c.seq, c.seen = c.st.head, c.st.head
+	c.st.Absorb()
+	c.seq, c.seen = c.st.Head, c.st.Head
 }
 
-// deletable reports that every consumer's file says that an item is taken. Log.mu is held.
-func (l *Log) deletable(seq uint64) bool {
+// deletableLocked reports that every consumer's file says that an item is taken. Log.mu is held.
+func (l *Log) deletableLocked(seq uint64) bool {
 	for _, c := range l.consumers {
-		if x, ok := c.takenFrom(seq); !ok || x.from > seq {
+		if x, ok := c.takenFrom(seq); !ok || x.From > seq {
 			return false
 		}
 	}
@@ -121,19 +124,15 @@ func (l *Log) noteBehind() {
 }
 
 // takenFrom returns the first run of numbers at or behind seq that are taken for good, cut off below it.
-func (c *Consumer) takenFrom(seq uint64) (x span, ok bool) {
-	if seq < c.st.head {
-		return span{from: seq, to: c.st.head - 1}, true
+func (c *Consumer) takenFrom(seq uint64) (x offset.Span, ok bool) {
+	if seq < c.st.Head {
+		return offset.Span{From: seq, To: c.st.Head - 1}, true
 	}
 	if c.behind { // what only memory says would come again, and is not to be missing then
 		return x, false
 	}
-	if x, ok = c.st.taken.find(seq); ok {
-		return x.part(seq, x.to), true
+	if x, ok = c.st.Taken.Find(seq); ok {
+		return x.Part(seq, x.To), true
 	}
-	c.st.taken.tree.AscendGreaterOrEqual(span{from: seq}, func(y span) bool {
-		x, ok = y, true
-		return false
-	})
-	return x, ok
+	return c.st.Taken.From(seq)
 }

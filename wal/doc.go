@@ -22,6 +22,8 @@
 // # What is not
 //
 // A directory is to be used by one process: whoever owns it takes a lock (see disk.FS.Lock) once
-// for all its logs. Taken items may come again after a power cut; after another restart only those taken
-// out of order while a full disk left no room to note it.
+// for all its logs. Taken items may come again after a power cut; after another restart only those
+// taken out of order while a full disk left no room to note it.
+//
+// A log that nobody has open is examined, rewound and mended by package inspect.
 package wal

@@ -18,28 +18,28 @@ func (l *Log) mark(u unsynced) {
 	defer l.mu.Unlock()
 	l.durable = max(l.durable, u.next)
 	for _, o := range u.offsets {
-		o.isSynced()
+		o.Synced()
 	}
 	for _, c := range l.consumers {
-		if c.off == nil || !c.off.settled || l.closed || l.failed != nil {
+		if c.off == nil || !c.off.Settled() || l.closed || l.failed != nil {
 			continue
 		}
 		if c.marks++; u.shared && c.marks%unmarked != 0 && !slices.Contains(u.offsets, c.off) {
 			continue
 		}
-		if c.off.durable != l.durable {
+		if c.off.Durable() != l.durable {
 			c.checkpoint()
 		}
-		if c.off.kept > c.off.told {
-			c.off.setHead(c.st.head, c.st.below)
+		if c.off.Untold() {
+			c.off.SetHead(c.st.Head, c.st.Below)
 		}
 		c.faulted()
 	}
 }
 
-// allWhole is the number below which all items are known to have what they consist of. A body whose Commit is
+// allWholeLocked is the number below which all items are known to have what they consist of. A body whose Commit is
 // under way has a name that is not in the directory for good. Log.mu is held.
-func (l *Log) allWhole() uint64 {
+func (l *Log) allWholeLocked() uint64 {
 	whole := l.durable
 	if n := len(l.files); n > 0 && l.files[n-1].seg != nil { // numbers that a power cut left without an item prove nothing
 		whole = max(l.files[n-1].first, l.files[n-1].seg.Totals().Last+1)
@@ -51,7 +51,7 @@ func (l *Log) allWhole() uint64 {
 		}
 	}
 	u := &l.uploads
-	for len(u.doubtful) > 0 && l.everybodyTook(u.doubtful[0]) {
+	for len(u.doubtful) > 0 && l.everybodyTookLocked(u.doubtful[0]) {
 		u.doubtful = u.doubtful[1:]
 	}
 	if len(u.doubtful) > 0 {
@@ -70,35 +70,35 @@ func (u *uploads) doubt(seq, durable uint64) {
 // resumeDurable lets numbering begin above all that was durable once, though the log may end before it.
 func (l *Log) resumeDurable() {
 	for _, c := range l.consumers {
-		l.durable = max(l.durable, c.st.durable)
+		l.durable = max(l.durable, c.st.Durable)
 	}
 	all := true
 	for _, c := range l.consumers {
-		all = all && c.st.head >= l.durable
+		all = all && c.st.Head >= l.durable
 	}
 	if l.durable <= l.next || all && len(l.files) == 0 { // a log gives its last segment back on a full disk: see reclaim
 		return
 	}
 	l.log.Error("log ends before what was on stable storage: its last segment was cut, removed or put back from an older copy",
 		"queue", l.name(), "ends", l.next-1, "stored", l.durable-1)
-	l.ends, l.next = l.next, l.durable
+	l.found.ends, l.next = l.next, l.durable
 }
 
 // orphaned reports whether a body's record is among what the log lacks, and somebody has yet to take the item.
 func (l *Log) orphaned(seq uint64) bool {
-	return seq >= l.next || l.ends > 0 && seq >= l.ends && !l.everybodyTook(seq)
+	return seq >= l.next || l.found.ends > 0 && seq >= l.found.ends && !l.everybodyTookLocked(seq)
 }
 
 // tellShort sees to it that a log which ended too early is not told of again, and that it counts though
 // all that it lacks was taken.
 func (l *Log) tellShort(counted bool) {
-	if l.ends == 0 {
+	if l.found.ends == 0 {
 		return
 	}
 	if !counted {
 		l.stats.damaged.Add(1)
 	}
-	if err := l.rollNow(); err != nil {
+	if err := l.rollNowLocked(); err != nil {
 		l.log.Warn("cannot begin a new segment behind what is missing", "queue", l.name(), "error", err)
 	}
 }
@@ -106,27 +106,11 @@ func (l *Log) tellShort(counted bool) {
 // tellLost counts what an offset file has lost, and mends the file: taken items may come again.
 func (c *Consumer) tellLost() {
 	o := c.off
-	if o.lost > 0 {
-		c.l.stats.damaged.Add(uint64(o.lost))
-		copied, err := c.l.quarantine(damage{to: uint32(o.allocated)}, o.path)
+	if lost := o.Lost(); lost > 0 {
+		c.l.stats.damaged.Add(uint64(lost))
+		copied, err := c.l.quarantine(damage{to: uint32(o.Allocated())}, o.Path)
 		c.l.log.Error("offset file is damaged or was cut: items that were taken may come again",
-			"queue", c.l.name(), "file", o.path, "places", o.lost, "copy", copied, "error", err)
+			"queue", c.l.name(), "file", o.Path, "places", lost, "copy", copied, "error", err)
 	}
-	o.mend(&c.st)
-}
-
-// mend makes every place verify that should, also where a power cut left none: entries say what the head
-// is. The next sync counts them among those that are kept.
-func (o *offsets) mend(st *offsetState) {
-	if !o.torn {
-		return
-	}
-	for at := entriesAt; at < o.end; at += entrySize {
-		if _, _, ok := o.entry(at); !ok {
-			o.putEntry(at, entryHead, span{from: st.durable, to: st.head, bytes: st.below})
-		}
-	}
-	o.kept, o.lost, o.torn, o.salvaged = 0, 0, false, false
-	o.setHead(st.head, st.below)
-	o.setHead(st.head, st.below) // into the other slot
+	o.Mend(&c.st)
 }

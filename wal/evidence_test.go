@@ -14,6 +14,7 @@ import (
 	"github.com/darner/darner/segment/disk/disktest"
 	"github.com/darner/darner/tools/fsck"
 	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/inspect"
 )
 
 // told opens a log and returns what its errors say, a line for each.
@@ -293,12 +294,12 @@ func TestAFileOfAnotherLogIsSetAsideAndCostsNothing(t *testing.T) {
 
 // placesFor are names that a file may have been given by mistake, and that cost this log no file of its own.
 func placesFor(m memory, name string) []string {
-	switch kind := wal.Classify(name); kind.Kind {
-	case wal.OffsetFile:
+	switch kind := inspect.Classify(name); kind.Kind {
+	case inspect.OffsetFile:
 		return []string{name}
-	case wal.BodyFile:
+	case inspect.BodyFile:
 		return []string{"00000000000000099999.item"}
-	case wal.SegmentFile:
+	case inspect.SegmentFile:
 		if slices.Contains(m.Names("/data/q"), name) {
 			return nil
 		}

@@ -71,8 +71,8 @@ func Tidy(l *Log) {
 // moved for a while.
 func Compact(l *Log) {
 	for {
-		l.rested()
-		if !l.compactOnce() {
+		l.compaction.rested()
+		if !l.compaction.once() {
 			return
 		}
 	}
@@ -80,14 +80,14 @@ func Compact(l *Log) {
 
 // CompactNow is Compact that minds readers who move.
 func CompactNow(l *Log) {
-	for l.compactOnce() {
+	for l.compaction.once() {
 	}
 }
 
 // HoldCompaction keeps the background from compacting until release is called.
 func HoldCompaction(l *Log) (release func()) {
-	l.compacting.Lock()
-	return l.compacting.Unlock
+	l.compaction.working.Lock()
+	return l.compaction.working.Unlock
 }
 
 // HoldTidying keeps the background from sealing and deleting until release is called.
@@ -102,9 +102,9 @@ func GiveBack(l *Log) {
 	l.empty.quiet = true
 	l.mu.Unlock()
 	l.tidy()
-	l.compacting.Lock() // it may have had hold of a file
+	l.compaction.working.Lock() // it may have had hold of a file
 	l.tidy()
-	l.compacting.Unlock()
+	l.compaction.working.Unlock()
 }
 
 // WithOffsetCapacity bounds the offset file, for tests that want to see it rewritten.
@@ -162,7 +162,7 @@ func DirtyLogs(b *Background) int {
 func (l *Log) Unsynced() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.dirty
+	return l.dirty.any
 }
 
 // FaultInOffsets has a store into the offset file of the log's own consumer fail.
@@ -170,5 +170,5 @@ func FaultInOffsets(l *Log, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c := l.consumers[""]
-	c.off.fault, c.dirty = err, true
+	c.off.Fault, c.dirty = err, true
 }

@@ -40,36 +40,36 @@ func (f *file) bytes() int64 {
 	return f.size
 }
 
-// find returns the segment whose first sequence number is first.
-func (l *Log) find(first uint64) *file {
+// findLocked returns the segment whose first sequence number is first.
+func (l *Log) findLocked(first uint64) *file {
 	if n := len(l.files); n > 0 && l.files[n-1].first == first {
 		return l.files[n-1]
 	}
-	if i := l.index(first); i >= 0 && l.files[i].first == first {
+	if i := l.indexLocked(first); i >= 0 && l.files[i].first == first {
 		return l.files[i]
 	}
 	return nil
 }
 
-// index returns the last segment that begins at or before seq, -1 when all begin behind it.
-func (l *Log) index(seq uint64) int {
+// indexLocked returns the last segment that begins at or before seq, -1 when all begin behind it.
+func (l *Log) indexLocked(seq uint64) int {
 	return sort.Search(len(l.files), func(i int) bool { return l.files[i].first > seq }) - 1
 }
 
-// active is the segment that takes appends, nil when there is none.
-func (l *Log) active() *file {
+// activeLocked is the segment that takes appends, nil when there is none.
+func (l *Log) activeLocked() *file {
 	if n := len(l.files); n > 0 && !l.files[n-1].sealed && l.files[n-1].seg != nil {
 		return l.files[n-1]
 	}
 	return nil
 }
 
-// holding returns the segment that holds an item, nil when it was deleted.
-func (l *Log) holding(p Position) *file {
+// holdingLocked returns the segment that holds an item, nil when it was deleted.
+func (l *Log) holdingLocked(p Position) *file {
 	if n := len(l.files); n > 0 && l.files[n-1].first == p.segment {
 		return l.files[n-1]
 	}
-	i := l.index(p.Seq)
+	i := l.indexLocked(p.Seq)
 	if i < 0 || p.segment < l.files[i].first || p.segment > l.files[i].through {
 		return nil
 	}
@@ -83,16 +83,16 @@ func (l *Log) hold(p Position) (*file, error) {
 		l.mu.Unlock()
 		return nil, ErrClosed
 	}
-	f := l.holding(p)
+	f := l.holdingLocked(p)
 	if f == nil {
 		l.mu.Unlock()
 		return nil, ErrGone
 	}
-	return l.pin(f)
+	return l.pinAndUnlock(f)
 }
 
-// pin pins a segment and opens it if need be. Log.mu is held, and given up.
-func (l *Log) pin(f *file) (*file, error) {
+// pinAndUnlock pins a segment and opens it if need be. Log.mu is held, and given up.
+func (l *Log) pinAndUnlock(f *file) (*file, error) {
 	f.pins++
 	isOpen, path := f.seg != nil, f.path
 	l.mu.Unlock()
@@ -110,9 +110,9 @@ func (l *Log) pin(f *file) (*file, error) {
 func (l *Log) open(f *file, path string) error {
 	seg, found, err := l.openOwn(path, segment.OpenOptions{First: f.first})
 	if err != nil {
-		if errors.Is(err, ErrForeign) {
+		if errors.Is(err, segment.ErrForeign) {
 			l.mu.Lock()
-			l.banish(f)
+			l.banishLocked(f)
 			l.mu.Unlock()
 		}
 		return err
@@ -121,7 +121,7 @@ func (l *Log) open(f *file, path string) error {
 	if f.seg == nil {
 		f.opened(seg)
 		seg = nil
-		l.noteDamage(f, found)
+		l.noteDamageLocked(f, found)
 	}
 	l.mu.Unlock()
 	if seg != nil {
@@ -164,11 +164,4 @@ func (l *Log) close(f *file) {
 			l.log.Warn("closing a removed segment", "file", f.path, "error", err)
 		}
 	}
-}
-
-// lostWhole reports whether an error on opening a segment means that nothing of it can be read,
-// now or later, as opposed to a passing shortage of descriptors or memory.
-func lostWhole(err error) bool {
-	return errors.Is(err, segment.ErrNotSegment) || errors.Is(err, segment.ErrHeaderLost) || errors.Is(err, ErrForeign) ||
-		errors.Is(err, segment.ErrBlank) || isNotExist(err)
 }

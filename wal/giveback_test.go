@@ -15,6 +15,7 @@ import (
 
 	"github.com/darner/darner/segment/disk/disktest"
 	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/inspect"
 )
 
 // untidy is the disk that a kill left, with all of what recovery puts in order: a spare that was
@@ -227,22 +228,22 @@ func live(l *wal.Log) {
 func TestAnInspectionGivesBackAllItTook(t *testing.T) {
 	t.Parallel()
 	eachFailure(t, untidy(t), func(m *disktest.FS) {
-		in, err := wal.Inspect(m, "/data/q")
+		in, err := inspect.Open(m, "/data/q")
 		if err != nil {
 			return
 		}
 		for f := range in.All() {
 			switch f.Kind {
-			case wal.SegmentFile, wal.SpareFile:
+			case inspect.SegmentFile, inspect.SpareFile:
 				if v, err := in.OpenSegment(f); err == nil {
 					v.Close()
 				}
 				if f.Cold {
 					in.Scrub(f, false)
 				}
-			case wal.OffsetFile, wal.RewriteFile:
+			case inspect.OffsetFile, inspect.RewriteFile:
 				in.ReadOffsets(f)
-			case wal.BodyFile, wal.PartFile:
+			case inspect.BodyFile, inspect.PartFile:
 				in.CheckBody(f, func(int64) {})
 			}
 		}

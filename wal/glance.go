@@ -12,6 +12,9 @@ import (
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/wal/internal/files"
+	"github.com/darner/darner/wal/internal/identity"
+	"github.com/darner/darner/wal/internal/offset"
 )
 
 // Glance is what the files of a log say.
@@ -32,11 +35,12 @@ type Glance struct {
 // Look glances at the log in a directory, which nobody may have open. What is damaged it passes over: it is
 // for Open to judge. Errors are those of the disk.
 func Look(fsys disk.FS, dir string) (Glance, error) {
-	d, err := listDir(fsys, dir)
+	d, err := files.List(fsys, dir)
 	if err != nil {
 		return Glance{}, err
 	}
-	v := &viewer{fs: bySmallReads{fsys}, dir: dir, d: d, segments: unsuperseded(d.segments)}
+	v := &viewer{fs: bySmallReads{fsys}, dir: dir, d: d}
+	v.segments, _ = files.WithoutSuperseded(d.Of[files.Segment], nil)
 	v.Segments = len(v.segments)
 	if err := v.lookAtTail(); err != nil {
 		return Glance{}, err
@@ -56,8 +60,8 @@ type viewer struct {
 	Glance
 	fs       disk.FS
 	dir      string
-	d        listing
-	segments []entry          // by number
+	d        files.Listing
+	segments []files.Info     // by number
 	tail     *segment.Segment // the last one that could be read; nil for none
 	next     uint64           // sequence number of the next item
 	bytes    uint64           // ever appended
@@ -66,44 +70,27 @@ type viewer struct {
 	offsets  int64            // bytes that offset files could give back
 }
 
-// unsuperseded leaves out the segments that cold ones stand for.
-func unsuperseded(all []entry) (kept []entry) {
-	for _, e := range all {
-		n := len(kept)
-		switch {
-		case n > 0 && kept[n-1].supersedes(e):
-		case n > 0 && e.supersedes(kept[n-1]):
-			kept[n-1] = e
-		default:
-			kept = append(kept, e)
-		}
-	}
-	return kept
-}
+func (v *viewer) path(f files.Info) string { return filepath.Join(v.dir, f.Name) }
 
-func (v *viewer) path(e entry, suffix string) string {
-	if e.path != "" {
-		return e.path
-	}
-	return filepath.Join(v.dir, numbered(e.n, suffix))
+func (v *viewer) open(f files.Info) (*segment.Segment, []segment.Damage, error) {
+	return segment.Open(v.fs, v.path(f), segment.OpenOptions{First: f.Number})
 }
 
 // lookAtTail opens the last segment, which knows what came before it.
 func (v *viewer) lookAtTail() error {
 	v.next = 1
-	for i := len(v.d.spares) - 1; i >= 0; i-- { // one that was started and not renamed yet
-		e := v.d.spares[i]
-		if seg, _, err := segment.Open(v.fs, v.path(e, spareSuffix), segment.OpenOptions{}); err == nil {
+	for i := len(v.d.Of[files.Spare]) - 1; i >= 0; i-- { // one that was started and not renamed yet
+		f := v.d.Of[files.Spare][i]
+		if seg, _, err := segment.Open(v.fs, v.path(f), segment.OpenOptions{}); err == nil {
 			return v.begin(seg)
 		}
 	}
 	for i := len(v.segments) - 1; i >= 0; i-- {
-		e := v.segments[i]
-		seg, _, err := segment.Open(v.fs, v.path(e, segmentSuffix), segment.OpenOptions{First: e.n})
+		seg, _, err := v.open(v.segments[i])
 		if err == nil {
 			return v.begin(seg)
 		}
-		if !lostWhole(err) {
+		if !segment.Unreadable(err) {
 			return err
 		}
 	}
@@ -120,25 +107,26 @@ func (v *viewer) begin(seg *segment.Segment) error {
 
 // lookAtConsumers finds out what is taken. A log without an offset file has its own consumer all the same.
 func (v *viewer) lookAtConsumers() error {
-	oldest := offsetState{taken: newSpans()}
+	oldest := offset.New(0, 0, 0)
 	if len(v.segments) > 0 {
-		oldest.head = v.segments[0].n
-		if v.tail != nil && v.segments[0].n == v.tail.Header().First {
-			oldest.below = v.tail.Header().BytesBefore
+		oldest.Head = v.segments[0].Number
+		if v.tail != nil && v.segments[0].Number == v.tail.Header().First {
+			oldest.Below = v.tail.Header().BytesBefore
 		}
 	}
 	own := false
 	v.least = v.next
-	for _, name := range v.d.offsets {
-		st, err := v.offsetsOf(name)
-		if errors.Is(err, errNoSlot) {
+	for _, f := range v.d.Of[files.Offset] {
+		st, err := v.offsetsOf(f)
+		if errors.Is(err, offset.ErrNoSlot) {
 			continue
 		}
 		if err != nil {
 			return err
 		}
+		name := f.Consumer()
 		if name == "" {
-			own, v.CreatedUnix = true, st.created
+			own, v.CreatedUnix = true, st.Created
 		}
 		v.lookAt(name, &st)
 	}
@@ -148,32 +136,25 @@ func (v *viewer) lookAtConsumers() error {
 	return nil
 }
 
-func (v *viewer) offsetsOf(name string) (st offsetState, err error) {
-	path := filepath.Join(v.dir, offsetName(name))
-	b, release, err := offsetBytes(v.fs, path)
-	if err != nil {
-		return st, err
+func (v *viewer) offsetsOf(f files.Info) (offset.State, error) {
+	st, log, size, err := offset.Peek(v.fs, v.path(f))
+	if err == nil && v.tail != nil && identity.Foreign(log, v.tail.Header().Log) {
+		return st, offset.ErrNoSlot // it will be set aside
 	}
-	defer release()
-	o := &offsets{path: path, m: b, allocated: len(b), end: entriesAt}
-	st, err = o.load()
-	if err == nil && v.tail != nil && foreign(o.log, v.tail.Header().Log) {
-		return st, errNoSlot // it will be set aside
-	}
-	if small := int64(entriesAt + entrySize*(st.taken.tree.Len()+1)); err == nil && small <= smallEnough/2 {
-		v.offsets += max(0, int64(len(b))-smallEnough)
+	if err == nil && st.Size() <= smallEnough/2 {
+		v.offsets += max(0, int64(size)-smallEnough)
 	}
 	return st, err
 }
 
 // lookAt notes what a consumer has yet to take.
-func (v *viewer) lookAt(name string, st *offsetState) {
-	v.least = min(v.least, st.head)
-	if v.next <= st.head {
+func (v *viewer) lookAt(name string, st *offset.State) {
+	v.least = min(v.least, st.Head)
+	if v.next <= st.Head {
 		return
 	}
-	items := int64(v.next - st.head - min(st.taken.count, v.next-st.head))
-	bytes := max(0, int64(v.bytes)-int64(st.below)-int64(st.taken.bytes))
+	items := int64(v.next - st.Head - min(st.Taken.Count, v.next-st.Head))
+	bytes := max(0, int64(v.bytes)-int64(st.Below)-int64(st.Taken.Bytes))
 	v.live += liveBytes(items, bytes)
 	if name == "" {
 		v.Items, v.Bytes = items, bytes
@@ -184,10 +165,10 @@ func (v *viewer) lookAt(name string, st *offsetState) {
 }
 
 // lookAtHead reads the first item that is not taken.
-func (v *viewer) lookAtHead(st *offsetState) {
-	seq := st.head
-	if x, ok := st.taken.find(seq); ok {
-		seq = x.to + 1
+func (v *viewer) lookAtHead(st *offset.State) {
+	seq := st.Head
+	if x, ok := st.Taken.Find(seq); ok {
+		seq = x.To + 1
 	}
 	seg := v.tail
 	if seg == nil {
@@ -195,11 +176,11 @@ func (v *viewer) lookAtHead(st *offsetState) {
 	}
 	if seq < seg.Header().First {
 		i := len(v.segments) - 1
-		for i > 0 && v.segments[i].n > seq {
+		for i > 0 && v.segments[i].Number > seq {
 			i--
 		}
 		var err error
-		if seg, _, err = segment.Open(v.fs, v.path(v.segments[i], segmentSuffix), segment.OpenOptions{First: v.segments[i].n}); err != nil {
+		if seg, _, err = v.open(v.segments[i]); err != nil {
 			return
 		}
 		defer seg.Close()
@@ -219,10 +200,10 @@ const worthTrimming = 16 << 10
 // wasteful is Waste. What it finds is what Open, Slim and Close see to.
 func (v *viewer) wasteful() bool {
 	switch {
-	case len(v.d.spares)+len(v.d.parts)+len(v.d.unfinished)+len(v.d.rewrites) > 0,
-		len(v.segments) < len(v.d.segments),
-		len(v.segments) > 1 && v.segments[1].n <= v.least,
-		len(v.d.items) > 0 && v.d.items[0].n < v.least,
+	case len(v.d.Of[files.Spare])+len(v.d.Of[files.Part])+len(v.d.Of[files.Unfinished])+len(v.d.Of[files.Rewrite]) > 0,
+		len(v.segments) < len(v.d.Of[files.Segment]),
+		len(v.segments) > 1 && v.segments[1].Number <= v.least,
+		len(v.d.Of[files.Body]) > 0 && v.d.Of[files.Body][0].Number < v.least,
 		v.offsets > 0:
 		return true
 	case v.tail == nil:
@@ -232,7 +213,7 @@ func (v *viewer) wasteful() bool {
 	case v.least >= v.next:
 		return v.tail.Size() > smallEnough
 	}
-	return nearlyEmpty(v.live, v.d.blocks)
+	return nearlyEmpty(v.live, v.d.Blocks)
 }
 
 // bySmallReads is a file system of which small files are read and not mapped: for a glance the map would cost

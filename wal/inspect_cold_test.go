@@ -7,6 +7,7 @@ import (
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk/disktest"
 	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/inspect"
 )
 
 // sealedPair is a log's directory with segments of five items each, of a few KiB, from 1 and from 6 on.
@@ -17,7 +18,7 @@ func sealedPair(t *testing.T) (fsys *disktest.FS, sources []*segment.Segment) {
 		t.Fatal(err)
 	}
 	for _, first := range []uint64{1, 6} {
-		s, err := segment.Create(fsys, "q/"+wal.SegmentName(first), 1<<20)
+		s, err := segment.Create(fsys, "q/"+inspect.SegmentName(first), 1<<20)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -51,7 +52,7 @@ func writeCold(t *testing.T, fsys *disktest.FS, name string, sources ...*segment
 
 func inOrder(t *testing.T, fsys *disktest.FS) (names []string) {
 	t.Helper()
-	files, err := inspect(t, fsys).InOrder()
+	files, err := inspected(t, fsys).InOrder()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,14 +63,14 @@ func inOrder(t *testing.T, fsys *disktest.FS) (names []string) {
 }
 
 func TestAnInspectionLeavesOutWhatRecoveryRemoves(t *testing.T) {
-	one, six, both := wal.ColdName(1, 1), wal.ColdName(6, 6), wal.ColdName(1, 6)
+	one, six, both := inspect.ColdName(1, 1), inspect.ColdName(6, 6), inspect.ColdName(1, 6)
 	fsys, sources := sealedPair(t)
 	for _, step := range []struct {
 		name string
 		of   []*segment.Segment
 		want []string
 	}{
-		{six, sources[1:], []string{wal.SegmentName(1), six}},
+		{six, sources[1:], []string{inspect.SegmentName(1), six}},
 		{one, sources[:1], []string{one, six}},
 		{both, sources, []string{both}},
 	} {
@@ -93,9 +94,9 @@ func TestAnInspectionLeavesOutWhatRecoveryRemoves(t *testing.T) {
 // The shares of all records together are their blocks.
 func TestAColdSegmentsFileIsSharedByItsRecords(t *testing.T) {
 	fsys, sources := sealedPair(t)
-	writeCold(t, fsys, wal.ColdName(1, 6), sources...)
-	in := inspect(t, fsys)
-	v, err := in.OpenSegment(wal.Classify(wal.ColdName(1, 6)))
+	writeCold(t, fsys, inspect.ColdName(1, 6), sources...)
+	in := inspected(t, fsys)
+	v, err := in.OpenSegment(inspect.Classify(inspect.ColdName(1, 6)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,33 +1,35 @@
 package wal
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
+	"io"
+	"io/fs"
 	"math/rand/v2"
 	"slices"
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/wal/internal/body"
+	"github.com/darner/darner/wal/internal/files"
 )
 
 // uploads is what a log knows of large items: those on their way in, and the files of those that
 // have their place. Log.mu guards it.
 type uploads struct {
-	unsynced []body   // committed since the last sync, maxUnsynced at most
-	taken    []uint64 // sequence numbers whose bodies may go
-	sweep    bool     // any number of bodies may go: look at the directory
-	count    int      // bodies that have their place
-	bytes    int64    // size of those
+	unsynced []openBody // committed since the last sync, maxUnsynced at most
+	taken    []uint64   // sequence numbers whose bodies may go
+	sweep    bool       // any number of bodies may go: look at the directory
+	count    int        // bodies that have their place
+	bytes    int64      // size of those
 
 	doubtful []uint64 // found on opening: no sync is known to have covered them, so a power cut may have torn them
 
 	damaged map[uint64]bool // found by readers: set aside, not deleted, when their items are given up
 }
 
-// body is the open file of a committed large item.
-type body struct {
+// openBody is the open file of a committed large item.
+type openBody struct {
 	seq uint64
 	f   disk.File
 }
@@ -35,23 +37,6 @@ type body struct {
 // maxUnsynced bounds the descriptors that wait for a sync, and how long one takes. Beyond it each
 // body is synced by its own Commit, which holds back whoever sends them.
 const maxUnsynced = 64
-
-// A large item's record holds the size of its body and the number of its upload.
-const largePayload = 16
-
-func largeSize(payload []byte) int64 {
-	if len(payload) != largePayload {
-		return 0
-	}
-	return int64(binary.LittleEndian.Uint64(payload))
-}
-
-func largeUpload(payload []byte) uint64 {
-	if len(payload) != largePayload {
-		return 0
-	}
-	return binary.LittleEndian.Uint64(payload[8:])
-}
 
 // Writer takes the body of one large item, chunk by chunk, into a file of its own. Nobody sees the
 // item before Commit. Use it from one goroutine at a time.
@@ -64,11 +49,8 @@ type Writer struct {
 	size    int64 // announced
 	written int64
 	synced  bool // durable before its Commit
-	chunk   int64
-	salt    uint32
-	buf     *[]byte // from chunks
-	n       int     // bytes in buf
-	err     error   // of an earlier Write: nothing can come of it any more
+	body    *body.Writer
+	err     error // of an earlier Write: nothing can come of it any more
 }
 
 // Create begins a large item of the given size in bytes. Nothing of it is in the queue until its
@@ -78,24 +60,23 @@ func (l *Log) Create(size int64, m Meta) (*Writer, error) {
 		return nil, fmt.Errorf("an item cannot have %d bytes", size)
 	}
 	l.mu.Lock()
-	err := l.usable()
+	err := l.usableLocked()
 	l.mu.Unlock()
 	if err == nil {
-		err = l.admit(bodyBytes(size))
+		err = l.admit(body.FileSize(size))
 	}
 	if err != nil {
 		return nil, l.refusedUpload(err)
 	}
 	n := rand.Uint64() // never used again: recovery tells a committed body by it
-	w := &Writer{l: l, m: m, upload: n, size: size, salt: newSalt(), path: l.path(numbered(n, partSuffix))}
+	w := &Writer{l: l, m: m, upload: n, size: size, path: l.path(files.PartName(n))}
 	if w.f, err = l.fs.Create(w.path); err != nil {
 		return nil, l.refusedUpload(err)
 	}
-	if _, err = w.f.WriteAt(bodyHeader(size, w.salt, n, l.id), 0); err != nil {
+	if w.body, err = body.NewWriter(w.f, size, n, l.id); err != nil {
 		w.Abort()
 		return nil, l.refusedUpload(err)
 	}
-	w.buf = chunks.Get().(*[]byte)
 	return w, nil
 }
 
@@ -111,11 +92,10 @@ func (w *Writer) Write(p []byte) (n int, err error) {
 		w.err = fmt.Errorf("body is larger than the %d bytes announced", w.size)
 	}
 	for n < len(p) && w.err == nil {
-		k := copy((*w.buf)[w.n:chunkSize], p[n:])
-		w.n += k
+		k := w.body.Fill(p[n:])
 		w.written += int64(k)
 		n += k
-		if w.n == chunkSize {
+		if w.body.Full() {
 			w.err = w.writeChunk()
 		}
 	}
@@ -123,24 +103,20 @@ func (w *Writer) Write(p []byte) (n int, err error) {
 }
 
 func (w *Writer) writeChunk() error {
-	b := (*w.buf)[:w.n+4]
-	binary.LittleEndian.PutUint32(b[w.n:], crc32.Update(w.salt+uint32(w.chunk), crcTable, b[:w.n]))
-	err := w.l.admit(int64(len(b)))
+	err := w.l.admit(w.body.Pending())
 	if err == nil {
-		_, err = w.f.WriteAt(b, chunkOffset(w.chunk))
+		err = w.body.Flush()
 	}
 	if err != nil {
 		return w.l.refusedUpload(err)
 	}
-	w.chunk++
-	w.n = 0
 	return nil
 }
 
 func (l *Log) refusedUpload(err error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.refused(err)
+	return l.refusedLocked(err)
 }
 
 // Commit gives the item its place at the end of the log. The body must be as long as announced.
@@ -163,7 +139,7 @@ func (w *Writer) TryCommit() (p Position, err error) {
 	if w.err == nil && w.written < w.size {
 		w.err = fmt.Errorf("body has %d of the %d bytes announced", w.written, w.size)
 	}
-	if w.err == nil && w.n > 0 {
+	if w.err == nil && w.body.Pending() > 0 {
 		w.err = w.writeChunk()
 	}
 	if w.err == nil {
@@ -203,41 +179,37 @@ func (w *Writer) syncIfMany() error {
 // appendRecord puts the small record into the log. From then on the item is there, under whatever
 // name its body has; the segment is not sealed before the body has its final one.
 func (w *Writer) appendRecord() (Position, error) {
-	var payload [largePayload]byte
-	binary.LittleEndian.PutUint64(payload[:], uint64(w.size))
-	binary.LittleEndian.PutUint64(payload[8:], w.upload)
+	payload := body.EncodeRecord(w.size, w.upload)
 	l := w.l
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	p, err := l.append(segment.KindLarge, payload[:], w.size, w.m)
+	p, err := l.appendLocked(segment.KindLarge, payload[:], w.size, w.m)
 	if err != nil {
 		return p, err
 	}
-	l.find(p.segment).renames++
+	l.findLocked(p.segment).renames++
 	l.uploads.count++
-	l.uploads.bytes += bodyBytes(w.size)
+	l.uploads.bytes += body.FileSize(w.size)
 	if !w.synced {
-		l.uploads.unsynced = append(l.uploads.unsynced, body{p.Seq, w.f})
+		l.uploads.unsynced = append(l.uploads.unsynced, openBody{p.Seq, w.f})
 	}
 	return p, nil
 }
 
-func bodyBytes(size int64) int64 { return chunkOffset(0) + size + (size+chunkSize-1)/chunkSize*4 }
-
 // name renames the body after its item. If that fails the item is found under the upload's name.
 func (w *Writer) name(p Position) {
 	l := w.l
-	final := l.path(numbered(p.Seq, itemSuffix))
+	final := l.path(files.BodyName(p.Seq))
 	err := l.fs.Rename(w.path, final)
 	if err != nil {
 		l.log.Error("large item keeps its temporary name until the log is opened again", "file", w.path, "error", err)
 	}
 	l.mu.Lock()
-	if f := l.find(p.segment); f != nil && err == nil {
+	if f := l.findLocked(p.segment); f != nil && err == nil {
 		f.renames--
 	}
-	l.dirDirty = true // whichever name it has is not durable yet
-	l.touch()
+	l.dirty.dir = true // whichever name it has is not durable yet
+	l.touchLocked()
 	l.mu.Unlock()
 	if w.synced {
 		w.f.Close()
@@ -247,9 +219,8 @@ func (w *Writer) name(p Position) {
 }
 
 func (w *Writer) giveBack() {
-	if w.buf != nil {
-		chunks.Put(w.buf)
-		w.buf = nil
+	if w.body != nil {
+		w.body.Release()
 	}
 }
 
@@ -264,8 +235,9 @@ func (w *Writer) Abort() error {
 	return err
 }
 
-// Open streams the body of the large item at p. Errors: ErrDamaged, ErrGone, ErrClosed.
-func (l *Log) Open(p Position) (*Reader, error) {
+// Open streams the body of the large item at p from start to end, verified chunk by chunk: a wrong byte is
+// never returned. Errors, also of Read: ErrDamaged, ErrGone, ErrClosed. Use it from one goroutine at a time.
+func (l *Log) Open(p Position) (io.ReadCloser, error) {
 	f, err := l.hold(p)
 	if err != nil {
 		return nil, l.unread(p, err)
@@ -278,13 +250,14 @@ func (l *Log) Open(p Position) (*Reader, error) {
 	if r.Kind != segment.KindLarge {
 		return nil, fmt.Errorf("item %d is not a large one: it is read with Read", p.Seq)
 	}
-	body, err := l.openBodyOf(p.Seq, largeUpload(r.Payload))
+	_, upload, _ := body.Record(&r)
+	b, err := l.openBodyOf(p.Seq, upload)
 	if isNotExist(err) {
 		return nil, fmt.Errorf("%w: its body is missing: %w", ErrDamaged, err)
 	}
 	if err == nil {
-		if err = body.verify(p.Size, largeUpload(r.Payload)); err != nil {
-			body.Close()
+		if err = b.Verify(p.Size, upload); err != nil {
+			b.Close()
 		}
 	}
 	if errors.Is(err, ErrDamaged) {
@@ -293,21 +266,39 @@ func (l *Log) Open(p Position) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	body.damaged = func() { l.noteBody(p.Seq) }
-	return body, nil
+	return &reader{b, l, p.Seq}, nil
 }
 
 // openBodyOf opens the body of an item, under its upload's name if it has that still.
-func (l *Log) openBodyOf(seq, upload uint64) (*Reader, error) {
-	path := l.path(numbered(seq, itemSuffix))
-	body, err := openBody(l.fs, path)
+func (l *Log) openBodyOf(seq, upload uint64) (*body.Reader, error) {
+	path := l.path(files.BodyName(seq))
+	b, err := body.Open(l.fs, path)
 	if isNotExist(err) { // its Commit is about to rename it
-		body, err = openBody(l.fs, l.path(numbered(upload, partSuffix)))
+		b, err = body.Open(l.fs, l.path(files.PartName(upload)))
 		if isNotExist(err) {
-			body, err = openBody(l.fs, path)
+			b, err = body.Open(l.fs, path)
 		}
 	}
-	return body, err
+	return b, err
+}
+
+// reader streams a body for Log.Open.
+type reader struct {
+	*body.Reader
+	l   *Log
+	seq uint64
+}
+
+func (r *reader) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	switch {
+	case err == nil:
+	case errors.Is(err, ErrDamaged):
+		r.l.noteBody(r.seq)
+	case errors.Is(err, fs.ErrClosed):
+		err = ErrClosed
+	}
+	return n, err
 }
 
 // noteBody remembers that a body does not verify.
@@ -323,24 +314,24 @@ func (l *Log) noteBody(seq uint64) {
 // takenBodies returns the large items whose bodies may be deleted: each consumer has taken them.
 func (l *Log) takenBodies() (gone []uint64) {
 	l.mu.Lock()
-	candidates, sweep := l.uploads.taken, l.uploads.sweep || l.sweepDue()
+	candidates, sweep := l.uploads.taken, l.uploads.sweep || l.sweepDueLocked()
 	l.uploads.taken, l.uploads.sweep = nil, false
 	l.mu.Unlock()
 	if sweep {
-		d, err := l.list()
+		d, err := files.List(l.fs, l.dir)
 		if err != nil {
 			l.log.Warn("cannot look for bodies to delete", "queue", l.name(), "error", err)
 			return nil
 		}
 		candidates = candidates[:0]
-		for _, e := range d.items {
-			candidates = append(candidates, e.n)
+		for _, f := range d.Of[files.Body] {
+			candidates = append(candidates, f.Number)
 		}
 	}
 	for some := range slices.Chunk(candidates, atOnce) {
 		l.mu.Lock()
 		for _, seq := range some {
-			if seq < l.next && l.deletable(seq) {
+			if seq < l.next && l.deletableLocked(seq) {
 				gone = append(gone, seq)
 			}
 		}
@@ -349,10 +340,10 @@ func (l *Log) takenBodies() (gone []uint64) {
 	return gone
 }
 
-// sweepDue reports that bodies are left while no item is.
-func (l *Log) sweepDue() bool { return l.uploads.count > 0 && l.minHead() == l.next }
+// sweepDueLocked reports that bodies are left while no item is.
+func (l *Log) sweepDueLocked() bool { return l.uploads.count > 0 && l.minHeadLocked() == l.next }
 
-func (l *Log) everybodyTook(seq uint64) bool {
+func (l *Log) everybodyTookLocked(seq uint64) bool {
 	for _, c := range l.consumers {
 		if !c.has(seq) {
 			return false
@@ -363,7 +354,7 @@ func (l *Log) everybodyTook(seq uint64) bool {
 
 func (l *Log) removeBody(seq uint64) {
 	l.forgetUnsynced(seq)
-	path := l.path(numbered(seq, itemSuffix))
+	path := l.path(files.BodyName(seq))
 	size := int64(0)
 	if f, err := l.fs.OpenRead(path); err == nil {
 		size, _ = f.Size()
@@ -401,7 +392,7 @@ func (l *Log) discardBody(seq uint64, path string) error {
 func (l *Log) forgetUnsynced(seq uint64) {
 	l.mu.Lock()
 	var f disk.File
-	if i := slices.IndexFunc(l.uploads.unsynced, func(b body) bool { return b.seq == seq }); i >= 0 {
+	if i := slices.IndexFunc(l.uploads.unsynced, func(b openBody) bool { return b.seq == seq }); i >= 0 {
 		f = l.uploads.unsynced[i].f
 		l.uploads.unsynced = slices.Delete(l.uploads.unsynced, i, i+1)
 	}

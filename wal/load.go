@@ -7,27 +7,39 @@ import (
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/wal/internal/blank"
+	"github.com/darner/darner/wal/internal/body"
+	"github.com/darner/darner/wal/internal/files"
+	"github.com/darner/darner/wal/internal/identity"
+	"github.com/darner/darner/wal/internal/offset"
 )
 
 // loadConsumers makes a consumer for every offset file.
-func (l *Log) loadConsumers(d listing) error {
-	names := append(slices.Clone(d.offsets), d.rewrites...)
+func (l *Log) loadConsumers(d *files.Listing) error {
+	var names, rewritten []string
+	for _, f := range d.Of[files.Offset] {
+		names = append(names, f.Consumer())
+	}
+	for _, f := range d.Of[files.Rewrite] {
+		rewritten = append(rewritten, f.Consumer())
+	}
+	names = append(names, rewritten...)
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) {
-		c := &Consumer{l: l, name: name, st: offsetState{taken: newSpans()}, rewriteAt: l.rewriteBound()}
-		if err := c.load(slices.Contains(d.rewrites, name)); err != nil {
+		c := &Consumer{l: l, name: name, st: offset.New(0, 0, 0), rewriteAt: l.rewriteBound()}
+		if err := c.load(slices.Contains(rewritten, name)); err != nil {
 			if c.off != nil {
-				c.off.close()
+				c.off.Close()
 			}
 			return err
 		}
-		if c.st.head == 0 {
+		if c.st.Head == 0 {
 			continue // it never was
 		}
-		c.seq, c.seen = c.st.head, c.st.head
+		c.seq, c.seen = c.st.Head, c.st.Head
 		l.consumers[name] = c
 		if name == "" {
-			l.created = c.st.created
+			l.created = c.st.Created
 		}
 	}
 	return nil
@@ -41,9 +53,9 @@ func (c *Consumer) load(rewriting bool) error {
 	if err != nil && !aside {
 		return err
 	}
-	if c.st.head == 0 && (c.off != nil || aside) {
+	if c.st.Head == 0 && (c.off != nil || aside) {
 		c.begin(Oldest)
-		c.st.absorb()
+		c.st.Absorb()
 	}
 	if c.off == nil && aside { // lest the next start does not know of it
 		if err := c.ensureFile(); err != nil && !disk.IsFull(err) {
@@ -57,7 +69,7 @@ func (c *Consumer) load(rewriting bool) error {
 // says was taken is taken. It is errSetAside when there is a file and nothing of it can be believed.
 func (c *Consumer) loadFile(rewriting bool) error {
 	l := c.l
-	path := l.path(offsetName(c.name))
+	path := l.path(files.OffsetName(c.name))
 	old, oldState, err := l.openOrSetAside(path)
 	aside := errors.Is(err, errSetAside)
 	if err != nil && !aside {
@@ -70,47 +82,30 @@ func (c *Consumer) loadFile(rewriting bool) error {
 	if !rewriting {
 		return err
 	}
-	fresh, freshState, freshErr := l.openOrSetAside(path + rewriteSuffix)
+	fresh, freshState, freshErr := l.openOrSetAside(path + files.RewriteSuffix)
 	if freshErr != nil || fresh == nil {
 		return errors.Join(freshErr, err)
 	}
-	fresh.mend(&freshState)
+	fresh.Mend(&freshState)
 	if old == nil {
 		c.off, c.st = fresh, freshState
 		if err := l.replace(path, fresh); err != nil {
 			return err
 		}
-		fresh.path = path
+		fresh.Path = path
 		return nil
 	}
-	unite(fresh, &freshState, &oldState)
+	fresh.Unite(&freshState, &oldState)
 	err = l.replace(path, fresh)
 	if errors.Is(err, errUnnamed) { // the old file serves on, the new one stays for the next time
-		unite(old, &c.st, &freshState)
-		return fresh.close()
+		old.Unite(&c.st, &freshState)
+		return fresh.Close()
 	}
 	if err == nil {
-		fresh.path = path
+		fresh.Path = path
 	}
 	c.off, c.st = fresh, freshState
-	return errors.Join(err, old.close())
-}
-
-// unite adds to the newer file what only the older one says.
-func unite(fresh *offsets, to, from *offsetState) {
-	if from.head > to.head {
-		to.head, to.below = from.head, from.below
-	}
-	from.taken.each(func(x span) bool {
-		if to.taken.add(x) {
-			for !fresh.append(entryRange, x) && fresh.grow() == nil {
-			}
-		}
-		return true
-	})
-	to.durable = max(to.durable, from.durable)
-	to.absorb()
-	fresh.setHead(to.head, to.below)
+	return errors.Join(err, old.Close())
 }
 
 // errSetAside: an offset file is there no more, as nothing of it could be believed.
@@ -118,34 +113,34 @@ var errSetAside = errors.New("offset file was set aside")
 
 // openOrSetAside opens an offset file; nil when there is none. A blank one is a file whose first state
 // never reached the disk; another that cannot be believed is set aside, which is errSetAside.
-func (l *Log) openOrSetAside(path string) (*offsets, offsetState, error) {
-	o, st, err := openOffsets(l.fs, path, l.offsetCapacity())
+func (l *Log) openOrSetAside(path string) (*offset.File, offset.State, error) {
+	o, st, err := offset.Open(l.fs, path, l.offsetCapacity())
 	switch {
-	case err == nil && foreign(o.log, l.id):
-		if err = errors.Join(o.close(), l.setOffsetsAside(path, "offset file belongs to another log and was set aside")); err == nil {
+	case err == nil && identity.Foreign(o.Log, l.id):
+		if err = errors.Join(o.Close(), l.setOffsetsAside(path, "offset file belongs to another log and was set aside")); err == nil {
 			err = errSetAside
 		}
-		return nil, offsetState{taken: newSpans()}, err
+		return nil, offset.New(0, 0, 0), err
 	case err == nil:
-		o.log = l.id
+		o.Log = l.id
 		return o, st, nil
 	case isNotExist(err):
-		return nil, offsetState{taken: newSpans()}, nil
-	case !errors.Is(err, errNoSlot):
+		return nil, offset.New(0, 0, 0), nil
+	case !errors.Is(err, offset.ErrNoSlot):
 		return nil, st, err
 	}
-	blank, err := allZero(l.fs, path)
-	if strings.HasSuffix(path, rewriteSuffix) {
-		blank = true // its state is not written whole: the file it was to replace has all of it
+	empty, err := blank.File(l.fs, path)
+	if strings.HasSuffix(path, files.RewriteSuffix) {
+		empty = true // its state is not written whole: the file it was to replace has all of it
 	}
-	if err == nil && blank {
+	if err == nil && empty {
 		err = l.fs.Remove(path)
 	} else if err == nil {
 		if err = l.setOffsetsAside(path, "offset file is damaged and was set aside: taken items that are still on disk come again"); err == nil {
 			err = errSetAside
 		}
 	}
-	return nil, offsetState{taken: newSpans()}, err
+	return nil, offset.New(0, 0, 0), err
 }
 
 func (l *Log) setOffsetsAside(path, why string) error {
@@ -158,68 +153,42 @@ func (l *Log) setOffsetsAside(path, why string) error {
 	return nil
 }
 
-func allZero(fsys disk.FS, path string) (bool, error) {
-	f, err := fsys.OpenRead(path)
-	if err != nil {
-		return false, err
-	}
-	defer f.Close()
-	size, err := f.Size()
-	if err != nil {
-		return false, err
-	}
-	buf := make([]byte, 64<<10)
-	for at := int64(0); at < size; {
-		n, err := f.ReadAt(buf[:min(int64(len(buf)), size-at)], at)
-		if n == 0 && err != nil {
-			return false, err
-		}
-		for _, b := range buf[:n] {
-			if b != 0 {
-				return false, nil
-			}
-		}
-		at += int64(n)
-	}
-	return true, nil
-}
-
 // recoverBodies gives bodies of committed items the names they were about to get, removes uploads
 // that broke off, and bodies whose record did not survive.
-func (l *Log) recoverBodies(d listing) error {
+func (l *Log) recoverBodies(d *files.Listing) error {
 	committed := map[uint64]uint64{} // upload → item
-	if len(d.parts) > 0 {
+	if len(d.Of[files.Part]) > 0 {
 		committed = l.committedUploads()
 	}
-	for _, e := range d.parts {
-		path := l.path(numbered(e.n, partSuffix))
-		l.dirDirty = true
-		seq, ok := committed[e.n]
+	for _, e := range d.Of[files.Part] {
+		path := l.path(e.Name)
+		l.dirty.dir = true
+		seq, ok := committed[e.Number]
 		if !ok {
 			if err := l.fs.Remove(path); err != nil {
 				return err
 			}
 			continue
 		}
-		if err := l.fs.Rename(path, l.path(numbered(seq, itemSuffix))); disk.IsFull(err) {
-			l.files[l.index(seq)].renames++ // it is found under its upload's name
+		if err := l.fs.Rename(path, l.path(files.BodyName(seq))); disk.IsFull(err) {
+			l.files[l.indexLocked(seq)].renames++ // it is found under its upload's name
 			l.uploads.count++
-			l.uploads.bytes += e.size
+			l.uploads.bytes += e.Size
 			continue
 		} else if err != nil {
 			return err
 		}
-		d.items = append(d.items, entry{n: seq, size: e.size})
+		d.Of[files.Body] = append(d.Of[files.Body], files.Info{Kind: files.Body, Number: seq, Size: e.Size})
 	}
-	for _, e := range d.items {
-		if l.orphaned(e.n) {
-			if err := l.setBodyAside(e.n); err != nil {
+	for _, e := range d.Of[files.Body] {
+		if l.orphaned(e.Number) {
+			if err := l.setBodyAside(e.Number); err != nil {
 				return err
 			}
 			continue
 		}
 		l.uploads.count++
-		l.uploads.bytes += e.size
+		l.uploads.bytes += e.Size
 	}
 	l.uploads.sweep = l.uploads.count > 0 // some may have been taken just before the crash
 	return nil
@@ -228,17 +197,17 @@ func (l *Log) recoverBodies(d listing) error {
 // setBodyAside moves away a body whose record is lost: not synced before a power cut, or damaged since.
 // Its number is not used again.
 func (l *Log) setBodyAside(seq uint64) error {
-	path := l.path(numbered(seq, itemSuffix))
+	path := l.path(files.BodyName(seq))
 	whose := uint64(0)
-	if r, err := openBody(l.fs, path); err == nil {
-		whose = r.log
+	if r, err := body.Open(l.fs, path); err == nil {
+		whose = r.Log
 		r.Close()
 	}
 	to, err := l.moveAside(path)
 	if err != nil {
 		return err
 	}
-	if foreign(whose, l.id) {
+	if identity.Foreign(whose, l.id) {
 		l.stats.damaged.Add(1)
 		l.log.Error("body of a large item belongs to another log and was set aside", "queue", l.name(), "file", path, "now", to)
 		return nil
@@ -257,8 +226,8 @@ func (l *Log) committedUploads() map[uint64]uint64 {
 			continue
 		}
 		eachRecord(f.seg, func(r segment.Record) {
-			if r.Kind == segment.KindLarge {
-				found[largeUpload(r.Payload)] = r.Seq
+			if _, upload, ok := body.Record(&r); ok {
+				found[upload] = r.Seq
 			}
 		})
 	}

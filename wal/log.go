@@ -9,69 +9,84 @@ import (
 	"time"
 
 	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/wal/internal/offset"
 )
 
 // Log is one queue's log. All methods may be called from any goroutine.
 //
-// Locks, in the order they are taken: compacting, tidying, preparing, syncing, naming, mu. mu is held for nanoseconds and
-// never over a wait for the disk: what the background did not prepare in time is got ready without it, see ready.go.
+// Locks, in the order they are taken: compaction.working, tidying, preparing, commit.syncing, spare.naming, mu. mu is
+// held for nanoseconds and never over a wait for the disk: what the background did not prepare in time is got ready
+// without it, see ready.go. Functions that need it end in Locked.
 type Log struct {
 	dir  string
 	id   uint64 // its identity; see identity.go
 	fs   disk.FS
 	o    Options
 	log  *slog.Logger
-	slow *Background
-	own  bool // slow was started for this log alone
+	slow *Background // that of Options, or one for this log alone
 
-	preparing  sync.Mutex // held by prepare, and by Close
-	pace       pace       // guarded by it
-	tidying    sync.Mutex // held by tidy, and by Close
-	compacting sync.Mutex // held by compact, and by Close
-	syncing    sync.Mutex // one sync at a time; offset files are replaced under it
-	naming     sync.Mutex // started spares are renamed under it
+	compaction compactor
+	tidying    chore // tidy
+	preparing  struct {
+		chore      // prepare
+		pace  pace // guarded by it
+	}
+	commit groupCommit
+	stats  struct{ syncs, rewrites, compactions, damaged atomic.Uint64 }
 
-	mu         sync.Mutex
-	files      []*file // by first sequence number; the last takes appends unless it is sealed
-	spare      *file   // prepared for the next roll, blank
-	spares     uint64  // numbers spares
-	next       uint64  // sequence number of the next item
-	durable    uint64  // all items below were on stable storage when a sync was over
-	items      uint64  // items ever appended
-	bytes      uint64  // their payload bytes
-	created    int64   // when the log was made, Unix ms
-	ends       uint64  // found on opening: where it ends, if that is before what was durable; else 0
-	unreadable uint64  // found on opening: numbers below it may have been used in a segment that is lost
-	consumers  map[string]*Consumer
-	uploads    uploads
-	damage     []damage // found by readers, not yet set aside
-	strangers  []*file  // segments of another log, not yet set aside
-	missing    []span   // numbers without an item, found when the log was opened
-	dirty      bool     // something came since the last sync began
-	dirDirty   bool     // files came, went or changed their names since the directory was synced
-	newDir     bool     // the directory is not yet durable in its parent
-	starved    bool     // the disk was too full for an item
-	hungry     bool     // as starved, until compaction has given back something or has tried
-	surveyed   uint64   // next when compaction last looked
-	scattered  int64    // bytes taken out of order since compaction was last asked for
-	empty      emptied
-	failed     error    // why the log takes no more items
-	stuck      error    // why no segment can be sealed for now
-	lagging    waitlist // who waits until the disk has caught up
-	room       room
-	closed     bool
+	mu        sync.Mutex
+	files     []*file // by first sequence number; the last takes appends unless it is sealed
+	spare     spare
+	next      uint64                        // sequence number of the next item
+	durable   uint64                        // all items below were on stable storage when a sync was over
+	ever      struct{ items, bytes uint64 } // appended, and their payload bytes
+	created   int64                         // when the log was made, Unix ms
+	consumers map[string]*Consumer
+	uploads   uploads
+	aside     aside
+	found     found
+	dirty     dirt
+	empty     emptied
+	room      room
+	backlog   backlog
+	failed    error // why the log takes no more items
+	closed    bool
+}
 
-	commit  groupCommit
-	shares  bool        // it may sync together with others
-	dirtyAt int         // its place among the dirty logs, from 1; the syncer's
-	timer   *time.Timer // fires SyncEvery after the log became dirty
+// chore is work that the background does on a log, once at a time; Close holds it as well.
+type chore struct {
+	sync.Mutex
+	asked atomic.Bool // the background has the log on that lane
+}
 
-	compactTimer *time.Timer // fires when readers may have come to rest
+// spare is the segment for the next roll. Log.mu guards it.
+type spare struct {
+	file   *file      // blank; nil while there is none
+	made   uint64     // numbers spares
+	naming sync.Mutex // those that were started are renamed under it
+}
 
-	urgent atomic.Int32 // callers that wait for compaction to let go
+// aside is what has to be set aside yet. Log.mu guards it.
+type aside struct {
+	damage    []damage // found by readers
+	strangers []*file  // segments of another log
+}
 
-	soonAsked, laterAsked, compactAsked atomic.Bool // the background has the log on that lane
-	stats                               struct{ syncs, rewrites, compactions, damaged atomic.Uint64 }
+// found is what was missing when the log was opened. Log.mu guards it.
+type found struct {
+	ends       uint64        // where it ends, if that is before what was durable; else 0
+	unreadable uint64        // numbers below it may have been used in a segment that is lost
+	missing    []offset.Span // numbers without an item
+}
+
+// dirt is what awaits a sync. Log.mu guards it.
+type dirt struct {
+	any    bool        // something came since the last sync began
+	dir    bool        // files came, went or changed their names since the directory was synced
+	newDir bool        // the directory is not yet durable in its parent
+	timer  *time.Timer // fires SyncEvery after the log became dirty
+	place  int         // among the dirty logs, from 1; the syncer's
+	shares bool        // it may be synced together with others
 }
 
 // Stats is a log's state at one moment.
@@ -91,9 +106,9 @@ func (l *Log) Stats() Stats {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := Stats{
-		Appended:    l.items,
+		Appended:    l.ever.items,
 		Segments:    len(l.files),
-		DiskBytes:   l.diskBytes(),
+		DiskBytes:   l.diskBytesLocked(),
 		Damaged:     l.stats.damaged.Load(),
 		Syncs:       l.stats.syncs.Load(),
 		Rewrites:    l.stats.rewrites.Load(),
@@ -103,18 +118,18 @@ func (l *Log) Stats() Stats {
 	return s
 }
 
-// diskBytes is the size of all files. Log.mu is held.
-func (l *Log) diskBytes() int64 {
+// diskBytesLocked is the size of all files. Log.mu is held.
+func (l *Log) diskBytesLocked() int64 {
 	n := l.uploads.bytes
 	for _, f := range l.files {
 		n += f.bytes()
 	}
-	if l.spare != nil {
-		n += l.spare.bytes()
+	if l.spare.file != nil {
+		n += l.spare.file.bytes()
 	}
 	for _, c := range l.consumers {
 		if c.off != nil {
-			n += int64(c.off.allocated)
+			n += int64(c.off.Allocated())
 		}
 	}
 	return n
@@ -124,7 +139,7 @@ func (l *Log) diskBytes() int64 {
 func (l *Log) Err() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.usable()
+	return l.usableLocked()
 }
 
 func (l *Log) isClosed() bool {
@@ -133,7 +148,7 @@ func (l *Log) isClosed() bool {
 	return l.closed
 }
 
-func (l *Log) usable() error {
+func (l *Log) usableLocked() error {
 	if l.closed {
 		return ErrClosed
 	}
@@ -144,7 +159,7 @@ func (l *Log) usable() error {
 // Readers of the log are of no use afterwards. An error is that of the sync: see ErrFailed.
 func (l *Log) Close() error {
 	l.stopTimers()
-	l.shrink(l.usedUp) // a log that is closed empty keeps no more than a block
+	l.shrink(l.usedUpLocked) // a log that is closed empty keeps no more than a block
 	l.tidy()
 	syncErr := l.Sync()
 	if !l.shut() {
@@ -168,16 +183,19 @@ func (l *Log) Abandon() {
 		return
 	}
 	l.quiesce()
-	if l.own {
+	if l.ownsBackground() {
 		l.closeFiles(false)
 		return
 	}
 	l.slow.later.push(func() { l.closeFiles(false) })
 }
 
+// ownsBackground reports that it was started for this log alone.
+func (l *Log) ownsBackground() bool { return l.o.Background == nil }
+
 func (l *Log) stopTimers() {
-	l.timer.Stop()
-	l.compactTimer.Stop()
+	l.dirty.timer.Stop()
+	l.compaction.timer.Stop()
 	l.empty.timer.Stop()
 }
 
@@ -188,7 +206,7 @@ func (l *Log) shut() bool {
 	was := l.closed
 	l.closed = true
 	l.slow.syncs.isClean(l)
-	l.caughtUp()
+	l.caughtUpLocked()
 	l.room.waiting.tell()
 	for _, c := range l.consumers {
 		c.reading.waiting.tell()
@@ -199,7 +217,7 @@ func (l *Log) shut() bool {
 // quiesce waits until nobody works on the log, once it is shut.
 func (l *Log) quiesce() {
 	l.commit.wait()
-	for _, busy := range []*sync.Mutex{&l.compacting, &l.tidying, &l.preparing} {
+	for _, busy := range []*sync.Mutex{&l.compaction.working, &l.tidying.Mutex, &l.preparing.Mutex} {
 		busy.Lock()
 		busy.Unlock() //lint:ignore SA2001 who comes later finds the log closed
 	}
@@ -208,7 +226,7 @@ func (l *Log) quiesce() {
 // closeFiles waits for those still at work on the files, then closes them.
 func (l *Log) closeFiles(trim bool) error {
 	l.quiesce()
-	if l.own {
+	if l.ownsBackground() {
 		l.slow.Close()
 	}
 	l.tidying.Lock()
@@ -216,8 +234,8 @@ func (l *Log) closeFiles(trim bool) error {
 	l.preparing.Lock()
 	defer l.preparing.Unlock()
 	l.mu.Lock()
-	files, spare, bodies := l.files, l.spare, l.uploads.unsynced
-	l.files, l.spare, l.uploads.unsynced = nil, nil, nil
+	files, spare, bodies := l.files, l.spare.file, l.uploads.unsynced
+	l.files, l.spare.file, l.uploads.unsynced = nil, nil, nil
 	for _, f := range files {
 		f.gone = f.pins > 0 // the last to let go closes it
 	}
@@ -249,3 +267,5 @@ func (l *Log) closeFiles(trim bool) error {
 }
 
 func (l *Log) name() string { return filepath.Base(l.dir) }
+
+func (l *Log) path(name string) string { return filepath.Join(l.dir, name) }

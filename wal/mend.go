@@ -15,24 +15,27 @@ func (l *Log) askMend(f *file) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if f.needsMending() {
-		l.askCompact()
+	if f.needsMendingLocked() {
+		l.compaction.ask()
 	}
 }
 
-// needsMending reports that something of an open segment was rebuilt since it was last mended.
+// needsMendingLocked reports that something of an open segment was rebuilt since it was last mended.
 // Log.mu is held.
-func (f *file) needsMending() bool { return f.cold && f.seg != nil && f.seg.Rebuilt() != f.rebuilt }
+func (f *file) needsMendingLocked() bool {
+	return f.cold && f.seg != nil && f.seg.Rebuilt() != f.rebuilt
+}
 
 // mend writes back what was rebuilt in one segment; false when there is none.
-func (l *Log) mend() bool {
-	f := l.rebuilt()
+func (k *compactor) mend() bool {
+	l := k.l
+	f := k.rebuilt()
 	if f == nil {
 		return false
 	}
 	defer l.release(f)
 	count := f.seg.Rebuilt()
-	r, err := segment.Scrub(l.fs, f.path, true, l.paced)
+	r, err := segment.Scrub(l.fs, f.path, true, k.paced)
 	logScrub(l.log, l.name(), f.path, r, err)
 	l.mu.Lock()
 	f.rebuilt = count // also after an error: there is nothing to be done about it by trying again
@@ -53,11 +56,12 @@ func logScrub(log *slog.Logger, queue, path string, r segment.ScrubReport, err e
 }
 
 // rebuilt returns, pinned, a segment of which something was rebuilt.
-func (l *Log) rebuilt() *file {
+func (k *compactor) rebuilt() *file {
+	l := k.l
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, f := range l.files {
-		if f.needsMending() {
+		if f.needsMendingLocked() {
 			f.pins++
 			return f
 		}

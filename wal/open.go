@@ -4,10 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/wal/internal/body"
+	"github.com/darner/darner/wal/internal/files"
+	"github.com/darner/darner/wal/internal/offset"
 )
 
 // Open opens the log in a directory, which is made if need be, and recovers it from whatever a
@@ -21,15 +25,16 @@ func Open(dir string, o Options) (*Log, error) {
 		return nil, err
 	}
 	l := &Log{dir: dir, fs: o.FS, o: o, log: o.Logger, slow: o.Background, consumers: make(map[string]*Consumer), created: time.Now().UnixMilli()}
+	l.compaction.l = l
 	l.commit.init()
-	l.timer = time.AfterFunc(time.Hour, func() { l.slow.syncs.due(l) })
-	l.timer.Stop()
-	l.compactTimer = time.AfterFunc(time.Hour, l.lookAgain)
-	l.compactTimer.Stop()
+	l.dirty.timer = time.AfterFunc(time.Hour, func() { l.slow.syncs.due(l) })
+	l.dirty.timer.Stop()
+	l.compaction.timer = time.AfterFunc(time.Hour, l.compaction.lookAgain)
+	l.compaction.timer.Stop()
 	l.empty.timer = time.AfterFunc(time.Hour, l.stillEmpty)
 	l.empty.timer.Stop()
 	if l.slow == nil {
-		l.slow, l.own = NewBackground(0), true
+		l.slow = NewBackground(0)
 	}
 	if err := l.recover(); err != nil {
 		l.Abandon()
@@ -39,14 +44,14 @@ func Open(dir string, o Options) (*Log, error) {
 }
 
 func (l *Log) recover() error {
-	d, err := l.list()
+	d, err := files.List(l.fs, l.dir)
 	if isNotExist(err) {
 		err = l.makeDir()
 	}
 	if err != nil {
 		return err
 	}
-	l.shares = l.slow.syncs.holds(l.dir)
+	l.dirty.shares = l.slow.syncs.holds(l.dir)
 	l.mu.Lock() // no one else is here yet, but what follows calls functions that want it held
 	defer l.mu.Unlock()
 	if err := l.identify(&d); err != nil {
@@ -58,20 +63,20 @@ func (l *Log) recover() error {
 	if err := l.dropSuperseded(&d); err != nil {
 		return err
 	}
-	if err := l.openSegments(d.segments); err != nil {
+	if err := l.openSegments(d.Of[files.Segment]); err != nil {
 		return err
 	}
-	if err := l.loadConsumers(d); err != nil {
+	if err := l.loadConsumers(&d); err != nil {
 		return err
 	}
 	l.resumeNumbers()
 	if len(l.consumers) > 0 && l.consumers[""] == nil { // its file was lost: nothing that it has not taken may be deleted
-		l.consumers[""] = l.newConsumer("", Oldest)
+		l.consumers[""] = l.newConsumerLocked("", Oldest)
 	}
-	if err := l.recoverBodies(d); err != nil {
+	if err := l.recoverBodies(&d); err != nil {
 		return err
 	}
-	l.missing = l.gaps()
+	l.found.missing = l.gaps()
 	counted := l.stats.damaged.Load()
 	for _, c := range l.consumers {
 		c.loseMissing()
@@ -79,9 +84,9 @@ func (l *Log) recover() error {
 	l.tellShort(l.stats.damaged.Load() > counted)
 	if len(l.files) > 0 {
 		l.askLater()
-		l.askCompact()
+		l.compaction.ask()
 	}
-	l.noteWaste()
+	l.noteWasteLocked()
 	return l.distrust()
 }
 
@@ -94,7 +99,7 @@ func (l *Log) makeDir() error {
 			return err
 		}
 	}
-	l.newDir = true
+	l.dirty.newDir = true
 	return l.fs.Mkdir(l.dir)
 }
 
@@ -107,8 +112,8 @@ func (l *Log) distrust() error {
 	for _, c := range l.consumers {
 		c.dirty = true
 	}
-	l.dirDirty, l.newDir = true, true
-	l.touch()
+	l.dirty.dir, l.dirty.newDir = true, true
+	l.touchLocked()
 	return l.distrustBodies()
 }
 
@@ -130,7 +135,7 @@ func (l *Log) distrustBodies() (err error) {
 }
 
 func (l *Log) distrustBody(r segment.Record) error {
-	f, err := l.fs.Open(l.path(numbered(r.Seq, itemSuffix)))
+	f, err := l.fs.Open(l.path(files.BodyName(r.Seq)))
 	if isNotExist(err) {
 		return nil // taken, or damage that its reader will find
 	}
@@ -138,17 +143,17 @@ func (l *Log) distrustBody(r segment.Record) error {
 		return err
 	}
 	if len(l.uploads.unsynced) < maxUnsynced {
-		l.uploads.unsynced = append(l.uploads.unsynced, body{r.Seq, f})
+		l.uploads.unsynced = append(l.uploads.unsynced, openBody{r.Seq, f})
 		return nil
 	}
 	return errors.Join(f.Sync(), f.Close())
 }
 
 // adoptSpares renames prepared segments that were started before the crash, and removes the rest.
-func (l *Log) adoptSpares(d *listing) error {
-	for _, e := range d.spares {
-		path := l.path(numbered(e.n, spareSuffix))
-		l.spares = max(l.spares, e.n)
+func (l *Log) adoptSpares(d *files.Listing) error {
+	for _, f := range d.Of[files.Spare] {
+		path := l.path(f.Name)
+		l.spare.made = max(l.spare.made, f.Number)
 		seg, _, err := l.openOwn(path, segment.OpenOptions{})
 		if err != nil {
 			if err := l.discard(path, err); err != nil {
@@ -157,98 +162,72 @@ func (l *Log) adoptSpares(d *listing) error {
 			continue
 		}
 		first := seg.Header().First
-		e.n, e.path = first, l.path(numbered(first, segmentSuffix))
-		err = errors.Join(seg.Close(), l.fs.Rename(path, e.path))
+		name := files.SegmentName(first)
+		err = errors.Join(seg.Close(), l.fs.Rename(path, l.path(name)))
 		if disk.IsFull(err) {
-			e.path = path // for the time being
+			name = f.Name // for the time being
 		} else if err != nil {
 			return err
 		}
-		l.dirDirty = true
-		d.segments = insert(d.segments, e)
+		l.dirty.dir = true
+		started := files.Info{Kind: files.Segment, Name: name, Number: first, Through: first, Size: f.Size}
+		d.Of[files.Segment] = insert(d.Of[files.Segment], started)
 	}
 	return nil
 }
 
 // dropSuperseded removes what a crash left of a compaction: cold segments that were not finished,
 // and the segments that a finished one stands for.
-func (l *Log) dropSuperseded(d *listing) error {
-	for _, name := range d.unfinished {
-		if err := l.fs.Remove(l.path(name)); err != nil {
+func (l *Log) dropSuperseded(d *files.Listing) (err error) {
+	for _, f := range d.Of[files.Unfinished] {
+		if err := l.fs.Remove(l.path(f.Name)); err != nil {
 			return err
 		}
-		l.dirDirty = true
+		l.dirty.dir = true
 	}
-	var kept []entry
-	for _, e := range d.segments {
-		n := len(kept)
-		switch {
-		case n > 0 && kept[n-1].supersedes(e):
-			if gone, err := l.supersede(kept[n-1], e); err != nil {
-				return err
-			} else if !gone {
-				kept = append(kept, e)
-			}
-		case n > 0 && e.supersedes(kept[n-1]):
-			if gone, err := l.supersede(e, kept[n-1]); err != nil {
-				return err
-			} else if gone {
-				kept[n-1] = e
-			}
-		default:
-			kept = append(kept, e)
-		}
-	}
-	d.segments = kept
-	return nil
+	d.Of[files.Segment], err = files.WithoutSuperseded(d.Of[files.Segment], l.supersede)
+	return err
 }
 
 // supersede removes the file of old, unless the cold segment that stands for it turns out to be
 // unreadable: then that one is set aside, and gone is false.
-func (l *Log) supersede(cold, old entry) (gone bool, err error) {
-	l.dirDirty = true
-	seg, _, err := l.openOwn(cold.path, segment.OpenOptions{First: cold.n})
+func (l *Log) supersede(cold, old files.Info) (gone bool, err error) {
+	l.dirty.dir = true
+	seg, _, err := l.openOwn(l.path(cold.Name), segment.OpenOptions{First: cold.Number})
 	if err == nil {
-		return true, errors.Join(seg.Close(), l.fs.Remove(l.entryPath(old)))
+		return true, errors.Join(seg.Close(), l.fs.Remove(l.path(old.Name)))
 	}
-	if !lostWhole(err) || isNotExist(err) {
+	if !segment.Unreadable(err) || isNotExist(err) {
 		return false, err
 	}
-	return false, l.discard(cold.path, err)
+	return false, l.discard(l.path(cold.Name), err)
 }
 
-func (l *Log) entryPath(e entry) string {
-	if e.path != "" {
-		return e.path
-	}
-	return l.path(numbered(e.n, segmentSuffix))
-}
-
-func insert(list []entry, e entry) []entry {
+func insert(list []files.Info, f files.Info) []files.Info {
 	i := len(list)
-	for i > 0 && list[i-1].n >= e.n {
+	for i > 0 && list[i-1].Number >= f.Number {
 		i--
 	}
-	if i < len(list) && list[i].n == e.n {
+	if i < len(list) && list[i].Number == f.Number {
 		return list
 	}
-	return append(list[:i:i], append([]entry{e}, list[i:]...)...)
+	return slices.Insert(list, i, f)
 }
 
 // discard removes a segment that never began, and moves aside one of which nothing can be read.
 func (l *Log) discard(path string, why error) error {
 	if errors.Is(why, segment.ErrBlank) {
-		l.dirDirty = true
+		l.dirty.dir = true
 		return l.fs.Remove(path)
 	}
-	if !lostWhole(why) {
+	if !segment.Unreadable(why) {
 		return why
 	}
 	to, err := l.moveAside(path)
 	if err != nil {
 		return err
 	}
-	if errors.Is(why, ErrForeign) {
+	if errors.Is(why, segment.ErrForeign) {
 		l.stats.damaged.Add(1)
 	}
 	l.log.Error("file is no readable segment and was set aside", "queue", l.name(), "file", path, "now", to, "error", why)
@@ -257,42 +236,42 @@ func (l *Log) discard(path string, why error) error {
 
 // openSegments opens the segments that were not sealed. Segments are sealed oldest first, so those
 // are the last ones; the last sealed one says where the others begin.
-func (l *Log) openSegments(list []entry) error {
-	var files []*file // newest first
+func (l *Log) openSegments(list []files.Info) error {
+	var found []*file // newest first
 	scanning := true
 	for i := len(list) - 1; i >= 0; i-- {
 		f := &file{
-			first: list[i].n, path: l.entryPath(list[i]), sealed: true, size: list[i].size,
-			cold: list[i].cold, through: max(list[i].n, list[i].through),
+			first: list[i].Number, path: l.path(list[i].Name), sealed: true, size: list[i].Size,
+			cold: list[i].Cold, through: list[i].Through,
 		}
-		f.named = f.cold || f.path == l.path(numbered(f.first, segmentSuffix))
+		f.named = f.cold || f.path == l.path(files.SegmentName(f.first))
 		if scanning {
 			err := l.openSegment(f)
 			if err != nil {
 				if err := l.discard(f.path, err); err != nil {
-					l.files = files // for Abandon to close
+					l.files = found // for Abandon to close
 					return err
 				}
-				if len(files) == 0 && !errors.Is(err, segment.ErrBlank) && !errors.Is(err, ErrForeign) { // else what follows tells
-					l.unreadable = max(l.unreadable, f.first+uint64(l.o.SegmentSize/segment.RecordSize(0)))
+				if len(found) == 0 && !errors.Is(err, segment.ErrBlank) && !errors.Is(err, segment.ErrForeign) { // else what follows tells
+					l.found.unreadable = max(l.found.unreadable, f.first+uint64(l.o.SegmentSize/segment.RecordSize(0)))
 				}
 				continue
 			}
 			scanning = !f.seg.Sealed()
 		}
-		files = append(files, f)
+		found = append(found, f)
 	}
-	for i := len(files) - 1; i >= 0; i-- {
-		l.files = append(l.files, files[i])
+	for i := len(found) - 1; i >= 0; i-- {
+		l.files = append(l.files, found[i])
 	}
 	l.next = 1
-	if len(files) == 0 {
+	if len(found) == 0 {
 		return nil
 	}
-	last := files[0]
+	last := found[0]
 	h, t := last.seg.Header(), last.seg.Totals()
 	l.next = max(last.first, t.Last+1)
-	l.items, l.bytes = h.ItemsBefore+t.Items, h.BytesBefore+t.Bytes+largeBytes(last.seg)
+	l.ever.items, l.ever.bytes = h.ItemsBefore+t.Items, h.BytesBefore+t.Bytes+largeBytes(last.seg)
 	last.plan()
 	l.created = h.Created // of the last segment; the own consumer knows better
 	return nil
@@ -314,7 +293,7 @@ func (l *Log) openSegment(f *file) error {
 	f.opened(seg)
 	f.sealed = seg.Sealed() || unwritable
 	f.dirty = !f.sealed // a kill may have left it unsynced
-	l.noteDamage(f, found)
+	l.noteDamageLocked(f, found)
 	return nil
 }
 
@@ -325,7 +304,7 @@ func largeBytes(s *segment.Segment) (n uint64) {
 	}
 	eachRecord(s, func(r segment.Record) {
 		if r.Kind == segment.KindLarge {
-			n += uint64(largeSize(r.Payload)) - uint64(len(r.Payload))
+			n += uint64(body.ItemSize(&r)) - uint64(len(r.Payload))
 		}
 	})
 	return n
@@ -336,7 +315,7 @@ func eachRecord(s *segment.Segment, fn func(segment.Record)) {
 	for at := uint32(segment.HeaderSize); at < s.Tail(); {
 		r, next, err := s.At(at)
 		if err != nil {
-			at = nextValid(s, at)
+			at = s.NextValid(at)
 			continue
 		}
 		fn(r)
@@ -349,22 +328,22 @@ func eachRecord(s *segment.Segment, fn func(segment.Record)) {
 // of which nothing can be read, and above all that was once durable, which no crash takes away.
 func (l *Log) resumeNumbers() {
 	l.resumeDurable()
-	if l.unreadable > l.next {
+	if l.found.unreadable > l.next {
 		for _, c := range l.consumers {
-			c.take(span{from: l.next, to: l.unreadable - 1})
+			c.take(offset.Span{From: l.next, To: l.found.unreadable - 1})
 		}
-		l.next = l.unreadable
-		if l.ends == 0 { // else those are counted that were on stable storage
+		l.next = l.found.unreadable
+		if l.found.ends == 0 { // else those are counted that were on stable storage
 			l.stats.damaged.Add(1) // how many is not known
 		}
 	}
 	for _, c := range l.consumers {
-		if c.st.head >= l.next {
-			l.next = c.st.head
-			c.st.below = l.bytes
+		if c.st.Head >= l.next {
+			l.next = c.st.Head
+			c.st.Below = l.ever.bytes
 		}
-		c.st.taken.each(func(x span) bool {
-			l.next = max(l.next, x.to+1)
+		c.st.Taken.Each(func(x offset.Span) bool {
+			l.next = max(l.next, x.To+1)
 			return true
 		})
 	}
@@ -373,11 +352,11 @@ func (l *Log) resumeNumbers() {
 // gaps returns the sequence numbers that are missing at the beginning of the log and in the
 // segments that were scanned: between records, and where one segment does not begin where the one
 // before it ended.
-func (l *Log) gaps() (missing []span) {
-	expected := l.minHead() // 0: not known
+func (l *Log) gaps() (missing []offset.Span) {
+	expected := l.minHeadLocked() // 0: not known
 	note := func(seq uint64) {
 		if expected > 0 && seq > expected {
-			missing = append(missing, span{from: expected, to: seq - 1})
+			missing = append(missing, offset.Span{From: expected, To: seq - 1})
 		}
 	}
 	if len(l.files) > 0 {

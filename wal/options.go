@@ -9,6 +9,7 @@ import (
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/wal/internal/body"
 )
 
 // Errors that a caller may want to tell apart with errors.Is.
@@ -16,7 +17,7 @@ var (
 	ErrClosed   = errors.New("log is closed")
 	ErrFull     = errors.New("no space left on the disk")         // Append, Writer: nothing was stored; goes away when space comes back
 	ErrFailed   = errors.New("log has failed and takes no items") // a sync or a mapped page failed: final until the log is opened again
-	ErrDamaged  = errors.New("item is damaged")                   // Read, Open, Reader.Read: the bytes do not verify
+	ErrDamaged  = body.ErrDamaged                                 // Read, Open, Reader.Read: the bytes do not verify
 	ErrGone     = errors.New("item is gone")                      // Read, Open: taken by every consumer and deleted since
 	ErrBehind   = errors.New("the disk is behind the items")      // TryAppend, TryCommit: nothing was stored; goes away as the disk catches up
 	ErrUnready  = fmt.Errorf("not ready yet: %w", ErrBehind)      // TryAppend, TryNext, TryRead: it takes the disk, or long
@@ -26,11 +27,12 @@ var (
 // Limits of Options.
 const (
 	DefaultSegmentSize = 16 << 20
-	MinSegmentSize     = 64 << 10
-	MaxSegmentSize     = 1 << 30
 	DefaultInlineMax   = 64 << 10
-	DefaultSyncEvery   = time.Second
-	DefaultCompactRate = 32 << 20 // bytes a second
+	MinSegmentSize     = 64 << 10
+	maxSegmentSize     = 1 << 30
+
+	defaultSyncEvery   = time.Second
+	defaultCompactRate = 32 << 20 // bytes a second
 )
 
 // SyncNever as Options.SyncEvery leaves syncing to the callers of Sync and to the operating
@@ -40,17 +42,10 @@ const SyncNever time.Duration = -1
 // Cold is how segments are made in their cold form.
 type Cold = segment.ColdOptions
 
-// The codecs of Cold.
-const (
-	Uncompressed = segment.CodecNone
-	S2           = segment.CodecS2
-	Zstd         = segment.CodecZstd
-)
-
 // Options of a log. The zero value is a good choice.
 type Options struct {
 	FS          disk.FS       // default disk.OS{}
-	SegmentSize int64         // bytes of a new segment, MinSegmentSize to MaxSegmentSize; default 16 MiB. Space is used as items come
+	SegmentSize int64         // bytes of a new segment, MinSegmentSize to 1 GiB; default 16 MiB. Space is used as items come
 	InlineMax   int           // largest payload in bytes kept inside a segment, at most a quarter of SegmentSize; default 64 KiB. Larger ones go through Create
 	SyncEvery   time.Duration // what a power cut may cost; default 1 s; SyncNever
 	Lag         int64         // bytes of segments that may await sealing, which are read again after a kill, and two segments in any case; default 256 MiB, less where addresses are few, 64 MiB in a 32-bit process
@@ -75,8 +70,8 @@ func (o Options) withDefaults(dir string) (Options, error) {
 	if o.SegmentSize == 0 {
 		o.SegmentSize = DefaultSegmentSize
 	}
-	if o.SegmentSize < MinSegmentSize || o.SegmentSize > MaxSegmentSize {
-		return o, fmt.Errorf("segment size %d is out of range %d to %d", o.SegmentSize, MinSegmentSize, MaxSegmentSize)
+	if o.SegmentSize < MinSegmentSize || o.SegmentSize > maxSegmentSize {
+		return o, fmt.Errorf("segment size %d is out of range %d to %d", o.SegmentSize, MinSegmentSize, maxSegmentSize)
 	}
 	if o.InlineMax == 0 {
 		o.InlineMax = min(DefaultInlineMax, int(o.SegmentSize/4))
@@ -88,10 +83,11 @@ func (o Options) withDefaults(dir string) (Options, error) {
 		o.Lag = defaultLag(disk.MostMapped())
 	}
 	if o.SyncEvery == 0 {
-		o.SyncEvery = DefaultSyncEvery
+		o.SyncEvery = defaultSyncEvery
 	}
 	if o.Cold == nil {
-		o.Cold = defaultCold()
+		cold := segment.DefaultCold()
+		o.Cold = &cold
 	}
 	if o.Quarantine == "" {
 		o.Quarantine = filepath.Join(dir, ".quarantine")
@@ -100,8 +96,4 @@ func (o Options) withDefaults(dir string) (Options, error) {
 		o.Logger = slog.Default()
 	}
 	return o, nil
-}
-
-func defaultCold() *Cold {
-	return &segment.ColdOptions{Codec: segment.CodecZstd, Level: 1, Parity: 1}
 }

@@ -9,13 +9,14 @@ import (
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/wal/internal/offset"
 )
 
 // emptied is what a log knows about holding space in vain. Log.mu guards it.
 type emptied struct {
 	timer *time.Timer
 	armed bool
-	moved uint64 // Log.moved when that was last found
+	moved uint64 // movedLocked when that was last found
 	quiet bool   // nothing happened since then: the background is to give the space back
 }
 
@@ -33,62 +34,62 @@ const (
 	nearlyShare = 8
 )
 
-// noteEmpty is called when a consumer has taken all there is. Log.mu is held.
-func (l *Log) noteEmpty() {
-	if l.empty.armed || l.closed || !l.worthGivingBack() {
+// noteEmptyLocked is called when a consumer has taken all there is. Log.mu is held.
+func (l *Log) noteEmptyLocked() {
+	if l.empty.armed || l.closed || !l.worthGivingBackLocked() {
 		return
 	}
-	l.waitForQuiet()
+	l.waitForQuietLocked()
 }
 
-// noteWaste is called when the log is opened. Log.mu is held.
-func (l *Log) noteWaste() {
-	if !l.empty.armed && l.holdsInVain() {
-		l.waitForQuiet()
+// noteWasteLocked is called when the log is opened. Log.mu is held.
+func (l *Log) noteWasteLocked() {
+	if !l.empty.armed && l.holdsInVainLocked() {
+		l.waitForQuietLocked()
 	}
 }
 
-func (l *Log) waitForQuiet() {
-	l.empty.armed, l.empty.moved = true, l.moved()
+func (l *Log) waitForQuietLocked() {
+	l.empty.armed, l.empty.moved = true, l.movedLocked()
 	l.empty.timer.Reset(emptyFor)
 }
 
-// moved goes up with all that is appended and taken. Log.mu is held.
-func (l *Log) moved() uint64 {
+// movedLocked goes up with all that is appended and taken. Log.mu is held.
+func (l *Log) movedLocked() uint64 {
 	n := l.next
 	for _, c := range l.consumers {
-		n += c.st.head + c.st.taken.count
+		n += c.st.Head + c.st.Taken.Count
 	}
 	return n
 }
 
-func (l *Log) worthGivingBack() bool {
+func (l *Log) worthGivingBackLocked() bool {
 	n := len(l.files)
 	if n > 1 || n == 1 && l.files[0].bytes() > smallEnough {
 		return true
 	}
 	for _, c := range l.consumers {
-		if c.off != nil && c.off.allocated > smallEnough {
+		if c.off != nil && c.off.Allocated() > smallEnough {
 			return true
 		}
 	}
 	return false
 }
 
-// holdsInVain reports that the log is empty, or nearly so, and yet holds space. Log.mu is held.
-func (l *Log) holdsInVain() bool {
+// holdsInVainLocked reports that the log is empty, or nearly so, and yet holds space. Log.mu is held.
+func (l *Log) holdsInVainLocked() bool {
 	switch {
-	case l.usable() != nil || len(l.consumers) == 0:
+	case l.usableLocked() != nil || len(l.consumers) == 0:
 		return false
-	case l.allTaken():
-		return l.worthGivingBack()
+	case l.allTakenLocked():
+		return l.worthGivingBackLocked()
 	}
 	live := int64(0)
 	for _, c := range l.consumers {
 		items, bytes := c.pending()
 		live += liveBytes(items, bytes)
 	}
-	return nearlyEmpty(live, l.diskBytes())
+	return nearlyEmpty(live, l.diskBytesLocked())
 }
 
 // liveBytes is what items take of a segment, and of bodies of their own.
@@ -97,29 +98,29 @@ func liveBytes(items, bytes int64) int64 { return items*segment.RecordSize(0) + 
 // nearlyEmpty reports that of so many bytes of disk so little is live that it pays to write that anew.
 func nearlyEmpty(live, disk int64) bool { return disk > worthMoving && nearlyShare*live <= disk }
 
-// usedUp reports that all there is was taken, the active segment's records too. Log.mu is held.
-func (l *Log) usedUp(active *file) bool {
+// usedUpLocked reports that all there is was taken, the active segment's records too. Log.mu is held.
+func (l *Log) usedUpLocked(active *file) bool {
 	const worthwhile = 4 << 10
-	return active.seg.Tail() >= worthwhile && l.allTaken()
+	return active.seg.Tail() >= worthwhile && l.allTakenLocked()
 }
 
-// largeAndTaken reports that all was taken of a log whose last segment takes no appends, and is worth giving
+// largeAndTakenLocked reports that all was taken of a log whose last segment takes no appends, and is worth giving
 // back. Log.mu is held.
-func (l *Log) largeAndTaken() bool {
+func (l *Log) largeAndTakenLocked() bool {
 	n := len(l.files)
-	return n > 0 && l.files[n-1].bytes() > smallEnough && l.allTaken()
+	return n > 0 && l.files[n-1].bytes() > smallEnough && l.allTakenLocked()
 }
 
-// nearlyUsedUp is usedUp, or true when little is left of the active segment. Log.mu is held.
-func (l *Log) nearlyUsedUp(active *file) bool {
-	if l.usedUp(active) {
+// nearlyUsedUpLocked is usedUp, or true when little is left of the active segment. Log.mu is held.
+func (l *Log) nearlyUsedUpLocked(active *file) bool {
+	if l.usedUpLocked(active) {
 		return true
 	}
 	live := uint64(0)
 	for _, c := range l.consumers {
-		live += l.next - min(l.next, max(c.st.head, active.first))
-		if c.st.head >= active.first {
-			live -= c.st.taken.count
+		live += l.next - min(l.next, max(c.st.Head, active.first))
+		if c.st.Head >= active.first {
+			live -= c.st.Taken.Count
 		}
 	}
 	return active.bytes() > worthMoving && nearlyDead(live, active.seg.Totals().Items)
@@ -130,10 +131,10 @@ func (l *Log) stillEmpty() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
-	case l.closed || !l.holdsInVain():
+	case l.closed || !l.holdsInVainLocked():
 		l.empty.armed = false
-	case l.empty.moved != l.moved():
-		l.waitForQuiet()
+	case l.empty.moved != l.movedLocked():
+		l.waitForQuietLocked()
 	default:
 		l.empty.armed, l.empty.quiet = false, true
 		l.askLater()
@@ -144,13 +145,13 @@ func (l *Log) stillEmpty() {
 // log has been empty, or nearly so, for a while.
 func (l *Log) giveBack() {
 	l.mu.Lock()
-	wanted := l.empty.quiet && l.holdsInVain()
+	wanted := l.empty.quiet && l.holdsInVainLocked()
 	l.empty.quiet = false
 	n := len(l.files)
 	large := n > 0 && l.files[n-1].bytes() > smallEnough
 	var offsets []*Consumer
 	for _, c := range l.consumers {
-		if c.off != nil && c.off.allocated > smallEnough && c.live() <= smallEnough/2 {
+		if c.off != nil && c.off.Allocated() > smallEnough && c.live() <= smallEnough/2 {
 			offsets = append(offsets, c)
 		}
 	}
@@ -159,10 +160,10 @@ func (l *Log) giveBack() {
 		return
 	}
 	if large {
-		l.shrink(l.nearlyUsedUp)
+		l.shrink(l.nearlyUsedUpLocked)
 	}
 	for _, c := range offsets {
-		if err := c.rewrite(offsetFirstStep); err != nil && !disk.IsFull(err) {
+		if err := c.rewrite(offset.FirstStep); err != nil && !disk.IsFull(err) {
 			l.log.Warn("cannot rewrite an offset file", "queue", l.name(), "consumer", c.name, "error", err)
 		}
 	}
@@ -173,7 +174,7 @@ func (l *Log) giveBack() {
 // and leaves the rest undone.
 func (l *Log) Slim(quit <-chan struct{}) {
 	l.mu.Lock()
-	l.empty.quiet = l.holdsInVain()
+	l.empty.quiet = l.holdsInVainLocked()
 	wanted := l.empty.quiet
 	l.mu.Unlock()
 	if !wanted {
@@ -183,7 +184,7 @@ func (l *Log) Slim(quit <-chan struct{}) {
 	done := make(chan struct{})
 	l.slow.compact.push(func() {
 		defer close(done)
-		l.compactNearlyDead()
+		l.compaction.runNearlyDead()
 	})
 	select {
 	case <-done:
@@ -192,26 +193,27 @@ func (l *Log) Slim(quit <-chan struct{}) {
 	}
 }
 
-// compactNearlyDead rewrites the segments of which nearly nothing is left, as if all readers were at rest.
-func (l *Log) compactNearlyDead() {
-	l.compacting.Lock()
-	defer l.compacting.Unlock()
-	for l.Err() == nil {
-		l.rested()
-		s := l.survey()
+// runNearlyDead rewrites the segments of which nearly nothing is left, as if all readers were at rest.
+func (k *compactor) runNearlyDead() {
+	k.working.Lock()
+	defer k.working.Unlock()
+	for k.l.Err() == nil {
+		k.rested()
+		s := k.survey()
 		i := s.emptiest()
-		if i < 0 || !nearlyDead(s.list[i].live, s.list[i].records) || l.rewriteRun(s.joined(i)) != nil {
+		if i < 0 || !nearlyDead(s.list[i].live, s.list[i].records) || k.rewriteRun(s.joined(i)) != nil {
 			return
 		}
 	}
 }
 
 // rested has the next survey find readers and writers at rest.
-func (l *Log) rested() {
+func (k *compactor) rested() {
+	l := k.l
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, c := range l.consumers {
 		c.seen = c.seq
 	}
-	l.surveyed = l.next
+	k.surveyed = l.next
 }

@@ -28,7 +28,7 @@ func (l *Log) Read(p Position, buf []byte) ([]byte, Meta, error) {
 // then, where waiting does no harm.
 func (l *Log) TryRead(p Position, buf []byte) ([]byte, Meta, error) {
 	l.mu.Lock()
-	f := l.holding(p)
+	f := l.holdingLocked(p)
 	if p.Large() || l.closed || f == nil || f.seg == nil {
 		l.mu.Unlock()
 		return buf, Meta{}, ErrUnready
@@ -52,20 +52,6 @@ func (l *Log) read(f *file, p Position, buf []byte) ([]byte, Meta, error) {
 		return buf, m, err
 	}
 	return out, m, nil
-}
-
-// Meta returns what the log keeps about the item at p besides its payload. Errors as of Read.
-func (l *Log) Meta(p Position) (Meta, error) {
-	f, err := l.hold(p)
-	if err != nil {
-		return Meta{}, l.unread(p, err)
-	}
-	defer l.release(f)
-	r, err := f.record(p)
-	if err != nil {
-		return Meta{}, l.unread(p, err)
-	}
-	return metaOf(r), nil
 }
 
 func metaOf(r segment.Record) Meta {
@@ -106,8 +92,8 @@ func (l *Log) noteRecord(p Position, err error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if f := l.holding(p); f != nil && !f.cold { // of a cold one whole blocks are set aside, when they are found
-		l.damage = append(l.damage, damage{f, p.offset(), p.offset() + uint32(segment.RecordSize(int(p.Size))), nil})
+	if f := l.holdingLocked(p); f != nil && !f.cold { // of a cold one whole blocks are set aside, when they are found
+		l.aside.damage = append(l.aside.damage, damage{f, p.offset(), p.offset() + uint32(segment.RecordSize(int(p.Size))), nil})
 		l.askLater()
 	}
 }
@@ -119,7 +105,7 @@ func (l *Log) unread(p Position, err error) error {
 		return fmt.Errorf("%w: item %d", ErrGone, p.Seq)
 	case errors.Is(err, ErrGone), errors.Is(err, ErrClosed), errors.Is(err, ErrDamaged):
 		return err
-	case errors.Is(err, segment.ErrDamaged), errors.Is(err, segment.ErrFault), lostWhole(err):
+	case errors.Is(err, segment.ErrDamaged), errors.Is(err, segment.ErrFault), segment.Unreadable(err):
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	return err
@@ -129,7 +115,7 @@ func (l *Log) unread(p Position, err error) error {
 func (l *Log) taken(seq uint64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.everybodyTook(seq)
+	return l.everybodyTookLocked(seq)
 }
 
 func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }

@@ -12,6 +12,8 @@ import (
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/wal/internal/files"
+	"github.com/darner/darner/wal/internal/offset"
 )
 
 // room is what appends lack. Log.mu guards it.
@@ -22,6 +24,8 @@ type room struct {
 	asked   bool  // the background is to see to it
 	waiting waitlist
 
+	diskFull bool // an item was refused for want of space; until what is taken was looked for
+
 	err    error // why it could not be had: for the next one that lacks as much
 	failed time.Time
 }
@@ -29,8 +33,8 @@ type room struct {
 // staleAfter is how long a refusal is told to who asks next. Who caused it is there by then, or gone.
 const staleAfter = time.Second
 
-// lacksRoom is for an append that found no blocks in a segment, or, nil, no segment. Log.mu is held.
-func (l *Log) lacksRoom(f *file, bytes int64) error {
+// lacksRoomLocked is for an append that found no blocks in a segment, or, nil, no segment. Log.mu is held.
+func (l *Log) lacksRoomLocked(f *file, bytes int64) error {
 	r := &l.room
 	if err := r.err; err != nil && bytes >= r.bytes {
 		r.err = nil
@@ -39,7 +43,7 @@ func (l *Log) lacksRoom(f *file, bytes int64) error {
 		case errors.Is(err, segment.ErrFault) && !disk.IsFull(err):
 			return l.failLocked(err)
 		default:
-			return l.refused(err)
+			return l.refusedLocked(err)
 		}
 	}
 	r.lacks, r.extent, r.bytes = true, f, bytes
@@ -50,8 +54,8 @@ func (l *Log) lacksRoom(f *file, bytes int64) error {
 // disk. A refusal is for that append.
 func (l *Log) Prepare() {
 	l.mu.Lock()
-	f := l.active()
-	lacks := f == nil && !l.canRoll() || f != nil && f.seg.Room() == 0
+	f := l.activeLocked()
+	lacks := f == nil && !l.canRollLocked() || f != nil && f.seg.Room() == 0
 	if lacks {
 		l.room.lacks, l.room.extent, l.room.bytes = true, f, 1
 	}
@@ -66,8 +70,8 @@ func (l *Log) getRoom() {
 	l.preparing.Lock()
 	defer l.preparing.Unlock()
 	l.mu.Lock()
-	wanted, f, bytes := l.room.lacks && l.usable() == nil, l.room.extent, l.room.bytes
-	extends := f != nil && f == l.active() // else another segment has taken its place
+	wanted, f, bytes := l.room.lacks && l.usableLocked() == nil, l.room.extent, l.room.bytes
+	extends := f != nil && f == l.activeLocked() // else another segment has taken its place
 	if extends {
 		f.pins++
 	}
@@ -96,11 +100,11 @@ func (l *Log) getRoom() {
 // a place to say what they took, and a blank segment. The first has its final name at once. Log.preparing is held.
 func (l *Log) makeNext() error {
 	l.mu.Lock()
-	there, first := l.spare != nil, l.active() == nil
-	l.spares++
-	path := l.path(numbered(l.spares, spareSuffix))
+	there, first := l.spare.file != nil, l.activeLocked() == nil
+	l.spare.made++
+	path := l.path(files.SpareName(l.spare.made))
 	if first { // nothing else can give the next item its place meanwhile
-		path = l.path(numbered(l.next, segmentSuffix))
+		path = l.path(files.SegmentName(l.next))
 	}
 	l.mu.Unlock()
 	if !there {
@@ -118,36 +122,36 @@ func (l *Log) makeNext() error {
 	f.named = first
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.spare = f // Close, which may have been called, waits for Log.preparing
-	l.dirDirty = true
+	l.spare.file = f // Close, which may have been called, waits for Log.preparing
+	l.dirty.dir = true
 	return nil
 }
 
-// rollNow makes what the next segment takes and starts it, where nobody waits for Log.mu, which is held.
-func (l *Log) rollNow() error {
+// rollNowLocked makes what the next segment takes and starts it, where nobody waits for Log.mu, which is held.
+func (l *Log) rollNowLocked() error {
 	for _, c := range l.consumers {
 		if err := c.ensureFile(); err != nil {
 			return err
 		}
 	}
-	f, err := l.create(l.path(numbered(l.next, segmentSuffix)))
+	f, err := l.create(l.path(files.SegmentName(l.next)))
 	if err != nil {
 		return err
 	}
-	f.named, l.dirDirty, l.spare = true, true, f
-	return l.roll()
+	f.named, l.dirty.dir, l.spare.file = true, true, f
+	return l.rollLocked()
 }
 
 // makeOffsets makes the offset files that consumers lack. Log.preparing is held.
 func (l *Log) makeOffsets() error {
 	for {
 		l.mu.Lock()
-		c := l.withoutOffsets()
+		c := l.withoutOffsetsLocked()
 		if c == nil {
 			l.mu.Unlock()
 			return nil
 		}
-		live, created := c.live(), c.st.created
+		live, created := c.live(), c.st.Created
 		l.mu.Unlock()
 		off, err := l.blankOffsets(c.name, live, created)
 		if err != nil {
@@ -162,8 +166,8 @@ func (l *Log) makeOffsets() error {
 	}
 }
 
-// withoutOffsets returns a consumer that has no offset file. Log.mu is held.
-func (l *Log) withoutOffsets() *Consumer {
+// withoutOffsetsLocked returns a consumer that has no offset file. Log.mu is held.
+func (l *Log) withoutOffsetsLocked() *Consumer {
 	for _, c := range l.consumers {
 		if c.off == nil {
 			return c
@@ -173,14 +177,14 @@ func (l *Log) withoutOffsets() *Consumer {
 }
 
 // blankOffsets makes an offset file with room for so many bytes of entries, and for some that come meanwhile.
-func (l *Log) blankOffsets(name string, live int, created int64) (*offsets, error) {
-	off, err := createOffsets(l.fs, l.path(offsetName(name)), max(l.offsetCapacity(), 4*live), created, l.id)
+func (l *Log) blankOffsets(name string, live int, created int64) (*offset.File, error) {
+	off, err := offset.Create(l.fs, l.path(files.OffsetName(name)), max(l.offsetCapacity(), 4*live), created, l.id)
 	if err != nil {
 		return nil, err
 	}
-	if live > off.allocated {
-		if err := off.allocate(min(len(off.m), 2*live)); err != nil {
-			return nil, errors.Join(err, off.close(), l.fs.Remove(off.path))
+	if live > off.Allocated() {
+		if err := off.Reserve(2 * live); err != nil {
+			return nil, errors.Join(err, off.Close(), l.fs.Remove(off.Path))
 		}
 	}
 	return off, nil
@@ -217,7 +221,7 @@ func (c *Consumer) GetReady() {
 	l.mu.Lock()
 	lacks, f, at := c.reading.lacks && !l.closed, c.f, c.at
 	damaged := lacks && c.atDamage()
-	if i := l.index(c.seq); f == nil && i >= 0 {
+	if i := l.indexLocked(c.seq); f == nil && i >= 0 {
 		f = l.files[i]
 	}
 	if !lacks || f == nil || c.f != nil && !damaged { // it was flushed, or somebody else opened the segment, meanwhile
@@ -238,11 +242,11 @@ func (c *Consumer) GetReady() {
 	l.mu.Lock()
 	if damaged && c.f == f && c.at == at {
 		from, to := f.seg.FileRange(at, next)
-		l.damage = append(l.damage, damage{f, from, to, nil})
+		l.aside.damage = append(l.aside.damage, damage{f, from, to, nil})
 		l.askLater()
 		c.at = next
 	}
-	if i := l.index(c.seq); err != nil {
+	if i := l.indexLocked(c.seq); err != nil {
 		if i < 0 || l.files[i] != f || f.path != path { // it was renamed or replaced meanwhile
 			err = nil
 		} else {

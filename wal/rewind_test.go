@@ -13,6 +13,7 @@ import (
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/segment/disk/disktest"
 	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/inspect"
 )
 
 // rewound is a log for these tests: what was done to it, by sequence number.
@@ -112,34 +113,34 @@ func (w *rewound) left() (seqs []uint64) {
 	return seqs
 }
 
-func (w *rewound) inspect() *wal.Inspection {
+func (w *rewound) inspected() *inspect.Inspection {
 	w.t.Helper()
-	in, err := wal.Inspect(w.fs, w.dir)
+	in, err := inspect.Open(w.fs, w.dir)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	return in
 }
 
-func (w *rewound) plan(from uint64) *wal.Rewind {
+func (w *rewound) plan(from uint64) *inspect.Rewind {
 	w.t.Helper()
-	r, err := w.inspect().PlanRewind("", from, 100)
+	r, err := w.inspected().PlanRewind("", from, 100)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	return r
 }
 
-func (w *rewound) undo() *wal.Rewind {
+func (w *rewound) undo() *inspect.Rewind {
 	w.t.Helper()
-	r, err := w.inspect().PlanUndo("", 100)
+	r, err := w.inspected().PlanUndo("", 100)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	return r
 }
 
-func (w *rewound) do(r *wal.Rewind) {
+func (w *rewound) do(r *inspect.Rewind) {
 	w.t.Helper()
 	if err := r.Do(); err != nil {
 		w.t.Fatal(err)
@@ -180,7 +181,7 @@ func TestRewindPutsBackWhatIsStillOnDisk(t *testing.T) {
 	}
 	w.do(u)
 	w.expect(former)
-	if _, err := w.inspect().PlanUndo("", 0); !errors.Is(err, wal.ErrNoUndo) {
+	if _, err := w.inspected().PlanUndo("", 0); !errors.Is(err, inspect.ErrNoUndo) {
 		t.Errorf("a second undo is %v", err)
 	}
 
@@ -213,7 +214,7 @@ func TestUndoUndoesAllRewinds(t *testing.T) {
 	w.expect(numbers(18, 60))
 	w.do(w.undo())
 	w.expect(numbers(26, 60))
-	if _, err := w.inspect().PlanUndo("", 0); !errors.Is(err, wal.ErrNoUndo) {
+	if _, err := w.inspected().PlanUndo("", 0); !errors.Is(err, inspect.ErrNoUndo) {
 		t.Errorf("a second undo is %v", err)
 	}
 }
@@ -288,7 +289,7 @@ func TestRewindStepsOverDamage(t *testing.T) {
 	w.close()
 	w.damaged = true
 	for _, seq := range []int64{5, 6, 30} {
-		if err := fsys.Corrupt("data/q/"+wal.SegmentName(1), 1024+1040*(seq-1)+100, 1); err != nil {
+		if err := fsys.Corrupt("data/q/"+inspect.SegmentName(1), 1024+1040*(seq-1)+100, 1); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -309,7 +310,7 @@ func TestNothingTakenIsNothingToRewind(t *testing.T) {
 	}
 	w.do(r)
 	w.expect(numbers(1, 10))
-	if _, err := w.inspect().PlanUndo("", 0); !errors.Is(err, wal.ErrNoUndo) {
+	if _, err := w.inspected().PlanUndo("", 0); !errors.Is(err, inspect.ErrNoUndo) {
 		t.Errorf("an undo is %v", err)
 	}
 }

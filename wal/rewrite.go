@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/wal/internal/files"
+	"github.com/darner/darner/wal/internal/offset"
 )
 
 // rewriteBound is how many bytes of entries an offset file may gather before it is rewritten from
@@ -37,10 +39,10 @@ func Mapped(segmentSize, all int64) int64 { return 3*segmentSize + int64(offsetC
 // The new file has room for so many bytes from the start, if the disk does: takers allocate nothing.
 func (c *Consumer) rewrite(room int) error {
 	l := c.l
-	l.syncing.Lock()
-	defer l.syncing.Unlock()
-	path := l.path(offsetName(c.name))
-	if c.off.path != path { // the last one kept its temporary name
+	l.commit.syncing.Lock()
+	defer l.commit.syncing.Unlock()
+	path := l.path(files.OffsetName(c.name))
+	if c.off.Path != path { // the last one kept its temporary name
 		if err := l.replace(path, c.off); err != nil {
 			return l.unreplaced(err)
 		}
@@ -49,24 +51,23 @@ func (c *Consumer) rewrite(room int) error {
 	l.mu.Lock()
 	capacity := max(l.offsetCapacity(), 4*c.live()) // however much is taken out of order
 	l.mu.Unlock()
-	fresh, err := createOffsets(l.fs, path+rewriteSuffix, capacity, c.st.created, l.id)
+	fresh, err := offset.Create(l.fs, path+files.RewriteSuffix, capacity, c.st.Created, l.id)
 	if err != nil {
 		return err
 	}
-	if room > fresh.allocated {
-		if err := fresh.allocate(room); err != nil && !disk.IsFull(err) {
-			return errors.Join(err, fresh.close(), l.fs.Remove(fresh.path))
-		}
+	if err := fresh.Reserve(room); err != nil && !disk.IsFull(err) {
+		return errors.Join(err, fresh.Close(), l.fs.Remove(fresh.Path))
 	}
 	old, err := c.moveTo(fresh)
 	if err != nil {
-		fresh.close()
-		l.fs.Remove(fresh.path)
+		fresh.Close()
+		l.fs.Remove(fresh.Path)
 		return err
 	}
-	err = l.replace(path, fresh)
-	fresh.settled = err == nil
-	if err = errors.Join(err, old.close()); err != nil {
+	if err = l.replace(path, fresh); err == nil {
+		fresh.Settle()
+	}
+	if err = errors.Join(err, old.Close()); err != nil {
 		return l.unreplaced(err)
 	}
 	l.stats.rewrites.Add(1)
@@ -76,11 +77,11 @@ func (c *Consumer) rewrite(room int) error {
 
 // named notes the new name of an offset file. The next sync makes it durable: until then the old file
 // has what was synced.
-func (l *Log) named(o *offsets, path string) {
+func (l *Log) named(o *offset.File, path string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	o.path, l.dirDirty = path, true
-	l.touch()
+	o.Path, l.dirty.dir = path, true
+	l.touchLocked()
 }
 
 func (l *Log) unreplaced(err error) error {
@@ -91,19 +92,19 @@ func (l *Log) unreplaced(err error) error {
 }
 
 // live is how large a file the consumer's state needs, in bytes.
-func (c *Consumer) live() int { return entriesAt + entrySize*(c.st.taken.tree.Len()+1) }
+func (c *Consumer) live() int { return c.st.Size() }
 
 // moveTo fills a blank file with the live state and lets takers write to it from here on.
-func (c *Consumer) moveTo(fresh *offsets) (old *offsets, err error) {
+func (c *Consumer) moveTo(fresh *offset.File) (old *offset.File, err error) {
 	l := c.l
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.failed != nil {
 		return nil, l.failed
 	}
-	fresh.generation = c.off.generation
-	c.st.durable = l.durable
-	if err := c.fill(fresh, true); err != nil {
+	fresh.Succeed(c.off)
+	c.st.Durable = l.durable
+	if err := fresh.Fill(&c.st, true); err != nil {
 		return nil, err
 	}
 	if c.behind { // bodies that it kept may go
@@ -114,28 +115,15 @@ func (c *Consumer) moveTo(fresh *offsets) (old *offsets, err error) {
 	return old, nil
 }
 
-// fill writes the live state into a blank file, which is synced or not before it counts.
-func (c *Consumer) fill(blank *offsets, synced bool) error {
-	if live := c.live(); live > blank.allocated {
-		if err := blank.allocate(min(len(blank.m), (live+offsetFirstStep-1)/offsetFirstStep*offsetFirstStep)); err != nil {
-			return err
-		}
-	}
-	if !blank.write(&c.st, synced) {
-		return fmt.Errorf("%s: %w", blank.path, errors.Join(errOffsetsFull, blank.fault))
-	}
-	return nil
-}
-
 // errUnnamed: a full disk has no room to change a name. Nothing is lost by it.
 var errUnnamed = errors.New("file keeps its temporary name")
 
 // replace makes the new file durable before it takes the old one's name.
-func (l *Log) replace(path string, fresh *offsets) error {
-	if err := fresh.f.Sync(); err != nil {
+func (l *Log) replace(path string, fresh *offset.File) error {
+	if err := fresh.Sync(); err != nil {
 		return err
 	}
-	if err := l.fs.Rename(fresh.path, path); disk.IsFull(err) {
+	if err := l.fs.Rename(fresh.Path, path); disk.IsFull(err) {
 		return fmt.Errorf("%w: %w", errUnnamed, err)
 	} else if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/wal/internal/files"
 )
 
 // scrubShare is which part of compaction's rate scrubbing gets.
@@ -36,10 +37,10 @@ func (s *Scrubber) Scrub(dir string) error {
 		return err
 	}
 	if s.pace.rate = s.Rate / scrubShare; s.Rate == 0 {
-		s.pace.rate = DefaultCompactRate / scrubShare
+		s.pace.rate = defaultCompactRate / scrubShare
 	}
 	for _, e := range entries {
-		if _, _, cold := parseCold(e.Name); !cold || e.Dir {
+		if f := files.Classify(e.Name); f.Kind != files.Segment || !f.Cold || e.Dir {
 			continue
 		}
 		path := filepath.Join(dir, e.Name)

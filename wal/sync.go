@@ -6,11 +6,15 @@ import (
 	"path/filepath"
 	"sync"
 	"syscall"
+
+	"github.com/darner/darner/wal/internal/offset"
 )
 
 // groupCommit gathers the callers of Sync: those who come while a sync is under way share the
 // next one.
 type groupCommit struct {
+	syncing sync.Mutex // one sync at a time; offset files are replaced under it
+
 	mu      sync.Mutex
 	waiting []func(error)
 	served  []func(error) // empty: for the next to wait in
@@ -91,8 +95,8 @@ func (l *Log) serve(callers []func(error), err error) {
 // unsynced is what one sync has to bring to stable storage.
 type unsynced struct {
 	files   []*file // oldest first, held
-	bodies  []body
-	offsets []*offsets
+	bodies  []openBody
+	offsets []*offset.File
 	fault   error // of a store into an offset file
 	dir     bool
 	newDir  bool
@@ -105,8 +109,8 @@ func (u *unsynced) any() bool {
 }
 
 func (l *Log) syncOnce() error {
-	l.syncing.Lock() // offset files are replaced under it
-	defer l.syncing.Unlock()
+	l.commit.syncing.Lock() // offset files are replaced under it
+	defer l.commit.syncing.Unlock()
 	u, err := l.prepareSync()
 	if err != nil {
 		return err
@@ -114,7 +118,7 @@ func (l *Log) syncOnce() error {
 	return l.endSync(u, l.flush(u))
 }
 
-// begunSync is a log's part of a sync that many share. It holds Log.syncing.
+// begunSync is a log's part of a sync that many share. It holds commit.syncing.
 type begunSync struct {
 	l       *Log
 	callers []func(error)
@@ -123,13 +127,13 @@ type begunSync struct {
 
 // beginShared is false for a log that has to sync for itself.
 func (l *Log) beginShared() (b begunSync, ok bool) {
-	if !l.shares || !l.syncing.TryLock() { // to wait for one while having others could go round in a ring
+	if !l.dirty.shares || !l.commit.syncing.TryLock() { // to wait for one while having others could go round in a ring
 		return b, false
 	}
 	b = begunSync{l: l, callers: l.commit.callers()}
 	var err error
 	if b.u, err = l.prepareSync(); err != nil {
-		l.syncing.Unlock()
+		l.commit.syncing.Unlock()
 		l.serve(b.callers, err)
 		return begunSync{}, true
 	}
@@ -148,11 +152,11 @@ func (b begunSync) end(synced bool) {
 		err = l.flush(b.u)
 	}
 	err = l.endSync(b.u, err)
-	l.syncing.Unlock()
+	l.commit.syncing.Unlock()
 	l.serve(b.callers, err)
 }
 
-// prepareSync says what there is to sync. Log.syncing is held from here to endSync.
+// prepareSync says what there is to sync. commit.syncing is held from here to endSync.
 func (l *Log) prepareSync() (unsynced, error) {
 	if err := l.nameStarted(); err != nil {
 		return unsynced{}, l.fail(err)
@@ -194,8 +198,8 @@ func (l *Log) growOffsets() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, c := range l.consumers {
-		if o := c.off; o != nil && o.trailing < 2 && o.end+entrySize > o.allocated && o.allocated < l.rewriteBound() {
-			_ = o.grow()
+		if o := c.off; o != nil && o.LacksCheckpoint() && o.Allocated() < l.rewriteBound() {
+			_ = o.Grow()
 		}
 	}
 }
@@ -204,12 +208,12 @@ func (l *Log) growOffsets() {
 func (l *Log) beginSync() (u unsynced, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.timer.Stop()
+	l.dirty.timer.Stop()
 	l.slow.syncs.isClean(l)
-	if err := l.usable(); err != nil {
+	if err := l.usableLocked(); err != nil {
 		return u, err
 	}
-	l.dirty = false
+	l.dirty.any = false
 	for _, f := range l.files {
 		if f.dirty && f.seg != nil {
 			f.dirty = false
@@ -221,21 +225,21 @@ func (l *Log) beginSync() (u unsynced, err error) {
 	for _, c := range l.consumers {
 		if c.dirty && c.off != nil {
 			if c.behind { // there may be space again
-				c.off.setHead(c.st.head, c.st.below)
+				c.off.SetHead(c.st.Head, c.st.Below)
 			}
 			c.checkpoint()
-			c.dirty = c.off.fault != nil
+			c.dirty = c.off.Fault != nil
 			if err := c.faulted(); err != nil {
 				u.fault = err
 			}
-			c.off.beingSynced()
+			c.off.BeingSynced()
 			u.offsets = append(u.offsets, c.off)
 		}
 	}
 	u.bodies, l.uploads.unsynced = l.uploads.unsynced, nil
-	u.dir, l.dirDirty = l.dirDirty, false
-	u.newDir, l.newDir = l.newDir, false
-	u.next = l.allWhole()
+	u.dir, l.dirty.dir = l.dirty.dir, false
+	u.newDir, l.dirty.newDir = l.dirty.newDir, false
+	u.next = l.allWholeLocked()
 	return u, nil
 }
 
@@ -256,7 +260,7 @@ func (l *Log) flush(u unsynced) error {
 		return u.fault
 	}
 	for _, o := range u.offsets {
-		if err := o.f.Sync(); err != nil {
+		if err := o.Sync(); err != nil {
 			return err
 		}
 	}
@@ -288,8 +292,8 @@ func (l *Log) postpone(u unsynced) {
 		c.dirty = true
 	}
 	l.uploads.unsynced = append(u.bodies, l.uploads.unsynced...)
-	l.dirDirty, l.newDir = l.dirDirty || u.dir, l.newDir || u.newDir
-	l.touch()
+	l.dirty.dir, l.dirty.newDir = l.dirty.dir || u.dir, l.dirty.newDir || u.newDir
+	l.touchLocked()
 }
 
 // fail makes the log refuse items from now on: after a failed sync the kernel may have dropped
@@ -309,20 +313,20 @@ func (l *Log) failLocked(err error) error {
 	}
 	if l.failed == nil {
 		l.failed = fmt.Errorf("%w: %w", ErrFailed, err)
-		l.caughtUp()
+		l.caughtUpLocked()
 		l.log.Error("log takes no more items; mend the disk and restart", "dir", l.dir, "error", err)
 	}
 	return l.failed
 }
 
-// touch notes that something awaits a sync and sees to it that one comes in time.
-func (l *Log) touch() {
-	if l.dirty {
+// touchLocked notes that something awaits a sync and sees to it that one comes in time.
+func (l *Log) touchLocked() {
+	if l.dirty.any {
 		return
 	}
-	l.dirty = true
+	l.dirty.any = true
 	if l.o.SyncEvery > 0 {
-		l.timer.Reset(l.o.SyncEvery)
+		l.dirty.timer.Reset(l.o.SyncEvery)
 		l.slow.syncs.getsDirty(l)
 	}
 }

@@ -166,7 +166,7 @@ func (s *syncer) takeDirty() (logs []*Log) {
 	clear(s.dirty)
 	s.dirty = s.dirty[:0] // who gets dirty is not to allocate
 	for _, l := range logs {
-		l.dirtyAt = 0
+		l.dirty.place = 0
 	}
 	return logs
 }
@@ -175,21 +175,21 @@ func (s *syncer) takeDirty() (logs []*Log) {
 func (s *syncer) getsDirty(l *Log) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if l.dirtyAt == 0 {
+	if l.dirty.place == 0 {
 		s.dirty = append(s.dirty, l)
-		l.dirtyAt = len(s.dirty)
+		l.dirty.place = len(s.dirty)
 	}
 }
 
 func (s *syncer) isClean(l *Log) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if l.dirtyAt == 0 {
+	if l.dirty.place == 0 {
 		return
 	}
 	last := s.dirty[len(s.dirty)-1]
-	s.dirty[l.dirtyAt-1], last.dirtyAt = last, l.dirtyAt
+	s.dirty[l.dirty.place-1], last.dirty.place = last, l.dirty.place
 	s.dirty[len(s.dirty)-1] = nil
 	s.dirty = s.dirty[:len(s.dirty)-1]
-	l.dirtyAt = 0
+	l.dirty.place = 0
 }

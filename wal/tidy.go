@@ -5,19 +5,20 @@ import (
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/wal/internal/files"
 )
 
 // The background's work on one log. Two lanes of Background call prepare and tidy; a log asks for
 // each at most once at a time.
 
 func (l *Log) askSoon() {
-	if !l.soonAsked.Swap(true) {
+	if !l.preparing.asked.Swap(true) {
 		l.slow.soon.push(l.prepare)
 	}
 }
 
 func (l *Log) askLater() {
-	if !l.laterAsked.Swap(true) {
+	if !l.tidying.asked.Swap(true) {
 		l.slow.later.push(l.tidy)
 	}
 }
@@ -25,7 +26,7 @@ func (l *Log) askLater() {
 // prepare gets ready what will be needed next, so that nobody waits for it: blocks ahead of the
 // tail, a blank segment for the next roll, the segment a consumer comes to next.
 func (l *Log) prepare() {
-	l.soonAsked.Store(false)
+	l.preparing.asked.Store(false)
 	l.preparing.Lock()
 	defer l.preparing.Unlock()
 	l.readyActive()
@@ -35,17 +36,17 @@ func (l *Log) prepare() {
 }
 
 func (l *Log) prepareSpare() {
-	l.makeSpare(l.pace.fast, func(f *file) bool { return int64(f.seg.Tail()) >= l.o.SegmentSize/2 })
+	l.makeSpare(l.preparing.pace.fast, func(f *file) bool { return int64(f.seg.Tail()) >= l.o.SegmentSize/2 })
 }
 
 // makeSpare makes a spare if there is none and the active segment is such that one is wanted, for a log
 // that fills fast or one that does not.
 func (l *Log) makeSpare(fast bool, wants func(active *file) bool) {
 	l.mu.Lock()
-	f := l.active()
-	wanted := !l.closed && f != nil && l.spare == nil && wants(f)
-	l.spares++
-	path := l.path(numbered(l.spares, spareSuffix))
+	f := l.activeLocked()
+	wanted := !l.closed && f != nil && l.spare.file == nil && wants(f)
+	l.spare.made++
+	path := l.path(files.SpareName(l.spare.made))
 	l.mu.Unlock()
 	if !wanted || l.admit(l.blankBytes()) != nil {
 		return
@@ -61,10 +62,10 @@ func (l *Log) makeSpare(fast bool, wants func(active *file) bool) {
 		l.readySpare(spare.seg)
 	}
 	l.mu.Lock()
-	keep := !l.closed && l.spare == nil && l.active() == f
+	keep := !l.closed && l.spare.file == nil && l.activeLocked() == f
 	if keep {
-		l.spare = spare
-		l.dirDirty = true
+		l.spare.file = spare
+		l.dirty.dir = true
 	}
 	l.mu.Unlock()
 	if !keep {
@@ -128,7 +129,7 @@ func (l *Log) besideCursors() (ahead []*file) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, c := range l.consumers {
-		if i := l.index(c.seq) + 1; i > 0 && i < len(l.files) {
+		if i := l.indexLocked(c.seq) + 1; i > 0 && i < len(l.files) {
 			l.files[i].pins++
 			ahead = append(ahead, l.files[i])
 		}
@@ -138,7 +139,7 @@ func (l *Log) besideCursors() (ahead []*file) {
 
 // tidy does what can wait.
 func (l *Log) tidy() {
-	l.laterAsked.Store(false)
+	l.tidying.asked.Store(false)
 	l.tidying.Lock()
 	defer l.tidying.Unlock()
 	if l.isClosed() {
@@ -159,8 +160,8 @@ func (l *Log) tidy() {
 
 // nameStarted gives segments that were started as spares their final names.
 func (l *Log) nameStarted() error {
-	l.naming.Lock()
-	defer l.naming.Unlock()
+	l.spare.naming.Lock()
+	defer l.spare.naming.Unlock()
 	for {
 		l.mu.Lock()
 		var f *file
@@ -174,14 +175,14 @@ func (l *Log) nameStarted() error {
 		if f == nil {
 			return nil
 		}
-		path := l.path(numbered(f.first, segmentSuffix))
+		path := l.path(files.SegmentName(f.first))
 		if err := l.fs.Rename(f.path, path); disk.IsFull(err) {
 			return nil // recovery knows it by its content; again at the next occasion
 		} else if err != nil {
 			return err
 		}
 		l.mu.Lock()
-		f.path, f.named, l.dirDirty = path, true, true
+		f.path, f.named, l.dirty.dir = path, true, true
 		l.mu.Unlock()
 	}
 }
@@ -212,7 +213,7 @@ func (l *Log) sealRolled() {
 			}
 			return
 		}
-		l.askCompact()
+		l.compaction.ask()
 	}
 }
 
@@ -220,7 +221,7 @@ func (l *Log) sealRolled() {
 func (l *Log) rolled() (due []*file) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.usable() != nil {
+	if l.usableLocked() != nil {
 		return nil
 	}
 	for _, f := range l.files[:max(0, len(l.files)-1)] {
@@ -288,7 +289,7 @@ func (l *Log) needRewrite() (due []*Consumer) {
 			continue
 		}
 		c.rewriteAsked = false // after a failure it is asked for again
-		if c.off != nil && (c.behind || c.off.end >= c.rewriteAt) {
+		if c.off != nil && (c.behind || c.off.End() >= c.rewriteAt) {
 			due = append(due, c)
 		}
 	}
@@ -322,8 +323,8 @@ func (l *Log) removeTaken() {
 		l.removeBody(seq)
 	}
 	l.mu.Lock()
-	l.dirDirty = true
-	l.touch()
+	l.dirty.dir = true
+	l.touchLocked()
 	l.mu.Unlock()
 	for _, f := range files {
 		l.release(f)
@@ -352,10 +353,10 @@ func (l *Log) shrink(useless func(active *file) bool) {
 	l.makeSpare(false, useless)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.wantsAnother(useless) {
+	if !l.wantsAnotherLocked(useless) {
 		return
 	}
-	if !l.canRoll() {
+	if !l.canRollLocked() {
 		l.mu.Unlock()
 		err := l.makeNext()
 		l.mu.Lock()
@@ -363,31 +364,31 @@ func (l *Log) shrink(useless func(active *file) bool) {
 			l.log.Warn("cannot prepare the next segment", "queue", l.name(), "error", err)
 		}
 	}
-	if !l.wantsAnother(useless) || !l.canRoll() {
+	if !l.wantsAnotherLocked(useless) || !l.canRollLocked() {
 		return
 	}
-	if err := l.roll(); err != nil && !disk.IsFull(err) && !passing(err) {
+	if err := l.rollLocked(); err != nil && !disk.IsFull(err) && !passing(err) {
 		l.log.Warn("cannot give an empty queue's space back", "queue", l.name(), "error", err)
 	}
 }
 
-// wantsAnother reports that the last segment is of little use any more. Log.mu is held.
-func (l *Log) wantsAnother(useless func(active *file) bool) bool {
-	if f := l.active(); f != nil {
+// wantsAnotherLocked reports that the last segment is of little use any more. Log.mu is held.
+func (l *Log) wantsAnotherLocked(useless func(active *file) bool) bool {
+	if f := l.activeLocked(); f != nil {
 		return useless(f)
 	}
-	return l.largeAndTaken()
+	return l.largeAndTakenLocked()
 }
 
 // reclaim gives back an active segment of which all is taken, when the disk is full: it may be all
 // the space there is. The next item begins another.
 func (l *Log) reclaim() {
 	l.mu.Lock()
-	wanted, next := l.starved && l.allTaken(), l.next
-	starved := l.starved
-	l.starved = false
+	wanted, next := l.room.diskFull && l.allTakenLocked(), l.next
+	full := l.room.diskFull
+	l.room.diskFull = false
 	l.mu.Unlock()
-	if starved {
+	if full {
 		l.dropSpare()
 	}
 	if !wanted || l.Sync() != nil { // numbering goes on from what the consumers have taken
@@ -395,9 +396,9 @@ func (l *Log) reclaim() {
 	}
 	l.mu.Lock()
 	var gone []*file
-	if f := l.active(); f != nil && l.next == next && len(l.files) == 1 && f.named && f.renames == 0 {
+	if f := l.activeLocked(); f != nil && l.next == next && len(l.files) == 1 && f.named && f.renames == 0 {
 		gone, l.files = l.files, nil
-		l.drop(gone)
+		l.dropLocked(gone)
 	}
 	l.mu.Unlock()
 	for _, f := range gone {
@@ -411,17 +412,17 @@ func (l *Log) reclaim() {
 func (l *Log) spareBytes() int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.spare == nil {
+	if l.spare.file == nil {
 		return 0
 	}
-	return l.spare.bytes()
+	return l.spare.file.bytes()
 }
 
 // dropSpare gives back the segment prepared ahead: on a full disk its blocks are for compaction.
 func (l *Log) dropSpare() {
 	l.mu.Lock()
-	spare := l.spare
-	l.spare = nil
+	spare := l.spare.file
+	l.spare.file = nil
 	l.mu.Unlock()
 	if spare == nil {
 		return
@@ -431,9 +432,9 @@ func (l *Log) dropSpare() {
 	}
 }
 
-// allTaken reports that every consumer has taken all there is.
-func (l *Log) allTaken() bool {
-	return l.usable() == nil && len(l.consumers) > 0 && l.minHead() == l.next
+// allTakenLocked reports that every consumer has taken all there is.
+func (l *Log) allTakenLocked() bool {
+	return l.usableLocked() == nil && len(l.consumers) > 0 && l.minHeadLocked() == l.next
 }
 
 // takenBelow is what every consumer has taken, and whether a segment is wholly below it.
@@ -443,7 +444,7 @@ func (l *Log) takenBelow() (head uint64, some bool) {
 	if len(l.consumers) == 0 || l.failed != nil {
 		return 0, false
 	}
-	head = l.minHead()
+	head = l.minHeadLocked()
 	return head, len(l.files) > 1 && l.files[1].first <= head
 }
 
@@ -458,12 +459,12 @@ func (l *Log) takenFiles(head uint64) (gone []*file) {
 	}
 	gone = append(gone, l.files[:n]...)
 	l.files = append([]*file(nil), l.files[n:]...)
-	l.drop(gone)
+	l.dropLocked(gone)
 	return gone
 }
 
-// drop pins segments that were taken out of the log, for whoever removes their files.
-func (l *Log) drop(gone []*file) {
+// dropLocked pins segments that were taken out of the log, for whoever removes their files.
+func (l *Log) dropLocked(gone []*file) {
 	for _, f := range gone {
 		f.gone = true
 		f.pins++
@@ -475,10 +476,10 @@ func (l *Log) drop(gone []*file) {
 	}
 }
 
-func (l *Log) minHead() uint64 {
+func (l *Log) minHeadLocked() uint64 {
 	head := l.next
 	for _, c := range l.consumers {
-		head = min(head, c.st.head)
+		head = min(head, c.st.Head)
 	}
 	return head
 }
@@ -490,15 +491,15 @@ func (l *Log) closeUnused() {
 	used := make(map[*file]bool)
 	for _, c := range l.consumers {
 		used[c.f] = true
-		if i := l.index(c.seq); i >= 0 { // it may have been opened for a reader that is about to go on
+		if i := l.indexLocked(c.seq); i >= 0 { // it may have been opened for a reader that is about to go on
 			used[l.files[i]] = true
 		}
 	}
 	var unused []*file
 	for _, f := range l.files {
 		if f.sealed && f.seg != nil && f.pins == 0 && !used[f] {
-			if f.needsMending() {
-				l.askCompact()
+			if f.needsMendingLocked() {
+				l.compaction.ask()
 				continue
 			}
 			unused = append(unused, &file{path: f.path, seg: f.seg})

@@ -8,13 +8,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/urfave/cli/v2"
-	"golang.org/x/term"
-
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/tools/fsck/datadir"
 	"github.com/darner/darner/tools/fsck/items"
-	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/inspect"
+	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
 )
 
 func rewindCommand() *cli.Command {
@@ -40,9 +39,9 @@ func rewindCommand() *cli.Command {
 				return usage{err}
 			}
 			return changeQueue(c, func(q datadir.Queue) error {
-				plan := func() (*wal.Rewind, error) { return items.PlanRewind(disk.OS{}, q, to, time.Now()) }
+				plan := func() (*inspect.Rewind, error) { return items.PlanRewind(disk.OS{}, q, to, time.Now()) }
 				if c.Bool("undo") {
-					plan = func() (*wal.Rewind, error) { return items.PlanUndo(disk.OS{}, q, time.Now()) }
+					plan = func() (*inspect.Rewind, error) { return items.PlanUndo(disk.OS{}, q, time.Now()) }
 				}
 				return rewind(q, plan, c.Bool("yes"))
 			})
@@ -50,9 +49,9 @@ func rewindCommand() *cli.Command {
 	}
 }
 
-func rewind(q datadir.Queue, plan func() (*wal.Rewind, error), yes bool) error {
+func rewind(q datadir.Queue, plan func() (*inspect.Rewind, error), yes bool) error {
 	r, err := plan()
-	if errors.Is(err, wal.ErrNoOffsets) {
+	if errors.Is(err, inspect.ErrNoOffsets) {
 		return fmt.Errorf("%w: a server would deliver everything on disk again (--repair may save what the file says)", err)
 	}
 	if err != nil {
@@ -79,7 +78,7 @@ func rewind(q datadir.Queue, plan func() (*wal.Rewind, error), yes bool) error {
 }
 
 // describe says what is about to happen.
-func describe(q datadir.Queue, r *wal.Rewind) {
+func describe(q datadir.Queue, r *inspect.Rewind) {
 	end := "back in the queue"
 	if r.Undo {
 		end = "taken again"

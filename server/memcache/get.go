@@ -4,6 +4,7 @@ package memcache
 
 import (
 	"errors"
+	"io"
 	"strconv"
 
 	"github.com/darner/darner/server/queue"
@@ -48,7 +49,7 @@ type get struct {
 
 	item   queue.Item // in hand
 	read   []byte     // its payload, of a job
-	reader *wal.Reader
+	reader io.ReadCloser
 	left   int64 // bytes of a large item still to be sent
 	filled int   // bytes of it in the session's chunk
 }

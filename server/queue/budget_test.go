@@ -62,7 +62,7 @@ func numberOf(t testing.TB, q *Queue, it Item) int {
 	var b []byte
 	var err error
 	if it.Large() {
-		var r *wal.Reader
+		var r io.ReadCloser
 		if r, err = q.Open(it); err == nil {
 			b, err = io.ReadAll(r)
 			r.Close()

@@ -5,10 +5,10 @@ package queue
 
 import (
 	"errors"
-
-	"github.com/google/btree"
+	"io"
 
 	"github.com/darner/darner/wal"
+	"github.com/google/btree"
 )
 
 // Item is a small value. One that is open, from Fetch or from a Waiter that takes, is given back
@@ -48,7 +48,7 @@ func (q *Queue) Read(it Item, dst []byte) ([]byte, error) {
 
 // Open streams the payload of a large item. The errors are those of Read; wal.ErrDamaged may come
 // from the reader later, and calls for Drop as well. It may wait for the disk.
-func (q *Queue) Open(it Item) (*wal.Reader, error) {
+func (q *Queue) Open(it Item) (io.ReadCloser, error) {
 	r, err := it.home.Open(it.Position)
 	return r, notClosed(err)
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/darner/darner/tools/fsck/items"
 	"github.com/darner/darner/tools/kestrel"
 	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/inspect"
 )
 
 func options(fsys disk.FS) wal.Options {
@@ -301,8 +302,8 @@ func TestExportLeavesDamageOut(t *testing.T) {
 	if n, err := importJSON(t, fsys, "data/q", `{"text":"one"}`+"\n"+`{"text":"two"}`+"\n"+`{"text":"`+strings.Repeat("x", 200_000)+"\"}\n"+`{"text":"four"}`+"\n"); n != 4 || err != nil {
 		t.Fatal(n, err)
 	}
-	fsys.Corrupt("data/q/"+wal.SegmentName(1), 1024+48+40, 1)
-	fsys.Corrupt("data/q/"+wal.BodyName(3), 150_000, 1)
+	fsys.Corrupt("data/q/"+inspect.SegmentName(1), 1024+48+40, 1)
+	fsys.Corrupt("data/q/"+inspect.BodyName(3), 150_000, 1)
 	got, done := export(t, fsys, "data/q", NewRawEncoder, 2)
 	if want := "\x03\x00\x00\x00\x00\x00\x00\x00one\x04\x00\x00\x00\x00\x00\x00\x00four"; got != want || done.Items != 2 {
 		t.Errorf("%q, %+v", got, done)

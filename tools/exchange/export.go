@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/darner/darner/tools/fsck/items"
-	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/inspect"
 )
 
 // Exported counts what an export did.
@@ -31,7 +31,7 @@ func Export(r *items.Reading, to Encoder, damaged func(*items.Record, error)) (d
 		}
 		switch {
 		case err == nil:
-		case rec.State == items.Damaged, errors.Is(err, wal.ErrDamaged):
+		case rec.State == items.Damaged, errors.Is(err, inspect.ErrDamaged):
 			damaged(rec, err)
 			done.Damaged++
 			continue

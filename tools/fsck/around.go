@@ -7,11 +7,11 @@ import (
 	"fmt"
 
 	"github.com/darner/darner/segment"
-	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/inspect"
 )
 
 // found notes what stands around the records: headers, index, footer, tail.
-func (e *examination) found(s *segmentFile, v *wal.SegmentView, next uint64, u *use) {
+func (e *examination) found(s *segmentFile, v *inspect.SegmentView, next uint64, u *use) {
 	for _, x := range v.Stray {
 		e.stray(s, x.From, x.To)
 	}

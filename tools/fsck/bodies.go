@@ -9,13 +9,13 @@ import (
 	"slices"
 
 	"github.com/darner/darner/segment"
-	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/inspect"
 )
 
 // body looks for the body of a large item and reports whether the item can be read. A body that nobody
 // wants is not read.
 func (e *examination) body(s *segmentFile, r *segment.Record, wanted bool) bool {
-	size, upload, ok := wal.LargeItem(r)
+	size, upload, ok := inspect.LargeItem(r)
 	f, there := e.takeBody(r.Seq)
 	if !there {
 		f, there = e.unnamedBody(s, r.Seq, upload)
@@ -24,7 +24,7 @@ func (e *examination) body(s *segmentFile, r *segment.Record, wanted bool) bool 
 	case !there && !wanted:
 		return false
 	case !there:
-		e.t.add(Finding{File: wal.BodyName(r.Seq), Severity: e.severity(s, r.Seq), Kind: BodyMissing, Items: 1, What: fmt.Sprintf("is missing: 1 item (%d, %d bytes) lost", r.Seq, size)})
+		e.t.add(Finding{File: inspect.BodyName(r.Seq), Severity: e.severity(s, r.Seq), Kind: BodyMissing, Items: 1, What: fmt.Sprintf("is missing: 1 item (%d, %d bytes) lost", r.Seq, size)})
 		e.loseLarge(r.Seq, size)
 		return false
 	case !wanted:
@@ -42,7 +42,7 @@ func (e *examination) body(s *segmentFile, r *segment.Record, wanted bool) bool 
 }
 
 // takeBody returns the file of an item's body, and deals with those before it, which belong to none.
-func (e *examination) takeBody(seq uint64) (f wal.FileInfo, ok bool) {
+func (e *examination) takeBody(seq uint64) (f inspect.FileInfo, ok bool) {
 	for len(e.bodies) > 0 && e.bodies[0].Number <= seq {
 		f, e.bodies = e.bodies[0], e.bodies[1:]
 		if f.Number == seq {
@@ -54,9 +54,9 @@ func (e *examination) takeBody(seq uint64) (f wal.FileInfo, ok bool) {
 }
 
 // unnamedBody finds a body that still has the name of its upload.
-func (e *examination) unnamedBody(s *segmentFile, seq, upload uint64) (f wal.FileInfo, ok bool) {
-	parts := e.in.Files(wal.PartFile)
-	i, ok := slices.BinarySearchFunc(parts, upload, func(f wal.FileInfo, n uint64) int {
+func (e *examination) unnamedBody(s *segmentFile, seq, upload uint64) (f inspect.FileInfo, ok bool) {
+	parts := e.in.Files(inspect.PartFile)
+	i, ok := slices.BinarySearchFunc(parts, upload, func(f inspect.FileInfo, n uint64) int {
 		switch {
 		case f.Number < n:
 			return -1
@@ -79,14 +79,14 @@ func (e *examination) unnamedBody(s *segmentFile, seq, upload uint64) (f wal.Fil
 }
 
 // bodyReads reads a body and reports whether all of it verifies.
-func (e *examination) bodyReads(s *segmentFile, f wal.FileInfo, seq uint64, size int64, upload uint64) bool {
+func (e *examination) bodyReads(s *segmentFile, f inspect.FileInfo, seq uint64, size int64, upload uint64) bool {
 	v, err := e.in.CheckBody(f, e.progress.add)
 	found := Finding{File: f.Name, Severity: e.severity(s, seq), Kind: Body, Items: 1}
 	lost := fmt.Sprintf("1 item (%d, %d bytes) lost", seq, size)
 	switch {
-	case errors.Is(err, wal.ErrDamaged):
+	case errors.Is(err, inspect.ErrDamaged):
 		found.From, found.To, found.What = 0, f.Size, "the header does not verify: "+lost
-	case errors.Is(err, wal.ErrVersion):
+	case errors.Is(err, inspect.ErrVersion):
 		e.newer(f.Name)
 		return true // as far as anybody can tell
 	case err != nil:
@@ -104,7 +104,7 @@ func (e *examination) bodyReads(s *segmentFile, f wal.FileInfo, seq uint64, size
 	return false
 }
 
-func (e *examination) bodyDamage(severity Severity, f wal.FileInfo, damage []wal.BodyDamage, lost string) bool {
+func (e *examination) bodyDamage(severity Severity, f inspect.FileInfo, damage []inspect.BodyDamage, lost string) bool {
 	if len(damage) == 0 {
 		return true
 	}
@@ -131,7 +131,7 @@ func (e *examination) loseLarge(seq uint64, size int64) {
 }
 
 // takenBody notes a body whose item was taken.
-func (e *examination) takenBody(f wal.FileInfo) {
+func (e *examination) takenBody(f inspect.FileInfo) {
 	e.t.add(Finding{File: f.Name, Severity: Note, Kind: BodyTaken, What: "the body of an item that was taken; the server removes it"})
 	e.large.Size += f.Size
 	e.large.Dead += f.Size
@@ -142,7 +142,7 @@ func (e *examination) takenBody(f wal.FileInfo) {
 const unsynced = 1 << 20
 
 // orphan notes a body without a record.
-func (e *examination) orphan(f wal.FileInfo) {
+func (e *examination) orphan(f inspect.FileInfo) {
 	if !e.wanted(f.Number) {
 		e.takenBody(f)
 		return

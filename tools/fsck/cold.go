@@ -10,7 +10,7 @@ import (
 	"syscall"
 
 	"github.com/darner/darner/segment"
-	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/inspect"
 )
 
 // coldFile is what there is to know of a cold segment.
@@ -43,7 +43,7 @@ func (e *examination) scrub(s *segmentFile) (err error) {
 
 // hole is a stretch in which blocks are lost, as bytes of the file. The scrub has to agree, and a
 // second look, or it is not the file that is damaged.
-func (c *coldFile) hole(v *wal.SegmentView, step *wal.Step) *pending {
+func (c *coldFile) hole(v *inspect.SegmentView, step *inspect.Step) *pending {
 	from, to := v.FileRange(step.From, step.To)
 	p := pending{from, to, c.report.Lost == 0 || !errors.Is(step.Err, segment.ErrDamaged) || !v.Lost(step)}
 	c.lost = append(c.lost, p)
@@ -71,7 +71,7 @@ func (e *examination) leftOut(s *segmentFile, from, to uint64) {
 const noItemLost = "damaged; no item is lost, for parity or another copy tells what stood here"
 
 // foundCold notes what a scrub found besides lost items.
-func (e *examination) foundCold(s *segmentFile, v *wal.SegmentView) {
+func (e *examination) foundCold(s *segmentFile, v *inspect.SegmentView) {
 	c := &s.cold
 	if !c.is {
 		return

@@ -51,7 +51,7 @@ func (e *examination) short() {
 	e.t.add(f)
 	for _, c := range e.consumers {
 		c.stale = true
-		c.state.SetDurable(e.end)
+		c.state.Durable = e.end
 	}
 	e.cut = true
 }
@@ -65,7 +65,7 @@ func (e *examination) planEvidence() {
 	}
 	for _, c := range e.consumers {
 		c.stale = true
-		c.state.SetDurable(max(s.first, s.end))
+		c.state.Durable = max(s.first, s.end)
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/tools/fsck/datadir"
-	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/inspect"
 )
 
 // examination is what is known of a queue.
@@ -19,7 +19,7 @@ type examination struct {
 	o        *Options
 	t        *tally
 	progress *progress
-	in       *wal.Inspection
+	in       *inspect.Inspection
 	row      Row
 
 	consumers []*consumer
@@ -30,21 +30,21 @@ type examination struct {
 	cut       bool   // the log ends before
 	everItems uint64 // that came before, taken or not, as headers count them
 	everBytes uint64
-	lost      *wal.Offsets // items that are wanted and cannot be read, as if they were taken
+	lost      *inspect.Offsets // items that are wanted and cannot be read, as if they were taken
 
-	bodies  []wal.FileInfo    // not come to yet
-	claimed map[uint64]uint64 // items whose bodies have their uploads' names, by upload
-	aside   []wal.FileInfo    // bodies that are of no use to the queue
-	large   Use               // all bodies
+	bodies  []inspect.FileInfo // not come to yet
+	claimed map[uint64]uint64  // items whose bodies have their uploads' names, by upload
+	aside   []inspect.FileInfo // bodies that are of no use to the queue
+	large   Use                // all bodies
 
 	handsOff bool // something is newer than this program or cannot be read: no repair
 }
 
 // consumer is what one consumer has taken, by all its files.
 type consumer struct {
-	state *wal.Offsets // nil until something is known
+	state *inspect.Offsets // nil until something is known
 	name  string
-	files []wal.FileInfo
+	files []inspect.FileInfo
 	stale bool // the files are to be written anew
 	shown bool // the files hold damage worth keeping
 
@@ -69,18 +69,18 @@ func (c *consumer) has(seq uint64) bool {
 func (r *run) examine(t *tally) *examination {
 	e := &examination{
 		q: r.q, o: r.o, t: t, progress: r.progress, row: Row{Queue: r.q.Name},
-		lost: wal.NewOffsets("", 0, 0, 0), claimed: make(map[uint64]uint64),
+		lost: inspect.NewOffsets("", 0, 0, 0), claimed: make(map[uint64]uint64),
 		large: Use{Queue: r.q.Name, File: "*.item"},
 	}
 	var err error
-	if e.in, err = wal.Inspect(r.o.FS, r.q.Path); err != nil {
+	if e.in, err = inspect.Open(r.o.FS, r.q.Path); err != nil {
 		e.trouble("", err)
 		return e
 	}
 	for f := range e.in.All() {
 		e.row.Disk += f.Size
 	}
-	e.bodies = e.in.Files(wal.BodyFile)
+	e.bodies = e.in.Files(inspect.BodyFile)
 	e.readOffsets()
 	e.openSegments()
 	e.beginConsumers()
@@ -141,10 +141,10 @@ func (e *examination) beginConsumers() {
 	}
 	for _, c := range e.consumers {
 		known := c.state
-		if known != nil && known.Head() > 0 {
+		if known != nil && known.Head > 0 {
 			continue
 		}
-		c.state = wal.NewOffsets(c.name, max(first, 1), below, created)
+		c.state = inspect.NewOffsets(c.name, max(first, 1), below, created)
 		if known != nil {
 			c.state.Unite(known) // a head was not among it
 		}
@@ -159,7 +159,7 @@ func (e *examination) ownConsumer() {
 		return
 	}
 	c.stale = true
-	f := Finding{File: wal.OffsetName(""), Severity: Damage, Kind: OffsetsLost, What: "is missing: all items still on the disk come again, taken or not"}
+	f := Finding{File: inspect.OffsetName(""), Severity: Damage, Kind: OffsetsLost, What: "is missing: all items still on the disk come again, taken or not"}
 	if !e.sealedBehind(0) { // its name is synced before a segment is completed
 		f.Severity, f.What = Note, "is missing, as after a power cut before the first sync: all items on the disk come"
 	}
@@ -173,7 +173,7 @@ func (e *examination) unbelieved() {
 		if !c.nothing {
 			continue
 		}
-		f := Finding{File: wal.OffsetName(c.name), Severity: Damage, Kind: OffsetsLost, What: "nothing in it verifies: all items still on the disk come again, taken or not"}
+		f := Finding{File: inspect.OffsetName(c.name), Severity: Damage, Kind: OffsetsLost, What: "nothing in it verifies: all items still on the disk come again, taken or not"}
 		if !e.sealedBehind(0) && e.durable == 0 {
 			f.Severity = Note
 		}
@@ -207,7 +207,7 @@ func (e *examination) lose(from, to uint64) (n, first, last uint64) {
 	if from > to {
 		return 0, 0, 0
 	}
-	gap := wal.NewOffsets("", 0, 0, 0)
+	gap := inspect.NewOffsets("", 0, 0, 0)
 	for _, c := range e.consumers {
 		if c.blank && e.told { // nothing was kept for it
 			continue
@@ -243,18 +243,18 @@ func (e *examination) aheadOfLog() {
 
 // leftovers notes files that are no part of the queue.
 func (e *examination) leftovers() {
-	for _, f := range e.in.Files(wal.PartFile) {
+	for _, f := range e.in.Files(inspect.PartFile) {
 		if e.claimed[f.Number] == 0 {
 			e.t.add(Finding{File: f.Name, Severity: Note, Kind: Upload, What: "an upload that broke off; the server removes it"})
 		}
 	}
-	for _, f := range e.in.Files(wal.UnfinishedFile) {
+	for _, f := range e.in.Files(inspect.UnfinishedFile) {
 		e.t.add(Finding{File: f.Name, Severity: Note, Kind: Unfinished, What: "a cold segment that was being written when the server was killed; the server removes it"})
 	}
-	for _, f := range e.in.Files(wal.MendFile) {
+	for _, f := range e.in.Files(inspect.MendFile) {
 		e.t.add(Finding{File: f.Name, Severity: Note, Kind: Interrupted, What: "left by a repair that was interrupted; the next one removes it"})
 	}
-	for _, f := range e.in.Files(wal.ForeignFile) {
+	for _, f := range e.in.Files(inspect.ForeignFile) {
 		e.t.add(Finding{File: f.Name, Severity: Note, Kind: Foreign, What: "is no file of a queue; the server ignores it"})
 	}
 	for _, name := range e.in.Nested {

@@ -16,6 +16,7 @@ import (
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk/disktest"
 	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/inspect"
 )
 
 const (
@@ -224,7 +225,7 @@ var fixtures = map[string]func(b *builder){
 	"body-taken": func(b *builder) {
 		b.blobs()
 		b.write(blobs+"/consumer.off", 0, "")
-		must(b.t, wal.WriteOffsets(b.fs, blobs, wal.NewOffsets("", 3, 0, 0)))
+		must(b.t, inspect.WriteOffsets(b.fs, blobs, inspect.NewOffsets("", 3, 0, 0)))
 	},
 	// Cold segments; cold_fixtures_test.go has the queue.
 	"cold":             func(b *builder) { b.coldOrders() },
@@ -349,14 +350,14 @@ func (b *builder) segment(path string, from, to uint64, seal bool) {
 
 // taken makes the offset file. Further numbers are those of items taken out of order, besides 6 and 7.
 func (b *builder) taken(head uint64, more ...uint64) {
-	o := wal.NewOffsets("", head, 60*(head-1), epoch)
+	o := inspect.NewOffsets("", head, 60*(head-1), epoch)
 	o.Log = b.log
-	o.SetDurable(b.durable)
+	o.Durable = b.durable
 	o.Take(6, 7, 120)
 	for _, seq := range more {
 		o.Take(seq, seq, 60)
 	}
-	must(b.t, wal.WriteOffsets(b.fs, orders, o))
+	must(b.t, inspect.WriteOffsets(b.fs, orders, o))
 }
 
 func (b *builder) blobs() {
@@ -424,7 +425,7 @@ func (b *builder) write(path string, at int, s string) {
 
 // record is where an item's record is.
 func (b *builder) record(path string, seq uint64) (at int) {
-	b.steps(path, func(s *wal.Step) {
+	b.steps(path, func(s *inspect.Step) {
 		if s.Record.Seq == seq {
 			at = int(s.From)
 		}
@@ -434,14 +435,14 @@ func (b *builder) record(path string, seq uint64) (at int) {
 
 // tail is where the records end.
 func (b *builder) tail(path string) (at int) {
-	b.steps(path, func(s *wal.Step) { at = int(s.To) })
+	b.steps(path, func(s *inspect.Step) { at = int(s.To) })
 	return at
 }
 
-func (b *builder) steps(path string, fn func(*wal.Step)) {
-	in, err := wal.Inspect(b.fs, filepath.Dir(path))
+func (b *builder) steps(path string, fn func(*inspect.Step)) {
+	in, err := inspect.Open(b.fs, filepath.Dir(path))
 	must(b.t, err)
-	v, err := in.OpenSegment(wal.FileInfo{Name: filepath.Base(path)})
+	v, err := in.OpenSegment(inspect.FileInfo{Name: filepath.Base(path)})
 	must(b.t, err)
 	defer v.Close()
 	for s := range v.Steps() {

@@ -18,6 +18,7 @@ import (
 	"github.com/darner/darner/segment/disk/disktest"
 	"github.com/darner/darner/tools/fsck"
 	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/inspect"
 )
 
 var update = flag.Bool("update", false, "write the expected reports, and the fixtures that are missing")
@@ -117,7 +118,7 @@ func line(seq uint64, flags uint32, enqueued, expires int64, payload []byte) str
 // faster.
 func readable(t testing.TB, fsys *disktest.FS, queue string) []string {
 	t.Helper()
-	in, err := wal.Inspect(fsys, data+"/"+queue)
+	in, err := inspect.Open(fsys, data+"/"+queue)
 	must(t, err)
 	taken, err := in.Taken("")
 	must(t, err)
@@ -142,9 +143,9 @@ func readable(t testing.TB, fsys *disktest.FS, queue string) []string {
 	return got
 }
 
-func wholeBody(t testing.TB, in *wal.Inspection, seq uint64) []byte {
+func wholeBody(t testing.TB, in *inspect.Inspection, seq uint64) []byte {
 	t.Helper()
-	r, err := in.OpenBody(wal.FileInfo{Name: wal.BodyName(seq)})
+	r, err := in.OpenBody(inspect.FileInfo{Name: inspect.BodyName(seq)})
 	must(t, err)
 	defer r.Close()
 	b, err := io.ReadAll(r)

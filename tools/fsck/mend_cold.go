@@ -8,7 +8,7 @@ import (
 	"io/fs"
 	"syscall"
 
-	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/inspect"
 )
 
 // rebuild writes back what is damaged of a cold segment and can be rebuilt. Killed, it has written
@@ -31,7 +31,7 @@ func (r *repair) writeAnew(s *segmentFile) error {
 	if err := r.keepLost(s); err != nil {
 		return err
 	}
-	fresh := v.Path() + wal.MendSuffix
+	fresh := v.Path() + inspect.MendSuffix
 	if err := r.o.FS.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -69,7 +69,7 @@ func (r *repair) keepLost(s *segmentFile) error {
 // complete sees to it that the new file holds all that could be read: a disk that failed in between
 // would look like damage.
 func (r *repair) complete(fresh string, s *segmentFile) error {
-	v, err := r.e.in.OpenSegment(wal.FileInfo{Name: s.file.Name + wal.MendSuffix})
+	v, err := r.e.in.OpenSegment(inspect.FileInfo{Name: s.file.Name + inspect.MendSuffix})
 	if err != nil {
 		return err
 	}

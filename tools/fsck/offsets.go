@@ -5,14 +5,14 @@ package fsck
 import (
 	"errors"
 
-	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/inspect"
 )
 
 func (e *examination) readOffsets() {
-	for _, f := range e.in.Files(wal.OffsetFile) {
+	for _, f := range e.in.Files(inspect.OffsetFile) {
 		e.readOffsetFile(f)
 	}
-	for _, f := range e.in.Files(wal.RewriteFile) {
+	for _, f := range e.in.Files(inspect.RewriteFile) {
 		e.t.add(Finding{File: f.Name, Severity: Note, Kind: Rewrite, What: "an offset file that was being written anew; the server unites it with the other"})
 		c := e.readOffsetFile(f)
 		c.stale = true
@@ -20,27 +20,27 @@ func (e *examination) readOffsets() {
 	for _, c := range e.consumers {
 		if c.state != nil {
 			e.told, c.blank = true, false
-			e.durable = max(e.durable, c.state.Durable())
+			e.durable = max(e.durable, c.state.Durable)
 		}
 	}
 }
 
 // readOffsetFile adds what a file says to its consumer. Two files of one consumer are united, as the
 // server does.
-func (e *examination) readOffsetFile(f wal.FileInfo) *consumer {
+func (e *examination) readOffsetFile(f inspect.FileInfo) *consumer {
 	c := e.consumer(f.Consumer())
 	c.files = append(c.files, f)
 	v, err := e.in.ReadOffsets(f)
 	e.progress.add(f.Size)
 	switch {
-	case errors.Is(err, wal.ErrBlankOffsets):
+	case errors.Is(err, inspect.ErrBlankOffsets):
 		e.t.add(Finding{File: f.Name, Severity: Note, Kind: OffsetsLost, What: "is blank, as when it was made just before a crash: nothing was taken, or it comes again"})
 		c.stale, c.blank = true, true
-	case errors.Is(err, wal.ErrNoOffsets) && f.Kind == wal.RewriteFile:
+	case errors.Is(err, inspect.ErrNoOffsets) && f.Kind == inspect.RewriteFile:
 		c.stale = true // it is not written whole: the file it was to replace has all of it
-	case errors.Is(err, wal.ErrNoOffsets):
+	case errors.Is(err, inspect.ErrNoOffsets):
 		c.stale, c.shown, c.nothing = true, true, true
-	case errors.Is(err, wal.ErrVersion):
+	case errors.Is(err, inspect.ErrVersion):
 		e.newer(f.Name)
 	case err != nil:
 		e.trouble(f.Name, err)
@@ -48,10 +48,10 @@ func (e *examination) readOffsetFile(f wal.FileInfo) *consumer {
 		e.t.add(Finding{File: f.Name, Severity: Damage, Kind: OtherLog, What: otherLog + "; all items still on the disk come again, taken or not"})
 		c.stale, c.shown = true, true
 	default:
-		if v.Salvaged && v.Lost && f.Kind == wal.OffsetFile {
+		if v.Salvaged && v.Lost && f.Kind == inspect.OffsetFile {
 			e.t.add(Finding{File: f.Name, Severity: Damage, Kind: OffsetsLost, What: "neither copy of the head verifies, but entries do: items taken since the last sync may come again"})
 		}
-		if f.Kind == wal.OffsetFile { // a rewrite may have got to the disk in part
+		if f.Kind == inspect.OffsetFile { // a rewrite may have got to the disk in part
 			e.offsetDamage(c, f, v)
 		}
 		if c.state == nil {
@@ -63,7 +63,7 @@ func (e *examination) readOffsetFile(f wal.FileInfo) *consumer {
 	return c
 }
 
-func (e *examination) offsetDamage(c *consumer, f wal.FileInfo, v *wal.OffsetsView) {
+func (e *examination) offsetDamage(c *consumer, f inspect.FileInfo, v *inspect.OffsetsView) {
 	for _, d := range v.Damage {
 		found := Finding{File: f.Name, From: d.From, To: d.To, Severity: Damage, Kind: OffsetEntry}
 		switch {

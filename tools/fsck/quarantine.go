@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/darner/darner/segment/disk"
-	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/inspect"
 )
 
 const noteSuffix = ".note"
@@ -60,7 +60,7 @@ func (r *repair) note(path, file string, from, to int64, why string) error {
 
 // create makes a file of what is read, under its name only when it is whole.
 func (r *repair) create(path string, from io.Reader) error {
-	fresh := path + wal.MendSuffix
+	fresh := path + inspect.MendSuffix
 	if err := r.o.FS.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -87,7 +87,7 @@ func fill(out disk.File, from io.Reader) error {
 }
 
 // moveAside moves a whole file of the queue.
-func (r *repair) moveAside(f wal.FileInfo, why string) error {
+func (r *repair) moveAside(f inspect.FileInfo, why string) error {
 	dir := r.dir.Quarantine(r.q)
 	if err := r.makeQuarantine(); err != nil {
 		return err

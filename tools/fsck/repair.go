@@ -14,7 +14,7 @@ import (
 	"slices"
 
 	"github.com/darner/darner/segment/disk"
-	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/inspect"
 )
 
 // repair mends what an examination found.
@@ -94,7 +94,7 @@ func (r *repair) pass(file, what string) {
 	}
 }
 
-func (r *repair) path(name string) string { return r.e.in.Path(wal.FileInfo{Name: name}) }
+func (r *repair) path(name string) string { return r.e.in.Path(inspect.FileInfo{Name: name}) }
 
 func (r *repair) sync() error {
 	if r.o.DryRun {
@@ -112,7 +112,7 @@ func (r *repair) rename(from, to string) error {
 }
 
 // removeAll removes files of one kind, told of as one step: there may be a million.
-func (r *repair) removeAll(files []wal.FileInfo, what string) error {
+func (r *repair) removeAll(files []inspect.FileInfo, what string) error {
 	if len(files) == 0 {
 		return nil
 	}
@@ -133,23 +133,23 @@ func (r *repair) removeAll(files []wal.FileInfo, what string) error {
 }
 
 func (r *repair) removeMendings() error {
-	if err := r.removeAll(r.e.in.Files(wal.UnfinishedFile), "removed, a cold segment that was not finished"); err != nil {
+	if err := r.removeAll(r.e.in.Files(inspect.UnfinishedFile), "removed, a cold segment that was not finished"); err != nil {
 		return err
 	}
-	return r.removeAll(r.e.in.Files(wal.MendFile), "removed, the rest of a repair that was interrupted")
+	return r.removeAll(r.e.in.Files(inspect.MendFile), "removed, the rest of a repair that was interrupted")
 }
 
 func (r *repair) nameBodies() error {
 	if len(r.e.claimed) == 0 {
 		return nil
 	}
-	for _, f := range r.e.in.Files(wal.PartFile) {
+	for _, f := range r.e.in.Files(inspect.PartFile) {
 		seq := r.e.claimed[f.Number]
 		if seq == 0 {
 			continue
 		}
-		err := r.do(f.Name, "renamed to "+wal.BodyName(seq), func() error {
-			return r.rename(f.Name, wal.BodyName(seq))
+		err := r.do(f.Name, "renamed to "+inspect.BodyName(seq), func() error {
+			return r.rename(f.Name, inspect.BodyName(seq))
 		})
 		if err != nil {
 			return err
@@ -159,8 +159,8 @@ func (r *repair) nameBodies() error {
 }
 
 func (r *repair) removeUploads() error {
-	var broken []wal.FileInfo
-	for _, f := range r.e.in.Files(wal.PartFile) {
+	var broken []inspect.FileInfo
+	for _, f := range r.e.in.Files(inspect.PartFile) {
 		if r.e.claimed[f.Number] == 0 {
 			broken = append(broken, f)
 		}
@@ -178,7 +178,7 @@ func (r *repair) makeWay() error {
 		}
 	}
 	for _, s := range r.e.segments {
-		if !wanted[s.file.Name] || s.file.Kind == wal.MovingFile {
+		if !wanted[s.file.Name] || s.file.Kind == inspect.MovingFile {
 			continue
 		}
 		if !s.rename {
@@ -188,7 +188,7 @@ func (r *repair) makeWay() error {
 			s.fix = nothing
 			continue
 		}
-		name := wal.MovingName(s.name)
+		name := inspect.MovingName(s.name)
 		if err := r.do(s.file.Name, "renamed to "+name+" for now", func() error { return r.rename(s.file.Name, name) }); err != nil {
 			return err
 		}
@@ -224,8 +224,8 @@ func (r *repair) nameSegments() error {
 			return err
 		}
 	}
-	var unused []wal.FileInfo
-	for _, f := range r.e.in.Files(wal.SpareFile) {
+	var unused []inspect.FileInfo
+	for _, f := range r.e.in.Files(inspect.SpareFile) {
 		if !used[f.Name] {
 			unused = append(unused, f)
 		}
@@ -258,7 +258,7 @@ func (r *repair) writeOffsets() error {
 }
 
 func (r *repair) writeOffsetFile(c *consumer, marked bool) error {
-	name := wal.OffsetName(c.name)
+	name := inspect.OffsetName(c.name)
 	what := "written anew"
 	if marked {
 		what += "; what is lost counts as taken"
@@ -271,7 +271,7 @@ func (r *repair) writeOffsetFile(c *consumer, marked bool) error {
 				}
 			}
 		}
-		return wal.WriteOffsets(r.o.FS, r.q.Path, c.state)
+		return inspect.WriteOffsets(r.o.FS, r.q.Path, c.state)
 	})
 }
 
@@ -295,7 +295,7 @@ func (r *repair) mendSegments() error {
 		case setAside:
 			err = r.setAside(s)
 		case remove:
-			err = r.removeAll([]wal.FileInfo{s.file}, "removed, nothing was in it")
+			err = r.removeAll([]inspect.FileInfo{s.file}, "removed, nothing was in it")
 		}
 		if err != nil {
 			return err
@@ -311,8 +311,8 @@ func (r *repair) setAside(s *segmentFile) error {
 // moveBodies moves bodies aside that belong to no readable item.
 func (r *repair) moveBodies() error {
 	for _, f := range r.e.aside {
-		if wal.KindOf(f.Name) == wal.PartFile { // it has its item's name since
-			f.Name = wal.BodyName(r.e.claimed[f.Number])
+		if inspect.KindOf(f.Name) == inspect.PartFile { // it has its item's name since
+			f.Name = inspect.BodyName(r.e.claimed[f.Number])
 		}
 		if err := r.do(f.Name, "moved to the quarantine", func() error { return r.moveAside(f, "is the body of an item that is lost") }); err != nil {
 			return err

@@ -8,7 +8,7 @@ import (
 	"io/fs"
 
 	"github.com/darner/darner/segment"
-	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/inspect"
 )
 
 // copyOver replaces a segment by a copy of its valid records. What does not verify is kept in the
@@ -22,7 +22,7 @@ func (r *repair) copyOver(s *segmentFile) error {
 	if err := r.keepDamage(v, s); err != nil {
 		return err
 	}
-	fresh := v.Path() + wal.MendSuffix
+	fresh := v.Path() + inspect.MendSuffix
 	if err := r.o.FS.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -37,7 +37,7 @@ func (r *repair) copyOver(s *segmentFile) error {
 }
 
 // copyRecords makes a sealed segment of the valid records.
-func (r *repair) copyRecords(v *wal.SegmentView, h segment.Header, path string) (err error) {
+func (r *repair) copyRecords(v *inspect.SegmentView, h segment.Header, path string) (err error) {
 	if h.Log == 0 {
 		h.Log = r.e.in.Log
 	}
@@ -99,7 +99,7 @@ func (r *repair) cut(s *segmentFile) error {
 }
 
 // keepDamage copies into the quarantine what held items, or may have.
-func (r *repair) keepDamage(v *wal.SegmentView, s *segmentFile) error {
+func (r *repair) keepDamage(v *inspect.SegmentView, s *segmentFile) error {
 	for step := range v.Steps() {
 		if errors.Is(step.Err, segment.ErrDamaged) {
 			if err := r.keep(s.file.Name, int64(step.From), int64(step.To), "no record verifies in it"); err != nil {

@@ -12,12 +12,12 @@ import (
 	"syscall"
 
 	"github.com/darner/darner/segment"
-	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/inspect"
 )
 
 // segmentFile is one segment, or what has a segment's name.
 type segmentFile struct {
-	file   wal.FileInfo
+	file   inspect.FileInfo
 	first  uint64 // as its header says, or else its name
 	name   string // that it should have
 	header segment.Header
@@ -49,7 +49,7 @@ const (
 // that begin with the same item they count.
 func (e *examination) openSegments() {
 	var misnamed []*segmentFile
-	for _, f := range e.in.Files(wal.SegmentFile) {
+	for _, f := range e.in.Files(inspect.SegmentFile) {
 		if s := e.openSegment(f); s.err != nil || s.name == f.Name {
 			e.segments = append(e.segments, s)
 		} else {
@@ -60,10 +60,10 @@ func (e *examination) openSegments() {
 		e.misnamed(s)
 		e.segments = append(e.segments, s)
 	}
-	for _, f := range e.in.Files(wal.SpareFile) {
+	for _, f := range e.in.Files(inspect.SpareFile) {
 		e.openSpare(f)
 	}
-	for _, f := range e.in.Files(wal.MovingFile) {
+	for _, f := range e.in.Files(inspect.MovingFile) {
 		e.openMoving(f)
 	}
 	slices.SortStableFunc(e.segments, func(a, b *segmentFile) int { return cmp.Compare(a.first, b.first) })
@@ -71,7 +71,7 @@ func (e *examination) openSegments() {
 	e.row.Segments = len(e.segments)
 }
 
-func (e *examination) openSegment(f wal.FileInfo) *segmentFile {
+func (e *examination) openSegment(f inspect.FileInfo) *segmentFile {
 	s := &segmentFile{file: f, first: f.Number, name: f.Name}
 	v, err := e.open(f)
 	if err != nil {
@@ -87,12 +87,12 @@ func (e *examination) openSegment(f wal.FileInfo) *segmentFile {
 
 // counts reports whether what a segment holds is part of the queue, as far as it can be read.
 func (s *segmentFile) counts() bool {
-	return s.err != errCopy && s.err != errSuperseded && !errors.Is(s.err, wal.ErrForeign)
+	return s.err != errCopy && s.err != errSuperseded && !errors.Is(s.err, inspect.ErrForeign)
 }
 
 // open opens a segment. What the disk does not give reads as zeros, so that a segment seems to have
 // lost its header: that is no verdict, neither when the disk gives it later. It is one when it is found twice.
-func (e *examination) open(f wal.FileInfo) (*wal.SegmentView, error) {
+func (e *examination) open(f inspect.FileInfo) (*inspect.SegmentView, error) {
 	once, err := e.in.OpenSegment(f)
 	if err == nil && !once.Headless {
 		return once, nil
@@ -116,7 +116,7 @@ func (e *examination) open(f wal.FileInfo) (*wal.SegmentView, error) {
 }
 
 // readable reports whether the disk gives a range of a file.
-func (e *examination) readable(f wal.FileInfo, from, to int64) error {
+func (e *examination) readable(f inspect.FileInfo, from, to int64) error {
 	file, err := e.o.FS.OpenRead(e.in.Path(f))
 	if err != nil {
 		return err
@@ -162,7 +162,7 @@ func (e *examination) begun(s *segmentFile) bool {
 }
 
 func (e *examination) exists(name string) bool {
-	f, err := e.o.FS.OpenRead(e.in.Path(wal.FileInfo{Name: name}))
+	f, err := e.o.FS.OpenRead(e.in.Path(inspect.FileInfo{Name: name}))
 	if err == nil {
 		f.Close()
 	}
@@ -170,7 +170,7 @@ func (e *examination) exists(name string) bool {
 }
 
 // openSpare takes a spare that was started for the segment it is.
-func (e *examination) openSpare(f wal.FileInfo) {
+func (e *examination) openSpare(f inspect.FileInfo) {
 	s := e.openSegment(f)
 	switch {
 	case errors.Is(s.err, segment.ErrBlank):
@@ -189,7 +189,7 @@ func (e *examination) openSpare(f wal.FileInfo) {
 }
 
 // openMoving takes a segment that an interrupted repair was about to give its name.
-func (e *examination) openMoving(f wal.FileInfo) {
+func (e *examination) openMoving(f inspect.FileInfo) {
 	s := e.openSegment(f)
 	switch {
 	case s.err != nil: // judged by the walk

@@ -9,7 +9,7 @@ import (
 	"sort"
 
 	"github.com/darner/darner/segment"
-	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/inspect"
 )
 
 // errSuperseded: what is in the segment is in a cold one, too.
@@ -36,14 +36,14 @@ func (e *examination) supersede() {
 
 // claimedBy goes through the segments that a cold one stands for by its name.
 func (e *examination) claimedBy(s *segmentFile) iter.Seq[*segmentFile] {
-	claim := wal.Classify(s.name)
+	claim := inspect.Classify(s.name)
 	from := sort.Search(len(e.segments), func(i int) bool { return e.segments[i].first >= claim.Number })
 	return func(yield func(*segmentFile) bool) {
 		for _, old := range e.segments[from:] {
 			if old.first > claim.Through {
 				return
 			}
-			if old != s && old.replaceable() && claim.Supersedes(wal.Classify(old.name)) && !yield(old) {
+			if old != s && old.replaceable() && claim.Supersedes(inspect.Classify(old.name)) && !yield(old) {
 				return
 			}
 		}
@@ -54,7 +54,7 @@ func (e *examination) claimedBy(s *segmentFile) iter.Seq[*segmentFile] {
 // server would believe that.
 func (e *examination) claimsTooMuch(s, old *segmentFile) {
 	s.rename = true
-	s.name = wal.ColdName(s.first, max(s.first, old.first-1))
+	s.name = inspect.ColdName(s.first, max(s.first, old.first-1))
 	e.t.add(Finding{File: s.file.Name, Severity: Damage, Kind: Misnamed,
 		What: fmt.Sprintf("holds items up to %d, so it is %s; the server would delete %s, which follows", s.last, s.name, old.file.Name)})
 }
@@ -81,7 +81,7 @@ func (e *examination) planSuperseded() {
 
 // clearSuperseded removes them. Before, the cold segments have to have their names for good.
 func (r *repair) clearSuperseded() error {
-	var gone []wal.FileInfo
+	var gone []inspect.FileInfo
 	synced := false
 	for _, s := range r.e.segments {
 		if s.err != errSuperseded || s.fix == nothing {

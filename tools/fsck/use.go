@@ -2,7 +2,7 @@ package fsck
 
 // How the bytes of files are used: what is live, dead, damaged, free.
 
-import "github.com/darner/darner/wal"
+import "github.com/darner/darner/wal/inspect"
 
 // Use says how the bytes of one segment are used, or of all bodies of large items.
 type Use struct {
@@ -34,11 +34,11 @@ const (
 // use gathers a Use.
 type use struct {
 	Use
-	v     *wal.SegmentView
+	v     *inspect.SegmentView
 	cells [Cells][free + 1]int64
 }
 
-func (e *examination) newUse(s *segmentFile, v *wal.SegmentView) *use {
+func (e *examination) newUse(s *segmentFile, v *inspect.SegmentView) *use {
 	u := &use{Use: Use{Queue: e.q.Name, File: s.file.Name, Sealed: v.Sealed(), Size: s.file.Size}, v: v}
 	if !v.Sealed() {
 		end := v.Tail()
@@ -52,7 +52,7 @@ func (e *examination) newUse(s *segmentFile, v *wal.SegmentView) *use {
 	return u
 }
 
-func (u *use) add(step *wal.Step, s State) {
+func (u *use) add(step *inspect.Step, s State) {
 	from, to := u.v.Share(step.From, step.To)
 	u.bytes(from, to, s)
 }

@@ -7,7 +7,7 @@ import (
 	"fmt"
 
 	"github.com/darner/darner/segment"
-	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/inspect"
 )
 
 // walk goes through all items. Whatever is missing between two of them, or before the first, is lost
@@ -20,7 +20,7 @@ func (e *examination) walk() {
 		case errors.Is(s.err, segment.ErrBlank):
 			e.t.add(Finding{File: s.file.Name, Severity: Note, Kind: Spare, What: "has no header and no items: it was being made; the server removes it"})
 			s.fix = remove
-		case errors.Is(s.err, wal.ErrForeign):
+		case errors.Is(s.err, inspect.ErrForeign):
 			e.row.Dead += s.file.Size
 			e.t.add(Finding{File: s.file.Name, Severity: Damage, Kind: OtherLog, What: otherLog})
 			s.fix = setAside
@@ -52,7 +52,7 @@ func (e *examination) upTo(s *segmentFile) {
 func (e *examination) begin() uint64 {
 	begin := ^uint64(0)
 	for _, c := range e.consumers {
-		begin = min(begin, c.state.Head())
+		begin = min(begin, c.state.Head)
 	}
 	for _, s := range e.segments {
 		if s.first > 0 && s.counts() {
@@ -87,7 +87,7 @@ func (e *examination) unreadable(s *segmentFile, next uint64) {
 		e.newer(f.File)
 		return
 	case errors.Is(s.err, segment.ErrHeaderLost):
-		if s.file.Kind == wal.SpareFile { // it has its own name before it is synced
+		if s.file.Kind == inspect.SpareFile { // it has its own name before it is synced
 			f.Severity = Note
 		}
 		f.Kind, f.What = HeaderLost, "both copies of the header are damaged and there is no sound footer, without which no record verifies"
@@ -178,7 +178,7 @@ func (e *examination) segment(s *segmentFile, next uint64) {
 }
 
 // surroundings sees to it that the disk gives what the walk does not come to.
-func (e *examination) surroundings(s *segmentFile, v *wal.SegmentView) error {
+func (e *examination) surroundings(s *segmentFile, v *inspect.SegmentView) error {
 	if v.Cold() {
 		return e.scrub(s)
 	}
@@ -186,7 +186,7 @@ func (e *examination) surroundings(s *segmentFile, v *wal.SegmentView) error {
 }
 
 // hole is a Step without a record.
-func (e *examination) hole(s *segmentFile, v *wal.SegmentView, step *wal.Step) *pending {
+func (e *examination) hole(s *segmentFile, v *inspect.SegmentView, step *inspect.Step) *pending {
 	if v.Cold() {
 		return s.cold.hole(v, step)
 	}
@@ -204,7 +204,7 @@ func (e *examination) count(s *segmentFile) {
 }
 
 // segmentEnd is the number behind a segment's last item, damaged or not.
-func (e *examination) segmentEnd(v *wal.SegmentView, next uint64) uint64 {
+func (e *examination) segmentEnd(v *inspect.SegmentView, next uint64) uint64 {
 	if v.Sealed() {
 		return max(e.end, v.Totals().Last+1)
 	}
@@ -247,10 +247,10 @@ func (e *examination) between(s *segmentFile, hole *pending, to uint64) {
 }
 
 // record counts one item.
-func (e *examination) record(s *segmentFile, step *wal.Step, u *use) {
+func (e *examination) record(s *segmentFile, step *inspect.Step, u *use) {
 	r := &step.Record
 	e.everItems++
-	e.everBytes += itemSize(r)
+	e.everBytes += uint64(inspect.ItemSize(r))
 	live := e.wanted(r.Seq)
 	if r.Kind == segment.KindLarge && !e.body(s, r, live) {
 		live = false
@@ -265,12 +265,4 @@ func (e *examination) record(s *segmentFile, step *wal.Step, u *use) {
 	}
 	e.row.Items++
 	e.row.Oldest, e.row.Newest = min(e.row.Oldest, r.Enqueued), max(e.row.Newest, r.Enqueued)
-}
-
-// itemSize is what an item counts for: a large one its body.
-func itemSize(r *segment.Record) uint64 {
-	if size, _, ok := wal.LargeItem(r); ok {
-		return uint64(size)
-	}
-	return uint64(len(r.Payload))
 }

@@ -14,7 +14,7 @@ import (
 	"syscall"
 
 	"github.com/darner/darner/segment/disk"
-	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/inspect"
 )
 
 // What a data directory holds besides queues.
@@ -88,7 +88,7 @@ func Open(fsys disk.FS, path string) (*Dir, error) {
 }
 
 // isLogFile tells a file that can only be in a queue's directory.
-func isLogFile(e disk.Entry) bool { return !e.Dir && wal.KindOf(e.Name) != wal.ForeignFile }
+func isLogFile(e disk.Entry) bool { return !e.Dir && inspect.KindOf(e.Name) != inspect.ForeignFile }
 
 // looksRight reports whether some directory in it holds a log: a copy may lack the files with a dot.
 func (d *Dir) looksRight() bool {

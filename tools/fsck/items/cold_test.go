@@ -8,6 +8,7 @@ import (
 	"github.com/darner/darner/segment/disk/disktest"
 	"github.com/darner/darner/tools/fsck/items"
 	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/inspect"
 )
 
 // freeze turns the first segments of many into one cold segment, without item 70, of blocks of 129
@@ -16,14 +17,14 @@ func freeze(t *testing.T, fsys *disktest.FS, o segment.ColdOptions) string {
 	t.Helper()
 	var sources []*segment.Segment
 	for _, first := range []uint64{1, 62, 123} {
-		s, _, err := segment.Open(fsys, "data/q/"+wal.SegmentName(first), segment.OpenOptions{})
+		s, _, err := segment.Open(fsys, "data/q/"+inspect.SegmentName(first), segment.OpenOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer s.Close()
 		sources = append(sources, s)
 	}
-	path := "data/q/" + wal.ColdName(1, 123)
+	path := "data/q/" + inspect.ColdName(1, 123)
 	err := segment.WriteCold(fsys, path, sources, o, func(r *segment.Record) bool { return r.Seq != 70 }, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -58,7 +59,7 @@ func TestDumpNamesTheBlockThatIsLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := damages(t, fsys)
-	if len(got) != 1 || !strings.HasPrefix(got[0], "1-130 - - - - damaged "+wal.ColdName(1, 123)+" bytes 1136-") {
+	if len(got) != 1 || !strings.HasPrefix(got[0], "1-130 - - - - damaged "+inspect.ColdName(1, 123)+" bytes 1136-") {
 		t.Errorf("%q", got)
 	}
 	if got := firstColumn(dump(t, fsys, items.DumpOptions{Limit: 2})); got != "1-130 131" {
@@ -92,13 +93,13 @@ func TestDumpMissesNothingInAColdSegment(t *testing.T) {
 // While a compaction is not finished, both forms are there: each item counts once.
 func TestDumpLeavesOutWhatAColdSegmentStandsFor(t *testing.T) {
 	fsys := many(t)
-	old, err := fsys.ReadFile("data/q/" + wal.SegmentName(62))
+	old, err := fsys.ReadFile("data/q/" + inspect.SegmentName(62))
 	if err != nil {
 		t.Fatal(err)
 	}
 	path := freeze(t, fsys, segment.ColdOptions{})
 	logged(t, fsys, func(_ *wal.Log, c *wal.Consumer) { take(t, c, 70) })
-	fsys.WriteFile("data/q/"+wal.SegmentName(62), old)
+	fsys.WriteFile("data/q/"+inspect.SegmentName(62), old)
 	fsys.WriteFile(path+".new", []byte("?"))
 	if lines := strings.Count(dump(t, fsys, items.DumpOptions{}), "\n"); lines != 1+199 {
 		t.Errorf("%d lines", lines)

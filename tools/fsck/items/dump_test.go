@@ -13,6 +13,7 @@ import (
 	"github.com/darner/darner/tools/fsck/datadir"
 	"github.com/darner/darner/tools/fsck/items"
 	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/inspect"
 )
 
 // noon is when the items of these tests were set, a second each after the other.
@@ -186,7 +187,7 @@ func damages(t *testing.T, fsys *disktest.FS) (lines []string) {
 
 func TestDumpNamesWhatIsDamaged(t *testing.T) {
 	fsys := many(t)
-	first, second := "data/q/"+wal.SegmentName(1), "data/q/"+wal.SegmentName(62)
+	first, second := "data/q/"+inspect.SegmentName(1), "data/q/"+inspect.SegmentName(62)
 	for _, at := range []int64{1024 + 1040*4 + 500, 1024 + 1040*5 + 500, 1024 + 1040*60 + 500} { // items 5, 6, 61
 		if err := fsys.Corrupt(first, at, 1); err != nil {
 			t.Fatal(err)
@@ -217,7 +218,7 @@ func TestDumpNamesWhatIsMissing(t *testing.T) {
 		},
 	} {
 		fsys := many(t)
-		if err := damage(fsys, "data/q/"+wal.SegmentName(62)); err != nil {
+		if err := damage(fsys, "data/q/"+inspect.SegmentName(62)); err != nil {
 			t.Fatal(err)
 		}
 		if got := damages(t, fsys); len(got) != 1 || got[0] != name {
@@ -226,12 +227,12 @@ func TestDumpNamesWhatIsMissing(t *testing.T) {
 	}
 	fsys := many(t)
 	logged(t, fsys, func(_ *wal.Log, c *wal.Consumer) { take(t, c, 1) })
-	fsys.Remove("data/q/" + wal.SegmentName(1))
+	fsys.Remove("data/q/" + inspect.SegmentName(1))
 	if got := damages(t, fsys); len(got) != 1 || !strings.HasPrefix(got[0], "2-61 ") {
 		t.Errorf("the first segment is missing: %q", got)
 	}
 	fsys = small(t)
-	fsys.Remove("data/q/" + wal.BodyName(6))
+	fsys.Remove("data/q/" + inspect.BodyName(6))
 	if got := damages(t, fsys); len(got) != 1 || !strings.HasPrefix(got[0], "6 - - - - damaged ") {
 		t.Errorf("a body is missing: %q", got)
 	}
@@ -242,7 +243,7 @@ func TestDumpNamesWhatIsMissing(t *testing.T) {
 func TestDumpSaysWhereABodyEnds(t *testing.T) {
 	fsys := disktest.New()
 	logged(t, fsys, func(l *wal.Log, _ *wal.Consumer) { set(t, l, strings.Repeat("x", 100_000), wal.Meta{}) })
-	if err := fsys.Corrupt("data/q/"+wal.BodyName(1), 80_000, 1); err != nil {
+	if err := fsys.Corrupt("data/q/"+inspect.BodyName(1), 80_000, 1); err != nil {
 		t.Fatal(err)
 	}
 	got := dump(t, fsys, items.DumpOptions{})

@@ -16,7 +16,7 @@ import (
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/tools/fsck/datadir"
-	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/inspect"
 )
 
 // State is what an item's consumer would make of it.
@@ -43,8 +43,8 @@ type Record struct {
 
 	path    string
 	payload []byte // in the map, of an item that is in the segment
-	body    *wal.FileInfo
-	in      *wal.Inspection
+	body    *inspect.FileInfo
+	in      *inspect.Inspection
 }
 
 var (
@@ -55,7 +55,7 @@ var (
 // Large reports whether the payload has a file of its own.
 func (r *Record) Large() bool { return r.body != nil }
 
-// Payload returns an item's payload. Reading stops with wal.ErrDamaged where it is damaged. The body
+// Payload returns an item's payload. Reading stops with inspect.ErrDamaged where it is damaged. The body
 // of a large item that was taken may be gone: fs.ErrNotExist.
 func (r *Record) Payload() (io.ReadCloser, error) {
 	switch {
@@ -81,22 +81,22 @@ type Reading struct {
 	// A server would set it aside and deliver everything again.
 	Warning error
 
-	in    *wal.Inspection
-	taken *wal.Offsets
+	in    *inspect.Inspection
+	taken *inspect.Offsets
 	now   int64
 }
 
 // Read lists a queue's files. States are as of now. Nobody may write to the queue meanwhile.
 func Read(fsys disk.FS, q datadir.Queue, now time.Time) (*Reading, error) {
-	in, err := wal.Inspect(fsys, q.Path)
+	in, err := inspect.Open(fsys, q.Path)
 	if err != nil {
 		return nil, err
 	}
 	r := &Reading{in: in, now: now.UnixMilli()}
 	r.taken, err = in.Taken("")
-	if errors.Is(err, wal.ErrNoOffsets) {
+	if errors.Is(err, inspect.ErrNoOffsets) {
 		r.Warning, err = err, nil
-		r.taken = wal.NewOffsets("", 0, 0, 0)
+		r.taken = inspect.NewOffsets("", 0, 0, 0)
 	}
 	return r, err
 }
@@ -110,7 +110,7 @@ func (r *Reading) Records() iter.Seq2[*Record, error] {
 			yield(nil, err)
 			return
 		}
-		w := &walk{Reading: r, yield: yield, next: r.taken.Head()}
+		w := &walk{Reading: r, yield: yield, next: r.taken.Head}
 		if len(files) > 0 && (w.next == 0 || w.next > files[0].Number) {
 			w.next = files[0].Number
 		}
@@ -132,7 +132,7 @@ type walk struct {
 }
 
 // segment goes through one file; false ends it all.
-func (w *walk) segment(f wal.FileInfo) bool {
+func (w *walk) segment(f inspect.FileInfo) bool {
 	v, err := w.in.OpenSegment(f)
 	if err == nil && v.Header().First != f.Number {
 		err = fmt.Errorf("%w: its first item is %d", segment.ErrNotSegment, v.Header().First)
@@ -173,14 +173,14 @@ func (w *walk) segment(f wal.FileInfo) bool {
 
 // until is flush within a segment. A cold one has no records of items that were taken: where it is
 // not known which were, what is not in it is not missing.
-func (w *walk) until(v *wal.SegmentView, seq uint64) bool {
+func (w *walk) until(v *inspect.SegmentView, seq uint64) bool {
 	if v.Cold() && w.Warning != nil && w.damaged == nil {
 		w.next = max(w.next, seq)
 	}
 	return w.flush(seq)
 }
 
-func (w *walk) item(f wal.FileInfo, v *wal.SegmentView, s *wal.Step) bool {
+func (w *walk) item(f inspect.FileInfo, v *inspect.SegmentView, s *inspect.Step) bool {
 	rec := &s.Record
 	from, to := v.FileRange(s.From, s.To)
 	r := &Record{
@@ -188,10 +188,10 @@ func (w *walk) item(f wal.FileInfo, v *wal.SegmentView, s *wal.Step) bool {
 		File: f.Name, From: from, To: to,
 		path: v.Path(), payload: rec.Payload, in: w.in,
 	}
-	if size, upload, large := wal.LargeItem(rec); large {
+	if size, upload, large := inspect.LargeItem(rec); large {
 		body, ok := w.in.Body(rec.Seq, upload)
 		r.Size, r.body = size, &body
-		if !ok || body.Size != wal.BodyFileSize(size) {
+		if !ok || body.Size != inspect.BodyFileSize(size) {
 			r.Err = errNoBody
 		}
 	}

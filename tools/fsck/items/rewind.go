@@ -5,13 +5,13 @@ import (
 
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/tools/fsck/datadir"
-	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/inspect"
 )
 
 // PlanRewind works out what comes back when a queue is rewound to a point: of a time, to the first
 // item that was set then or later. Nothing is changed before the plan's Do.
-func PlanRewind(fsys disk.FS, q datadir.Queue, to Point, now time.Time) (*wal.Rewind, error) {
-	in, err := wal.Inspect(fsys, q.Path)
+func PlanRewind(fsys disk.FS, q datadir.Queue, to Point, now time.Time) (*inspect.Rewind, error) {
+	in, err := inspect.Open(fsys, q.Path)
 	if err != nil {
 		return nil, err
 	}
@@ -25,8 +25,8 @@ func PlanRewind(fsys disk.FS, q datadir.Queue, to Point, now time.Time) (*wal.Re
 }
 
 // PlanUndo works out what undoing the last rewind of a queue comes to.
-func PlanUndo(fsys disk.FS, q datadir.Queue, now time.Time) (*wal.Rewind, error) {
-	in, err := wal.Inspect(fsys, q.Path)
+func PlanUndo(fsys disk.FS, q datadir.Queue, now time.Time) (*inspect.Rewind, error) {
+	in, err := inspect.Open(fsys, q.Path)
 	if err != nil {
 		return nil, err
 	}

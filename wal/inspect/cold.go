@@ -1,4 +1,4 @@
-package wal
+package inspect
 
 // Cold segments under examination: what there is to know of them besides their records.
 
@@ -6,11 +6,12 @@ import (
 	"errors"
 
 	"github.com/darner/darner/segment"
+	"github.com/darner/darner/wal/internal/files"
 )
 
 // ColdName is the name of a cold segment that stands for those that begin with the numbers first to
 // through.
-func ColdName(first, through uint64) string { return coldName(first, through) }
+func ColdName(first, through uint64) string { return files.ColdName(first, through) }
 
 // Scrub verifies every byte of a cold segment, and with mend writes back what its parity can rebuild.
 // Errors are those of [segment.Scrub].
@@ -76,11 +77,11 @@ func (v *SegmentView) Name(f FileInfo) string {
 	case !v.Cold():
 		return SegmentName(first)
 	case f.Cold && f.Through > first && f.Through <= last+1 && f.Through > f.Number:
-		return coldName(first, f.Through)
+		return files.ColdName(first, f.Through)
 	case f.Cold && f.Number == first && f.Through > first:
-		return coldName(first, last)
+		return files.ColdName(first, last)
 	}
-	return coldName(first, first)
+	return files.ColdName(first, first)
 }
 
 // WriteAnew writes the readable records of a cold segment, and the damaged ones not, to a new file,
@@ -90,5 +91,5 @@ func (v *SegmentView) WriteAnew(path string) error {
 		return errors.New(v.Path() + " is not cold")
 	}
 	keep := func(*segment.Record) bool { return true }
-	return segment.WriteCold(v.fs, path, []*segment.Segment{v.seg}, *defaultCold(), keep, nil)
+	return segment.WriteCold(v.fs, path, []*segment.Segment{v.seg}, segment.DefaultCold(), keep, nil)
 }

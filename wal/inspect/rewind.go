@@ -1,4 +1,4 @@
-package wal
+package inspect
 
 // Rewinding: a consumer's taken items, as far as they are still on disk, are put back by changing
 // its offset file while the log is closed. What was taken before is kept for an undo.
@@ -11,10 +11,9 @@ import (
 	"slices"
 
 	"github.com/darner/darner/segment"
+	"github.com/darner/darner/wal/internal/files"
+	"github.com/darner/darner/wal/internal/offset"
 )
-
-// UndoSuffix ends the name of an offset file with what was taken before the rewinds. The log ignores it.
-const UndoSuffix = ".undo"
 
 // ErrNoUndo: no rewind has left anything to be undone.
 var ErrNoUndo = errors.New("there is no rewind to undo")
@@ -66,7 +65,7 @@ func (in *Inspection) InOrder() ([]FileInfo, error) {
 	list := slices.Clone(in.Files(SegmentFile))
 	for _, f := range in.Files(SpareFile) {
 		v, err := in.OpenSegment(f)
-		if lostWhole(err) {
+		if segment.Unreadable(err) {
 			continue
 		}
 		if err != nil {
@@ -80,40 +79,14 @@ func (in *Inspection) InOrder() ([]FileInfo, error) {
 		}
 	}
 	slices.SortStableFunc(list, func(a, b FileInfo) int { return cmp.Compare(a.Number, b.Number) })
-	list, err := in.dropSuperseded(list)
+	list, err := files.WithoutSuperseded(list, in.replaces)
 	return slices.CompactFunc(list, func(a, b FileInfo) bool { return a.Number == b.Number }), err
 }
 
-// dropSuperseded leaves out what recovery removes: the segments that a cold one stands for, or,
-// when nothing of that can be read, the cold one.
-func (in *Inspection) dropSuperseded(list []FileInfo) ([]FileInfo, error) {
-	var kept []FileInfo
-	for _, f := range list {
-		n := len(kept)
-		if n == 0 || !kept[n-1].Supersedes(f) && !f.Supersedes(kept[n-1]) {
-			kept = append(kept, f)
-			continue
-		}
-		cold, old := f, kept[n-1]
-		if old.Supersedes(f) {
-			cold, old = old, f
-		}
-		switch readable, err := in.opens(cold); {
-		case err != nil:
-			return nil, err
-		case readable:
-			kept[n-1] = cold
-		default:
-			kept[n-1] = old
-		}
-	}
-	return kept, nil
-}
-
-// opens reports whether anything of a segment can be read.
-func (in *Inspection) opens(f FileInfo) (bool, error) {
-	v, err := in.OpenSegment(f)
-	if lostWhole(err) {
+// replaces reports whether anything of a cold segment can be read: else recovery keeps what it stands for.
+func (in *Inspection) replaces(cold, _ FileInfo) (bool, error) {
+	v, err := in.OpenSegment(cold)
+	if segment.Unreadable(err) {
 		return false, nil
 	}
 	if err != nil {
@@ -130,7 +103,7 @@ func (in *Inspection) PlanRewind(consumer string, from uint64, now int64) (*Rewi
 		return nil, err
 	}
 	r := &Rewind{in: in, current: current}
-	var runs []span
+	var runs []offset.Span
 	err = in.eachTaken(current, func(rec *segment.Record, size int64) {
 		switch {
 		case rec.Seq < from:
@@ -173,7 +146,7 @@ func (in *Inspection) PlanUndo(consumer string, now int64) (*Rewind, error) {
 // to be only with the means to undo it.
 func (r *Rewind) Do() error {
 	fsys, dir := r.in.fs, r.in.Dir
-	path := filepath.Join(dir, offsetName(r.fresh.Consumer))
+	path := filepath.Join(dir, files.OffsetName(r.fresh.Consumer))
 	if r.Items == 0 && !r.Undo {
 		return nil
 	}
@@ -181,7 +154,7 @@ func (r *Rewind) Do() error {
 		if err := WriteOffsets(fsys, dir, r.fresh); err != nil {
 			return err
 		}
-		return errors.Join(fsys.Remove(path+UndoSuffix), fsys.SyncDir(dir))
+		return errors.Join(fsys.Remove(path+files.UndoSuffix), fsys.SyncDir(dir))
 	}
 	// One file, without an interrupted rewrite, which a kill could leave beside what is to be.
 	if err := WriteOffsets(fsys, dir, r.current); err != nil {
@@ -216,7 +189,7 @@ func (in *Inspection) eachTaken(o *Offsets, fn func(r *segment.Record, size int6
 			break
 		}
 		v, err := in.OpenSegment(f)
-		if lostWhole(err) {
+		if segment.Unreadable(err) {
 			continue
 		}
 		if err != nil {
@@ -224,7 +197,7 @@ func (in *Inspection) eachTaken(o *Offsets, fn func(r *segment.Record, size int6
 		}
 		for s := range v.Steps() {
 			if v.Header().First == f.Number && s.Err == nil && o.Has(s.Record.Seq) {
-				fn(&s.Record, itemSize(&s.Record))
+				fn(&s.Record, ItemSize(&s.Record))
 			}
 		}
 		if err := v.Close(); err != nil {
@@ -232,14 +205,6 @@ func (in *Inspection) eachTaken(o *Offsets, fn func(r *segment.Record, size int6
 		}
 	}
 	return nil
-}
-
-// itemSize is what an item counts for, in bytes.
-func itemSize(r *segment.Record) int64 {
-	if size, _, ok := LargeItem(r); ok {
-		return size
-	}
-	return int64(len(r.Payload))
 }
 
 // hasBody reports whether an item can still be read: the body of a large one goes when it is taken.
@@ -266,42 +231,18 @@ func (in *Inspection) Body(seq, upload uint64) (FileInfo, bool) {
 }
 
 // extend adds an item to runs of consecutive ones.
-func extend(runs []span, seq, size uint64) []span {
-	if n := len(runs); n > 0 && runs[n-1].to+1 == seq {
-		runs[n-1].to = seq
-		runs[n-1].bytes += size
+func extend(runs []offset.Span, seq, size uint64) []offset.Span {
+	if n := len(runs); n > 0 && runs[n-1].To+1 == seq {
+		runs[n-1].To = seq
+		runs[n-1].Bytes += size
 		return runs
 	}
-	return append(runs, span{seq, seq, size})
+	return append(runs, offset.Span{From: seq, To: seq, Bytes: size})
 }
 
 // without returns the state less the runs, which are in order, apart from each other, and taken.
-func (o *Offsets) without(runs []span) *Offsets {
-	n := NewOffsets(o.Consumer, o.st.head, o.st.below, o.Created)
-	n.Log, n.st.durable = o.Log, o.st.durable
-	o.st.taken.each(func(x span) bool { return n.st.taken.add(x) })
-	for _, run := range slices.Backward(runs) {
-		n.untake(run)
-	}
-	return n
-}
-
-// untake takes a run away that lies in one piece of what is taken.
-func (o *Offsets) untake(run span) {
-	if run.from < o.st.head {
-		o.st.taken.add(span{from: run.to + 1, to: o.st.head - 1})
-		o.st.head = run.from
-		o.st.below -= min(o.st.below, run.bytes)
-		return
-	}
-	x, _ := o.st.taken.find(run.from)
-	o.st.taken.remove(x)
-	left := x.bytes - min(x.bytes, run.bytes) // of both pieces: only the sum counts
-	if run.from > x.from {
-		o.st.taken.add(span{x.from, run.from - 1, left})
-		left = 0
-	}
-	o.st.taken.add(span{run.to + 1, x.to, left})
+func (o *Offsets) without(runs []offset.Span) *Offsets {
+	return &Offsets{Consumer: o.Consumer, Log: o.Log, State: o.Without(runs)}
 }
 
 // writeUndo keeps a state for an undo, as WriteOffsets does one. With an undo that is pending it is
@@ -313,29 +254,18 @@ func (in *Inspection) writeUndo(o *Offsets) error {
 		all.Unite(former)
 	}
 	// One that cannot be read can undo nothing any more, and is no reason to refuse a rewind.
-	path := filepath.Join(in.Dir, offsetName(o.Consumer)+UndoSuffix)
-	f, err := createOffsets(in.fs, path+MendSuffix, bytesFor(&all.st), all.Created, all.Log)
-	if err != nil {
-		return err
-	}
-	if err = errors.Join(f.writeDurably(&all.st), f.close()); err != nil {
-		in.fs.Remove(f.path)
-		return err
-	}
-	if err := in.fs.Rename(f.path, path); err != nil {
-		return err
-	}
-	return in.fs.SyncDir(in.Dir)
+	path := filepath.Join(in.Dir, files.OffsetName(o.Consumer)+files.UndoSuffix)
+	return offset.Write(in.fs, path, &all.State, all.Log)
 }
 
 // undo reads the state that an undo brings back.
 func (in *Inspection) undo(consumer string) (*Offsets, error) {
-	files := in.Files(UndoFile)
-	i := slices.IndexFunc(files, func(f FileInfo) bool { return f.Name == offsetName(consumer)+UndoSuffix })
+	list := in.Files(UndoFile)
+	i := slices.IndexFunc(list, func(f FileInfo) bool { return f.Name == files.OffsetName(consumer)+files.UndoSuffix })
 	if i < 0 {
 		return nil, fmt.Errorf("%s: %w", in.Dir, ErrNoUndo)
 	}
-	v, err := in.ReadOffsets(files[i])
+	v, err := in.ReadOffsets(list[i])
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-package wal
+package inspect
 
 import (
 	"errors"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/wal/internal/blank"
 )
 
 // SegmentView is one segment opened for examining. Close it.
@@ -72,7 +73,7 @@ func (v *SegmentView) findStray() (err error) {
 	defer segment.Guard(v.Path(), debug.SetPanicOnFault(true), &err)
 	const copies, used = segment.HeaderSize / 2, 128
 	for at := 0; at < min(segment.HeaderSize, len(v.b)); at += copies {
-		if !isZero(v.b[min(at+used, len(v.b)):min(at+copies, len(v.b))]) {
+		if !blank.Bytes(v.b[min(at+used, len(v.b)):min(at+copies, len(v.b))]) {
 			v.Stray = append(v.Stray, segment.Span{From: uint32(at + used), To: uint32(at + copies)})
 		}
 	}
@@ -123,7 +124,7 @@ func (v *SegmentView) Steps() iter.Seq[*Step] {
 			r, next, err := v.seg.At(at)
 			switch {
 			case err != nil:
-				*s = Step{From: at, To: nextValid(v.seg, at), Err: err}
+				*s = Step{From: at, To: v.seg.NextValid(at), Err: err}
 			case r.Seq < least:
 				*s = Step{From: at, To: next, Err: fmt.Errorf("item %d where at least %d belongs: %w", r.Seq, least, segment.ErrDamaged)}
 			default:
@@ -145,5 +146,5 @@ func (v *SegmentView) stray(to uint32, r *segment.Record) (stray bool) {
 	}
 	var err error // a page that At has just read
 	defer segment.Guard(v.Path(), debug.SetPanicOnFault(true), &err)
-	return !isZero(v.b[to-n : to])
+	return !blank.Bytes(v.b[to-n : to])
 }

@@ -1,4 +1,4 @@
-package wal
+package offset
 
 import (
 	"testing"
@@ -9,7 +9,7 @@ import (
 // The set of taken numbers is held against a plain map.
 func TestSpansAreASet(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		s, model := newSpans(), map[uint64]bool{}
+		s, model := newSet(), map[uint64]bool{}
 		low := uint64(0)
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
 			if rapid.IntRange(0, 9).Draw(t, "pop") == 0 {
@@ -19,7 +19,7 @@ func TestSpansAreASet(t *testing.T) {
 					if !ok {
 						break
 					}
-					for i := x.from; i <= x.to; i++ {
+					for i := x.From; i <= x.To; i++ {
 						if !model[i] {
 							t.Fatalf("popped %d, which was not in the set", i)
 						}
@@ -30,23 +30,23 @@ func TestSpansAreASet(t *testing.T) {
 			}
 			from := low + rapid.Uint64Range(1, 60).Draw(t, "from")
 			to := from + rapid.Uint64Range(0, 3).Draw(t, "more")
-			s.add(span{from: from, to: to, bytes: to - from + 1})
+			s.Add(Span{From: from, To: to, Bytes: to - from + 1})
 			for i := from; i <= to; i++ {
 				model[i] = true
 			}
 		}
-		if s.count != uint64(len(model)) {
-			t.Fatalf("count %d, want %d", s.count, len(model))
+		if s.Count != uint64(len(model)) {
+			t.Fatalf("count %d, want %d", s.Count, len(model))
 		}
 		for i := range low + 80 {
-			if s.has(i) != model[i] {
-				t.Fatalf("has(%d) = %v", i, s.has(i))
+			if s.Has(i) != model[i] {
+				t.Fatalf("has(%d) = %v", i, s.Has(i))
 			}
 		}
 		end, ok := uint64(0), true
-		s.each(func(x span) bool {
-			ok = ok && (end == 0 || x.from > end+1) && x.to >= x.from
-			end = x.to
+		s.Each(func(x Span) bool {
+			ok = ok && (end == 0 || x.From > end+1) && x.To >= x.From
+			end = x.To
 			return true
 		})
 		if !ok {

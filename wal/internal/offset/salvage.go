@@ -1,34 +1,20 @@
-package wal
+package offset
 
 // Reading offset files that lost both slots. All that is needed to verify the entries is the salt, and
 // a CRC can be run backwards: what a checksum started from follows from the checksum and the bytes.
 
-import "encoding/binary"
+import (
+	"encoding/binary"
 
-// uncrc returns what a CRC-32C over b must have started from to end in sum.
-func uncrc(sum uint32, b []byte) uint32 {
-	c := ^sum
-	for i := len(b) - 1; i >= 0; i-- {
-		n := crcBack[c>>24]
-		c = (c^crcTable[n])<<8 | uint32(n^b[i])
-	}
-	return ^c
-}
-
-// crcBack finds an entry of the CRC's table by its highest byte.
-var crcBack = func() (back [256]byte) {
-	for i, x := range crcTable {
-		back[x>>24] = byte(i)
-	}
-	return back
-}()
+	"github.com/darner/darner/segment/checksum"
+)
 
 // saltTries bounds the search, so that a file made to be slow is given up.
 const saltTries = 4096
 
 // salvage finds the salt of an offset file without a sound slot: one on which two entries agree, or
 // that of a single checkpoint, of which the kind is known and that its numbers are not huge.
-func (o *offsets) salvage() bool {
+func (o *File) salvage() bool {
 	seen := make(map[uint32]bool)
 	alone, any := uint32(0), false
 	for at := entriesAt; at+entrySize <= o.allocated && len(seen) < saltTries; at += entrySize {
@@ -37,7 +23,7 @@ func (o *offsets) salvage() bool {
 		if kind != entryHead && kind != entryRange {
 			continue
 		}
-		salt := uncrc(binary.LittleEndian.Uint32(b), b[4:]) - uint32(at/8)
+		salt := checksum.Start(binary.LittleEndian.Uint32(b), b[4:]) - uint32(at/8)
 		if seen[salt] {
 			o.salt = salt
 			return true

@@ -1,0 +1,120 @@
+package body
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+
+	"github.com/darner/darner/segment/checksum"
+	"github.com/darner/darner/segment/disk"
+)
+
+// ErrDamaged: the bytes do not verify.
+var ErrDamaged = errors.New("item is damaged")
+
+// Reader streams the body of one large item from start to end, verified chunk by chunk: it never
+// returns a wrong byte. Use it from one goroutine at a time.
+type Reader struct {
+	Size   int64  // bytes of the body, as the header says
+	Upload uint64 // which upload it was: the item's record has the same
+	Log    uint64 // whose it is; 0 when that is not known
+
+	f     disk.File
+	path  string
+	salt  uint32
+	next  int64   // chunk to read next
+	buf   *[]byte // from chunks
+	ready []byte  // verified, not yet returned
+}
+
+var errEndsEarly = errors.New("file ends early")
+
+// Open opens a body and verifies its header.
+func Open(fsys disk.FS, path string) (*Reader, error) {
+	f, err := fsys.OpenRead(path)
+	if err != nil {
+		return nil, err
+	}
+	b := make([]byte, headerSize)
+	if _, err := f.ReadAt(b, 0); err != nil && err != io.EOF {
+		f.Close()
+		return nil, err
+	}
+	if !soundHeader(b) {
+		f.Close()
+		return nil, fmt.Errorf("%s: header: %w", path, ErrDamaged)
+	}
+	if v := binary.LittleEndian.Uint32(b[8:]); v > version {
+		f.Close()
+		return nil, fmt.Errorf("%s has format version %d, this program knows up to %d", path, v, version)
+	}
+	return &Reader{
+		f: f, path: path, buf: chunks.Get().(*[]byte),
+		salt: binary.LittleEndian.Uint32(b[12:]), Size: int64(binary.LittleEndian.Uint64(b[16:])),
+		Upload: binary.LittleEndian.Uint64(b[24:]), Log: binary.LittleEndian.Uint64(b[32:]),
+	}, nil
+}
+
+// Verify is ErrDamaged for the body of another item than the one of a size and an upload, and when bytes are missing at
+// its end, as after a power cut that left the record but not all of the body: better found before the first byte is
+// handed out than halfway.
+func (r *Reader) Verify(size int64, upload uint64) error {
+	if r.Size != size || r.Upload != upload {
+		return fmt.Errorf("%s: %w: it is the body of another item", r.path, ErrDamaged)
+	}
+	has, err := r.f.Size()
+	if err == nil && has < FileSize(size) {
+		err = fmt.Errorf("%s: %w: %w", r.path, ErrDamaged, errEndsEarly)
+	}
+	return err
+}
+
+// Read returns the next bytes of the body. A chunk that does not verify is ErrDamaged, and no byte
+// of it is returned.
+func (r *Reader) Read(p []byte) (int, error) {
+	if len(r.ready) == 0 {
+		if err := r.fill(); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, r.ready)
+	r.ready = r.ready[n:]
+	return n, nil
+}
+
+func (r *Reader) fill() error {
+	left := r.Size - r.next*chunkSize
+	if left <= 0 {
+		return io.EOF
+	}
+	if r.buf == nil {
+		return fs.ErrClosed
+	}
+	n := int(min(left, chunkSize))
+	b := (*r.buf)[:n+4]
+	if got, err := r.f.ReadAt(b, chunkOffset(r.next)); got < len(b) {
+		if err == io.EOF {
+			err = errEndsEarly
+		}
+		return fmt.Errorf("%s: chunk %d: %w: %w", r.path, r.next, ErrDamaged, err)
+	}
+	if crc32.Update(r.salt+uint32(r.next), checksum.Table, b[:n]) != binary.LittleEndian.Uint32(b[n:]) {
+		return fmt.Errorf("%s: chunk %d: %w", r.path, r.next, ErrDamaged)
+	}
+	r.next++
+	r.ready = b[:n]
+	return nil
+}
+
+// Close ends the reading.
+func (r *Reader) Close() error {
+	if r.buf == nil {
+		return nil
+	}
+	chunks.Put(r.buf)
+	r.buf, r.ready = nil, nil
+	return r.f.Close()
+}

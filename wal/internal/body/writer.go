@@ -1,0 +1,68 @@
+package body
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+	"math/rand/v2"
+
+	"github.com/darner/darner/segment/checksum"
+	"github.com/darner/darner/segment/disk"
+)
+
+// Writer writes a body's file, chunk by chunk. When a chunk is written is for the caller to say, who counts the
+// disk that it takes.
+type Writer struct {
+	f     disk.File
+	chunk int64
+	salt  uint32
+	buf   *[]byte // from chunks
+	n     int     // bytes in buf
+}
+
+// NewWriter begins the file of a body of a size in bytes with its header. The caller closes the file.
+func NewWriter(f disk.File, size int64, upload, log uint64) (*Writer, error) {
+	w := &Writer{f: f, salt: rand.Uint32()}
+	if _, err := f.WriteAt(header(size, w.salt, upload, log), 0); err != nil {
+		return nil, err
+	}
+	w.buf = chunks.Get().(*[]byte)
+	return w, nil
+}
+
+// Fill takes as many bytes as there is room for in the chunk, and returns how many.
+func (w *Writer) Fill(p []byte) int {
+	k := copy((*w.buf)[w.n:chunkSize], p)
+	w.n += k
+	return k
+}
+
+// Full reports that the chunk has to be written before it takes more.
+func (w *Writer) Full() bool { return w.n == chunkSize }
+
+// Pending is how many bytes of the disk the chunk takes; 0 when nothing is in it.
+func (w *Writer) Pending() int64 {
+	if w.n == 0 {
+		return 0
+	}
+	return int64(w.n) + 4
+}
+
+// Flush writes the chunk.
+func (w *Writer) Flush() error {
+	b := (*w.buf)[:w.n+4]
+	binary.LittleEndian.PutUint32(b[w.n:], crc32.Update(w.salt+uint32(w.chunk), checksum.Table, b[:w.n]))
+	if _, err := w.f.WriteAt(b, chunkOffset(w.chunk)); err != nil {
+		return err
+	}
+	w.chunk++
+	w.n = 0
+	return nil
+}
+
+// Release gives the memory back. The Writer is of no use afterwards.
+func (w *Writer) Release() {
+	if w.buf != nil {
+		chunks.Put(w.buf)
+		w.buf = nil
+	}
+}

@@ -1,0 +1,141 @@
+package files
+
+import (
+	"strings"
+
+	"github.com/darner/darner/segment/disk"
+)
+
+// Kind is what a file of a log's directory is for, as its name tells.
+type Kind uint8
+
+const (
+	Segment    Kind = iota // records
+	Spare                  // a segment prepared ahead; when it has a header it is one that was about to get its name
+	Body                   // the body of a large item
+	Part                   // a body on its way in, or about to get its name
+	Offset                 // what a consumer has taken
+	Rewrite                // an offset file about to replace its namesake
+	Mend                   // left by a repair that was interrupted: to be removed
+	Undo                   // an offset file that a rewind replaced, kept for an undo
+	Moving                 // a segment on its way to its own name, left by a repair that was interrupted
+	Unfinished             // a cold segment that was being written
+	Foreign                // none of the log's
+
+	kinds
+)
+
+// Info is one file of a log's directory.
+type Info struct {
+	Name   string // without the directory
+	Number uint64 // first sequence number of a segment, number of a spare, an item or an upload
+	Size   int64  // bytes
+	Kind   Kind
+
+	Cold    bool   // of a segment: its name is that of a cold one
+	Through uint64 // first number of the last segment that a cold one stands for: Number, unless of several
+}
+
+// Consumer is whose offset file, or rewrite of one, this is.
+func (f Info) Consumer() string {
+	name, _ := parseOffsetName(strings.TrimSuffix(f.Name, RewriteSuffix))
+	return name
+}
+
+// Listing is the files of a log's directory, sorted into kinds.
+type Listing struct {
+	Of     [kinds][]Info // by number or name
+	Nested []string      // names of directories within
+	Blocks int64         // bytes of disk of all files
+}
+
+// List reads a log's directory.
+func List(fsys disk.FS, dir string) (d Listing, err error) {
+	entries, err := fsys.ReadDir(dir)
+	if err != nil {
+		return d, err
+	}
+	for _, e := range entries {
+		if e.Dir {
+			d.Nested = append(d.Nested, e.Name)
+			continue
+		}
+		f := Classify(e.Name)
+		f.Size = e.Size
+		d.Blocks += e.Allocated
+		d.Of[f.Kind] = append(d.Of[f.Kind], f)
+	}
+	return d, nil
+}
+
+// Classify tells by its name what a file in a log's directory is, and its numbers.
+func Classify(name string) Info {
+	f := classify(name)
+	f.Name = name
+	return f
+}
+
+func classify(name string) Info {
+	if f, ok := classifySegment(name); ok {
+		return f
+	}
+	for _, k := range []struct {
+		suffix string
+		kind   Kind
+	}{{itemSuffix, Body}, {partSuffix, Part}, {spareSuffix, Spare}} {
+		if n, ok := parseNumbered(name, k.suffix); ok {
+			return Info{Kind: k.kind, Number: n}
+		}
+	}
+	if _, ok := parseOffsetName(name); ok {
+		return Info{Kind: Offset}
+	}
+	for _, k := range []struct {
+		suffix string
+		kind   func(base Info) Kind
+	}{{RewriteSuffix, rewriteOf}, {MendSuffix, mendOf}, {UndoSuffix, undoOf}} {
+		if base, ok := strings.CutSuffix(name, k.suffix); ok {
+			return Info{Kind: k.kind(classify(base))}
+		}
+	}
+	return Info{Kind: Foreign}
+}
+
+// rewriteOf is what a file is whose name is that of another one and RewriteSuffix.
+func rewriteOf(base Info) Kind {
+	switch {
+	case base.Kind == Offset:
+		return Rewrite
+	case base.Kind == Segment && base.Cold:
+		return Unfinished
+	}
+	return Foreign
+}
+
+func mendOf(base Info) Kind {
+	if base.Kind == Foreign || base.Kind == Mend {
+		return Foreign
+	}
+	return Mend
+}
+
+func undoOf(base Info) Kind {
+	if base.Kind == Offset {
+		return Undo
+	}
+	return Foreign
+}
+
+// classifySegment is classify for segments, and for those on their way to their names.
+func classifySegment(name string) (f Info, ok bool) {
+	base, moving := strings.CutSuffix(name, movingSuffix)
+	if f.Kind = Segment; moving {
+		f.Kind = Moving
+	}
+	if f.Number, ok = parseNumbered(base, segmentSuffix); ok {
+		f.Through = f.Number
+		return f, true
+	}
+	f.Number, f.Through, f.Cold = parseCold(base)
+	return f, f.Cold
+}

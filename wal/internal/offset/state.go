@@ -1,0 +1,147 @@
+package offset
+
+import (
+	"iter"
+	"slices"
+)
+
+// State is what a consumer has taken.
+type State struct {
+	Head    uint64 // all below is taken
+	Below   uint64 // payload bytes of all that was below head
+	Created int64  // when the consumer was made, Unix ms
+	Taken   Set    // taken at or above head
+	Durable uint64 // all items of the log below were on stable storage once; 0 when that is not known
+}
+
+// New returns the state of a consumer that has taken all below head, below bytes in all, and nothing else.
+func New(head, below uint64, created int64) State {
+	return State{Head: head, Below: below, Created: created, Taken: newSet()}
+}
+
+// Size is how large a file it needs, in bytes.
+func (st *State) Size() int { return entriesAt + entrySize*(st.Taken.tree.Len()+1) }
+
+// Has reports whether an item is taken.
+func (st *State) Has(seq uint64) bool { return seq < st.Head || st.Taken.Has(seq) }
+
+// Run tells whether an item is taken, and the last of the items behind it of which the same is true.
+func (st *State) Run(seq uint64) (taken bool, last uint64) {
+	if seq < st.Head {
+		return true, st.Head - 1
+	}
+	if x, ok := st.Taken.Find(seq); ok {
+		return true, x.To
+	}
+	if x, ok := st.Taken.From(seq); ok {
+		return false, x.From - 1
+	}
+	return false, ^uint64(0)
+}
+
+// End is the number behind everything taken.
+func (st *State) End() uint64 {
+	if x, ok := st.Taken.tree.Max(); ok {
+		return x.To + 1
+	}
+	return st.Head
+}
+
+// Take adds the numbers from to to, whose items have so many bytes of payload.
+func (st *State) Take(from, to, bytes uint64) {
+	if from = max(from, st.Head); from <= to {
+		st.Taken.Add(Span{from, to, bytes})
+		st.Absorb()
+	}
+}
+
+// Ranges goes through what is taken at or above the head, in order: first and last number and bytes.
+func (st *State) Ranges() iter.Seq2[[2]uint64, uint64] {
+	return func(yield func([2]uint64, uint64) bool) {
+		st.Taken.Each(func(x Span) bool { return yield([2]uint64{x.From, x.To}, x.Bytes) })
+	}
+}
+
+// Missing goes through the numbers of [from, to] that are not taken, as ranges in order: first and
+// last.
+func (st *State) Missing(from, to uint64) iter.Seq2[uint64, uint64] {
+	return func(yield func(from, to uint64) bool) {
+		at, more := max(from, st.Head), true
+		if x, ok := st.Taken.Find(at); ok {
+			if x.To >= to {
+				return
+			}
+			at = x.To + 1
+		}
+		st.Taken.tree.AscendGreaterOrEqual(Span{From: at}, func(x Span) bool {
+			if x.From > to {
+				return false
+			}
+			more = yield(at, x.From-1) && x.To < to
+			at = x.To + 1
+			return more
+		})
+		if more && at <= to {
+			yield(at, to)
+		}
+	}
+}
+
+// Unite adds what another file of the same consumer says. added, if it is not nil, is told of each span of
+// which something is new.
+func (st *State) Unite(other *State, added func(Span)) {
+	if other.Head > st.Head {
+		st.Head, st.Below = other.Head, other.Below
+	}
+	other.Taken.Each(func(x Span) bool {
+		if st.Taken.Add(x) && added != nil {
+			added(x)
+		}
+		return true
+	})
+	st.Durable = max(st.Durable, other.Durable)
+	st.Absorb()
+}
+
+// Without returns the state less runs, which are in order, apart from each other, and taken.
+func (st *State) Without(runs []Span) State {
+	n := New(st.Head, st.Below, st.Created)
+	n.Durable = st.Durable
+	st.Taken.Each(func(x Span) bool { return n.Taken.Add(x) })
+	for _, run := range slices.Backward(runs) {
+		n.untake(run)
+	}
+	return n
+}
+
+// untake takes a run away that lies in one piece of what is taken.
+func (st *State) untake(run Span) {
+	if run.From < st.Head {
+		st.Taken.Add(Span{From: run.To + 1, To: st.Head - 1})
+		st.Head = run.From
+		st.Below -= min(st.Below, run.Bytes)
+		return
+	}
+	x, _ := st.Taken.Find(run.From)
+	st.Taken.remove(x)
+	left := x.Bytes - min(x.Bytes, run.Bytes) // of both pieces: only the sum counts
+	if run.From > x.From {
+		st.Taken.Add(Span{x.From, run.From - 1, left})
+		left = 0
+	}
+	st.Taken.Add(Span{run.To + 1, x.To, left})
+}
+
+// Absorb moves the head over what is taken right behind it.
+func (st *State) Absorb() {
+	for {
+		x, ok := st.Taken.popAt(st.Head)
+		if !ok {
+			return
+		}
+		if x.To >= st.Head {
+			st.Head = x.To + 1
+			st.Below += x.Bytes
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/wal/datadir"
 )
 
 // Errors that a caller may want to tell apart with errors.Is.
@@ -94,7 +95,7 @@ func (o Options) withDefaults(dir string) (Options, error) {
 		o.Cold = defaultCold()
 	}
 	if o.Quarantine == "" {
-		o.Quarantine = filepath.Join(dir, ".quarantine")
+		o.Quarantine = filepath.Join(dir, datadir.QuarantineName)
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()

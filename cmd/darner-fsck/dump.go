@@ -10,8 +10,8 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/darner/darner/segment/disk"
-	"github.com/darner/darner/tools/fsck/datadir"
 	"github.com/darner/darner/tools/fsck/items"
+	"github.com/darner/darner/wal/datadir"
 )
 
 func dumpCommand() *cli.Command {

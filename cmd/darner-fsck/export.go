@@ -11,8 +11,8 @@ import (
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/tools/exchange"
 	"github.com/darner/darner/tools/fsck"
-	"github.com/darner/darner/tools/fsck/datadir"
 	"github.com/darner/darner/tools/fsck/items"
+	"github.com/darner/darner/wal/datadir"
 )
 
 // Formats of export and import.

@@ -12,9 +12,9 @@ import (
 	"golang.org/x/term"
 
 	"github.com/darner/darner/segment/disk"
-	"github.com/darner/darner/tools/fsck/datadir"
 	"github.com/darner/darner/tools/fsck/items"
 	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/datadir"
 )
 
 func rewindCommand() *cli.Command {

@@ -18,10 +18,10 @@ import (
 
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/segment/disk/disktest"
-	"github.com/darner/darner/tools/fsck/datadir"
 	"github.com/darner/darner/tools/fsck/items"
 	"github.com/darner/darner/tools/kestrel"
 	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/datadir"
 )
 
 func options(fsys disk.FS) wal.Options {

@@ -13,7 +13,7 @@ import (
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/segment/disk/disktest"
 	"github.com/darner/darner/tools/fsck"
-	"github.com/darner/darner/tools/fsck/datadir"
+	"github.com/darner/darner/wal/datadir"
 )
 
 func TestADirectoryInUseIsNotExamined(t *testing.T) {

@@ -10,9 +10,9 @@ import (
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk/disktest"
-	"github.com/darner/darner/tools/fsck/datadir"
 	"github.com/darner/darner/tools/fsck/items"
 	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/datadir"
 )
 
 // noon is when the items of these tests were set, a second each after the other.

@@ -15,8 +15,8 @@ import (
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
-	"github.com/darner/darner/tools/fsck/datadir"
 	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/datadir"
 )
 
 // State is what an item's consumer would make of it.

@@ -4,8 +4,8 @@ import (
 	"time"
 
 	"github.com/darner/darner/segment/disk"
-	"github.com/darner/darner/tools/fsck/datadir"
 	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/datadir"
 )
 
 // PlanRewind works out what comes back when a queue is rewound to a point: of a time, to the first

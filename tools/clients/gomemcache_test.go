@@ -3,13 +3,9 @@
 package clients_test
 
 import (
-	"bufio"
 	"bytes"
-	"io"
+	"errors"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +13,7 @@ import (
 	"github.com/bradfitz/gomemcache/memcache"
 
 	_ "github.com/darner/darner/server" // so that a cached result is not taken for that of a changed server
+	"github.com/darner/darner/tools/spawn"
 )
 
 const queue = "gomemcache"
@@ -144,38 +141,26 @@ func wantEmpty(t *testing.T, c *memcache.Client, key string) {
 // startServer runs the real binary on a free port until the test ends, and checks that it then stops cleanly.
 func startServer(t *testing.T) (addr string) {
 	t.Helper()
-	bin := filepath.Join(t.TempDir(), "darner")
-	if out, err := exec.Command("go", "build", "-o", bin, "../../cmd/darner").CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
-	cmd := exec.Command(bin, "--data", t.TempDir(), "--port", "0")
-	log, err := cmd.StderrPipe()
+	binary, err := spawn.Build(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
+	s, err := spawn.Start(spawn.Command(binary, t.TempDir()))
+	if err != nil {
 		t.Fatal(err)
 	}
-	var said bytes.Buffer
-	lines := bufio.NewScanner(io.TeeReader(log, &said))
-	for address := regexp.MustCompile(`127\.0\.0\.1:\d+`); addr == "" && lines.Scan(); {
-		addr = address.FindString(lines.Text())
-	}
-	rest := make(chan struct{})
-	go func() {
-		defer close(rest)
-		for lines.Scan() {
-		}
-	}()
 	t.Cleanup(func() {
-		cmd.Process.Signal(os.Interrupt)
-		<-rest
-		if err := cmd.Wait(); err != nil || t.Failed() {
-			t.Errorf("server: %v\n%s", err, &said)
+		err := s.Stop(os.Interrupt, limit)
+		s.Kill() // if that did not end it
+		if err = errors.Join(err, s.Err); err != nil || t.Failed() {
+			t.Errorf("server: %v\n%s", err, s.Log)
 		}
 	})
-	if addr == "" {
-		t.Fatal("the server did not say where it listens")
+	if err := s.Ready(limit); err != nil {
+		t.Fatal(err)
 	}
-	return addr
+	return s.Addr
 }
+
+// limit is how long starting and stopping may take.
+const limit = time.Minute

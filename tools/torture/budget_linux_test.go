@@ -44,7 +44,7 @@ func wantDu(t *testing.T, d *daemon, c *client, data string) {
 		}
 		if try > 500 {
 			out, _ := exec.Command("du", "-a", "--block-size=1", data).Output()
-			t.Fatalf("the server says %s, du %s\n%s\n%s", told, real, out, d.log)
+			t.Fatalf("the server says %s, du %s\n%s\n%s", told, real, out, d.Log)
 		}
 	}
 }
@@ -83,7 +83,7 @@ func TestAtTheLimitAllButSetsGoesOnAndTheFiguresAreThoseOfDu(t *testing.T) {
 						t.Fatalf("%d bytes of %d are in use", n, bound.size)
 					}
 					wantDu(t, d, c, data)
-					d.kill()
+					d.Kill()
 					d = launch(t, data, flags...)
 					c = d.dial()
 					wantDu(t, d, c, data)
@@ -107,7 +107,7 @@ func TestAtTheLimitAllButSetsGoesOnAndTheFiguresAreThoseOfDu(t *testing.T) {
 				}
 				wantDu(t, d, c, data)
 				d.stop()
-				if log := d.log.String(); strings.Contains(log, "panic") || strings.Contains(log, "level=ERROR") {
+				if log := d.Log.String(); strings.Contains(log, "panic") || strings.Contains(log, "level=ERROR") {
 					t.Error(log)
 				}
 			})
@@ -136,7 +136,7 @@ func TestTheOldestItemsMakeRoomForTheNewest(t *testing.T) {
 			if lost := used(t, c, "discarded_full", "q"); lost == 0 && round == 0 {
 				t.Fatal("nothing is said to be given up")
 			}
-			d.kill()
+			d.Kill()
 			d = launch(t, data, flags...)
 			c = d.dial()
 			wantDu(t, d, c, data)

@@ -44,7 +44,7 @@ func TestADiskThatStopsWritingFailsSyncedSetsForGood(t *testing.T) {
 			})
 			answer, err := c.set("q/sync", body("q", number{0, 40}))
 			if err != nil || !strings.HasPrefix(answer, "SERVER_ERROR ") {
-				t.Fatalf("a synced set on a disk that writes nothing is answered %q, %v\n%s", answer, err, d.log)
+				t.Fatalf("a synced set on a disk that writes nothing is answered %q, %v\n%s", answer, err, d.Log)
 			}
 			if failed := c.figures(t, "q")["failed"]; failed == "no" {
 				t.Error("the stats do not tell")
@@ -108,7 +108,7 @@ func TestAFileSystemThatTurnsReadOnlyRefusesSetsAndServesTheRest(t *testing.T) {
 	until(t, "a refusal", func() bool {
 		answer, err := c.set("q", body("q", number{1, 0}))
 		if err != nil {
-			t.Fatal(err, d.log)
+			t.Fatal(err, d.Log)
 		}
 		return strings.HasPrefix(answer, "SERVER_ERROR ")
 	})
@@ -142,7 +142,7 @@ func TestAFileCutShortFromOutsideIsAnErrorOfItsQueue(t *testing.T) {
 				if _, err := c.get("q/close/open"); err != nil {
 					var answer *answerError
 					if !errors.As(err, &answer) || !strings.HasPrefix(answer.answer, "SERVER_ERROR") {
-						t.Fatal(err, d.log)
+						t.Fatal(err, d.Log)
 					}
 				}
 			}
@@ -232,7 +232,7 @@ func badSector(t *testing.T, k kind, where string) {
 	for {
 		b, err := c.get("q/close/open")
 		if err != nil {
-			t.Fatalf("%v\n%s", err, d.log)
+			t.Fatalf("%v\n%s", err, d.Log)
 		}
 		if b == nil {
 			break
@@ -244,13 +244,13 @@ func badSector(t *testing.T, k kind, where string) {
 		last, came = i.n, came+1
 	}
 	if lost := items - came; lost < 1 || lost > 30 {
-		t.Errorf("%d items are lost to a page of %d bytes\n%s", lost, pageSize, d.log)
+		t.Errorf("%d items are lost to a page of %d bytes\n%s", lost, pageSize, d.Log)
 	}
 	if damaged := c.figures(t, "q")["damaged_records"]; damaged != fmt.Sprint(items-came) {
 		t.Errorf("%d items are lost, %s are counted", items-came, damaged)
 	}
 	if answer, err := c.set("q/sync", body("q", number{1, 0})); answer != "STORED" || err != nil {
-		t.Errorf("a set is answered %q, %v\n%s", answer, err, d.log)
+		t.Errorf("a set is answered %q, %v\n%s", answer, err, d.Log)
 	}
 	d.lives()
 }

@@ -37,7 +37,7 @@ func TestAHundredFlippedBitsCostAtMostAHundredItems(t *testing.T) {
 		aside, _ := filepath.Glob(filepath.Join(data, ".quarantine", "q", "*"))
 		return len(aside) >= (items-came)*3/4 // two that touch are one range
 	})
-	if log := d.log.String(); !strings.Contains(log, "damage") {
+	if log := d.Log.String(); !strings.Contains(log, "damage") {
 		t.Errorf("the log does not tell:\n%s", log)
 	}
 	d.lives()

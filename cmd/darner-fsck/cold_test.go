@@ -16,8 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/darner/darner/tools/measure/telemetry"
 	"github.com/darner/darner/tools/spawn"
-	"github.com/darner/darner/tools/telemetry"
 )
 
 // limit is how long anything may take before it counts as stuck.

@@ -1,6 +1,6 @@
 package main
 
-// What a server costs a small machine: memory, wake-ups, writes. tools/edge measures it in full.
+// What a server costs a small machine: memory, wake-ups, writes. tools/measure measures it in full.
 
 import (
 	"flag"

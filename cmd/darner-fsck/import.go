@@ -26,7 +26,6 @@ func importCommand() *cli.Command {
 			"what came before it stays. Of a Kestrel, which must have been stopped, only the journals\n" +
 			"in its DIRECTORY are needed; nothing in it is changed. Items that were open come back. Each of\n" +
 			"its queues comes whole or not at all, and not into one that is there, unless with --append.",
-		OnUsageError: usageError,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "format", Value: formatJSON, Usage: "jsonl, raw or kestrel"},
 			&cli.BoolFlag{Name: "append", Usage: "with kestrel: also append to queues that are there"},

@@ -52,9 +52,6 @@ var (
 	errNoBody  = errors.New("the file with the body is missing or has the wrong size")
 )
 
-// Large reports whether the payload has a file of its own.
-func (r *Record) Large() bool { return r.body != nil }
-
 // Payload returns an item's payload. Reading stops with wal.ErrDamaged where it is damaged. The body
 // of a large item that was taken may be gone: fs.ErrNotExist.
 func (r *Record) Payload() (io.ReadCloser, error) {

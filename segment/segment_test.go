@@ -37,7 +37,7 @@ func TestHeaderGetsARandomSaltAndTheTime(t *testing.T) {
 		must(t, s.Start(Header{First: 1}))
 		salts[s.Header().Salt] = true
 		if s.Header().Created == 0 {
-			t.Error("no creation time")
+			t.Error("got no creation time, want now")
 		}
 		must(t, s.Close())
 	}
@@ -123,7 +123,7 @@ func TestAppendNeverTouchesWhatIsNotAllocated(t *testing.T) {
 	must(t, s.Sync())
 	must(t, s.Close())
 	if v := fsys.Violations(); len(v) > 0 {
-		t.Error(v)
+		t.Errorf("got violations %v, want none", v)
 	}
 }
 
@@ -172,7 +172,7 @@ func TestTrimmedSegmentIsExtendedBeforeItTakesMore(t *testing.T) {
 	mustHold(t, s, stored)
 	must(t, s.Close())
 	if v := fsys.Violations(); len(v) > 0 {
-		t.Error(v)
+		t.Errorf("got violations %v, want none", v)
 	}
 }
 

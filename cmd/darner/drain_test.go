@@ -126,11 +126,11 @@ func TestDrainLosesNothingWhenAnythingIsKilled(t *testing.T) {
 		}
 	}
 	if _, log, code := command(t, "", "drain", "--server", target.Addr, source.Addr); code != 0 {
-		t.Fatal(code, log)
+		t.Fatalf("got exit code %d, want 0: %s", code, log)
 	}
 	out, log, code := command(t, "", "get", "--server", target.Addr, "q", "--lines", "-n", "0")
 	if code != 0 {
-		t.Fatal(log)
+		t.Fatalf("got exit code %d, want 0: %s", code, log)
 	}
 	next, twice := 0, 0
 	for line := range strings.Lines(out) {

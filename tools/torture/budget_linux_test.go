@@ -103,12 +103,12 @@ func TestAtTheLimitAllButSetsGoesOnAndTheFiguresAreThoseOfDu(t *testing.T) {
 				takeFrom(t, c, &stored, len(stored), false)
 				wantDu(t, d, c, data)
 				if answer, err := c.ask("delete q"); answer != "DELETED" || err != nil {
-					t.Fatal(answer, err)
+					t.Fatalf("got %q, %v; want DELETED", answer, err)
 				}
 				wantDu(t, d, c, data)
 				d.stop()
 				if log := d.Log.String(); strings.Contains(log, "panic") || strings.Contains(log, "level=ERROR") {
-					t.Error(log)
+					t.Errorf("got errors in the log, want none:\n%s", log)
 				}
 			})
 		})

@@ -190,7 +190,7 @@ func TestAServerOnAReadOnlyFileSystemSaysSo(t *testing.T) {
 	m := fresh(t, "ext4", 0)
 	d := launch(t, m.dir+"/data", small...)
 	if answer, err := d.dial().set("q", []byte("x")); answer != "STORED" || err != nil {
-		t.Fatal(answer, err)
+		t.Fatalf("got %q, %v; want STORED", answer, err)
 	}
 	d.stop()
 	run(t, "mount", "-i", "-o", "remount,ro", m.dir)

@@ -57,7 +57,7 @@ func setMany(t *testing.T, c *client, items int) {
 	}()
 	for range items {
 		if answer, err := c.line(); err != nil || answer != "STORED" {
-			t.Fatal(answer, err)
+			t.Fatalf("got %q, %v; want STORED", answer, err)
 		}
 	}
 }
@@ -84,7 +84,7 @@ func getMany(t *testing.T, c *client, items int) (came int) {
 		last = n
 		came++
 		if end, err := c.line(); end != "END" || err != nil {
-			t.Fatal(end, err)
+			t.Fatalf("got %q, %v; want END", end, err)
 		}
 	}
 	return came

@@ -103,7 +103,7 @@ func dump(t *testing.T, fsys *disktest.FS, o items.DumpOptions) string {
 		t.Fatal(err)
 	}
 	if r.Warning != nil {
-		t.Error(r.Warning)
+		t.Errorf("got the warning %v, want none", r.Warning)
 	}
 	var b strings.Builder
 	if err := r.Dump(&b, o); err != nil {
@@ -258,7 +258,7 @@ func TestDumpWithoutOffsetsWarns(t *testing.T) {
 	}
 	r, err := items.Read(fsys, queue, noon)
 	if err != nil || r.Warning == nil {
-		t.Fatal(err, r.Warning)
+		t.Fatalf("got %v and the warning %v, want a warning", err, r.Warning)
 	}
 	var b strings.Builder
 	if err := r.Dump(&b, items.DumpOptions{}); err != nil || strings.Contains(b.String(), "taken") {
@@ -272,7 +272,7 @@ func TestDumpReportsAFullOutput(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := r.Dump(brokenWriter{}, items.DumpOptions{}); err == nil {
-		t.Error("no error")
+		t.Error("got no error, want that of the writer")
 	}
 }
 

@@ -7,7 +7,7 @@ import (
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk/disktest"
-	"github.com/darner/darner/tools/telemetry"
+	"github.com/darner/darner/tools/measure/telemetry"
 )
 
 // telemetrySegment fills a sealed segment of that size with lines of so many devices, and returns them.

@@ -131,7 +131,7 @@ func TestColdFormIsAModelOfItsSources(t *testing.T) {
 		must2(t, err)
 		checkColdModel(t, s, sources, want)
 		if len(damage) > 0 {
-			t.Fatal(damage)
+			t.Fatalf("got damage %v, want none", damage)
 		}
 	})
 }

@@ -48,7 +48,7 @@ func TestWhatWasSyncedSurvivesPowerCutsAndAllElseTheDeathOfTheProcess(t *testing
 		})
 		must2(t, m.s.Close())
 		if v := m.fsys.Violations(); len(v) > 0 {
-			t.Fatal(v)
+			t.Fatalf("got violations %v, want none", v)
 		}
 	})
 }
@@ -118,7 +118,7 @@ func (m *model) restart(t *rapid.T, left *disktest.FS, safe int) {
 		t.Fatalf("%d records survive, %d were safe", len(found), safe)
 	}
 	if was && !m.s.Sealed() {
-		t.Fatal("the seal is gone")
+		t.Fatal("got a segment without its seal after a crash, want it sealed as before")
 	}
 	m.items = found
 	must2(t, m.s.Sync())

@@ -30,7 +30,7 @@ func TestActiveSegmentIsResumedWhereItEnded(t *testing.T) {
 	mustHold(t, s, append(stored, more))
 	must(t, s.Sync())
 	if v := fsys.Violations(); len(v) > 0 {
-		t.Error(v)
+		t.Errorf("got violations %v, want none", v)
 	}
 }
 
@@ -109,12 +109,12 @@ func TestDamageInTheMiddleIsNamedToTheByte(t *testing.T) {
 		t.Fatalf("damage %+v, want %d to %d", damage, off, to)
 	}
 	if !bytes.Equal(damage[0].Bytes, bad[off:to]) {
-		t.Error("copy differs")
+		t.Errorf("got a copy of % x, want % x", damage[0].Bytes, bad[off:to])
 	}
 	b, err := s.Bytes(uint32(off), uint32(to))
 	must(t, err)
 	if !bytes.Equal(b, bad[off:to]) {
-		t.Error("Bytes differs")
+		t.Errorf("got bytes % x, want % x", b, bad[off:to])
 	}
 	mustHold(t, s, slices.Concat(stored[:7], stored[9:]))
 }

@@ -45,7 +45,7 @@ func TestASegmentWithoutAnyHeaderIsReadAllTheSame(t *testing.T) {
 			}
 			defer s.Close()
 			if len(damage) == 0 {
-				t.Error("no damage is told")
+				t.Error("got no damage, want some")
 			}
 			for seq, off := range offsets {
 				r, _, err := s.At(off)

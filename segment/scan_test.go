@@ -148,7 +148,7 @@ func TestResyncInSlicesFindsWhatResyncFinds(t *testing.T) {
 			t.Fatalf("a slice did %d too much", -work)
 		}
 		if at >= size {
-			t.Fatal("nothing found")
+			t.Fatalf("got no record up to the end at %d, want one", size)
 		}
 	}
 	if slices < 30 {

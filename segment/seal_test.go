@@ -136,7 +136,7 @@ func TestSealThatFailsLeavesTheSegmentUsable(t *testing.T) {
 		t.Run(fmt.Sprint(n, op), func(t *testing.T) {
 			mustBe(t, err, boom)
 			if s.Sealed() {
-				t.Error("it is sealed")
+				t.Error("got a sealed segment after a call that failed, want one that is not")
 			}
 			more := item(s.Last()+1, 10)
 			appendItem(t, s, more)
@@ -150,7 +150,7 @@ func TestSealThatFailsLeavesTheSegmentUsable(t *testing.T) {
 			}
 			must(t, s.Seal())
 			if v := fsys.Violations(); len(v) > 0 {
-				t.Error(v)
+				t.Errorf("got violations %v, want none", v)
 			}
 		})
 	}

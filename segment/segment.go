@@ -61,12 +61,6 @@ type Segment struct {
 	toWrite   atomic.Int32  // so many short records more are written, not stored into the map
 }
 
-// MaxPayload returns the longest payload that a blank segment of that
-// capacity takes, negative if it takes none.
-func MaxPayload(capacity int64) int {
-	return int(min(capacity, MaxCapacity)-indexBound(capacity)-FooterSize-HeaderSize-recordHead) &^ 7
-}
-
 // Create makes a blank segment: a file with its first disk blocks, mapped at
 // full capacity, nothing written. The capacity in bytes, 4 KiB to
 // [MaxCapacity], is rounded down to a multiple of 8. The name survives a power

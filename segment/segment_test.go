@@ -37,7 +37,7 @@ func TestHeaderGetsARandomSaltAndTheTime(t *testing.T) {
 		must(t, s.Start(Header{First: 1}))
 		salts[s.Header().Salt] = true
 		if s.Header().Created == 0 {
-			t.Error("no creation time")
+			t.Error("got no creation time, want now")
 		}
 		must(t, s.Close())
 	}
@@ -69,11 +69,16 @@ func TestFullSegmentCanStillBeSealed(t *testing.T) {
 	}
 }
 
+// maxPayload is the longest payload that a blank segment of that capacity takes.
+func maxPayload(capacity int64) int {
+	return int(min(capacity, MaxCapacity)-indexBound(capacity)-FooterSize-HeaderSize-recordHead) &^ 7
+}
+
 func TestMaxPayloadFitsAndOneMoreByteDoesNot(t *testing.T) {
 	for _, capacity := range []int64{4 << 10, 64 << 10, 256 << 10} {
 		s := newSegment(t, disktest.New(), capacity)
 		must(t, s.Extend(capacity))
-		r := Record{Seq: 100, Kind: KindItem, Payload: make([]byte, MaxPayload(capacity)+1)}
+		r := Record{Seq: 100, Kind: KindItem, Payload: make([]byte, maxPayload(capacity)+1)}
 		_, err := s.Append(&r)
 		mustBe(t, err, ErrFull)
 		r.Payload = r.Payload[1:]
@@ -118,7 +123,7 @@ func TestAppendNeverTouchesWhatIsNotAllocated(t *testing.T) {
 	must(t, s.Sync())
 	must(t, s.Close())
 	if v := fsys.Violations(); len(v) > 0 {
-		t.Error(v)
+		t.Errorf("got violations %v, want none", v)
 	}
 }
 
@@ -167,7 +172,7 @@ func TestTrimmedSegmentIsExtendedBeforeItTakesMore(t *testing.T) {
 	mustHold(t, s, stored)
 	must(t, s.Close())
 	if v := fsys.Violations(); len(v) > 0 {
-		t.Error(v)
+		t.Errorf("got violations %v, want none", v)
 	}
 }
 

@@ -15,8 +15,8 @@ import (
 
 	"github.com/darner/darner/segment/disk/disktest"
 	"github.com/darner/darner/tools/fsck"
-	"github.com/darner/darner/tools/fsck/datadir"
 	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/datadir"
 )
 
 var checks = flag.Int("checks", 12, "random workloads whose crashes are examined by darner-fsck")

@@ -9,6 +9,7 @@ import (
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/wal/datadir"
 	"github.com/darner/darner/wal/internal/body"
 )
 
@@ -90,7 +91,7 @@ func (o Options) withDefaults(dir string) (Options, error) {
 		o.Cold = &cold
 	}
 	if o.Quarantine == "" {
-		o.Quarantine = filepath.Join(dir, ".quarantine")
+		o.Quarantine = filepath.Join(dir, datadir.QuarantineName)
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()

@@ -7,18 +7,17 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/darner/darner/tools/telemetry"
+	"github.com/darner/darner/tools/measure/telemetry"
+	"github.com/darner/darner/tools/spawn"
 )
 
 // limit is how long anything may take before it counts as stuck.
@@ -29,10 +28,14 @@ func TestAFlippedBitInAColdSegmentCostsNothing(t *testing.T) {
 		t.Skip("builds the binaries and waits for a server to compress")
 	}
 	dir := t.TempDir()
-	if out, err := exec.Command("go", "build", "-o", dir, "../darner", ".").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", dir, ".").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	server, tool, data := filepath.Join(dir, "darner"), filepath.Join(dir, "darner-fsck"), filepath.Join(dir, "data")
+	server, err := spawn.Build(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tool, data := filepath.Join(dir, "darner-fsck"), filepath.Join(dir, "data")
 	const n = 12_000 // some 3 MiB, a dozen segments
 	conn := serve(t, server, data)
 	conn.set(n)
@@ -101,49 +104,38 @@ func runs(t *testing.T, program string, args ...string) (string, int) {
 
 // client is a server process and a connection to it.
 type client struct {
-	t   *testing.T
-	cmd *exec.Cmd
+	t      *testing.T
+	server *spawn.Server
 	net.Conn
 	r *bufio.Reader
 }
 
-var readyLine = regexp.MustCompile(`msg="darner is ready".* address=(\S+)`)
-
 func serve(t *testing.T, program, data string) *client {
 	t.Helper()
-	c := &client{t: t, cmd: exec.Command(program, "--data", data, "--port", "0", "--segment-size", "256KiB")}
-	log, err := c.cmd.StderrPipe()
-	if err == nil {
-		err = c.cmd.Start()
-	}
+	s, err := spawn.Start(spawn.Command(program, data, "--segment-size", "256KiB"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { c.cmd.Process.Kill() })
-	lines := bufio.NewScanner(log)
-	var address []string
-	for address == nil && lines.Scan() {
-		address = readyLine.FindStringSubmatch(lines.Text())
-	}
-	if address == nil {
-		t.Fatal("the server does not come up")
-	}
-	go io.Copy(io.Discard, log)
-	if c.Conn, err = net.Dial("tcp", address[1]); err != nil {
+	t.Cleanup(s.Kill)
+	if err := s.Ready(limit); err != nil {
 		t.Fatal(err)
 	}
-	c.SetDeadline(time.Now().Add(limit))
-	c.r = bufio.NewReader(c)
-	return c
+	conn, err := net.Dial("tcp", s.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.SetDeadline(time.Now().Add(limit))
+	return &client{t, s, conn, bufio.NewReader(conn)}
 }
 
 func (c *client) stop() {
 	c.t.Helper()
 	c.Close()
-	if err := c.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		c.t.Fatal(err)
+	err := c.server.Stop(syscall.SIGTERM, limit)
+	if err == nil {
+		err = c.server.Err
 	}
-	if err := c.cmd.Wait(); err != nil {
+	if err != nil {
 		c.t.Fatal(err)
 	}
 }

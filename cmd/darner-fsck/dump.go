@@ -10,8 +10,8 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/darner/darner/segment/disk"
-	"github.com/darner/darner/tools/fsck/datadir"
 	"github.com/darner/darner/tools/fsck/items"
+	"github.com/darner/darner/wal/datadir"
 )
 
 func dumpCommand() *cli.Command {
@@ -21,7 +21,6 @@ func dumpCommand() *cli.Command {
 		ArgsUsage: "DATA QUEUE",
 		Description: "A line for each: sequence number, when it was set, when it expires, flags, size, state, payload.\n" +
 			"A POINT is a sequence number, a time like 2026-01-31T15:04:05, or 90m for 90 minutes ago.",
-		OnUsageError: usageError,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "from", Usage: "the first item, by its `POINT`"},
 			&cli.StringFlag{Name: "to", Usage: "the last item, by its `POINT`"},

@@ -11,8 +11,8 @@ import (
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/tools/exchange"
 	"github.com/darner/darner/tools/fsck"
-	"github.com/darner/darner/tools/fsck/datadir"
 	"github.com/darner/darner/tools/fsck/items"
+	"github.com/darner/darner/wal/datadir"
 )
 
 // Formats of export and import.
@@ -30,8 +30,7 @@ func exportCommand() *cli.Command {
 		Description: "jsonl is a line of JSON for each item, with all that is known of it; raw is the payload\n" +
 			"alone, behind its length in 8 bytes, little-endian. The queue stays as it is. Items that\n" +
 			"cannot be read are left out and told; the exit code is 4 then.",
-		OnUsageError: usageError,
-		Flags:        []cli.Flag{&cli.StringFlag{Name: "format", Value: formatJSON, Usage: "jsonl or raw"}},
+		Flags: []cli.Flag{&cli.StringFlag{Name: "format", Value: formatJSON, Usage: "jsonl or raw"}},
 		Action: func(c *cli.Context) error {
 			encode := map[string]func(io.Writer) exchange.Encoder{formatJSON: exchange.NewJSONEncoder, formatRaw: exchange.NewRawEncoder}[c.String("format")]
 			if encode == nil {

@@ -11,8 +11,9 @@ import (
 
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/tools/exchange"
-	"github.com/darner/darner/tools/fsck/datadir"
+	"github.com/darner/darner/tools/fsck"
 	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/datadir"
 )
 
 func importCommand() *cli.Command {
@@ -25,7 +26,6 @@ func importCommand() *cli.Command {
 			"what came before it stays. Of a Kestrel, which must have been stopped, only the journals\n" +
 			"in its DIRECTORY are needed; nothing in it is changed. Items that were open come back. Each of\n" +
 			"its queues comes whole or not at all, and not into one that is there, unless with --append.",
-		OnUsageError: usageError,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "format", Value: formatJSON, Usage: "jsonl, raw or kestrel"},
 			&cli.BoolFlag{Name: "append", Usage: "with kestrel: also append to queues that are there"},
@@ -45,7 +45,7 @@ func importCommand() *cli.Command {
 // importer imports into the directory of a queue, of a data directory that is locked.
 func importer(d *datadir.Dir, path string) *exchange.Importer {
 	return exchange.NewImporter(path, wal.Options{
-		Quarantine: filepath.Join(d.Path, ".quarantine"),
+		Quarantine: filepath.Join(d.Path, datadir.QuarantineName),
 		Logger:     slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	})
 }
@@ -61,7 +61,7 @@ func importQueue(c *cli.Context) (err error) {
 		}
 		defer in.Close()
 	}
-	d, lock, err := datadir.Make(disk.OS{}, c.Args().Get(0))
+	d, lock, err := datadir.Make(disk.OS{}, c.Args().Get(0), fsck.IsLogFile)
 	if err != nil {
 		return err
 	}

@@ -15,8 +15,8 @@ import (
 
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/tools/fsck"
-	"github.com/darner/darner/tools/fsck/datadir"
 	"github.com/darner/darner/tools/kestrel"
+	"github.com/darner/darner/wal/datadir"
 )
 
 // asideName is where a queue is made, in the data directory.
@@ -52,7 +52,7 @@ func importKestrel(c *cli.Context) error {
 	if len(queues) == 0 {
 		return fmt.Errorf("%s holds no journals of a Kestrel", m.from)
 	}
-	d, lock, err := datadir.Make(disk.OS{}, c.Args().Get(0))
+	d, lock, err := datadir.Make(disk.OS{}, c.Args().Get(0), fsck.IsLogFile)
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/darner/darner/tools/flags"
+	"github.com/darner/darner/cmd/internal/cmdline"
 	"github.com/darner/darner/tools/fsck"
 )
 
@@ -19,7 +19,7 @@ func main() {
 // run returns the exit code.
 func run(args []string) int {
 	app := app()
-	err := app.Run(flags.First(app, args))
+	err := app.Run(cmdline.FlagsFirst(app, args))
 	var status exit
 	switch {
 	case err == nil:
@@ -43,7 +43,6 @@ func (e exit) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 type usage struct{ error }
 
 func app() *cli.App {
-	wrong := func(_ *cli.Context, err error, _ bool) error { return usage{err} }
 	app := &cli.App{
 		Name:  "darner-fsck",
 		Usage: "examines and mends queues on disk while no server uses them",
@@ -58,11 +57,11 @@ func app() *cli.App {
 			&cli.BoolFlag{Name: "json", Usage: "write a line of JSON for every finding, step and queue, and the result"},
 		},
 		Action:       check,
-		OnUsageError: wrong,
+		OnUsageError: usageError,
 		Commands:     []*cli.Command{spaceCommand(), dumpCommand(), exportCommand(), importCommand(), rewindCommand()},
 	}
 	for _, c := range app.Commands {
-		c.OnUsageError = wrong
+		c.OnUsageError = usageError
 	}
 	return app
 }

@@ -11,8 +11,9 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/darner/darner/segment/disk"
-	"github.com/darner/darner/tools/fsck/datadir"
+	"github.com/darner/darner/tools/fsck"
 	"github.com/darner/darner/tools/fsck/items"
+	"github.com/darner/darner/wal/datadir"
 )
 
 func usageError(_ *cli.Context, err error, _ bool) error { return usage{err} }
@@ -42,7 +43,7 @@ func withQueue(c *cli.Context, lock func(*datadir.Dir) (io.Closer, error), do fu
 	if c.NArg() != 2 {
 		return wrongUse(c)
 	}
-	d, err := datadir.Open(disk.OS{}, c.Args().Get(0))
+	d, err := datadir.Open(disk.OS{}, c.Args().Get(0), fsck.IsLogFile)
 	if err != nil {
 		return err
 	}

@@ -53,7 +53,7 @@ func imported(t *testing.T) string {
 	t.Helper()
 	data := filepath.Join(t.TempDir(), "data")
 	if _, log, code := says(t, lines, "import", data, "q"); code != 0 || log != "3 more items, 8 bytes of payload, are now in q\n" {
-		t.Fatal(code, log)
+		t.Fatalf("got exit code %d, want 0: %s", code, log)
 	}
 	return data
 }
@@ -95,7 +95,7 @@ func TestExportedItemsCanBeImported(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, log, code := says(t, "", "import", data, "copy", file); code != 0 {
-		t.Error(code, log)
+		t.Errorf("got exit code %d, want 0: %s", code, log)
 	}
 	if again, _, _ := says(t, "", "export", data, "copy"); again != want {
 		t.Errorf("the copy is\n%s", again)
@@ -105,7 +105,7 @@ func TestExportedItemsCanBeImported(t *testing.T) {
 		t.Errorf("%d, %q", code, raw)
 	}
 	if _, log, code := says(t, raw, "import", "--format", "raw", data, "bare"); code != 0 {
-		t.Error(code, log)
+		t.Errorf("got exit code %d, want 0: %s", code, log)
 	}
 	if again, _, _ := says(t, "", "export", data, "bare", "--format", "raw"); again != raw {
 		t.Errorf("the bare copy is %q", again)
@@ -167,7 +167,7 @@ func TestRewindAsksBeforeItChangesAnything(t *testing.T) {
 		}
 	}
 	if _, log, code := says(t, "", "rewind", data, "q", "--undo"); code != fsck.ExitTrouble || !strings.Contains(log, "no rewind to undo") {
-		t.Error(code, log)
+		t.Errorf("got exit code %d, want %d: %s", code, fsck.ExitTrouble, log)
 	}
 }
 
@@ -205,7 +205,7 @@ func TestKestrelsDirectoryIsImported(t *testing.T) {
 	data := t.TempDir()
 	empty := t.TempDir()
 	if _, log, code := says(t, "", "import", "--format", "kestrel", data, empty); code != fsck.ExitTrouble || !strings.Contains(log, "holds no journals") {
-		t.Error(code, log)
+		t.Errorf("got exit code %d, want %d: %s", code, fsck.ExitTrouble, log)
 	}
 }
 
@@ -225,7 +225,7 @@ func TestKestrelImportCanBeRepeated(t *testing.T) {
 		return strings.Count(out, "\n")
 	}
 	if _, log, code := says(t, lines, "import", data, "cars"); code != 0 {
-		t.Fatal(log)
+		t.Fatalf("got exit code %d, want 0: %s", code, log)
 	}
 	if err := os.Rename(filepath.Join(data, "cars"), filepath.Join(data, asideName)); err != nil { // as a kill leaves it
 		t.Fatal(err)

@@ -8,12 +8,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/darner/darner/segment/disk"
-	"github.com/darner/darner/tools/fsck/datadir"
-	"github.com/darner/darner/tools/fsck/items"
-	"github.com/darner/darner/wal/inspect"
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
+
+	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/tools/fsck/items"
+	"github.com/darner/darner/wal/datadir"
+	"github.com/darner/darner/wal/inspect"
 )
 
 func rewindCommand() *cli.Command {
@@ -24,7 +25,6 @@ func rewindCommand() *cli.Command {
 		Description: "It says how many, and asks before it changes anything. A POINT is a sequence number, a time like\n" +
 			"2026-01-31T15:04:05, 90m for 90 minutes ago, or oldest: all that was taken from there on comes back.\n" +
 			"How far that reaches depends on what has been deleted: dump --state taken shows it.",
-		OnUsageError: usageError,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "to", Usage: "the first item to come back, by its `POINT`"},
 			&cli.BoolFlag{Name: "undo", Usage: "take again what all rewinds since the last undo put back"},

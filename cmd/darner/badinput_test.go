@@ -61,8 +61,8 @@ func TestBadInputLeavesTheServerUnharmed(t *testing.T) {
 	if runtime.GOOS == "linux" && d.memory() > memoryBound {
 		t.Errorf("the server uses %d MiB now", d.memory()>>20)
 	}
-	if strings.Contains(d.log.String(), "level=ERROR") {
-		t.Errorf("the log:\n%s", d.log)
+	if strings.Contains(d.Log.String(), "level=ERROR") {
+		t.Errorf("the log:\n%s", d.Log)
 	}
 }
 
@@ -94,7 +94,7 @@ func TestManyClientsThatComeAndGoLeaveNothingBehind(t *testing.T) {
 	c := d.dial()
 	c.say("set q 0 0 1\r\na\r\n", "STORED\r\n")
 	open := func() int {
-		fds, err := os.ReadDir(filepath.Join("/proc", strconv.Itoa(d.cmd.Process.Pid), "fd"))
+		fds, err := os.ReadDir(filepath.Join("/proc", strconv.Itoa(d.Cmd.Process.Pid), "fd"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -103,7 +103,7 @@ func TestManyClientsThatComeAndGoLeaveNothingBehind(t *testing.T) {
 	before := open()
 	for _, input := range []string{"get q/t=1000\r\n", "get q/open\r\n", "set q 0 0 100000\r\nx", "quit\r\n", "", "g"} {
 		for range 50 {
-			conn, err := net.Dial("tcp", d.addr)
+			conn, err := net.Dial("tcp", d.Addr)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"slices"
 	"strings"
 	"syscall"
@@ -39,7 +38,6 @@ func benchCommand() *cli.Command {
 			"nothing from memcached, whose queue is a key that keeps its last value. The column \"darner is\"\n" +
 			"tells how many times better the first server is: in requests/s, else in memory or in the 99th\n" +
 			"percentile. Every answer is checked, and the first wrong one ends the run.",
-		OnUsageError: plainError,
 		Flags: []cli.Flag{
 			serverFlag(),
 			&cli.StringSliceFlag{Name: "compare", Usage: "`[PROTOCOL://]HOST:PORT` of another server, as redis://127.0.0.1:6379; memcache, redis or beanstalkd; may be given again"},
@@ -66,9 +64,8 @@ func benchCommand() *cli.Command {
 			if slices.Contains(suites, "all") {
 				suites = bench.Suites()
 			}
-			ctx, release := signal.NotifyContext(c.Context, os.Interrupt, syscall.SIGTERM)
+			ctx, release := interruptible(c.Context, os.Interrupt, syscall.SIGTERM)
 			defer release()
-			defer context.AfterFunc(ctx, release)() // a second signal ends the process
 			return runBench(ctx, c, suites, bench.Options{
 				Server: c.String("server"), Compare: c.StringSlice("compare"), Queue: c.String("queue"),
 				Size: int(size), Payload: c.String("payload"), Duration: time.Duration(each), Rounds: c.Int("rounds"),

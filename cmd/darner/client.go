@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -36,10 +35,9 @@ func (d *duration) Set(text string) error {
 
 func putCommand() *cli.Command {
 	return &cli.Command{
-		Name:         "put",
-		Usage:        "append files, or standard input, to a queue, one item each",
-		ArgsUsage:    "QUEUE [FILE...]",
-		OnUsageError: plainError,
+		Name:      "put",
+		Usage:     "append files, or standard input, to a queue, one item each",
+		ArgsUsage: "QUEUE [FILE...]",
 		Flags: []cli.Flag{
 			serverFlag(),
 			&cli.BoolFlag{Name: "lines", Usage: "one item for each line"},
@@ -61,11 +59,10 @@ func putCommand() *cli.Command {
 
 func getCommand() *cli.Command {
 	return &cli.Command{
-		Name:         "get",
-		Usage:        "take items off a queue and write them to standard output",
-		Description:  "An item is confirmed after it was written out; before, it goes back to its place when\nanything fails. Without an item to be had, the exit code is 1.",
-		ArgsUsage:    "QUEUE",
-		OnUsageError: plainError,
+		Name:        "get",
+		Usage:       "take items off a queue and write them to standard output",
+		Description: "An item is confirmed after it was written out; before, it goes back to its place when\nanything fails. Without an item to be had, the exit code is 1.",
+		ArgsUsage:   "QUEUE",
 		Flags: []cli.Flag{
 			serverFlag(),
 			&cli.GenericFlag{Name: "wait", Value: new(duration), DefaultText: "0s", Usage: "how `LONG` to wait for each item, as in 10s"},
@@ -87,11 +84,10 @@ func getCommand() *cli.Command {
 	}
 }
 
-// take ends between items when interrupted; a second interrupt ends the process.
+// take ends between items when interrupted.
 func take(ctx context.Context, from *client.Client, queue string, o client.TakeOptions) error {
-	ctx, release := signal.NotifyContext(ctx, os.Interrupt)
+	ctx, release := interruptible(ctx, os.Interrupt)
 	defer release()
-	defer context.AfterFunc(ctx, release)()
 	n, err := from.Take(ctx, queue, os.Stdout, o)
 	if err == nil && n == 0 && !o.Follow && o.Count != 0 {
 		err = fmt.Errorf("no item in %s", queue)
@@ -101,11 +97,10 @@ func take(ctx context.Context, from *client.Client, queue string, o client.TakeO
 
 func statsCommand() *cli.Command {
 	return &cli.Command{
-		Name:         "stats",
-		Usage:        "show the figures of the server and its queues, or of one queue",
-		ArgsUsage:    "[QUEUE]",
-		OnUsageError: plainError,
-		Flags:        []cli.Flag{serverFlag()},
+		Name:      "stats",
+		Usage:     "show the figures of the server and its queues, or of one queue",
+		ArgsUsage: "[QUEUE]",
+		Flags:     []cli.Flag{serverFlag()},
 		Action: func(c *cli.Context) error {
 			return dial(c, func(from *client.Client) error {
 				s, err := from.Stats()

@@ -14,7 +14,7 @@ func TestPutAndGetCarryAnyBytes(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "s")
 	d := launch(t, t.TempDir(), "--socket", socket)
 	for _, item := range []string{"", "\n", "one\r\ntwo\r\nEND\r\n", "\x00\xff\x80", strings.Repeat("0123456789", 300_000)} {
-		for _, server := range []string{d.addr, socket} {
+		for _, server := range []string{d.Addr, socket} {
 			if out, log, code := command(t, item, "put", "q", "--server", server); code != 0 || out+log != "" {
 				t.Fatalf("put: %d, %q, %q", code, out, log)
 			}
@@ -23,7 +23,7 @@ func TestPutAndGetCarryAnyBytes(t *testing.T) {
 			}
 		}
 	}
-	if out, log, code := command(t, "", "get", "q", "--server", d.addr); code != 1 || out != "" || !strings.Contains(log, "no item in q") {
+	if out, log, code := command(t, "", "get", "q", "--server", d.Addr); code != 1 || out != "" || !strings.Contains(log, "no item in q") {
 		t.Errorf("get of an empty queue: %d, %q, %q", code, out, log)
 	}
 }
@@ -36,19 +36,19 @@ func TestPutFilesAndLines(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, args := range [][]string{{"put", "q", file, file}, {"put", "--lines", "q", file}} {
-		if _, log, code := command(t, "", append(args, "-s", d.addr)...); code != 0 {
+		if _, log, code := command(t, "", append(args, "-s", d.Addr)...); code != 0 {
 			t.Fatalf("%v: %d, %s", args, code, log)
 		}
 	}
 	for _, get := range []struct{ flags, want string }{
 		{"--count 2", "one\n\nthreeone\n\nthree"}, {"--lines", "one\n"}, {"--lines -n 0", "\nthree\n"}, {"-n 0", ""},
 	} {
-		args := append([]string{"get", "q", "-s", d.addr}, strings.Fields(get.flags)...)
+		args := append([]string{"get", "q", "-s", d.Addr}, strings.Fields(get.flags)...)
 		if out, log, code := command(t, "", args...); code != 0 || out != get.want {
 			t.Errorf("get %s: %d, %q, %s; want %q", get.flags, code, out, log, get.want)
 		}
 	}
-	if _, log, code := command(t, "", "put", "q", file+"x", "-s", d.addr); code != 1 || !strings.Contains(log, "no such file") {
+	if _, log, code := command(t, "", "put", "q", file+"x", "-s", d.Addr); code != 1 || !strings.Contains(log, "no such file") {
 		t.Errorf("a file that is not there: %d, %s", code, log)
 	}
 }
@@ -58,7 +58,7 @@ func TestGetWaits(t *testing.T) {
 	d := launch(t, t.TempDir())
 	c := d.dial()
 	c.say("set q 0 0 1\r\na\r\nget q\r\n", "STORED\r\nVALUE q 0 1\r\na\r\nEND\r\n")
-	get := exec.Command(binary, "get", "q", "--wait", "30s", "--server", d.addr)
+	get := exec.Command(binary, "get", "q", "--wait", "30s", "--server", d.Addr)
 	var out bytes.Buffer
 	get.Stdout = &out
 	if err := get.Start(); err != nil {
@@ -76,7 +76,7 @@ func TestFollowGoesOnUntilInterrupted(t *testing.T) {
 	d := launch(t, t.TempDir())
 	c := d.dial()
 	c.say("set q 0 0 5\r\nfirst\r\n", "STORED\r\n")
-	get := exec.Command(binary, "get", "q", "--follow", "--lines", "--server", d.addr)
+	get := exec.Command(binary, "get", "q", "--follow", "--lines", "--server", d.Addr)
 	var out bytes.Buffer
 	get.Stdout = &out
 	if err := get.Start(); err != nil {
@@ -106,7 +106,7 @@ func TestGetDoesNotConfirmWhatItCannotWrite(t *testing.T) {
 	d := launch(t, t.TempDir())
 	c := d.dial()
 	c.say("set q 0 0 5\r\nhello\r\n", "STORED\r\n")
-	get := exec.Command(binary, "get", "q", "--server", d.addr)
+	get := exec.Command(binary, "get", "q", "--server", d.Addr)
 	var log bytes.Buffer
 	get.Stdout, get.Stderr = full, &log
 	if err := get.Run(); err == nil || !strings.Contains(log.String(), "stays in q") {
@@ -120,16 +120,16 @@ func TestStatsShowsATable(t *testing.T) {
 	t.Parallel()
 	d := launch(t, t.TempDir())
 	d.dial().say("set orders 0 0 5\r\nhello\r\nset a_total 0 0 1\r\na\r\n", "STORED\r\nSTORED\r\n")
-	out, log, code := command(t, "", "stats", "-s", d.addr)
+	out, log, code := command(t, "", "stats", "-s", d.Addr)
 	for _, want := range []string{"darner 1.", "QUEUE", "ITEMS", "\norders ", "\na_total "} {
 		if code != 0 || !strings.Contains(out, want) {
 			t.Errorf("exit code %d, no %q in\n%s%s", code, want, out, log)
 		}
 	}
-	if out, _, code := command(t, "", "stats", "orders", "-s", d.addr); code != 0 || strings.Count(out, "\n") != 2 || !strings.Contains(out, "orders") {
+	if out, _, code := command(t, "", "stats", "orders", "-s", d.Addr); code != 0 || strings.Count(out, "\n") != 2 || !strings.Contains(out, "orders") {
 		t.Errorf("stats of one queue: %d\n%s", code, out)
 	}
-	if _, log, code := command(t, "", "stats", "none", "-s", d.addr); code != 1 || !strings.Contains(log, "no queue none") {
+	if _, log, code := command(t, "", "stats", "none", "-s", d.Addr); code != 1 || !strings.Contains(log, "no queue none") {
 		t.Errorf("stats of no queue: %d, %s", code, log)
 	}
 }

@@ -10,13 +10,11 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"regexp"
-	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
+
+	"github.com/darner/darner/tools/spawn"
 )
 
 // binary is the path of the program under test.
@@ -26,16 +24,12 @@ func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
 
 func buildAndRun(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "darner-test-*")
+	if err == nil {
+		defer os.RemoveAll(dir)
+		binary, err = spawn.Build(dir)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	binary = filepath.Join(dir, "darner")
-	build := exec.Command("go", "build", "-o", binary, ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as it is released
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
 		return 1
 	}
 	return m.Run()
@@ -44,14 +38,10 @@ func buildAndRun(m *testing.M) int {
 // limit is how long anything may take before it counts as stuck.
 const limit = 30 * time.Second
 
-// daemon is a server process.
+// daemon is a server process of a test.
 type daemon struct {
-	t    *testing.T
-	cmd  *exec.Cmd
-	addr string
-	log  *logText
-	gone chan struct{} // closed when the process has ended
-	err  error         // how it ended
+	*spawn.Server
+	t *testing.T
 }
 
 // launch starts a server on a directory, on a port of its own, and waits until it listens.
@@ -63,74 +53,26 @@ func launch(t *testing.T, data string, flags ...string) *daemon {
 // launchAs starts it by another program that becomes the server.
 func launchAs(t *testing.T, program, data string, flags ...string) *daemon {
 	t.Helper()
-	ready := make(chan string, 1)
-	d := &daemon{t: t, log: &logText{ready: ready}, gone: make(chan struct{})}
-	d.cmd = exec.Command(program, append([]string{"--data", data, "--port", "0"}, flags...)...)
-	d.cmd.Stderr = d.log
-	if err := d.cmd.Start(); err != nil {
+	s, err := spawn.Start(spawn.Command(program, data, flags...))
+	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(d.kill)
-	go func() {
-		d.err = d.cmd.Wait()
-		close(d.gone)
-	}()
-	select {
-	case d.addr = <-ready:
-	case <-d.gone:
-		t.Fatalf("the server ended: %v\n%s", d.err, d.log)
-	case <-time.After(limit):
-		t.Fatalf("the server does not come up\n%s", d.log)
+	t.Cleanup(s.Kill)
+	if err := s.Ready(limit); err != nil {
+		t.Fatal(err)
 	}
-	return d
-}
-
-// logText is what a server writes to standard error; ready gets the address it tells.
-type logText struct {
-	mu    sync.Mutex
-	text  bytes.Buffer
-	ready chan string
-}
-
-var readyLine = regexp.MustCompile(`msg="darner is ready".* address=(\S+)`)
-
-func (l *logText) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.text.Write(p)
-	if m := readyLine.FindSubmatch(l.text.Bytes()); m != nil && l.ready != nil {
-		l.ready <- string(m[1])
-		l.ready = nil
-	}
-	return len(p), nil
-}
-
-func (l *logText) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
-// kill ends the server as kill -9 does. It may have ended before.
-func (d *daemon) kill() {
-	d.cmd.Process.Kill()
-	<-d.gone
+	return &daemon{s, t}
 }
 
 // stop asks the server to end, and returns how long it took.
 func (d *daemon) stop(how os.Signal) time.Duration {
 	d.t.Helper()
 	began := time.Now()
-	if err := d.cmd.Process.Signal(how); err != nil {
+	if err := d.Stop(how, limit); err != nil {
 		d.t.Fatal(err)
 	}
-	select {
-	case <-d.gone:
-	case <-time.After(limit):
-		d.t.Fatalf("the server does not stop\n%s", d.log)
-	}
-	if d.err != nil {
-		d.t.Errorf("the server ended with %v\n%s", d.err, d.log)
+	if d.Err != nil {
+		d.t.Errorf("the server ended with %v\n%s", d.Err, d.Log)
 	}
 	return time.Since(began)
 }
@@ -138,21 +80,11 @@ func (d *daemon) stop(how os.Signal) time.Duration {
 // memory is the server's anonymous memory in bytes.
 func (d *daemon) memory() int64 {
 	d.t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.cmd.Process.Pid))
-	if err != nil {
-		d.t.Fatal(err)
+	n := d.Memory()
+	if n == 0 {
+		d.t.Fatal("the system does not tell a process's memory")
 	}
-	for line := range strings.Lines(string(status)) {
-		if f := strings.Fields(line); len(f) == 3 && f[0] == "RssAnon:" {
-			kib, err := strconv.ParseInt(f[1], 10, 64)
-			if err != nil {
-				d.t.Fatal(err)
-			}
-			return kib << 10
-		}
-	}
-	d.t.Fatal("the system does not tell a process's memory")
-	return 0
+	return n
 }
 
 // talker is a connection to a server.
@@ -164,7 +96,7 @@ type talker struct {
 
 func (d *daemon) dial() *talker {
 	d.t.Helper()
-	c, err := net.Dial("tcp", d.addr)
+	c, err := net.Dial("tcp", d.Addr)
 	if err != nil {
 		d.t.Fatal(err)
 	}

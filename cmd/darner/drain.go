@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"strings"
 	"syscall"
 	"time"
@@ -26,15 +25,13 @@ func drainCommand() *cli.Command {
 			"queues are empty, all of them unless some are named. An item is confirmed there when it is\n" +
 			"stored here, so whatever breaks it is in one of the two, at worst in both. Its time and\n" +
 			"its expiry stay behind: the protocol does not tell them.",
-		OnUsageError: plainError,
-		Flags:        []cli.Flag{serverFlag()},
+		Flags: []cli.Flag{serverFlag()},
 		Action: func(c *cli.Context) error {
 			if !c.Args().Present() {
 				return errors.New("from which server? (darner drain -h tells more)")
 			}
-			ctx, release := signal.NotifyContext(c.Context, os.Interrupt, syscall.SIGTERM)
+			ctx, release := interruptible(c.Context, os.Interrupt, syscall.SIGTERM)
 			defer release()
-			defer context.AfterFunc(ctx, release)() // a second signal ends the process
 			return drainInto(ctx, c.String("server"), c.Args().First(), c.Args().Tail())
 		},
 	}

@@ -25,7 +25,7 @@ func TestDrainMovesEverything(t *testing.T) {
 	from.say("set a%+é 0 0 0\r\n\r\nset boats 0 0 5\r\nEND\r\n\r\nset boats 0 0 1\r\nb\r\n", strings.Repeat("STORED\r\n", 3))
 	from.say("get boats/open\r\n", "VALUE boats 0 5\r\nEND\r\n\r\nEND\r\n") // another client's
 
-	out, log, code := command(t, "", "drain", source.addr, "--server", target.addr)
+	out, log, code := command(t, "", "drain", source.Addr, "--server", target.Addr)
 	want := "a%+é: 1 items, 0 bytes\nboats: 1 items, 1 bytes\ncars: 301 items, 3000900 bytes\n" +
 		"boats: left behind are 0 items that came meanwhile and 1 that other clients have open\n"
 	if out != want || log != "" || code != 0 {
@@ -42,7 +42,7 @@ func TestDrainTakesTheQueuesThatAreNamed(t *testing.T) {
 	source, target := launch(t, t.TempDir()), launch(t, t.TempDir())
 	from := source.dial()
 	from.say("set a 0 0 1\r\na\r\nset b 0 0 1\r\nb\r\nset c 0 0 1\r\nc\r\n", strings.Repeat("STORED\r\n", 3))
-	out, log, code := command(t, "", "drain", "--server", target.addr, source.addr, "c", "nosuch", "a")
+	out, log, code := command(t, "", "drain", "--server", target.Addr, source.Addr, "c", "nosuch", "a")
 	if want := "c: 1 items, 1 bytes\na: 1 items, 1 bytes\nnosuch: nothing to move: the source has no such queue, or it is empty\n"; out != want || log != "" || code != 0 {
 		t.Errorf("%d\n%s%s", code, out, log)
 	}
@@ -58,7 +58,7 @@ func TestDrainStopsAtWhatTheTargetRefuses(t *testing.T) {
 	from := source.dial()
 	large := strings.Repeat("x", 200_000)
 	from.say("set q 0 0 3\r\none\r\nset q 7 0 200000\r\n"+large+"\r\nset q 0 0 5\r\nthree\r\n", strings.Repeat("STORED\r\n", 3))
-	out, log, code := command(t, "", "drain", "--server", target.addr, source.addr)
+	out, log, code := command(t, "", "drain", "--server", target.Addr, source.Addr)
 	if out != "q: 1 items, 3 bytes\n" || code != 1 || !strings.Contains(log, "queue q, after 1 items: target (an item of 200000 bytes goes back to its place at the source): the server answered: SERVER_ERROR object too large") {
 		t.Errorf("%d\n%s%s", code, out, log)
 	}
@@ -71,13 +71,13 @@ func TestDrainIntoItselfIsRefused(t *testing.T) {
 	t.Parallel()
 	d := launch(t, t.TempDir())
 	d.dial().say("set q 0 0 1\r\na\r\n", "STORED\r\n")
-	local := strings.Replace(d.addr, "127.0.0.1", "localhost", 1)
-	for _, args := range [][]string{{d.addr, "--server", d.addr}, {local, "--server", d.addr}} {
+	local := strings.Replace(d.Addr, "127.0.0.1", "localhost", 1)
+	for _, args := range [][]string{{d.Addr, "--server", d.Addr}, {local, "--server", d.Addr}} {
 		if out, log, code := command(t, "", append([]string{"drain"}, args...)...); code != 1 || !strings.Contains(log, "are one server") {
 			t.Errorf("%d\n%s%s", code, out, log)
 		}
 	}
-	if _, log, code := command(t, "", "drain", "--server", d.addr); code != 1 || !strings.Contains(log, "from which server?") {
+	if _, log, code := command(t, "", "drain", "--server", d.Addr); code != 1 || !strings.Contains(log, "from which server?") {
 		t.Errorf("%d %s", code, log)
 	}
 }
@@ -99,7 +99,7 @@ func TestDrainLosesNothingWhenAnythingIsKilled(t *testing.T) {
 
 	kills := 0
 	for _, victim := range []string{"drain", "target", "source"} {
-		cmd := exec.Command(binary, "drain", "--server", target.addr, source.addr)
+		cmd := exec.Command(binary, "drain", "--server", target.Addr, source.Addr)
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -115,22 +115,22 @@ func TestDrainLosesNothingWhenAnythingIsKilled(t *testing.T) {
 		case "drain":
 			cmd.Process.Kill()
 		case "target":
-			target.kill()
+			target.Kill()
 			target = launch(t, targetData)
 		case "source":
-			source.kill()
+			source.Kill()
 			source = launch(t, sourceData)
 		}
 		if err := cmd.Wait(); err == nil {
 			t.Logf("the drain was over before the %s was killed", victim)
 		}
 	}
-	if _, log, code := command(t, "", "drain", "--server", target.addr, source.addr); code != 0 {
-		t.Fatal(code, log)
+	if _, log, code := command(t, "", "drain", "--server", target.Addr, source.Addr); code != 0 {
+		t.Fatalf("got exit code %d, want 0: %s", code, log)
 	}
-	out, log, code := command(t, "", "get", "--server", target.addr, "q", "--lines", "-n", "0")
+	out, log, code := command(t, "", "get", "--server", target.Addr, "q", "--lines", "-n", "0")
 	if code != 0 {
-		t.Fatal(log)
+		t.Fatalf("got exit code %d, want 0: %s", code, log)
 	}
 	next, twice := 0, 0
 	for line := range strings.Lines(out) {

@@ -1,6 +1,6 @@
 package main
 
-// What a server costs a small machine: memory, wake-ups, writes. tools/edge measures it in full.
+// What a server costs a small machine: memory, wake-ups, writes. tools/measure measures it in full.
 
 import (
 	"flag"
@@ -58,7 +58,7 @@ func TestMemoryDoesNotDependOnTheBacklog(t *testing.T) {
 }
 
 // data is the server's data directory.
-func (d *daemon) data() string { return d.cmd.Args[2] }
+func (d *daemon) data() string { return d.Cmd.Args[2] }
 
 func TestASilentConnectionCostsLittle(t *testing.T) {
 	for what, request := range map[string]string{"a request each": "set q 0 0 1\r\na\r\n", "a wait each": "get w/t=600000\r\n"} {
@@ -102,11 +102,11 @@ func (d *daemon) untilQuiet(tick *time.Ticker, span time.Duration) {
 	d.t.Helper()
 	const seldom = 10
 	for end := time.Now().Add(limit + span); ; {
-		began, slept, written := time.Now(), d.sleeps(), d.written()
+		began, slept, written := time.Now(), d.Sleeps(), d.Written()
 		for time.Since(began) < span {
 			<-tick.C
 		}
-		woke, wrote := d.sleeps()-slept, d.written()-written
+		woke, wrote := d.Sleeps()-slept, d.Written()-written
 		if wrote == 0 && woke <= seldom {
 			return
 		}
@@ -116,46 +116,8 @@ func (d *daemon) untilQuiet(tick *time.Ticker, span time.Duration) {
 	}
 }
 
-// sleeps is how often the server's threads have gone to sleep.
-func (d *daemon) sleeps() (n int) {
-	tasks, err := os.ReadDir(d.proc("task"))
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	for _, task := range tasks {
-		n += d.procFigure("task/"+task.Name()+"/status", "voluntary_ctxt_switches:")
-	}
-	return n
-}
-
-// written is how many bytes the server has made dirty.
-func (d *daemon) written() int { return d.procFigure("io", "write_bytes:") }
-
-func (d *daemon) proc(file string) string { return fmt.Sprintf("/proc/%d/%s", d.cmd.Process.Pid, file) }
-
-// procFigure is a number in a file of /proc.
-func (d *daemon) procFigure(file, name string) int {
-	text, _ := os.ReadFile(d.proc(file)) // a thread may have ended
-	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, name); ok {
-			n, _ := strconv.Atoi(strings.TrimSpace(rest))
-			return n
-		}
-	}
-	return 0
-}
-
 // holds reports whether the server has a file of a queue open or mapped.
 func (d *daemon) holds(data string) bool {
-	maps, err := os.ReadFile(d.proc("maps"))
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	files, _ := os.ReadDir(d.proc("fd"))
-	for _, f := range files {
-		if to, _ := os.Readlink(d.proc("fd/" + f.Name())); strings.HasPrefix(to, data+"/q/") {
-			return true
-		}
-	}
-	return strings.Contains(string(maps), data+"/q/")
+	open, mapped := d.Holds(data + "/q")
+	return open+mapped > 0
 }

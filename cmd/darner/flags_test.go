@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/darner/darner/tools/flags"
+	"github.com/darner/darner/cmd/internal/cmdline"
 )
 
 func TestFlagsMayFollowArguments(t *testing.T) {
@@ -21,7 +21,7 @@ func TestFlagsMayFollowArguments(t *testing.T) {
 		"darner put q --server":                    "darner put --server -- q",
 		"darner stats --server 127.0.0.1:1 orders": "darner stats --server 127.0.0.1:1 -- orders",
 	} {
-		got := flags.First(app(), strings.Fields(in))
+		got := cmdline.FlagsFirst(app(), strings.Fields(in))
 		if !slices.Equal(got, strings.Fields(want)) {
 			t.Errorf("%s becomes %s; want %s", in, strings.Join(got, " "), want)
 		}

@@ -237,7 +237,7 @@ func (l *ledger) load(d *daemon, answers int64) {
 	l.acks.Store(0)
 	var clients sync.WaitGroup
 	client := func(work func(net.Conn) error) {
-		conn, err := net.Dial("tcp", d.addr)
+		conn, err := net.Dial("tcp", d.Addr)
 		if err != nil {
 			l.t.Error(err)
 			return
@@ -259,11 +259,11 @@ func (l *ledger) load(d *daemon, answers int64) {
 	defer tick.Stop()
 	for end := time.Now().Add(limit); l.acks.Load() < answers && !l.t.Failed(); <-tick.C {
 		if time.Now().After(end) {
-			l.t.Errorf("only %d of %d answers\n%s", l.acks.Load(), answers, d.log)
+			l.t.Errorf("only %d of %d answers\n%s", l.acks.Load(), answers, d.Log)
 			break
 		}
 	}
-	d.kill()
+	d.Kill()
 	clients.Wait()
 }
 
@@ -304,13 +304,13 @@ func TestKilledServerKeepsWhatItAnswered(t *testing.T) {
 		d := launch(t, data, "--segment-size", "256KiB")
 		l.load(d, rand.Int64N(4000))
 		if t.Failed() {
-			t.Fatalf("in round %d\n%s", l.round, d.log)
+			t.Fatalf("in round %d\n%s", l.round, d.Log)
 		}
 	}
 	l.round++
 	d := launch(t, data)
 	l.drain(d)
-	if strings.Contains(d.log.String(), "level=ERROR") {
-		t.Errorf("the server complains:\n%s", d.log)
+	if strings.Contains(d.Log.String(), "level=ERROR") {
+		t.Errorf("the server complains:\n%s", d.Log)
 	}
 }

@@ -2,13 +2,15 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"os/signal"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/darner/darner/cmd/internal/cmdline"
 	"github.com/darner/darner/server"
-	"github.com/darner/darner/tools/flags"
 )
 
 func main() {
@@ -20,11 +22,11 @@ func main() {
 
 func run(args []string) error {
 	a := app()
-	return a.Run(flags.First(a, args))
+	return a.Run(cmdline.FlagsFirst(a, args))
 }
 
 func app() *cli.App {
-	return &cli.App{
+	app := &cli.App{
 		Name:            "darner",
 		Usage:           "a durable queue server that speaks the memcache protocol",
 		UsageText:       "darner [options]                      runs the server\n   darner put|get|stats [options] ...    speaks to one\n   darner drain [options] FROM-HOST:PORT empties another server into one\n   darner bench [options] SUITE...       measures how fast one is",
@@ -35,6 +37,17 @@ func app() *cli.App {
 		OnUsageError:    plainError,
 		Commands:        []*cli.Command{putCommand(), getCommand(), statsCommand(), drainCommand(), benchCommand()},
 	}
+	for _, c := range app.Commands {
+		c.OnUsageError = plainError
+	}
+	return app
+}
+
+// interruptible is a context that a signal ends. A second one ends the process.
+func interruptible(ctx context.Context, signals ...os.Signal) (context.Context, context.CancelFunc) {
+	ctx, release := signal.NotifyContext(ctx, signals...)
+	context.AfterFunc(ctx, release)
+	return ctx, release
 }
 
 // plainError leaves a wrong flag to be reported like any other error.

@@ -69,7 +69,7 @@ func TestASecondServerOnTheSameDataRefuses(t *testing.T) {
 		t.Errorf("exit code %d: %s", code, log)
 	}
 	d.dial().say("version\r\n", "VERSION "+server.Version+"\r\n")
-	d.kill()
+	d.Kill()
 	launch(t, data).dial().say("version\r\n", "VERSION ") // a killed server leaves no lock
 }
 
@@ -80,9 +80,9 @@ func TestServerIsQuiet(t *testing.T) {
 	d := launch(t, data, "--socket", socket)
 	d.dial().say("set q 0 0 1\r\na\r\nget q\r\nnonsense\r\n", "STORED\r\nVALUE q 0 1\r\na\r\nEND\r\nERROR\r\n")
 	d.stop(syscall.SIGTERM)
-	lines := strings.Split(strings.TrimSpace(d.log.String()), "\n")
+	lines := strings.Split(strings.TrimSpace(d.Log.String()), "\n")
 	if len(lines) != 3 || !strings.Contains(lines[0], data) || !strings.Contains(lines[0], socket) || !strings.Contains(lines[0], server.Version) {
-		t.Errorf("the log:\n%s", d.log)
+		t.Errorf("the log:\n%s", d.Log)
 	}
 	if _, err := os.Stat(socket); err == nil {
 		t.Error("the socket file is left behind")

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strings"
 	"time"
 )
 
@@ -111,47 +110,46 @@ const (
 // Validate reports everything that is wrong with c, an error per setting.
 func (c Config) Validate() error {
 	var errs []error
-	bad := func(format string, args ...any) {
-		err := fmt.Errorf(format, args...)
-		if name, _, _ := strings.Cut(err.Error(), ":"); c.fromFile[name] {
-			err = fmt.Errorf("%s: %w", c.file, err)
+	bad := func(setting, format string, args ...any) {
+		if c.fromFile[setting] {
+			setting = c.file + ": " + setting
 		}
-		errs = append(errs, err)
+		errs = append(errs, fmt.Errorf("%s: %s", setting, fmt.Sprintf(format, args...)))
 	}
 	if c.Data == "" {
-		bad("data: a directory is needed")
+		bad("data", "a directory is needed")
 	}
 	if c.Listen == "" {
-		bad("listen: an address is needed (0.0.0.0 listens on all)")
+		bad("listen", "an address is needed (0.0.0.0 listens on all)")
 	}
 	if c.Port < 0 || c.Port > math.MaxUint16 {
-		bad("port: %d is not between 0 and %d", c.Port, math.MaxUint16)
+		bad("port", "%d is not between 0 and %d", c.Port, math.MaxUint16)
 	}
 	if c.SegmentSize < MinSegmentSize || c.SegmentSize > MaxSegmentSize {
-		bad("segment-size: %v is not between %v and %v", c.SegmentSize, Size(MinSegmentSize), Size(MaxSegmentSize))
+		bad("segment-size", "%v is not between %v and %v", c.SegmentSize, Size(MinSegmentSize), Size(MaxSegmentSize))
 	}
 	if c.MaxConnections < 1 {
-		bad("max-connections: %d is less than 1", c.MaxConnections)
+		bad("max-connections", "%d is less than 1", c.MaxConnections)
 	}
 	for _, s := range []Setting{{"tcp-user-timeout", &c.TCPUserTimeout}, {"tcp-keepalive", &c.TCPKeepalive}} {
 		if t := *s.Value.(*Interval); t != 0 && (t < minPeerTime || t > maxPeerTime) {
-			bad("%s: %v is not between %v and %v; 0 is none", s.Name, t, minPeerTime, maxPeerTime)
+			bad(s.Name, "%v is not between %v and %v; 0 is none", t, minPeerTime, maxPeerTime)
 		}
 	}
 	if c.MaxItemSize < 1 || c.MaxItemSize > maxMaxItemSize {
-		bad("max-item-size: %v is not between 1 and %v", c.MaxItemSize, Size(maxMaxItemSize))
+		bad("max-item-size", "%v is not between 1 and %v", c.MaxItemSize, Size(maxMaxItemSize))
 	}
 	if most := min(maxInlineMax, max(c.SegmentSize, MinSegmentSize)/4); c.InlineMax < 1 || c.InlineMax > most {
-		bad("inline-max: %v is not between 1 and %v", c.InlineMax, most)
+		bad("inline-max", "%v is not between 1 and %v", c.InlineMax, most)
 	}
 	if c.MaxOpenReads < 1 {
-		bad("max-open-reads: %d is less than 1", c.MaxOpenReads)
+		bad("max-open-reads", "%d is less than 1", c.MaxOpenReads)
 	}
 	if c.MaxDisk != 0 && c.MaxDisk < minMaxDisk {
-		bad("max-disk: %v is less than %v; 0 is no bound", c.MaxDisk, Size(minMaxDisk))
+		bad("max-disk", "%v is less than %v; 0 is no bound", c.MaxDisk, Size(minMaxDisk))
 	}
 	if c.Loops < 0 || c.Loops > maxLoops {
-		bad("loops: %d is not between 0 and %d; 0 fits the machine", c.Loops, maxLoops)
+		bad("loops", "%d is not between 0 and %d; 0 fits the machine", c.Loops, maxLoops)
 	}
 	c.validateQueue(bad, c.everyQueue(), "", "queue-")
 	for _, name := range c.OwnQueues() {
@@ -161,17 +159,17 @@ func (c Config) Validate() error {
 }
 
 // validateQueue names a setting by where it is; that of the bound has another name among those of all queues.
-func (c Config) validateQueue(bad func(string, ...any), q Queue, at, bound string) {
+func (c Config) validateQueue(bad func(setting, format string, args ...any), q Queue, at, bound string) {
 	all := c.everyQueue()
 	wrong := func(ok, inherited bool) bool { return !ok && (at == "" || !inherited) } // what is inherited is told once
 	least := max(minQueueDisk, 16*c.InlineMax)                                        // four segments of the least size: space comes back by segments
 	if wrong(q.MaxDisk == 0 || q.MaxDisk >= least, q.MaxDisk == all.MaxDisk) {
-		bad("%s%smax-disk: %v is less than %v, for items of up to %v in a segment; 0 is no bound", at, bound, q.MaxDisk, least, c.InlineMax)
+		bad(at+bound+"max-disk", "%v is less than %v, for items of up to %v in a segment; 0 is no bound", q.MaxDisk, least, c.InlineMax)
 	}
 	if wrong(q.CompressLevel >= 1 && q.CompressLevel <= 19, q.CompressLevel == all.CompressLevel) {
-		bad("%scompress-level: %d is not between 1 and 19", at, q.CompressLevel)
+		bad(at+"compress-level", "%d is not between 1 and 19", q.CompressLevel)
 	}
 	if wrong(q.Parity >= 0 && q.Parity <= 4, q.Parity == all.Parity) {
-		bad("%sparity: %d is not between 0 and 4", at, q.Parity)
+		bad(at+"parity", "%d is not between 0 and 4", q.Parity)
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"strconv"
 
 	"github.com/BurntSushi/toml"
+
+	"github.com/darner/darner/wal/datadir"
 )
 
 const queueTables = "queue"
@@ -55,8 +57,8 @@ func (c *Config) loadQueues(path string, raw any) error {
 	c.queues = make(map[string]map[string]string)
 	for _, queue := range slices.Sorted(maps.Keys(tables)) {
 		at := path + ": " + tableName(queue)
-		if !nameable(queue) {
-			errs = append(errs, fmt.Errorf("%s: no queue can have this name", at))
+		if err := datadir.CheckName(queue); err != nil {
+			errs = append(errs, fmt.Errorf("%s: no queue can have this name: %w", at, err))
 			continue
 		}
 		keys, ok := tables[queue].(map[string]any)
@@ -78,16 +80,6 @@ func (c *Config) loadQueues(path string, raw any) error {
 }
 
 func tableName(queue string) string { return queueTables + "." + strconv.Quote(queue) }
-
-// nameable reports whether the protocol can name such a queue.
-func nameable(queue string) bool {
-	for _, b := range []byte(queue) {
-		if b <= ' ' || b == '/' || b == 0x7f {
-			return false
-		}
-	}
-	return len(queue) > 0 && len(queue) <= 250
-}
 
 // parseError says where a file is not TOML.
 func parseError(path string, err error) error {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/datadir"
 )
 
 // machine has a clock that tests set. Times are in ms.
@@ -278,7 +279,7 @@ func TestWhatIsKnownOfTheClockIsBoundedAndDamageToItIsTold(t *testing.T) {
 	if n := len(r.o.Clock.eras); n > mostEras {
 		t.Errorf("%d eras", n)
 	}
-	path := filepath.Join(dir, clockName)
+	path := filepath.Join(dir, datadir.ClockName)
 	text, err := os.ReadFile(path)
 	if err != nil || bytes.Count(text, []byte("\n")) != mostStretches {
 		t.Fatalf("%d lines, %v", bytes.Count(text, []byte("\n")), err)

@@ -15,10 +15,8 @@ import (
 	"time"
 
 	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/wal/datadir"
 )
-
-// clockName is the file, of lines of text.
-const clockName = ".clock"
 
 // mostStretches bounds the file; the oldest are forgotten.
 const mostStretches = 64
@@ -56,7 +54,7 @@ func (c *Clock) keep(r *Registry) {
 	past, bad, err := readClock(r.fs, r.dir)
 	if bad > 0 || err != nil {
 		r.logger.Warn("not all that is known of how the clock was set can be read; items put then may expire early",
-			"file", filepath.Join(r.dir, clockName), "lines", bad, "error", err)
+			"file", filepath.Join(r.dir, datadir.ClockName), "lines", bad, "error", err)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -78,7 +76,7 @@ func (r *Registry) keepSteps() {
 	}
 	if err := writeClock(r.fs, r.dir, all); err != nil {
 		r.logger.Warn("how the clock was set cannot be written down; items put before may expire early after a restart",
-			"file", filepath.Join(r.dir, clockName), "error", err)
+			"file", filepath.Join(r.dir, datadir.ClockName), "error", err)
 	}
 }
 
@@ -97,7 +95,7 @@ func parseStretch(line string) (s stretch, ok bool) {
 
 // readClock returns what the file says, and how many lines of it cannot be believed.
 func readClock(fsys disk.FS, dir string) (past []stretch, bad int, err error) {
-	f, err := fsys.OpenRead(filepath.Join(dir, clockName))
+	f, err := fsys.OpenRead(filepath.Join(dir, datadir.ClockName))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, 0, nil
 	}
@@ -119,8 +117,8 @@ func readClock(fsys disk.FS, dir string) (past []stretch, bad int, err error) {
 
 // writeClock replaces the file, durably.
 func writeClock(fsys disk.FS, dir string, all []stretch) error {
-	path := filepath.Join(dir, clockName)
-	fresh := path + ".new"
+	path := filepath.Join(dir, datadir.ClockName)
+	fresh := path + datadir.NewSuffix
 	if err := fsys.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"time"
+
+	"github.com/darner/darner/wal/datadir"
 )
 
 // Delete drops a queue and all its items; none of that name is no error. Its waiters are sent away
@@ -50,7 +52,7 @@ func (r *Registry) remove(q *Queue) (woken []func(), err error) {
 // only a power cut could bring it back.
 func (r *Registry) discard(dir string) error {
 	name := strconv.FormatInt(time.Now().UnixNano(), 36) + "-" + strconv.FormatUint(r.clock.Add(1), 36)
-	err := r.fs.Rename(dir, filepath.Join(r.dir, trashName, name))
+	err := r.fs.Rename(dir, filepath.Join(r.dir, datadir.TrashName, name))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/segment/disk/disktest"
 	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/datadir"
 )
 
 // onFake opens a registry on a disk that can be broken, and checks at the end that no store went
@@ -354,7 +355,7 @@ func TestTrashThatCannotBeEmptiedIsTriedAgain(t *testing.T) {
 	put(t, b, "x")
 	tried := make(chan bool, 1)
 	fs.Fail(func(op disktest.Op, name string, _ int) error {
-		if op == disktest.OpRemove && strings.Contains(name, trashName) {
+		if op == disktest.OpRemove && strings.Contains(name, datadir.TrashName) {
 			select {
 			case tried <- true:
 			default:
@@ -371,7 +372,7 @@ func TestTrashThatCannotBeEmptiedIsTriedAgain(t *testing.T) {
 	if err := r.Delete(b); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the trash", func() bool { return len(fs.Names(path.Join("data", trashName))) == 0 })
+	eventually(t, "the trash", func() bool { return len(fs.Names(path.Join("data", datadir.TrashName))) == 0 })
 }
 
 // A segment of the old queue is about to be removed while the queue is deleted and set again: it

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"time"
+
+	"github.com/darner/darner/wal/datadir"
 )
 
 type janitor struct {
@@ -74,7 +76,7 @@ func (j *janitor) run() {
 }
 
 func (j *janitor) emptyTrash() {
-	dir := filepath.Join(j.r.dir, trashName)
+	dir := filepath.Join(j.r.dir, datadir.TrashName)
 	if err := j.empty(dir); err != nil {
 		j.r.logger.Warn("deleted queues cannot be removed from the disk; the next delete or start tries again", "dir", dir, "error", err)
 	}

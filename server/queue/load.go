@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/datadir"
 )
 
 // Exists reports whether there is a queue of this name. It never waits for the disk.
@@ -285,6 +286,6 @@ func (q *Queue) parkedErr() error {
 
 // dir is the queue's directory.
 func (q *Queue) dir() string {
-	file, _ := escape([]byte(q.name)) // a handle's name was checked
-	return filepath.Join(q.reg.dir, file)
+	name, _ := datadir.DirName(q.name) // a handle's name was checked
+	return filepath.Join(q.reg.dir, name)
 }

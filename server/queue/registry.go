@@ -20,10 +20,14 @@ import (
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/segment/disk/usage"
 	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/datadir"
 )
 
 // ErrClosed is the answer to all that comes behind Registry.Close.
 var ErrClosed = errors.New("the queues are closed")
+
+// ErrName is a name no queue can have.
+var ErrName = datadir.ErrName
 
 // Defaults of Options.
 const (
@@ -49,14 +53,6 @@ type Options struct {
 	Clock    *Clock                     // one for each registry; default: the machine's
 	Settings func(name string) Settings // of one queue; it must not block, and answer the same each time. Default: the zero ones
 }
-
-// What else is in the data directory. No queue's directory begins with a dot.
-const (
-	lockName       = ".lock"
-	trashName      = ".trash"
-	quarantineName = ".quarantine"
-	reserveName    = ".reserve"
-)
 
 // Registry holds the queues of one data directory, which it locks. A queue costs a few hundred
 // bytes until it is used.
@@ -129,7 +125,7 @@ func OpenRegistry(dir string, o Options) (*Registry, error) {
 		o.Clock = NewClock()
 	}
 	counted := usage.New(o.Log.FS, dir)
-	o.Log.Quarantine = filepath.Join(dir, quarantineName)
+	o.Log.Quarantine = filepath.Join(dir, datadir.QuarantineName)
 	r := &Registry{
 		dir: dir, fs: counted, usage: counted, o: o, logger: o.Log.Logger,
 		budget:  newBudget(counted, dir, o),
@@ -143,7 +139,7 @@ func OpenRegistry(dir string, o Options) (*Registry, error) {
 	if err := disk.MakeDir(r.fs, dir); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
-	lock, err := r.fs.Lock(filepath.Join(dir, lockName))
+	lock, err := datadir.Lock(r.fs, dir)
 	if errors.Is(err, disk.ErrLocked) {
 		return nil, fmt.Errorf("data directory %s is in use by another process: %w", dir, err)
 	}
@@ -164,10 +160,10 @@ func OpenRegistry(dir string, o Options) (*Registry, error) {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
 	r.background = wal.NewBackground(o.CompactRate)
-	if err := r.background.SyncTogether(r.fs, filepath.Join(dir, lockName)); err != nil {
+	if err := r.background.SyncTogether(r.fs, filepath.Join(dir, datadir.LockName)); err != nil {
 		r.logger.Warn("each queue is synced for itself", "error", err)
 	}
-	r.background.KeepReserve(r.fs, filepath.Join(dir, reserveName), o.Reserve)
+	r.background.KeepReserve(r.fs, filepath.Join(dir, datadir.ReserveName), o.Reserve)
 	r.o.Log.Background = r.background
 	r.janitor = startJanitor(r)
 	r.o.Clock.keep(r)
@@ -180,7 +176,7 @@ func OpenRegistry(dir string, o Options) (*Registry, error) {
 // probe finds out whether the file system can do what logs need. One of the kinds that sync as a whole is known to
 // sync: that need not be tried, which takes time.
 func (r *Registry) probe() error {
-	w, err := r.fs.Whole(filepath.Join(r.dir, lockName))
+	w, err := r.fs.Whole(filepath.Join(r.dir, datadir.LockName))
 	if err == nil {
 		err = w.Close()
 	}
@@ -188,7 +184,7 @@ func (r *Registry) probe() error {
 }
 
 func (r *Registry) list() error {
-	if err := r.fs.Mkdir(filepath.Join(r.dir, trashName)); err != nil {
+	if err := r.fs.Mkdir(filepath.Join(r.dir, datadir.TrashName)); err != nil {
 		return err
 	}
 	entries, err := r.fs.ReadDir(r.dir)
@@ -200,7 +196,7 @@ func (r *Registry) list() error {
 		if !e.Dir || strings.HasPrefix(e.Name, ".") {
 			continue
 		}
-		name, ok := unescape(e.Name)
+		name, ok := datadir.QueueName(e.Name)
 		if !ok {
 			r.logger.Warn("directory is no queue's and is left alone", "dir", filepath.Join(r.dir, e.Name))
 			continue
@@ -219,7 +215,7 @@ func (r *Registry) Queue(name []byte) (*Queue, error) {
 	if q != nil {
 		return q, nil
 	}
-	if _, err := escape(name); err != nil {
+	if _, err := datadir.DirName(string(name)); err != nil {
 		return nil, err
 	}
 	r.mu.Lock()

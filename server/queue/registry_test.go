@@ -14,6 +14,7 @@ import (
 
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/datadir"
 )
 
 func files(t *testing.T, dir string) (names []string) {
@@ -289,7 +290,7 @@ func TestTheTrashIsEmptied(t *testing.T) {
 	if err := r.Delete(q); err != nil {
 		t.Fatal(err)
 	}
-	trash := filepath.Join(r.dir, trashName)
+	trash := filepath.Join(r.dir, datadir.TrashName)
 	empty := func() bool { return len(files(t, trash)) == 0 }
 	eventually(t, "the trash", empty)
 	if _, err := os.Stat(q.dir()); !errors.Is(err, os.ErrNotExist) {

@@ -11,10 +11,8 @@ import (
 	"time"
 
 	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/datadir"
 )
-
-// scrubbedName is the file that says when, as RFC 3339.
-const scrubbedName = ".scrubbed"
 
 type scrubber struct {
 	r     *Registry
@@ -81,7 +79,8 @@ func (s *scrubber) round() {
 	})
 }
 
-func (s *scrubber) path() string { return filepath.Join(s.r.dir, scrubbedName) }
+// path is the file that says when, as RFC 3339.
+func (s *scrubber) path() string { return filepath.Join(s.r.dir, datadir.ScrubbedName) }
 
 // last reads when all was last scrubbed; false when that is not known.
 func (s *scrubber) last() (time.Time, bool) {
@@ -98,7 +97,7 @@ func (s *scrubber) last() (time.Time, bool) {
 
 // note writes it down. When that fails, or a power cut takes it, scrubbing begins a little sooner or later.
 func (s *scrubber) note(at time.Time) {
-	fresh := s.path() + ".new"
+	fresh := s.path() + datadir.NewSuffix
 	if err := s.r.fs.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return
 	}

@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/wal/datadir"
 )
 
 // errTaken: a queue cannot be made where a file, a symbolic link or somebody else's directory is.
@@ -65,7 +66,7 @@ func (r *Registry) namesake(name string) string {
 // losesDots reports whether the file system drops dots at the end of names: a queue "a." would come
 // back as "a" at the next start.
 func losesDots(fsys disk.FS, dir string) bool {
-	f, err := fsys.OpenRead(filepath.Join(dir, lockName+"."))
+	f, err := fsys.OpenRead(filepath.Join(dir, datadir.LockName+"."))
 	if err != nil {
 		return false
 	}

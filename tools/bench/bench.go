@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/darner/darner/wal/datadir"
 )
 
 // Options say what is measured, and how.
@@ -96,9 +98,10 @@ func (b *bench) check(names []string) error {
 			return fmt.Errorf("there is no suite %q: take %s", name, strings.Join(Suites(), ", "))
 		}
 	}
+	if err := datadir.CheckName(b.Queue); err != nil {
+		return fmt.Errorf("%q cannot be a queue's name: %w", b.Queue, err)
+	}
 	switch {
-	case b.Queue == "" || strings.ContainsAny(b.Queue, " /\r\n"):
-		return fmt.Errorf("%q cannot be a queue's name", b.Queue)
 	case b.Size < 0 || b.Large < 0:
 		return errors.New("the size of an item cannot be negative")
 	case len(b.Sizes) == 0 || slices.Min(b.Sizes) < 0:

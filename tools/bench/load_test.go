@@ -117,7 +117,7 @@ func TestLoadEndsWhenTheServerDoes(t *testing.T) {
 		addr := serve(t, func(c net.Conn) { c.Read(make([]byte, 10)) })
 		_, err := one(addr, memcache{}, "hello", loop).run(t.Context())
 		if err == nil {
-			t.Error("no error")
+			t.Error("got no error, want that of a connection that broke")
 		}
 	})
 }

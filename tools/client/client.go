@@ -11,6 +11,8 @@ import (
 	"net"
 	"strings"
 	"time"
+
+	"github.com/darner/darner/wal/datadir"
 )
 
 // DefaultAddress is where a server listens unless told otherwise.
@@ -53,15 +55,11 @@ func (c *Client) Close() error { return c.conn.Close() }
 
 // checkName refuses what would not be one word of a request, or would be read as an option.
 func checkName(queue string) error {
-	if queue == "" {
-		return errors.New("a queue needs a name")
+	err := datadir.CheckName(queue)
+	if err != nil {
+		err = fmt.Errorf("%q: %w", queue, err)
 	}
-	for _, b := range []byte(queue) {
-		if b <= ' ' || b == 0x7f || b == '/' {
-			return fmt.Errorf("queue name %q: %q is not allowed in it", queue, b)
-		}
-	}
-	return nil
+	return err
 }
 
 // request sends one line, after all answers to what was sent before have been read.

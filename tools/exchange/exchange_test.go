@@ -18,10 +18,10 @@ import (
 
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/segment/disk/disktest"
-	"github.com/darner/darner/tools/fsck/datadir"
 	"github.com/darner/darner/tools/fsck/items"
 	"github.com/darner/darner/tools/kestrel"
 	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/datadir"
 	"github.com/darner/darner/wal/inspect"
 )
 
@@ -102,7 +102,7 @@ func TestExportAndImportGiveTheSameQueue(t *testing.T) {
 		t.Errorf("exported %+v, imported %d, %d", done, im.Items, im.Bytes)
 	}
 	if n, err := importJSON(t, fsys, "data/b", `{"text":"moves the numbers"}`+"\n"+first); n != done.Items+1 || err != nil {
-		t.Fatal(n, err)
+		t.Fatalf("got %d items, %v; want %d", n, err, done.Items+1)
 	}
 	second, _ := export(t, fsys, "data/b", NewJSONEncoder, 0)
 	_, second, _ = strings.Cut(second, "\n")
@@ -141,7 +141,7 @@ func TestLinesOfOtherProgramsAreRead(t *testing.T) {
 		"\n \t\r\n"+
 		`{"text":"\u00fc\ud83d\ude00\/\b\f\n\r\t\"\\","enqueued":-5}`)
 	if n != 2 || err != nil {
-		t.Fatal(n, err)
+		t.Fatalf("got %d items, %v; want 2", n, err)
 	}
 	got, _ := export(t, fsys, "data/q", NewJSONEncoder, 0)
 	want := `{"sequence":1,"enqueued":1,"expires":2,"flags":4294967295,"size":5,"text":"hello"}` + "\n" +
@@ -300,7 +300,7 @@ func TestAFullDiskEndsAnImportBetweenItems(t *testing.T) {
 func TestExportLeavesDamageOut(t *testing.T) {
 	fsys := disktest.New()
 	if n, err := importJSON(t, fsys, "data/q", `{"text":"one"}`+"\n"+`{"text":"two"}`+"\n"+`{"text":"`+strings.Repeat("x", 200_000)+"\"}\n"+`{"text":"four"}`+"\n"); n != 4 || err != nil {
-		t.Fatal(n, err)
+		t.Fatalf("got %d items, %v; want 4", n, err)
 	}
 	fsys.Corrupt("data/q/"+inspect.SegmentName(1), 1024+48+40, 1)
 	fsys.Corrupt("data/q/"+inspect.BodyName(3), 150_000, 1)

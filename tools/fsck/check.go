@@ -2,7 +2,8 @@ package fsck
 
 import (
 	"github.com/darner/darner/segment/disk"
-	"github.com/darner/darner/tools/fsck/datadir"
+	"github.com/darner/darner/wal/datadir"
+	"github.com/darner/darner/wal/inspect"
 )
 
 // Options of a run. Whoever wants to know of something sets its function; it is called as the run
@@ -26,7 +27,7 @@ func Run(path string, o Options) (res Result, err error) {
 	if o.FS == nil {
 		o.FS = disk.OS{}
 	}
-	d, err := datadir.Open(o.FS, path)
+	d, err := datadir.Open(o.FS, path, IsLogFile)
 	if err != nil {
 		return res, err
 	}
@@ -48,6 +49,9 @@ func Run(path string, o Options) (res Result, err error) {
 	res.Queues = len(d.Queues)
 	return res, nil
 }
+
+// IsLogFile reports whether only a queue's log has a file of this name.
+func IsLogFile(name string) bool { return inspect.KindOf(name) != inspect.ForeignFile }
 
 // lock takes the data directory's lock. A check goes on without it where it cannot be taken.
 func lock(d *datadir.Dir, o *Options, t *tally) (unlock func() error, err error) {
@@ -71,7 +75,7 @@ func lock(d *datadir.Dir, o *Options, t *tally) (unlock func() error, err error)
 // lookAround tells what else there is beside queues. None of it is touched.
 func lookAround(d *datadir.Dir, t *tally) {
 	if d.Trash > 0 {
-		t.add(Finding{Severity: Note, Kind: Trash, File: ".trash", What: "deleted queues that the server is about to remove"})
+		t.add(Finding{Severity: Note, Kind: Trash, File: datadir.TrashName, What: "deleted queues that the server is about to remove"})
 	}
 	for _, name := range d.Others {
 		t.add(Finding{Severity: Note, Kind: Foreign, File: name, What: "is none of the server's"})

@@ -55,6 +55,6 @@ func TestTheServersOwnFilesAreNoFinding(t *testing.T) {
 	must(t, fsys.WriteFile(data+"/.scrubbed", []byte("2026-01-31T12:00:00Z\n")))
 	must(t, fsys.WriteFile(data+"/.reserve", make([]byte, 4096)))
 	if report, res := run(t, fsys, fsck.Options{}); res.Notes+res.Damage > 0 {
-		t.Error(report)
+		t.Errorf("got a report, want none:\n%s", report)
 	}
 }

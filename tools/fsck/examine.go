@@ -9,7 +9,7 @@ import (
 	"io/fs"
 
 	"github.com/darner/darner/segment"
-	"github.com/darner/darner/tools/fsck/datadir"
+	"github.com/darner/darner/wal/datadir"
 	"github.com/darner/darner/wal/inspect"
 )
 
@@ -258,7 +258,7 @@ func (e *examination) leftovers() {
 		e.t.add(Finding{File: f.Name, Severity: Note, Kind: Foreign, What: "is no file of a queue; the server ignores it"})
 	}
 	for _, name := range e.in.Nested {
-		if name != ".quarantine" {
+		if name != datadir.QuarantineName {
 			e.t.add(Finding{File: name, Severity: Note, Kind: Foreign, What: "is a directory of somebody else's and is left alone"})
 		}
 	}

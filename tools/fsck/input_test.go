@@ -13,7 +13,7 @@ import (
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/segment/disk/disktest"
 	"github.com/darner/darner/tools/fsck"
-	"github.com/darner/darner/tools/fsck/datadir"
+	"github.com/darner/darner/wal/datadir"
 )
 
 func TestADirectoryInUseIsNotExamined(t *testing.T) {
@@ -38,7 +38,7 @@ func TestACheckNeedsNoLockFile(t *testing.T) {
 	fsys := load(t, "clean")
 	must(t, fsys.Remove(data+"/.lock"))
 	if _, res := run(t, fsys, fsck.Options{}); res.Exit() != fsck.ExitClean || res.Items != 23 {
-		t.Errorf("%+v", res)
+		t.Errorf("got %+v, want 23 items and a clean exit", res)
 	}
 	if names := fsys.Names(data); len(names) != 1 {
 		t.Errorf("it left %q", names)
@@ -68,7 +68,7 @@ func TestAQueuesDirectoryIsExaminedAlone(t *testing.T) {
 	res, err := fsck.Run(orders, fsck.Options{FS: fsys, Repair: true})
 	must(t, err)
 	if res.Queues != 1 || res.Items != 22 || res.Exit() != fsck.ExitRepaired {
-		t.Errorf("%+v", res)
+		t.Errorf("got %+v, want 22 items of one queue, repaired", res)
 	}
 	if len(fsys.Names(data+"/.quarantine/orders")) == 0 {
 		t.Error("nothing is in the data directory's quarantine")
@@ -82,7 +82,7 @@ func TestAQueueWithoutADataDirectoryHasItsOwnQuarantine(t *testing.T) {
 		res, err := fsck.Run("alone", fsck.Options{FS: fsys, Repair: true})
 		must(t, err)
 		if res.Queues != 1 || res.Items != 22 || res.Left > 0 {
-			t.Errorf("%+v", res)
+			t.Errorf("got %+v, want 22 items of one queue and nothing left", res)
 		}
 	}
 	if len(fsys.Names("alone/.quarantine/alone")) == 0 {
@@ -159,7 +159,7 @@ func TestLeftoversAreCountedNotListed(t *testing.T) {
 		t.Errorf("it says\n%.3000s", report)
 	}
 	if res.Notes != many || res.Exit() != fsck.ExitClean {
-		t.Errorf("%+v", res)
+		t.Errorf("got %+v, want %d notes and a clean exit", res, many)
 	}
 	if res := repair(t, fsys); res.Actions != 1 || res.Notes != many {
 		t.Errorf("a repair: %+v", res)

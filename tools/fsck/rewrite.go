@@ -14,14 +14,11 @@ import (
 // copyOver replaces a segment by a copy of its valid records. What does not verify is kept in the
 // quarantine.
 func (r *repair) copyOver(s *segmentFile) error {
-	v, err := r.e.open(s.file)
+	v, err := r.openKeeping(s)
 	if err != nil {
 		return err
 	}
 	defer v.Close()
-	if err := r.keepDamage(v, s); err != nil {
-		return err
-	}
 	fresh := v.Path() + inspect.MendSuffix
 	if err := r.o.FS.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -79,14 +76,11 @@ func appendRecord(to *segment.Segment, r *segment.Record) error {
 
 // cut ends a segment behind its last record.
 func (r *repair) cut(s *segmentFile) error {
-	v, err := r.e.open(s.file)
+	v, err := r.openKeeping(s)
 	if err != nil {
 		return err
 	}
 	defer v.Close()
-	if err := r.keepDamage(v, s); err != nil {
-		return err
-	}
 	f, err := r.o.FS.Open(v.Path())
 	if err != nil {
 		return err
@@ -96,6 +90,18 @@ func (r *repair) cut(s *segmentFile) error {
 		err = f.Sync()
 	}
 	return errors.Join(err, f.Close())
+}
+
+// openKeeping opens a segment that is about to lose what does not verify in it.
+func (r *repair) openKeeping(s *segmentFile) (*inspect.SegmentView, error) {
+	v, err := r.e.open(s.file)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.keepDamage(v, s); err != nil {
+		return nil, errors.Join(err, v.Close())
+	}
+	return v, nil
 }
 
 // keepDamage copies into the quarantine what held items, or may have.

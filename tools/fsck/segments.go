@@ -161,6 +161,12 @@ func (e *examination) begun(s *segmentFile) bool {
 	return false
 }
 
+// overlap has a segment set aside that begins as another does.
+func (e *examination) overlap(s *segmentFile) {
+	e.t.add(Finding{File: s.file.Name, Severity: Damage, Kind: Overlap, What: "begins with the same item as " + s.name})
+	s.fix, s.err = setAside, errCopy
+}
+
 func (e *examination) exists(name string) bool {
 	f, err := e.o.FS.OpenRead(e.in.Path(inspect.FileInfo{Name: name}))
 	if err == nil {
@@ -179,8 +185,7 @@ func (e *examination) openSpare(f inspect.FileInfo) {
 	case s.err != nil:
 		s.first = 0
 	case e.begun(s):
-		e.t.add(Finding{File: f.Name, Severity: Damage, Kind: Overlap, What: "begins with the same item as " + s.name})
-		s.fix, s.err = setAside, errCopy
+		e.overlap(s)
 	default:
 		e.t.add(Finding{File: f.Name, Severity: Note, Kind: Spare, What: fmt.Sprintf("is in use and was about to be called %s; the server does that", s.name)})
 		s.rename = true
@@ -194,8 +199,7 @@ func (e *examination) openMoving(f inspect.FileInfo) {
 	switch {
 	case s.err != nil: // judged by the walk
 	case e.begun(s):
-		e.t.add(Finding{File: f.Name, Severity: Damage, Kind: Overlap, What: "begins with the same item as " + s.name})
-		s.fix, s.err = setAside, errCopy
+		e.overlap(s)
 	default:
 		e.t.add(Finding{File: f.Name, Severity: Damage, Kind: Misnamed, What: fmt.Sprintf("is %s: a repair that was interrupted was about to call it so; the server ignores it", s.name)})
 		s.rename = true

@@ -148,7 +148,7 @@ func TestReplayAgreesWithTheServerThatWrote(t *testing.T) {
 func held(t interface{ Fatal(...any) }, fsys *disktest.FS) (items []string, findings []Finding) {
 	queues, _, err := Queues(fsys, "k")
 	if err != nil || len(queues) != 1 {
-		t.Fatal(queues, err)
+		t.Fatal("got the queues", queues, err, "want one")
 	}
 	c, err := Replay(fsys, "k", queues[0])
 	if err != nil {
@@ -161,7 +161,7 @@ func held(t interface{ Fatal(...any) }, fsys *disktest.FS) (items []string, find
 		return err
 	})
 	if err != nil || int64(len(items)) != c.Items {
-		t.Fatal(len(items), "of", c.Items, "items:", err)
+		t.Fatal("got", len(items), "items,", err, "want", c.Items)
 	}
 	return items, c.Findings
 }

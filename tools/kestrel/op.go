@@ -52,6 +52,9 @@ const (
 	resume               // open item away, item to the tail
 )
 
+// byID are the operations that are an id and no more.
+var byID = map[byte]kind{codeRemoveTentativeID: open, codeSaveID: saveID, codeUnremove: unremove, codeConfirm: confirm}
+
 // nextID is no id that Kestrel gives.
 const nextID = 0
 
@@ -123,17 +126,8 @@ func (d *decoder) read() (o op, err error) {
 		o.kind = remove
 	case codeRemoveTentative:
 		o.kind, o.id = open, nextID
-	case codeRemoveTentativeID:
-		o.kind = open
-		o.id, err = d.int32()
-	case codeSaveID:
-		o.kind = saveID
-		o.id, err = d.int32()
-	case codeUnremove:
-		o.kind = unremove
-		o.id, err = d.int32()
-	case codeConfirm:
-		o.kind = confirm
+	case codeRemoveTentativeID, codeSaveID, codeUnremove, codeConfirm:
+		o.kind = byID[code]
 		o.id, err = d.int32()
 	case codeAddID:
 		return d.addID()

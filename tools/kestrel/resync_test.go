@@ -70,7 +70,7 @@ func TestCutOperationIsATornTail(t *testing.T) {
 				t.Errorf("%d items", len(got))
 			}
 			if len(findings) != 1 || !findings[0].Torn || findings[0].Lost != int64(len(f)-at) {
-				t.Errorf("%v", findings)
+				t.Errorf("got findings %+v, want one that is torn and has lost %d bytes", findings, len(f)-at)
 			}
 		})
 	}

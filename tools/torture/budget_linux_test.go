@@ -44,7 +44,7 @@ func wantDu(t *testing.T, d *daemon, c *client, data string) {
 		}
 		if try > 500 {
 			out, _ := exec.Command("du", "-a", "--block-size=1", data).Output()
-			t.Fatalf("the server says %s, du %s\n%s\n%s", told, real, out, d.log)
+			t.Fatalf("the server says %s, du %s\n%s\n%s", told, real, out, d.Log)
 		}
 	}
 }
@@ -83,7 +83,7 @@ func TestAtTheLimitAllButSetsGoesOnAndTheFiguresAreThoseOfDu(t *testing.T) {
 						t.Fatalf("%d bytes of %d are in use", n, bound.size)
 					}
 					wantDu(t, d, c, data)
-					d.kill()
+					d.Kill()
 					d = launch(t, data, flags...)
 					c = d.dial()
 					wantDu(t, d, c, data)
@@ -103,12 +103,12 @@ func TestAtTheLimitAllButSetsGoesOnAndTheFiguresAreThoseOfDu(t *testing.T) {
 				takeFrom(t, c, &stored, len(stored), false)
 				wantDu(t, d, c, data)
 				if answer, err := c.ask("delete q"); answer != "DELETED" || err != nil {
-					t.Fatal(answer, err)
+					t.Fatalf("got %q, %v; want DELETED", answer, err)
 				}
 				wantDu(t, d, c, data)
 				d.stop()
-				if log := d.log.String(); strings.Contains(log, "panic") || strings.Contains(log, "level=ERROR") {
-					t.Error(log)
+				if log := d.Log.String(); strings.Contains(log, "panic") || strings.Contains(log, "level=ERROR") {
+					t.Errorf("got errors in the log, want none:\n%s", log)
 				}
 			})
 		})
@@ -136,7 +136,7 @@ func TestTheOldestItemsMakeRoomForTheNewest(t *testing.T) {
 			if lost := used(t, c, "discarded_full", "q"); lost == 0 && round == 0 {
 				t.Fatal("nothing is said to be given up")
 			}
-			d.kill()
+			d.Kill()
 			d = launch(t, data, flags...)
 			c = d.dial()
 			wantDu(t, d, c, data)

@@ -4,106 +4,51 @@ package torture
 
 import (
 	"bufio"
-	"bytes"
 	"fmt"
 	"io"
 	"net"
-	"os/exec"
-	"regexp"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/darner/darner/tools/spawn"
 )
 
-// daemon is a server process.
+// daemon is a server process of a test.
 type daemon struct {
-	t    testing.TB
-	cmd  *exec.Cmd
-	addr string
-	log  *logText
-	gone chan struct{} // closed when the process has ended
-	err  error         // how it ended
+	*spawn.Server
+	t testing.TB
 }
 
 // start starts a server on a directory, on a port of its own.
 func start(t testing.TB, data string, flags ...string) *daemon {
 	t.Helper()
-	d := &daemon{t: t, log: &logText{ready: make(chan string, 1)}, gone: make(chan struct{})}
-	d.cmd = exec.Command(program, append([]string{"--data", data, "--port", "0"}, flags...)...)
-	d.cmd.Stderr = d.log
-	dieWithTest(d.cmd)
-	if err := d.cmd.Start(); err != nil {
+	cmd := spawn.Command(program, data, flags...)
+	dieWithTest(cmd)
+	s, err := spawn.Start(cmd)
+	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(d.kill)
-	go func() {
-		d.err = d.cmd.Wait()
-		close(d.gone)
-	}()
-	return d
+	t.Cleanup(s.Kill)
+	return &daemon{s, t}
 }
 
 // launch starts a server and waits until it listens.
 func launch(t testing.TB, data string, flags ...string) *daemon {
 	t.Helper()
 	d := start(t, data, flags...)
-	select {
-	case d.addr = <-d.log.ready:
-	case <-d.gone:
-		t.Fatalf("the server ended: %v\n%s", d.err, d.log)
-	case <-time.After(limit):
-		t.Fatalf("the server does not come up\n%s", d.log)
+	if err := d.Ready(limit); err != nil {
+		t.Fatal(err)
 	}
 	return d
-}
-
-// logText is what a server writes to standard error; ready gets the address it tells.
-type logText struct {
-	ready chan string
-
-	mu   sync.Mutex
-	text bytes.Buffer
-	told bool
-}
-
-var readyLine = regexp.MustCompile(`msg="darner is ready".* address=(\S+)`)
-
-func (l *logText) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.text.Write(p)
-	if l.told {
-		return len(p), nil
-	}
-	if m := readyLine.FindSubmatch(l.text.Bytes()); m != nil {
-		l.told = true
-		l.ready <- string(m[1])
-	}
-	return len(p), nil
-}
-
-func (l *logText) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
-// kill ends the server as kill -9 does. It may have ended before.
-func (d *daemon) kill() {
-	d.cmd.Process.Kill()
-	<-d.gone
 }
 
 // stop asks the server to end.
 func (d *daemon) stop() {
 	d.t.Helper()
-	d.cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-d.gone:
-	case <-time.After(limit):
-		d.t.Fatalf("the server does not stop\n%s", d.log)
+	if err := d.Stop(syscall.SIGTERM, limit); err != nil {
+		d.t.Fatal(err)
 	}
 }
 
@@ -111,8 +56,8 @@ func (d *daemon) stop() {
 func (d *daemon) lives() {
 	d.t.Helper()
 	select {
-	case <-d.gone:
-		d.t.Fatalf("the server died: %v\n%s", d.err, d.log)
+	case <-d.Gone:
+		d.t.Fatalf("the server died: %v\n%s", d.Err, d.Log)
 	default:
 	}
 }
@@ -126,7 +71,7 @@ type client struct {
 }
 
 func (d *daemon) connect() (*client, error) {
-	c, err := net.Dial("tcp", d.addr)
+	c, err := net.Dial("tcp", d.Addr)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +84,7 @@ func (d *daemon) dial() *client {
 	d.t.Helper()
 	c, err := d.connect()
 	if err != nil {
-		d.t.Fatalf("%v\n%s", err, d.log)
+		d.t.Fatalf("%v\n%s", err, d.Log)
 	}
 	d.t.Cleanup(func() { c.Close() })
 	return c

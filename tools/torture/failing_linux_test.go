@@ -32,7 +32,7 @@ func TestADiskThatStopsWritingFailsSyncedSetsForGood(t *testing.T) {
 					key = "q/sync"
 				}
 				if answer, err := c.set(key, body("q", number{0, n})); answer != "STORED" || err != nil {
-					t.Fatal(answer, err)
+					t.Fatalf("got %q, %v; want STORED", answer, err)
 				}
 				stored = append(stored, number{0, n})
 			}
@@ -44,10 +44,10 @@ func TestADiskThatStopsWritingFailsSyncedSetsForGood(t *testing.T) {
 			})
 			answer, err := c.set("q/sync", body("q", number{0, 40}))
 			if err != nil || !strings.HasPrefix(answer, "SERVER_ERROR ") {
-				t.Fatalf("a synced set on a disk that writes nothing is answered %q, %v\n%s", answer, err, d.log)
+				t.Fatalf("a synced set on a disk that writes nothing is answered %q, %v\n%s", answer, err, d.Log)
 			}
 			if failed := c.figures(t, "q")["failed"]; failed == "no" {
-				t.Error("the stats do not tell")
+				t.Errorf("got failed %q in the stats, want a reason", failed)
 			}
 			disk.refusing(nil) // the kernel has dropped what it could not write: nothing is mended by that
 			answer, err = c.set("q/sync", body("q", number{0, 41}))
@@ -87,12 +87,12 @@ func TestAFileSystemThatTurnsReadOnlyRefusesSetsAndServesTheRest(t *testing.T) {
 	var stored []number
 	for n := range 600 { // some segments
 		if answer, err := c.set("q", body("q", number{0, n})); answer != "STORED" || err != nil {
-			t.Fatal(answer, err)
+			t.Fatalf("got %q, %v; want STORED", answer, err)
 		}
 		stored = append(stored, number{0, n})
 	}
 	if answer, err := c.set("q/sync", body("q", number{0, 600})); answer != "STORED" || err != nil {
-		t.Fatal(answer, err)
+		t.Fatalf("got %q, %v; want STORED", answer, err)
 	}
 	disk.refusing(func(op string, _, _ int64) error {
 		if op == "read" {
@@ -108,7 +108,7 @@ func TestAFileSystemThatTurnsReadOnlyRefusesSetsAndServesTheRest(t *testing.T) {
 	until(t, "a refusal", func() bool {
 		answer, err := c.set("q", body("q", number{1, 0}))
 		if err != nil {
-			t.Fatal(err, d.log)
+			t.Fatalf("got %v, want an answer\n%s", err, d.Log)
 		}
 		return strings.HasPrefix(answer, "SERVER_ERROR ")
 	})
@@ -128,7 +128,7 @@ func TestAFileCutShortFromOutsideIsAnErrorOfItsQueue(t *testing.T) {
 			for n := range 30 {
 				for _, q := range []string{"q", "good"} {
 					if answer, err := c.set(q, body(q, number{0, n})); answer != "STORED" || err != nil {
-						t.Fatal(answer, err)
+						t.Fatalf("got %q, %v; want STORED", answer, err)
 					}
 				}
 			}
@@ -142,7 +142,7 @@ func TestAFileCutShortFromOutsideIsAnErrorOfItsQueue(t *testing.T) {
 				if _, err := c.get("q/close/open"); err != nil {
 					var answer *answerError
 					if !errors.As(err, &answer) || !strings.HasPrefix(answer.answer, "SERVER_ERROR") {
-						t.Fatal(err, d.log)
+						t.Fatalf("got %v, want SERVER_ERROR\n%s", err, d.Log)
 					}
 				}
 			}
@@ -153,7 +153,7 @@ func TestAFileCutShortFromOutsideIsAnErrorOfItsQueue(t *testing.T) {
 				}
 			}
 			if failed := c.figures(t, "q")["failed"]; failed == "no" {
-				t.Error("the stats do not tell")
+				t.Errorf("got failed %q in the stats, want a reason", failed)
 			}
 			for n := range 30 {
 				if b, err := c.get("good"); err != nil || string(b) != string(body("good", number{0, n})) {
@@ -161,7 +161,7 @@ func TestAFileCutShortFromOutsideIsAnErrorOfItsQueue(t *testing.T) {
 				}
 			}
 			if answer, err := c.set("good/sync", []byte("x")); answer != "STORED" || err != nil {
-				t.Fatal(answer, err)
+				t.Fatalf("got %q, %v; want STORED", answer, err)
 			}
 			d.lives()
 		})
@@ -192,7 +192,7 @@ func badSector(t *testing.T, k kind, where string) {
 	const items = 400
 	for n := range items {
 		if answer, err := c.set("q", body("q", number{0, n})); answer != "STORED" || err != nil {
-			t.Fatal(answer, err)
+			t.Fatalf("got %q, %v; want STORED", answer, err)
 		}
 	}
 	until(t, "sealed segments", func() bool { return c.figures(t, "q")["segments"] > "1" })
@@ -232,25 +232,25 @@ func badSector(t *testing.T, k kind, where string) {
 	for {
 		b, err := c.get("q/close/open")
 		if err != nil {
-			t.Fatalf("%v\n%s", err, d.log)
+			t.Fatalf("%v\n%s", err, d.Log)
 		}
 		if b == nil {
 			break
 		}
 		i, err := parse("q", b)
 		if err != nil || i.n <= last {
-			t.Fatal(i, last, err)
+			t.Fatalf("got item %v, %v; want one after %d", i, err, last)
 		}
 		last, came = i.n, came+1
 	}
 	if lost := items - came; lost < 1 || lost > 30 {
-		t.Errorf("%d items are lost to a page of %d bytes\n%s", lost, pageSize, d.log)
+		t.Errorf("%d items are lost to a page of %d bytes\n%s", lost, pageSize, d.Log)
 	}
 	if damaged := c.figures(t, "q")["damaged_records"]; damaged != fmt.Sprint(items-came) {
 		t.Errorf("%d items are lost, %s are counted", items-came, damaged)
 	}
 	if answer, err := c.set("q/sync", body("q", number{1, 0})); answer != "STORED" || err != nil {
-		t.Errorf("a set is answered %q, %v\n%s", answer, err, d.log)
+		t.Errorf("a set is answered %q, %v\n%s", answer, err, d.Log)
 	}
 	d.lives()
 }

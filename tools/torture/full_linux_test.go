@@ -83,7 +83,7 @@ func (m *mounted) free() uint64 {
 // space for, and does not say so, it is skipped: see docs/durability.md.
 func (c *client) failed(t *testing.T, format string, args ...any) {
 	t.Helper()
-	stacks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stack", c.of.cmd.Process.Pid))
+	stacks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stack", c.of.Cmd.Process.Pid))
 	for _, name := range stacks {
 		if stack, err := os.ReadFile(name); err == nil && strings.Contains(string(stack), "btrfs_page_mkwrite") {
 			t.Skip("the kernel looks without end for space on a full btrfs")
@@ -116,7 +116,7 @@ func fillAndDrain(t *testing.T, m *mounted, again bool) {
 		i := number{1, 0}
 		answer, err := c.set("q", body("q", i))
 		if err != nil {
-			c.failed(t, "a set: %v\n%s", err, d.log)
+			c.failed(t, "a set: %v\n%s", err, d.Log)
 		}
 		if answer == "STORED" {
 			stored = append(stored, i)
@@ -125,7 +125,7 @@ func fillAndDrain(t *testing.T, m *mounted, again bool) {
 	})
 	for round := 2; round < 4; round++ { // full again, killed on the full disk, and back
 		fill(t, c, &stored, round)
-		d.kill()
+		d.Kill()
 		d = launch(t, m.dir+"/data", flags...)
 		c = d.dial()
 		takeFrom(t, c, &stored, len(stored)/2, again)
@@ -136,8 +136,8 @@ func fillAndDrain(t *testing.T, m *mounted, again bool) {
 	}
 	d.lives()
 	d.stop()
-	if log := d.log.String(); strings.Contains(log, "panic") || d.err != nil {
-		t.Fatalf("%v\n%s", d.err, log)
+	if log := d.Log.String(); strings.Contains(log, "panic") || d.Err != nil {
+		t.Fatalf("%v\n%s", d.Err, log)
 	}
 }
 
@@ -190,7 +190,7 @@ func TestAServerOnAReadOnlyFileSystemSaysSo(t *testing.T) {
 	m := fresh(t, "ext4", 0)
 	d := launch(t, m.dir+"/data", small...)
 	if answer, err := d.dial().set("q", []byte("x")); answer != "STORED" || err != nil {
-		t.Fatal(answer, err)
+		t.Fatalf("got %q, %v; want STORED", answer, err)
 	}
 	d.stop()
 	run(t, "mount", "-i", "-o", "remount,ro", m.dir)

@@ -6,12 +6,11 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 	"time"
 
 	_ "github.com/darner/darner/server" // a change of it is a reason to test again
+	"github.com/darner/darner/tools/spawn"
 )
 
 // long multiplies what the small form does.
@@ -33,14 +32,12 @@ func TestMain(m *testing.M) {
 
 func buildAndRun(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "darner-torture-*")
+	if err == nil {
+		defer os.RemoveAll(dir)
+		program, err = spawn.Build(dir)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	program = filepath.Join(dir, "darner")
-	if out, err := exec.Command("go", "build", "-o", program, "../../cmd/darner").CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
 		return 1
 	}
 	return m.Run()

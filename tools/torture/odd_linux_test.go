@@ -71,7 +71,7 @@ func keepsWhatItTakes(t *testing.T, m *mounted) {
 	set := func(b []byte) {
 		t.Helper()
 		if answer, err := c.set("kept", b); answer != "STORED" || err != nil {
-			t.Fatalf("%q, %v\n%s", answer, err, d.log)
+			t.Fatalf("%q, %v\n%s", answer, err, d.Log)
 		}
 	}
 	for i := range items {
@@ -79,7 +79,7 @@ func keepsWhatItTakes(t *testing.T, m *mounted) {
 	}
 	set(large)
 	for range 2 { // what recovery left is recovered again
-		d.kill()
+		d.Kill()
 		d = launch(t, m.dir+"/data", small...)
 	}
 	c = d.dial()
@@ -89,7 +89,7 @@ func keepsWhatItTakes(t *testing.T, m *mounted) {
 			want = item(i)
 		}
 		if b, err := c.get("kept"); err != nil || !bytes.Equal(b, want) {
-			t.Fatalf("item %d is %.40q, %v\n%s", i, b, err, d.log)
+			t.Fatalf("item %d is %.40q, %v\n%s", i, b, err, d.Log)
 		}
 	}
 	if b, err := c.get("kept"); b != nil || err != nil {
@@ -99,8 +99,8 @@ func keepsWhatItTakes(t *testing.T, m *mounted) {
 		t.Errorf("%s damaged records", n)
 	}
 	d.stop()
-	if log := d.log.String(); strings.Contains(log, "level=WARN") || strings.Contains(log, "level=ERROR") || d.err != nil {
-		t.Errorf("%v\n%s", d.err, log)
+	if log := d.Log.String(); strings.Contains(log, "level=WARN") || strings.Contains(log, "level=ERROR") || d.Err != nil {
+		t.Errorf("%v\n%s", d.Err, log)
 	}
 }
 
@@ -137,12 +137,12 @@ func TestItDoesNotStartWithoutSharedMaps(t *testing.T) {
 	defer run(t, "umount", "-i", dir)
 	d := start(t, dir+"/data")
 	select {
-	case <-d.gone:
+	case <-d.Gone:
 	case <-time.After(limit):
-		t.Fatalf("the server does not end\n%s", d.log)
+		t.Fatalf("the server does not end\n%s", d.Log)
 	}
-	if log := d.log.String(); d.cmd.ProcessState.ExitCode() != 1 || !strings.Contains(log, "it cannot map files into memory") || !strings.Contains(log, dir+"/data") {
-		t.Errorf("%v\n%s", d.err, log)
+	if log := d.Log.String(); d.Cmd.ProcessState.ExitCode() != 1 || !strings.Contains(log, "it cannot map files into memory") || !strings.Contains(log, dir+"/data") {
+		t.Errorf("%v\n%s", d.Err, log)
 	}
 	if left, err := os.ReadDir(below + "/data"); err != nil || len(left) != 1 || left[0].Name() != ".lock" {
 		t.Errorf("it leaves %v, %v", left, err)

@@ -71,7 +71,7 @@ func cutLoad(t *testing.T, k kind, n, queues int) {
 	if err := w.end(); err != nil {
 		t.Error(err)
 	}
-	d.kill()
+	d.Kill()
 	m.unmount()
 	for i, b := range images {
 		b.check(t, k, s, l, rng, i%2 == 0)
@@ -119,12 +119,12 @@ func (b blackout) check(t *testing.T, k kind, s *shelf, l *ledger, rng *rand.Ran
 		b.disk.mu.Unlock()
 	}
 	if err := b.at.judge(d, l, grace); err != nil {
-		t.Errorf("%v\n%s", err, d.log)
+		t.Errorf("%v\n%s", err, d.Log)
 	}
-	if strings.Contains(d.log.String(), "damage") && strings.Contains(d.log.String(), "ERROR") {
-		t.Logf("the server reports:\n%s", d.log)
+	if strings.Contains(d.Log.String(), "damage") && strings.Contains(d.Log.String(), "ERROR") {
+		t.Logf("the server reports:\n%s", d.Log)
 	}
-	d.kill()
+	d.Kill()
 	m.unmount()
 	if again {
 		blackout{second, b.at}.check(t, k, s, l, rng, false)

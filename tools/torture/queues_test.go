@@ -189,7 +189,7 @@ func runFaulty(t *testing.T, op disktest.Op, from, span int64, reason error) (ca
 	what := fmt.Sprintf("%s number %d to %d fail with %v", op, from, from+span-1, reason)
 	r, err := registry(fs)
 	if err != nil {
-		t.Fatal(what, err)
+		t.Fatalf("%s: got %v, want a registry", what, err)
 	}
 	defer func() { r.Close() }()
 	bad, good := named(t, r, "bad"), named(t, r, "good")
@@ -222,7 +222,7 @@ func runFaulty(t *testing.T, op disktest.Op, from, span int64, reason error) (ca
 	for image, promised := range map[*disktest.FS]int{fs.Clone(): len(w.stored), fs.Crash(rand.New(rand.NewPCG(uint64(from), 7))): w.synced} {
 		after, err := registry(image)
 		if err != nil {
-			t.Fatal(what, err)
+			t.Fatalf("%s: got %v, want a registry", what, err)
 		}
 		if err := w.holds(named(t, after, "bad"), promised); err != nil {
 			t.Errorf("%s: after a restart: %v (failed: %q)", what, err, failed)

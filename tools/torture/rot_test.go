@@ -37,7 +37,7 @@ func TestAHundredFlippedBitsCostAtMostAHundredItems(t *testing.T) {
 		aside, _ := filepath.Glob(filepath.Join(data, ".quarantine", "q", "*"))
 		return len(aside) >= (items-came)*3/4 // two that touch are one range
 	})
-	if log := d.log.String(); !strings.Contains(log, "damage") {
+	if log := d.Log.String(); !strings.Contains(log, "damage") {
 		t.Errorf("the log does not tell:\n%s", log)
 	}
 	d.lives()
@@ -57,7 +57,7 @@ func setMany(t *testing.T, c *client, items int) {
 	}()
 	for range items {
 		if answer, err := c.line(); err != nil || answer != "STORED" {
-			t.Fatal(answer, err)
+			t.Fatalf("got %q, %v; want STORED", answer, err)
 		}
 	}
 }
@@ -84,7 +84,7 @@ func getMany(t *testing.T, c *client, items int) (came int) {
 		last = n
 		came++
 		if end, err := c.line(); end != "END" || err != nil {
-			t.Fatal(end, err)
+			t.Fatalf("got %q, %v; want END", end, err)
 		}
 	}
 	return came

@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -24,21 +23,11 @@ type vitals struct{ memory, descriptors int64 }
 
 func (d *daemon) vitals(t *testing.T) (v vitals) {
 	t.Helper()
-	proc := fmt.Sprintf("/proc/%d/", d.cmd.Process.Pid)
-	status, err := os.ReadFile(proc + "status")
+	open, err := os.ReadDir(d.Proc("fd"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for line := range strings.Lines(string(status)) {
-		if f := strings.Fields(line); len(f) == 3 && f[0] == "RssAnon:" {
-			kib, _ := strconv.ParseInt(f[1], 10, 64)
-			v.memory = kib << 10
-		}
-	}
-	open, err := os.ReadDir(proc + "fd")
-	if err != nil {
-		t.Fatal(err)
-	}
+	v.memory = d.Memory()
 	v.descriptors = int64(len(open))
 	return v
 }
@@ -57,7 +46,7 @@ func TestSoak(t *testing.T) {
 		acks += l.acks.Load()
 		if rand.IntN(3) > 0 {
 			kills++
-			d.kill()
+			d.Kill()
 		} else {
 			d.stop()
 		}
@@ -117,11 +106,11 @@ func settleRound(t *testing.T, data string, l *ledger, round int) {
 	m := l.promised()
 	l.gone(m)
 	if err := m.judge(d, l, time.Nanosecond); err != nil {
-		t.Fatalf("round %d: %v\n%s", round, err, d.log)
+		t.Fatalf("round %d: %v\n%s", round, err, d.Log)
 	}
 	d.stop()
-	if strings.Contains(d.log.String(), "level=ERROR") {
-		t.Errorf("round %d: the server complains:\n%s", round, d.log)
+	if strings.Contains(d.Log.String(), "level=ERROR") {
+		t.Errorf("round %d: the server complains:\n%s", round, d.Log)
 	}
 	var bytes int64
 	filepath.WalkDir(data, func(_ string, e fs.DirEntry, err error) error {

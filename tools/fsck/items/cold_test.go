@@ -77,7 +77,7 @@ func TestDumpMissesNothingInAColdSegment(t *testing.T) {
 	}
 	r, err := items.Read(fsys, queue, noon)
 	if err != nil || r.Warning == nil {
-		t.Fatal(err, r.Warning)
+		t.Fatalf("got %v and the warning %v, want a warning", err, r.Warning)
 	}
 	n := 0
 	for rec, err := range r.Records() {

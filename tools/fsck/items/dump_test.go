@@ -10,9 +10,9 @@ import (
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk/disktest"
-	"github.com/darner/darner/tools/fsck/datadir"
 	"github.com/darner/darner/tools/fsck/items"
 	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/datadir"
 	"github.com/darner/darner/wal/inspect"
 )
 
@@ -104,7 +104,7 @@ func dump(t *testing.T, fsys *disktest.FS, o items.DumpOptions) string {
 		t.Fatal(err)
 	}
 	if r.Warning != nil {
-		t.Error(r.Warning)
+		t.Errorf("got the warning %v, want none", r.Warning)
 	}
 	var b strings.Builder
 	if err := r.Dump(&b, o); err != nil {
@@ -259,7 +259,7 @@ func TestDumpWithoutOffsetsWarns(t *testing.T) {
 	}
 	r, err := items.Read(fsys, queue, noon)
 	if err != nil || r.Warning == nil {
-		t.Fatal(err, r.Warning)
+		t.Fatalf("got %v and the warning %v, want a warning", err, r.Warning)
 	}
 	var b strings.Builder
 	if err := r.Dump(&b, items.DumpOptions{}); err != nil || strings.Contains(b.String(), "taken") {
@@ -273,7 +273,7 @@ func TestDumpReportsAFullOutput(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := r.Dump(brokenWriter{}, items.DumpOptions{}); err == nil {
-		t.Error("no error")
+		t.Error("got no error, want that of the writer")
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
-	"github.com/darner/darner/tools/fsck/datadir"
+	"github.com/darner/darner/wal/datadir"
 	"github.com/darner/darner/wal/inspect"
 )
 
@@ -51,9 +51,6 @@ var (
 	errMissing = errors.New("no file holds these items")
 	errNoBody  = errors.New("the file with the body is missing or has the wrong size")
 )
-
-// Large reports whether the payload has a file of its own.
-func (r *Record) Large() bool { return r.body != nil }
 
 // Payload returns an item's payload. Reading stops with inspect.ErrDamaged where it is damaged. The body
 // of a large item that was taken may be gone: fs.ErrNotExist.

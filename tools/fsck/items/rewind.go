@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"github.com/darner/darner/segment/disk"
-	"github.com/darner/darner/tools/fsck/datadir"
+	"github.com/darner/darner/wal/datadir"
 	"github.com/darner/darner/wal/inspect"
 )
 

@@ -1,30 +1,19 @@
-// Package datadir is a data directory as offline tools see it: which queues are in it, what else is,
-// who holds its lock, and where damaged bytes are set aside.
 package datadir
+
+// A data directory as offline tools see it: which queues are in it, what else is, who holds its
+// lock, and where damaged bytes are set aside.
 
 import (
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 	"syscall"
 
 	"github.com/darner/darner/segment/disk"
-	"github.com/darner/darner/wal/inspect"
-)
-
-// What a data directory holds besides queues.
-const (
-	lockName       = ".lock"
-	trashName      = ".trash"
-	quarantineName = ".quarantine"
-	scrubbedName   = ".scrubbed"
-	reserveName    = ".reserve"
-	clockName      = ".clock"
 )
 
 // Errors that a caller may want to tell apart.
@@ -52,25 +41,24 @@ type Queue struct {
 	Path string
 }
 
-// Open lists a data directory, or a single queue's. It changes nothing.
-func Open(fsys disk.FS, path string) (*Dir, error) {
+// Open lists a data directory, or a single queue's, which is told by the names of the files that only
+// a log has. It changes nothing.
+func Open(fsys disk.FS, path string, ofLog func(name string) bool) (*Dir, error) {
 	path = filepath.Clean(path)
 	entries, err := fsys.ReadDir(path)
 	if err != nil {
 		return nil, err
 	}
 	d := &Dir{Path: path, fs: fsys, root: path}
-	known, isLog := false, false
+	known, isLog := false, holdsLog(entries, ofLog)
 	for _, e := range entries {
-		isLog = isLog || isLogFile(e)
 		switch name, isQueue := QueueName(e.Name); {
-		case e.Name == quarantineName:
-		case e.Name == lockName, e.Name == scrubbedName, e.Name == reserveName, e.Name == disk.ProbeName, e.Name == disk.ProbeNewName,
-			e.Name == clockName, e.Name == clockName+".new":
+		case e.Name == QuarantineName:
+		case servers(e.Name):
 			known = true
-		case e.Name == trashName:
+		case e.Name == TrashName:
 			known = true
-			trash, _ := fsys.ReadDir(filepath.Join(path, trashName))
+			trash, _ := fsys.ReadDir(filepath.Join(path, TrashName))
 			d.Trash = len(trash)
 		case e.Dir && isQueue:
 			d.Queues = append(d.Queues, Queue{name, filepath.Join(path, e.Name)})
@@ -81,26 +69,22 @@ func Open(fsys disk.FS, path string) (*Dir, error) {
 	if isLog && !known {
 		return openQueue(fsys, path)
 	}
-	if !known && !d.looksRight() {
+	if !known && !d.looksRight(ofLog) {
 		return nil, fmt.Errorf("%s: %w", path, ErrNotData)
 	}
 	return d, nil
 }
 
-// isLogFile tells a file that can only be in a queue's directory.
-func isLogFile(e disk.Entry) bool { return !e.Dir && inspect.KindOf(e.Name) != inspect.ForeignFile }
+func holdsLog(entries []disk.Entry, ofLog func(name string) bool) bool {
+	return slices.ContainsFunc(entries, func(e disk.Entry) bool { return !e.Dir && ofLog(e.Name) })
+}
 
 // looksRight reports whether some directory in it holds a log: a copy may lack the files with a dot.
-func (d *Dir) looksRight() bool {
-	for _, q := range d.Queues {
+func (d *Dir) looksRight(ofLog func(name string) bool) bool {
+	return slices.ContainsFunc(d.Queues, func(q Queue) bool {
 		entries, _ := d.fs.ReadDir(q.Path)
-		for _, e := range entries {
-			if isLogFile(e) {
-				return true
-			}
-		}
-	}
-	return false
+		return holdsLog(entries, ofLog)
+	})
 }
 
 func openQueue(fsys disk.FS, path string) (*Dir, error) {
@@ -119,7 +103,7 @@ func openQueue(fsys disk.FS, path string) (*Dir, error) {
 	}
 	if entries, err := fsys.ReadDir(parent); err == nil && ok {
 		for _, e := range entries {
-			if e.Name == lockName && !e.Dir {
+			if e.Name == LockName && !e.Dir {
 				d.root = parent
 			}
 		}
@@ -161,7 +145,7 @@ func (d *Dir) Quarantine(q Queue) string {
 	if root == "" {
 		root = q.Path
 	}
-	return filepath.Join(root, quarantineName, filepath.Base(q.Path))
+	return filepath.Join(root, QuarantineName, filepath.Base(q.Path))
 }
 
 // Lock takes the data directory's lock for a tool that is going to change something. While a server
@@ -175,7 +159,7 @@ func (d *Dir) Lock() (io.Closer, error) {
 	if dir == "" {
 		return none{}, nil
 	}
-	lock, err := d.fs.Lock(filepath.Join(dir, lockName))
+	lock, err := Lock(d.fs, dir)
 	switch {
 	case errors.Is(err, disk.ErrLocked):
 		return nil, fmt.Errorf("%s is in use: stop the server first (or the other tool): %w", dir, err)
@@ -192,7 +176,7 @@ func (d *Dir) LockForReading() (lock io.Closer, unlocked, err error) {
 	if d.root == "" {
 		return none{}, nil, nil
 	}
-	f, err := d.fs.OpenRead(filepath.Join(d.root, lockName))
+	f, err := d.fs.OpenRead(filepath.Join(d.root, LockName))
 	if errors.Is(err, fs.ErrNotExist) {
 		return none{}, nil, nil
 	}
@@ -209,27 +193,3 @@ func (d *Dir) LockForReading() (lock io.Closer, unlocked, err error) {
 type none struct{}
 
 func (none) Close() error { return nil }
-
-// A queue's directory is named after it, all but these bytes as %XX, a leading dot too.
-const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.,:=@~"
-
-// QueueName returns the queue that a directory of this name belongs to, false if it is none.
-func QueueName(dir string) (string, bool) {
-	name, err := url.PathUnescape(dir)
-	return name, err == nil && dir != "" && escape(name) == dir && strings.IndexFunc(name, impossible) < 0
-}
-
-// impossible tells what no queue's name can have in it.
-func impossible(c rune) bool { return c <= ' ' || c == '/' || c == 0x7f }
-
-func escape(name string) string {
-	var b strings.Builder
-	for i := range len(name) {
-		if c := name[i]; strings.IndexByte(plain, c) >= 0 && (c != '.' || i > 0) {
-			b.WriteByte(c)
-		} else {
-			fmt.Fprintf(&b, "%%%02X", c)
-		}
-	}
-	return b.String()
-}

@@ -1,4 +1,4 @@
-package queue
+package datadir
 
 import (
 	"errors"
@@ -22,12 +22,12 @@ func TestNamesAreEscapedForTheDisk(t *testing.T) {
 		"été":              "%C3%A9t%C3%A9",
 		"\xff":             "%FF",
 	} {
-		got, err := escape([]byte(name))
+		got, err := DirName(name)
 		if err != nil || got != file {
-			t.Errorf("escape(%q) = %q, %v, want %q", name, got, err, file)
+			t.Errorf("DirName(%q) = %q, %v, want %q", name, got, err, file)
 		}
-		if back, ok := unescape(file); !ok || back != name {
-			t.Errorf("unescape(%q) = %q, %v, want %q", file, back, ok, name)
+		if back, ok := QueueName(file); !ok || back != name {
+			t.Errorf("QueueName(%q) = %q, %v, want %q", file, back, ok, name)
 		}
 	}
 }
@@ -37,21 +37,21 @@ func TestBadNamesAreRefused(t *testing.T) {
 		"", "a b", "a/b", "../../etc/passwd", "/", "a\x00", "a\n", "\x7f",
 		strings.Repeat("a", 251), strings.Repeat("%", 86),
 	} {
-		if file, err := escape([]byte(name)); !errors.Is(err, ErrName) {
-			t.Errorf("escape(%q) = %q, %v", name, file, err)
+		if file, err := DirName(name); !errors.Is(err, ErrName) {
+			t.Errorf("DirName(%q) = %q, %v", name, file, err)
 		}
 	}
 	for _, name := range []string{strings.Repeat("a", 250), strings.Repeat("%", 85)} {
-		if _, err := escape([]byte(name)); err != nil {
-			t.Errorf("escape(%q): %v", name, err)
+		if _, err := DirName(name); err != nil {
+			t.Errorf("DirName(%q): %v", name, err)
 		}
 	}
 }
 
 func TestDirectoriesThatAreNoQueuesAreKnown(t *testing.T) {
 	for _, file := range []string{"", "a b", "%", "%2", "%2x", "%2e", "%41", "%ZZ", "a+b", ".x", "%2F", "%7F", "é"} {
-		if name, ok := unescape(file); ok {
-			t.Errorf("unescape(%q) = %q", file, name)
+		if name, ok := QueueName(file); ok {
+			t.Errorf("QueueName(%q) = %q", file, name)
 		}
 	}
 }
@@ -61,7 +61,7 @@ func FuzzName(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, name []byte) {
-		file, err := escape(name)
+		file, err := DirName(string(name))
 		if err != nil {
 			if !errors.Is(err, ErrName) {
 				t.Fatal(err)
@@ -70,12 +70,12 @@ func FuzzName(f *testing.F) {
 			if file == "" || len(file) > 255 || file[0] == '.' || filepath.Base(file) != file || strings.ContainsAny(file, "/\\\x00+ ") {
 				t.Fatalf("%q is no safe path element", file)
 			}
-			if back, ok := unescape(file); !ok || back != string(name) {
+			if back, ok := QueueName(file); !ok || back != string(name) {
 				t.Fatalf("%q became %q and then %q", name, file, back)
 			}
 		}
-		if back, ok := unescape(string(name)); ok {
-			if again, err := escape([]byte(back)); err != nil || again != string(name) {
+		if back, ok := QueueName(string(name)); ok {
+			if again, err := DirName(back); err != nil || again != string(name) {
 				t.Fatalf("directory %q is of queue %q, whose directory is %q", name, back, again)
 			}
 		}

@@ -1,28 +1,24 @@
-// Package clients_test runs the real binary against clients that others wrote: Go's gomemcache
-// here, those of other languages in the scripts beside this file.
-package clients_test
+package main
+
+// The real binary against a client that others wrote, Go's gomemcache. Those of other languages are in
+// .ci/clients.
 
 import (
-	"bufio"
 	"bytes"
-	"io"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/bradfitz/gomemcache/memcache"
-
-	_ "github.com/darner/darner/server" // so that a cached result is not taken for that of a changed server
 )
 
-const queue = "gomemcache"
+const clientQueue = "gomemcache"
 
 func TestGomemcacheWorks(t *testing.T) {
-	addr := startServer(t)
+	d := launch(t, t.TempDir())
+	defer d.stop(os.Interrupt)
+	addr := d.Addr
 	t.Run("gets back what it sets", func(t *testing.T) { getsBackWhatItSets(t, addr) })
 	t.Run("reads reliably", func(t *testing.T) { readsReliably(t, addr) })
 	t.Run("deletes", func(t *testing.T) { deletes(t, addr) })
@@ -49,66 +45,66 @@ func getsBackWhatItSets(t *testing.T, addr string) {
 		{Value: []byte("an hour"), Flags: 1, Expiration: 3600},
 	}
 	for _, it := range items {
-		it.Key = queue
+		it.Key = clientQueue
 		if err := c.Set(&it); err != nil {
 			t.Fatalf("set of %d bytes: %v", len(it.Value), err)
 		}
 	}
 	for _, want := range items {
-		got, err := c.Get(queue)
+		got, err := c.Get(clientQueue)
 		if err != nil {
 			t.Fatalf("get of %d bytes: %v", len(want.Value), err)
 		}
-		if got.Key != queue || got.Flags != want.Flags || !bytes.Equal(got.Value, want.Value) {
+		if got.Key != clientQueue || got.Flags != want.Flags || !bytes.Equal(got.Value, want.Value) {
 			t.Fatalf("got %q with flags %d and %d bytes, want flags %d and %d bytes",
 				got.Key, got.Flags, len(got.Value), want.Flags, len(want.Value))
 		}
 	}
-	wantEmpty(t, c, queue)
+	wantEmpty(t, c, clientQueue)
 }
 
 func readsReliably(t *testing.T, addr string) {
 	set, first, second := memcache.New(addr), memcache.New(addr), memcache.New(addr)
 	second.Timeout = 20 * time.Second
-	if err := set.Set(&memcache.Item{Key: queue, Value: []byte("one")}); err != nil {
+	if err := set.Set(&memcache.Item{Key: clientQueue, Value: []byte("one")}); err != nil {
 		t.Fatal(err)
 	}
-	wantItem(t, first, queue+"/open", "one")
-	wantEmpty(t, set, queue)
+	wantItem(t, first, clientQueue+"/open", "one")
+	wantEmpty(t, set, clientQueue)
 	if err := first.Close(); err != nil { // the item goes back with the connection
 		t.Fatal(err)
 	}
-	wantItem(t, second, queue+"/t=10000/open", "one")
-	wantEmpty(t, second, queue+"/abort")
-	wantItem(t, second, queue+"/open", "one")
-	wantEmpty(t, second, queue+"/close")
-	wantEmpty(t, set, queue)
+	wantItem(t, second, clientQueue+"/t=10000/open", "one")
+	wantEmpty(t, second, clientQueue+"/abort")
+	wantItem(t, second, clientQueue+"/open", "one")
+	wantEmpty(t, second, clientQueue+"/close")
+	wantEmpty(t, set, clientQueue)
 }
 
 func deletes(t *testing.T, addr string) {
 	c := memcache.New(addr)
-	if err := c.Delete(queue); err != nil {
+	if err := c.Delete(clientQueue); err != nil {
 		t.Fatalf("delete of nothing: %v", err)
 	}
-	if err := c.Set(&memcache.Item{Key: queue, Value: []byte("left")}); err != nil {
+	if err := c.Set(&memcache.Item{Key: clientQueue, Value: []byte("left")}); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Delete(queue); err != nil {
+	if err := c.Delete(clientQueue); err != nil {
 		t.Fatal(err)
 	}
-	wantEmpty(t, c, queue)
+	wantEmpty(t, c, clientQueue)
 }
 
 // The answer to flush_all is the one Kestrel's clients know; this client knows only OK.
 func flushes(t *testing.T, addr string) {
 	c := memcache.New(addr)
-	if err := c.Set(&memcache.Item{Key: queue, Value: []byte("left")}); err != nil {
+	if err := c.Set(&memcache.Item{Key: clientQueue, Value: []byte("left")}); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.FlushAll(); err == nil || !strings.Contains(err.Error(), "Flushed all queues.") {
 		t.Fatalf("flush_all: %v", err)
 	}
-	wantEmpty(t, c, queue)
+	wantEmpty(t, c, clientQueue)
 	if err := c.Ping(); err != nil {
 		t.Fatal(err)
 	}
@@ -116,11 +112,11 @@ func flushes(t *testing.T, addr string) {
 
 func cannotAdd(t *testing.T, addr string) {
 	c := memcache.New(addr)
-	err := c.Add(&memcache.Item{Key: queue, Value: []byte("x")})
+	err := c.Add(&memcache.Item{Key: clientQueue, Value: []byte("x")})
 	if err == nil || !strings.Contains(err.Error(), "not supported by a queue") {
 		t.Fatalf("add: %v", err)
 	}
-	wantEmpty(t, c, queue)
+	wantEmpty(t, c, clientQueue)
 }
 
 func wantItem(t *testing.T, c *memcache.Client, key, want string) {
@@ -139,43 +135,4 @@ func wantEmpty(t *testing.T, c *memcache.Client, key string) {
 	if it, err := c.Get(key); err != memcache.ErrCacheMiss {
 		t.Fatalf("get %s: %v, %v; want nothing", key, it, err)
 	}
-}
-
-// startServer runs the real binary on a free port until the test ends, and checks that it then stops cleanly.
-func startServer(t *testing.T) (addr string) {
-	t.Helper()
-	bin := filepath.Join(t.TempDir(), "darner")
-	if out, err := exec.Command("go", "build", "-o", bin, "../../cmd/darner").CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
-	cmd := exec.Command(bin, "--data", t.TempDir(), "--port", "0")
-	log, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	var said bytes.Buffer
-	lines := bufio.NewScanner(io.TeeReader(log, &said))
-	for address := regexp.MustCompile(`127\.0\.0\.1:\d+`); addr == "" && lines.Scan(); {
-		addr = address.FindString(lines.Text())
-	}
-	rest := make(chan struct{})
-	go func() {
-		defer close(rest)
-		for lines.Scan() {
-		}
-	}()
-	t.Cleanup(func() {
-		cmd.Process.Signal(os.Interrupt)
-		<-rest
-		if err := cmd.Wait(); err != nil || t.Failed() {
-			t.Errorf("server: %v\n%s", err, &said)
-		}
-	})
-	if addr == "" {
-		t.Fatal("the server did not say where it listens")
-	}
-	return addr
 }

@@ -1,6 +1,6 @@
-// Package flags lets flags stand behind arguments: "darner get orders --wait 5s" means what it says, though the
+// Package cmdline lets flags follow arguments: "darner get orders --wait 5s" means what it says, though the
 // flag parser stops at the first argument that is no flag.
-package flags
+package cmdline
 
 import (
 	"slices"
@@ -9,9 +9,9 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// First moves the flags in front of the other arguments, those of a subcommand behind its name.
+// FlagsFirst moves the flags in front of the other arguments, those of a subcommand behind its name.
 // What follows "--" is no flag.
-func First(app *cli.App, args []string) []string {
+func FlagsFirst(app *cli.App, args []string) []string {
 	if len(args) < 2 {
 		return args
 	}

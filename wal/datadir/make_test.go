@@ -10,7 +10,7 @@ import (
 func TestADataDirectoryThatWasMadeSurvivesAPowerCut(t *testing.T) {
 	for seed := range uint64(20) {
 		m := disktest.New()
-		_, lock, err := Make(m, "/srv/darner/data")
+		_, lock, err := Make(m, "/srv/darner/data", ofLog)
 		if err != nil {
 			t.Fatal(err)
 		}

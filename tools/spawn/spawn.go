@@ -1,0 +1,116 @@
+// Package spawn builds the server's real binary and runs it as a process of its own, for tests and
+// measurements that start one, stop it and kill it.
+package spawn
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"sync"
+	"time"
+)
+
+// Build builds the server as it is released and returns the path of its binary, in dir.
+func Build(dir string) (string, error) {
+	binary := filepath.Join(dir, "darner")
+	build := exec.Command("go", "build", "-o", binary, "github.com/darner/darner/cmd/darner")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return binary, nil
+}
+
+// Server is a server process.
+type Server struct {
+	Cmd  *exec.Cmd
+	Addr string        // where it listens, once Ready has returned
+	Log  *Log          // what it writes to standard error
+	Gone chan struct{} // closed when the process has ended
+	Err  error         // how it ended, once Gone is closed
+}
+
+// Command is a server on a data directory and a port of its own.
+func Command(program, data string, flags ...string) *exec.Cmd {
+	return exec.Command(program, append([]string{"--data", data, "--port", "0"}, flags...)...)
+}
+
+// Start starts a Command. End it with Kill, or with Stop.
+func Start(cmd *exec.Cmd) (*Server, error) {
+	s := &Server{Cmd: cmd, Log: &Log{ready: make(chan string, 1)}, Gone: make(chan struct{})}
+	cmd.Stderr = s.Log
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() {
+		s.Err = cmd.Wait()
+		close(s.Gone)
+	}()
+	return s, nil
+}
+
+// Ready waits until the server listens.
+func (s *Server) Ready(limit time.Duration) error {
+	select {
+	case s.Addr = <-s.Log.ready:
+		return nil
+	case <-s.Gone:
+		return fmt.Errorf("the server ended: %v\n%s", s.Err, s.Log)
+	case <-time.After(limit):
+		return fmt.Errorf("the server does not come up\n%s", s.Log)
+	}
+}
+
+// Kill ends the server as kill -9 does. It may have ended before.
+func (s *Server) Kill() {
+	s.Cmd.Process.Kill()
+	<-s.Gone
+}
+
+// Stop asks the server to end and waits until it has; Err says how it did.
+func (s *Server) Stop(how os.Signal, limit time.Duration) error {
+	if err := s.Cmd.Process.Signal(how); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	select {
+	case <-s.Gone:
+		return nil
+	case <-time.After(limit):
+		return fmt.Errorf("the server does not stop\n%s", s.Log)
+	}
+}
+
+// Log is text that a process writes while others read it.
+type Log struct {
+	ready chan string // gets the address that the server tells
+
+	mu   sync.Mutex
+	text bytes.Buffer
+	told bool
+}
+
+var readyLine = regexp.MustCompile(`msg="darner is ready".* address=(\S+)`)
+
+func (l *Log) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text.Write(p)
+	if l.told {
+		return len(p), nil
+	}
+	if m := readyLine.FindSubmatch(l.text.Bytes()); m != nil {
+		l.told = true
+		l.ready <- string(m[1])
+	}
+	return len(p), nil
+}
+
+func (l *Log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}

@@ -121,11 +121,11 @@ func (v *viewer) begin(seg *segment.Segment) error {
 // lookAtConsumers finds out what is taken. A log without an offset file has its own consumer all the same.
 func (v *viewer) lookAtConsumers() error {
 	oldest := offsetState{taken: newSpans()}
-	if len(v.segments) > 0 {
+	switch {
+	case len(v.segments) > 0 && (v.tail == nil || v.segments[0].n < v.tail.Header().First):
 		oldest.head = v.segments[0].n
-		if v.tail != nil && v.segments[0].n == v.tail.Header().First {
-			oldest.below = v.tail.Header().BytesBefore
-		}
+	case v.tail != nil:
+		oldest.head, oldest.below = v.tail.Header().First, v.tail.Header().BytesBefore
 	}
 	own := false
 	v.least = v.next
@@ -194,6 +194,9 @@ func (v *viewer) lookAtHead(st *offsetState) {
 		return
 	}
 	if seq < seg.Header().First {
+		if len(v.segments) == 0 { // what it was in is gone
+			return
+		}
 		i := len(v.segments) - 1
 		for i > 0 && v.segments[i].n > seq {
 			i--

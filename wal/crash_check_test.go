@@ -5,6 +5,7 @@ package wal_test
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"syscall"
 
 	"github.com/darner/darner/tools/fsck"
@@ -22,6 +23,9 @@ func (w *world) check() error {
 			return n == 1 && err == nil && w.neverSynced(&w.atCut[i], seq)
 		})
 		if err != nil {
+			return err
+		}
+		if _, err := wal.Look(w.fs, q.dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}

@@ -108,11 +108,11 @@ func (v *viewer) begin(seg *segment.Segment) error {
 // lookAtConsumers finds out what is taken. A log without an offset file has its own consumer all the same.
 func (v *viewer) lookAtConsumers() error {
 	oldest := offset.New(0, 0, 0)
-	if len(v.segments) > 0 {
+	switch {
+	case len(v.segments) > 0 && (v.tail == nil || v.segments[0].Number < v.tail.Header().First):
 		oldest.Head = v.segments[0].Number
-		if v.tail != nil && v.segments[0].Number == v.tail.Header().First {
-			oldest.Below = v.tail.Header().BytesBefore
-		}
+	case v.tail != nil:
+		oldest.Head, oldest.Below = v.tail.Header().First, v.tail.Header().BytesBefore
 	}
 	own := false
 	v.least = v.next
@@ -175,6 +175,9 @@ func (v *viewer) lookAtHead(st *offset.State) {
 		return
 	}
 	if seq < seg.Header().First {
+		if len(v.segments) == 0 { // what it was in is gone
+			return
+		}
 		i := len(v.segments) - 1
 		for i > 0 && v.segments[i].Number > seq {
 			i--

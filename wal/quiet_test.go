@@ -5,6 +5,7 @@ package wal_test
 import (
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -204,6 +205,38 @@ func TestAGlanceChangesNothing(t *testing.T) {
 	})
 	if g, err := wal.Look(m.FS, "/data/q"); err != nil || g.Items != 10 {
 		t.Fatalf("%+v, %v", g, err)
+	}
+}
+
+// Of a log's files any may be missing: some were put back, or a power cut left no more.
+func TestAGlanceAtAnyOfALogsFilesTellsSomething(t *testing.T) {
+	m := newMemory(t)
+	m.Fail(func(op disktest.Op, name string, _ int) error {
+		if op == disktest.OpRename && strings.HasSuffix(name, ".spare") {
+			return syscall.ENOSPC // it keeps the name that it was prepared under
+		}
+		return nil
+	})
+	l := m.open()
+	c := consumer(t, l)
+	fill(t, l, 0, 2500)
+	takeOne(t, l, c)
+	settle(l)
+	m = memory{m.Clone(), t}
+	names := m.Names("/data/q")
+	for missing := range 1 << len(names) {
+		image := memory{m.Clone(), t}
+		for i, name := range names {
+			if missing>>i&1 > 0 {
+				if err := image.Remove("/data/q/" + name); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		g, err := wal.Look(image.FS, "/data/q")
+		if err != nil || g.Items > 2500 {
+			t.Errorf("with %b of %q missing: %+v, %v", missing, names, g, err)
+		}
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/server/config"
 	"github.com/darner/darner/server/memcache"
+	"github.com/darner/darner/server/metrics"
 	"github.com/darner/darner/server/queue"
 	"github.com/darner/darner/server/transport"
 	"github.com/darner/darner/wal"
@@ -157,6 +158,7 @@ func (s *Server) unlisten() error {
 func (s *Server) serve(c config.Config) error {
 	env := &memcache.Env{
 		Registry:     s.registry,
+		Counters:     new(metrics.Counters),
 		Logger:       s.log,
 		MaxItemSize:  int64(c.MaxItemSize),
 		InlineMax:    int(c.InlineMax),
@@ -172,7 +174,7 @@ func (s *Server) serve(c config.Config) error {
 		Session:        func(local bool, wake func()) *memcache.Session { return memcache.NewSession(env, local, wake) },
 		Look:           s.registry.Look,
 		MaxConnections: c.MaxConnections,
-		Counters:       &env.Counters,
+		Counters:       env.Counters,
 		Logger:         s.log,
 		Loops:          c.Loops,
 	}

@@ -111,7 +111,7 @@ func TestMissesAndHitsAddUpToGets(t *testing.T) {
 	c := sv.dial()
 	c.set("a", "1", "2")
 	c.ask("get a b c\r\nget a/open b/close c/peek\r\nget b/t=0\r\nget a/close\r\n")
-	n := &sv.env.Counters
+	n := sv.env.Counters
 	if n.CmdGet.Load() != 5 || n.GetHits.Load() != 2 || n.GetMisses.Load() != 3 || n.CmdPeek.Load() != 1 || n.CmdSet.Load() != 2 {
 		t.Errorf("%d gets, %d hits, %d misses, %d peeks, %d sets", n.CmdGet.Load(), n.GetHits.Load(), n.GetMisses.Load(), n.CmdPeek.Load(), n.CmdSet.Load())
 	}

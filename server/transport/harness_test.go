@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/darner/darner/server/memcache"
+	"github.com/darner/darner/server/metrics"
 	"github.com/darner/darner/server/queue"
 	"github.com/darner/darner/wal"
 )
@@ -79,12 +80,12 @@ func (k kind) harness(t *testing.T, maxConnections int, change ...func(*wal.Opti
 		t.Fatal(err)
 	}
 	h.env = &memcache.Env{
-		Registry: registry, Logger: log,
+		Registry: registry, Counters: new(metrics.Counters), Logger: log,
 		MaxItemSize: 1 << 30, InlineMax: wal.DefaultInlineMax, MaxOpenReads: 1,
 	}
 	h.transport, err = k.new(Options{
 		Session:        func(local bool, wake func()) *memcache.Session { return memcache.NewSession(h.env, local, wake) },
-		MaxConnections: maxConnections, Counters: &h.env.Counters, Logger: log,
+		MaxConnections: maxConnections, Counters: h.env.Counters, Logger: log,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/darner/darner/server/memcache"
+	"github.com/darner/darner/server/metrics"
 )
 
 // Transport serves connections.
@@ -41,8 +42,8 @@ type Options struct {
 
 	Look func(moment time.Time) // nil, or to be told the time whenever a transport asks for it; does not block
 
-	MaxConnections int                // more are told so and closed
-	Counters       *memcache.Counters // of connections and bytes
+	MaxConnections int               // more are told so and closed
+	Counters       *metrics.Counters // of connections and bytes
 	Logger         *slog.Logger
 	Loops          int // goroutines of Epoll; at least 1
 }

@@ -264,7 +264,7 @@ func TestAShortageThatComesAndGoesIsLoggedOnce(t *testing.T) {
 func TestAConnectionIsNotDroppedWhenDescriptorsRunOutAfterItWasAccepted(t *testing.T) {
 	h := portable.harness(t, 10)
 	failures := 3
-	o := Options{MaxConnections: 10, Counters: &h.env.Counters, Logger: h.env.Logger}
+	o := Options{MaxConnections: 10, Counters: h.env.Counters, Logger: h.env.Logger}
 	admitted := make(chan net.Conn, 1)
 	d := newDoor(o, func(c net.Conn) error {
 		if failures > 0 {

@@ -108,7 +108,7 @@ type client struct {
 
 func (sv *testServer) dial() *client {
 	c := &client{sv: sv, woken: make(chan struct{}, 1)}
-	c.s = NewSession(sv.env, sv.local, func() {
+	c.s = NewSession(sv.env, Peer{Local: sv.local}, func() {
 		select {
 		case c.woken <- struct{}{}:
 		default:

@@ -17,7 +17,7 @@ func TestStatsOfManyQueuesComeInSlices(t *testing.T) {
 	for i := range queues {
 		c.set(fmt.Sprintf("queue-with-a-long-name-%0200d", i), "a")
 	}
-	s := NewSession(sv.env, true, func() {})
+	s := NewSession(sv.env, Peer{Local: true}, func() {})
 	defer s.Close()
 	in := []byte("stats\r\n")
 	var all bytes.Buffer
@@ -65,7 +65,7 @@ func TestTheServersLinesComeBeforeAnyQueueIsLookedAt(t *testing.T) {
 		return nil
 	})
 	sv.open()
-	s := NewSession(sv.env, true, func() {})
+	s := NewSession(sv.env, Peer{Local: true}, func() {})
 	defer s.Close()
 	answer := func() string {
 		s.Job()()

@@ -24,7 +24,7 @@ func TestAWaitLastsAsLongAsItShouldWhateverTheTimeOfDayIsSetTo(t *testing.T) {
 }
 
 func TestTheClockCountsFromOneAndKnowsWhen(t *testing.T) {
-	c := startClock()
+	c := NewClock(nil)
 	if n := c.at(c.began); n != 1 {
 		t.Errorf("it begins with %d", n)
 	}

@@ -24,9 +24,10 @@ var errInterrupted = errors.New("interrupted")
 var past = time.Unix(1, 0)
 
 type conn struct {
-	owner   *Portable
+	owner   *portable
 	net     net.Conn
 	session *memcache.Session
+	peer    string     // its address
 	hold    func(bool) // see holder
 	in      input
 	outSize int  // size of the last output: the next is likely alike
@@ -40,10 +41,10 @@ type conn struct {
 	wakeup   sync.Cond // signals woken, for a wait that cannot read
 }
 
-func newConn(t *Portable, nc net.Conn) *conn {
-	c := &conn{owner: t, net: nc, in: newInput(&t.buffers)}
+func newConn(t *portable, nc net.Conn, peer memcache.Peer) *conn {
+	c := &conn{owner: t, net: nc, peer: peer.Addr, in: newInput(&t.buffers)}
 	c.wakeup.L = &c.mu
-	c.session = t.o.Session(isLocal(nc), c.interrupt)
+	c.session = t.o.Session(peer, c.interrupt)
 	c.hold = holder(nc)
 	return c
 }
@@ -138,13 +139,14 @@ func earlier(a, b time.Time) time.Time {
 // turn lets the session work on what came and sends what it answers. An answer with items of plain gets leaves when
 // these are noted to be gone: a client that has it finds the server in no other state, whenever that dies.
 func (c *conn) turn() error {
+	now := c.owner.clock.tick()
 	buf := c.owner.buffers.get(min(c.outSize, classes[largest]))
 	n, out := c.session.Process(c.in.pending(), buf.b)
 	c.in.consume(n)
 	var err error
 	if len(out) > 0 {
 		c.outSize = len(out)
-		doubted := c.doubted(c.session, c.owner.Steady(), func() bool { return asked(c.net, silent) })
+		doubted := c.doubted(c.session, now, func() bool { return asked(c.net, silent) })
 		held := !doubted && c.session.Unconfirmed()
 		if held {
 			c.hold(true)
@@ -168,7 +170,7 @@ func (c *conn) turn() error {
 // acknowledged waits until the client's system has answered to what it was sent, or fails when it never will.
 func (c *conn) acknowledged() error {
 	for c.pause = 0; ; {
-		switch owes := asked(c.net, func(fd int) bool { return unanswered(fd, c.owner.Steady()-c.since) }); {
+		switch owes := asked(c.net, func(fd int) bool { return unanswered(fd, c.owner.clock.tick()-c.since) }); {
 		case c.owner.cutting.Load(), owes && broken(c.net):
 			return net.ErrClosed
 		case !owes:
@@ -248,7 +250,7 @@ func (c *conn) read(need int, until time.Time) error {
 	c.owner.o.Counters.BytesRead.Add(uint64(n))
 	switch {
 	case n > 0:
-		c.heard = c.owner.Steady()
+		c.heard = c.owner.clock.tick()
 		return nil // an error comes again
 	case !errors.Is(err, os.ErrDeadlineExceeded):
 		return err
@@ -287,7 +289,7 @@ func (c *conn) patience() time.Time {
 	if !c.drained {
 		return time.Time{}
 	}
-	return earlier(c.owner.clock.when(c.owner.draining.Load()), time.Now().Add(drainPause))
+	return earlier(c.owner.clock.when(c.owner.stopping.Load()), time.Now().Add(drainPause))
 }
 
 // goesOn judges a failed read: neither an interrupt nor a deadline is the client's doing, and one
@@ -310,4 +312,4 @@ func (c *conn) goesOn(err error) bool {
 	return !c.drained
 }
 
-func (c *conn) noticeDrain() { c.drained = c.drained || c.owner.draining.Load() != 0 }
+func (c *conn) noticeDrain() { c.drained = c.drained || c.owner.stopping.Load() != 0 }

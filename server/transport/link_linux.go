@@ -17,6 +17,7 @@ type link struct {
 	fd      int
 	tcp     bool
 	session *memcache.Session
+	peer    string  // its address
 	in      input   // its buffer is nil while nothing is pending
 	out     *buffer // answers that the socket did not take; nil: none
 	gone    int     // bytes of out that it took since
@@ -41,10 +42,10 @@ type link struct {
 	job      func()      // for the worker
 }
 
-func newLink(l *loop, fd int, tcp, local bool) *link {
-	k := &link{loop: l, fd: fd, tcp: tcp}
+func newLink(l *loop, fd int, tcp bool, peer memcache.Peer) *link {
+	k := &link{loop: l, fd: fd, tcp: tcp, peer: peer.Addr}
 	k.in.pools = &l.owner.buffers
-	k.session = l.owner.o.Session(local, k.post)
+	k.session = l.owner.o.Session(peer, k.post)
 	return k
 }
 
@@ -217,7 +218,7 @@ func (k *link) dropOutput() {
 // write sends what the socket takes, and tells the session. An answer with items of plain gets leaves when these are
 // noted to be gone: a client that has it finds the server in no other state, whenever that dies.
 func (l *loop) write(k *link, b []byte) (n int, ok bool) {
-	doubted := k.doubted(k.session, l.owner.Steady(), func() bool { return silent(k.fd) })
+	doubted := k.doubted(k.session, l.owner.clock.Steady(), func() bool { return silent(k.fd) })
 	send, held := writeNow, k.tcp && !doubted && k.session.Unconfirmed()
 	if held {
 		send = holdNow
@@ -244,14 +245,14 @@ func (l *loop) acknowledged(k *link) bool {
 	switch {
 	case k.unsure == 0:
 		return true
-	case !unanswered(k.fd, l.owner.Steady()-k.since):
+	case !unanswered(k.fd, l.owner.clock.Steady()-k.since):
 		k.session.Sent(k.unsure)
 		k.unsure, k.pause = 0, 0
 		return true
 	case k.hungUp:
 		l.end(k, false)
 	default:
-		l.alarm(k, l.owner.Steady()+k.nextPause())
+		l.alarm(k, l.owner.clock.Steady()+k.nextPause())
 		l.listen(k, 0)
 	}
 	return false
@@ -313,7 +314,7 @@ func (k *link) space() []byte {
 func (l *loop) read(k *link, b []byte) (n int, err error) {
 	n, err = readNow(k.fd, b)
 	if n > 0 {
-		k.heard = l.owner.Steady()
+		k.heard = l.owner.clock.Steady()
 		l.owner.o.Counters.BytesRead.Add(uint64(n))
 	}
 	return n, err
@@ -362,13 +363,13 @@ func (l *loop) wantInput(k *link) {
 		l.end(k, true)
 		return
 	default:
-		l.alarm(k, l.owner.Steady()+drainPause.Milliseconds())
+		l.alarm(k, l.owner.clock.Steady()+drainPause.Milliseconds())
 	}
 	l.listen(k, unix.EPOLLIN)
 }
 
 // drained tells that the server stops, and that requests had their time to come.
-func (l *loop) drained() bool { return l.draining && l.owner.Steady() >= l.owner.draining.Load() }
+func (l *loop) drained() bool { return l.draining && l.owner.clock.Steady() >= l.owner.stopping.Load() }
 
 // await sees to a session that waits: a client that goes away is noticed, and what it sends meanwhile
 // is kept, within the bound of the buffer. A get that waits is not worth it when the client sends no
@@ -394,7 +395,7 @@ func (l *loop) await(k *link) {
 func (l *loop) timeHasCome(k *link) {
 	switch {
 	case k.lingers:
-		if l.draining && l.owner.Steady() < k.last && unsent(k.fd) {
+		if l.draining && l.owner.clock.Steady() < k.last && unsent(k.fd) {
 			l.linger(k)
 			return
 		}
@@ -460,7 +461,7 @@ func (l *loop) end(k *link, linger bool) {
 		return
 	}
 	k.lingers = true
-	k.last = l.owner.Steady() + lingerTime.Milliseconds()
+	k.last = l.owner.clock.Steady() + lingerTime.Milliseconds()
 	k.in.consume(len(k.in.pending()))
 	l.linger(k)
 }
@@ -471,7 +472,7 @@ func (l *loop) end(k *link, linger bool) {
 func (l *loop) linger(k *link) {
 	until := k.last
 	if l.draining {
-		until = min(until, l.owner.Steady()+drainPause.Milliseconds())
+		until = min(until, l.owner.clock.Steady()+drainPause.Milliseconds())
 	}
 	l.alarm(k, until)
 	l.listen(k, unix.EPOLLIN)
@@ -499,8 +500,8 @@ func (l *loop) close(k *link) {
 		k.in.release()
 	}
 	k.in.buf = nil
-	l.owner.o.Logger.Debug("client gone", "descriptor", k.fd)
-	l.owner.door.leave()
+	l.owner.o.Logger.Debug("client gone", "peer", k.peer)
+	l.owner.acceptor.leave()
 }
 
 // queue gives a connection another turn when others have had theirs.

@@ -19,7 +19,7 @@ import (
 )
 
 type loop struct {
-	owner *Epoll
+	owner *epoll
 	epoll int     // the descriptor that all sockets are registered with
 	event int     // an eventfd among them, that ends a wait
 	byFD  []*link // all connections, by descriptor
@@ -50,7 +50,7 @@ type mailbox struct {
 // others waiting.
 const inputSize = 16 << 10
 
-func newLoop(t *Epoll) (*loop, error) {
+func newLoop(t *epoll) (*loop, error) {
 	l := &loop{owner: t, epoll: -1, event: -1, in: t.buffers.get(classes[largest]), out: t.buffers.get(memcache.OutputLimit)}
 	l.alarms = btree.NewG(16, func(a, b *link) bool {
 		return a.due < b.due || a.due == b.due && a.fd < b.fd
@@ -88,7 +88,7 @@ func (l *loop) run() {
 		l.readMail()
 		l.goOn()
 		n := l.wait(events)
-		l.owner.tick()
+		l.owner.clock.tick()
 		for i := range events[:n] {
 			l.see(&events[i])
 		}
@@ -231,12 +231,12 @@ func (l *loop) alarm(k *link, at int64) {
 // ringAlarms sees to those whose time has come. The time is asked for again for each, as a session does that
 // may find it is not yet: another loop may have noted an earlier one.
 func (l *loop) ringAlarms() {
-	for k, ok := l.alarms.Min(); ok && k.due <= l.owner.Steady(); k, ok = l.alarms.Min() {
+	for k, ok := l.alarms.Min(); ok && k.due <= l.owner.clock.Steady(); k, ok = l.alarms.Min() {
 		l.alarms.DeleteMin()
 		k.due = 0
 		l.timeHasCome(k)
 	}
-	if l.restAt != 0 && l.restAt <= l.owner.Steady() {
+	if l.restAt != 0 && l.restAt <= l.owner.clock.Steady() {
 		l.rest()
 	}
 }
@@ -253,7 +253,7 @@ func (l *loop) stirred(k *link) {
 	k.restless = true
 	l.restless = append(l.restless, k)
 	if l.restAt == 0 {
-		l.restAt = l.owner.Steady() + restAfter
+		l.restAt = l.owner.clock.Steady() + restAfter
 	}
 }
 
@@ -276,7 +276,7 @@ func (l *loop) rest() {
 	clear(l.restless[len(busy):])
 	l.restless, l.restAt = busy, 0
 	if len(busy) > 0 {
-		l.restAt = l.owner.Steady() + restAfter
+		l.restAt = l.owner.clock.Steady() + restAfter
 	} else if cap(busy) > 1024 {
 		l.restless = nil
 	}
@@ -284,7 +284,7 @@ func (l *loop) rest() {
 
 // noticeStop has all connections drained, and later cut off, when the transport stops.
 func (l *loop) noticeStop() {
-	if !l.draining && l.owner.draining.Load() != 0 {
+	if !l.draining && l.owner.stopping.Load() != 0 {
 		l.draining = true
 		l.each(l.drain)
 	}

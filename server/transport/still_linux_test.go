@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/darner/darner/server/memcache"
 	"github.com/darner/darner/wal"
 )
 
@@ -20,9 +21,12 @@ type stillLoop struct {
 
 func newStillLoop(t *testing.T) *stillLoop {
 	t.Helper()
-	still := kind{"still", func(o Options) (Transport, error) { o.Loops = 0; return NewEpoll(o) }}
-	h := still.harness(t, 10)
-	l, err := newLoop(h.transport.(*Epoll))
+	h := kind{"still", Best, 0}.harness(t, 10)
+	e, err := newEpoll(h.server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := newLoop(e)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,10 +41,10 @@ func newStillLoop(t *testing.T) *stillLoop {
 func (s *stillLoop) connect() (k *link, client int) {
 	s.t.Helper()
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
-	if err != nil || !s.owner.door.enter() {
+	if err != nil || !s.owner.acceptor.enter() {
 		s.t.Fatal(err)
 	}
-	k = newLink(s.loop, fds[0], false, true)
+	k = newLink(s.loop, fds[0], false, memcache.Peer{Local: true})
 	s.welcome(k)
 	return k, fds[1]
 }
@@ -149,14 +153,14 @@ func TestTheTimeOfDayRingsNoAlarmAndKeepsNoneFromRinging(t *testing.T) {
 	defer unix.Close(client)
 	s.send(client, "get q/t=1000\r\n")
 	s.told(k, unix.EPOLLIN)
-	due, now := k.due, s.owner.Now()
-	s.owner.now.Store(now + time.Hour.Milliseconds())
+	due, now := k.due, s.owner.clock.Now()
+	s.owner.clock.now.Store(now + time.Hour.Milliseconds())
 	s.ringAlarms()
 	if k.due != due {
 		t.Errorf("its alarm is at %d, want %d", k.due, due)
 	}
-	s.owner.now.Store(now - time.Hour.Milliseconds())
-	s.owner.steady.Store(due)
+	s.owner.clock.now.Store(now - time.Hour.Milliseconds())
+	s.owner.clock.steady.Store(due)
 	s.ringAlarms()
 	answer := make([]byte, 100)
 	if n, _ := unix.Read(client, answer); string(answer[:max(n, 0)]) != "END\r\n" {
@@ -173,7 +177,7 @@ func TestAClockSetBackByAnotherLoopDoesNotHoldUpThisOne(t *testing.T) {
 	s.told(k, unix.EPOLLIN)
 	due := k.due
 	back := &stepBack{s: s, at: due - 1}
-	s.owner.steady.Store(due)
+	s.owner.clock.steady.Store(due)
 	s.env.Steady = back.steady
 	s.ringAlarms()
 	if k.due != due {
@@ -192,13 +196,13 @@ func (b *stepBack) steady() int64 {
 	if b.asked++; b.asked > 1000 {
 		b.s.t.Fatal("an alarm in the past is rung again and again")
 	}
-	b.s.owner.steady.Store(b.at)
+	b.s.owner.clock.steady.Store(b.at)
 	return b.at
 }
 
 // stopping has the loop notice that the transport stops.
 func (s *stillLoop) stopping() {
-	s.owner.draining.Store(s.owner.Steady() + drainTime.Milliseconds())
+	s.owner.stopping.Store(s.owner.clock.Steady() + drainTime.Milliseconds())
 	s.noticeStop()
 }
 
@@ -208,13 +212,13 @@ func TestStopAnswersWhatALoopThatWasBusyDidNotReadInTime(t *testing.T) {
 	defer unix.Close(client)
 	s.stopping()
 	s.send(client, "get none\r\n")
-	s.owner.steady.Store(k.due)
+	s.owner.clock.steady.Store(k.due)
 	s.ringAlarms()
 	answer := make([]byte, 100)
 	if n, _ := unix.Read(client, answer); string(answer[:max(n, 0)]) != "END\r\n" {
 		t.Errorf("it was answered %q", answer[:max(n, 0)])
 	}
-	s.owner.steady.Store(k.due)
+	s.owner.clock.steady.Store(k.due)
 	s.ringAlarms()
 	if !k.lingers {
 		t.Error("it is not ended when nothing comes")
@@ -231,7 +235,7 @@ func TestStopDoesNotEndAConnectionThatIsToHaveAnotherTurn(t *testing.T) {
 	due := k.due
 	s.send(client, strings.Repeat("get q\r\n", gets)+"get q\r\n")
 	s.told(k, unix.EPOLLIN)
-	s.owner.steady.Store(due)
+	s.owner.clock.steady.Store(due)
 	s.ringAlarms()
 	if !k.queued || k.lingers {
 		t.Errorf("another turn: %v, ended: %v", k.queued, k.lingers)
@@ -245,7 +249,7 @@ func TestStopEndsAConnectionWhoseTimeIsOverWhenItsRequestsAreAnswered(t *testing
 	defer unix.Close(client)
 	s.stopping()
 	s.send(client, "get none\r\nget no")
-	s.owner.steady.Store(s.owner.draining.Load())
+	s.owner.clock.steady.Store(s.owner.stopping.Load())
 	s.told(k, unix.EPOLLIN)
 	answer := make([]byte, 100)
 	if n, _ := unix.Read(client, answer); string(answer[:max(n, 0)]) != "END\r\n" || !k.lingers {

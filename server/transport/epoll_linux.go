@@ -20,7 +20,7 @@ type epoll struct {
 	turn      atomic.Uint32 // whose the next connection is
 	workers   *workers      // for what may wait for the disk
 	streamers *workers      // for bodies of large items
-	calm      *calm
+	releaser  *memoryReleaser
 }
 
 // newBest returns the system's best transport: epoll here.
@@ -28,7 +28,7 @@ func newBest(s *Server) (transport, error) { return newEpoll(s) }
 
 // newEpoll fails when the system is out of descriptors.
 func newEpoll(s *Server) (*epoll, error) {
-	t := &epoll{Server: s, workers: newWorkers(mostWorkers), streamers: newWorkers(mostStreamers), calm: newCalm()}
+	t := &epoll{Server: s, workers: newWorkers(mostWorkers), streamers: newWorkers(mostStreamers), releaser: newMemoryReleaser()}
 	for range s.o.Loops {
 		l, err := newLoop(t)
 		if err != nil {
@@ -47,8 +47,8 @@ func newEpoll(s *Server) (*epoll, error) {
 
 // admit is transport's: it gives the connection to a loop. The runtime's poller must not watch its socket
 // too, so the loop gets the socket under another descriptor.
-func (t *epoll) admit(c net.Conn, peer memcache.Peer) error {
-	raw, err := c.(syscall.Conn).SyscallConn()
+func (t *epoll) admit(nc net.Conn, peer memcache.Peer) error {
+	raw, err := nc.(syscall.Conn).SyscallConn()
 	if err != nil {
 		return err
 	}
@@ -63,10 +63,10 @@ func (t *epoll) admit(c net.Conn, peer memcache.Peer) error {
 		return failed
 	}
 	l := t.loops[t.turn.Add(1)%uint32(len(t.loops))]
-	_, tcp := c.(*net.TCPConn)
-	k := newLink(l, fd, tcp, peer)
-	c.Close()
-	l.post(k)
+	_, tcp := nc.(*net.TCPConn)
+	c := newEpollConn(l, fd, tcp, peer)
+	nc.Close()
+	l.post(c)
 	return nil
 }
 
@@ -79,7 +79,7 @@ func (t *epoll) notify() {
 
 // close is transport's.
 func (t *epoll) close() {
-	t.calm.stop()
+	t.releaser.stop()
 	for _, l := range t.loops {
 		l.quit.Store(true)
 		l.ring()

@@ -42,7 +42,7 @@ func both(t *testing.T, test func(t *testing.T, on kind)) {
 
 // harness is a transport over real sessions and queues.
 type harness struct {
-	t        *testing.T
+	t        testing.TB
 	env      *memcache.Env
 	server   *Server
 	clock    *Clock
@@ -70,7 +70,7 @@ func (s *syncBuffer) String() string {
 	return s.b.String()
 }
 
-func (k kind) harness(t *testing.T, maxConnections int, change ...func(*wal.Options)) *harness {
+func (k kind) harness(t testing.TB, maxConnections int, change ...func(*wal.Options)) *harness {
 	t.Helper()
 	h := &harness{t: t, clock: NewClock(nil), kind: k.kind}
 	log := slog.New(slog.NewTextHandler(&h.log, nil))
@@ -102,7 +102,7 @@ func (k kind) harness(t *testing.T, maxConnections int, change ...func(*wal.Opti
 }
 
 // listen has the transport serve a TCP port.
-func (k kind) listen(t *testing.T, maxConnections int, change ...func(*wal.Options)) *harness {
+func (k kind) listen(t testing.TB, maxConnections int, change ...func(*wal.Options)) *harness {
 	t.Helper()
 	h := k.harness(t, maxConnections, change...)
 	l, err := ListenTCP("127.0.0.1", 0, TCPOptions{})
@@ -136,7 +136,7 @@ func (h *harness) stop(limit time.Duration) time.Duration {
 
 type peer struct {
 	*net.TCPConn
-	t *testing.T
+	t testing.TB
 }
 
 func (h *harness) dial() peer {
@@ -179,7 +179,7 @@ func (p peer) expectEnd() {
 }
 
 // eventually waits for a condition.
-func eventually(t *testing.T, what string, is func() bool) {
+func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()

@@ -12,16 +12,16 @@ import (
 type portable struct {
 	*Server
 	mu    sync.Mutex
-	conns map[*conn]struct{}
+	conns map[*portableConn]struct{}
 }
 
 func newPortable(s *Server) *portable {
-	return &portable{Server: s, conns: map[*conn]struct{}{}}
+	return &portable{Server: s, conns: map[*portableConn]struct{}{}}
 }
 
 // admit is transport's.
 func (t *portable) admit(nc net.Conn, peer memcache.Peer) error {
-	c := newConn(t, nc, peer)
+	c := newPortableConn(t, nc, peer)
 	t.mu.Lock()
 	t.conns[c] = struct{}{}
 	t.mu.Unlock()
@@ -33,7 +33,7 @@ func (t *portable) admit(nc net.Conn, peer memcache.Peer) error {
 }
 
 // leave is the end of c.
-func (t *portable) leave(c *conn) {
+func (t *portable) leave(c *portableConn) {
 	t.o.Logger.Debug("client gone", "peer", c.peer)
 	t.mu.Lock()
 	delete(t.conns, c)

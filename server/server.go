@@ -59,7 +59,7 @@ func Start(c config.Config, log *slog.Logger) (*Server, error) {
 	if s.registry, err = queue.OpenRegistry(data, queueOptions(c, log)); err != nil {
 		return nil, errors.Join(err, s.unlisten())
 	}
-	if err := s.serve(c); err != nil {
+	if err := s.startTransports(c); err != nil {
 		return nil, errors.Join(err, s.registry.Close(), s.unlisten())
 	}
 	log.Info("darner is ready", "version", Version, "pid", os.Getpid(), "address", s.Addr().String(), "socket", c.Socket, "data", data, "sync", c.Sync.String())
@@ -159,7 +159,7 @@ func (s *Server) unlisten() error {
 	return errors.Join(errs...)
 }
 
-func (s *Server) serve(c config.Config) error {
+func (s *Server) startTransports(c config.Config) error {
 	clock := transport.NewClock(s.registry.Look)
 	env := &memcache.Env{
 		Registry:     s.registry,

@@ -34,14 +34,14 @@ func newAcceptor(o Options) *acceptor {
 	return &acceptor{o: o, done: make(chan struct{}), quit: make(chan struct{})}
 }
 
-// serve accepts connections on l in the background, until close, which closes l. admit starts one; it is
-// tried again when it fails.
-func (a *acceptor) serve(l net.Listener, admit admission) {
+// acceptFrom accepts connections on l in the background, until close, which closes l. admit starts one; it
+// is tried again when it fails.
+func (a *acceptor) acceptFrom(l net.Listener, admit admission) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.listeners = append(a.listeners, l)
 	a.accepting++
-	go a.acceptAll(l, admit)
+	go a.acceptLoop(l, admit)
 }
 
 // admission starts a connection, or fails and leaves it alone.
@@ -53,7 +53,7 @@ const (
 	lastPause  = time.Second
 )
 
-func (a *acceptor) acceptAll(l net.Listener, admit admission) {
+func (a *acceptor) acceptLoop(l net.Listener, admit admission) {
 	defer a.update(func() { a.accepting-- })
 	for {
 		var c net.Conn

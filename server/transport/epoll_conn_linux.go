@@ -87,12 +87,12 @@ func (l *loop) handleEvents(c *epollConn, events uint32) {
 		l.listen(c, 0)
 	case c.queued: // it has its turn soon
 	default:
-		l.transfer(c, events)
+		l.advance(c, events)
 	}
 }
 
-// transfer reads or writes what it can, and goes on with that.
-func (l *loop) transfer(c *epollConn, events uint32) {
+// advance reads or writes what it can, and goes on with that.
+func (l *loop) advance(c *epollConn, events uint32) {
 	switch {
 	case c.out != nil:
 		l.flush(c)
@@ -110,7 +110,7 @@ func (l *loop) handleTimer(c *epollConn) {
 	switch {
 	case c.queued: // it has its turn soon
 	case (l.draining || c.lingers != 0) && unread(c.fd): // the loop was busy with others
-		l.transfer(c, unix.EPOLLIN)
+		l.advance(c, unix.EPOLLIN)
 	default:
 		c.late = true
 		l.drive(c)
@@ -156,7 +156,7 @@ func (l *loop) next(c *epollConn) action {
 	v := c.view(l.owner.clock.Steady(), l.owner.stopping.Load())
 	v.unsent = c.out != nil
 	v.owes = v.unsure && unanswered(c.fd, v.now-c.since)
-	v.undelivered = v.late && v.lingers != 0 && unsent(c.fd)
+	v.undelivered = v.late && v.lingers != 0 && undelivered(c.fd)
 	return next(v)
 }
 
@@ -295,17 +295,10 @@ func (c *epollConn) done() {
 	c.post()
 }
 
-// drain tells a connection that the server stops.
-func (l *loop) drain(c *epollConn) {
+// notifyStop tells a connection that the server stops, or has it closed as soon as no worker has its session.
+func (l *loop) notifyStop(c *epollConn, cutOff bool) {
 	c.session.Drain()
-	if !c.working && !c.queued {
-		l.drive(c)
-	}
-}
-
-// cutOff has a connection closed, as soon as no worker has its session.
-func (l *loop) cutOff(c *epollConn) {
-	c.lost = true
+	c.lost = c.lost || cutOff
 	if !c.working {
 		l.drive(c)
 	}
@@ -351,7 +344,7 @@ func (l *loop) queue(c *epollConn) {
 }
 
 // waitsFor is what epoll is asked for by the steps that wait.
-var waitsFor = [...]uint32{stepSend: unix.EPOLLOUT, stepLook: 0, stepRead: unix.EPOLLIN | unix.EPOLLRDHUP, stepWatch: unix.EPOLLRDHUP, stepPause: 0}
+var waitsFor = [...]uint32{stepSend: unix.EPOLLOUT, stepLook: 0, stepRead: unix.EPOLLIN | unix.EPOLLRDHUP, stepWatch: unix.EPOLLRDHUP, stepWait: 0}
 
 // await has the loop come back when the connection need not wait any more. It is false when it cannot wait.
 func (l *loop) await(c *epollConn, a action) bool {

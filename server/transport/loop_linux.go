@@ -100,7 +100,7 @@ func (l *loop) runReady() {
 		l.ready[i] = nil
 		c.queued = false
 		if !c.closed && !c.working { // by now; it is posted when the job is done
-			l.transfer(c, 0)
+			l.advance(c, 0)
 		}
 	}
 	l.ready = l.ready[:copy(l.ready, l.ready[n:])]
@@ -180,21 +180,16 @@ func (l *loop) ringTimers() {
 	}
 }
 
-// noticeStop has all connections drained, and later cut off, when the server stops.
+// noticeStop tells all connections when the server stops, and when it cuts them off.
 func (l *loop) noticeStop() {
-	if !l.draining && l.owner.stopping.Load() != 0 {
-		l.draining = true
-		l.each(l.drain)
+	cutOff := l.owner.cutting.Load()
+	if !cutOff && (l.draining || l.owner.stopping.Load() == 0) {
+		return
 	}
-	if l.owner.cutting.Load() {
-		l.each(l.cutOff)
-	}
-}
-
-func (l *loop) each(do func(*epollConn)) {
+	l.draining = true
 	for _, c := range l.byFD {
 		if c != nil {
-			do(c)
+			l.notifyStop(c, cutOff)
 		}
 	}
 }

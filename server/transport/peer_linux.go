@@ -33,8 +33,8 @@ func asked(c net.Conn, what func(fd int) bool) (is bool) {
 	return is
 }
 
-// unsent reports whether something that was written has not reached the client's system.
-func unsent(fd int) bool {
+// undelivered reports whether something that was written has not reached the client's system.
+func undelivered(fd int) bool {
 	if domain, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN); err != nil || domain == unix.AF_UNIX {
 		return false // a Unix socket's peer has it at once
 	}

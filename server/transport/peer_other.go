@@ -22,7 +22,7 @@ func unanswered(int, int64) bool { return false }
 
 func holder(net.Conn) func(bool) { return func(bool) {} }
 
-func unsent(int) bool { return false }
+func undelivered(int) bool { return false }
 
 func unread(int) bool { return false }
 

@@ -20,7 +20,7 @@ const (
 	stepLook  // that time: then see what the client's system has acknowledged
 	stepRead  // input comes, or its end; it is thrown away while the connection lingers
 	stepWatch // the client is gone
-	stepPause // nothing else
+	stepWait  // nothing else
 )
 
 // action is a step, and when it is over in any case.
@@ -110,13 +110,13 @@ func (v view) wait() action {
 	case v.fresh:
 		return action{step: stepProcess}
 	case v.halfEnd:
-		return action{step: stepPause}
+		return action{step: stepWait}
 	case v.room:
 		return action{stepRead, v.deadline}
 	case timed:
 		return action{stepWatch, v.deadline}
 	}
-	return action{step: stepPause}
+	return action{step: stepWait}
 }
 
 // request waits for the next request, or the rest of one: for ever, and only briefly when the server stops.

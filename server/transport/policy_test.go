@@ -35,8 +35,8 @@ func TestWhatIsDoneNext(t *testing.T) {
 		{"a get may have what it waits for, but its client sends no more", view{state: waiting, deadline: later, ends: ends{fresh: true, halfEnd: true}}, action{step: stepDrop}},
 		{"a get waits whose client is gone", view{state: waiting, deadline: later, ends: ends{hungUp: true}}, action{step: stepDrop}},
 		{"a set waits", view{state: waiting, room: true}, action{step: stepRead}},
-		{"a set waits, and no more can be read", view{state: waiting}, action{step: stepPause}},
-		{"a set waits whose client sends no more", view{state: waiting, room: true, ends: ends{halfEnd: true}}, action{step: stepPause}},
+		{"a set waits, and no more can be read", view{state: waiting}, action{step: stepWait}},
+		{"a set waits whose client sends no more", view{state: waiting, room: true, ends: ends{halfEnd: true}}, action{step: stepWait}},
 
 		{"the client does not read", view{unsent: true}, action{step: stepSend}},
 		{"the client is gone before it has read all", view{unsent: true, ends: ends{hungUp: true}}, action{step: stepDrop}},

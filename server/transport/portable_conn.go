@@ -71,7 +71,7 @@ func (c *portableConn) next() action {
 		v.owes = asked(c.net, func(fd int) bool { return unanswered(fd, now-c.since) })
 		v.hungUp = v.owes && broken(c.net)
 	}
-	v.undelivered = v.late && v.lingers != 0 && asked(c.net, unsent)
+	v.undelivered = v.late && v.lingers != 0 && asked(c.net, undelivered)
 	return next(v)
 }
 
@@ -97,7 +97,7 @@ func (c *portableConn) do(a action) bool {
 	case stepLook:
 		c.lookLater()
 		c.sleep(a.until)
-	case stepPause:
+	case stepWait:
 		c.sleep(a.until)
 	}
 	return true
@@ -127,6 +127,7 @@ func (c *portableConn) write(b []byte) {
 		c.hold(true)
 	}
 	n, err := c.net.Write(b)
+	c.owner.clock.tick() // it may have waited for a client that does not read
 	c.sent(n, how)
 	if how == held {
 		c.hold(false)

@@ -31,7 +31,8 @@ func newStillLoop(t testing.TB) *stillLoop {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		l.each(l.cutOff)
+		l.owner.cutting.Store(true)
+		l.noticeStop()
 		l.release()
 	})
 	return &stillLoop{l, h}
@@ -134,7 +135,7 @@ func TestAnUploadThatIsCutOffBeforeItsTurnIsClosedOnce(t *testing.T) {
 	unix.Close(client)
 	s.queue(c)
 	release := s.holdJobs(s.owner.streamers)
-	s.cutOff(c)
+	s.notifyStop(c, true)
 	for range 3 {
 		s.runReady()
 	}

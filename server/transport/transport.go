@@ -92,7 +92,7 @@ func (s *Server) Serve(listeners ...Listener) error {
 		s.transports[l.Kind] = t
 	}
 	for _, l := range listeners {
-		s.acceptor.serve(l, s.transports[l.Kind].admit)
+		s.acceptor.acceptFrom(l, s.transports[l.Kind].admit)
 	}
 	return nil
 }

@@ -280,7 +280,7 @@ func TestAConnectionIsNotDroppedWhenDescriptorsRunOutAfterItWasAccepted(t *testi
 		t.Fatal(err)
 	}
 	h.addr = l.Addr().String()
-	a.serve(l, admit)
+	a.acceptFrom(l, admit)
 	client := h.dial()
 	server := <-admitted
 	io.WriteString(server, "hello")

@@ -157,7 +157,7 @@ func (l *loop) next(c *epollConn) action {
 	v.unsent = c.out != nil
 	v.owes = v.unsure && unanswered(c.fd, v.now-c.since)
 	v.undelivered = v.late && v.lingers != 0 && undelivered(c.fd)
-	return next(v)
+	return next(&v)
 }
 
 // answer lets the session work on what came and sends what it answers.

@@ -59,7 +59,7 @@ type ends struct {
 }
 
 // next is the policy.
-func next(v view) action {
+func next(v *view) action {
 	switch {
 	case v.lost:
 		return action{step: stepDrop}
@@ -87,7 +87,7 @@ func next(v view) action {
 
 // deliver sees to answers that the client may not have. The session does nothing meanwhile, so that a client
 // that does not read costs no more than these.
-func (v view) deliver() action {
+func (v *view) deliver() action {
 	switch {
 	case !v.unsent && !v.owes:
 		return action{step: stepConfirm}
@@ -102,7 +102,7 @@ func (v view) deliver() action {
 // wait sees to a session that waits: a client that goes away is noticed, and what it sends meanwhile is
 // kept, within the bound of the buffer. A get that waits is not worth it when the client sends no more: one
 // that is gone looks the same, and it must not take an item.
-func (v view) wait() action {
+func (v *view) wait() action {
 	timed := v.deadline != 0
 	switch {
 	case timed && (v.halfEnd || v.hungUp && !v.room):
@@ -120,7 +120,7 @@ func (v view) wait() action {
 }
 
 // request waits for the next request, or the rest of one: for ever, and only briefly when the server stops.
-func (v view) request() action {
+func (v *view) request() action {
 	switch {
 	case v.halfEnd:
 		return action{step: stepDrop}
@@ -133,7 +133,7 @@ func (v view) request() action {
 }
 
 // finish ends the conversation.
-func (v view) finish() action {
+func (v *view) finish() action {
 	if v.hungUp {
 		return action{step: stepDrop}
 	}
@@ -142,7 +142,7 @@ func (v view) finish() action {
 
 // linger lets a client whose connection was ended read what it was answered: closing while it still sends,
 // or before its input was read, would have the system throw the answers away.
-func (v view) linger() action {
+func (v *view) linger() action {
 	if v.halfEnd || v.now >= v.lingers || v.late && !v.undelivered {
 		return action{step: stepDrop}
 	}

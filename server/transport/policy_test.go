@@ -62,7 +62,7 @@ func TestWhatIsDoneNext(t *testing.T) {
 		{"the connection is cut off", view{unsent: true, ends: ends{lost: true, lingers: later}}, action{step: stepDrop}},
 	} {
 		x.view.now = testNow
-		if got := next(x.view); got != x.want {
+		if got := next(&x.view); got != x.want {
 			t.Errorf("%s: got %v, want %v", x.what, got, x.want)
 		}
 	}
@@ -122,7 +122,7 @@ var invariants = map[string]func(v view, a action) bool{
 	"time ends no connection whose session waits": func(v view, a action) bool {
 		calm := v
 		calm.late, calm.stopping = false, 0
-		return v.state != memcache.Waiting || v.lingers != 0 || a == next(calm)
+		return v.state != memcache.Waiting || v.lingers != 0 || a == next(&calm)
 	},
 	"a server that stops waits for requests no longer than it may": func(v view, a action) bool {
 		return v.stopping == 0 || v.lingers != 0 || v.state != memcache.Ready || a.step != stepRead || a.until > v.now && a.until <= v.stopping
@@ -141,7 +141,7 @@ var invariants = map[string]func(v view, a action) bool{
 func TestWhatHoldsWhateverIsKnownOfAConnection(t *testing.T) {
 	broken := make(map[string]bool)
 	everyView(func(v view) {
-		a := next(v)
+		a := next(&v)
 		for what, holds := range invariants {
 			if !holds(v, a) && !broken[what] {
 				broken[what] = true

@@ -72,7 +72,7 @@ func (c *portableConn) next() action {
 		v.hungUp = v.owes && broken(c.net)
 	}
 	v.undelivered = v.late && v.lingers != 0 && asked(c.net, undelivered)
-	return next(v)
+	return next(&v)
 }
 
 // do is false when the connection is to be closed.

@@ -19,6 +19,7 @@ import (
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/server/config"
 	"github.com/darner/darner/server/memcache"
+	"github.com/darner/darner/server/metrics"
 	"github.com/darner/darner/server/queue"
 	"github.com/darner/darner/server/transport"
 	"github.com/darner/darner/wal"
@@ -31,8 +32,8 @@ const Version = "1.0.0-dev"
 type Server struct {
 	log       *slog.Logger
 	registry  *queue.Registry
-	transport transport.Transport
-	listeners []net.Listener // TCP first
+	sockets   *transport.Server
+	listeners []transport.Listener // TCP first
 
 	mu      sync.Mutex
 	flushAt *time.Timer // the flush a client asked for with a delay
@@ -59,7 +60,7 @@ func Start(c config.Config, log *slog.Logger) (*Server, error) {
 	if s.registry, err = queue.OpenRegistry(data, queueOptions(c, log)); err != nil {
 		return nil, errors.Join(err, s.unlisten())
 	}
-	if err := s.serve(c); err != nil {
+	if err := s.startTransports(c); err != nil {
 		return nil, errors.Join(err, s.registry.Close(), s.unlisten())
 	}
 	log.Info("darner is ready", "version", Version, "pid", os.Getpid(), "address", s.Addr().String(), "socket", c.Socket, "data", data, "sync", c.Sync.String())
@@ -129,13 +130,17 @@ func queueSettings(c config.Config) func(name string) queue.Settings {
 }
 
 func (s *Server) listen(c config.Config) error {
-	tcp, err := transport.ListenTCP(c.Listen, c.Port, transport.Peers{
+	kind := transport.Best
+	if c.Transport == config.TransportPortable {
+		kind = transport.Portable
+	}
+	tcp, err := transport.ListenTCP(c.Listen, c.Port, transport.TCPOptions{
 		UserTimeout: time.Duration(c.TCPUserTimeout), Keepalive: time.Duration(c.TCPKeepalive),
 	})
 	if err != nil {
 		return fmt.Errorf("cannot listen: %w", err)
 	}
-	s.listeners = append(s.listeners, tcp)
+	s.listeners = append(s.listeners, transport.Listener{Listener: tcp, Kind: kind})
 	if c.Socket == "" {
 		return nil
 	}
@@ -143,7 +148,7 @@ func (s *Server) listen(c config.Config) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("cannot listen: %w", err), tcp.Close())
 	}
-	s.listeners = append(s.listeners, unix)
+	s.listeners = append(s.listeners, transport.Listener{Listener: unix, Kind: kind})
 	return nil
 }
 
@@ -155,10 +160,14 @@ func (s *Server) unlisten() error {
 	return errors.Join(errs...)
 }
 
-func (s *Server) serve(c config.Config) error {
+func (s *Server) startTransports(c config.Config) error {
+	clock := transport.NewClock(s.registry.Look)
 	env := &memcache.Env{
 		Registry:     s.registry,
+		Counters:     new(metrics.Counters),
 		Logger:       s.log,
+		Now:          clock.Now,
+		Steady:       clock.Steady,
 		MaxItemSize:  int64(c.MaxItemSize),
 		InlineMax:    int(c.InlineMax),
 		MaxOpenReads: c.MaxOpenReads,
@@ -170,25 +179,19 @@ func (s *Server) serve(c config.Config) error {
 		FlushAfter:   s.flushIn,
 	}
 	o := transport.Options{
-		Session:        func(local bool, wake func()) *memcache.Session { return memcache.NewSession(env, local, wake) },
-		Look:           s.registry.Look,
+		Session:        func(p memcache.Peer, wake func()) *memcache.Session { return memcache.NewSession(env, p, wake) },
+		Clock:          clock,
 		MaxConnections: c.MaxConnections,
-		Counters:       &env.Counters,
+		Counters:       env.Counters,
 		Logger:         s.log,
 		Loops:          c.Loops,
 	}
 	if o.Loops == 0 {
 		o.Loops = max(1, runtime.GOMAXPROCS(0)/4)
 	}
-	var err error
-	if c.Transport == config.TransportPortable {
-		s.transport = transport.NewPortable(o)
-	} else if s.transport, err = transport.New(o); err != nil {
+	s.sockets = transport.New(o)
+	if err := s.sockets.Serve(s.listeners...); err != nil {
 		return fmt.Errorf("cannot serve connections: %w", err)
-	}
-	env.Now, env.Steady = s.transport.Now, s.transport.Steady
-	for _, l := range s.listeners {
-		s.transport.Serve(l)
 	}
 	return nil
 }
@@ -245,7 +248,7 @@ const syncTime = 1500 * time.Millisecond
 // syncs. When ctx ends, connections that are still busy are cut off; at most 2 s after its deadline,
 // if it has one, Stop gives up with an error that names the queues which wait for the disk. Call it once.
 func (s *Server) Stop(ctx context.Context) error {
-	s.transport.Stop(ctx)
+	s.sockets.Stop(ctx)
 	s.stopFlush()
 	var late <-chan time.Time
 	if deadline, ok := ctx.Deadline(); ok {

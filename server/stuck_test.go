@@ -30,7 +30,7 @@ func TestStopEndsWhateverTheDiskDoes(t *testing.T) {
 	if err := s.listen(c); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.serve(c); err != nil {
+	if err := s.startTransports(c); err != nil {
 		t.Fatal(err)
 	}
 	say(t, dial(t, "tcp", s.Addr().String()), "set loaded 0 0 1\r\na\r\n", "STORED\r\n")

@@ -85,7 +85,7 @@ func (s *Session) request() {
 // refuseBinary says so once in the log: such a client tries again and again.
 func (s *Session) refuseBinary() {
 	if !s.env.binarySeen.Swap(true) {
-		s.env.Logger.Warn("a client speaks memcached's binary protocol, which is not served; set it to text (said once)")
+		s.env.Logger.Warn("a client speaks memcached's binary protocol, which is not served; set it to text (said once)", "peer", s.peer.Addr)
 	}
 	s.state = Closing
 }
@@ -100,7 +100,7 @@ func (s *Session) permitted(c command) bool {
 	case access == AccessOff:
 		s.reply(fmt.Sprintf("CLIENT_ERROR %s is switched off\r\n", c.name))
 		return false
-	case access == AccessLocal && !s.local:
+	case access == AccessLocal && !s.peer.Local:
 		s.reply(fmt.Sprintf("CLIENT_ERROR %s is for local clients\r\n", c.name))
 		return false
 	}

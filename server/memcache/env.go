@@ -8,13 +8,14 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/darner/darner/server/metrics"
 	"github.com/darner/darner/server/queue"
 )
 
 // Env is what all sessions of a server share. Its fields are set before the first session starts.
 type Env struct {
 	Registry *queue.Registry
-	Counters Counters
+	Counters *metrics.Counters
 	Logger   *slog.Logger
 	Now      func() int64 // Unix milliseconds; a cached clock will do, it is asked for every request
 	Steady   func() int64 // milliseconds since about the start, by a clock that nobody sets, likewise; never 0
@@ -46,24 +47,6 @@ const (
 	AccessAll
 	AccessOff
 )
-
-// Counters are the process-wide figures of "stats" that no queue keeps.
-type Counters struct {
-	// Counted by sessions. A get of several keys counts each; peeks count as CmdPeek alone.
-	CmdGet, CmdSet, CmdPeek, GetHits, GetMisses atomic.Uint64
-	// Counted by the transport.
-	Connections, TotalConnections, RejectedConnections, BytesRead, BytesWritten atomic.Uint64
-}
-
-// Reset sets all to zero but the number of connections there are.
-func (c *Counters) Reset() {
-	for _, n := range []*atomic.Uint64{
-		&c.CmdGet, &c.CmdSet, &c.CmdPeek, &c.GetHits, &c.GetMisses,
-		&c.TotalConnections, &c.RejectedConnections, &c.BytesRead, &c.BytesWritten,
-	} {
-		n.Store(0)
-	}
-}
 
 // chunkSize is the unit in which large bodies move.
 const chunkSize = 64 << 10

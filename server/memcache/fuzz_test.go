@@ -76,7 +76,7 @@ type fuzzed struct {
 
 func newFuzzed(t *testing.T, sv *testServer) *fuzzed {
 	f := &fuzzed{t: t, sv: sv, woken: make(chan struct{}, 1)}
-	f.s = NewSession(sv.env, true, func() {
+	f.s = NewSession(sv.env, Peer{Local: true}, func() {
 		select {
 		case f.woken <- struct{}{}:
 		default:

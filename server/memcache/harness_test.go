@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/darner/darner/server/metrics"
 	"github.com/darner/darner/server/queue"
 	"github.com/darner/darner/wal"
 )
@@ -32,6 +33,7 @@ func newServer(t testing.TB, change ...func(*testServer)) *testServer {
 	sv := &testServer{t: t, local: true}
 	began := time.Now()
 	sv.env = &Env{
+		Counters:     new(metrics.Counters),
 		Logger:       slog.New(slog.DiscardHandler),
 		Now:          func() int64 { return time.Now().UnixMilli() + sv.set.Load() },
 		Steady:       func() int64 { return time.Since(began).Milliseconds() + 1 + sv.ahead.Load() },
@@ -106,7 +108,7 @@ type client struct {
 
 func (sv *testServer) dial() *client {
 	c := &client{sv: sv, woken: make(chan struct{}, 1)}
-	c.s = NewSession(sv.env, sv.local, func() {
+	c.s = NewSession(sv.env, Peer{Local: sv.local}, func() {
 		select {
 		case c.woken <- struct{}{}:
 		default:

@@ -24,7 +24,7 @@ type hot struct {
 func newHot(t testing.TB) *hot {
 	sv := newServer(t)
 	sv.dial().expect(setRequest+getRequest, setAnswer+getAnswer) // the queue is loaded
-	s := NewSession(sv.env, true, func() {})
+	s := NewSession(sv.env, Peer{Local: true}, func() {})
 	t.Cleanup(s.Close)
 	return &hot{t: t, s: s, out: make([]byte, 0, OutputLimit)}
 }

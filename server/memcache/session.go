@@ -25,9 +25,9 @@ const (
 // Session is one connection's conversation. Its methods, and the Job, must not run at the same time;
 // wake may be called at any time.
 type Session struct {
-	env   *Env
-	local bool
-	wake  func()
+	env  *Env
+	peer Peer
+	wake func()
 
 	state    State
 	next     func(*Session) // the step that goes on when the state is Ready again
@@ -56,11 +56,10 @@ type Session struct {
 	stopAwaiting func() // ends a wait for a queue; nil: there is none
 }
 
-// NewSession starts a connection's session. local says that the peer is on this machine. wake is
-// called, from any goroutine and perhaps once more than needed, when a Waiting session should be
-// processed; it must not block.
-func NewSession(env *Env, local bool, wake func()) *Session {
-	return &Session{env: env, local: local, wake: wake, next: (*Session).request}
+// NewSession starts a connection's session. wake is called, from any goroutine and perhaps once more
+// than needed, when a Waiting session should be processed; it must not block.
+func NewSession(env *Env, peer Peer, wake func()) *Session {
+	return &Session{env: env, peer: peer, wake: wake, next: (*Session).request}
 }
 
 // Process consumes requests from in and appends their answers to out. It returns how many bytes of

@@ -25,7 +25,7 @@ func TestRequestsMayArriveByteByByte(t *testing.T) {
 func TestGetIsConfirmedWhenItsReplyIsSentWhole(t *testing.T) {
 	sv := newServer(t)
 	sv.dial().set("q", "a", "b")
-	s := NewSession(sv.env, true, func() {})
+	s := NewSession(sv.env, Peer{Local: true}, func() {})
 	defer s.Close()
 	_, out := s.Process([]byte("get q\r\nget q\r\n"), nil)
 	first := len(value("q", "a"))
@@ -46,7 +46,7 @@ func TestReplyNotSentWholeGoesBackWhenTheConnectionEnds(t *testing.T) {
 	sv := newServer(t)
 	c := sv.dial()
 	c.set("q", "a", "b", "c", "d")
-	s := NewSession(sv.env, true, func() {})
+	s := NewSession(sv.env, Peer{Local: true}, func() {})
 	_, out := s.Process([]byte("get q\r\nget q\r\nget q\r\n"), nil)
 	s.Sent(len(out) - 1)
 	s.Close()
@@ -62,7 +62,7 @@ func TestSeveralKeysAreConfirmedWithTheWholeReply(t *testing.T) {
 	c := sv.dial()
 	c.set("a", "1")
 	c.set("b", "2")
-	s := NewSession(sv.env, true, func() {})
+	s := NewSession(sv.env, Peer{Local: true}, func() {})
 	_, out := s.Process([]byte("get a b c\r\n"), nil)
 	s.Sent(len(out) - 1)
 	if open := sv.openTransactions(); open != 2 {
@@ -78,7 +78,7 @@ func TestSeveralKeysAreConfirmedWithTheWholeReply(t *testing.T) {
 func TestOutputIsNotCountedTwiceWhenProcessAppendsToIt(t *testing.T) {
 	sv := newServer(t)
 	sv.dial().set("q", "a", "b")
-	s := NewSession(sv.env, true, func() {})
+	s := NewSession(sv.env, Peer{Local: true}, func() {})
 	defer s.Close()
 	_, out := s.Process([]byte("get q\r\n"), nil)
 	_, out = s.Process([]byte("get q\r\n"), out) // none of it was sent yet
@@ -99,7 +99,7 @@ func TestUnsentRepliesHoldUpRequestsNotForEver(t *testing.T) {
 	for range n {
 		c.set("q", "")
 	}
-	s := NewSession(sv.env, true, func() {})
+	s := NewSession(sv.env, Peer{Local: true}, func() {})
 	defer s.Close()
 	in := []byte(strings.Repeat("get q\r\n", n))
 	consumed, out := s.Process(in, nil)
@@ -125,7 +125,7 @@ func TestOutputOfManyItemsIsBounded(t *testing.T) {
 		c.set("q", payload)
 	}
 	woken := make(chan struct{}, 1)
-	s := NewSession(sv.env, true, func() { woken <- struct{}{} })
+	s := NewSession(sv.env, Peer{Local: true}, func() { woken <- struct{}{} })
 	defer s.Close()
 	in := []byte("get" + strings.Repeat(" q", 20) + "\r\n")
 	var all []byte
@@ -156,7 +156,7 @@ func TestOutputOfManyItemsIsBounded(t *testing.T) {
 func TestNeedIsWhatTheBodyTakes(t *testing.T) {
 	sv := newServer(t)
 	sv.dial().set("q", "a")
-	s := NewSession(sv.env, true, func() {})
+	s := NewSession(sv.env, Peer{Local: true}, func() {})
 	defer s.Close()
 	for _, c := range []struct {
 		in   string

@@ -89,25 +89,14 @@ func (s *Session) moreStats() {
 	s.next = (*Session).request
 }
 
-// globalStats is the job that adds up what is known of all queues, without the disk, and notes which there are.
+// globalStats is the job that makes the lines of the server, and notes which queues there are.
 func (s *Session) globalStats() {
-	var sum queue.Stats
-	unknown := 0
 	s.env.Registry.Each(func(q *queue.Queue) bool {
 		s.stats.queues = append(s.stats.queues, q)
-		one, known := q.Known()
-		if !known {
-			unknown++
-		}
-		sum.Items += one.Items
-		sum.Bytes += one.Bytes
-		sum.TotalItems += one.TotalItems
-		sum.Expired += one.Expired
 		return !s.draining.Load()
 	})
 	l := lines{out: s.useChunk()[:0], prefix: "STAT "}
-	l.global(s.env, sum)
-	l.number("uncounted_queues", int64(unknown))
+	l.global(s.env, s.env.Registry.Sum(s.draining.Load))
 	s.stats.text = l.out
 }
 
@@ -142,8 +131,8 @@ func (l *lines) text(name, value string) {
 func (l *lines) number(name string, n int64)   { l.text(name, strconv.FormatInt(n, 10)) }
 func (l *lines) counter(name string, n uint64) { l.text(name, strconv.FormatUint(n, 10)) }
 
-func (l *lines) global(e *Env, sum queue.Stats) {
-	c, totals := &e.Counters, e.Registry.Totals()
+func (l *lines) global(e *Env, sum queue.Sum) {
+	c := e.Counters
 	l.number("uptime", e.Steady()/1000)
 	l.number("time", e.Now()/1000)
 	l.text("version", e.Version)
@@ -161,13 +150,13 @@ func (l *lines) global(e *Env, sum queue.Stats) {
 	l.counter("get_misses", c.GetMisses.Load())
 	l.counter("bytes_read", c.BytesRead.Load())
 	l.counter("bytes_written", c.BytesWritten.Load())
-	l.counter("queue_creates", totals.Creates)
-	l.counter("queue_deletes", totals.Deletes)
+	l.counter("queue_creates", sum.Creates)
+	l.counter("queue_deletes", sum.Deletes)
 	l.counter("queue_expires", sum.Expired)
-	used, limit := e.Registry.Disk()
-	l.number("disk_bytes", used)
-	l.number("disk_limit", limit)
-	l.counter("syncs", totals.Syncs)
+	l.number("disk_bytes", sum.DiskBytes)
+	l.number("disk_limit", sum.DiskLimit)
+	l.counter("syncs", sum.Syncs)
+	l.number("uncounted_queues", int64(sum.Uncounted))
 }
 
 func (l *lines) queue(q queue.Stats) {

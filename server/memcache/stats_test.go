@@ -17,7 +17,7 @@ func TestStatsOfManyQueuesComeInSlices(t *testing.T) {
 	for i := range queues {
 		c.set(fmt.Sprintf("queue-with-a-long-name-%0200d", i), "a")
 	}
-	s := NewSession(sv.env, true, func() {})
+	s := NewSession(sv.env, Peer{Local: true}, func() {})
 	defer s.Close()
 	in := []byte("stats\r\n")
 	var all bytes.Buffer
@@ -65,7 +65,7 @@ func TestTheServersLinesComeBeforeAnyQueueIsLookedAt(t *testing.T) {
 		return nil
 	})
 	sv.open()
-	s := NewSession(sv.env, true, func() {})
+	s := NewSession(sv.env, Peer{Local: true}, func() {})
 	defer s.Close()
 	answer := func() string {
 		s.Job()()
@@ -111,7 +111,7 @@ func TestMissesAndHitsAddUpToGets(t *testing.T) {
 	c := sv.dial()
 	c.set("a", "1", "2")
 	c.ask("get a b c\r\nget a/open b/close c/peek\r\nget b/t=0\r\nget a/close\r\n")
-	n := &sv.env.Counters
+	n := sv.env.Counters
 	if n.CmdGet.Load() != 5 || n.GetHits.Load() != 2 || n.GetMisses.Load() != 3 || n.CmdPeek.Load() != 1 || n.CmdSet.Load() != 2 {
 		t.Errorf("%d gets, %d hits, %d misses, %d peeks, %d sets", n.CmdGet.Load(), n.GetHits.Load(), n.GetMisses.Load(), n.CmdPeek.Load(), n.CmdSet.Load())
 	}

@@ -11,7 +11,7 @@ func TestLargeItemMovesInBoundedPieces(t *testing.T) {
 	payload := strings.Repeat("0123456789abcdef", 1<<16) // 1 MiB
 	c := sv.dial()
 	c.set("q", payload)
-	s := NewSession(sv.env, true, func() {})
+	s := NewSession(sv.env, Peer{Local: true}, func() {})
 	defer s.Close()
 	in := []byte("get q\r\n")
 	var all bytes.Buffer
@@ -37,7 +37,7 @@ func TestLargeItemGoesBackWhenTheClientLeavesMidway(t *testing.T) {
 	c := sv.dial()
 	c.set("q", payload)
 	for steps := range 8 {
-		s := NewSession(sv.env, true, func() {})
+		s := NewSession(sv.env, Peer{Local: true}, func() {})
 		in := []byte("get q\r\n")
 		for range steps {
 			n, out := s.Process(in, nil)
@@ -60,7 +60,7 @@ func TestLargeItemBehindOthersGoesBackToo(t *testing.T) {
 	c := sv.dial()
 	c.set("a", "1")
 	c.set("b", strings.Repeat("x", 1<<20))
-	s := NewSession(sv.env, true, func() {})
+	s := NewSession(sv.env, Peer{Local: true}, func() {})
 	n, out := s.Process([]byte("get a b\r\n"), nil)
 	s.Sent(len(out))
 	s.Job()()
@@ -83,7 +83,7 @@ func TestRestInTheMiddleOfAnAnswerChangesNothing(t *testing.T) {
 	c.set("a", "1")
 	c.set("b", large)
 	c.set("c", "2")
-	s := NewSession(sv.env, true, func() {})
+	s := NewSession(sv.env, Peer{Local: true}, func() {})
 	defer s.Close()
 	in, said := []byte("get a b c\r\n"), ""
 	for steps := 0; steps < 100 && !strings.HasSuffix(said, "END\r\n"); steps++ {

@@ -12,7 +12,7 @@ import (
 
 func TestWaitingEndsAtItsDeadline(t *testing.T) {
 	sv := newServer(t)
-	s := NewSession(sv.env, true, func() {})
+	s := NewSession(sv.env, Peer{Local: true}, func() {})
 	defer s.Close()
 	before := sv.env.Steady()
 	n, out := s.Process([]byte("get q/t=5000\r\nversion\r\n"), nil)
@@ -43,7 +43,7 @@ func TestATimedGetCountsFromItsRequest(t *testing.T) {
 	sv.dial().set("q", "a")
 	sv.dial().expect("get q\r\n", value("q", "a"))
 	sv.restart()
-	s := NewSession(sv.env, true, func() {})
+	s := NewSession(sv.env, Peer{Local: true}, func() {})
 	defer s.Close()
 	in := []byte("get q/t=5000\r\n")
 	n, _ := s.Process(in, nil)
@@ -60,7 +60,7 @@ func TestATimedGetCountsFromItsRequest(t *testing.T) {
 // What a session asks for is got ready however long that takes: a transport that came at its deadline would spin.
 func TestTimeDoesNotEndTheWaitForAQueueThatIsGotReady(t *testing.T) {
 	sv := newServer(t)
-	s := NewSession(sv.env, true, func() {})
+	s := NewSession(sv.env, Peer{Local: true}, func() {})
 	defer s.Close()
 	s.get.deadline = sv.env.Steady() - 1
 	var ready func()
@@ -107,7 +107,7 @@ func TestWaitingGetTakesWhatAnotherReturns(t *testing.T) {
 func TestSyncedSetHoldsBackWhatFollows(t *testing.T) {
 	sv := newServer(t)
 	woken := make(chan struct{}, 1)
-	s := NewSession(sv.env, true, func() { woken <- struct{}{} })
+	s := NewSession(sv.env, Peer{Local: true}, func() { woken <- struct{}{} })
 	defer s.Close()
 	for s.Process([]byte("set q 0 0 1\r\na\r\n"), nil); s.State() == Working; s.Process([]byte("a\r\n"), nil) {
 		s.Job()()
@@ -157,14 +157,14 @@ func TestSetOnADiskThatIsBehindWaitsWithoutAJob(t *testing.T) {
 	sv := newServer(t, func(sv *testServer) { sv.queues.Log = wal.Options{FS: fs, Lag: 2 << 20, SyncEvery: wal.SyncNever} })
 	release := sv.behind(fs)
 	in := []byte("set q 0 0 1\r\nb\r\nversion\r\n")
-	vanished := NewSession(sv.env, true, func() { t.Error("a session is woken after its end") })
+	vanished := NewSession(sv.env, Peer{Local: true}, func() { t.Error("a session is woken after its end") })
 	vanished.Process(in, nil)
 	if vanished.State() != Waiting {
 		t.Errorf("state %d", vanished.State())
 	}
 	vanished.Close()
 	woken := make(chan struct{}, 1)
-	s := NewSession(sv.env, true, func() { woken <- struct{}{} })
+	s := NewSession(sv.env, Peer{Local: true}, func() { woken <- struct{}{} })
 	defer s.Close()
 	n, _ := s.Process(in, nil)
 	for range 2 { // once it is woken for nothing
@@ -191,7 +191,7 @@ func TestParkedQueueIsLoadedByAJob(t *testing.T) {
 	sv.dial().set("q", "a", "b")
 	sv.restart()
 	woken := make(chan struct{}, 1)
-	s := NewSession(sv.env, true, func() { woken <- struct{}{} })
+	s := NewSession(sv.env, Peer{Local: true}, func() { woken <- struct{}{} })
 	defer s.Close()
 	in := []byte("get q\r\nset q 0 0 1\r\nc\r\n")
 	n, out := s.Process(in, nil)
@@ -216,7 +216,7 @@ func TestParkedQueueIsLoadedByAJob(t *testing.T) {
 
 func TestFirstSetMakesTheQueueByAJob(t *testing.T) {
 	sv := newServer(t)
-	s := NewSession(sv.env, true, func() {})
+	s := NewSession(sv.env, Peer{Local: true}, func() {})
 	defer s.Close()
 	in := []byte("set q 0 0 1\r\na\r\n")
 	n, _ := s.Process(in, nil)

@@ -1,10 +1,8 @@
 package transport
 
-// A client that is known to be gone, or as good as: it sends no more, or its system does not answer. The socket takes
-// an answer for it all the same. Items of plain gets in such an answer are not gone until its system has acknowledged
-// what it was sent.
-
-import "github.com/darner/darner/server/memcache"
+// A client that is known to be gone, or as good as: it sends no more, or its system does not answer. The
+// socket takes an answer for it all the same. Items of plain gets in such an answer are not gone until its
+// system has acknowledged what it was sent.
 
 const (
 	// quietTime is the silence, in milliseconds, after which the system is asked what it knows of a client
@@ -21,23 +19,51 @@ type doubt struct {
 	leaves bool  // it has said that it sends no more, or its system has
 	unsure int   // bytes that the socket took and the session was not told of
 	since  int64 // when, by the clock, it took the first of them
-	pause  int64 // the last one
+	pause  int64 // until its system is looked at again
 }
 
-// doubted tells, before an answer is sent, whether an item in it may go out to nobody. silent asks the system.
-func (d *doubt) doubted(s *memcache.Session, now int64, silent func() bool) bool {
+// sending is how an answer goes out.
+type sending uint8
+
+const (
+	plain   sending = iota
+	held            // with its end kept back until the items in it are noted to be gone: a client that has it finds the server in no other state, whenever that dies
+	doubted         // perhaps to nobody
+)
+
+// quiet tells whether the system is to be asked of the client before an answer goes out.
+func (c *conn) quiet(now int64) bool {
+	return now-c.heard >= quietTime && c.unsure == 0 && !c.leaves && c.session.Unconfirmed()
+}
+
+// sending is how the next answer goes out; silent is what the system says of a quiet client.
+func (c *conn) sending(now int64, silent bool) sending {
 	switch {
-	case d.unsure > 0:
-		return true
-	case !s.Unconfirmed():
-		return false
+	case c.unsure > 0:
+		return doubted
+	case !c.session.Unconfirmed():
+		return plain
+	case c.leaves || silent:
+		c.since, c.pause = now, firstLook
+		return doubted
 	}
-	d.since = now
-	return d.leaves || now-d.heard >= quietTime && silent()
+	return held
 }
 
-// nextPause is how long, in milliseconds, until its system is looked at again.
-func (d *doubt) nextPause() int64 {
-	d.pause = min(max(2*d.pause, firstLook), lastLook)
-	return d.pause
+// sent notes that the socket took n bytes.
+func (c *conn) sent(n int, how sending) {
+	if how == doubted {
+		c.unsure += n
+		return
+	}
+	c.session.Sent(n)
+}
+
+// lookLater notes that the client's system has not acknowledged what it was sent.
+func (c *conn) lookLater() { c.pause = min(2*c.pause, lastLook) }
+
+// confirm notes that it has.
+func (c *conn) confirm() {
+	c.session.Sent(c.unsure)
+	c.unsure = 0
 }

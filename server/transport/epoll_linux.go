@@ -4,39 +4,32 @@ package transport
 // waits for all of its sockets at once. See loop_linux.go for what it does then.
 
 import (
-	"context"
 	"net"
 	"sync/atomic"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/darner/darner/server/memcache"
 )
 
-// Epoll serves connections from loops.
-type Epoll struct {
-	o         Options
-	door      *door
+// epoll serves connections from loops.
+type epoll struct {
+	*Server
 	loops     []*loop
 	turn      atomic.Uint32 // whose the next connection is
 	workers   *workers      // for what may wait for the disk
 	streamers *workers      // for bodies of large items
-	buffers   pools
-	calm      *calm
-
-	clock    clock
-	now      atomic.Int64 // Unix milliseconds, as of the last time a loop looked
-	steady   atomic.Int64 // the clock's, likewise
-	draining atomic.Int64 // until when, by the clock, requests on their way are read; 0: not stopping
-	cutting  atomic.Bool  // connections that are still busy are ended
+	releaser  *memoryReleaser
 }
 
-// NewEpoll returns a transport that serves nothing yet. It fails when the system is out of descriptors.
-func NewEpoll(o Options) (*Epoll, error) {
-	t := &Epoll{o: o, workers: newWorkers(mostWorkers), streamers: newWorkers(mostStreamers), calm: newCalm(), clock: startClock()}
-	t.door = newDoor(o, t.admit)
-	t.tick()
-	for range o.Loops {
+// newBest returns the system's best transport: epoll here.
+func newBest(s *Server) (transport, error) { return newEpoll(s) }
+
+// newEpoll fails when the system is out of descriptors.
+func newEpoll(s *Server) (*epoll, error) {
+	t := &epoll{Server: s, workers: newWorkers(mostWorkers), streamers: newWorkers(mostStreamers), releaser: newMemoryReleaser()}
+	for range s.o.Loops {
 		l, err := newLoop(t)
 		if err != nil {
 			for _, l := range t.loops {
@@ -52,25 +45,10 @@ func NewEpoll(o Options) (*Epoll, error) {
 	return t, nil
 }
 
-// Serve is Transport's.
-func (t *Epoll) Serve(l net.Listener) { t.door.serve(l) }
-
-// Now is Transport's: as of when the loop was woken that serves the session.
-func (t *Epoll) Now() int64 { return t.now.Load() }
-
-// Steady is Transport's, likewise.
-func (t *Epoll) Steady() int64 { return t.steady.Load() }
-
-func (t *Epoll) tick() {
-	now := t.o.look(time.Now())
-	t.now.Store(now.UnixMilli())
-	t.steady.Store(t.clock.at(now))
-}
-
-// admit gives a connection to a loop. The runtime's poller must not watch its socket too, so the
-// loop gets the socket under another descriptor.
-func (t *Epoll) admit(c net.Conn) error {
-	raw, err := c.(syscall.Conn).SyscallConn()
+// admit is transport's: it gives the connection to a loop. The runtime's poller must not watch its socket
+// too, so the loop gets the socket under another descriptor.
+func (t *epoll) admit(nc net.Conn, peer memcache.Peer) error {
+	raw, err := nc.(syscall.Conn).SyscallConn()
 	if err != nil {
 		return err
 	}
@@ -85,36 +63,25 @@ func (t *Epoll) admit(c net.Conn) error {
 		return failed
 	}
 	l := t.loops[t.turn.Add(1)%uint32(len(t.loops))]
-	_, tcp := c.(*net.TCPConn)
-	k := newLink(l, fd, tcp, isLocal(c))
-	c.Close()
-	l.post(k)
+	_, tcp := nc.(*net.TCPConn)
+	c := newEpollConn(l, fd, tcp, peer)
+	nc.Close()
+	l.post(c)
 	return nil
 }
 
-// Stop is Transport's.
-func (t *Epoll) Stop(ctx context.Context) {
-	stop(ctx, t.o, t.drain, t.door.done, t.cutOff)
-	t.calm.stop()
+// notify is transport's.
+func (t *epoll) notify() {
 	for _, l := range t.loops {
-		l.quit.Store(true)
 		l.ring()
 	}
 }
 
-func (t *Epoll) drain() {
-	t.draining.Store(t.clock.at(time.Now()) + drainTime.Milliseconds())
-	t.door.close()
-	t.ringAll()
-}
-
-func (t *Epoll) cutOff() {
-	t.cutting.Store(true)
-	t.ringAll()
-}
-
-func (t *Epoll) ringAll() {
+// close is transport's.
+func (t *epoll) close() {
+	t.releaser.stop()
 	for _, l := range t.loops {
+		l.quit.Store(true)
 		l.ring()
 	}
 }

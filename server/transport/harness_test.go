@@ -15,17 +15,19 @@ import (
 	"time"
 
 	"github.com/darner/darner/server/memcache"
+	"github.com/darner/darner/server/metrics"
 	"github.com/darner/darner/server/queue"
 	"github.com/darner/darner/wal"
 )
 
 // kind is one of the transports there are.
 type kind struct {
-	name string
-	new  func(Options) (Transport, error)
+	name  string
+	kind  Kind
+	loops int
 }
 
-var portable = kind{"portable", func(o Options) (Transport, error) { return NewPortable(o), nil }}
+var goroutines = kind{"portable", Portable, 0}
 
 // both runs a test over each transport: they promise the same.
 func both(t *testing.T, test func(t *testing.T, on kind)) {
@@ -40,13 +42,15 @@ func both(t *testing.T, test func(t *testing.T, on kind)) {
 
 // harness is a transport over real sessions and queues.
 type harness struct {
-	t         *testing.T
-	env       *memcache.Env
-	transport Transport
-	set       atomic.Int64 // ms by which the time of day was set ahead
-	stopping  atomic.Int64 // Unix nanoseconds when stop was called; 0: not yet
-	addr      string
-	log       syncBuffer
+	t        testing.TB
+	env      *memcache.Env
+	server   *Server
+	clock    *Clock
+	kind     Kind
+	set      atomic.Int64 // ms by which the time of day was set ahead
+	stopping atomic.Int64 // Unix nanoseconds when stop was called; 0: not yet
+	addr     string
+	log      syncBuffer
 }
 
 type syncBuffer struct {
@@ -66,9 +70,9 @@ func (s *syncBuffer) String() string {
 	return s.b.String()
 }
 
-func (k kind) harness(t *testing.T, maxConnections int, change ...func(*wal.Options)) *harness {
+func (k kind) harness(t testing.TB, maxConnections int, change ...func(*wal.Options)) *harness {
 	t.Helper()
-	h := &harness{t: t}
+	h := &harness{t: t, clock: NewClock(nil), kind: k.kind}
 	log := slog.New(slog.NewTextHandler(&h.log, nil))
 	o := wal.Options{SegmentSize: 1 << 20, Logger: log}
 	for _, f := range change {
@@ -79,18 +83,15 @@ func (k kind) harness(t *testing.T, maxConnections int, change ...func(*wal.Opti
 		t.Fatal(err)
 	}
 	h.env = &memcache.Env{
-		Registry: registry, Logger: log,
+		Registry: registry, Counters: new(metrics.Counters), Logger: log,
 		MaxItemSize: 1 << 30, InlineMax: wal.DefaultInlineMax, MaxOpenReads: 1,
 	}
-	h.transport, err = k.new(Options{
-		Session:        func(local bool, wake func()) *memcache.Session { return memcache.NewSession(h.env, local, wake) },
-		MaxConnections: maxConnections, Counters: &h.env.Counters, Logger: log,
+	h.server = New(Options{
+		Session: func(p memcache.Peer, wake func()) *memcache.Session { return memcache.NewSession(h.env, p, wake) },
+		Clock:   h.clock, MaxConnections: maxConnections, Counters: h.env.Counters, Logger: log, Loops: k.loops,
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.env.Now = func() int64 { return h.transport.Now() + h.set.Load() }
-	h.env.Steady = h.transport.Steady
+	h.env.Now = func() int64 { return h.clock.Now() + h.set.Load() }
+	h.env.Steady = h.clock.Steady
 	t.Cleanup(func() {
 		h.stop(10 * time.Second)
 		if err := registry.Close(); err != nil {
@@ -101,16 +102,24 @@ func (k kind) harness(t *testing.T, maxConnections int, change ...func(*wal.Opti
 }
 
 // listen has the transport serve a TCP port.
-func (k kind) listen(t *testing.T, maxConnections int, change ...func(*wal.Options)) *harness {
+func (k kind) listen(t testing.TB, maxConnections int, change ...func(*wal.Options)) *harness {
 	t.Helper()
 	h := k.harness(t, maxConnections, change...)
-	l, err := ListenTCP("127.0.0.1", 0, Peers{})
+	l, err := ListenTCP("127.0.0.1", 0, TCPOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.addr = l.Addr().String()
-	h.transport.Serve(l)
+	h.serve(l)
 	return h
+}
+
+// serve has the transport serve one more listener, the one that is dialed from now on.
+func (h *harness) serve(l net.Listener) {
+	h.t.Helper()
+	h.addr = l.Addr().String()
+	if err := h.server.Serve(Listener{l, h.kind}); err != nil {
+		h.t.Fatal(err)
+	}
 }
 
 // stop stops the transport and returns how long it took; connections are cut off after limit.
@@ -121,13 +130,13 @@ func (h *harness) stop(limit time.Duration) time.Duration {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	h.transport.Stop(ctx)
+	h.server.Stop(ctx)
 	return time.Since(began)
 }
 
 type peer struct {
 	*net.TCPConn
-	t *testing.T
+	t testing.TB
 }
 
 func (h *harness) dial() peer {
@@ -170,7 +179,7 @@ func (p peer) expectEnd() {
 }
 
 // eventually waits for a condition.
-func eventually(t *testing.T, what string, is func() bool) {
+func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()

@@ -1,7 +1,7 @@
 package transport
 
 var kinds = []kind{
-	portable,
-	{"epoll", func(o Options) (Transport, error) { o.Loops = 1; return NewEpoll(o) }},
-	{"epoll, three loops", func(o Options) (Transport, error) { o.Loops = 3; return NewEpoll(o) }},
+	goroutines,
+	{"epoll", Best, 1},
+	{"epoll, three loops", Best, 3},
 }

@@ -2,4 +2,4 @@
 
 package transport
 
-var kinds = []kind{portable}
+var kinds = []kind{goroutines}

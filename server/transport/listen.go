@@ -12,11 +12,13 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"github.com/darner/darner/server/memcache"
 )
 
-// Peers says when a TCP client whose system does not answer is taken for gone. The zero value leaves it to the
+// TCPOptions say when a TCP client whose system does not answer is taken for gone. The zero value leaves it to the
 // system, which takes a quarter of an hour, and for ever where nothing is on its way.
-type Peers struct {
+type TCPOptions struct {
 	// UserTimeout is how long what was sent may go unacknowledged, or find no room at the client; whole
 	// milliseconds count. It has no effect where the system knows no TCP_USER_TIMEOUT.
 	UserTimeout time.Duration
@@ -27,17 +29,17 @@ type Peers struct {
 
 const askAgain = 4
 
-func (p Peers) keepalive() net.KeepAliveConfig {
+func (o TCPOptions) keepalive() net.KeepAliveConfig {
 	return net.KeepAliveConfig{
-		Enable: p.Keepalive > 0, Idle: p.Keepalive, Interval: max(p.Keepalive/askAgain, time.Second), Count: askAgain,
+		Enable: o.Keepalive > 0, Idle: o.Keepalive, Interval: max(o.Keepalive/askAgain, time.Second), Count: askAgain,
 	}
 }
 
 // ListenTCP listens on a host or address; port 0 takes any free one.
-func ListenTCP(host string, port int, p Peers) (net.Listener, error) {
-	lc := net.ListenConfig{KeepAlive: -1, KeepAliveConfig: p.keepalive()}
-	if p.UserTimeout > 0 {
-		lc.Control = func(_, _ string, c syscall.RawConn) error { return setUserTimeout(c, p.UserTimeout) }
+func ListenTCP(host string, port int, o TCPOptions) (net.Listener, error) {
+	lc := net.ListenConfig{KeepAlive: -1, KeepAliveConfig: o.keepalive()}
+	if o.UserTimeout > 0 {
+		lc.Control = func(_, _ string, c syscall.RawConn) error { return setUserTimeout(c, o.UserTimeout) }
 	}
 	return lc.Listen(context.Background(), "tcp", net.JoinHostPort(host, strconv.Itoa(port)))
 }
@@ -79,8 +81,9 @@ func clearStale(path string) error {
 	return os.Remove(path)
 }
 
-// isLocal reports whether the peer is on this machine.
-func isLocal(c net.Conn) bool {
-	tcp, ok := c.RemoteAddr().(*net.TCPAddr)
-	return !ok || tcp.IP.IsLoopback()
+// peerOf is who is at the other end of a connection.
+func peerOf(c net.Conn) memcache.Peer {
+	addr := c.RemoteAddr()
+	tcp, ok := addr.(*net.TCPAddr)
+	return memcache.Peer{Addr: addr.String(), Local: !ok || tcp.IP.IsLoopback()}
 }

@@ -59,7 +59,7 @@ func TestPeersOnThisMachineAreLocal(t *testing.T) {
 		&net.TCPAddr{IP: net.IPv4(10, 0, 0, 1)}:  false,
 		&net.TCPAddr{IP: net.IPv4(8, 8, 8, 8)}:   false,
 	} {
-		if isLocal(addressed{from: from}) != want {
+		if peerOf(addressed{from: from}).Local != want {
 			t.Errorf("%v: local is %v", from, !want)
 		}
 	}

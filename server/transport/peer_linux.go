@@ -34,13 +34,7 @@ func asked(c net.Conn, what func(fd int) bool) (is bool) {
 }
 
 // undelivered reports whether something that was written has not reached the client's system.
-func undelivered(c net.Conn) (some bool) {
-	onSocket(c, func(fd int) { some = unsent(fd) })
-	return some
-}
-
-// unsent is undelivered of a descriptor.
-func unsent(fd int) bool {
+func undelivered(fd int) bool {
 	if domain, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN); err != nil || domain == unix.AF_UNIX {
 		return false // a Unix socket's peer has it at once
 	}

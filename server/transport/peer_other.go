@@ -22,6 +22,8 @@ func unanswered(int, int64) bool { return false }
 
 func holder(net.Conn) func(bool) { return func(bool) {} }
 
-func undelivered(net.Conn) bool { return false }
+func undelivered(int) bool { return false }
+
+func unread(int) bool { return false }
 
 func setUserTimeout(syscall.RawConn, time.Duration) error { return nil }

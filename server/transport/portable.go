@@ -3,50 +3,29 @@ package transport
 // The portable transport: a goroutine per connection on package net. It runs everywhere.
 
 import (
-	"context"
 	"net"
 	"sync"
-	"sync/atomic"
-	"time"
+
+	"github.com/darner/darner/server/memcache"
 )
 
-// Portable serves connections with a goroutine each.
-type Portable struct {
-	o       Options
-	door    *door
-	buffers pools
-	clock   clock
-
+type portable struct {
+	*Server
 	mu    sync.Mutex
-	conns map[*conn]struct{}
-
-	draining atomic.Int64 // until when, by the clock, requests on their way are read; 0: not stopping
-	cutting  atomic.Bool  // connections that are still busy are ended
+	conns map[*portableConn]struct{}
 }
 
-// NewPortable returns a transport that serves nothing yet.
-func NewPortable(o Options) *Portable {
-	t := &Portable{o: o, clock: startClock(), conns: map[*conn]struct{}{}}
-	t.door = newDoor(o, t.admit)
-	return t
+func newPortable(s *Server) *portable {
+	return &portable{Server: s, conns: map[*portableConn]struct{}{}}
 }
 
-// Serve is Transport's.
-func (t *Portable) Serve(l net.Listener) { t.door.serve(l) }
-
-// Now is Transport's.
-func (t *Portable) Now() int64 { return t.o.look(time.Now()).UnixMilli() }
-
-// Steady is Transport's.
-func (t *Portable) Steady() int64 { return t.clock.at(time.Now()) }
-
-// admit starts a connection.
-func (t *Portable) admit(nc net.Conn) error {
-	c := newConn(t, nc)
+// admit is transport's.
+func (t *portable) admit(nc net.Conn, peer memcache.Peer) error {
+	c := newPortableConn(t, nc, peer)
 	t.mu.Lock()
 	t.conns[c] = struct{}{}
 	t.mu.Unlock()
-	if t.draining.Load() != 0 { // it may have begun since the door was passed
+	if t.stopping.Load() != 0 { // it may have begun since the connection was accepted
 		c.session.Drain()
 	}
 	go c.run()
@@ -54,36 +33,26 @@ func (t *Portable) admit(nc net.Conn) error {
 }
 
 // leave is the end of c.
-func (t *Portable) leave(c *conn) {
-	t.o.Logger.Debug("client gone", "peer", c.net.RemoteAddr())
+func (t *portable) leave(c *portableConn) {
+	t.o.Logger.Debug("client gone", "peer", c.peer)
 	t.mu.Lock()
 	delete(t.conns, c)
 	t.mu.Unlock()
-	t.door.leave()
+	t.acceptor.leave()
 }
 
-// Stop is Transport's.
-func (t *Portable) Stop(ctx context.Context) {
-	stop(ctx, t.o, t.drain, t.door.done, t.cutOff)
-}
-
-func (t *Portable) drain() {
-	t.draining.Store(t.Steady() + drainTime.Milliseconds())
-	t.door.close()
+// notify is transport's.
+func (t *portable) notify() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for c := range t.conns {
 		c.session.Drain()
+		if t.cutting.Load() {
+			c.net.Close()
+		}
 		c.interrupt()
 	}
 }
 
-func (t *Portable) cutOff() {
-	t.cutting.Store(true)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for c := range t.conns {
-		c.net.Close()
-		c.interrupt()
-	}
-}
+// close is transport's.
+func (t *portable) close() {}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/darner/darner/server/memcache"
 	"github.com/darner/darner/server/queue"
 )
 
@@ -226,12 +227,11 @@ func (s *starved) Accept() (net.Conn, error) {
 
 // serveStarved has the harness's transport serve an address of its own, where accepting fails so.
 func (h *harness) serveStarved(fails func() bool) {
-	l, err := ListenTCP("127.0.0.1", 0, Peers{})
+	l, err := ListenTCP("127.0.0.1", 0, TCPOptions{})
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	h.addr = l.Addr().String()
-	h.transport.Serve(&starved{l, fails})
+	h.serve(&starved{l, fails})
 }
 
 func TestAcceptingGoesOnAfterDescriptorsRanOut(t *testing.T) {
@@ -262,32 +262,33 @@ func TestAShortageThatComesAndGoesIsLoggedOnce(t *testing.T) {
 
 // A connection needs a descriptor more once it is accepted: without one it waits, like those behind it.
 func TestAConnectionIsNotDroppedWhenDescriptorsRunOutAfterItWasAccepted(t *testing.T) {
-	h := portable.harness(t, 10)
+	h := goroutines.harness(t, 10)
 	failures := 3
-	o := Options{MaxConnections: 10, Counters: &h.env.Counters, Logger: h.env.Logger}
+	o := Options{MaxConnections: 10, Counters: h.env.Counters, Logger: h.env.Logger}
 	admitted := make(chan net.Conn, 1)
-	d := newDoor(o, func(c net.Conn) error {
+	a := newAcceptor(o)
+	admit := func(c net.Conn, _ memcache.Peer) error {
 		if failures > 0 {
 			failures--
 			return syscall.EMFILE
 		}
 		admitted <- c
 		return nil
-	})
-	l, err := ListenTCP("127.0.0.1", 0, Peers{})
+	}
+	l, err := ListenTCP("127.0.0.1", 0, TCPOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	h.addr = l.Addr().String()
-	d.serve(l)
+	a.acceptFrom(l, admit)
 	client := h.dial()
 	server := <-admitted
 	io.WriteString(server, "hello")
 	client.expect("hello")
 	server.Close()
-	d.leave()
-	d.close()
-	<-d.done
+	a.leave()
+	a.close()
+	<-a.done
 	if n := strings.Count(h.log.String(), "cannot accept"); n != 1 {
 		t.Errorf("logged %d times:\n%s", n, h.log.String())
 	}
@@ -339,7 +340,7 @@ func TestAClientThatSendsAndHangsUpIsHeard(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h.transport.Serve(l)
+		h.serve(l)
 		const count = 3000
 		c, err := net.Dial("unix", path)
 		if err != nil {

@@ -68,12 +68,11 @@ func TestTheItemsOfAClientThatVanishedComeBack(t *testing.T) {
 	both(t, func(t *testing.T, on kind) {
 		network := ownNetwork(t)
 		h := on.harness(t, 10)
-		l, err := ListenTCP("127.0.0.1", 0, Peers{UserTimeout: 2 * time.Second, Keepalive: time.Second})
+		l, err := ListenTCP("127.0.0.1", 0, TCPOptions{UserTimeout: 2 * time.Second, Keepalive: time.Second})
 		if err != nil {
 			t.Fatal(err)
 		}
-		h.addr = l.Addr().String()
-		h.transport.Serve(l)
+		h.serve(l)
 		silent := h.dial()
 		silent.say("set idle 0 0 1\r\na\r\nget idle/open\r\n", "STORED\r\nVALUE idle 0 1\r\na\r\nEND\r\n")
 		h.dial().send("get answered/open/t=600000\r\n")
@@ -105,12 +104,11 @@ func TestClientsThatAreThereKeepTheirItemsHoweverLongTheyAreSilent(t *testing.T)
 	}
 	both(t, func(t *testing.T, on kind) {
 		h := on.harness(t, 10)
-		l, err := ListenTCP("127.0.0.1", 0, Peers{UserTimeout: time.Second, Keepalive: time.Second})
+		l, err := ListenTCP("127.0.0.1", 0, TCPOptions{UserTimeout: time.Second, Keepalive: time.Second})
 		if err != nil {
 			t.Fatal(err)
 		}
-		h.addr = l.Addr().String()
-		h.transport.Serve(l)
+		h.serve(l)
 		c := h.dial()
 		c.say("set q 0 0 1\r\na\r\nget q/open\r\n", "STORED\r\nVALUE q 0 1\r\na\r\nEND\r\n")
 		c.say("get none/t=3500\r\n", "END\r\n")
@@ -161,7 +159,7 @@ func TestAClientThatSendsNoMoreButReadsGetsItsItemOnce(t *testing.T) {
 }
 
 func TestConnectionsHaveTheLimitsOfTheirListener(t *testing.T) {
-	l, err := ListenTCP("127.0.0.1", 0, Peers{UserTimeout: 90 * time.Second, Keepalive: 40 * time.Second})
+	l, err := ListenTCP("127.0.0.1", 0, TCPOptions{UserTimeout: 90 * time.Second, Keepalive: 40 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}

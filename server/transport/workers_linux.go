@@ -17,34 +17,34 @@ type workers struct {
 	most int
 
 	mu      sync.Mutex
-	waiting []*link // whose jobs nobody has taken
+	waiting []*epollConn // whose jobs nobody has taken
 	running int
 }
 
 func newWorkers(most int) *workers { return &workers{most: most} }
 
 // do has the job of a connection done, and the connection told.
-func (w *workers) do(k *link) {
+func (w *workers) do(c *epollConn) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.running == w.most {
-		w.waiting = append(w.waiting, k)
+		w.waiting = append(w.waiting, c)
 		return
 	}
 	w.running++
-	go w.run(k)
+	go w.run(c)
 }
 
 // run does jobs for as long as there are any.
-func (w *workers) run(k *link) {
-	for k != nil {
-		k.job()
-		k.done()
-		k = w.next()
+func (w *workers) run(c *epollConn) {
+	for c != nil {
+		c.job()
+		c.done()
+		c = w.next()
 	}
 }
 
-func (w *workers) next() *link {
+func (w *workers) next() *epollConn {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.waiting) == 0 {
@@ -52,8 +52,8 @@ func (w *workers) next() *link {
 		w.waiting = nil
 		return nil
 	}
-	k := w.waiting[0]
+	c := w.waiting[0]
 	w.waiting[0] = nil
 	w.waiting = w.waiting[1:]
-	return k
+	return c
 }

@@ -1,0 +1,161 @@
+package transport
+
+// Where connections come in: accepting, and how many there are. The transports of a server have one in
+// common.
+
+import (
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/darner/darner/server/memcache"
+)
+
+// refusal is sent to a client over the limit of connections.
+const refusal = "SERVER_ERROR too many connections\r\n"
+
+type acceptor struct {
+	o    Options
+	done chan struct{} // closed when the acceptor is and no connection is left
+	quit chan struct{} // closed when the acceptor is
+
+	warned atomic.Int64 // Unix seconds of the last log line that connections cannot be accepted
+
+	mu        sync.Mutex
+	listeners []net.Listener
+	active    int // connections
+	accepting int // listeners being accepted from
+	closed    bool
+}
+
+func newAcceptor(o Options) *acceptor {
+	return &acceptor{o: o, done: make(chan struct{}), quit: make(chan struct{})}
+}
+
+// acceptFrom accepts connections on l in the background, until close, which closes l. admit starts one; it
+// is tried again when it fails.
+func (a *acceptor) acceptFrom(l net.Listener, admit admission) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.listeners = append(a.listeners, l)
+	a.accepting++
+	go a.acceptLoop(l, admit)
+}
+
+// admission starts a connection, or fails and leaves it alone.
+type admission func(net.Conn, memcache.Peer) error
+
+// Pauses between attempts to accept when the system is out of descriptors or memory.
+const (
+	firstPause = 5 * time.Millisecond
+	lastPause  = time.Second
+)
+
+func (a *acceptor) acceptLoop(l net.Listener, admit admission) {
+	defer a.update(func() { a.accepting-- })
+	for {
+		var c net.Conn
+		err := a.retry(l, func() (err error) {
+			c, err = l.Accept()
+			return err
+		})
+		if err != nil {
+			return
+		}
+		a.accept(l, c, admit)
+	}
+}
+
+// accept starts a connection. One that cannot be for now stays until it can.
+func (a *acceptor) accept(l net.Listener, c net.Conn, admit admission) {
+	if !a.enter() {
+		a.refuse(c)
+		return
+	}
+	peer := peerOf(c)
+	a.o.Logger.Debug("client connected", "peer", peer.Addr)
+	if err := a.retry(l, func() error { return admit(c, peer) }); err != nil {
+		c.Close()
+		a.leave()
+	}
+}
+
+// retry tries until it succeeds, or fails with net.ErrClosed when the acceptor is closed.
+func (a *acceptor) retry(l net.Listener, try func() error) error {
+	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+		err := try()
+		if err == nil || errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		if now, last := time.Now().Unix(), a.warned.Load(); now-last >= 60 && a.warned.CompareAndSwap(last, now) { // it may come and go
+			a.o.Logger.Warn("cannot accept connections for now; is the limit of open files too low?", "address", l.Addr().String(), "error", err)
+		}
+		select {
+		case <-time.After(pause):
+		case <-a.quit:
+			return net.ErrClosed
+		}
+	}
+}
+
+// refuse tells a client that it is one too many, if it can be told without waiting.
+func (a *acceptor) refuse(c net.Conn) {
+	a.o.Counters.RejectedConnections.Add(1)
+	c.SetWriteDeadline(time.Now().Add(firstPause))
+	c.Write([]byte(refusal))
+	c.Close()
+}
+
+// enter counts a connection in, unless there are too many or the server stops.
+func (a *acceptor) enter() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.active >= a.o.MaxConnections || a.closed {
+		return false
+	}
+	a.active++
+	a.o.Counters.Connections.Store(uint64(a.active))
+	a.o.Counters.TotalConnections.Add(1)
+	return true
+}
+
+// leave counts a connection out, the last thing it does.
+func (a *acceptor) leave() {
+	a.update(func() {
+		a.active--
+		a.o.Counters.Connections.Store(uint64(a.active))
+	})
+}
+
+// update makes a change and closes done when nobody is left.
+func (a *acceptor) update(change func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	change()
+	a.endLocked()
+}
+
+func (a *acceptor) endLocked() {
+	if !a.closed || a.active > 0 || a.accepting > 0 {
+		return
+	}
+	select {
+	case <-a.done:
+	default:
+		close(a.done)
+	}
+}
+
+// close accepts nobody any more.
+func (a *acceptor) close() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.closed = true
+	close(a.quit)
+	for _, l := range a.listeners {
+		l.Close()
+	}
+	a.endLocked()
+}

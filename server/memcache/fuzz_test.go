@@ -56,7 +56,7 @@ func FuzzSession(f *testing.F) {
 			t.Errorf("%d items are reserved by nobody", open)
 		}
 		sv.env.Registry.Each(func(q *queue.Queue) bool {
-			if err := sv.env.Registry.Delete(q); err != nil {
+			if err := q.Delete(); err != nil {
 				t.Error(err)
 			}
 			return true

@@ -4,10 +4,10 @@ package memcache
 
 import (
 	"errors"
+	"io"
 	"strconv"
 
 	"github.com/darner/darner/server/queue"
-	"github.com/darner/darner/wal"
 )
 
 const (
@@ -48,7 +48,7 @@ type get struct {
 
 	item   queue.Item // in hand
 	read   []byte     // its payload, of a job
-	reader *wal.Reader
+	reader io.ReadCloser
 	left   int64 // bytes of a large item still to be sent
 	filled int   // bytes of it in the session's chunk
 }
@@ -124,7 +124,7 @@ func (s *Session) checkKeys() (problem string) {
 func (s *Session) loadKeys() {
 	g := &s.get
 	for i := range g.keys {
-		if q := g.keys[i].q; !q.Loaded() && q.Exists() {
+		if g.keys[i].q.Parked() {
 			s.work(s.load, (*Session).keysLoaded)
 			return
 		}
@@ -136,7 +136,7 @@ func (s *Session) loadKeys() {
 func (s *Session) load() {
 	g := &s.get
 	for i := range g.keys {
-		if q := g.keys[i].q; !q.Loaded() && q.Exists() {
+		if q := g.keys[i].q; q.Parked() {
 			if g.err = q.Load(); g.err != nil {
 				return
 			}
@@ -216,9 +216,9 @@ func (s *Session) unfetched(err error, next func(*Session)) {
 		s.next = next
 	}
 	switch {
-	case err == wal.ErrUnready && !q.Loaded(): // it was parked meanwhile
+	case err == queue.ErrNotLoaded: // it was parked meanwhile
 		s.work(func() { g.err = q.Load() }, again)
-	case err == wal.ErrUnready:
+	case err == queue.ErrUnready:
 		s.await(q.ReadyThen, next)
 	case !g.spared:
 		g.spared = true
@@ -285,7 +285,7 @@ func (s *Session) deliver(item queue.Item) {
 	s.appendValue()
 	out, err := k.q.TryRead(item, s.out)
 	switch {
-	case err == wal.ErrUnready:
+	case err == queue.ErrUnready:
 		s.out = s.out[:before]
 		s.work(func() { g.read, g.err = k.q.Read(item, nil) }, (*Session).deliverRead)
 	case err != nil:
@@ -368,7 +368,7 @@ func (s *Session) unreadable(err error) {
 
 // damaged tells whether an item's bytes are lost for good.
 func damaged(err error) bool {
-	return errors.Is(err, wal.ErrDamaged) || errors.Is(err, wal.ErrGone)
+	return errors.Is(err, queue.ErrDamaged) || errors.Is(err, queue.ErrGone)
 }
 
 // failGet ends the answer with an error, and puts back what is in it: a client that is told of an

@@ -64,7 +64,7 @@ func (s *Session) deleteCommand(args []byte) {
 		s.replyUnless(noreply, problem)
 		return
 	}
-	s.begin(simple{answer: "DELETED\r\n", noreply: noreply}, func() error { return s.env.Registry.Delete(q) })
+	s.begin(simple{answer: "DELETED\r\n", noreply: noreply}, q.Delete)
 }
 
 func (s *Session) flushCommand(args []byte) {

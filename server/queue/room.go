@@ -9,23 +9,25 @@ import (
 	"github.com/darner/darner/wal"
 )
 
-// MakeRoom gives up the oldest waiting items until there is room for what Put or Create refused with
-// ErrMakeRoom; open ones stay. It returns the refusal when there is none to be made. It may wait for the disk.
-func (q *Queue) MakeRoom(refused error) error {
+// DiscardOldest gives up the oldest waiting items until there is room for what Put or Create refused with
+// ErrDiscardOldest; open ones stay. It returns the refusal when there is none to be made. It may wait for the disk.
+func (q *Queue) DiscardOldest(refused error) error { return q.store.discardOldest(refused) }
+
+func (s *store) discardOldest(refused error) error {
 	var over *overBound
 	if !errors.As(refused, &over) || !over.discard {
 		return refused
 	}
-	s := q.reg.settings(q)
-	if err := q.fits(s, over.need); err != nil {
+	is := s.settings()
+	if err := s.fits(is, over.need); err != nil {
 		return final(err) // whatever goes
 	}
 	for {
-		err := q.reg.budget.admit(q.dir(), s, over.need)
+		err := s.reg.budget.admit(s.dir(), is, over.need)
 		if err == nil {
 			return nil
 		}
-		more, failure := q.giveUpSome()
+		more, failure := s.discardSome()
 		switch {
 		case failure != nil:
 			return failure
@@ -42,45 +44,52 @@ func final(err error) error {
 	return &over
 }
 
-// roomFor makes room ahead for what is about to be written, in a queue that gives up its oldest items.
-func (q *Queue) roomFor(bytes int64) {
-	if s := q.reg.settings(q); s.Discard {
-		if err := q.reg.budget.admit(q.dir(), s, bytes); err != nil {
-			q.MakeRoom(err) // if that fails so will the writing, which has the say
+// discardFor makes room ahead for what is about to be written, in a queue that gives up its oldest items.
+func (s *store) discardFor(bytes int64) {
+	if is := s.settings(); is.Discard {
+		if err := s.reg.budget.admit(s.dir(), is, bytes); err != nil {
+			s.discardOldest(err) // if that fails so will the writing, which has the say
 		}
 	}
 }
 
 // fits reports whether there would be room if the queue were empty.
-func (q *Queue) fits(s Settings, need int64) error {
+func (s *store) fits(is Settings, need int64) error {
 	const least = 24 << 10 // bytes of disk that stay: the directory, offset files
-	return q.reg.budget.admit(q.dir(), s, need+least-q.reg.usage.Used(q.dir()))
+	return s.reg.budget.admit(s.dir(), is, need+least-s.reg.usage.Used(s.dir()))
 }
 
-// giveUpSome drops the next slice of items and gives back what that frees. more tells that it did either.
-func (q *Queue) giveUpSome() (more bool, err error) {
-	if err := q.lock(false); err != nil {
+// discardSome drops the next slice of items of each queue, and gives back what that frees. more tells that it did
+// either.
+func (s *store) discardSome() (more bool, err error) {
+	if there, err := s.lockLoaded(false); err != nil {
 		return false, err
-	}
-	l := q.log
-	if l == nil {
-		q.mu.Unlock()
+	} else if !there {
+		s.mu.Unlock()
 		return false, nil
 	}
-	before := q.reg.usage.Used(q.dir())
-	head := q.head
-	n, err := q.dropOldest()
-	q.wanted++ // lest it is parked
-	q.mu.Unlock()
-	if err == wal.ErrUnready {
+	l := s.log
+	before := s.reg.usage.Used(s.dir())
+	var unready []cursor
+	n := 0
+	for q := range s.queues() {
+		some, problem := q.dropOldest()
+		n += some
+		if problem == ErrUnready {
+			unready = append(unready, q.head)
+			continue
+		}
+		err = errors.Join(err, problem)
+	}
+	s.wanted++ // lest it is parked
+	s.mu.Unlock()
+	for _, head := range unready {
 		head.GetReady()
-		n, err = n+1, nil // there may be some
+		n++ // there may be some
 	}
 	l.GiveBack()
-	after := q.reg.usage.Used(q.dir())
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.wanted--
+	after := s.reg.usage.Used(s.dir())
+	s.unwant()
 	return err == nil && (n > 0 || after < before), err
 }
 
@@ -108,22 +117,30 @@ func (q *Queue) dropOldest() (n int, err error) {
 	return n, nil
 }
 
-// segmentSize is the size of the queue's segments.
-func (r *Registry) segmentSize(q *Queue) int64 {
-	if s := r.settings(q).SegmentSize; s > 0 {
-		return s
+// settings are what is in force for the store.
+func (s *store) settings() Settings {
+	if s.reg.o.Settings == nil {
+		return Settings{}
 	}
-	return r.o.Log.SegmentSize
+	return s.reg.o.Settings(s.name)
 }
 
-// logOptions are those of the queue's log.
-func (q *Queue) logOptions() wal.Options {
-	o, s, dir := q.reg.o.Log, q.reg.settings(q), q.dir()
-	o.FS = q.reg.usage
-	o.SegmentSize = q.reg.segmentSize(q)
-	if s.Cold != nil {
-		o.Cold = s.Cold
+// segmentSize is the size of the store's segments.
+func (s *store) segmentSize() int64 {
+	if is := s.settings(); is.SegmentSize > 0 {
+		return is.SegmentSize
 	}
-	o.Admit = func(bytes int64) error { return q.reg.budget.admit(dir, s, bytes) }
+	return s.reg.o.Log.SegmentSize
+}
+
+// logOptions are those of the store's log.
+func (s *store) logOptions() wal.Options {
+	o, is, dir := s.reg.o.Log, s.settings(), s.dir()
+	o.FS = s.reg.usage
+	o.SegmentSize = s.segmentSize()
+	if is.Cold != nil {
+		o.Cold = is.Cold
+	}
+	o.Admit = func(bytes int64) error { return s.reg.budget.admit(dir, is, bytes) }
 	return o
 }

@@ -156,7 +156,7 @@ func (s *Server) unlisten() error {
 
 func (s *Server) serve(c config.Config) error {
 	env := &memcache.Env{
-		Registry:     s.registry,
+		Registry:     memcache.Local(s.registry),
 		Logger:       s.log,
 		MaxItemSize:  int64(c.MaxItemSize),
 		InlineMax:    int(c.InlineMax),

@@ -55,7 +55,7 @@ func FuzzSession(f *testing.F) {
 		if open := sv.openTransactions(); open != 0 {
 			t.Errorf("%d items are reserved by nobody", open)
 		}
-		sv.env.Registry.Each(func(q *queue.Queue) bool {
+		sv.registry.Each(func(q *queue.Queue) bool {
 			if err := q.Delete(); err != nil {
 				t.Error(err)
 			}

@@ -22,7 +22,7 @@ const (
 
 // key is one queue of a get and what is to be done with it.
 type key struct {
-	q    *queue.Queue
+	q    Queue
 	opts options
 }
 
@@ -263,7 +263,7 @@ func (g *get) anyFetches() bool {
 }
 
 // find returns which key a waiter's queue belongs to.
-func (g *get) find(q *queue.Queue) int {
+func (g *get) find(q Queue) int {
 	for i := range g.keys {
 		if g.keys[i].q == q && g.keys[i].fetches() {
 			return i

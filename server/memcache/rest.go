@@ -46,7 +46,7 @@ func (s *Session) replyUnless(noreply bool, text string) {
 }
 
 // queueArgument finds the queue a command names; a problem is the answer to give.
-func (s *Session) queueArgument(word []byte) (q *queue.Queue, problem string) {
+func (s *Session) queueArgument(word []byte) (q Queue, problem string) {
 	q, _, _, problem = s.key(word, noOptions)
 	return q, problem
 }

@@ -23,7 +23,7 @@ const (
 
 // body is the storage command in hand.
 type body struct {
-	q        *queue.Queue
+	q        Queue
 	meta     queue.Meta
 	left     int64  // bytes of the body that are still to come
 	refusal  string // for a body that is swallowed: the answer after it

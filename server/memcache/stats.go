@@ -16,8 +16,8 @@ const (
 
 // statsAnswer is the answer in hand.
 type statsAnswer struct {
-	queues []*queue.Queue // that are still to come
-	text   []byte         // the slice that a job made, in the session's chunk
+	queues []Queue // that are still to come
+	text   []byte  // the slice that a job made, in the session's chunk
 }
 
 func (s *Session) statsCommand(args []byte) {
@@ -93,7 +93,7 @@ func (s *Session) moreStats() {
 func (s *Session) globalStats() {
 	var sum queue.Stats
 	unknown := 0
-	s.env.Registry.Each(func(q *queue.Queue) bool {
+	s.env.Registry.Each(func(q Queue) bool {
 		s.stats.queues = append(s.stats.queues, q)
 		one, known := q.Known()
 		if !known {

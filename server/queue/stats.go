@@ -61,12 +61,11 @@ type counts struct {
 // queue stays parked. Of a queue that cannot be loaded it is only known why.
 func (q *Queue) Stats() Stats {
 	s, known := q.Known()
+	if !known && q.Look() == nil {
+		s, known = q.Known()
+	}
 	if !known {
-		err := q.Look()
-		if err != nil || q.store.isUnready() {
-			err = q.Load() // which finds room for it, or says what is wrong
-		}
-		if err != nil {
+		if err := q.Load(); err != nil { // which finds room for it, or says what is wrong
 			return Stats{Failed: err.Error()}
 		}
 		s, _ = q.Known()
@@ -120,13 +119,6 @@ func (s *store) isKnown() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.log != nil || s.own.snapshot != nil || !s.exists
-}
-
-// isUnready reports whether the store could not be loaded when that was last tried.
-func (s *store) isUnready() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.unready != nil
 }
 
 // LookAt has the figures of queues that nobody has looked at since the start, some at a time, so that their

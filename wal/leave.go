@@ -7,10 +7,11 @@ import (
 	"fmt"
 )
 
-// RemoveConsumer ends a consumer, which is not the log's own: when it returns the offset file is gone, also after a
-// power cut, and what only this consumer held back may be deleted. What is asked of the Consumer from then on is
-// ErrClosed. There need be none of that name. It waits for the disk. After an error the consumer is there as it was,
-// but a crash soon after may end it all the same.
+// RemoveConsumer ends a consumer, which is not the log's own: when it returns the offset file is
+// gone, also after a power cut, and what only this consumer held back may be deleted. What is asked
+// of the Consumer from then on is ErrClosed. There need be none of that name. It waits for the
+// disk. After an error the consumer is there as it was, but a crash soon after may end it all the
+// same.
 func (l *Log) RemoveConsumer(name string) error {
 	if name == "" {
 		return errors.New("a log's own consumer cannot be removed")
@@ -31,16 +32,16 @@ func (l *Log) RemoveConsumer(name string) error {
 	if err != nil || c == nil {
 		return err
 	}
-	// It holds back what it has until its file is gone for good: one that a power cut brings back must find
-	// what it has yet to take.
+	// It holds back what it has until its file is gone for good: one that a power cut brings back
+	// must find what it has yet to take.
 	if err := l.removeOffsets(name); err != nil {
 		return errors.Join(fmt.Errorf("consumer %s cannot be removed: %w", name, err), c.replaceFile())
 	}
 	return c.end()
 }
 
-// removeOffsets removes a consumer's files, durably. A file about to take the other's name goes first: alone it would
-// be taken for the consumer's.
+// removeOffsets removes a consumer's files, durably. A file about to take the other's name goes
+// first: alone it would be taken for the consumer's.
 func (l *Log) removeOffsets(name string) error {
 	path := l.path(offsetName(name))
 	for _, path := range []string{path + rewriteSuffix, path} {

@@ -1,7 +1,8 @@
 package queue
 
-// The seam between who gets which item and where the items are kept. A store has a log, each of its queues a cursor
-// of it. There are two of each: those of package wal (log_wal.go), and some in memory that tests run on.
+// The seam between who gets which item and where the items are kept. A store has a log, each of its
+// queues a cursor of it. There are two of each: those of package wal (log_wal.go), and some in
+// memory that tests run on.
 
 import (
 	"io"
@@ -10,12 +11,13 @@ import (
 	"github.com/darner/darner/wal"
 )
 
-// log is what the items of a store are kept in, in their order, until each of its cursors has taken them. All methods
-// may be called from any goroutine. Those whose names begin with Try, and those that take a function to call, never
-// wait for the disk; that function is called on another goroutine and must not block.
+// log is what the items of a store are kept in, in their order, until each of its cursors has taken
+// them. All methods may be called from any goroutine. Those whose names begin with Try, and those
+// that take a function to call, never wait for the disk; that function is called on another
+// goroutine and must not block.
 type log interface {
-	// TryAppend gives an item its place at the end. ErrBehind, or ErrUnready where it takes a moment only: CatchUp
-	// waits until it is worth trying again, CatchUpThen tells when it is.
+	// TryAppend gives an item its place at the end. ErrBehind, or ErrUnready where it takes a
+	// moment only: CatchUp waits until it is worth trying again, CatchUpThen tells when it is.
 	TryAppend(payload []byte, m Meta) (Position, error)
 	CatchUp()
 	CatchUpThen(fn func()) (stop func() bool)
@@ -26,7 +28,8 @@ type log interface {
 	// Prepare gets ready what the first append takes.
 	Prepare()
 
-	// SyncThen calls fn when all that was appended and taken before is on stable storage, or cannot be.
+	// SyncThen calls fn when all that was appended and taken before is on stable storage, or cannot
+	// be.
 	SyncThen(fn func(error))
 
 	// GiveBack returns the space of what is taken, Slim that of what a log holds in vain.
@@ -45,10 +48,11 @@ type log interface {
 	Abandon()     // is for a log that is deleted
 }
 
-// cursor hands out the items of a log, in order and each once, and says which are gone for good. What it has handed
-// out and not taken comes again when the log is opened the next time.
+// cursor hands out the items of a log, in order and each once, and says which are gone for good.
+// What it has handed out and not taken comes again when the log is opened the next time.
 type cursor interface {
-	// TryNext hands out the next item. ErrUnready: GetReady gets ready what it lacked, ReadyThen tells when it is.
+	// TryNext hands out the next item. ErrUnready: GetReady gets ready what it lacked, ReadyThen
+	// tells when it is.
 	TryNext() (Position, Meta, bool, error)
 	GetReady()
 	ReadyThen(fn func())

@@ -1,7 +1,7 @@
 package queue
 
-// A log in memory. It does what is asked of a log and nothing else, so the model is held against it as well: where the
-// two logs differ, one is wrong.
+// A log in memory. It does what is asked of a log and nothing else, so the model is held against it
+// as well: where the two logs differ, one is wrong.
 
 import (
 	"bytes"
@@ -14,8 +14,8 @@ import (
 	"github.com/darner/darner/wal"
 )
 
-// memoryLogs keeps the logs of a data directory. Their directories are there, and stand for them: a log whose directory
-// went begins anew.
+// memoryLogs keeps the logs of a data directory. Their directories are there, and stand for them: a
+// log whose directory went begins anew.
 type memoryLogs struct {
 	mu   sync.Mutex
 	logs map[string]*memoryLog

@@ -1,7 +1,7 @@
 package queue
 
-// A queue at a bound that gives up its oldest items for new ones. Space comes back by whole segments, and by
-// bodies of large items.
+// A queue at a bound that gives up its oldest items for new ones. Space comes back by whole
+// segments, and by bodies of large items.
 
 import (
 	"errors"
@@ -9,8 +9,9 @@ import (
 	"github.com/darner/darner/wal"
 )
 
-// DiscardOldest gives up the oldest waiting items until there is room for what Put or Create refused with
-// ErrDiscardOldest; open ones stay. It returns the refusal when there is none to be made. It may wait for the disk.
+// DiscardOldest gives up the oldest waiting items until there is room for what Put or Create
+// refused with ErrDiscardOldest; open ones stay. It returns the refusal when there is none to be
+// made. It may wait for the disk.
 func (q *Queue) DiscardOldest(refused error) error { return q.store.discardOldest(refused) }
 
 func (s *store) discardOldest(refused error) error {
@@ -44,7 +45,8 @@ func final(err error) error {
 	return &over
 }
 
-// discardFor makes room ahead for what is about to be written, in a queue that gives up its oldest items.
+// discardFor makes room ahead for what is about to be written, in a queue that gives up its oldest
+// items.
 func (s *store) discardFor(bytes int64) {
 	if is := s.settings(); is.Discard {
 		if err := s.reg.budget.admit(s.dir(), is, bytes); err != nil {
@@ -59,8 +61,8 @@ func (s *store) fits(is Settings, need int64) error {
 	return s.reg.budget.admit(s.dir(), is, need+least-s.reg.usage.Used(s.dir()))
 }
 
-// discardSome drops the next slice of items of each queue, and gives back what that frees. more tells that it did
-// either.
+// discardSome drops the next slice of items of each queue, and gives back what that frees. more
+// tells that it did either.
 func (s *store) discardSome() (more bool, err error) {
 	if there, err := s.lockLoaded(false); err != nil {
 		return false, err
@@ -93,8 +95,8 @@ func (s *store) discardSome() (more bool, err error) {
 	return err == nil && (n > 0 || after < before), err
 }
 
-// giveUpSlice is how many bytes are given up in one hold of the lock, or expirySlice items: about what a segment
-// grows by at first, so that little more goes than has to.
+// giveUpSlice is how many bytes are given up in one hold of the lock, or expirySlice items: about
+// what a segment grows by at first, so that little more goes than has to.
 const giveUpSlice = 64 << 10
 
 // recordBytes is about what a record takes besides its payload.

@@ -1,7 +1,7 @@
 package queue
 
-// The store: the log of one name, and the queues that are read from it. What is done to the log is done here, and
-// nobody else knows whether it is open: see load.go for that.
+// The store: the log of one name, and the queues that are read from it. What is done to the log is
+// done here, and nobody else knows whether it is open: see load.go for that.
 
 import (
 	"errors"
@@ -12,8 +12,8 @@ import (
 	"github.com/darner/darner/wal"
 )
 
-// store is all that is known of one name, whether there is a queue of that name or not. It has one lock for itself and
-// its queues: who puts an item serves all their lines in one hold.
+// store is all that is known of one name, whether there is a queue of that name or not. It has one
+// lock for itself and its queues: who puts an item serves all their lines in one hold.
 type store struct {
 	name string
 	reg  *Registry
@@ -99,8 +99,8 @@ func (s *store) appendAndUnlock(payload []byte, m Meta) error {
 	return err
 }
 
-// serveAndUnlock gives what waits to those in line, and gives up Store.mu. It costs nothing for a queue in which nobody
-// waits.
+// serveAndUnlock gives what waits to those in line, and gives up Store.mu. It costs nothing for a
+// queue in which nobody waits.
 func (s *store) serveAndUnlock() {
 	if len(s.inLine) == 0 {
 		s.mu.Unlock()
@@ -162,8 +162,8 @@ func (s *store) unwant() {
 // errEnded is of a queue that was deleted while it was about to be used.
 var errEnded = errors.New("the queue was deleted meanwhile")
 
-// join returns the store's queue of another cursor, by its name. One that is new gets what is put from now on; the store
-// is made if there is none. It may wait for the disk.
+// join returns the store's queue of another cursor, by its name. One that is new gets what is put
+// from now on; the store is made if there is none. It may wait for the disk.
 func (s *store) join(name string) (*Queue, error) {
 	if _, err := s.lockLoaded(true); err != nil {
 		return nil, err
@@ -193,7 +193,8 @@ func (s *store) join(name string) (*Queue, error) {
 	return q, nil
 }
 
-// other is the queue of a cursor that is not the log's own; nil when there is none. Store.mu is held.
+// other is the queue of a cursor that is not the log's own; nil when there is none. Store.mu is
+// held.
 func (s *store) other(name string) *Queue {
 	for _, q := range s.others {
 		if q.reader == name {
@@ -203,8 +204,8 @@ func (s *store) other(name string) *Queue {
 	return nil
 }
 
-// leave ends a queue that join gave, and what only it held back goes. Its waiters are sent away with nothing, its open
-// items end in nothing. It may wait for the disk.
+// leave ends a queue that join gave, and what only it held back goes. Its waiters are sent away
+// with nothing, its open items end in nothing. It may wait for the disk.
 func (s *store) leave(q *Queue) error {
 	if _, err := s.lockLoaded(false); err != nil {
 		return err

@@ -16,9 +16,9 @@ type Upload interface {
 	// Write takes the next bytes of the body.
 	Write(p []byte) (int, error)
 
-	// Commit puts the item at the end of the queue once all its bytes are written. When it returns the
-	// item is visible, or in the hands of the first waiter. After an error nothing is left of it, save ErrBehind:
-	// wait with CatchUpThen, and call it again.
+	// Commit puts the item at the end of the queue once all its bytes are written. When it returns
+	// the item is visible, or in the hands of the first waiter. After an error nothing is left of
+	// it, save ErrBehind: wait with CatchUpThen, and call it again.
 	Commit() error
 
 	// Abort gives the item up and leaves nothing of it. After Commit it does nothing.
@@ -39,8 +39,8 @@ const (
 	extent = 1 << 20   // what a segment grows by, or less
 )
 
-// Create begins a large item of size bytes. The errors are those of Put; the oldest items are discarded for it if they
-// are to be, here and as the item comes.
+// Create begins a large item of size bytes. The errors are those of Put; the oldest items are
+// discarded for it if they are to be, here and as the item comes.
 func (q *Queue) Create(size int64, m Meta) (Upload, error) {
 	s := q.store
 	if _, err := s.lockLoaded(true); err != nil {

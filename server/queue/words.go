@@ -1,6 +1,7 @@
 package queue
 
-// The words that the queues share with the log beneath them: who uses a queue need not know the log.
+// The words that the queues share with the log beneath them: who uses a queue need not know the
+// log.
 
 import (
 	"fmt"

@@ -12,16 +12,7 @@ import (
 	"time"
 
 	"github.com/darner/darner/segment/disk/usage"
-	"github.com/darner/darner/wal"
 )
-
-// Settings are what may differ from queue to queue. The zero value is no bound.
-type Settings struct {
-	MaxDisk     int64     // bytes of disk that the queue may take, as du counts them; 0: no bound
-	Discard     bool      // at a bound the oldest waiting items make room, instead of the newest being refused
-	SegmentSize int64     // 0: that of Options.Log
-	Cold        *wal.Cold // nil: that of Options.Log
-}
 
 // Errors of Put and Create at a bound; both are ErrFull as well.
 var (

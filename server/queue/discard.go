@@ -3,11 +3,7 @@ package queue
 // A queue at a bound that gives up its oldest items for new ones. Space comes back by whole
 // segments, and by bodies of large items.
 
-import (
-	"errors"
-
-	"github.com/darner/darner/wal"
-)
+import "errors"
 
 // DiscardOldest gives up the oldest waiting items until there is room for what Put or Create
 // refused with ErrDiscardOldest; open ones stay. It returns the refusal when there is none to be
@@ -19,12 +15,12 @@ func (s *store) discardOldest(refused error) error {
 	if !errors.As(refused, &over) || !over.discard {
 		return refused
 	}
-	is := s.settings()
-	if err := s.fits(is, over.need); err != nil {
+	settings := s.settings()
+	if err := s.fits(settings, over.need); err != nil {
 		return final(err) // whatever goes
 	}
 	for {
-		err := s.reg.budget.admit(s.dir(), is, over.need)
+		err := s.reg.budget.admit(s.dir(), settings, over.need)
 		if err == nil {
 			return nil
 		}
@@ -48,17 +44,17 @@ func final(err error) error {
 // discardFor makes room ahead for what is about to be written, in a queue that gives up its oldest
 // items.
 func (s *store) discardFor(bytes int64) {
-	if is := s.settings(); is.Discard {
-		if err := s.reg.budget.admit(s.dir(), is, bytes); err != nil {
+	if settings := s.settings(); settings.Discard {
+		if err := s.reg.budget.admit(s.dir(), settings, bytes); err != nil {
 			s.discardOldest(err) // if that fails so will the writing, which has the say
 		}
 	}
 }
 
 // fits reports whether there would be room if the queue were empty.
-func (s *store) fits(is Settings, need int64) error {
+func (s *store) fits(settings Settings, need int64) error {
 	const least = 24 << 10 // bytes of disk that stay: the directory, offset files
-	return s.reg.budget.admit(s.dir(), is, need+least-s.reg.usage.Used(s.dir()))
+	return s.reg.budget.admit(s.dir(), settings, need+least-s.reg.usage.Used(s.dir()))
 }
 
 // discardSome drops the next slice of items of each queue, and gives back what that frees. more
@@ -117,32 +113,4 @@ func (q *Queue) dropOldest() (n int, err error) {
 		bytes += it.Size + recordBytes
 	}
 	return n, nil
-}
-
-// settings are what is in force for the store.
-func (s *store) settings() Settings {
-	if s.reg.o.Settings == nil {
-		return Settings{}
-	}
-	return s.reg.o.Settings(s.name)
-}
-
-// segmentSize is the size of the store's segments.
-func (s *store) segmentSize() int64 {
-	if is := s.settings(); is.SegmentSize > 0 {
-		return is.SegmentSize
-	}
-	return s.reg.o.Log.SegmentSize
-}
-
-// logOptions are those of the store's log.
-func (s *store) logOptions() wal.Options {
-	o, is, dir := s.reg.o.Log, s.settings(), s.dir()
-	o.FS = s.reg.usage
-	o.SegmentSize = s.segmentSize()
-	if is.Cold != nil {
-		o.Cold = is.Cold
-	}
-	o.Admit = func(bytes int64) error { return s.reg.budget.admit(dir, is, bytes) }
-	return o
 }

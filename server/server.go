@@ -163,7 +163,7 @@ func (s *Server) unlisten() error {
 func (s *Server) startTransports(c config.Config) error {
 	clock := transport.NewClock(s.registry.Look)
 	env := &memcache.Env{
-		Registry:     s.registry,
+		Registry:     memcache.Local(s.registry),
 		Counters:     new(metrics.Counters),
 		Logger:       s.log,
 		Now:          clock.Now,

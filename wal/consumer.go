@@ -45,6 +45,7 @@ type Consumer struct {
 	behind       bool // something is taken that its file does not say, for want of space
 	rewriteAt    int  // bytes of entries from which the file is rewritten
 	rewriteAsked bool // the background is to do so
+	ended        bool // by RemoveConsumer
 }
 
 // Consumer returns the consumer of that name, "" being the log's own, and makes it when it is new.
@@ -142,7 +143,7 @@ func (c *Consumer) Next() (p Position, m Meta, ok bool, err error) {
 func (c *Consumer) TryNext() (p Position, m Meta, ok bool, err error) {
 	c.l.mu.Lock()
 	defer c.l.mu.Unlock()
-	if c.l.closed {
+	if c.isClosed() {
 		return p, m, false, ErrClosed
 	}
 	if err := c.reading.err; err != nil {
@@ -296,7 +297,7 @@ func (c *Consumer) Take(p Position) error {
 	l := c.l
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed {
+	if c.isClosed() {
 		return ErrClosed
 	}
 	c.take(offset.Span{From: p.Seq, To: p.Seq, Bytes: uint64(p.Size)})
@@ -336,7 +337,7 @@ func (c *Consumer) SkipToEnd() error {
 	l := c.l
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed {
+	if c.isClosed() {
 		return ErrClosed
 	}
 	c.st.Taken.Clear()

@@ -3,7 +3,7 @@
 //
 // A Log can be used without the server. Append gives an item its place in the order; a
 // Consumer moves over the log with Next and says with Take, in any order, which items are gone
-// for good. What every consumer has taken is deleted in the background.
+// for good. What every consumer has taken is deleted in the background; RemoveConsumer ends one.
 //
 //	log, err := wal.Open("orders", wal.Options{})
 //	pos, err := log.Append([]byte("hello"), wal.Meta{})

@@ -247,7 +247,7 @@ func (c *Consumer) GetReady() {
 		c.at = next
 	}
 	if i := l.indexLocked(c.seq); err != nil {
-		if i < 0 || l.files[i] != f || f.path != path { // it was renamed or replaced meanwhile
+		if c.ended || i < 0 || l.files[i] != f || f.path != path { // it was renamed or replaced meanwhile
 			err = nil
 		} else {
 			err = c.unreadable(i, err)

@@ -9,12 +9,11 @@ import (
 	"time"
 
 	"github.com/darner/darner/server/metrics"
-	"github.com/darner/darner/server/queue"
 )
 
 // Env is what all sessions of a server share. Its fields are set before the first session starts.
 type Env struct {
-	Registry *queue.Registry
+	Registry Registry
 	Counters *metrics.Counters
 	Logger   *slog.Logger
 	Now      func() int64 // Unix milliseconds; a cached clock will do, it is asked for every request

@@ -55,8 +55,8 @@ func FuzzSession(f *testing.F) {
 		if open := sv.openTransactions(); open != 0 {
 			t.Errorf("%d items are reserved by nobody", open)
 		}
-		sv.env.Registry.Each(func(q *queue.Queue) bool {
-			if err := sv.env.Registry.Delete(q); err != nil {
+		sv.registry.Each(func(q *queue.Queue) bool {
+			if err := q.Delete(); err != nil {
 				t.Error(err)
 			}
 			return true

@@ -8,7 +8,6 @@ import (
 	"strconv"
 
 	"github.com/darner/darner/server/queue"
-	"github.com/darner/darner/wal"
 )
 
 const (
@@ -23,7 +22,7 @@ const (
 
 // key is one queue of a get and what is to be done with it.
 type key struct {
-	q    *queue.Queue
+	q    Queue
 	opts options
 }
 
@@ -125,7 +124,7 @@ func (s *Session) checkKeys() (problem string) {
 func (s *Session) loadKeys() {
 	g := &s.get
 	for i := range g.keys {
-		if q := g.keys[i].q; !q.Loaded() && q.Exists() {
+		if g.keys[i].q.Parked() {
 			s.work(s.load, (*Session).keysLoaded)
 			return
 		}
@@ -137,7 +136,7 @@ func (s *Session) loadKeys() {
 func (s *Session) load() {
 	g := &s.get
 	for i := range g.keys {
-		if q := g.keys[i].q; !q.Loaded() && q.Exists() {
+		if q := g.keys[i].q; q.Parked() {
 			if g.err = q.Load(); g.err != nil {
 				return
 			}
@@ -217,9 +216,9 @@ func (s *Session) unfetched(err error, next func(*Session)) {
 		s.next = next
 	}
 	switch {
-	case err == wal.ErrUnready && !q.Loaded(): // it was parked meanwhile
+	case err == queue.ErrNotLoaded: // it was parked meanwhile
 		s.work(func() { g.err = q.Load() }, again)
-	case err == wal.ErrUnready:
+	case err == queue.ErrUnready:
 		s.await(q.ReadyThen, next)
 	case !g.spared:
 		g.spared = true
@@ -264,7 +263,7 @@ func (g *get) anyFetches() bool {
 }
 
 // find returns which key a waiter's queue belongs to.
-func (g *get) find(q *queue.Queue) int {
+func (g *get) find(q Queue) int {
 	for i := range g.keys {
 		if g.keys[i].q == q && g.keys[i].fetches() {
 			return i
@@ -286,7 +285,7 @@ func (s *Session) deliver(item queue.Item) {
 	s.appendValue()
 	out, err := k.q.TryRead(item, s.out)
 	switch {
-	case err == wal.ErrUnready:
+	case err == queue.ErrUnready:
 		s.out = s.out[:before]
 		s.work(func() { g.read, g.err = k.q.Read(item, nil) }, (*Session).deliverRead)
 	case err != nil:
@@ -369,7 +368,7 @@ func (s *Session) unreadable(err error) {
 
 // damaged tells whether an item's bytes are lost for good.
 func damaged(err error) bool {
-	return errors.Is(err, wal.ErrDamaged) || errors.Is(err, wal.ErrGone)
+	return errors.Is(err, queue.ErrDamaged) || errors.Is(err, queue.ErrGone)
 }
 
 // failGet ends the answer with an error, and puts back what is in it: a client that is told of an

@@ -17,15 +17,16 @@ import (
 )
 
 type testServer struct {
-	t       testing.TB
-	dir     string
-	queues  queue.Options
-	every   queue.Settings // of every queue
-	env     *Env
-	ahead   atomic.Int64 // ms the server's steady clock is ahead: a wait passes at once
-	set     atomic.Int64 // ms its time of day is ahead
-	local   bool
-	flushed []time.Duration // what flush_all asked for with a delay
+	t        testing.TB
+	dir      string
+	queues   queue.Options
+	every    queue.Settings // of every queue
+	registry *queue.Registry
+	env      *Env
+	ahead    atomic.Int64 // ms the server's steady clock is ahead: a wait passes at once
+	set      atomic.Int64 // ms its time of day is ahead
+	local    bool
+	flushed  []time.Duration // what flush_all asked for with a delay
 }
 
 func newServer(t testing.TB, change ...func(*testServer)) *testServer {
@@ -51,7 +52,7 @@ func newServer(t testing.TB, change ...func(*testServer)) *testServer {
 	sv.dir = t.TempDir()
 	sv.open()
 	t.Cleanup(func() {
-		if err := sv.env.Registry.Close(); err != nil {
+		if err := sv.registry.Close(); err != nil {
 			t.Error(err)
 		}
 	})
@@ -64,16 +65,17 @@ func (sv *testServer) open() {
 	o := sv.queues
 	o.Log.InlineMax, o.Log.SegmentSize, o.Log.Logger = sv.env.InlineMax, 1<<20, sv.env.Logger
 	o.Settings = func(string) queue.Settings { return sv.every }
-	sv.env.Registry, err = queue.OpenRegistry(sv.dir, o)
+	sv.registry, err = queue.OpenRegistry(sv.dir, o)
 	if err != nil {
 		sv.t.Fatal(err)
 	}
+	sv.env.Registry = Local(sv.registry)
 }
 
 // restart closes all queues and opens them again; they are parked then.
 func (sv *testServer) restart() {
 	sv.t.Helper()
-	if err := sv.env.Registry.Close(); err != nil {
+	if err := sv.registry.Close(); err != nil {
 		sv.t.Fatal(err)
 	}
 	sv.open()
@@ -81,7 +83,7 @@ func (sv *testServer) restart() {
 
 // openTransactions adds up what is reserved in all queues.
 func (sv *testServer) openTransactions() (open int) {
-	sv.env.Registry.Each(func(q *queue.Queue) bool {
+	sv.registry.Each(func(q *queue.Queue) bool {
 		open += q.Stats().Open
 		return true
 	})
@@ -89,7 +91,7 @@ func (sv *testServer) openTransactions() (open int) {
 }
 
 func (sv *testServer) items(name string) int64 {
-	q, err := sv.env.Registry.Queue([]byte(name))
+	q, err := sv.registry.Queue([]byte(name))
 	if err != nil {
 		sv.t.Fatal(err)
 	}

@@ -5,8 +5,6 @@ package memcache
 import (
 	"bytes"
 	"math"
-
-	"github.com/darner/darner/server/queue"
 )
 
 // maxWait bounds /t=, in milliseconds: some 24 days.
@@ -42,7 +40,7 @@ const (
 )
 
 // key reads a key: its queue, options and /t=. A problem is the answer to give.
-func (s *Session) key(word []byte, known options) (q *queue.Queue, opts options, wait int64, problem string) {
+func (s *Session) key(word []byte, known options) (q Queue, opts options, wait int64, problem string) {
 	name, rest := word, []byte(nil)
 	if slash := bytes.IndexByte(word, '/'); slash >= 0 {
 		name, rest = word[:slash], word[slash:]

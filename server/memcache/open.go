@@ -7,7 +7,7 @@ import "github.com/darner/darner/server/queue"
 // openItem was fetched with /open and waits for /close or /abort. It keeps the queue's handle alive,
 // so that the same name gives the same handle, also when the queue is deleted and set again.
 type openItem struct {
-	q    *queue.Queue
+	q    Queue
 	item queue.Item
 }
 

@@ -19,7 +19,7 @@ const unfinished = math.MaxUint64
 // pendingItem is gone for good when the connection's output has passed end.
 type pendingItem struct {
 	end  uint64 // offset in the output stream
-	q    *queue.Queue
+	q    Queue
 	item queue.Item
 }
 

@@ -46,7 +46,7 @@ func (s *Session) replyUnless(noreply bool, text string) {
 }
 
 // queueArgument finds the queue a command names; a problem is the answer to give.
-func (s *Session) queueArgument(word []byte) (q *queue.Queue, problem string) {
+func (s *Session) queueArgument(word []byte) (q Queue, problem string) {
 	q, _, _, problem = s.key(word, noOptions)
 	return q, problem
 }
@@ -64,7 +64,7 @@ func (s *Session) deleteCommand(args []byte) {
 		s.replyUnless(noreply, problem)
 		return
 	}
-	s.begin(simple{answer: "DELETED\r\n", noreply: noreply}, func() error { return s.env.Registry.Delete(q) })
+	s.begin(simple{answer: "DELETED\r\n", noreply: noreply}, q.Delete)
 }
 
 func (s *Session) flushCommand(args []byte) {

@@ -2,11 +2,7 @@ package memcache
 
 // The session: one connection's place in the protocol.
 
-import (
-	"sync/atomic"
-
-	"github.com/darner/darner/server/queue"
-)
+import "sync/atomic"
 
 // OutputLimit is the length of output, in bytes, at which Process stops until some was taken. One
 // reply may exceed it by an inline item.
@@ -50,7 +46,7 @@ type Session struct {
 	get     get          // of get and gets
 	stats   *statsAnswer // of stats
 	chunk   *[chunkSize]byte
-	waiter  *queue.Waiter // nil until a get waits
+	waiter  Waiter // nil until a get waits
 	sync    syncWait
 
 	stopAwaiting func() // ends a wait for a queue; nil: there is none

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/darner/darner/server/queue"
-	"github.com/darner/darner/wal"
 )
 
 // maxBody is the longest body that is swallowed; a line that announces more is not believed.
@@ -24,17 +23,16 @@ const (
 
 // body is the storage command in hand.
 type body struct {
-	q        *queue.Queue
-	meta     wal.Meta
+	q        Queue
+	meta     queue.Meta
 	left     int64  // bytes of the body that are still to come
 	refusal  string // for a body that is swallowed: the answer after it
 	noreply  bool
 	sync     bool
-	made     bool  // the queue was, by a job
 	relieved int   // how often a refusal was seen to
 	err      error // of the last job
 
-	upload *queue.Upload // of a large item
+	upload queue.Upload // of a large item
 	size   int64
 	filled int // bytes in the session's chunk
 }
@@ -113,7 +111,7 @@ func (b *body) parseMeta(flags, exptime []byte, now int64) (problem string) {
 	if !ok {
 		return badExptime
 	}
-	b.meta = wal.Meta{Flags: uint32(f)}
+	b.meta = queue.Meta{Flags: uint32(f)}
 	b.meta.Expires, b.meta.Fixed = expiry(seconds, now)
 	return ""
 }
@@ -154,18 +152,14 @@ func (s *Session) storeInline() {
 	if !ok {
 		return
 	}
-	if !b.made && !b.q.Loaded() {
-		b.made = true
-		s.work(func() { b.err = b.q.Make() }, (*Session).storeInline)
-		return
-	}
 	err := b.err
 	if err == nil {
 		err = b.q.TryPut(s.in[:size], b.meta)
 	}
 	switch {
-	case errors.Is(err, wal.ErrBehind):
-		b.made = false // it may be deleted meanwhile
+	case err == queue.ErrNotLoaded:
+		s.work(func() { b.err = b.q.Make() }, (*Session).storeInline)
+	case errors.Is(err, queue.ErrBehind):
 		s.await(b.q.CatchUpThen, (*Session).storeInline)
 	case err != nil && b.err == nil && b.relieved < mostRelief:
 		b.relieved++

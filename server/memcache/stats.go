@@ -16,8 +16,8 @@ const (
 
 // statsAnswer is the answer in hand.
 type statsAnswer struct {
-	queues []*queue.Queue // that are still to come
-	text   []byte         // the slice that a job made, in the session's chunk
+	queues []Queue // that are still to come
+	text   []byte  // the slice that a job made, in the session's chunk
 }
 
 func (s *Session) statsCommand(args []byte) {
@@ -91,7 +91,7 @@ func (s *Session) moreStats() {
 
 // globalStats is the job that makes the lines of the server, and notes which queues there are.
 func (s *Session) globalStats() {
-	s.env.Registry.Each(func(q *queue.Queue) bool {
+	s.env.Registry.Each(func(q Queue) bool {
 		s.stats.queues = append(s.stats.queues, q)
 		return !s.draining.Load()
 	})

@@ -54,7 +54,7 @@ func TestTheServersLinesComeBeforeAnyQueueIsLookedAt(t *testing.T) {
 	for i := range 20 {
 		c.set(fmt.Sprint("q", i), "a", "b")
 	}
-	if err := sv.env.Registry.Close(); err != nil {
+	if err := sv.registry.Close(); err != nil {
 		t.Fatal(err)
 	}
 	hold := make(chan struct{})
@@ -85,7 +85,7 @@ func TestTheServersLinesComeBeforeAnyQueueIsLookedAt(t *testing.T) {
 	if n := strings.Count(queues, "_items 2\r\n"); n < 20 || !strings.HasSuffix(queues, "END\r\n") {
 		t.Fatalf("%d queues with two items in %q", n, queues)
 	}
-	if n := sv.env.Registry.Totals().Loaded; n != 0 {
+	if n := sv.registry.Totals().Loaded; n != 0 {
 		t.Errorf("%d queues are loaded", n)
 	}
 }

@@ -6,7 +6,7 @@ package memcache
 import (
 	"errors"
 
-	"github.com/darner/darner/wal"
+	"github.com/darner/darner/server/queue"
 )
 
 // startUpload opens the way in.
@@ -70,7 +70,7 @@ func (s *Session) commitUpload() {
 }
 
 func (s *Session) uploadCommitted() {
-	if errors.Is(s.body.err, wal.ErrBehind) {
+	if errors.Is(s.body.err, queue.ErrBehind) {
 		s.await(s.body.q.CatchUpThen, (*Session).commitUpload)
 		return
 	}

@@ -2,11 +2,7 @@ package memcache
 
 // What a Waiting session waits for: an item, stable storage, or a queue that has something to do first.
 
-import (
-	"sync/atomic"
-
-	"github.com/darner/darner/server/queue"
-)
+import "sync/atomic"
 
 // syncWait is a SET that waits for stable storage.
 type syncWait struct {
@@ -71,16 +67,15 @@ func (s *Session) leaveQueue() {
 // standInLine lets the get in hand wait in each of its queues for the first item.
 func (s *Session) standInLine() {
 	if s.waiter == nil {
-		s.waiter = queue.NewWaiter(s.wake)
+		s.waiter = s.env.Registry.NewWaiter(s.wake)
 	}
 	g := &s.get
-	s.waiter.Peek = g.peeks
 	for i := range g.keys {
 		k := &g.keys[i]
 		if !k.fetches() {
 			continue
 		}
-		claimed, err := k.q.TryWait(s.waiter)
+		claimed, err := s.waiter.TryWait(k.q, g.peeks)
 		if err != nil {
 			s.stopWaiting()
 			g.at = i

@@ -139,7 +139,7 @@ func (sv *testServer) behind(fs *disktest.FS) (release func()) {
 		}
 		return nil
 	})
-	q, err := sv.env.Registry.Queue([]byte("q"))
+	q, err := sv.registry.Queue([]byte("q"))
 	for size := sv.env.InlineMax; size >= 0; size -= sv.env.InlineMax { // the last bit of the segment as well
 		for err == nil {
 			err = q.Put(make([]byte, size), wal.Meta{})

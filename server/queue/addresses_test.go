@@ -96,7 +96,7 @@ func TestAMapThatIsRefusedParksOtherQueuesAndIsTriedAgain(t *testing.T) {
 			}
 		}
 	})
-	if err := busy.log.Err(); err != nil {
+	if err := busy.store.log.Err(); err != nil {
 		t.Error(err)
 	}
 }

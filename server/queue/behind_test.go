@@ -41,7 +41,7 @@ func caughtUp(q *Queue) <-chan struct{} {
 
 func TestAPutThatTheDiskDoesNotKeepUpWithIsRefusedUntilItCaughtUp(t *testing.T) {
 	q, release, refused := slow(t)
-	if !errors.Is(refused, wal.ErrBehind) || errors.Is(refused, wal.ErrFull) || errors.Is(refused, ErrMakeRoom) {
+	if !errors.Is(refused, wal.ErrBehind) || errors.Is(refused, wal.ErrFull) || errors.Is(refused, ErrDiscardOldest) {
 		t.Fatalf("the refusal is %v", refused)
 	}
 	told := caughtUp(q)
@@ -54,18 +54,18 @@ func TestAQueueWhoseDiskIsWaitedForIsNotParked(t *testing.T) {
 	q, release, _ := slow(t)
 	stop := q.CatchUpThen(func() { t.Error("called after it was stopped") })
 	told := caughtUp(q)
-	now := q.reg.clock.Add(1) + 1
-	if q.park(now) {
+	now := q.store.reg.clock.Add(1) + 1
+	if q.store.park(now) {
 		t.Fatal("it is parked")
 	}
 	stop()
 	stop()
 	release()
 	<-told
-	if q.wanted != 0 {
-		t.Errorf("%d callers want it", q.wanted)
+	if q.store.wanted != 0 {
+		t.Errorf("%d callers want it", q.store.wanted)
 	}
-	if !q.park(now) {
+	if !q.store.park(now) {
 		t.Error("it is not parked when nobody waits any more")
 	}
 	<-caughtUp(q)
@@ -75,7 +75,7 @@ func TestAQueueThatIsDeletedKeepsNobodyWaitingForItsDisk(t *testing.T) {
 	q, release, _ := slow(t)
 	told := caughtUp(q)
 	deleted := make(chan error, 1)
-	go func() { deleted <- q.reg.Delete(q) }()
+	go func() { deleted <- q.Delete() }()
 	<-told
 	release()
 	if err := <-deleted; err != nil {
@@ -97,14 +97,14 @@ func TestALargeItemThatTheDiskDoesNotKeepUpWithIsNotLost(t *testing.T) {
 	if err := u.Commit(); !errors.Is(err, wal.ErrBehind) {
 		t.Fatalf("the refusal is %v", err)
 	}
-	before, uploads := q.Stats().Items, q.uploads
+	before, uploads := q.Stats().Items, q.store.uploads
 	told := caughtUp(q)
 	release()
 	<-told
 	if err := u.Commit(); err != nil {
 		t.Fatal(err)
 	}
-	if n := q.Stats().Items; n != before+1 || uploads != 1 || q.uploads != 0 {
-		t.Errorf("%d items and %d uploads became %d and %d", before, uploads, n, q.uploads)
+	if n := q.Stats().Items; n != before+1 || uploads != 1 || q.store.uploads != 0 {
+		t.Errorf("%d items and %d uploads became %d and %d", before, uploads, n, q.store.uploads)
 	}
 }

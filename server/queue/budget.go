@@ -12,21 +12,12 @@ import (
 	"time"
 
 	"github.com/darner/darner/segment/disk/usage"
-	"github.com/darner/darner/wal"
 )
 
-// Settings are what may differ from queue to queue. The zero value is no bound.
-type Settings struct {
-	MaxDisk     int64     // bytes of disk that the queue may take, as du counts them; 0: no bound
-	Discard     bool      // at a bound the oldest waiting items make room, instead of the newest being refused
-	SegmentSize int64     // 0: that of Options.Log
-	Cold        *wal.Cold // nil: that of Options.Log
-}
-
-// Errors of Put and Create at a bound; both are wal.ErrFull as well.
+// Errors of Put and Create at a bound; both are ErrFull as well.
 var (
-	ErrLimit    = errors.New("the queue is at its limit")           // the queue's own, not the disk's
-	ErrMakeRoom = errors.New("the queue's oldest items have to go") // call MakeRoom, and again
+	ErrLimit         = errors.New("the queue is at its limit")           // the queue's own, not the disk's
+	ErrDiscardOldest = errors.New("the queue's oldest items have to go") // call DiscardOldest, and again
 )
 
 // overBound is the refusal of so many bytes.
@@ -40,7 +31,7 @@ type overBound struct {
 func (e *overBound) Error() string { return e.text }
 
 func (e *overBound) Is(target error) bool {
-	return target == ErrLimit && e.own || target == ErrMakeRoom && e.discard
+	return target == ErrLimit && e.own || target == ErrDiscardOldest && e.discard
 }
 
 // budget is what there is to be had.
@@ -113,14 +104,6 @@ func (b *budget) ask(total int64) {
 		free = b.minFree // it does not tell: nothing more until it does
 	}
 	b.free, b.total, b.asked = free, total, time.Now()
-}
-
-// settings are what is in force for a queue.
-func (r *Registry) settings(q *Queue) Settings {
-	if r.o.Settings == nil {
-		return Settings{}
-	}
-	return r.o.Settings(q.name)
 }
 
 // Disk returns the bytes that the data directory takes, as du counts them, and its bound, 0 for none. For a

@@ -33,8 +33,8 @@ func eachQueue(s Settings) func(*Options) {
 	return func(o *Options) { o.Settings = func(string) Settings { return s } }
 }
 
-// store puts a numbered item of some size, as a session does; a large one is streamed.
-func store(q *Queue, n, size int) error {
+// putPatiently puts a numbered item of some size, as a session does; a large one is streamed.
+func putPatiently(q *Queue, n, size int) error {
 	body := []byte(fmt.Sprintf("%d %s", n, strings.Repeat("x", size)))
 	if len(body) > 16<<10 {
 		u, err := q.Create(int64(len(body)), wal.Meta{})
@@ -48,8 +48,8 @@ func store(q *Queue, n, size int) error {
 		return u.Commit()
 	}
 	err := q.Put(body, wal.Meta{})
-	for tries := 0; errors.Is(err, ErrMakeRoom) && tries < 8; tries++ {
-		if err = q.MakeRoom(err); err == nil {
+	for tries := 0; errors.Is(err, ErrDiscardOldest) && tries < 8; tries++ {
+		if err = q.DiscardOldest(err); err == nil {
 			err = q.Put(body, wal.Meta{})
 		}
 	}
@@ -84,7 +84,7 @@ func numberOf(t testing.TB, q *Queue, it Item) int {
 func fillQueue(t testing.TB, q *Queue, size int) (n int, refused error) {
 	t.Helper()
 	for ; n < 100_000; n++ {
-		if err := store(q, n, size); err != nil {
+		if err := putPatiently(q, n, size); err != nil {
 			return n, err
 		}
 	}
@@ -107,7 +107,7 @@ func TestAQueueAtItsLimitRefusesUntilItemsAreTaken(t *testing.T) {
 	q := named(t, r, "work")
 	for _, size := range []int{1000, 40_000} {
 		n, err := fillQueue(t, q, size)
-		if !errors.Is(err, ErrLimit) || !errors.Is(err, wal.ErrFull) || errors.Is(err, ErrMakeRoom) || !strings.Contains(err.Error(), "max-disk") {
+		if !errors.Is(err, ErrLimit) || !errors.Is(err, wal.ErrFull) || errors.Is(err, ErrDiscardOldest) || !strings.Contains(err.Error(), "max-disk") {
 			t.Fatalf("refused with %v", err)
 		}
 		if used := q.Stats().LogSize; used > limit+64<<10 || used < limit*3/4 || n*size < limit*3/4 { // what does not ask: an index, an offset file
@@ -115,7 +115,7 @@ func TestAQueueAtItsLimitRefusesUntilItemsAreTaken(t *testing.T) {
 		}
 		put(t, named(t, r, "other"), "x") // each has its own
 		takeN(t, q, n/2)
-		eventually(t, "it takes items again", func() bool { return store(q, 0, size) == nil })
+		eventually(t, "it takes items again", func() bool { return putPatiently(q, 0, size) == nil })
 		if used := q.Stats().LogSize; used > limit+64<<10 {
 			t.Fatalf("%d bytes of %d", used, limit)
 		}
@@ -134,8 +134,8 @@ func TestTheDataDirectorysLimitIsForAllQueuesAndKeepsSomeBack(t *testing.T) {
 	if !errors.Is(err, wal.ErrFull) || errors.Is(err, ErrLimit) || !strings.Contains(err.Error(), "data directory") {
 		t.Fatalf("refused with %v", err)
 	}
-	for store(b, 0, 10_000) == nil { // sealing and compaction may have given space back since
-		if err := r.Delete(b); err != nil {
+	for putPatiently(b, 0, 10_000) == nil { // sealing and compaction may have given space back since
+		if err := b.Delete(); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := fillQueue(t, a, 10_000); err == nil {
@@ -151,8 +151,8 @@ func TestTheDataDirectorysLimitIsForAllQueuesAndKeepsSomeBack(t *testing.T) {
 		t.Fatalf("%d bytes of %d are in use, to keep back %d", used, bound, r.budget.kept)
 	}
 	takeN(t, a, n/2)
-	eventually(t, "another queue takes items", func() bool { return store(b, 0, 10_000) == nil })
-	if err := r.Delete(a); err != nil {
+	eventually(t, "another queue takes items", func() bool { return putPatiently(b, 0, 10_000) == nil })
+	if err := a.Delete(); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the space of a deleted queue comes back", func() bool {
@@ -175,11 +175,11 @@ func TestSomeOfTheFileSystemIsLeftFree(t *testing.T) {
 		t.Errorf("%d bytes are left, to be %d", left, free)
 	}
 	takeN(t, q, n/2)
-	eventually(t, "it takes items again", func() bool { return store(q, 0, 10_000) == nil })
+	eventually(t, "it takes items again", func() bool { return putPatiently(q, 0, 10_000) == nil })
 	check := func(capacity int64, stored bool) {
 		t.Helper()
 		fsys.SetCapacity(capacity) // others fill or clear the disk
-		eventually(t, "the change is noticed", func() bool { return (store(q, 0, 60_000) == nil) == stored })
+		eventually(t, "the change is noticed", func() bool { return (putPatiently(q, 0, 60_000) == nil) == stored })
 	}
 	check(fsys.Used()+free/2, false)
 	check(32<<20, true)
@@ -213,10 +213,10 @@ func TestTheOldestItemsMakeRoom(t *testing.T) {
 			q := named(t, r, "work")
 			n := 4 * limit / size
 			for i := range n {
-				if err := store(q, i, size); err != nil {
+				if err := putPatiently(q, i, size); err != nil {
 					t.Fatalf("item %d: %v", i, err)
 				}
-				if used := r.usage.Used(q.dir()); used > limit+offsets {
+				if used := r.usage.Used(q.store.dir()); used > limit+offsets {
 					t.Fatalf("%d bytes of %d", used, limit)
 				}
 			}
@@ -244,13 +244,13 @@ func TestOldItemsMakeRoomAtTheDataDirectorysLimit(t *testing.T) {
 	})
 	old, young := named(t, r, "old"), named(t, r, "new")
 	for i := range 400 { // its own share of the disk: what others take without asking may not leave a segment
-		if err := store(young, i, 1000); err != nil {
+		if err := putPatiently(young, i, 1000); err != nil {
 			t.Fatal(err)
 		}
 	}
 	n, _ := fillQueue(t, old, 1000)
 	for i := range 1000 {
-		if err := store(young, i, 1000); err != nil {
+		if err := putPatiently(young, i, 1000); err != nil {
 			t.Fatalf("item %d: %v", i, err)
 		}
 	}
@@ -259,9 +259,9 @@ func TestOldItemsMakeRoomAtTheDataDirectorysLimit(t *testing.T) {
 	}
 	var err error
 	for i := 0; err == nil && i < 40; i++ { // the last that was given up may have left some room
-		err = store(old, n+i, 100_000)
+		err = putPatiently(old, n+i, 100_000)
 	}
-	if err == nil || errors.Is(err, ErrMakeRoom) {
+	if err == nil || errors.Is(err, ErrDiscardOldest) {
 		t.Errorf("the other queue answers %v", err)
 	}
 }
@@ -270,11 +270,11 @@ func TestAnItemLargerThanTheBoundCostsNoOther(t *testing.T) {
 	r := bounded(t, disktest.New(), eachQueue(Settings{MaxDisk: 1 << 20, Discard: true}))
 	q := named(t, r, "work")
 	for i := range 100 {
-		if err := store(q, i, 1000); err != nil {
+		if err := putPatiently(q, i, 1000); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := store(q, 0, 1<<20); !errors.Is(err, ErrLimit) {
+	if err := putPatiently(q, 0, 1<<20); !errors.Is(err, ErrLimit) {
 		t.Errorf("it is answered %v", err)
 	}
 	if s := q.Stats(); s.Items != 100 || s.GivenUp != 0 {
@@ -287,13 +287,13 @@ func TestAnItemThatStaysOpenDoesNotCostTheWholeQueue(t *testing.T) {
 	const limit = 1 << 20
 	r := bounded(t, disktest.New(), eachQueue(Settings{MaxDisk: limit, Discard: true}))
 	q := named(t, r, "work")
-	if err := store(q, 0, 1000); err != nil {
+	if err := putPatiently(q, 0, 1000); err != nil {
 		t.Fatal(err)
 	}
 	stuck := fetch(t, q)
 	stored, refused := 1, 0
 	for i := 1; i < 4*limit/1000; i++ {
-		switch err := store(q, i, 1000); {
+		switch err := putPatiently(q, i, 1000); {
 		case err == nil:
 			stored++
 		case errors.Is(err, ErrLimit):
@@ -312,7 +312,7 @@ func TestAnItemThatStaysOpenDoesNotCostTheWholeQueue(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 2 * limit / 1000 {
-		if err := store(q, i, 1000); err != nil {
+		if err := putPatiently(q, i, 1000); err != nil {
 			t.Fatalf("with nothing open item %d is answered %v", i, err)
 		}
 	}
@@ -340,7 +340,7 @@ func wantWalked(t *testing.T, r *Registry, fsys *disktest.FS, when string) {
 		used, _ := r.Disk()
 		same := used == walked(fsys, r.dir)
 		r.Each(func(q *Queue) bool {
-			same = same && q.Stats().LogSize == walked(fsys, q.dir())
+			same = same && q.Stats().LogSize == walked(fsys, q.store.dir())
 			return same
 		})
 		return same
@@ -365,9 +365,9 @@ func TestDiskUsageEqualsAWalkWhateverHappens(t *testing.T) {
 			q := named(t, r, string(rune('a'+rng.IntN(3))))
 			switch n := rng.IntN(20); {
 			case n < 9:
-				store(q, step, rng.IntN(12_000)) // or it is refused
+				putPatiently(q, step, rng.IntN(12_000)) // or it is refused
 			case n < 11:
-				store(q, step, 20_000+rng.IntN(100_000))
+				putPatiently(q, step, 20_000+rng.IntN(100_000))
 			case n < 16:
 				it, ok, err := q.Fetch()
 				if err != nil {
@@ -387,7 +387,7 @@ func TestDiskUsageEqualsAWalkWhateverHappens(t *testing.T) {
 				}
 				open[q] = nil
 			case n < 18 && rng.IntN(4) == 0:
-				r.Delete(q)
+				q.Delete()
 				open[q] = nil
 			case n < 19 && rng.IntN(3) == 0:
 				q.Flush()

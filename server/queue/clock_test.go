@@ -60,7 +60,7 @@ func (m *machine) start(t *testing.T, dir string, log *slog.Logger) *Registry {
 // putFor puts an item as a session does: with a lifetime in ms.
 func (m *machine) putFor(t *testing.T, q *Queue, payload string, life int64) {
 	t.Helper()
-	now := q.reg.o.Clock.Now() // the transport looks at it when a request comes
+	now := q.store.reg.o.Clock.Now() // the transport looks at it when a request comes
 	if err := q.Put([]byte(payload), wal.Meta{Enqueued: now, Expires: now + life}); err != nil {
 		t.Fatal(err)
 	}
@@ -273,7 +273,7 @@ func TestWhatIsKnownOfTheClockIsBoundedAndDamageToItIsTold(t *testing.T) {
 		m.putFor(t, q, "x", hour)
 	}
 	stepped(t, r)
-	if n := len(q.marks); n > mostMarks {
+	if n := len(q.store.marks); n > mostMarks {
 		t.Errorf("%d marks", n)
 	}
 	if n := len(r.o.Clock.eras); n > mostEras {
@@ -302,7 +302,7 @@ func TestTheAgeOfTheHeadDoesNotJumpWithTheClock(t *testing.T) {
 	for _, parked := range []bool{false, true} {
 		m.set(today)
 		if parked {
-			q.park(1 << 60)
+			q.store.park(1 << 60)
 			m.set(today + day)
 		}
 		if age := q.Stats().Age; age != 2*second {

@@ -17,35 +17,43 @@ import (
 // Delete drops a queue and all its items; none of that name is no error. Its waiters are sent away
 // with nothing, its open items end in nothing, an upload on its way in fails. The handle stays
 // good: the next Put makes a fresh queue. It may wait for the disk, in constant time.
-func (r *Registry) Delete(q *Queue) error {
-	woken, err := r.remove(q)
+func (q *Queue) Delete() error {
+	if q != &q.store.own {
+		return q.store.leave(q)
+	}
+	woken, err := q.store.remove()
 	wake(woken)
 	return err
 }
 
-func (r *Registry) remove(q *Queue) (woken []func(), err error) {
-	q.loading.Lock()
-	defer q.loading.Unlock()
-	q.mu.Lock()
-	exists, l := q.exists, q.log
+// remove deletes the log and ends all queues of it. It returns whom to wake.
+func (s *store) remove() (woken []func(), err error) {
+	s.loading.Lock()
+	defer s.loading.Unlock()
+	s.mu.Lock()
+	exists, l := s.exists, s.log
 	if l != nil {
-		q.detach()
+		s.detach()
 	}
-	q.mu.Unlock()
+	s.mu.Unlock()
 	if l != nil {
 		l.Abandon()
-		r.delist(q)
+		s.reg.delist(s)
 	}
 	if exists {
-		if err := r.discard(q.dir()); err != nil {
-			return nil, fmt.Errorf("queue %s cannot be deleted: %w", q.name, err)
+		if err := s.reg.discard(s.dir()); err != nil {
+			return nil, fmt.Errorf("queue %s cannot be deleted: %w", s.name, err)
 		}
-		r.forget(q)
+		s.reg.removeDeleted(s)
 	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.exists, q.broken, q.unready, q.snapshot, q.counts, q.due = false, nil, nil, nil, counts{}, 0
-	return q.dismiss(), nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.exists, s.broken, s.unready, s.damaged, s.rewrites = false, nil, nil, 0, 0
+	for q := range s.queues() {
+		woken = append(woken, q.end()...)
+	}
+	s.others = nil
+	return woken, nil
 }
 
 // discard moves a queue's directory into the trash, for good when it returns unless it logs that

@@ -70,7 +70,7 @@ func TestAFailedSyncIsFinalForItsQueueAlone(t *testing.T) {
 	if s := bad.Stats(); !strings.Contains(s.Failed, errBroken.Error()) || s.Items != 2 {
 		t.Fatalf("%+v", s)
 	}
-	if bad.park(1 << 60) {
+	if bad.store.park(1 << 60) {
 		t.Fatal("parked: loading it again would hide the failure")
 	}
 	if got := take(t, bad); got != "a" {
@@ -89,7 +89,7 @@ func TestALogThatFailsWhenItIsParkedStaysFailed(t *testing.T) {
 	q := named(t, r, "bad")
 	put(t, q, "a")
 	breaks(fs, disktest.OpSync, "bad/")
-	q.park(1 << 60)
+	q.store.park(1 << 60)
 	fs.Fail(nil)
 	if err := synced(q); !errors.Is(err, wal.ErrFailed) {
 		t.Fatal(err)
@@ -103,7 +103,7 @@ func TestALogThatFailsWhenItIsParkedStaysFailed(t *testing.T) {
 	if s := q.Stats(); s.Failed == "" {
 		t.Fatalf("%+v", s)
 	}
-	if err := r.Delete(q); err != nil {
+	if err := q.Delete(); err != nil {
 		t.Fatal(err)
 	}
 	put(t, q, "c")
@@ -140,12 +140,12 @@ func TestAQueueThatCannotBeLoadedSaysSoUntilItCan(t *testing.T) {
 	r := onFake(t, fs)
 	q := named(t, r, "work")
 	put(t, q, "a")
-	q.park(1 << 60)
+	q.store.park(1 << 60)
 	breaks(fs, disktest.OpReadDir, "work")
 	if _, _, err := q.Fetch(); !errors.Is(err, errBroken) || !strings.Contains(err.Error(), "work") {
 		t.Fatal(err)
 	}
-	if r.Totals().Loaded != 0 || q.Loaded() {
+	if r.Totals().Loaded != 0 || loaded(q) {
 		t.Fatal("loaded")
 	}
 	fs.Fail(nil)
@@ -155,10 +155,10 @@ func TestAQueueThatCannotBeLoadedSaysSoUntilItCan(t *testing.T) {
 
 // pauseIsOver has a queue that could not be loaded be tried again.
 func pauseIsOver(q *Queue) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.unready != nil {
-		q.unready.until = time.Time{}
+	q.store.mu.Lock()
+	defer q.store.mu.Unlock()
+	if q.store.unready != nil {
+		q.store.unready.until = time.Time{}
 	}
 }
 
@@ -170,7 +170,7 @@ func TestAQueueThatCannotBeLoadedIsNotTriedForEachRequest(t *testing.T) {
 	r := open(t, "data", o)
 	q := named(t, r, "work")
 	put(t, q, "a")
-	q.park(1 << 60)
+	q.store.park(1 << 60)
 	var calls atomic.Int64
 	fs.Fail(func(_ disktest.Op, name string, _ int) error {
 		if strings.Contains(name, "work") {
@@ -194,7 +194,7 @@ func TestAQueueThatCannotBeLoadedIsNotTriedForEachRequest(t *testing.T) {
 		if n := calls.Swap(0); n != 1 {
 			t.Fatalf("300 requests made %d calls to the disk", n)
 		}
-		if pause := q.unready.pause; pause != firstPause<<attempt {
+		if pause := q.store.unready.pause; pause != firstPause<<attempt {
 			t.Errorf("after attempt %d the pause is %v", attempt+1, pause)
 		}
 		pauseIsOver(q)
@@ -214,13 +214,13 @@ func TestADeleteEndsThePauseOfAQueueThatCannotBeLoaded(t *testing.T) {
 	r := onFake(t, fs)
 	q := named(t, r, "work")
 	put(t, q, "a")
-	q.park(1 << 60)
+	q.store.park(1 << 60)
 	breaks(fs, disktest.OpReadDir, "work")
 	if _, _, err := q.Fetch(); !errors.Is(err, errBroken) {
 		t.Fatal(err)
 	}
 	fs.Fail(nil)
-	if err := r.Delete(q); err != nil {
+	if err := q.Delete(); err != nil {
 		t.Fatal(err)
 	}
 	put(t, q, "b")
@@ -307,11 +307,11 @@ func visit(fs *disktest.FS) {
 				q.Confirm(it)
 			}
 			q.Stats()
-			q.park(1 << 60)
+			q.store.park(1 << 60)
 		}
 	}
 	if q, err := r.Queue([]byte("a")); err == nil {
-		r.Delete(q)
+		q.Delete()
 	}
 }
 
@@ -339,7 +339,7 @@ func TestADeleteThatFailsLosesNothing(t *testing.T) {
 	q.Confirm(fetch(t, q))
 	w, _ := standing(t, named(t, r, "other"))
 	breaks(fs, disktest.OpRename, "work")
-	if err := r.Delete(q); !errors.Is(err, errBroken) {
+	if err := q.Delete(); !errors.Is(err, errBroken) {
 		t.Fatal(err)
 	}
 	fs.Fail(nil)
@@ -364,12 +364,12 @@ func TestTrashThatCannotBeEmptiedIsTriedAgain(t *testing.T) {
 		}
 		return nil
 	})
-	if err := r.Delete(a); err != nil {
+	if err := a.Delete(); err != nil {
 		t.Fatal(err)
 	}
 	<-tried
 	fs.Fail(nil)
-	if err := r.Delete(b); err != nil {
+	if err := b.Delete(); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the trash", func() bool { return len(fs.Names(path.Join("data", datadir.TrashName))) == 0 })
@@ -398,7 +398,7 @@ func TestBackgroundWorkOnADeletedQueueLeavesTheNextOneAlone(t *testing.T) {
 	}
 	<-removing
 	stored := make(chan error, 1)
-	go func() { stored <- errors.Join(q.reg.Delete(q), q.Put([]byte("a"), wal.Meta{})) }()
+	go func() { stored <- errors.Join(q.Delete(), q.Put([]byte("a"), wal.Meta{})) }()
 	var err error
 	select {
 	case err = <-stored:
@@ -410,7 +410,7 @@ func TestBackgroundWorkOnADeletedQueueLeavesTheNextOneAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wants(t, named(t, reopen(t, q.reg), "work"), "a")
+	wants(t, named(t, reopen(t, q.store.reg), "work"), "a")
 }
 
 // corrupt flips a bit of a payload on the disk.
@@ -438,26 +438,26 @@ func TestADamagedItemIsDroppedAndCounted(t *testing.T) {
 	put(t, q, "first item", "second item", "third item", "fourth item")
 
 	it := fetch(t, q)
-	corrupt(t, fs, q.dir(), "first item")
+	corrupt(t, fs, q.store.dir(), "first item")
 	if _, err := q.Read(it, nil); !errors.Is(err, wal.ErrDamaged) {
 		t.Fatal(err)
 	}
 	q.Drop(it)
 
 	it, _, _ = q.Peek()
-	corrupt(t, fs, q.dir(), "second item")
+	corrupt(t, fs, q.store.dir(), "second item")
 	if _, err := q.Read(it, nil); !errors.Is(err, wal.ErrDamaged) {
 		t.Fatal(err)
 	}
 	q.Drop(it)
 	q.Drop(it)
 
-	corrupt(t, fs, q.dir(), "third item") // not handed out yet: the log skips it by itself
+	corrupt(t, fs, q.store.dir(), "third item") // not handed out yet: the log skips it by itself
 	wants(t, q, "fourth item")
 	if s := q.Stats(); s.Damaged != 3 || s.Items != 0 || s.Open != 0 {
 		t.Fatalf("%+v", s)
 	}
-	q.park(1 << 60)
+	q.store.park(1 << 60)
 	if s := q.Stats(); s.Damaged != 3 {
 		t.Fatalf("%+v", s)
 	}
@@ -510,14 +510,14 @@ func unopened(t *testing.T) (fs *disktest.FS, q *Queue, payload string) {
 
 func TestWaitersAreSentAwayWhenTheHeadCannotBeHad(t *testing.T) {
 	fs, q, payload := unopened(t)
-	w, woken := standing(t, named(t, q.reg, "other"))
+	w, woken := standing(t, named(t, q.store.reg, "other"))
 	if err := q.Load(); err != nil {
 		t.Fatal(err)
 	}
 	breaks(fs, disktest.OpOpen, ".seg")
-	q.mu.Lock()
-	q.line.add(w.stand(q))
-	q.settle()
+	q.store.mu.Lock()
+	q.enterLine(w.stand(q))
+	q.store.serveAndUnlock()
 	<-woken
 	if !w.Done() {
 		t.Fatal("it stands in line")
@@ -526,8 +526,8 @@ func TestWaitersAreSentAwayWhenTheHeadCannotBeHad(t *testing.T) {
 		t.Error("it has an item, or still stands")
 	}
 	eventually(t, "the attempts end", func() bool {
-		q.mu.Lock()
-		defer q.mu.Unlock()
+		q.store.mu.Lock()
+		defer q.store.mu.Unlock()
 		return !q.skip.on
 	})
 	fs.Fail(nil)
@@ -542,7 +542,7 @@ func TestWhatTheSweepCannotReadIsNoErrorOfALaterGet(t *testing.T) {
 		t.Fatal(err)
 	}
 	breaks(fs, disktest.OpOpen, ".seg")
-	q.dropExpired(&sweeper{r: q.reg, quit: make(chan struct{})})
+	q.dropExpired(&sweeper{r: q.store.reg, quit: make(chan struct{})})
 	fs.Fail(nil)
 	if got := take(t, q); got != payload {
 		t.Errorf("the head is lost: %.20q", got)
@@ -560,7 +560,7 @@ func TestADeletedQueueStaysDeletedAfterAPowerCut(t *testing.T) {
 		if err := <-synced; err != nil {
 			t.Fatal(err)
 		}
-		if err := r.Delete(q); err != nil {
+		if err := q.Delete(); err != nil {
 			t.Fatal(err)
 		}
 		o := r.o.fresh()
@@ -581,7 +581,7 @@ func TestAShortageIsSurvivedAndLoggedOnce(t *testing.T) {
 	for i := range queues {
 		q := named(t, r, fmt.Sprint(i))
 		put(t, q, "a")
-		q.park(1 << 60)
+		q.store.park(1 << 60)
 	}
 	fs.Fail(func(op disktest.Op, _ string, _ int) error {
 		if files, _ := fs.InUse(); files >= most && (op == disktest.OpOpen || op == disktest.OpCreate) {

@@ -130,3 +130,10 @@ func standing(t testing.TB, queues ...*Queue) (*Waiter, <-chan bool) {
 	}
 	return w, woken
 }
+
+// loaded reports whether the log of a queue is open.
+func loaded(q *Queue) bool {
+	q.store.mu.Lock()
+	defer q.store.mu.Unlock()
+	return q.store.log != nil
+}

@@ -7,20 +7,21 @@ import (
 	"errors"
 	"io"
 
-	"github.com/darner/darner/wal"
 	"github.com/google/btree"
+
+	"github.com/darner/darner/wal"
 )
 
 // Item is a small value. One that is open, from Fetch or from a Waiter that takes, is given back
 // with exactly one of Confirm, Return and Drop. One that was only shown, by Peek or to a Waiter
 // that peeks, need not be: there Confirm and Return do nothing.
 type Item struct {
-	wal.Position       // Seq, Size, Flags, Large
-	Enqueued     int64 // Unix ms
-	Expires      int64 // Unix ms, 0 = never
+	Position       // Seq, Size, Flags, Large
+	Enqueued int64 // Unix ms
+	Expires  int64 // Unix ms, 0 = never
 
-	fixed  bool     // Expires is a time of day
-	home   *wal.Log // a deleted queue that was set again has another log
+	home   cursor // that handed it out: a queue that was deleted and set again has another
+	fixed  bool   // Expires is a time of day
 	peeked bool
 }
 
@@ -35,18 +36,18 @@ func newTree(pool *btree.FreeListG[Item]) *btree.BTreeG[Item] {
 
 // Read appends an item's payload to dst. Of a large item it is an error: see Open.
 //
-// wal.ErrDamaged and wal.ErrGone mean that nobody will ever read it: call Drop and fetch, or peek,
+// ErrDamaged and ErrGone mean that nobody will ever read it: call Drop and fetch, or peek,
 // again. A peeked item is gone when somebody took it meanwhile. After any other error Return the
 // item and tell the client.
 func (q *Queue) Read(it Item, dst []byte) ([]byte, error) {
-	out, _, err := it.home.Read(it.Position, dst)
+	out, err := it.home.Read(it.Position, dst)
 	if err != nil {
 		return dst, notClosed(err)
 	}
 	return out, nil
 }
 
-// Open streams the payload of a large item. The errors are those of Read; wal.ErrDamaged may come
+// Open streams the payload of a large item. The errors are those of Read; ErrDamaged may come
 // from the reader later, and calls for Drop as well. It may wait for the disk.
 func (q *Queue) Open(it Item) (io.ReadCloser, error) {
 	r, err := it.home.Open(it.Position)
@@ -57,7 +58,7 @@ func (q *Queue) Open(it Item) (io.ReadCloser, error) {
 // deleted, or a peeked one was parked.
 func notClosed(err error) error {
 	if errors.Is(err, wal.ErrClosed) {
-		return wal.ErrGone
+		return ErrGone
 	}
 	return err
 }

@@ -140,12 +140,12 @@ func (j *janitor) parkIdle() {
 	r := j.r
 	before := j.before
 	j.before, j.last = j.last, r.clock.Add(1)
-	for _, q := range r.loadedNow() {
+	for _, s := range r.loadedNow() {
 		if j.stopped() {
 			return
 		}
-		q.slimIdle(before, j.quit)
-		q.park(before)
+		s.slimIdle(before, j.quit)
+		s.park(before)
 	}
 	if r.goOn() {
 		return

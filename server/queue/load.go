@@ -1,6 +1,6 @@
 package queue
 
-// A queue's log is opened on first use and parked when nobody uses it: the files are closed and
+// A store's log is opened on first use and parked when nobody uses it: the files are closed and
 // what is left in memory is the handle and its last figures.
 
 import (
@@ -16,74 +16,87 @@ import (
 
 // Exists reports whether there is a queue of this name. It never waits for the disk.
 func (q *Queue) Exists() bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.exists
+	q.store.mu.Lock()
+	defer q.store.mu.Unlock()
+	return q.store.exists
 }
 
-// Loaded reports whether the queue's log is open, so that putting and fetching wait for no disk.
-func (q *Queue) Loaded() bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.used = q.reg.clock.Load() // who asks is about to use it
-	return q.log != nil
+// Parked reports whether there is a queue that is not loaded: putting and fetching would wait for the disk.
+func (q *Queue) Parked() bool {
+	s := q.store
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.used = s.reg.clock.Load() // who asks is about to use it
+	return s.log == nil && s.exists
 }
 
 // Load opens the log of a queue that exists, and may wait for the disk. Run it ahead of Fetch,
 // Peek, Wait and Flush where they must not wait; they call it themselves if need be.
-func (q *Queue) Load() error { return q.load(false) }
+func (q *Queue) Load() error { return q.store.load(false) }
 
 // Make is Load that creates the queue when there is none, and has it ready for an item. Run it ahead of Put and Create.
 func (q *Queue) Make() error {
-	if err := q.lock(true); err != nil {
+	s := q.store
+	if _, err := s.lockLoaded(true); err != nil {
 		return err
 	}
-	l := q.log
-	q.wanted++
-	q.mu.Unlock()
+	l := s.log
+	s.wanted++
+	s.mu.Unlock()
 	l.Prepare()
-	q.unwant()
+	s.unwant()
 	return nil
 }
 
-// lock takes mu with the log open: also of a queue that did not exist if create is set, else such
-// a one has none.
-func (q *Queue) lock(create bool) error {
-	q.mu.Lock()
-	for q.log == nil && (q.exists || create) {
-		q.wanted++ // lest it is parked again before it is used
-		q.mu.Unlock()
-		err := q.load(create)
-		q.mu.Lock()
-		q.wanted--
+// lockLoaded takes mu with the log open: also of a store that did not exist if create is set, else it tells whether
+// there is one.
+func (s *store) lockLoaded(create bool) (there bool, err error) {
+	s.mu.Lock()
+	for s.log == nil && (s.exists || create) {
+		s.wanted++ // lest it is parked again before it is used
+		s.mu.Unlock()
+		err := s.load(create)
+		s.mu.Lock()
+		s.wanted--
 		if err != nil {
-			q.mu.Unlock()
-			return err
+			s.mu.Unlock()
+			return false, err
 		}
 	}
-	q.used = q.reg.clock.Load()
+	s.used = s.reg.clock.Load()
+	return s.log != nil, nil
+}
+
+// lockIfLoaded is lockLoaded that does not wait: it is ErrNotLoaded of a store that exists and is parked.
+func (s *store) lockIfLoaded() error {
+	s.mu.Lock()
+	if s.log == nil && s.exists {
+		s.mu.Unlock()
+		return ErrNotLoaded
+	}
+	s.used = s.reg.clock.Load()
 	return nil
 }
 
-func (q *Queue) load(create bool) error {
-	opened, err := q.openLog(create)
+func (s *store) load(create bool) error {
+	opened, err := s.openLog(create)
 	if opened { // and loading given up
-		q.mu.Lock()
-		q.settle()
-		q.reg.makeRoom(q)
+		s.mu.Lock()
+		s.serveAndUnlock()
+		s.reg.evictIdle(s)
 	}
 	return err
 }
 
-func (q *Queue) openLog(create bool) (opened bool, err error) {
-	q.loading.Lock()
-	defer q.loading.Unlock()
-	q.mu.Lock()
-	loaded, exists, broken := q.log != nil, q.exists, q.broken
-	if q.unready != nil && time.Now().Before(q.unready.until) {
-		broken = q.unready.err
+func (s *store) openLog(create bool) (opened bool, err error) {
+	s.loading.Lock()
+	defer s.loading.Unlock()
+	s.mu.Lock()
+	loaded, exists, broken := s.log != nil, s.exists, s.broken
+	if s.unready != nil && time.Now().Before(s.unready.until) {
+		broken = s.unready.err
 	}
-	q.mu.Unlock()
+	s.mu.Unlock()
 	if loaded || !exists && !create {
 		return false, nil
 	}
@@ -91,63 +104,70 @@ func (q *Queue) openLog(create bool) (opened bool, err error) {
 		return false, broken
 	}
 	if !exists {
-		if err := q.reg.vacant(q); err != nil {
-			return false, q.unloadable(err)
+		if err := s.reg.vacant(s); err != nil {
+			return false, s.unloadable(err)
 		}
 	}
-	if !q.reg.enlist(q) {
+	if !s.reg.enlist(s) {
 		return false, ErrClosed
 	}
-	q.reg.opening <- struct{}{}
-	defer func() { <-q.reg.opening }()
-	q.reg.makeRoom(q) // before, so that it finds the descriptors
-	l, head, err := q.openSpared()
+	s.reg.opening <- struct{}{}
+	defer func() { <-s.reg.opening }()
+	s.reg.evictIdle(s) // before, so that it finds the descriptors
+	l, heads, err := s.openSpared()
 	if err != nil {
-		q.reg.delist(q)
+		s.reg.delist(s)
 		switch {
 		case exists:
 		case errors.Is(err, fs.ErrExist):
 			err = errTaken // by a link to nowhere
-		case !q.reg.unmake(q.dir()):
-			q.born() // as the next start would find it
+		case !s.reg.removeEmpty(s.dir()):
+			s.markCreated() // as the next start would find it
 		default:
 			err = unnameable(err)
 		}
-		return false, q.unloadable(err)
+		return false, s.unloadable(err)
 	}
 	if !exists {
-		q.reg.keep(q)
+		s.reg.addCreated(s)
 	}
-	q.mu.Lock()
-	if q.unready != nil && q.unready.told {
-		q.reg.logger.Info("queue can be loaded again", "queue", q.name)
-	}
-	q.unready = nil
-	q.log, q.head, q.exists = l, head, true
-	if !exists {
-		q.marks = nil // of the one that was deleted
-	}
-	q.returned = newTree(q.reg.nodes)
-	q.used = q.reg.clock.Add(1)
-	q.mu.Unlock()
+	s.attach(l, heads)
 	return true, nil
 }
 
-// openSpared opens the files, and parks other queues for them when the system is short of something.
-func (q *Queue) openSpared() (l *wal.Log, head *wal.Consumer, err error) {
-	l, head, err = q.openFiles()
-	if short(err) && q.reg.parkSome(q, err) {
-		l, head, err = q.openFiles()
+// attach gives the queues what they are read from.
+func (s *store) attach(l log, heads map[*Queue]cursor) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.unready != nil && s.unready.told {
+		s.reg.logger.Info("queue can be loaded again", "queue", s.name)
 	}
-	return l, head, err
+	s.unready = nil
+	if !s.exists {
+		s.marks = nil // of the one that was deleted
+	}
+	s.log, s.exists = l, true
+	for q, head := range heads {
+		q.head, q.returned = head, newTree(s.reg.nodes)
+	}
+	s.used = s.reg.clock.Add(1)
 }
 
-// born enters a queue that is on the disk but could not be opened.
-func (q *Queue) born() {
-	q.reg.keep(q)
-	q.mu.Lock()
-	q.exists = true
-	q.mu.Unlock()
+// openSpared opens the files, and parks other queues for them when the system is short of something.
+func (s *store) openSpared() (l log, heads map[*Queue]cursor, err error) {
+	l, heads, err = s.openFiles()
+	if short(err) && s.reg.parkSome(s, err) {
+		l, heads, err = s.openFiles()
+	}
+	return l, heads, err
+}
+
+// markCreated enters a store that is on the disk but could not be opened.
+func (s *store) markCreated() {
+	s.reg.addCreated(s)
+	s.mu.Lock()
+	s.exists = true
+	s.mu.Unlock()
 }
 
 // unready is a queue's that could not be loaded: trying costs the disk and the log some work, and is not
@@ -167,125 +187,150 @@ const (
 
 // unloadable words the error, and logs it once until the queue loads again; a shortage is not the queue's alone.
 // A queue that could not be made is tried again at once.
-func (q *Queue) unloadable(cause error) error {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	u := &unready{err: fmt.Errorf("queue %s cannot be loaded: %w", q.name, cause), pause: firstPause}
-	if q.unready != nil {
-		u.told = q.unready.told
+func (s *store) unloadable(cause error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u := &unready{err: fmt.Errorf("queue %s cannot be loaded: %w", s.name, cause), pause: firstPause}
+	if s.unready != nil {
+		u.told = s.unready.told
 	}
 	switch {
 	case short(cause):
-		q.reg.noteShortage(cause)
+		s.reg.noteShortage(cause)
 	case !u.told:
-		q.reg.logger.Error("queue cannot be loaded; it is tried again now and then", "queue", q.name, "dir", q.dir(), "error", cause)
+		s.reg.logger.Error("queue cannot be loaded; it is tried again now and then", "queue", s.name, "dir", s.dir(), "error", cause)
 		u.told = true
 	default:
-		u.pause = min(2*q.unready.pause, lastPause)
+		u.pause = min(2*s.unready.pause, lastPause)
 	}
-	if q.exists {
+	if s.exists {
 		u.until = time.Now().Add(u.pause)
 	}
-	q.unready = u
+	s.unready = u
 	return u.err
 }
 
-func (q *Queue) openFiles() (*wal.Log, *wal.Consumer, error) {
-	l, err := wal.Open(q.dir(), q.logOptions())
+func (s *store) openFiles() (log, map[*Queue]cursor, error) {
+	l, err := s.reg.logs.open(s.dir(), s.logOptions())
 	if err != nil {
 		return nil, nil, err
 	}
-	head, err := l.Consumer("", wal.Oldest)
+	heads, err := s.openCursors(l)
 	if err != nil {
 		l.Abandon()
 		return nil, nil, err
 	}
-	return l, head, nil
+	return l, heads, nil
+}
+
+// openCursors opens those of the queues there are. A cursor of which the log knows nothing any more begins at the
+// oldest item, as nothing is to be lost.
+func (s *store) openCursors(l log) (map[*Queue]cursor, error) {
+	all := s.queuesNow() // loading is held: they stay
+	heads := make(map[*Queue]cursor, len(all))
+	for _, q := range all {
+		head, err := l.Cursor(q.reader, wal.Oldest)
+		if err != nil {
+			return nil, err
+		}
+		heads[q] = head
+	}
+	return heads, nil
 }
 
 // park closes the log if nobody used it since the registry's clock stood at before, and nobody
 // needs it: no open reads, waiters or uploads. A failed log stays, so that the failure does.
-func (q *Queue) park(before uint64) bool {
-	if !q.loading.TryLock() {
+func (s *store) park(before uint64) bool {
+	if !s.loading.TryLock() {
 		return false // somebody loads or deletes it
 	}
-	defer q.loading.Unlock()
-	q.mu.Lock()
-	if q.log == nil || q.busy() || q.used >= before {
-		q.mu.Unlock()
+	defer s.loading.Unlock()
+	s.mu.Lock()
+	if s.log == nil || s.busy() || s.used >= before {
+		s.mu.Unlock()
 		return false
 	}
-	q.snapshot = q.measure().figures()
-	l := q.detach()
-	q.mu.Unlock()
-	q.reg.sweeper.expect(q.parkedDue())
-	q.shut(l)
+	s.keepFigures()
+	l := s.detach()
+	s.mu.Unlock()
+	s.reg.sweeper.expect(s.parkedDue())
+	s.shut(l)
 	return true
 }
 
-func (q *Queue) busy() bool {
-	return q.open+q.uploads+q.wanted > 0 || q.line.first != nil || q.log.Err() != nil
+// busy reports that somebody needs the log, which is open. Store.mu is held.
+func (s *store) busy() bool {
+	return s.inHand() || len(s.inLine) > 0 || s.log.Err() != nil
+}
+
+// inHand reports that something of the log is in somebody's hand. Store.mu is held.
+func (s *store) inHand() bool {
+	for q := range s.queues() {
+		if q.open > 0 {
+			return true
+		}
+	}
+	return s.uploads+s.wanted > 0
 }
 
 // close is park at the end of the registry, whoever needs the log.
-func (q *Queue) close() error {
-	q.loading.Lock()
-	defer q.loading.Unlock()
-	q.mu.Lock()
-	if q.log == nil {
-		q.mu.Unlock()
+func (s *store) close() error {
+	s.loading.Lock()
+	defer s.loading.Unlock()
+	s.mu.Lock()
+	if s.log == nil {
+		s.mu.Unlock()
 		return nil
 	}
-	l := q.detach()
-	q.mu.Unlock()
-	return q.shut(l)
+	l := s.detach()
+	s.mu.Unlock()
+	return s.shut(l)
 }
 
 // shut closes a log that was detached. That it has failed is remembered: loading it again would hide
 // that. Other trouble with closing passes, and costs some space at most.
-func (q *Queue) shut(l *wal.Log) error {
-	defer q.reg.delist(q)
+func (s *store) shut(l log) error {
+	defer s.reg.delist(s)
 	err := l.Close()
 	if err == nil {
 		return nil
 	}
-	if !errors.Is(err, wal.ErrFailed) {
-		q.reg.logger.Warn("log was closed, but not everything could be tidied up", "queue", q.name, "dir", q.dir(), "error", err)
+	if !errors.Is(err, ErrFailed) {
+		s.reg.logger.Warn("log was closed, but not everything could be tidied up", "queue", s.name, "dir", s.dir(), "error", err)
 		return nil
 	}
-	err = fmt.Errorf("queue %s: %w", q.name, err)
-	q.reg.logger.Error("log could not be closed; its last items may not be on the disk", "queue", q.name, "dir", q.dir(), "error", err)
-	q.mu.Lock()
-	q.broken = err
-	q.mu.Unlock()
+	err = fmt.Errorf("queue %s: %w", s.name, err)
+	s.reg.logger.Error("log could not be closed; its last items may not be on the disk", "queue", s.name, "dir", s.dir(), "error", err)
+	s.mu.Lock()
+	s.broken = err
+	s.mu.Unlock()
 	return err
 }
 
-// detach takes the log away from the queue and forgets what belongs to it. Items in hand notice by
-// their home.
-func (q *Queue) detach() *wal.Log {
-	l := q.log
-	q.returned.Clear(true)
-	s := l.Stats()
-	q.counts.damaged += s.Damaged
-	q.counts.rewrites += s.Rewrites
-	q.log, q.head, q.returned, q.skip.err = nil, nil, nil, nil
-	q.open, q.uploads = 0, 0
-	q.held.items, q.held.bytes = 0, 0
+// detach takes the log away from the store and its queues. Store.mu is held.
+func (s *store) detach() log {
+	l := s.log
+	was := l.Stats()
+	s.damaged += was.Damaged
+	s.rewrites += was.Rewrites
+	s.log, s.uploads = nil, 0
+	for q := range s.queues() {
+		q.detach()
+	}
 	return l
 }
 
 // parkedErr waits until the log is parked and says why it failed, if it did.
-func (q *Queue) parkedErr() error {
-	q.loading.Lock()
-	defer q.loading.Unlock()
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.broken
+func (s *store) parkedErr() error {
+	s.loading.Lock()
+	defer s.loading.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.broken
 }
 
-// dir is the queue's directory.
-func (q *Queue) dir() string {
-	name, _ := datadir.DirName(q.name) // a handle's name was checked
-	return filepath.Join(q.reg.dir, name)
+// dir is the store's directory.
+func (s *store) dir() string {
+	file, _ := datadir.DirName(s.name) // a handle's name was checked
+	return filepath.Join(s.reg.dir, file)
 }

@@ -1,6 +1,6 @@
 package queue
 
-// Which queues hold open logs, and how many may.
+// Which stores hold open logs, and how many may.
 
 import (
 	"errors"
@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// enlist enters a queue that is about to open its log; false when the registry is closed.
-func (r *Registry) enlist(q *Queue) bool {
+// enlist enters a store that is about to open its log; false when the registry is closed.
+func (r *Registry) enlist(s *store) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
@@ -22,22 +22,22 @@ func (r *Registry) enlist(q *Queue) bool {
 		r.janitor.timer.Reset(r.period())
 		r.sweeper.timer.Reset(r.o.Sweep)
 	}
-	r.loaded[q] = struct{}{}
+	r.loaded[s] = struct{}{}
 	return true
 }
 
-func (r *Registry) delist(q *Queue) {
+func (r *Registry) delist(s *store) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.loaded, q)
+	delete(r.loaded, s)
 }
 
-func (r *Registry) loadedNow() []*Queue {
+func (r *Registry) loadedNow() []*store {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	all := make([]*Queue, 0, len(r.loaded))
-	for q := range r.loaded {
-		all = append(all, q)
+	all := make([]*store, 0, len(r.loaded))
+	for s := range r.loaded {
+		all = append(all, s)
 	}
 	return all
 }
@@ -45,14 +45,14 @@ func (r *Registry) loadedNow() []*Queue {
 // tries is how many queues are tried in vain, since they are in use after all, before giving up.
 const tries = 4
 
-// makeRoom parks another queue than the one just loaded if too many are: the least recently used
+// evictIdle parks another store than the one just loaded if too many are: the least recently used
 // of a random few, which is nearly as good as of all.
-func (r *Registry) makeRoom(loaded *Queue) {
+func (r *Registry) evictIdle(loaded *store) {
 	for range tries {
 		if !r.crowded() {
 			return
 		}
-		if q, before := oldest(r.few(loaded)); q == nil || q.park(before) {
+		if s, before := oldest(r.few(loaded)); s == nil || s.park(before) {
 			return
 		}
 	}
@@ -65,19 +65,19 @@ func short(err error) bool {
 
 // parkSome parks a few queues for want of something, so that the one being loaded finds what it needs and
 // not each that comes after it has to ask. It reports whether any was parked.
-func (r *Registry) parkSome(loading *Queue, want error) (any bool) {
+func (r *Registry) parkSome(loading *store, want error) (any bool) {
 	r.noteShortage(want)
 	for range tries {
-		if q, before := oldest(r.few(loading)); q != nil && q.park(before) {
+		if s, before := oldest(r.few(loading)); s != nil && s.park(before) {
 			any = true
 		}
 	}
 	if any {
 		return true
 	}
-	others := slices.DeleteFunc(r.loadedNow(), func(q *Queue) bool { return q == loading })
-	q, before := oldest(others) // if any can be parked, one is
-	return q != nil && q.park(before)
+	others := slices.DeleteFunc(r.loadedNow(), func(s *store) bool { return s == loading })
+	s, before := oldest(others) // if any can be parked, one is
+	return s != nil && s.park(before)
 }
 
 // noteShortage logs that the system is short of something, once a minute.
@@ -95,14 +95,14 @@ func (r *Registry) crowded() bool {
 	return len(r.loaded) > r.o.MaxLoaded
 }
 
-// few returns a random few of the other loaded queues.
-func (r *Registry) few(but *Queue) (some []*Queue) {
+// few returns a random few of the other loaded stores.
+func (r *Registry) few(but *store) (some []*store) {
 	const few = 16
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	for q := range r.loaded { // begins anywhere
-		if q != but {
-			some = append(some, q)
+	for s := range r.loaded { // begins anywhere
+		if s != but {
+			some = append(some, s)
 		}
 		if len(some) == few {
 			break
@@ -113,48 +113,48 @@ func (r *Registry) few(but *Queue) (some []*Queue) {
 
 // Busy names the queues that hold files, in order: after Close began, those it still waits for.
 func (r *Registry) Busy() (names []string) {
-	for _, q := range r.loadedNow() {
-		names = append(names, q.name)
+	for _, s := range r.loadedNow() {
+		names = append(names, s.name)
 	}
 	slices.Sort(names)
 	return names
 }
 
-// oldest returns the least recently used of the queues that nobody needs, and the clock before
+// oldest returns the least recently used of the stores that nobody needs, and the clock before
 // which it was used.
-func oldest(queues []*Queue) (least *Queue, before uint64) {
+func oldest(stores []*store) (least *store, before uint64) {
 	before = math.MaxUint64
-	for _, q := range queues {
-		q.mu.Lock()
-		if q.log != nil && !q.busy() && q.used < before {
-			least, before = q, q.used
+	for _, s := range stores {
+		s.mu.Lock()
+		if s.log != nil && !s.busy() && s.used < before {
+			least, before = s, s.used
 		}
-		q.mu.Unlock()
+		s.mu.Unlock()
 	}
 	return least, before + 1
 }
 
 // closeAll closes logs side by side: their syncs share the disk's.
-func closeAll(queues []*Queue) error {
+func closeAll(stores []*store) error {
 	const atOnce = 16
 	var (
 		workers sync.WaitGroup
 		mu      sync.Mutex
 		errs    []error
 	)
-	work := make(chan *Queue)
+	work := make(chan *store)
 	for range atOnce {
 		workers.Go(func() {
-			for q := range work {
-				err := q.close()
+			for s := range work {
+				err := s.close()
 				mu.Lock()
 				errs = append(errs, err)
 				mu.Unlock()
 			}
 		})
 	}
-	for _, q := range queues {
-		work <- q
+	for _, s := range stores {
+		work <- s
 	}
 	close(work)
 	workers.Wait()

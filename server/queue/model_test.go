@@ -28,10 +28,12 @@ type modelItem struct {
 }
 
 type modelQueue struct {
-	name  string
-	items []*modelItem // since the queue was made, in order
-	line  []*modelWaiter
-	Stats // as far as the model predicts them
+	name   string
+	reader string       // "" for a store's own queue
+	handle *Queue       // of a reader, while it is joined
+	items  []*modelItem // since the queue was made, in order
+	line   []*modelWaiter
+	Stats  // as far as the model predicts them
 }
 
 type modelWaiter struct {
@@ -58,11 +60,29 @@ type model struct {
 }
 
 func (m *model) real(t *rapid.T, i int) *Queue {
-	q, err := m.r.Queue([]byte(m.queues[i].name))
+	of := m.queues[i]
+	if of.handle != nil {
+		return of.handle
+	}
+	q, err := m.r.Queue([]byte(of.name))
+	if err == nil && of.reader != "" {
+		q, err = q.store.join(of.reader)
+		of.handle = q
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	return q
+}
+
+// store is which queues get what is put into one of them.
+func (m *model) store(i int) (all []int) {
+	for j, q := range m.queues {
+		if q.name == m.queues[i].name {
+			all = append(all, j)
+		}
+	}
+	return all
 }
 
 // first is the head of the queue, past what has expired.
@@ -117,7 +137,7 @@ func (m *model) check(t *rapid.T, q *Queue, it Item, ok bool, want *modelItem) {
 func (m *model) Put(t *rapid.T) {
 	i := m.pick(t)
 	m.put++
-	it := &modelItem{text: fmt.Sprintf("%s-%d", m.queues[i].name, m.put)}
+	it := modelItem{text: fmt.Sprintf("%s-%d", m.queues[i].name, m.put)}
 	var meta wal.Meta
 	if it.expired = rapid.IntRange(0, 5).Draw(t, "expired") == 0; it.expired {
 		meta.Expires = 1
@@ -125,10 +145,13 @@ func (m *model) Put(t *rapid.T) {
 	if err := m.real(t, i).Put([]byte(it.text), meta); err != nil {
 		t.Fatal(err)
 	}
-	q := m.queues[i]
-	q.items = append(q.items, it)
-	q.TotalItems++
-	m.serve(i)
+	for _, j := range m.store(i) {
+		q := m.queues[j]
+		each := it
+		q.items = append(q.items, &each)
+		q.TotalItems++
+		m.serve(j)
+	}
 }
 
 func (m *model) Fetch(t *rapid.T) {
@@ -211,19 +234,38 @@ func (m *model) Flush(t *rapid.T) {
 
 func (m *model) Delete(t *rapid.T) {
 	i := m.pick(t)
-	if err := m.r.Delete(m.real(t, i)); err != nil {
+	if err := m.real(t, i).Delete(); err != nil {
 		t.Fatal(err)
 	}
-	for _, w := range m.queues[i].line {
-		w.done = true
+	ended := []int{i}
+	if m.queues[i].reader == "" {
+		ended = m.store(i)
 	}
-	m.queues[i] = &modelQueue{name: m.queues[i].name}
+	for _, j := range ended {
+		was := m.queues[j]
+		for _, w := range was.line {
+			w.done = true
+		}
+		m.queues[j] = &modelQueue{name: was.name, reader: was.reader}
+	}
+	m.join(t)
+}
+
+// join has all readers there, so that they get what is put from now on.
+func (m *model) join(t *rapid.T) {
+	for i, q := range m.queues {
+		if q.reader != "" && q.handle == nil {
+			m.real(t, i)
+			q.TotalItems = m.queues[m.store(i)[0]].TotalItems
+		}
+	}
 }
 
 func (m *model) Wait(t *rapid.T) {
 	w := &modelWaiter{w: NewWaiter(func() {})}
 	w.w.Peek = rapid.Bool().Draw(t, "peek")
-	w.queues = rapid.SliceOfNDistinct(rapid.IntRange(0, len(m.queues)-1), 1, len(m.queues), rapid.ID).Draw(t, "queues")
+	name := func(i int) string { return m.queues[i].name } // of two queues of a store either may claim first
+	w.queues = rapid.SliceOfNDistinct(rapid.IntRange(0, len(m.queues)-1), 1, len(m.queues)-1, name).Draw(t, "queues")
 	m.waiters = append(m.waiters, w)
 	for _, i := range w.queues {
 		claimed, err := m.real(t, i).Wait(w.w)
@@ -256,8 +298,9 @@ func (m *model) Stop(t *rapid.T) {
 	if !ok {
 		return
 	}
-	if q != m.real(t, w.from) {
-		t.Fatalf("claimed by %s, expected %s", q.Name(), m.queues[w.from].name)
+	want := m.real(t, w.from) // a reader that was deleted since had another handle
+	if q != want && (want.reader == "" || q.Name() != want.Name()) {
+		t.Fatalf("claimed by %s, expected %s", q.Name(), want.Name())
 	}
 	if w.w.Peek || !slices.Contains(m.queues[w.from].items, w.item) {
 		return // it may be taken since, or its queue deleted
@@ -275,7 +318,7 @@ func (w *modelWaiter) leave(m *model) {
 	}
 }
 
-func (m *model) Park(t *rapid.T) { m.real(t, m.pick(t)).park(1 << 60) }
+func (m *model) Park(t *rapid.T) { m.real(t, m.pick(t)).store.park(1 << 60) }
 
 func (m *model) Restart(t *rapid.T) {
 	for len(m.waiters) > 0 {
@@ -296,8 +339,9 @@ func (m *model) Restart(t *rapid.T) {
 	}
 	m.opens = nil
 	for _, q := range m.queues {
-		q.Stats = Stats{TotalItems: q.TotalItems}
+		q.Stats, q.handle = Stats{TotalItems: q.TotalItems}, nil
 	}
+	m.join(t)
 }
 
 // Check holds every figure and every waiter against the model.
@@ -345,36 +389,44 @@ func (m *model) openAt(i int) (n int) {
 }
 
 func TestQueuesBehaveAsTheModelDoes(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		dir, err := os.MkdirTemp("", "queue")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer os.RemoveAll(dir)
-		o := small()
-		o.MaxLoaded = 2
-		r, err := OpenRegistry(dir, o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		m := &model{r: r, queues: []*modelQueue{{name: "a"}, {name: "b"}, {name: "c"}}}
-		defer func() { m.r.Close() }()
-		t.Repeat(map[string]func(*rapid.T){
-			"":        m.Check,
-			"put":     m.Put,
-			"put 2":   m.Put,
-			"fetch":   m.Fetch,
-			"fetch 2": m.Fetch,
-			"peek":    m.Peek,
-			"confirm": m.Confirm,
-			"return":  m.Return,
-			"flush":   m.Flush,
-			"delete":  m.Delete,
-			"wait":    m.Wait,
-			"stop":    m.Stop,
-			"park":    m.Park,
-			"restart": m.Restart,
+	for _, kind := range anyLog {
+		t.Run(kind.name, func(t *testing.T) {
+			t.Parallel()
+			rapid.Check(t, func(t *rapid.T) { behave(t, kind.logs()) })
 		})
+	}
+}
+
+// behave does at random what can be done with four queues, two of them over one store.
+func behave(t *rapid.T, logs logs) {
+	dir, err := os.MkdirTemp("", "queue")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	o := small()
+	o.MaxLoaded, o.logs = 2, logs
+	r, err := OpenRegistry(dir, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &model{r: r, queues: []*modelQueue{{name: "a"}, {name: "b"}, {name: "c"}, {name: "a", reader: "audit"}}}
+	defer func() { m.r.Close() }()
+	m.join(t)
+	t.Repeat(map[string]func(*rapid.T){
+		"":        m.Check,
+		"put":     m.Put,
+		"put 2":   m.Put,
+		"fetch":   m.Fetch,
+		"fetch 2": m.Fetch,
+		"peek":    m.Peek,
+		"confirm": m.Confirm,
+		"return":  m.Return,
+		"flush":   m.Flush,
+		"delete":  m.Delete,
+		"wait":    m.Wait,
+		"stop":    m.Stop,
+		"park":    m.Park,
+		"restart": m.Restart,
 	})
 }

@@ -172,7 +172,7 @@ func TestOpenItemsAreBackInPlaceAfterARestart(t *testing.T) {
 	fetch(t, q)
 	q.Return(a)
 	q.Confirm(b)
-	q = named(t, reopen(t, q.reg), "work")
+	q = named(t, reopen(t, q.store.reg), "work")
 	if s := q.Stats(); s.Items != 3 || s.Bytes != 3 || s.Open != 0 || s.TotalItems != 4 {
 		t.Fatalf("%+v", s)
 	}
@@ -190,7 +190,7 @@ func TestALargeItemHasItsPlaceWhenItIsWhole(t *testing.T) {
 	if _, err := u.Write(body); err != nil {
 		t.Fatal(err)
 	}
-	w, _ := standing(t, named(t, q.reg, "other"))
+	w, _ := standing(t, named(t, q.store.reg, "other"))
 	if err := u.Commit(); err != nil {
 		t.Fatal(err)
 	}
@@ -247,8 +247,8 @@ func TestAnUploadThatBreaksOffLeavesNothing(t *testing.T) {
 		t.Fatal("committed half an item")
 	}
 	u.Abort()
-	if q.uploads != 0 {
-		t.Fatal(q.uploads)
+	if q.store.uploads != 0 {
+		t.Fatal(q.store.uploads)
 	}
 	wants(t, q)
 }
@@ -272,7 +272,7 @@ func TestSyncedItemsAreReportedOnce(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	if !q.park(1 << 60) {
+	if !q.store.park(1 << 60) {
 		t.Fatal("not parked")
 	}
 	q.SyncThen(func(err error) { done <- err })
@@ -300,7 +300,7 @@ func TestPutFetchAndConfirmAllocateNothing(t *testing.T) {
 	} {
 		buf := make([]byte, 0, 100)
 		once := func() {
-			q, err := q.reg.Queue(name)
+			q, err := q.store.reg.Queue(name)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -47,8 +47,8 @@ func TestAFetchPassesOverASliceOfExpiredItemsAndComesBackForTheRest(t *testing.T
 		t.Fatalf("fetched: %v; %d have expired", ok, q.Stats().Expired)
 	}
 	wants(t, q, "next")
-	if q.wanted != 0 {
-		t.Errorf("%d callers want it", q.wanted)
+	if q.store.wanted != 0 {
+		t.Errorf("%d callers want it", q.store.wanted)
 	}
 }
 
@@ -92,33 +92,33 @@ func TestAQueueThatIsDeletedWhileItsExpiredItemsArePassedOverKeepsNobodyWaiting(
 	q.ReadyThen(func() { told <- struct{}{} })
 	stop := q.ReadyThen(func() { t.Error("called after it was stopped") })
 	stop()
-	if err := q.reg.Delete(q); err != nil {
+	if err := q.Delete(); err != nil {
 		t.Fatal(err)
 	}
 	<-told
 	put(t, q, "fresh")
 	wants(t, q, "fresh")
-	if q.wanted != 0 {
-		t.Errorf("%d callers want it", q.wanted)
+	if q.store.wanted != 0 {
+		t.Errorf("%d callers want it", q.store.wanted)
 	}
 }
 
 func TestWhatIsNotLoadedIsNotReady(t *testing.T) {
 	q := newQueue(t)
-	if err := q.TryPut([]byte("x"), wal.Meta{}); err != wal.ErrUnready {
+	if err := q.TryPut([]byte("x"), wal.Meta{}); err != ErrNotLoaded {
 		t.Errorf("a queue that does not exist: %v", err)
 	}
 	if _, ok, err := q.TryFetch(); ok || err != nil {
 		t.Errorf("a queue that does not exist has %v, %v", ok, err)
 	}
 	put(t, q, "a")
-	if !q.park(q.reg.clock.Add(1) + 1) {
+	if !q.store.park(q.store.reg.clock.Add(1) + 1) {
 		t.Fatal("it is not parked")
 	}
-	if _, _, err := q.TryFetch(); err != wal.ErrUnready {
+	if _, _, err := q.TryFetch(); err != ErrNotLoaded {
 		t.Errorf("a parked queue: %v", err)
 	}
-	if _, err := q.TryWait(NewWaiter(func() {})); err != wal.ErrUnready || q.line.n != 0 {
+	if _, err := q.TryWait(NewWaiter(func() {})); err != ErrNotLoaded || q.line.n != 0 {
 		t.Errorf("a parked queue: %v, %d in line", err, q.line.n)
 	}
 	wants(t, q, "a")

@@ -52,6 +52,8 @@ type Options struct {
 	MinFree  int64                      // bytes that its file system is to have left; 0: none
 	Clock    *Clock                     // one for each registry; default: the machine's
 	Settings func(name string) Settings // of one queue; it must not block, and answer the same each time. Default: the zero ones
+
+	logs logs // default: those of package wal
 }
 
 // Registry holds the queues of one data directory, which it locks. A queue costs a few hundred
@@ -63,6 +65,7 @@ type Registry struct {
 	logger     *slog.Logger
 	lock       io.Closer
 	dropsDots  bool // the file system does, at the end of names
+	logs       logs
 	background *wal.Background
 	nodes      *btree.FreeListG[Item]
 	clock      atomic.Uint64 // goes on when a queue is loaded and when idle ones are looked for
@@ -76,10 +79,10 @@ type Registry struct {
 	opening    chan struct{} // holds one for each log that is being opened: the descriptors it takes meanwhile are nobody's budget
 
 	mu      sync.RWMutex
-	queues  map[string]*Queue              // those that exist
-	unborn  map[string]weak.Pointer[Queue] // handles of names without a queue, for as long as somebody holds them
+	stores  map[string]*store              // those that exist
+	unborn  map[string]weak.Pointer[store] // of names without a queue, for as long as somebody holds a handle
 	sweepAt int                            // size of unborn at which the dead are swept out of it
-	loaded  map[*Queue]struct{}
+	loaded  map[*store]struct{}
 	closed  bool
 	creates uint64
 	deletes uint64
@@ -124,16 +127,19 @@ func OpenRegistry(dir string, o Options) (*Registry, error) {
 	if o.Clock == nil {
 		o.Clock = NewClock()
 	}
+	if o.logs == nil {
+		o.logs = walLogs{}
+	}
 	counted := usage.New(o.Log.FS, dir)
 	o.Log.Quarantine = filepath.Join(dir, datadir.QuarantineName)
 	r := &Registry{
-		dir: dir, fs: counted, usage: counted, o: o, logger: o.Log.Logger,
+		dir: dir, fs: counted, usage: counted, o: o, logger: o.Log.Logger, logs: o.logs,
 		budget:  newBudget(counted, dir, o),
 		nodes:   btree.NewFreeListG[Item](256),
-		queues:  make(map[string]*Queue),
-		unborn:  make(map[string]weak.Pointer[Queue]),
+		stores:  make(map[string]*store),
+		unborn:  make(map[string]weak.Pointer[store]),
 		sweepAt: minSweep,
-		loaded:  make(map[*Queue]struct{}),
+		loaded:  make(map[*store]struct{}),
 		opening: make(chan struct{}, min(64, max(1, o.MaxLoaded/8))),
 	}
 	if err := disk.MakeDir(r.fs, dir); err != nil {
@@ -191,7 +197,7 @@ func (r *Registry) list() error {
 	if err != nil {
 		return err
 	}
-	r.queues = make(map[string]*Queue, len(entries)) // 100,000 would have it grow 14 times
+	r.stores = make(map[string]*store, len(entries)) // 100,000 would have it grow 14 times
 	for _, e := range entries {
 		if !e.Dir || strings.HasPrefix(e.Name, ".") {
 			continue
@@ -201,7 +207,7 @@ func (r *Registry) list() error {
 			r.logger.Warn("directory is no queue's and is left alone", "dir", filepath.Join(r.dir, e.Name))
 			continue
 		}
-		r.queues[name] = &Queue{name: name, reg: r, exists: true}
+		r.stores[name] = newStore(r, name, true)
 	}
 	return nil
 }
@@ -210,28 +216,28 @@ func (r *Registry) list() error {
 // never waits for the disk, and leaves nothing there for an unknown name. The error is ErrName.
 func (r *Registry) Queue(name []byte) (*Queue, error) {
 	r.mu.RLock()
-	q := r.find(name)
+	s := r.find(name)
 	r.mu.RUnlock()
-	if q != nil {
-		return q, nil
+	if s != nil {
+		return &s.own, nil
 	}
 	if _, err := datadir.DirName(string(name)); err != nil {
 		return nil, err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if q := r.find(name); q != nil {
-		return q, nil
+	if s := r.find(name); s != nil {
+		return &s.own, nil
 	}
-	q = &Queue{name: string(name), reg: r}
+	s = newStore(r, string(name), false)
 	r.sweep()
-	r.unborn[q.name] = weak.Make(q)
-	return q, nil
+	r.unborn[s.name] = weak.Make(s)
+	return &s.own, nil
 }
 
-func (r *Registry) find(name []byte) *Queue {
-	if q := r.queues[string(name)]; q != nil {
-		return q
+func (r *Registry) find(name []byte) *store {
+	if s := r.stores[string(name)]; s != nil {
+		return s
 	}
 	return r.unborn[string(name)].Value()
 }
@@ -252,44 +258,59 @@ func (r *Registry) sweep() {
 	r.sweepAt = max(minSweep, 2*len(r.unborn))
 }
 
-// keep enters a queue that was created.
-func (r *Registry) keep(q *Queue) {
+// addCreated enters a store that was created.
+func (r *Registry) addCreated(s *store) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.unborn, q.name)
-	r.queues[q.name] = q
+	delete(r.unborn, s.name)
+	r.stores[s.name] = s
 	r.creates++
 }
 
-// forget removes a queue that was deleted. Its handle serves whoever still holds it.
-func (r *Registry) forget(q *Queue) {
+// removeDeleted takes out a store that was deleted. Its handles serve whoever still holds them.
+func (r *Registry) removeDeleted(s *store) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.queues, q.name)
-	r.unborn[q.name] = weak.Make(q)
+	delete(r.stores, s.name)
+	r.unborn[s.name] = weak.Make(s)
 	r.deletes++
 }
 
-// disown takes back that a queue was created.
-func (r *Registry) disown(q *Queue) {
+// removeUncreated takes back that a store was created.
+func (r *Registry) removeUncreated(s *store) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.queues, q.name)
-	r.unborn[q.name] = weak.Make(q)
+	delete(r.stores, s.name)
+	r.unborn[s.name] = weak.Make(s)
 	r.creates = max(r.creates, 1) - 1 // it may have been created before the figures were reset
+}
+
+// all returns the stores that exist, in no order.
+func (r *Registry) all() []*store {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	all := make([]*store, 0, len(r.stores))
+	for _, s := range r.stores {
+		all = append(all, s)
+	}
+	return all
 }
 
 // Each calls fn for each queue that exists, in the order of their names and until it returns false,
 // with no lock held.
 func (r *Registry) Each(fn func(*Queue) bool) {
-	all := r.all()
-	slices.SortFunc(all, func(a, b *Queue) int { return strings.Compare(a.name, b.name) })
-	for _, q := range all {
-		if !fn(q) {
-			return
+	stores := r.all()
+	slices.SortFunc(stores, byName)
+	for _, s := range stores {
+		for _, q := range s.queuesNow() {
+			if !fn(q) {
+				return
+			}
 		}
 	}
 }
+
+func byName(a, b *store) int { return strings.Compare(a.name, b.name) }
 
 // FlushAll flushes every queue. It may wait for the disk. When stop says so it gives up between two
 // queues, with ErrClosed.
@@ -312,7 +333,7 @@ func (r *Registry) FlushAll(stop func() bool) error {
 func (r *Registry) Totals() Totals {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return Totals{Queues: len(r.queues), Loaded: len(r.loaded), Creates: r.creates, Deletes: r.deletes, Syncs: r.background.Syncs() - r.syncsBefore}
+	return Totals{Queues: len(r.stores), Loaded: len(r.loaded), Creates: r.creates, Deletes: r.deletes, Syncs: r.background.Syncs() - r.syncsBefore}
 }
 
 // ResetStats sets to zero what Totals and the queues' Stats count since the start.

@@ -49,7 +49,7 @@ func TestAnUnknownQueueLeavesNothingOnDisk(t *testing.T) {
 	w, _ := standing(t, q)
 	w.Stop()
 	q.Stats()
-	if err := r.Delete(q); err != nil {
+	if err := q.Delete(); err != nil {
 		t.Fatal(err)
 	}
 	if after := files(t, r.dir); q.Exists() || fmt.Sprint(before) != fmt.Sprint(after) {
@@ -74,7 +74,7 @@ func TestANameHasOneHandle(t *testing.T) {
 	if named(t, r, "a") != unborn {
 		t.Fatal("the first put changed the handle")
 	}
-	if err := r.Delete(unborn); err != nil {
+	if err := unborn.Delete(); err != nil {
 		t.Fatal(err)
 	}
 	if named(t, r, "a") != unborn {
@@ -118,7 +118,7 @@ func TestQueuesAreListedInTheOrderOfTheirNames(t *testing.T) {
 	var names []string
 	r.Each(func(q *Queue) bool {
 		names = append(names, q.Name())
-		if q.Loaded() {
+		if loaded(q) {
 			t.Error("loaded at the start")
 		}
 		wants(t, q, "x")
@@ -137,9 +137,9 @@ func TestAnIdleQueueIsParkedAndServesOn(t *testing.T) {
 	put(t, q, "a", "b", "c")
 	it := fetch(t, q)
 	q.Confirm(fetch(t, q))
-	busy := q.log
+	busy := q.store.log
 	eventually(t, "a few rounds of the janitor", func() bool { return r.clock.Load() > 5 })
-	if q.log != busy {
+	if q.store.log != busy {
 		t.Fatal("parked with an open read")
 	}
 	q.Return(it)
@@ -163,7 +163,7 @@ func TestPeekOfAQueueThatWasParkedMeanwhileIsGone(t *testing.T) {
 	q := newQueue(t)
 	put(t, q, "a")
 	it, _, _ := q.Peek()
-	if !q.park(1 << 60) {
+	if !q.store.park(1 << 60) {
 		t.Fatal("not parked")
 	}
 	if _, err := q.Read(it, nil); !errors.Is(err, wal.ErrGone) {
@@ -193,7 +193,7 @@ func TestNoMoreLogsAreOpenThanAllowed(t *testing.T) {
 			t.Fatalf("%d are loaded", n)
 		}
 	}
-	if !open.Loaded() || !named(t, r, name(39)).Loaded() {
+	if !loaded(open) || !loaded(named(t, r, name(39))) {
 		t.Fatal("a queue in use was parked")
 	}
 	open.Return(it)
@@ -210,7 +210,7 @@ func TestADeletedQueueStartsAfresh(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := q.reg.Delete(q); err != nil {
+	if err := q.Delete(); err != nil {
 		t.Fatal(err)
 	}
 	if s := q.Stats(); q.Exists() || s != (Stats{}) {
@@ -233,7 +233,7 @@ func TestADeletedQueueStartsAfresh(t *testing.T) {
 		t.Fatalf("%+v", s)
 	}
 	wants(t, q, "x")
-	if got := q.reg.Totals(); got.Creates != 2 || got.Deletes != 1 || got.Queues != 1 {
+	if got := q.store.reg.Totals(); got.Creates != 2 || got.Deletes != 1 || got.Queues != 1 {
 		t.Fatalf("%+v", got)
 	}
 }
@@ -244,7 +244,7 @@ func TestAnUploadToADeletedQueueLeavesTheNextOneAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := q.reg.Delete(q); err != nil {
+	if err := q.Delete(); err != nil {
 		t.Fatal(err)
 	}
 	u, err := q.Create(5, wal.Meta{})
@@ -272,7 +272,7 @@ func TestADeleteSendsWaitersAway(t *testing.T) {
 	put(t, a, "x")
 	take(t, a)
 	w, woken := standing(t, b, a)
-	if err := r.Delete(a); err != nil {
+	if err := a.Delete(); err != nil {
 		t.Fatal(err)
 	}
 	<-woken
@@ -287,13 +287,13 @@ func TestTheTrashIsEmptied(t *testing.T) {
 	r := open(t, t.TempDir(), small())
 	q := named(t, r, "work")
 	put(t, q, "a")
-	if err := r.Delete(q); err != nil {
+	if err := q.Delete(); err != nil {
 		t.Fatal(err)
 	}
 	trash := filepath.Join(r.dir, datadir.TrashName)
 	empty := func() bool { return len(files(t, trash)) == 0 }
 	eventually(t, "the trash", empty)
-	if _, err := os.Stat(q.dir()); !errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(q.store.dir()); !errors.Is(err, os.ErrNotExist) {
 		t.Fatal(err)
 	}
 	if err := r.Close(); err != nil {
@@ -329,7 +329,7 @@ func TestFlushAllFlushesParkedQueuesToo(t *testing.T) {
 func TestAfterCloseNothingIsAnsweredStored(t *testing.T) {
 	q := newQueue(t)
 	put(t, q, "a")
-	if err := q.reg.Close(); err != nil {
+	if err := q.store.reg.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if err := q.Put([]byte("b"), wal.Meta{}); !errors.Is(err, ErrClosed) {

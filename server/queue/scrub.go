@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/darner/darner/wal"
@@ -71,12 +72,16 @@ func (s *scrubber) run(last time.Time) {
 // round goes through all queues.
 func (s *scrubber) round() {
 	w := wal.Scrubber{FS: s.r.fs, Logger: s.r.logger, Rate: s.r.o.CompactRate, Stop: s.stopped}
-	s.r.Each(func(q *Queue) bool {
-		if err := w.Scrub(q.dir()); err != nil && !errors.Is(err, wal.ErrClosed) {
-			s.r.logger.Warn("cold segments of a queue cannot be examined", "queue", q.name, "dir", q.dir(), "error", err)
+	stores := s.r.all()
+	slices.SortFunc(stores, byName)
+	for _, of := range stores {
+		if err := w.Scrub(of.dir()); err != nil && !errors.Is(err, wal.ErrClosed) {
+			s.r.logger.Warn("cold segments of a queue cannot be examined", "queue", of.name, "dir", of.dir(), "error", err)
 		}
-		return !s.stopped()
-	})
+		if s.stopped() {
+			return
+		}
+	}
 }
 
 // path is the file that says when, as RFC 3339.

@@ -5,8 +5,6 @@ package queue
 import (
 	"sync"
 	"sync/atomic"
-
-	"github.com/darner/darner/wal"
 )
 
 // Stats are a queue's figures at one moment. Those counted by the queue itself, from Expired to
@@ -55,7 +53,7 @@ func (f figures) stats() Stats {
 
 type counts struct {
 	expired, fetched, returned, discarded, discardedFull, flushes uint64
-	damaged, rewrites                                             uint64 // of logs that were parked; damaged also what Drop dropped
+	damaged                                                       uint64 // what Drop dropped
 }
 
 // Stats returns the figures: all zero but Waiters when the queue does not exist. It may wait for
@@ -63,42 +61,47 @@ type counts struct {
 // queue stays parked. Of a queue that cannot be loaded it is only known why.
 func (q *Queue) Stats() Stats {
 	s, known := q.Known()
+	if !known && q.Look() == nil {
+		s, known = q.Known()
+	}
 	if !known {
-		err := q.look()
-		if err != nil || q.isUnready() {
-			err = q.Load() // which finds room for it, or says what is wrong
-		}
-		if err != nil {
+		if err := q.Load(); err != nil { // which finds room for it, or says what is wrong
 			return Stats{Failed: err.Error()}
 		}
 		s, _ = q.Known()
 	}
-	q.reg.usage.SettleDir(q.dir())
-	s.LogSize = q.reg.usage.Used(q.dir())
+	of := q.store
+	of.reg.usage.SettleDir(of.dir())
+	s.LogSize = of.reg.usage.Used(of.dir())
 	if s.waits {
-		c := q.reg.o.Clock
+		c := of.reg.o.Clock
 		s.Age = max(0, c.sinceStart(c.Now())-s.since)
 	}
 	return s
 }
 
-// look has the figures of a queue that was not loaded since the start from its files, and notes when it
-// is to be seen to.
-func (q *Queue) look() error {
-	if q.isKnown() {
+// Look has the figures of a queue that was not loaded since the start, so that Known knows them. It may wait for the
+// disk.
+func (q *Queue) Look() error { return q.store.look() }
+
+// look has the figures of a store that was not loaded since the start from its files, and notes when it
+// is to be seen to. Of queues other than its own it knows nothing: those have to be loaded.
+func (s *store) look() error {
+	if s.isKnown() {
 		return nil
 	}
-	q.loading.Lock()
-	defer q.loading.Unlock()
-	if q.isKnown() {
+	s.loading.Lock()
+	defer s.loading.Unlock()
+	if s.isKnown() {
 		return nil
 	}
-	c := q.reg.o.Clock
-	g, err := wal.Look(q.reg.fs, q.dir())
+	c := s.reg.o.Clock
+	g, err := s.reg.logs.look(s.reg.fs, s.dir())
 	if err != nil {
 		return err
 	}
-	q.mu.Lock()
+	s.mu.Lock()
+	q := &s.own
 	q.snapshot = &figures{
 		items: g.Items, bytes: g.Bytes, total: g.Appended, segments: g.Segments, created: g.CreatedUnix,
 		waits: g.Enqueued != 0, since: c.sinceStart(g.Enqueued + c.movedBefore(g.Enqueued)),
@@ -106,35 +109,28 @@ func (q *Queue) look() error {
 	if q.due = g.Expires; g.Waste {
 		q.due = atOnce
 	}
-	q.mu.Unlock()
-	q.reg.sweeper.expect(q.parkedDue())
+	s.mu.Unlock()
+	s.reg.sweeper.expect(s.parkedDue())
 	return nil
 }
 
-// isKnown reports whether somebody has looked at the queue, or it is loaded or not there.
-func (q *Queue) isKnown() bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.log != nil || q.snapshot != nil || !q.exists
-}
-
-// isUnready reports whether the queue could not be loaded when that was last tried.
-func (q *Queue) isUnready() bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.unready != nil
+// isKnown reports whether somebody has looked at the store, or it is loaded or not there.
+func (s *store) isKnown() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.log != nil || s.own.snapshot != nil || !s.exists
 }
 
 // LookAt has the figures of queues that nobody has looked at since the start, some at a time, so that their
 // Stats need not wait for the disk one by one. That it failed Stats says.
-func LookAt(queues []*Queue) {
+func LookAt[Q interface{ Look() error }](queues []Q) {
 	const atATime = 4
 	var workers sync.WaitGroup
 	var next atomic.Int64
 	for range min(atATime, len(queues)) {
 		workers.Go(func() {
 			for i := next.Add(1) - 1; i < int64(len(queues)); i = next.Add(1) - 1 {
-				_ = queues[i].look()
+				_ = queues[i].Look()
 			}
 		})
 	}
@@ -144,61 +140,73 @@ func LookAt(queues []*Queue) {
 // Known returns the figures as far as they can be had without the disk, all but LogSize and Age. It is false
 // for a queue that nobody has looked at since the start.
 func (q *Queue) Known() (Stats, bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
+	of := q.store
+	of.mu.Lock()
+	defer of.mu.Unlock()
 	var s Stats
 	switch {
-	case q.log != nil:
+	case of.log != nil:
 		s = q.measure()
-	case q.snapshot != nil && q.unready == nil:
+	case q.snapshot != nil && of.unready == nil:
 		s = q.snapshot.stats()
 		q.count(&s)
-	case q.exists:
+	case of.exists:
 		return s, false
 	}
 	s.Waiters = q.line.n
-	if q.broken != nil {
-		s.Failed = q.broken.Error()
+	if of.broken != nil {
+		s.Failed = of.broken.Error()
 	}
 	return s, true
 }
 
-// measure takes the figures of a loaded queue.
+// measure takes the figures of a loaded queue. Store.mu is held.
 func (q *Queue) measure() Stats {
 	var s Stats
 	if it, _ := q.peekHead(); it.Seq != 0 {
-		c := q.reg.o.Clock
-		s.waits, s.since = true, c.sinceStart(it.Enqueued+q.moved(it))
+		s.waits, s.since = true, q.store.reg.o.Clock.sinceStart(it.Enqueued+q.store.moved(it))
 	}
 	items, bytes := q.head.Pending()
 	s.Items, s.Bytes = items-q.held.items, max(0, bytes-q.held.bytes)
 	s.Open = q.open
-	l := q.log.Stats()
-	s.TotalItems = l.Appended
-	s.Segments = l.Segments
-	s.Created = l.CreatedUnix
 	q.count(&s)
-	s.Damaged += l.Damaged
-	s.JournalRewrites += l.Rewrites
-	if err := q.log.Err(); err != nil {
-		s.Failed = err.Error()
-	}
+	q.store.measure(&s)
 	return s
 }
 
+// measure adds what the log knows. Store.mu is held.
+func (s *store) measure(to *Stats) {
+	is := s.log.Stats()
+	to.TotalItems = is.Appended
+	to.Segments = is.Segments
+	to.Created = is.CreatedUnix
+	to.Damaged += is.Damaged
+	to.JournalRewrites += is.Rewrites
+	if err := s.log.Err(); err != nil {
+		to.Failed = err.Error()
+	}
+}
+
+// keepFigures takes those of all queues, ahead of detach. Store.mu is held.
+func (s *store) keepFigures() {
+	for q := range s.queues() {
+		q.snapshot = q.measure().figures()
+	}
+}
+
 // peekHead returns the head, the zero Item when there is none, and notes when it expires. What has expired
-// before it is dropped; again is pop's wal.ErrUnready.
+// before it is dropped; again is pop's ErrUnready.
 func (q *Queue) peekHead() (it Item, again bool) {
 	it, ok, err := q.pop()
-	again = err == wal.ErrUnready
+	again = err == ErrUnready
 	switch {
 	case ok:
 		q.putBack(it)
-		q.due = q.ends(it)
+		q.due = q.store.ends(it)
 	case again:
 		q.due = atOnce
 	case err != nil:
-		q.due = q.reg.o.Clock.Now() + dueAgain.Milliseconds()
+		q.due = q.store.reg.o.Clock.Now() + dueAgain.Milliseconds()
 	default:
 		q.due = 0
 	}
@@ -209,12 +217,12 @@ func (q *Queue) count(s *Stats) {
 	c := &q.counts
 	s.Expired, s.Transactions, s.Canceled = c.expired, c.fetched, c.returned
 	s.Discarded, s.GivenUp, s.Flushes = c.discarded+c.discardedFull, c.discardedFull, c.flushes
-	s.Damaged, s.JournalRewrites = c.damaged, c.rewrites
+	s.Damaged, s.JournalRewrites = c.damaged+q.store.damaged, q.store.rewrites
 }
 
 // ResetStats sets to zero what Stats says is the queue's own count.
 func (q *Queue) ResetStats() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.counts = counts{damaged: q.counts.damaged, rewrites: q.counts.rewrites}
+	q.store.mu.Lock()
+	defer q.store.mu.Unlock()
+	q.counts = counts{damaged: q.counts.damaged}
 }

@@ -14,9 +14,9 @@ type Sum struct {
 // Sum adds up what is known of all queues, without the disk. When stop says so it gives up between two queues.
 func (r *Registry) Sum(stop func() bool) Sum {
 	s := Sum{Totals: r.Totals()}
-	for _, q := range r.all() {
+	r.Each(func(q *Queue) bool {
 		if stop() {
-			break
+			return false
 		}
 		one, known := q.Known()
 		if !known {
@@ -26,7 +26,8 @@ func (r *Registry) Sum(stop func() bool) Sum {
 		s.Bytes += one.Bytes
 		s.TotalItems += one.TotalItems
 		s.Expired += one.Expired
-	}
+		return true
+	})
 	s.DiskBytes, s.DiskLimit = r.Disk()
 	return s
 }

@@ -88,7 +88,7 @@ func (s *sweeper) run() {
 // lookAtAll looks at every queue that there is; rounds come in between, which see to what is due.
 func (s *sweeper) lookAtAll() {
 	s.began = time.Now()
-	for _, q := range s.r.all() {
+	for _, of := range s.r.all() {
 		if !s.pause() {
 			return
 		}
@@ -97,20 +97,9 @@ func (s *sweeper) lookAtAll() {
 			s.round()
 		default:
 		}
-		_ = q.look() // whoever loads it is told
+		_ = of.look() // whoever loads it is told
 	}
 	s.plan(false)
-}
-
-// all returns the queues that exist, in no order.
-func (r *Registry) all() []*Queue {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	all := make([]*Queue, 0, len(r.queues))
-	for _, q := range r.queues {
-		all = append(all, q)
-	}
-	return all
 }
 
 // pause is called between two small pieces of work: now and then it waits for as long as they took, so that there
@@ -136,11 +125,11 @@ func (s *sweeper) round() {
 	now, since := s.r.o.Clock.Now(), s.last
 	s.last = s.r.clock.Add(1)
 	busy := false
-	for _, q := range s.r.loadedNow() {
-		used, due := q.usedOrDue(since, now)
+	for _, of := range s.r.loadedNow() {
+		used, due := of.usedOrDue(since, now)
 		busy = busy || used
 		if used || due {
-			q.dropExpired(s)
+			of.dropExpired(s)
 		}
 		if !s.pause() {
 			return
@@ -156,14 +145,14 @@ func (s *sweeper) round() {
 func (s *sweeper) tendParked(now int64) {
 	s.due.Store(never)
 	until := time.Now().Add(tendFor)
-	for _, q := range s.r.all() {
-		due := q.parkedDue()
+	for _, of := range s.r.all() {
+		due := of.parkedDue()
 		if due <= now && time.Now().Before(until) {
 			if !s.pause() {
 				return
 			}
-			q.tend(s)
-			due = q.parkedDue()
+			of.tend(s)
+			due = of.parkedDue()
 		}
 		s.lower(due)
 	}
@@ -209,34 +198,51 @@ func (s *sweeper) plan(busy bool) {
 	}
 }
 
-// parkedDue is when a parked queue is to be seen to, Unix ms; never when it is loaded.
-func (q *Queue) parkedDue() int64 {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.log != nil || !q.exists || q.due == 0 {
+// parkedDue is when a parked store is to be seen to, Unix ms; never when it is loaded.
+func (s *store) parkedDue() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.log != nil || !s.exists {
 		return never
 	}
-	return q.due
+	return s.due()
 }
 
-// usedOrDue tells of a loaded queue whether it was used since the registry's clock stood at since, and whether its
+// due is when the first of the queues is to be seen to, Unix ms; never when none is. Store.mu is held.
+func (s *store) due() int64 {
+	first := int64(never)
+	for q := range s.queues() {
+		if q.due != 0 {
+			first = min(first, q.due)
+		}
+	}
+	return first
+}
+
+// usedOrDue tells of a loaded store whether it was used since the registry's clock stood at since, and whether a
 // head has expired for all that is known.
-func (q *Queue) usedOrDue(since uint64, now int64) (used, due bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.log != nil && q.used >= since, q.log != nil && q.due != 0 && q.due <= now
+func (s *store) usedOrDue(since uint64, now int64) (used, due bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.log != nil && s.used >= since, s.log != nil && s.due() <= now
 }
 
-// dropExpired drops what has expired at the head, a slice at a time, and notes when the head expires.
-func (q *Queue) dropExpired(s *sweeper) {
-	for again := true; again && s.pause(); {
-		q.mu.Lock()
-		if q.log == nil || q.line.first != nil { // then nothing waits
-			q.mu.Unlock()
+// dropExpired drops what has expired at the heads, a slice at a time, and notes when they expire.
+func (s *store) dropExpired(by *sweeper) {
+	for _, q := range s.queuesNow() {
+		q.dropExpired(by)
+	}
+}
+
+func (q *Queue) dropExpired(by *sweeper) {
+	for again := true; again && by.pause(); {
+		q.store.mu.Lock()
+		if q.store.log == nil || q.line.first != nil { // then nothing waits
+			q.store.mu.Unlock()
 			return
 		}
 		_, again = q.peekHead()
-		q.mu.Unlock()
+		q.store.mu.Unlock()
 		if again {
 			q.ready()
 			again = q.skipped() == nil
@@ -246,59 +252,56 @@ func (q *Queue) dropExpired(s *sweeper) {
 
 // skipped takes what ended the passing over that ready has waited for: no reader is to be told of it later.
 func (q *Queue) skipped() (err error) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
+	s := q.store
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if err, q.skip.err = q.skip.err, nil; err != nil {
-		q.due = q.reg.o.Clock.Now() + dueAgain.Milliseconds()
+		q.due = s.reg.o.Clock.Now() + dueAgain.Milliseconds()
 	}
 	return err
 }
 
-// tend loads a parked queue, has what expired dropped and what it holds in vain given back, and parks it again
+// tend loads a parked store, has what expired dropped and what it holds in vain given back, and parks it again
 // unless somebody uses it by then.
-func (q *Queue) tend(s *sweeper) {
-	q.want()
-	err := q.load(false)
-	mark := q.reg.clock.Add(1)
+func (s *store) tend(by *sweeper) {
+	s.want()
+	err := s.load(false)
+	mark := s.reg.clock.Add(1)
 	if err == nil {
-		q.dropExpired(s)
-		q.slim(s.quit)
+		s.dropExpired(by)
+		s.slim(by.quit)
 	}
-	q.mu.Lock()
-	q.wanted--
+	s.mu.Lock()
+	s.wanted--
 	if err != nil { // which is logged
-		q.due = q.reg.o.Clock.Now() + dueAgain.Milliseconds()
+		s.own.due = s.reg.o.Clock.Now() + dueAgain.Milliseconds()
+		for _, q := range s.others {
+			q.due = s.own.due
+		}
 	}
-	q.mu.Unlock()
-	q.park(mark)
+	s.mu.Unlock()
+	s.park(mark)
 }
 
-// want keeps the queue from being parked until unwant.
-func (q *Queue) want() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.wanted++
-}
-
-// slim gives back what a loaded queue holds in vain, if it is empty or nearly so. It waits for the disk.
-func (q *Queue) slim(quit <-chan struct{}) {
-	q.mu.Lock()
-	l := q.log
-	q.mu.Unlock()
+// slim gives back what a loaded store holds in vain, if it is empty or nearly so. It waits for the disk.
+func (s *store) slim(quit <-chan struct{}) {
+	s.mu.Lock()
+	l := s.log
+	s.mu.Unlock()
 	if l != nil {
 		l.Slim(quit)
 	}
 }
 
-// slimIdle is slim of a queue that nobody used since the registry's clock stood at before.
-func (q *Queue) slimIdle(before uint64, quit <-chan struct{}) {
-	q.mu.Lock()
-	if q.log == nil || q.used >= before {
-		q.mu.Unlock()
+// slimIdle is slim of a store that nobody used since the registry's clock stood at before.
+func (s *store) slimIdle(before uint64, quit <-chan struct{}) {
+	s.mu.Lock()
+	if s.log == nil || s.used >= before {
+		s.mu.Unlock()
 		return
 	}
-	q.wanted++
-	q.mu.Unlock()
-	defer q.unwant()
-	q.slim(quit)
+	s.wanted++
+	s.mu.Unlock()
+	defer s.unwant()
+	s.slim(quit)
 }

@@ -32,13 +32,13 @@ func putExpiring(t *testing.T, q *Queue, n int, at int64) {
 
 // seen is what the queue knows of itself, when nobody asks: Stats drops what has expired on the way.
 func (q *Queue) seen() (s Stats, loaded bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
+	q.store.mu.Lock()
+	defer q.store.mu.Unlock()
 	if q.snapshot != nil {
 		s = q.snapshot.stats()
 	}
 	s.Expired = q.counts.expired
-	return s, q.log != nil
+	return s, q.store.log != nil
 }
 
 const expiring = 5000 // items: 700 KB
@@ -64,7 +64,7 @@ func TestExpiredItemsLeaveAParkedQueueAndItsDiskComesBack(t *testing.T) {
 	q := named(t, r, "work")
 	expires := time.Now().UnixMilli() + 300
 	putExpiring(t, q, expiring, expires)
-	eventually(t, "parking", func() bool { return q.park(1 << 60) })
+	eventually(t, "parking", func() bool { return q.store.park(1 << 60) })
 	if s, _ := q.seen(); s.Items < expiring && time.Now().UnixMilli() < expires {
 		t.Fatalf("before they expire: %+v", s)
 	}
@@ -176,7 +176,7 @@ func TestStatsOfAQueueThatWasNotOpenedDoNotLoadIt(t *testing.T) {
 		if s.Items != 2 || s.Bytes != 3 || s.TotalItems != 3 || s.Segments != 1 || s.Created == 0 || s.LogSize == 0 || s.Failed != "" {
 			t.Errorf("%s: %+v", how, s)
 		}
-		if q.Loaded() {
+		if loaded(q) {
 			t.Errorf("%s: it is loaded", how)
 		}
 	}

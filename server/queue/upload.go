@@ -12,10 +12,23 @@ import (
 
 // Upload takes the body of one large item, from one goroutine. Exactly one of Commit and Abort
 // ends it. All methods may wait for the disk.
-type Upload struct {
-	queue *Queue
-	home  *wal.Log
-	body  *wal.Writer
+type Upload interface {
+	// Write takes the next bytes of the body.
+	Write(p []byte) (int, error)
+
+	// Commit puts the item at the end of the queue once all its bytes are written. When it returns
+	// the item is visible, or in the hands of the first waiter. After an error nothing is left of
+	// it, save ErrBehind: wait with CatchUpThen, and call it again.
+	Commit() error
+
+	// Abort gives the item up and leaves nothing of it. After Commit it does nothing.
+	Abort()
+}
+
+type upload struct {
+	store *store
+	home  log
+	body  largeBody
 	ended bool
 
 	enqueued int64 // when it began, Unix ms
@@ -26,16 +39,17 @@ const (
 	extent = 1 << 20   // what a segment grows by, or less
 )
 
-// Create begins a large item of size bytes. The errors are those of Put; room is made if it can be, here and
-// as the item comes.
-func (q *Queue) Create(size int64, m wal.Meta) (*Upload, error) {
-	if err := q.lock(true); err != nil {
+// Create begins a large item of size bytes. The errors are those of Put; the oldest items are
+// discarded for it if they are to be, here and as the item comes.
+func (q *Queue) Create(size int64, m Meta) (Upload, error) {
+	s := q.store
+	if _, err := s.lockLoaded(true); err != nil {
 		return nil, err
 	}
-	u := &Upload{queue: q, home: q.log, enqueued: m.Enqueued}
-	q.uploads++
-	q.mu.Unlock()
-	q.roomFor(size + size>>12 + chunk)
+	u := &upload{store: s, home: s.log, enqueued: m.Enqueued}
+	s.uploads++
+	s.mu.Unlock()
+	s.discardFor(size + size>>12 + chunk)
 	var err error
 	if u.body, err = u.home.Create(size, m); err != nil {
 		u.fail()
@@ -44,23 +58,19 @@ func (q *Queue) Create(size int64, m wal.Meta) (*Upload, error) {
 	return u, nil
 }
 
-// Write takes the next bytes of the body.
-func (u *Upload) Write(p []byte) (int, error) {
-	u.queue.roomFor(int64(len(p)) + chunk)
+func (u *upload) Write(p []byte) (int, error) {
+	u.store.discardFor(int64(len(p)) + chunk)
 	n, err := u.body.Write(p)
 	return n, u.deleted(err)
 }
 
-// Commit puts the item at the end of the queue once all its bytes are written. When it returns the
-// item is visible, or in the hands of the first waiter. After an error nothing is left of it, save wal.ErrBehind:
-// wait with CatchUpThen, and call it again.
-func (u *Upload) Commit() error {
-	u.queue.roomFor(min(u.queue.reg.segmentSize(u.queue)/2, extent))
-	by, era := u.queue.reg.o.Clock.adopt(u.enqueued)
+func (u *upload) Commit() error {
+	u.store.discardFor(min(u.store.segmentSize()/2, extent))
+	by, era := u.store.reg.o.Clock.adopt(u.enqueued)
 	u.body.Move(by)
 	u.enqueued += by
 	p, err := u.body.TryCommit()
-	if errors.Is(err, wal.ErrBehind) {
+	if errors.Is(err, ErrBehind) {
 		return err
 	}
 	if err != nil {
@@ -73,17 +83,16 @@ func (u *Upload) Commit() error {
 }
 
 // place notes the era of the item.
-func (u *Upload) place(p wal.Position, era uint32) {
-	q := u.queue
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.log == u.home {
-		q.noteEra(p.Seq, era)
+func (u *upload) place(p Position, era uint32) {
+	s := u.store
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.log == u.home {
+		s.noteEra(p.Seq, era)
 	}
 }
 
-// Abort gives the item up and leaves nothing of it. Behind Commit it does nothing.
-func (u *Upload) Abort() {
+func (u *upload) Abort() {
 	if !u.ended {
 		u.body.Abort()
 		u.fail()
@@ -91,25 +100,26 @@ func (u *Upload) Abort() {
 }
 
 // fail ends an upload that becomes no item; the first of a queue leaves no queue either.
-func (u *Upload) fail() {
+func (u *upload) fail() {
 	u.end()
 	if u.home.Stats().Appended == 0 {
-		u.queue.undo()
+		u.store.rollbackCreate()
 	}
 }
 
-func (u *Upload) end() {
+func (u *upload) end() {
+	s := u.store
 	u.ended = true
-	u.queue.mu.Lock()
-	if u.home == u.queue.log {
-		u.queue.uploads--
+	s.mu.Lock()
+	if u.home == s.log {
+		s.uploads--
 	}
-	u.queue.settle()
+	s.serveAndUnlock()
 }
 
-func (u *Upload) deleted(err error) error {
+func (u *upload) deleted(err error) error {
 	if errors.Is(err, wal.ErrClosed) {
-		return fmt.Errorf("queue %s was deleted while the item came in: %w", u.queue.name, wal.ErrClosed) // err names files
+		return fmt.Errorf("queue %s was deleted while the item came in: %w", u.store.name, wal.ErrClosed) // err names files
 	}
 	return err
 }

@@ -19,13 +19,13 @@ var errTaken = errors.New("something that is no queue has its name in the data d
 
 // vacant makes sure that nothing has the name of a queue that is to be made: what is there was not
 // listed as a queue, and a symbolic link would lead out of the data directory.
-func (r *Registry) vacant(q *Queue) error {
-	if r.dropsDots && strings.HasSuffix(q.name, ".") {
+func (r *Registry) vacant(s *store) error {
+	if r.dropsDots && strings.HasSuffix(s.name, ".") {
 		return fmt.Errorf("%w that ends in a dot", errUnnameable)
 	}
-	_, err := r.fs.ReadDir(q.dir())
-	if short(err) && r.parkSome(q, err) {
-		_, err = r.fs.ReadDir(q.dir())
+	_, err := r.fs.ReadDir(s.dir())
+	if short(err) && r.parkSome(s, err) {
+		_, err = r.fs.ReadDir(s.dir())
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -33,7 +33,7 @@ func (r *Registry) vacant(q *Queue) error {
 	case short(err):
 		return err
 	}
-	if other := r.namesake(q.name); other != "" {
+	if other := r.namesake(s.name); other != "" {
 		return fmt.Errorf("%w: it does not tell the name from that of queue %s", errUnnameable, other)
 	}
 	return errTaken
@@ -55,7 +55,7 @@ func unnameable(err error) error {
 func (r *Registry) namesake(name string) string {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	for other := range r.queues {
+	for other := range r.stores {
 		if other != name && strings.EqualFold(other, name) {
 			return other
 		}
@@ -74,9 +74,9 @@ func losesDots(fsys disk.FS, dir string) bool {
 	return true
 }
 
-// unmake removes the directory of a queue that could not be made, for an empty one would come back
+// removeEmpty removes the directory of a queue that could not be made, for an empty one would come back
 // as a queue. It reports whether none is left.
-func (r *Registry) unmake(dir string) (gone bool) {
+func (r *Registry) removeEmpty(dir string) (gone bool) {
 	entries, err := r.fs.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return true
@@ -84,39 +84,42 @@ func (r *Registry) unmake(dir string) (gone bool) {
 	return err == nil && len(entries) == 0 && r.fs.Remove(dir) == nil
 }
 
-// undo makes a queue as if it had never been, after its first item was refused, unless it holds
+// rollbackCreate makes a queue as if it had never been, after its first item was refused, unless it holds
 // anything on the disk or somebody is at work on it.
-func (q *Queue) undo() {
-	q.loading.Lock()
-	defer q.loading.Unlock()
-	if !q.untouched() {
+func (s *store) rollbackCreate() {
+	s.loading.Lock()
+	defer s.loading.Unlock()
+	if !s.untouched() {
 		return
 	}
-	if entries, err := q.reg.fs.ReadDir(q.dir()); err != nil || len(entries) > 0 {
+	if entries, err := s.reg.fs.ReadDir(s.dir()); err != nil || len(entries) > 0 {
 		return
 	}
-	q.mu.Lock()
-	if q.log == nil || q.log.Stats().Appended > 0 || q.log.Err() != nil || q.open+q.uploads+q.wanted > 0 {
-		q.mu.Unlock()
+	s.mu.Lock()
+	if s.log == nil || s.log.Stats().Appended > 0 || s.log.Err() != nil || s.inHand() {
+		s.mu.Unlock()
 		return
 	}
-	q.snapshot = q.measure().figures()
-	l := q.detach()
-	q.mu.Unlock()
+	s.keepFigures()
+	l := s.detach()
+	s.mu.Unlock()
 	l.Abandon()
-	q.reg.delist(q)
-	if !q.reg.unmake(q.dir()) {
+	s.reg.delist(s)
+	if !s.reg.removeEmpty(s.dir()) {
 		return
 	}
-	q.reg.disown(q)
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.exists, q.snapshot = false, nil
+	s.reg.removeUncreated(s)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.exists = false
+	for q := range s.queues() {
+		q.snapshot = nil
+	}
 }
 
-// untouched reports that a loaded queue never had an item.
-func (q *Queue) untouched() bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.log != nil && q.log.Stats().Appended == 0
+// untouched reports that a loaded store never had an item.
+func (s *store) untouched() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.log != nil && s.log.Stats().Appended == 0
 }

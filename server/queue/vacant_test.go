@@ -39,7 +39,7 @@ func TestWhatIsNoQueueIsLeftAlone(t *testing.T) {
 			if strings.Contains(err.Error(), r.dir) {
 				t.Errorf("a client is told a path: %v", err)
 			}
-			if err := r.Delete(q); err != nil {
+			if err := q.Delete(); err != nil {
 				t.Error(err)
 			}
 			after, err := os.Lstat(path)
@@ -100,7 +100,7 @@ func TestALoadThatLacksDescriptorsParksOthers(t *testing.T) {
 	r := onFake(t, fs)
 	q, other := named(t, r, "work"), named(t, r, "other")
 	put(t, q, "a")
-	q.park(1 << 60)
+	q.store.park(1 << 60)
 	put(t, other, "x")
 	fs.Fail(func(op disktest.Op, name string, _ int) error {
 		if op == disktest.OpOpen && strings.Contains(name, "work") && r.holds(other) {
@@ -116,7 +116,7 @@ func TestALoadThatLacksDescriptorsParksOthers(t *testing.T) {
 func (r *Registry) holds(q *Queue) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	_, ok := r.loaded[q]
+	_, ok := r.loaded[q.store]
 	return ok
 }
 
@@ -136,7 +136,7 @@ func TestTroubleWithClosingALogPasses(t *testing.T) {
 		}
 		return nil
 	})
-	if !q.park(1 << 60) {
+	if !q.store.park(1 << 60) {
 		t.Fatal("not parked")
 	}
 	fs.Fail(nil)
@@ -158,7 +158,7 @@ func TestADeleteThatOnlyLacksItsSyncIsDone(t *testing.T) {
 		}
 		return nil
 	})
-	err := r.Delete(q)
+	err := q.Delete()
 	fs.Fail(nil)
 	if err != nil || q.Exists() {
 		t.Fatal(err)
@@ -175,7 +175,7 @@ func TestAnUploadAcrossADeleteIsToldNoPath(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Delete(q); err != nil {
+	if err := q.Delete(); err != nil {
 		t.Fatal(err)
 	}
 	_, err = u.Write(make([]byte, size))

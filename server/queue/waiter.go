@@ -3,11 +3,7 @@ package queue
 // Callers that wait for an item. Each queue has a line of them, first come first served; one
 // waiter may stand in the lines of several queues and is claimed by one.
 
-import (
-	"sync/atomic"
-
-	"github.com/darner/darner/wal"
-)
+import "sync/atomic"
 
 // Waiter is one caller's wait for an item of one or several queues. It is used from one goroutine
 // and, after Stop, for the next wait.
@@ -23,8 +19,8 @@ type Waiter struct {
 	wake  func()
 	state atomic.Uint32
 
-	// Written by who claims, under the mu of the queue where the waiter stood. Stop reads them after
-	// it has held the mu of each of its queues.
+	// Written by who claims, under the mu of the store where the waiter stood. Stop reads them after
+	// it has held the mu of each of its queues' stores.
 	queue *Queue
 	item  Item
 
@@ -105,10 +101,35 @@ type place struct {
 }
 
 func (p *place) leave() {
-	p.queue.mu.Lock()
-	p.queue.line.remove(p)
-	p.queue.mu.Unlock()
+	q := p.queue
+	q.store.mu.Lock()
+	q.leaveLine(p)
+	q.store.mu.Unlock()
 	p.queue = nil
+}
+
+// enterLine puts a waiter at the end of the line. The store knows in which of its queues somebody waits.
+func (q *Queue) enterLine(p *place) {
+	if q.line.first == nil {
+		q.lineAt = len(q.store.inLine)
+		q.store.inLine = append(q.store.inLine, q)
+	}
+	q.line.add(p)
+}
+
+// leaveLine takes a waiter out of the line, if it stands there.
+func (q *Queue) leaveLine(p *place) {
+	if !p.inLine {
+		return
+	}
+	q.line.remove(p)
+	if q.line.first == nil {
+		all := q.store.inLine
+		last := all[len(all)-1]
+		all[q.lineAt], last.lineAt = last, q.lineAt
+		all[len(all)-1] = nil
+		q.store.inLine = all[:len(all)-1]
+	}
 }
 
 // line is a queue's waiters, in the order they came. Those claimed elsewhere stay until they are
@@ -131,9 +152,6 @@ func (l *line) add(p *place) {
 }
 
 func (l *line) remove(p *place) {
-	if !p.inLine {
-		return
-	}
 	if p.prev != nil {
 		p.prev.next = p.next
 	} else {
@@ -153,14 +171,14 @@ func (l *line) remove(p *place) {
 const wakesAtOnce = 4
 
 // serve gives what waits to those in line. It appends what is to be called, with wake, when the
-// lock is given up. After wal.ErrUnready it is gone on with in the background; no other error stays with anybody.
+// lock is given up. After ErrUnready it is gone on with in the background; no other error stays with anybody.
 func (q *Queue) serve(woken []func()) (_ []func(), err error) {
 	for p := q.line.first; p != nil; p = q.line.first {
 		w := p.waiter
 		if w.state.Load() == waiting {
 			it, ok, err := q.pop()
 			switch {
-			case err == wal.ErrUnready:
+			case err == ErrUnready:
 				q.goOn()
 				return woken, err
 			case err != nil: // nothing is lost, but nobody would come back for what waits here
@@ -168,11 +186,11 @@ func (q *Queue) serve(woken []func()) (_ []func(), err error) {
 			case !ok:
 				return woken, nil
 			}
-			if q.hand(&it, !w.Peek, w) {
+			if q.deliver(&it, !w.Peek, w) {
 				woken = append(woken, w.wake)
 			}
 		}
-		q.line.remove(p)
+		q.leaveLine(p)
 	}
 	return woken, nil
 }
@@ -183,7 +201,7 @@ func (q *Queue) dismiss() (woken []func()) {
 		if p.waiter.claim(nil, Item{}) {
 			woken = append(woken, p.waiter.wake)
 		}
-		q.line.remove(p)
+		q.leaveLine(p)
 	}
 	return woken
 }

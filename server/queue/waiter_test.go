@@ -125,7 +125,7 @@ func TestNobodyOvertakesTheLine(t *testing.T) {
 	put(t, q, "a")
 	take(t, q)
 	w, woken := standing(t, q)
-	if _, err := q.log.Append([]byte("b"), wal.Meta{}); err != nil {
+	if _, err := q.store.log.TryAppend([]byte("b"), wal.Meta{}); err != nil {
 		t.Fatal(err)
 	}
 	if _, ok, err := q.Fetch(); ok || err != nil {

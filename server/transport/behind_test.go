@@ -39,7 +39,7 @@ func (k kind) lagging(t *testing.T) *lagging {
 		return nil
 	})
 	var err error
-	if l.slow, err = h.env.Registry.Queue([]byte("slow")); err != nil {
+	if l.slow, err = h.registry.Queue([]byte("slow")); err != nil {
 		t.Fatal(err)
 	}
 	for _, size := range []int{60_000, 0} { // the last bit of the segment as well

@@ -43,6 +43,7 @@ func both(t *testing.T, test func(t *testing.T, on kind)) {
 // harness is a transport over real sessions and queues.
 type harness struct {
 	t        testing.TB
+	registry *queue.Registry
 	env      *memcache.Env
 	server   *Server
 	clock    *Clock
@@ -78,12 +79,12 @@ func (k kind) harness(t testing.TB, maxConnections int, change ...func(*wal.Opti
 	for _, f := range change {
 		f(&o)
 	}
-	registry, err := queue.OpenRegistry(t.TempDir(), queue.Options{Log: o})
-	if err != nil {
+	var err error
+	if h.registry, err = queue.OpenRegistry(t.TempDir(), queue.Options{Log: o}); err != nil {
 		t.Fatal(err)
 	}
 	h.env = &memcache.Env{
-		Registry: registry, Counters: new(metrics.Counters), Logger: log,
+		Registry: memcache.Local(h.registry), Counters: new(metrics.Counters), Logger: log,
 		MaxItemSize: 1 << 30, InlineMax: wal.DefaultInlineMax, MaxOpenReads: 1,
 	}
 	h.server = New(Options{
@@ -94,7 +95,7 @@ func (k kind) harness(t testing.TB, maxConnections int, change ...func(*wal.Opti
 	h.env.Steady = h.clock.Steady
 	t.Cleanup(func() {
 		h.stop(10 * time.Second)
-		if err := registry.Close(); err != nil {
+		if err := h.registry.Close(); err != nil {
 			t.Error(err)
 		}
 	})
@@ -193,7 +194,7 @@ func eventually(t testing.TB, what string, is func() bool) {
 // until waits for a figure of a queue.
 func (h *harness) until(name, what string, is func(queue.Stats) bool) {
 	h.t.Helper()
-	q, err := h.env.Registry.Queue([]byte(name))
+	q, err := h.registry.Queue([]byte(name))
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -6,7 +6,7 @@ import "testing"
 func TestWhenAPlainGetsAnswerArrivesItsItemIsNotedToBeGone(t *testing.T) {
 	both(t, func(t *testing.T, on kind) {
 		h := on.listen(t, 10)
-		q, err := h.env.Registry.Queue([]byte("q"))
+		q, err := h.registry.Queue([]byte("q"))
 		if err != nil {
 			t.Fatal(err)
 		}

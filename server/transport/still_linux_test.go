@@ -60,7 +60,7 @@ func (s *stillLoop) send(client int, text string) {
 // putItems fills the queue q.
 func (s *stillLoop) putItems(n, size int) {
 	s.t.Helper()
-	q, err := s.env.Registry.Queue([]byte("q"))
+	q, err := s.registry.Queue([]byte("q"))
 	if err == nil {
 		err = q.Make()
 	}

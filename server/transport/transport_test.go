@@ -103,7 +103,7 @@ func TestItemsOfAReplyThatWasNotTakenReturn(t *testing.T) {
 		c.SetLinger(0)
 		c.Close()
 		h.until("q", "item that returned", func(s queue.Stats) bool { return s.Open == 0 })
-		q, _ := h.env.Registry.Queue([]byte("q"))
+		q, _ := h.registry.Queue([]byte("q"))
 		s := q.Stats()
 		if s.Items == 0 || s.Canceled == 0 {
 			t.Errorf("of %d items the client did not read, %d are in the queue, %d returned", count, s.Items, s.Canceled)
@@ -322,7 +322,7 @@ func TestAClientThatReadsSlowlyGetsAll(t *testing.T) {
 		for range 20 { // nothing more is taken from the queue while the client does not read
 			setter.say("get none\r\n", "END\r\n")
 		}
-		q, _ := h.env.Registry.Queue([]byte("q"))
+		q, _ := h.registry.Queue([]byte("q"))
 		if left := q.Stats().Items; left < count/3 {
 			t.Errorf("%d of %d items wait while the client does not read", left, count)
 		}

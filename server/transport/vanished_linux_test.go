@@ -81,7 +81,7 @@ func TestTheItemsOfAClientThatVanishedComeBack(t *testing.T) {
 		h.until("plain", "waiter", waiters(1))
 		network(false)
 		put := func(name string) {
-			q, err := h.env.Registry.Queue([]byte(name))
+			q, err := h.registry.Queue([]byte(name))
 			if err == nil {
 				err = q.Put([]byte("x"), wal.Meta{})
 			}
@@ -121,7 +121,7 @@ func TestAPlainGetsItemThatWentOutToAClientThatIsGoneComesBack(t *testing.T) {
 	both(t, func(t *testing.T, on kind) {
 		for range 20 { // the end of what the client sends may be noticed too late
 			l := on.lagging(t)
-			q, err := l.env.Registry.Queue([]byte("q"))
+			q, err := l.registry.Queue([]byte("q"))
 			if err == nil {
 				err = q.Put([]byte("x"), wal.Meta{})
 			}

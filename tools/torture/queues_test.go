@@ -345,7 +345,7 @@ func comeAndGo(t *testing.T, rng *rand.Rand) {
 				mu.Lock()
 				l.deleting = len(l.stored)
 				mu.Unlock()
-				if err := r.Delete(q); err != nil {
+				if err := q.Delete(); err != nil {
 					t.Fatal(err)
 				}
 				mu.Lock()

@@ -1,0 +1,39 @@
+package memcache
+
+// The queues of a data directory, as the protocol sees them.
+
+import "github.com/darner/darner/server/queue"
+
+// Local returns the queues of a registry.
+func Local(r *queue.Registry) Registry { return local{r} }
+
+type local struct{ *queue.Registry }
+
+func (r local) Queue(name []byte) (Queue, error) {
+	q, err := r.Registry.Queue(name)
+	if err != nil {
+		return nil, err
+	}
+	return q, nil
+}
+
+func (r local) Each(fn func(Queue) bool) {
+	r.Registry.Each(func(q *queue.Queue) bool { return fn(q) })
+}
+
+func (r local) NewWaiter(wake func()) Waiter { return localWaiter{queue.NewWaiter(wake)} }
+
+type localWaiter struct{ *queue.Waiter }
+
+func (w localWaiter) TryWait(q Queue, peek bool) (claimed bool, err error) {
+	w.Peek = peek
+	return q.(*queue.Queue).TryWait(w.Waiter)
+}
+
+func (w localWaiter) Stop() (q Queue, it queue.Item, ok bool) {
+	from, it, ok := w.Waiter.Stop()
+	if !ok {
+		return nil, it, false
+	}
+	return from, it, true
+}

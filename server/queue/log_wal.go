@@ -1,0 +1,63 @@
+package queue
+
+// Package wal as the log of a store: the same methods, in terms of this package's interfaces.
+
+import (
+	"io"
+
+	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/wal"
+)
+
+type walLogs struct{}
+
+func (walLogs) open(dir string, o wal.Options) (log, error) {
+	l, err := wal.Open(dir, o)
+	if err != nil {
+		return nil, err
+	}
+	return walLog{l}, nil
+}
+
+func (walLogs) look(fsys disk.FS, dir string) (wal.Glance, error) { return wal.Look(fsys, dir) }
+
+type walLog struct{ *wal.Log }
+
+func (l walLog) Create(size int64, m Meta) (largeBody, error) {
+	w, err := l.Log.Create(size, m)
+	if err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+func (l walLog) Cursor(name string, from wal.Start) (cursor, error) {
+	c, err := l.Log.Consumer(name, from)
+	if err != nil {
+		return nil, err
+	}
+	return &walCursor{c, l.Log}, nil
+}
+
+type walCursor struct {
+	*wal.Consumer
+	log *wal.Log
+}
+
+func (c *walCursor) Read(p Position, dst []byte) ([]byte, error) {
+	out, _, err := c.log.Read(p, dst)
+	return out, err
+}
+
+func (c *walCursor) TryRead(p Position, dst []byte) ([]byte, error) {
+	out, _, err := c.log.TryRead(p, dst)
+	return out, err
+}
+
+func (c *walCursor) Open(p Position) (io.ReadCloser, error) {
+	r, err := c.log.Open(p)
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}

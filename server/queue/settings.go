@@ -1,0 +1,41 @@
+package queue
+
+// What may differ from queue to queue.
+
+import "github.com/darner/darner/wal"
+
+// Settings are what may differ from queue to queue. The zero value is no bound.
+type Settings struct {
+	MaxDisk     int64     // bytes of disk that the queue may take, as du counts them; 0: no bound
+	Discard     bool      // at a bound the oldest waiting items make room, instead of the newest being refused
+	SegmentSize int64     // 0: that of Options.Log
+	Cold        *wal.Cold // nil: that of Options.Log
+}
+
+// settings are what is in force for the store.
+func (s *store) settings() Settings {
+	if s.reg.o.Settings == nil {
+		return Settings{}
+	}
+	return s.reg.o.Settings(s.name)
+}
+
+// segmentSize is the size of the store's segments.
+func (s *store) segmentSize() int64 {
+	if settings := s.settings(); settings.SegmentSize > 0 {
+		return settings.SegmentSize
+	}
+	return s.reg.o.Log.SegmentSize
+}
+
+// logOptions are those of the store's log.
+func (s *store) logOptions() wal.Options {
+	o, settings, dir := s.reg.o.Log, s.settings(), s.dir()
+	o.FS = s.reg.usage
+	o.SegmentSize = s.segmentSize()
+	if settings.Cold != nil {
+		o.Cold = settings.Cold
+	}
+	o.Admit = func(bytes int64) error { return s.reg.budget.admit(dir, settings, bytes) }
+	return o
+}

@@ -489,7 +489,8 @@ func TestCountsAreRightAfterTheProcessDies(t *testing.T) {
 
 // Whatever made it so, callers must not stay in line before items that wait: nobody would come back
 // for them until the next item.
-// unopened is a queue of items like payload, of which nobody but a reader opens the first segment.
+// unopened is a loaded queue of items like payload, of which only a reader wants the first segment, which
+// cannot be opened.
 func unopened(t *testing.T) (fs *disktest.FS, q *Queue, payload string) {
 	fs = disktest.New()
 	r := onFake(t, fs)
@@ -504,16 +505,17 @@ func unopened(t *testing.T) (fs *disktest.FS, q *Queue, payload string) {
 	o := r.o.fresh()
 	o.Log.Cold = &wal.Cold{}
 	o.Sweep = time.Hour
-	return fs, named(t, open(t, r.dir, o), "work"), payload
+	q = named(t, open(t, r.dir, o), "work")
+	breaks(fs, disktest.OpOpen, "00000000000000000001.seg")
+	if err := q.Load(); err != nil {
+		t.Fatal(err)
+	}
+	return fs, q, payload
 }
 
 func TestWaitersAreSentAwayWhenTheHeadCannotBeHad(t *testing.T) {
 	fs, q, payload := unopened(t)
 	w, woken := standing(t, named(t, q.reg, "other"))
-	if err := q.Load(); err != nil {
-		t.Fatal(err)
-	}
-	breaks(fs, disktest.OpOpen, ".seg")
 	q.mu.Lock()
 	q.line.add(w.stand(q))
 	q.settle()
@@ -537,10 +539,6 @@ func TestWaitersAreSentAwayWhenTheHeadCannotBeHad(t *testing.T) {
 
 func TestWhatTheSweepCannotReadIsNoErrorOfALaterGet(t *testing.T) {
 	fs, q, payload := unopened(t)
-	if err := q.Load(); err != nil {
-		t.Fatal(err)
-	}
-	breaks(fs, disktest.OpOpen, ".seg")
 	q.dropExpired(&sweeper{r: q.reg, quit: make(chan struct{})})
 	fs.Fail(nil)
 	if got := take(t, q); got != payload {

@@ -493,19 +493,17 @@ func TestCountsAreRightAfterTheProcessDies(t *testing.T) {
 // cannot be opened.
 func unopened(t *testing.T) (fs *disktest.FS, q *Queue, payload string) {
 	fs = disktest.New()
-	r := onFake(t, fs)
+	o := small()
+	o.Log.FS = fs
+	o.Log.Cold = &wal.Cold{} // compaction opens it for that
+	o.Sweep = time.Hour      // and a sweep
+	r := open(t, "data", o)
 	q = named(t, r, "work")
 	payload = string(bytes.Repeat([]byte("x"), 4000))
 	for range 60 {
 		put(t, q, payload)
 	}
-	if err := r.Close(); err != nil {
-		t.Fatal(err)
-	}
-	o := r.o.fresh()
-	o.Log.Cold = &wal.Cold{}
-	o.Sweep = time.Hour
-	q = named(t, open(t, r.dir, o), "work")
+	q = named(t, reopen(t, r), "work")
 	breaks(fs, disktest.OpOpen, "00000000000000000001.seg")
 	if err := q.Load(); err != nil {
 		t.Fatal(err)
@@ -523,8 +521,8 @@ func TestWaitersAreSentAwayWhenTheHeadCannotBeHad(t *testing.T) {
 	if !w.Done() {
 		t.Fatal("it stands in line")
 	}
-	if _, _, ok := w.Stop(); ok || q.Stats().Waiters != 0 {
-		t.Error("it has an item, or still stands")
+	if from, it, ok := w.Stop(); ok || q.Stats().Waiters != 0 {
+		t.Errorf("it has item %+v of %v, and %d stand in line", it, from, q.Stats().Waiters)
 	}
 	eventually(t, "the attempts end", func() bool {
 		q.mu.Lock()

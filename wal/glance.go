@@ -160,7 +160,7 @@ func (v *viewer) offsetsOf(name string) (st offsetState, err error) {
 	if err == nil && v.tail != nil && foreign(o.log, v.tail.Header().Log) {
 		return st, errNoSlot // it will be set aside
 	}
-	if small := int64(entriesAt + entrySize*(st.taken.tree.Len()+1)); err == nil && small <= smallEnough/2 {
+	if err == nil && int64(st.size()) <= smallEnough/2 {
 		v.offsets += max(0, int64(len(b))-smallEnough)
 	}
 	return st, err

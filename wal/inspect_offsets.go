@@ -259,7 +259,7 @@ func (v *OffsetsView) judgeEntries(o *offsets) {
 		if _, _, ok := o.entry(at); ok || isZero(b) && at >= kept {
 			continue
 		}
-		torn := isZero(b[:4]) || at >= max(o.end, kept) || o.tornCheckpoint(at)
+		torn := isZero(b[:4]) || at == max(o.end, kept) || o.tornCheckpoint(at)
 		v.damagedEntry(OffsetDamage{From: int64(at), To: int64(at + entrySize), Unfinished: torn && !isZero(b), Gone: isZero(b)})
 	}
 	if len(o.m) < kept {
@@ -288,23 +288,28 @@ func isZero(b []byte) bool {
 	return true
 }
 
-// WriteOffsets puts a state in place of a consumer's offset file: a new file, synced, renamed over
-// the old one, the directory synced. Killed at any point it leaves the old state or the new one. A
-// rewrite that was interrupted before goes with the old file: unite it first.
-func WriteOffsets(fsys disk.FS, dir string, o *Offsets) error {
-	path := filepath.Join(dir, offsetName(o.Consumer))
-	f, err := createOffsets(fsys, path+MendSuffix, bytesFor(&o.st), o.Created, o.Log)
+// writeTo makes a file of a state, durably, or replaces one.
+func (o *Offsets) writeTo(fsys disk.FS, path string) error {
+	f, err := createOffsets(fsys, path+MendSuffix, fullBlocks(o.st.size()), o.Created, o.Log)
 	if err != nil {
 		return err
 	}
-	if err = errors.Join(f.writeDurably(&o.st), f.close()); err != nil {
+	if err := errors.Join(f.writeDurably(&o.st), f.close()); err != nil {
 		fsys.Remove(f.path)
 		return err
 	}
 	if err := fsys.Rename(f.path, path); err != nil {
 		return err
 	}
-	if err := fsys.SyncDir(dir); err != nil {
+	return fsys.SyncDir(filepath.Dir(path))
+}
+
+// WriteOffsets puts a state in place of a consumer's offset file: a new file, synced, renamed over
+// the old one, the directory synced. Killed at any point it leaves the old state or the new one. A
+// rewrite that was interrupted before goes with the old file: unite it first.
+func WriteOffsets(fsys disk.FS, dir string, o *Offsets) error {
+	path := filepath.Join(dir, offsetName(o.Consumer))
+	if err := o.writeTo(fsys, path); err != nil {
 		return err
 	}
 	if err := fsys.Remove(path + rewriteSuffix); err != nil {

@@ -350,15 +350,14 @@ func (o *offsets) putMapped(at int, b []byte) (err error) {
 	return nil
 }
 
-// bytesFor is the size of a file for a whole state: full blocks, with a checkpoint and each range.
-func bytesFor(st *offsetState) int {
-	size := entriesAt + entrySize*(1+st.taken.tree.Len())
-	return (size + offsetFirstStep - 1) / offsetFirstStep * offsetFirstStep
-}
+// size is how many bytes of a file the whole state takes: a checkpoint, and each range.
+func (st *offsetState) size() int { return entriesAt + entrySize*(1+st.taken.tree.Len()) }
+
+func fullBlocks(n int) int { return (n + offsetFirstStep - 1) / offsetFirstStep * offsetFirstStep }
 
 // writeDurably is write into a new file that is on stable storage then.
 func (o *offsets) writeDurably(st *offsetState) error {
-	if err := o.allocate(len(o.m)); err != nil {
+	if err := o.allocate(fullBlocks(st.size())); err != nil {
 		return err
 	}
 	if !o.write(st, true) {

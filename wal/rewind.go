@@ -313,19 +313,7 @@ func (in *Inspection) writeUndo(o *Offsets) error {
 		all.Unite(former)
 	}
 	// One that cannot be read can undo nothing any more, and is no reason to refuse a rewind.
-	path := filepath.Join(in.Dir, offsetName(o.Consumer)+UndoSuffix)
-	f, err := createOffsets(in.fs, path+MendSuffix, bytesFor(&all.st), all.Created, all.Log)
-	if err != nil {
-		return err
-	}
-	if err = errors.Join(f.writeDurably(&all.st), f.close()); err != nil {
-		in.fs.Remove(f.path)
-		return err
-	}
-	if err := in.fs.Rename(f.path, path); err != nil {
-		return err
-	}
-	return in.fs.SyncDir(in.Dir)
+	return all.writeTo(in.fs, filepath.Join(in.Dir, offsetName(o.Consumer)+UndoSuffix))
 }
 
 // undo reads the state that an undo brings back.

@@ -91,7 +91,7 @@ func (l *Log) unreplaced(err error) error {
 }
 
 // live is how large a file the consumer's state needs, in bytes.
-func (c *Consumer) live() int { return entriesAt + entrySize*(c.st.taken.tree.Len()+1) }
+func (c *Consumer) live() int { return c.st.size() }
 
 // moveTo fills a blank file with the live state and lets takers write to it from here on.
 func (c *Consumer) moveTo(fresh *offsets) (old *offsets, err error) {
@@ -117,7 +117,7 @@ func (c *Consumer) moveTo(fresh *offsets) (old *offsets, err error) {
 // fill writes the live state into a blank file, which is synced or not before it counts.
 func (c *Consumer) fill(blank *offsets, synced bool) error {
 	if live := c.live(); live > blank.allocated {
-		if err := blank.allocate(min(len(blank.m), (live+offsetFirstStep-1)/offsetFirstStep*offsetFirstStep)); err != nil {
+		if err := blank.allocate(min(len(blank.m), fullBlocks(live))); err != nil {
 			return err
 		}
 	}

@@ -487,8 +487,6 @@ func TestCountsAreRightAfterTheProcessDies(t *testing.T) {
 	}
 }
 
-// Whatever made it so, callers must not stay in line before items that wait: nobody would come back
-// for them until the next item.
 // unopened is a loaded queue of items like payload, of which only a reader wants the first segment, which
 // cannot be opened.
 func unopened(t *testing.T) (fs *disktest.FS, q *Queue, payload string) {
@@ -511,6 +509,8 @@ func unopened(t *testing.T) (fs *disktest.FS, q *Queue, payload string) {
 	return fs, q, payload
 }
 
+// Whatever made it so, callers must not stay in line before items that wait: nobody would come back
+// for them until the next item.
 func TestWaitersAreSentAwayWhenTheHeadCannotBeHad(t *testing.T) {
 	fs, q, payload := unopened(t)
 	w, woken := standing(t, named(t, q.reg, "other"))

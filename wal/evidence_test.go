@@ -184,8 +184,15 @@ func TestAnOffsetFileThatIsCutOrDamagedSaysSo(t *testing.T) {
 		"cut in the entries":     func(m memory, b []byte) error { return m.WriteFile(offsets, b[:1024+32*20]) },
 		"an entry is damaged":    func(m memory, _ []byte) error { return m.Corrupt(offsets, 1024+32*20+9, 8) },
 		"a slot is damaged":      func(m memory, _ []byte) error { return m.Corrupt(offsets, 512+30, 8) },
-		"entries are zeros":      func(m memory, b []byte) error { clear(b[2048:2560]); return m.WriteFile(offsets, b) },
-		"a slot is zeros":        func(m memory, b []byte) error { clear(b[:512]); return m.WriteFile(offsets, b) },
+		"a checkpoint among ranges is damaged": func(m memory, b []byte) error {
+			at := entriesAt
+			for kind := func(at int) byte { return b[at+4] }; kind(at) != 1 || kind(at+entrySize) != 2 || at > entriesAt && kind(at-entrySize) != 2; {
+				at += entrySize
+			}
+			return m.Corrupt(offsets, int64(at)+9, 8)
+		},
+		"entries are zeros": func(m memory, b []byte) error { clear(b[2048:2560]); return m.WriteFile(offsets, b) },
+		"a slot is zeros":   func(m memory, b []byte) error { clear(b[:512]); return m.WriteFile(offsets, b) },
 	} {
 		m := scattered(t)
 		b, err := m.ReadFile(offsets)

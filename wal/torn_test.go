@@ -77,6 +77,33 @@ func TestAStoreIntoAnOffsetFileThatIsTornIsNoDamage(t *testing.T) {
 	}
 }
 
+// One store at a time is torn: more than that is damage.
+func TestWhatNoEntryStandsInIsDamage(t *testing.T) {
+	const offsets = "/data/q/consumer.off"
+	for n, damaged := range []bool{false, false, true} {
+		m := newMemory(t)
+		l := m.open()
+		c := consumer(t, l)
+		fill(t, l, 0, 10)
+		takeOne(t, l, c)
+		syncNow(t, l)
+		l.Abandon()
+		b, err := m.ReadFile(offsets)
+		if err != nil {
+			t.Fatal(err)
+		}
+		end := len(bytes.TrimRight(b, "\x00"))
+		end = (end + entrySize - 1) / entrySize * entrySize
+		copy(b[end:], bytes.Repeat([]byte("?"), n*entrySize))
+		if err := m.WriteFile(offsets, b); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := examine(m.FS, "/data/q"); damaged != (err != nil) {
+			t.Errorf("%d places: %v", n, err)
+		}
+	}
+}
+
 // changed returns the places of slots and entries that differ.
 func changed(before, now []byte) (places []int) {
 	for at, size := 0, 0; at < len(before); at += size {

@@ -488,33 +488,33 @@ func TestCountsAreRightAfterTheProcessDies(t *testing.T) {
 	}
 }
 
-// Whatever made it so, callers must not stay in line before items that wait: nobody would come back
-// for them until the next item.
-// unopened is a queue of items like payload, of which nobody but a reader opens the first segment.
+// unopened is a loaded queue of items like payload, of which only a reader wants the first segment, which
+// cannot be opened.
 func unopened(t *testing.T) (fs *disktest.FS, q *Queue, payload string) {
 	fs = disktest.New()
-	r := onFake(t, fs)
+	o := small()
+	o.Log.FS = fs
+	o.Log.Cold = &wal.Cold{} // compaction opens it for that
+	o.Sweep = time.Hour      // and a sweep
+	r := open(t, "data", o)
 	q = named(t, r, "work")
 	payload = string(bytes.Repeat([]byte("x"), 4000))
 	for range 60 {
 		put(t, q, payload)
 	}
-	if err := r.Close(); err != nil {
-		t.Fatal(err)
-	}
-	o := r.o.fresh()
-	o.Log.Cold = &wal.Cold{}
-	o.Sweep = time.Hour
-	return fs, named(t, open(t, r.dir, o), "work"), payload
-}
-
-func TestWaitersAreSentAwayWhenTheHeadCannotBeHad(t *testing.T) {
-	fs, q, payload := unopened(t)
-	w, woken := standing(t, named(t, q.store.reg, "other"))
+	q = named(t, reopen(t, r), "work")
+	breaks(fs, disktest.OpOpen, "00000000000000000001.seg")
 	if err := q.Load(); err != nil {
 		t.Fatal(err)
 	}
-	breaks(fs, disktest.OpOpen, ".seg")
+	return fs, q, payload
+}
+
+// Whatever made it so, callers must not stay in line before items that wait: nobody would come back
+// for them until the next item.
+func TestWaitersAreSentAwayWhenTheHeadCannotBeHad(t *testing.T) {
+	fs, q, payload := unopened(t)
+	w, woken := standing(t, named(t, q.store.reg, "other"))
 	q.store.mu.Lock()
 	q.enterLine(w.stand(q))
 	q.store.serveAndUnlock()
@@ -522,8 +522,8 @@ func TestWaitersAreSentAwayWhenTheHeadCannotBeHad(t *testing.T) {
 	if !w.Done() {
 		t.Fatal("it stands in line")
 	}
-	if _, _, ok := w.Stop(); ok || q.Stats().Waiters != 0 {
-		t.Error("it has an item, or still stands")
+	if from, it, ok := w.Stop(); ok || q.Stats().Waiters != 0 {
+		t.Errorf("it has item %+v of %v, and %d stand in line", it, from, q.Stats().Waiters)
 	}
 	eventually(t, "the attempts end", func() bool {
 		q.store.mu.Lock()
@@ -538,10 +538,6 @@ func TestWaitersAreSentAwayWhenTheHeadCannotBeHad(t *testing.T) {
 
 func TestWhatTheSweepCannotReadIsNoErrorOfALaterGet(t *testing.T) {
 	fs, q, payload := unopened(t)
-	if err := q.Load(); err != nil {
-		t.Fatal(err)
-	}
-	breaks(fs, disktest.OpOpen, ".seg")
 	q.dropExpired(&sweeper{r: q.store.reg, quit: make(chan struct{})})
 	fs.Fail(nil)
 	if got := take(t, q); got != payload {

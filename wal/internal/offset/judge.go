@@ -112,7 +112,7 @@ func (v *View) judgeEntries(o *File) {
 		if _, _, ok := o.entry(at); ok || blank.Bytes(b) && at >= kept {
 			continue
 		}
-		torn := blank.Bytes(b[:4]) || at >= max(o.end, kept) || o.tornCheckpoint(at)
+		torn := blank.Bytes(b[:4]) || at == max(o.end, kept) || o.tornCheckpoint(at)
 		v.damagedEntry(Damage{From: int64(at), To: int64(at + entrySize), Unfinished: torn && !blank.Bytes(b), Gone: blank.Bytes(b)})
 	}
 	if len(o.m) < kept {

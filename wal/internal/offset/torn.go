@@ -24,7 +24,7 @@ func tornSlot(slot, other []byte) bool {
 // tornCheckpoint reports whether an entry that does not verify is one of two checkpoints that are
 // written in turn.
 func (o *File) tornCheckpoint(at int) bool {
-	if _, _, ok := o.entry(at); ok || binary.LittleEndian.Uint32(o.m[at+4:]) != entryHead {
+	if binary.LittleEndian.Uint32(o.m[at+4:]) != entryHead {
 		return false
 	}
 	for _, beside := range []int{at - entrySize, at + entrySize} {

@@ -207,7 +207,7 @@ func TestWhatIsTakenBehindAStuckItemIsDeletedAtOnce(t *testing.T) {
 func TestCompactionGivesSpaceBackOnAFullDisk(t *testing.T) {
 	m := newMemory(t)
 	o := options(m.FS)
-	o.Background = wal.NewBackground(-1)
+	o.Background = wal.NewBackground(-1, nil)
 	defer o.Background.Close()
 	o.Background.KeepReserve(m.FS, "/data/.reserve", 64<<10)
 	l := open(t, "/data/q", o)

@@ -43,7 +43,7 @@ func (w *world) do(q *queue, s step) error {
 	case opFlush:
 		return w.flush(q, who)
 	case opTidy:
-		wal.Work(w.back)
+		w.catchUp()
 		wal.Tidy(q.l)
 	case opCompact:
 		return w.compact(q, who, s.n)
@@ -99,7 +99,7 @@ func (w *world) patiently(try func() error) error {
 		if !errors.Is(err, wal.ErrBehind) {
 			return err
 		}
-		wal.Work(w.back)
+		w.catchUp()
 	}
 }
 
@@ -284,7 +284,7 @@ func (w *world) takeLarge(q *queue, who int) (err error) {
 // compact fills a few segments, takes most of them out of order, and has them rewritten.
 func (w *world) compact(q *queue, who, n int) error {
 	err := w.scatter(q, who, n)
-	wal.Work(w.back)
+	w.catchUp()
 	wal.Tidy(q.l)
 	wal.Compact(q.l)
 	return err

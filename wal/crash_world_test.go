@@ -70,6 +70,7 @@ type world struct {
 	luck    *rand.Rand // for the crash image, taken from any goroutine
 	fs      *disktest.FS
 	back    *wal.Background
+	catchUp func() // has the background do what waits to be done, unless it does so by itself
 	queues  []*queue
 	count   int
 	full    bool         // the disk has a bound
@@ -245,9 +246,9 @@ func (w *world) roomForDirectories() {
 
 // open starts on the disk as it is.
 func (w *world) open() error {
-	w.back = wal.ByHand()
-	if w.background {
-		w.back = wal.NewBackground(-1)
+	w.back, w.catchUp = wal.NewBackground(-1, nil), func() {}
+	if !w.background {
+		w.catchUp, _ = w.back.Hold()
 	}
 	if err := w.back.SyncTogether(w.fs, syncedFile); err != nil {
 		return err
@@ -332,7 +333,7 @@ func (w *world) close() {
 		}
 		q.l = nil
 	}
-	wal.Work(w.back)
+	w.catchUp()
 	w.back.Close()
 }
 

@@ -3,40 +3,9 @@ package wal
 import (
 	"errors"
 	"runtime"
-	"sync"
 
 	"github.com/darner/darner/segment/disk"
 )
-
-// ByHand is a Background without goroutines but for syncs: what is to be done waits for Work.
-func ByHand() *Background {
-	b := &Background{pace: pacer{rate: -1, quit: make(chan struct{})}}
-	b.syncs.togetherFrom = togetherFrom
-	for _, n := range b.lanes() {
-		n.cond, n.done = sync.NewCond(&n.mu), make(chan struct{})
-		close(n.done)
-	}
-	return b
-}
-
-func (b *Background) lanes() []*lane { return []*lane{&b.soon, &b.later, &b.compact} }
-
-// Work does what waits to be done, and what that leads to.
-func Work(b *Background) {
-	for busy := true; busy; {
-		busy = false
-		for _, n := range b.lanes() {
-			n.mu.Lock()
-			jobs := n.jobs
-			n.jobs = nil
-			n.mu.Unlock()
-			for _, job := range jobs {
-				job()
-				busy = true
-			}
-		}
-	}
-}
 
 // ShareFrom is how many logs have to want a sync to have one together.
 func ShareFrom(b *Background, logs int) { b.syncs.togetherFrom = logs }

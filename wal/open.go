@@ -34,7 +34,7 @@ func Open(dir string, o Options) (*Log, error) {
 	l.empty.timer = time.AfterFunc(time.Hour, l.stillEmpty)
 	l.empty.timer.Stop()
 	if l.slow == nil {
-		l.slow = NewBackground(0)
+		l.slow = NewBackground(0, o.Clock)
 	}
 	if err := l.recover(); err != nil {
 		l.Abandon()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/wal/clock"
 	"github.com/darner/darner/wal/datadir"
 	"github.com/darner/darner/wal/internal/body"
 )
@@ -53,6 +54,7 @@ type Options struct {
 	Cold        *Cold         // how sealed segments are kept that will not be read soon; default zstd at level 1 with one parity block for every 16. The zero Cold leaves them as they are, and compaction rewrites them only to leave out what is taken
 	Quarantine  string        // directory for damaged bytes set aside; default ".quarantine" in the log's directory
 	Background  *Background   // does the slow work of many logs; default: one of the log's own
+	Clock       clock.Clock   // default the machine's; one of the Background's own is given to NewBackground
 	Logger      *slog.Logger  // default slog.Default()
 
 	// Admit is asked before so many bytes of disk are taken for new items, if it is set: the next extent of a
@@ -93,6 +95,7 @@ func (o Options) withDefaults(dir string) (Options, error) {
 	if o.Quarantine == "" {
 		o.Quarantine = filepath.Join(dir, datadir.QuarantineName)
 	}
+	o.Clock = clock.Or(o.Clock)
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}

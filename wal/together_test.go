@@ -33,7 +33,7 @@ type crowd struct {
 }
 
 func newCrowd(t *testing.T, every time.Duration) *crowd {
-	c := &crowd{memory: newMemory(t), background: wal.NewBackground(0)}
+	c := &crowd{memory: newMemory(t), background: wal.NewBackground(0, nil)}
 	c.crowdOn(c.FS, every)
 	c.Fail(func(op disktest.Op, name string, _ int) error {
 		switch op {
@@ -195,7 +195,7 @@ type partly struct {
 func (p partly) Holds(name string) bool { return !p.elsewhere(name) }
 
 func TestALogOnAnotherFileSystemIsSyncedForItself(t *testing.T) {
-	c := &crowd{memory: newMemory(t), background: wal.NewBackground(0)}
+	c := &crowd{memory: newMemory(t), background: wal.NewBackground(0, nil)}
 	c.crowdOn(elsewhere{c.FS, func(name string) bool { return path.Clean(name) == c.dir(7) }}, wal.SyncNever)
 	c.fill()
 	var synced sync.Map

@@ -165,7 +165,7 @@ func OpenRegistry(dir string, o Options) (*Registry, error) {
 		lock.Close()
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
-	r.background = wal.NewBackground(o.CompactRate)
+	r.background = wal.NewBackground(o.CompactRate, nil)
 	if err := r.background.SyncTogether(r.fs, filepath.Join(dir, datadir.LockName)); err != nil {
 		r.logger.Warn("each queue is synced for itself", "error", err)
 	}

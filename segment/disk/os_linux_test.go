@@ -68,7 +68,7 @@ func TestAStoreIntoAMapDirtiesOnePage(t *testing.T) {
 	}
 	t.Logf("%d stores dirtied %d bytes", stores, dirtied)
 	if most := int64(2 * stores * os.Getpagesize()); dirtied > most {
-		t.Errorf("%d stores dirtied %d bytes", stores, dirtied)
+		t.Errorf("%d stores: got %d bytes dirtied, want at most two pages each", stores, dirtied)
 	}
 }
 
@@ -104,10 +104,10 @@ func TestPopulatedPagesTakeStoresWithoutFaults(t *testing.T) {
 		b[at] = 1
 	}
 	if n := faults(t) - before; n > 8 {
-		t.Errorf("stores into %d pages met %d faults", size/os.Getpagesize(), n)
+		t.Errorf("stores into %d pages: got %d faults, want at most 8", size/os.Getpagesize(), n)
 	}
 	if b[100] != 7 {
-		t.Error("populating changed the content")
+		t.Error("got another byte after Populate, want the one stored")
 	}
 }
 
@@ -122,14 +122,14 @@ func TestWriteOutKeepsTheContent(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(b, want) {
-		t.Error("the map has other bytes")
+		t.Error("got other bytes in the map, want those stored")
 	}
 	if err := f.Sync(); err != nil {
 		t.Fatal(err)
 	}
 	got := make([]byte, size)
 	if _, err := f.ReadAt(got, 0); err != nil || !bytes.Equal(got, want) {
-		t.Errorf("the file has other bytes, %v", err)
+		t.Errorf("got other bytes in the file, %v", err)
 	}
 }
 

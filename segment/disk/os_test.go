@@ -50,10 +50,10 @@ func TestLockExcludesAnotherProcessUntilItDies(t *testing.T) {
 	check(t, err)
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil || line != "lock: <nil>\n" {
-		t.Fatalf("the other process says %q, %v", line, err)
+		t.Fatalf("the other process: got %q, %v, want the lock", line, err)
 	}
 	if _, err := (OS{}).Lock(name); !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), name) {
-		t.Errorf("while the other process holds the lock: %v", err)
+		t.Errorf("while the other process holds the lock: got %v, want ErrLocked", err)
 	}
 	check(t, other.Process.Kill())
 	_ = other.Wait() // it was killed, which is an error
@@ -89,7 +89,7 @@ func TestAllocateWithoutFallocateBehindTheEndLeavesAHole(t *testing.T) {
 	f := openPlain(t, name, os.O_RDWR|os.O_CREATE)
 	check(t, f.Allocate(1<<20, 100_000))
 	if size, err := f.Size(); err != nil || size != 1<<20+100_000 {
-		t.Errorf("the size is %d, %v", size, err)
+		t.Errorf("got size %d, %v, want the end of the range", size, err)
 	}
 	wantBlocks(t, name, 100_000)
 }
@@ -134,12 +134,12 @@ func TestUnmapTakesWholeMapsOnly(t *testing.T) {
 	check(t, err)
 	for what, b := range map[string][]byte{"nothing": nil, "a part": m[1:], "no map": make([]byte, 10)} {
 		if f.Unmap(b) == nil {
-			t.Errorf("Unmap of %s succeeded", what)
+			t.Errorf("Unmap of %s: got no error", what)
 		}
 	}
 	check(t, f.Unmap(m))
 	if f.Unmap(m) == nil {
-		t.Error("Unmap succeeded twice")
+		t.Error("Unmap of a map that is gone: got no error")
 	}
 }
 
@@ -151,7 +151,22 @@ func TestIsFullKnowsDiskAndQuota(t *testing.T) {
 		nil:         false,
 	} {
 		if IsFull(err) != want {
-			t.Errorf("IsFull(%v) is %v", err, !want)
+			t.Errorf("IsFull(%v) is %v, want %v", err, !want, want)
+		}
+	}
+}
+
+func TestIsTransientKnowsShortagesOfDescriptorsAndMemory(t *testing.T) {
+	for err, want := range map[error]bool{
+		syscall.EMFILE: true,
+		fmt.Errorf("open: %w", &os.PathError{Op: "open", Path: "a", Err: syscall.ENFILE}): true,
+		ErrAddresses:   true, // an ENOMEM
+		syscall.ENOSPC: false,
+		syscall.EIO:    false,
+		nil:            false,
+	} {
+		if IsTransient(err) != want {
+			t.Errorf("IsTransient(%v) is %v, want %v", err, !want, want)
 		}
 	}
 }
@@ -165,7 +180,7 @@ func openPlain(t *testing.T, name string, flag int) *file {
 	return &file{File: f, fallocate: func(*os.File, int64, int64) error { return syscall.EOPNOTSUPP }}
 }
 
-// wantBlocks asks that a file has blocks for so many bytes and not many more.
+// wantBlocks checks that a file has blocks for a number of bytes, and not many more.
 func wantBlocks(t *testing.T, name string, bytes int64) {
 	t.Helper()
 	info, err := os.Stat(name)

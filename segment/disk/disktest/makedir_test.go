@@ -56,6 +56,6 @@ func TestADirectoryWhoseParentCannotBeSyncedIsToldOf(t *testing.T) {
 		return nil
 	})
 	if err := disk.MakeDir(m, "/a/b"); !errors.Is(err, broken) {
-		t.Fatalf("got %v", err)
+		t.Fatalf("got %v, want the error of the sync", err)
 	}
 }

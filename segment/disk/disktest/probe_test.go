@@ -17,7 +17,7 @@ func TestAProbeLeavesNothing(t *testing.T) {
 		check(t, f.WriteFile("data/.probe.new", []byte("what a kill left")))
 		check(t, disk.Probe(f, "data", syncs))
 		if names := f.Names("data"); len(names) != 0 || f.Used() != 0 {
-			t.Errorf("%v is left, %d bytes", names, f.Used())
+			t.Errorf("got %v left, %d bytes, want nothing", names, f.Used())
 		}
 	}
 	check(t, disk.Probe(disk.OS{}, t.TempDir(), true))
@@ -46,10 +46,10 @@ func TestAProbeTellsWhatAFileSystemCannotDo(t *testing.T) {
 		})
 		err := disk.Probe(f, "data", true)
 		if !errors.Is(err, disk.ErrUnfit) || !errors.Is(err, syscall.ENODEV) || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v", op, err)
+			t.Errorf("%s fails: got %v", op, err)
 		}
 		if files, maps := f.InUse(); files != 0 || maps != 0 {
-			t.Errorf("%s: %d files and %d maps are left", op, files, maps)
+			t.Errorf("%s fails: got %d files and %d maps left, want none", op, files, maps)
 		}
 	}
 }
@@ -85,7 +85,7 @@ func TestAProbeFindsNothingWrongWithAFullDisk(t *testing.T) {
 		f.SetCapacity(blocks * blockSize)
 		check(t, disk.Probe(f, "data", true))
 		if names := f.Names("data"); len(names) != 0 {
-			t.Errorf("%v is left", names)
+			t.Errorf("got %v left, want nothing", names)
 		}
 	}
 }

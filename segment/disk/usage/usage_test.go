@@ -47,11 +47,11 @@ func compare(t testing.TB, f *FS, root string) {
 	t.Helper()
 	total, each := walked(t, f.FS, root)
 	if got := f.Total(); got != total {
-		t.Fatalf("in all %d bytes, a walk finds %d", got, total)
+		t.Fatalf("in all: got %d bytes, want %d, as a walk finds", got, total)
 	}
 	for dir, want := range each {
 		if got := f.Used(dir); got != want {
-			t.Fatalf("%s has %d bytes, a walk finds %d", dir, got, want)
+			t.Fatalf("%s: got %d bytes, want %d, as a walk finds", dir, got, want)
 		}
 	}
 }
@@ -142,7 +142,7 @@ func TestFiguresEqualAWalkAfterEveryStep(t *testing.T) {
 		for _, h := range a.open {
 			h.Close()
 		}
-		check(t, f.Walk(func() bool { return false }))
+		check(t, f.Walk(t.Context()))
 		for range 50 {
 			compare(t, f, root)
 			a.step()
@@ -161,11 +161,11 @@ func TestFiguresEqualDuOnTheRealFileSystem(t *testing.T) {
 		}
 		before, got, after := "", "", du(t, root)
 		for before != after { // the kernel allots blocks when it writes: here it did so meanwhile
-			f.Settle()
+			f.Refresh()
 			before, got, after = after, fmt.Sprint(f.Total()), du(t, root)
 		}
 		if got != after {
-			t.Fatalf("%s bytes; du says %s", got, after)
+			t.Fatalf("got %s bytes, want %s, as du says", got, after)
 		}
 	}
 	a.closeAll()
@@ -195,7 +195,7 @@ func TestFilesThatAreClosedWhileAllAreMeasuredCountForWhatTheyHave(t *testing.T)
 			case <-done:
 				return
 			default:
-				f.Settle()
+				f.Refresh()
 			}
 		}
 	})
@@ -203,7 +203,7 @@ func TestFilesThatAreClosedWhileAllAreMeasuredCountForWhatTheyHave(t *testing.T)
 	close(done)
 	measuring.Wait()
 	if got, want := fmt.Sprint(f.Total()), du(t, root); got != want {
-		t.Fatalf("%s bytes; du says %s", got, want)
+		t.Fatalf("got %s bytes, want %s, as du says", got, want)
 	}
 }
 
@@ -215,7 +215,7 @@ func TestADirectoryThatGrowsIsCounted(t *testing.T) {
 		check(t, f.Mkdir(filepath.Join(root, fmt.Sprintf("%s%d", strings.Repeat("n", 200), i))))
 	}
 	if got, want := fmt.Sprint(f.Total()), du(t, root); got != want {
-		t.Fatalf("%s bytes; du says %s", got, want)
+		t.Fatalf("got %s bytes, want %s, as du says", got, want)
 	}
 }
 
@@ -251,9 +251,9 @@ func TestAWalkMeanwhileCountsNothingTwice(t *testing.T) {
 				a.closeAll()
 			})
 		}
-		all.Go(func() { f.Walk(func() bool { return false }) })
+		all.Go(func() { f.Walk(t.Context()) })
 		all.Wait()
-		check(t, f.Walk(func() bool { return false }))
+		check(t, f.Walk(t.Context()))
 		compare(t, f, root)
 	}
 }
@@ -266,12 +266,12 @@ func TestARemovedFileThatIsOpenDoesNotCount(t *testing.T) {
 	check(t, err)
 	check(t, h.Allocate(0, 100_000))
 	if f.Total() == before {
-		t.Fatal("an allocation is not counted")
+		t.Fatal("got the same total after an allocation, want more")
 	}
 	check(t, f.Remove("/data/x"))
 	check(t, h.Allocate(0, 200_000))
 	if got := f.Total(); got != before {
-		t.Errorf("%d bytes; want %d", got, before)
+		t.Errorf("got %d bytes, want %d", got, before)
 	}
 	check(t, h.Close())
 }

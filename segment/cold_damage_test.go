@@ -386,7 +386,8 @@ func TestReadersOfAColdSegmentDoNotDisturbEachOther(t *testing.T) {
 				off, err := s.Find(stored[i].Seq)
 				r, _, e := s.At(off)
 				err = errors.Join(err, e, s.Prefetch(off))
-				if err != nil || r.Seq != stored[i].Seq || !bytes.Equal(r.Payload, stored[i].Payload) {
+				if err != nil || r.Seq != stored[i].Seq ||
+					!bytes.Equal(r.Payload, stored[i].Payload) {
 					t.Errorf("record %d: got %v, %v, want it", stored[i].Seq, r.Seq, err)
 					return
 				}

@@ -44,7 +44,8 @@ func TestAStoreIntoAMapDirtiesOnePage(t *testing.T) {
 	if err := f.Sync(); err != nil {
 		t.Fatal(err)
 	}
-	if err := unix.Fadvise(int(f.(*file).Fd()), 0, 0, unix.FADV_DONTNEED); err != nil { // out of the cache
+	fd := int(f.(*file).Fd())
+	if err := unix.Fadvise(fd, 0, 0, unix.FADV_DONTNEED); err != nil { // out of the cache
 		t.Fatal(err)
 	}
 	b, err := f.Map(size, true)

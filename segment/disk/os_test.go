@@ -52,7 +52,8 @@ func TestLockExcludesAnotherProcessUntilItDies(t *testing.T) {
 	if err != nil || line != "lock: <nil>\n" {
 		t.Fatalf("the other process: got %q, %v, want the lock", line, err)
 	}
-	if _, err := (OS{}).Lock(name); !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), name) {
+	_, err = OS{}.Lock(name)
+	if !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), name) {
 		t.Errorf("while the other process holds the lock: got %v, want ErrLocked", err)
 	}
 	check(t, other.Process.Kill())
@@ -107,7 +108,8 @@ func TestOtherAllocationErrorsAreNotHidden(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "a")
 	f := openPlain(t, name, os.O_RDWR|os.O_CREATE)
 	f.fallocate = func(*os.File, int64, int64) error { return syscall.EIO }
-	if err := f.Allocate(0, 1); !errors.Is(err, syscall.EIO) || !strings.Contains(err.Error(), name) {
+	err := f.Allocate(0, 1)
+	if !errors.Is(err, syscall.EIO) || !strings.Contains(err.Error(), name) {
 		t.Errorf("the error is %v, want EIO and the path", err)
 	}
 }
@@ -177,7 +179,8 @@ func openPlain(t *testing.T, name string, flag int) *file {
 	f, err := os.OpenFile(name, flag, filePerm)
 	check(t, err)
 	t.Cleanup(func() { f.Close() })
-	return &file{File: f, fallocate: func(*os.File, int64, int64) error { return syscall.EOPNOTSUPP }}
+	unsupported := func(*os.File, int64, int64) error { return syscall.EOPNOTSUPP }
+	return &file{File: f, fallocate: unsupported}
 }
 
 // wantBlocks checks that a file has blocks for a number of bytes, and not many more.

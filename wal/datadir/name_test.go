@@ -67,7 +67,8 @@ func FuzzName(f *testing.F) {
 				t.Fatal(err)
 			}
 		} else {
-			if file == "" || len(file) > 255 || file[0] == '.' || filepath.Base(file) != file || strings.ContainsAny(file, "/\\\x00+ ") {
+			if file == "" || len(file) > 255 || file[0] == '.' || filepath.Base(file) != file ||
+				strings.ContainsAny(file, "/\\\x00+ ") {
 				t.Fatalf("%q is no safe path element", file)
 			}
 			if back, ok := QueueName(file); !ok || back != string(name) {

@@ -20,7 +20,7 @@ type FileKind = files.Kind
 
 const (
 	SegmentFile    = files.Segment    // records
-	SpareFile      = files.Spare      // a segment prepared ahead; with a header, it was being renamed
+	SpareFile      = files.Spare      // a segment prepared ahead, or one that was being renamed
 	BodyFile       = files.Body       // the body of a large item
 	PartFile       = files.Part       // a body that was being uploaded or renamed
 	OffsetFile     = files.Offset     // what a consumer has taken

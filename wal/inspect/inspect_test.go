@@ -77,7 +77,8 @@ func TestOffsetsAreReplacedAtomically(t *testing.T) {
 			t.Fatalf("image %d of %d: got head %d and end %d, want the old state or the new one", i, len(images), got.Head, got.End())
 		}
 	}
-	if got := read(fsys); !same(got, newer) || got.Created != 77 || got.Consumer != "audit" || got.Below != 90 {
+	got := read(fsys)
+	if !same(got, newer) || got.Created != 77 || got.Consumer != "audit" || got.Below != 90 {
 		t.Errorf("got %+v in the end, want the new state", got)
 	}
 }
@@ -101,7 +102,8 @@ func TestRunsAndGapsOfTakenItems(t *testing.T) {
 		}
 		for seq := range uint64(50) {
 			taken, last := o.Run(seq)
-			if taken != o.Has(seq) || o.Has(last) != taken || last < seq || last != ^uint64(0) && o.Has(last+1) == taken {
+			if taken != o.Has(seq) || o.Has(last) != taken || last < seq ||
+				last != ^uint64(0) && o.Has(last+1) == taken {
 				t.Fatalf("%d: got taken %v up to %d, want the whole run", seq, taken, last)
 			}
 		}

@@ -29,7 +29,9 @@ func TestStoreWithoutBlocksIsAViolation(t *testing.T) {
 			func(h disk.File) error { return h.Allocate(0, 4096) }, 4096,
 			func(_ *FS, h disk.File) error { return h.Allocate(4096, 4096) }},
 		{"after what was cut off", "after the end at byte 5000",
-			func(h disk.File) error { return errors.Join(h.Allocate(0, 8192), h.Truncate(4096)) }, 5000,
+			func(h disk.File) error {
+				return errors.Join(h.Allocate(0, 8192), h.Truncate(4096))
+			}, 5000,
 			func(_ *FS, h disk.File) error { return nil }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -40,7 +42,8 @@ func TestStoreWithoutBlocksIsAViolation(t *testing.T) {
 			check(t, c.prepare(h))
 			m[c.at] = 1
 			check(t, c.find(f, h))
-			if v := f.Violations(); len(v) != 1 || !strings.Contains(v[0], c.want) || !strings.Contains(v[0], "dir.seg") {
+			if v := f.Violations(); len(v) != 1 || !strings.Contains(v[0], c.want) ||
+				!strings.Contains(v[0], "dir.seg") {
 				t.Errorf("violations are %q, want one: %s", v, c.want)
 			}
 			if m[c.at] != 0 {

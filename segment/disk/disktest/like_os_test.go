@@ -21,7 +21,9 @@ import (
 func onBoth(t *testing.T, test func(t *testing.T, fsys disk.FS, path func(...string) string)) {
 	t.Run("os", func(t *testing.T) {
 		dir := t.TempDir()
-		test(t, disk.OS{}, func(parts ...string) string { return filepath.Join(dir, filepath.Join(parts...)) })
+		test(t, disk.OS{}, func(parts ...string) string {
+			return filepath.Join(dir, filepath.Join(parts...))
+		})
 	})
 	t.Run("disktest", func(t *testing.T) {
 		fsys := New()

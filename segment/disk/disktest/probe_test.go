@@ -45,8 +45,9 @@ func TestAProbeTellsWhatAFileSystemCannotDo(t *testing.T) {
 			return nil
 		})
 		err := disk.Probe(f, "data", true)
-		if !errors.Is(err, disk.ErrUnfit) || !errors.Is(err, syscall.ENODEV) || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s fails: got %v", op, err)
+		if !errors.Is(err, disk.ErrUnfit) || !errors.Is(err, syscall.ENODEV) ||
+			!strings.Contains(err.Error(), want) {
+			t.Errorf("%s fails: got %v, want ErrUnfit with %q", op, err, want)
 		}
 		if files, maps := f.InUse(); files != 0 || maps != 0 {
 			t.Errorf("%s fails: got %d files and %d maps left, want none", op, files, maps)
@@ -59,8 +60,9 @@ func TestAProbeTellsAShortageFromAnUnfitFileSystem(t *testing.T) {
 		f := New()
 		check(t, f.Mkdir("data"))
 		f.Fail(func(Op, string, int) error { return failure })
-		if err := disk.Probe(f, "data", false); !errors.Is(err, failure) || errors.Is(err, disk.ErrUnfit) {
-			t.Error(err)
+		err := disk.Probe(f, "data", false)
+		if !errors.Is(err, failure) || errors.Is(err, disk.ErrUnfit) {
+			t.Errorf("got %v, want %v and no ErrUnfit", err, failure)
 		}
 	}
 }
@@ -106,8 +108,9 @@ func (privateFile) Unmap([]byte) error                { return nil }
 func TestAProbeNoticesMapsThatNobodyElseSees(t *testing.T) {
 	f := New()
 	check(t, f.Mkdir("data"))
-	if err := disk.Probe(private{f}, "data", false); !errors.Is(err, disk.ErrUnfit) || !strings.Contains(err.Error(), "stored into a map") {
-		t.Error(err)
+	err := disk.Probe(private{f}, "data", false)
+	if !errors.Is(err, disk.ErrUnfit) || !strings.Contains(err.Error(), "stored into a map") {
+		t.Errorf("got %v, want ErrUnfit", err)
 	}
 }
 

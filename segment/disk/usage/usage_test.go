@@ -244,7 +244,8 @@ func TestAWalkMeanwhileCountsNothingTwice(t *testing.T) {
 		var all sync.WaitGroup
 		for i := range 4 {
 			all.Go(func() {
-				a := &actor{t: t, f: f, root: root, rng: rand.New(rand.NewPCG(uint64(round), uint64(i)))}
+				rng := rand.New(rand.NewPCG(uint64(round), uint64(i)))
+				a := &actor{t: t, f: f, root: root, rng: rng}
 				for range 200 {
 					a.step()
 				}

@@ -11,11 +11,14 @@ import (
 // The body of a large item is a file: a header, then chunks of 64 KiB (the last one may be
 // shorter), each followed by its CRC-32C. Integers are little-endian.
 //
-//		0  magic "DARNITM", 0       16  body size, bytes      24  upload number
-//		8  format version uint32    12  salt uint32           32  log, its identity, 0 not known
-//	                                                              40.. zeros    60  crc32c of bytes 0
-//
-// to 59
+//	 0  magic    "DARNITM\x00"
+//	 8  version  uint32
+//	12  salt     uint32
+//	16  size     uint64   bytes of the body
+//	24  upload   uint64   number of the upload
+//	32  log      uint64   identity of the log, 0 = not known
+//	40  zeros
+//	60  checksum uint32   CRC-32C of bytes 0 to 59
 //
 // A chunk's checksum is seeded with the salt plus the chunk's number, so a chunk of another file or
 // in the wrong place does not verify.

@@ -11,7 +11,7 @@ type Kind uint8
 
 const (
 	Segment    Kind = iota // records
-	Spare                  // a segment prepared ahead; with a header, it was being renamed
+	Spare                  // a segment prepared ahead; one with a header was being renamed
 	Body                   // the body of a large item
 	Part                   // a body that was being uploaded or renamed
 	Offset                 // what a consumer has taken

@@ -180,7 +180,7 @@ func TestStaleRecordsOfASourceArePassedOver(t *testing.T) {
 	mustHold(t, openCold(t, fsys), want)
 }
 
-// When a block is lost from both copies of the directory, its records are, and no others.
+// A block that is missing in both copies of the directory costs its records and no others.
 func TestABlockWithoutAnEntryIsLostAlone(t *testing.T) {
 	fsys := disktest.New()
 	stored := items(1500, true, 0, 300, 3000, 1000)

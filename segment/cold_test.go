@@ -231,7 +231,7 @@ func TestAColdSegmentTakesNothing(t *testing.T) {
 	}
 }
 
-// sick is a file system with one page that the disk does not give until it is written.
+// sick is a file system with one page that the disk does not return until it is written.
 type sick struct {
 	disk.FS
 	from, to int64
@@ -328,7 +328,7 @@ func TestAFlippedBitOfAColdFileCostsNothing(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	for at := range b {
 		bits := []int{rng.IntN(8)}
-		if !testing.Short() && b[at] != 0 { // most of the file is zeros, where any bit is as good
+		if !testing.Short() && b[at] != 0 { // most of the file is zeros, where any bit will do
 			bits = []int{0, 1, 2, 3, 4, 5, 6, 7}
 		}
 		for _, bit := range bits {

@@ -8,14 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"runtime/debug"
 
 	"github.com/darner/darner/segment/checksum"
 	"github.com/darner/darner/segment/disk"
 )
 
-var errChanged = errors.New("more records are to be kept than were when they were counted")
+var errChanged = errors.New("keep accepted a record that it had refused before")
 
 // WriteCold writes those records of sources that keep accepts to a new cold file. When it returns,
 // the file is on stable storage; its name is, once the directory was synced. The sources are
@@ -68,10 +67,7 @@ func newColdHeader(sources []*Segment, o ColdOptions) coldHeader {
 			h.Log = s.Header().Log
 		}
 	}
-	h.Salt = 0
-	for h.Salt == 0 {
-		h.Salt = rand.Uint32()
-	}
+	h.Salt = newSalt()
 	return h
 }
 

@@ -20,6 +20,7 @@ package segment
 
 import (
 	"io"
+	"math/rand/v2"
 
 	"github.com/darner/darner/segment/blank"
 	"github.com/darner/darner/segment/checksum"
@@ -54,6 +55,15 @@ type Header struct {
 	// damage is
 	// fast whatever the payloads contain.
 	Longest uint32
+}
+
+// newSalt returns a random salt. It is not 0, which asks Start for one.
+func newSalt() uint32 {
+	for {
+		if salt := rand.Uint32(); salt != 0 {
+			return salt
+		}
+	}
 }
 
 func (h *Header) key() key { return key{h.Salt, h.First, h.Longest} }

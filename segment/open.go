@@ -162,7 +162,10 @@ func (s *Segment) openHeadless(why error, o OpenOptions) ([]Damage, error) {
 
 func (s *Segment) openScanned(h Header, damage []Damage, write bool) ([]Damage, error) {
 	if write && s.size.Load() < HeaderSize {
-		if err := s.allocate(0, HeaderSize); err != nil {
+		s.extent.Lock()
+		err := s.allocateLocked(0, HeaderSize)
+		s.extent.Unlock()
+		if err != nil {
 			return nil, err
 		}
 	}

@@ -30,10 +30,10 @@ func (s *Segment) Seal() (err error) {
 	}
 	at := end + uint32(len(x))
 	total := int64(at) + FooterSize
-	if err := s.allocate(int64(end), total); err != nil {
+	if err := s.allocateLocked(int64(end), total); err != nil {
 		return err
 	}
-	if err := s.writeSeal(x, v.Totals, end, total); err != nil {
+	if err := s.writeSealLocked(x, v.Totals, end, total); err != nil {
 		// If this fails, readers still recognize what is left there.
 		_ = s.wipeMapped(int64(end), total)
 		return fmt.Errorf("not sealed: %w", err)
@@ -43,14 +43,14 @@ func (s *Segment) Seal() (err error) {
 	return nil
 }
 
-func (s *Segment) writeSeal(x index, t Totals, end uint32, total int64) error {
+func (s *Segment) writeSealLocked(x index, t Totals, end uint32, total int64) error {
 	if err := s.put(end, x); err != nil {
 		return err
 	}
 	if err := s.Sync(); err != nil {
 		return err
 	}
-	if err := s.truncate(total); err != nil {
+	if err := s.truncateLocked(total); err != nil {
 		return err
 	}
 	at := end + uint32(len(x))

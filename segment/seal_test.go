@@ -94,7 +94,7 @@ func TestSealOnAFullDiskCanBeTriedAgain(t *testing.T) {
 	s := newSegment(t, fsys, 256<<10)
 	defer s.Close()
 	stored := fill(t, s, 100)
-	for s.Tail()%4096 < 4096-FooterSize { // until index and footer need a block more
+	for s.Tail()%4096 < 4096-FooterSize { // until index and footer need another block
 		stored = append(stored, item(s.Last()+1, 0))
 		appendItem(t, s, stored[len(stored)-1])
 	}
@@ -109,7 +109,7 @@ func TestSealOnAFullDiskCanBeTriedAgain(t *testing.T) {
 	mustHold(t, s, stored)
 }
 
-// Whatever call of a seal fails, the segment goes on and nothing is lost.
+// Whichever call of a seal fails, the segment stays usable and nothing is lost.
 func TestSealThatFailsLeavesTheSegmentUsable(t *testing.T) {
 	boom := errors.New("boom")
 	for n := 1; ; n++ {
@@ -185,7 +185,7 @@ func TestInterruptedSealIsResumed(t *testing.T) {
 	}
 }
 
-// Else the log would give the number of a damaged record to another item.
+// Otherwise the log would give the number of a damaged record to another item.
 func TestSealKeepsTheLastNumberOfADamagedRecord(t *testing.T) {
 	fsys := disktest.New()
 	s := newSegment(t, fsys, 64<<10)

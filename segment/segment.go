@@ -5,7 +5,6 @@ package segment
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -51,13 +50,13 @@ type Segment struct {
 	head   [recordHead]byte // about to be written
 	cold   *cold            // nil unless the file is in its cold form, when nothing is mapped
 
-	extent    sync.Mutex    // held while the file grows or shrinks
+	extent    sync.Mutex    // held while the file grows or shrinks, and by callers of …Locked
 	allocated atomic.Int64  // a store into the map below this offset meets a disk block
 	size      atomic.Int64  // of the file
 	populated atomic.Uint32 // stores below this offset meet no page fault
 	ahead     atomic.Bool   // ReadAhead was called
 	flushed   atomic.Uint32 // tail at the last Sync
-	toWrite   atomic.Int32  // how many more short records are to be written, not stored
+	toWrite   atomic.Int32  // how many more short records to write, not store
 }
 
 // Create makes a blank segment: a file with its first disk blocks, mapped at full capacity, with
@@ -93,8 +92,8 @@ func (s *Segment) Start(h Header) (err error) {
 		return s.wrap("start", ErrReadOnly)
 	}
 	h.Capacity = s.header.Capacity
-	for h.Salt == 0 {
-		h.Salt = rand.Uint32()
+	if h.Salt == 0 {
+		h.Salt = newSalt()
 	}
 	s.putHeader(h)
 	s.begin(h, HeaderSize, Totals{Last: h.First - 1}, nil)
@@ -166,9 +165,9 @@ func (s *Segment) Extend(n int64) error {
 	if need <= have {
 		return nil
 	}
-	err := s.allocate(have, want)
+	err := s.allocateLocked(have, want)
 	if disk.IsFull(err) && need < want {
-		err = s.allocate(have, need)
+		err = s.allocateLocked(have, need)
 	}
 	return err
 }
@@ -215,10 +214,9 @@ func (s *Segment) Step(n int64) int64 {
 	return 0
 }
 
-// allocate gives the bytes from..to of the file disk blocks. It fails if somebody cut the file
-// short: growing it again would put a hole where records were. Unless nobody else has the segment
-// yet, the caller holds extent.
-func (s *Segment) allocate(from, to int64) error {
+// allocateLocked gives the bytes from..to of the file disk blocks. It fails if somebody cut the file
+// short: growing it again would put a hole where records were.
+func (s *Segment) allocateLocked(from, to int64) error {
 	if size, err := s.file.Size(); err != nil || size < int64(s.tail.Load()) {
 		short := fmt.Errorf("%w: the file has only %d bytes", ErrFault, size)
 		return s.wrap("allocate", errors.Join(err, short))
@@ -295,10 +293,10 @@ func (s *Segment) Trim() error {
 	if st := s.state.Load(); st != stateActive && st != stateBlank {
 		return s.wrap("trim", ErrReadOnly)
 	}
-	return s.truncate(int64(s.tail.Load()))
+	return s.truncateLocked(int64(s.tail.Load()))
 }
 
-func (s *Segment) truncate(size int64) error {
+func (s *Segment) truncateLocked(size int64) error {
 	s.allocated.Store(min(s.allocated.Load(), size))
 	if err := s.file.Truncate(size); err != nil {
 		return s.wrap("trim", err)

@@ -220,7 +220,7 @@ func TestBlankAndSealedAndReadOnlySegmentsTakeNoRecords(t *testing.T) {
 
 const testPathFlat = "1.seg"
 
-func TestCreateLeavesNothingBehindWhenItFails(t *testing.T) {
+func TestCreateLeavesNothingWhenItFails(t *testing.T) {
 	for _, op := range []disktest.Op{disktest.OpCreate, disktest.OpAllocate, disktest.OpMap} {
 		fsys := disktest.New()
 		fsys.Fail(func(o disktest.Op, _ string, _ int) error {

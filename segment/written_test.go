@@ -79,7 +79,7 @@ func TestALongRecordThatTheDiskRefusesLeavesZeros(t *testing.T) {
 	}
 }
 
-func TestALongRecordIsNotWrittenBehindTheEndOfAFileCutShort(t *testing.T) {
+func TestALongRecordIsNotWrittenPastTheEndOfAFileCutShort(t *testing.T) {
 	fsys := disktest.New()
 	s := newSegment(t, fsys, 256<<10)
 	appendItem(t, s, item(100, 10))
@@ -183,7 +183,7 @@ func TestAShortRecordThatTheDiskRefusesLeavesZeros(t *testing.T) {
 	appendItem(t, s, short)
 }
 
-func TestAShortRecordIsNotWrittenBehindTheEndOfAFileCutShort(t *testing.T) {
+func TestAShortRecordIsNotWrittenPastTheEndOfAFileCutShort(t *testing.T) {
 	fsys := disktest.New()
 	s := afterSync(t, fsys, 10)
 	must(t, s.file.Truncate(2048))

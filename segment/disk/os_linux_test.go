@@ -20,8 +20,8 @@ func TestAllocateWithoutFallocateTellsAFullDisk(t *testing.T) {
 	}
 }
 
-// A store dirties its page and not those around it, which a sync would write as well; also when the
-// file was read from the disk.
+// A store dirties its own page and not those around it, which a sync would write as well. This is
+// also true of a file that was read from the disk.
 func TestAStoreIntoAMapDirtiesOnePage(t *testing.T) {
 	dir := t.TempDir()
 	var fs unix.Statfs_t
@@ -165,7 +165,7 @@ func faults(t *testing.T) int64 {
 
 func TestADirectoryIsSyncedWhenThereIsNoDescriptorLeft(t *testing.T) {
 	dir := t.TempDir()
-	check(t, OS{}.SyncDir(dir)) // from here on one is kept back
+	check(t, OS{}.SyncDir(dir)) // from here on, one descriptor is kept in reserve
 	var was unix.Rlimit
 	check(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &was))
 	check(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 100, Max: was.Max}))

@@ -1,7 +1,7 @@
 package disk
 
-// What only the operating system can show. What it has in common with the
-// double is tested with the double, in disktest.
+// What only the operating system can show. What it shares with the double is tested in disktest,
+// together with the double.
 
 import (
 	"bufio"
@@ -71,7 +71,7 @@ func TestAllocateWithoutFallocateWritesZeros(t *testing.T) {
 	m, err := f.Map(1<<20, true)
 	check(t, err)
 	check(t, f.Allocate(0, 200_000))
-	check(t, f.Allocate(50_000, 100_000)) // inside: nothing to do
+	check(t, f.Allocate(50_000, 100_000)) // it has blocks already
 	copy(m[150_000:], "stored")
 	check(t, f.Allocate(100_000, 120_000))
 	check(t, f.Unmap(m))
@@ -85,7 +85,7 @@ func TestAllocateWithoutFallocateWritesZeros(t *testing.T) {
 	wantBlocks(t, name, 220_000)
 }
 
-func TestAllocateWithoutFallocateBehindTheEndLeavesAHole(t *testing.T) {
+func TestAllocateWithoutFallocateAfterTheEndLeavesAHole(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "a")
 	f := openPlain(t, name, os.O_RDWR|os.O_CREATE)
 	check(t, f.Allocate(1<<20, 100_000))
@@ -114,7 +114,7 @@ func TestOtherAllocationErrorsAreNotHidden(t *testing.T) {
 	}
 }
 
-func TestSyncReachesMapsThatReachBehindTheEnd(t *testing.T) {
+func TestSyncReachesMapsThatReachPastTheEnd(t *testing.T) {
 	f, err := OS{}.Create(filepath.Join(t.TempDir(), "a"))
 	check(t, err)
 	defer f.Close()

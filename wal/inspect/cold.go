@@ -85,9 +85,9 @@ func (v *SegmentView) Name(f FileInfo) string {
 	return files.ColdName(first, first)
 }
 
-// WriteAnew writes the readable records of a cold segment to a new file and syncs it. It leaves
+// CopyReadable copies the readable records of a cold segment to a new file and syncs it. It leaves
 // damaged records out, and keeps the numbers and the header. After an error there is no file.
-func (v *SegmentView) WriteAnew(path string) error {
+func (v *SegmentView) CopyReadable(path string) error {
 	if !v.Cold() {
 		return errors.New(v.Path() + " is not cold")
 	}

@@ -3,7 +3,7 @@
 // held at a time.
 //
 // An Inspection changes nothing, except by WriteOffsets, Rewind.Do, Scrub with mend, and
-// SegmentView.WriteAnew. If these are killed at any point, the old state or the new one is there.
+// SegmentView.CopyReadable. If one of these is killed, the old state or the new one is there.
 package inspect
 
 import (

@@ -36,7 +36,7 @@ func TestEveryFileIsKnownByItsName(t *testing.T) {
 	}
 }
 
-// What was written is read again, after a crash at any point of the writing too: either the old
+// What was written is read again. After a crash at any point of the writing, that is either the old
 // state or the new one.
 func TestOffsetsAreReplacedAtomically(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))

@@ -327,7 +327,7 @@ func TestWritebackMakesStatesInBetweenPossible(t *testing.T) {
 	}
 }
 
-func TestCrashAndSyncBesideStores(t *testing.T) {
+func TestCrashAndSyncDuringStores(t *testing.T) {
 	f := New()
 	h, _ := f.Create("a")
 	check(t, h.Allocate(0, 16<<10))

@@ -1,7 +1,6 @@
 package disktest
 
-// The double is worth what it shares with the real thing: every statement here
-// is made about both.
+// The double is only worth what it shares with the real file system. Every test here runs on both.
 
 import (
 	"bytes"
@@ -170,7 +169,7 @@ func TestAllocateGrowsWithZerosAndKeepsContent(t *testing.T) {
 		check(t, err)
 		defer f.Close()
 		check(t, f.Allocate(0, 10_000))
-		check(t, f.Allocate(100, 200)) // inside: nothing to do
+		check(t, f.Allocate(100, 200)) // it has blocks already
 		if got, want := get(t, fsys, path("a")), "hello"+strings.Repeat("\x00", 9995); got != want {
 			t.Errorf("%d bytes, want 10,000: hello and zeros", len(got))
 		}

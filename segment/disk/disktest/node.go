@@ -1,6 +1,6 @@
 package disktest
 
-// What a name stands for: a file's memory, its blocks, and its copy on the disk.
+// What a name refers to: a file's memory, its blocks, and its copy on the disk.
 
 import (
 	"bytes"

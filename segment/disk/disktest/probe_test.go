@@ -67,7 +67,7 @@ func TestAProbeTellsAShortageFromAnUnfitFileSystem(t *testing.T) {
 	}
 }
 
-// Without syncs in it a probe takes no time, so a start does not wait for a disk known to sync.
+// A probe without syncs takes no time, so a start does not wait for a disk that is known to sync.
 func TestAProbeSyncsOnlyIfItIsTo(t *testing.T) {
 	f := New()
 	check(t, f.Mkdir("data"))

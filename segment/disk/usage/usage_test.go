@@ -20,7 +20,7 @@ func check(t testing.TB, err error) {
 	}
 }
 
-// walked is what a walk finds under a directory, and in each directory alone.
+// walked returns what a walk finds under a directory, in all and in each directory alone.
 func walked(t testing.TB, fsys disk.FS, dir string) (total int64, each map[string]int64) {
 	t.Helper()
 	each = map[string]int64{}
@@ -71,7 +71,7 @@ func (a *actor) dir() string {
 
 func (a *actor) name() string { return filepath.Join(a.dir(), string(rune('p'+a.rng.IntN(4)))) }
 
-// step does one thing; that it may fail, as for a name that is not there, is part of it.
+// step does one thing. It may fail, for example because a name does not exist.
 func (a *actor) step() {
 	keep := func(h disk.File, err error) {
 		if err == nil {
@@ -136,7 +136,7 @@ func TestFiguresEqualAWalkAfterEveryStep(t *testing.T) {
 			a.step()
 			compare(t, f, root)
 		}
-		// What the death of the process leaves is found by a walk, and counted on from there.
+		// A walk finds what the death of the process leaves. Counting goes on from there.
 		f = New(disk.Clone(), root)
 		a.f, a.open = f, nil
 		for _, h := range a.open {
@@ -160,7 +160,7 @@ func TestFiguresEqualDuOnTheRealFileSystem(t *testing.T) {
 			a.step()
 		}
 		before, got, after := "", "", du(t, root)
-		for before != after { // the kernel allots blocks when it writes: here it did so meanwhile
+		for before != after { // the kernel wrote meanwhile, and allotted blocks
 			f.Refresh()
 			before, got, after = after, fmt.Sprint(f.Total()), du(t, root)
 		}
@@ -171,7 +171,7 @@ func TestFiguresEqualDuOnTheRealFileSystem(t *testing.T) {
 	a.closeAll()
 }
 
-// The descriptor of a file that is closed may be another's by then.
+// A descriptor that was closed may already belong to another file.
 func TestFilesThatAreClosedWhileAllAreMeasuredCountForWhatTheyHave(t *testing.T) {
 	root := filepath.Join(t.TempDir(), "data")
 	f := New(disk.OS{}, root)
@@ -237,7 +237,7 @@ func TestAWalkMeanwhileCountsNothingTwice(t *testing.T) {
 			check(t, below.WriteFile(root+"/"+dir+"/p", make([]byte, 10_000)))
 		}
 		f := New(below, root)
-		for _, dir := range []string{"", ".trash", ".quarantine"} { // which directories there are is known
+		for _, dir := range []string{"", ".trash", ".quarantine"} { // make the directories known
 			_, err := f.ReadDir(root + "/" + dir)
 			check(t, err)
 		}

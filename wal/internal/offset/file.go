@@ -47,7 +47,7 @@ const (
 	// maxFile is larger than any offset file gets.
 	maxFile = 1 << 30
 
-	entryHead  = 1 // a checkpoint: everything below to is taken, with so many bytes in all
+	entryHead  = 1 // a checkpoint: everything below to is taken; bytes is their sum
 	entryRange = 2 // the numbers from..to are taken
 )
 

@@ -6,7 +6,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// The set of taken numbers is held against a plain map.
+// The set of taken numbers is compared with a plain map.
 func TestSpansAreASet(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s, model := newSet(), map[uint64]bool{}

@@ -8,7 +8,7 @@ import (
 	"github.com/darner/darner/wal/internal/offset"
 )
 
-// A file has room for its whole state, also where that ends with a block.
+// A file has room for its whole state, even if that ends exactly at the end of a block.
 func TestAFileThatIsWrittenSaysAllThatItShould(t *testing.T) {
 	for ranges := uint64(90); ranges < 100; ranges++ {
 		fsys := disktest.New()

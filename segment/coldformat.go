@@ -99,7 +99,7 @@ func (h *coldHeader) decode(b []byte) error {
 		checksum.Of(b[:headerLen-4]) != le.Uint32(b[headerLen-4:]) {
 		return ErrDamaged
 	}
-	if le.Uint32(b[versionPlace:]) != Version {
+	if le.Uint32(b[versionPlace:]) != version {
 		return ErrVersion
 	}
 	*h = coldHeader{

@@ -34,6 +34,7 @@
 //
 // # Examining
 //
-// [ReadHeader], [ReadFooter], [Scan] and [Judge] work on the bytes of a file and need no [Segment].
-// The same code judges a segment when it is opened and when it is checked offline.
+// [Open] without Write changes nothing, and reads even a segment that lost all copies of its
+// header. [Segment.Judge] tells which of its bytes are records and which are not. The same code
+// judges a segment when it is opened after a crash and when it is sealed.
 package segment

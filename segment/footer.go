@@ -56,8 +56,8 @@ func (t *Totals) add(r *Record) {
 	t.Oldest, t.Newest = min(t.Oldest, r.Enqueued), max(t.Newest, r.Enqueued)
 }
 
-// Footer is what a sealed segment says about itself.
-type Footer struct {
+// footer is what a sealed segment says about itself.
+type footer struct {
 	Header Header
 	Totals Totals
 	End    uint32 // offset where the records end and the index starts
@@ -66,9 +66,9 @@ type Footer struct {
 }
 
 // encode returns the footer as it is stored at off.
-func (f *Footer) encode(off uint32) (b [FooterSize]byte) {
+func (f *footer) encode(off uint32) (b [FooterSize]byte) {
 	copy(b[:], footerMagic)
-	le.PutUint32(b[versionPlace:], Version)
+	le.PutUint32(b[versionPlace:], version)
 	le.PutUint32(b[12:], f.Header.Salt)
 	le.PutUint64(b[16:], f.Header.First)
 	le.PutUint64(b[24:], f.Totals.Last)
@@ -90,20 +90,20 @@ func (f *Footer) encode(off uint32) (b [FooterSize]byte) {
 	return b
 }
 
-// ReadFooter reads the footer from b, the last [FooterSize] bytes of a file of size bytes. It is
+// readFooter reads the footer from b, the last [FooterSize] bytes of a file of size bytes. It is
 // false if the file does not end in a sound footer that fits it: then the segment is not sealed, or
 // it is damaged.
-func ReadFooter(b []byte, size int64) (Footer, bool) {
+func readFooter(b []byte, size int64) (footer, bool) {
 	off := size - FooterSize
 	if len(b) != FooterSize || off < HeaderSize || size > MaxCapacity ||
-		string(b[:8]) != footerMagic || le.Uint32(b[versionPlace:]) != Version {
-		return Footer{}, false
+		string(b[:8]) != footerMagic || le.Uint32(b[versionPlace:]) != version {
+		return footer{}, false
 	}
 	salt := le.Uint32(b[12:])
 	if checksum.Update(seed(salt, uint32(off)), b[:FooterSize-4]) != le.Uint32(b[FooterSize-4:]) {
-		return Footer{}, false
+		return footer{}, false
 	}
-	f := Footer{
+	f := footer{
 		Header: Header{
 			Salt:        salt,
 			First:       le.Uint64(b[16:]),

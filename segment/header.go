@@ -30,8 +30,8 @@ import (
 // HeaderSize is where the records start.
 const HeaderSize = 1024
 
-// Version is the version of the format that this package writes.
-const Version = 1
+// version is the version of the format that this package writes.
+const version = 1
 
 const (
 	headerLen    = 128
@@ -74,7 +74,7 @@ func (h *Header) foreign(log uint64) bool { return h.Log != 0 && log != 0 && h.L
 
 func (h *Header) encode() (b [headerLen]byte) {
 	copy(b[:], headerMagic)
-	le.PutUint32(b[versionPlace:], Version)
+	le.PutUint32(b[versionPlace:], version)
 	le.PutUint32(b[12:], h.Salt)
 	le.PutUint64(b[16:], h.First)
 	le.PutUint64(b[24:], uint64(h.Created))
@@ -94,7 +94,7 @@ func (h *Header) decode(b []byte) error {
 		checksum.Of(b[:headerLen-4]) != le.Uint32(b[headerLen-4:]) {
 		return ErrDamaged
 	}
-	if le.Uint32(b[versionPlace:]) != Version {
+	if le.Uint32(b[versionPlace:]) != version {
 		return ErrVersion
 	}
 	*h = Header{
@@ -113,11 +113,11 @@ func (h *Header) decode(b []byte) error {
 	return nil
 }
 
-// ReadHeader reads the header from the first [HeaderSize] bytes of a segment and returns which
+// readHeader reads the header from the first [HeaderSize] bytes of a segment and returns which
 // copies are damaged. The error is [ErrVersion] for a newer format, [ErrHeaderLost] if neither copy
 // is sound but one looks like a header, [ErrBlank] if all bytes are zero, and otherwise
 // [ErrNotSegment].
-func ReadHeader(b []byte) (h Header, damage []Damage, err error) {
+func readHeader(b []byte) (h Header, damage []Damage, err error) {
 	looks := false
 	err = ErrHeaderLost
 	for at := uint32(0); at < HeaderSize; at += headerCopy {
@@ -160,7 +160,7 @@ func Identity(fsys disk.FS, path string) (log uint64, err error) {
 	if err != nil && err != io.EOF {
 		return 0, err
 	}
-	if h, _, err := ReadHeader(b[:n]); err == nil {
+	if h, _, err := readHeader(b[:n]); err == nil {
 		return h.Log, nil
 	}
 	size, err := f.Size()
@@ -177,7 +177,7 @@ func Identity(fsys disk.FS, path string) (log uint64, err error) {
 	if h, _, err := readColdHeader(b[:n], foot, size); err == nil {
 		return h.Log, nil
 	}
-	if footer, ok := ReadFooter(foot, size); ok {
+	if footer, ok := readFooter(foot, size); ok {
 		return footer.Header.Log, nil
 	}
 	return 0, nil

@@ -63,7 +63,7 @@ func (x index) sum(salt, off uint32) uint32 {
 }
 
 // readIndex returns the index of a sealed file, or nil if it is damaged.
-func readIndex(b []byte, f *Footer) index {
+func readIndex(b []byte, f *footer) index {
 	x := index(b[f.End:][:indexSize(int64(f.entries))])
 	if string(x[:len(indexMagic)]) != indexMagic || x.sum(f.Header.Salt, f.End) != f.indexSum {
 		return nil

@@ -76,7 +76,7 @@ func (s *Segment) load(o OpenOptions) (damage []Damage, err error) {
 	if err != nil {
 		return nil, err
 	}
-	h, damage, err := ReadHeader(head)
+	h, damage, err := readHeader(head)
 	if err != nil { // a payload at the end of a segment may look like the end of a cold file
 		switch h, damaged, err := readColdHeader(head, foot, size); {
 		case err == nil && h.foreign(o.Log):
@@ -87,7 +87,7 @@ func (s *Segment) load(o OpenOptions) (damage []Damage, err error) {
 			return nil, s.wrap("open", err)
 		}
 	}
-	footer, isSealed := ReadFooter(foot, size)
+	footer, isSealed := readFooter(foot, size)
 	switch {
 	case err == nil && h.foreign(o.Log), err != nil && isSealed && footer.Header.foreign(o.Log):
 		return nil, s.wrap("open", ErrForeign)
@@ -125,7 +125,7 @@ func (s *Segment) mapFile(n int64, write bool) (err error) {
 	return nil
 }
 
-func (s *Segment) openSealed(f *Footer, damage []Damage) ([]Damage, error) {
+func (s *Segment) openSealed(f *footer, damage []Damage) ([]Damage, error) {
 	if err := s.mapFile(s.size.Load(), false); err != nil {
 		return nil, err
 	}

@@ -162,7 +162,7 @@ func TestFilesThatAreNoSegmentsAreToldApart(t *testing.T) {
 	newer := bytes.Clone(active)
 	for _, at := range []int{0, headerCopy} {
 		h := newer[at : at+headerLen]
-		le.PutUint32(h[versionPlace:], Version+1)
+		le.PutUint32(h[versionPlace:], version+1)
 		le.PutUint32(h[headerLen-4:], crcOf(h[:headerLen-4]))
 	}
 	flipped := bytes.Clone(active)

@@ -148,5 +148,5 @@ func (s *Segment) Judge() (v Verdict, err error) {
 		return s.cold.judge()
 	}
 	defer Guard(s.path, debug.SetPanicOnFault(true), &err)
-	return Judge(s.mem[:s.tail.Load()], s.header), nil
+	return judge(s.mem[:s.tail.Load()], s.header), nil
 }

@@ -25,17 +25,17 @@ func (s *Segment) copyOut(size int64) []byte {
 	return b
 }
 
-// judge is Judge of the map or, if pages of it cannot be read, of the rest. The error then says so.
+// judge judges the map or, if pages of it cannot be read, the rest. The error then says so.
 func (s *Segment) judge(size int64, h Header) (v Verdict, err error) {
 	if err = s.judgeMapped(size, h, &v); err != nil {
-		v = Judge(s.copyOut(size), h)
+		v = judge(s.copyOut(size), h)
 	}
 	return v, err
 }
 
 func (s *Segment) judgeMapped(size int64, h Header, v *Verdict) (err error) {
 	defer Guard(s.path, debug.SetPanicOnFault(true), &err)
-	*v = Judge(s.mem[:size], h)
+	*v = judge(s.mem[:size], h)
 	return nil
 }
 

@@ -33,11 +33,11 @@ type Damage struct {
 	Bytes []byte
 }
 
-// Scan goes through the records in b, the bytes of a segment from its start to the end of the
+// scan goes through the records in b, the bytes of a segment from its start to the end of the
 // records or of the file. Bytes that are not a valid record come as a span with a nil record; so
 // does whatever follows the last valid one. Records come with rising sequence numbers. A record is
 // valid until the next step, its payload as long as b.
-func Scan(b []byte, h Header) iter.Seq2[Span, *Record] {
+func scan(b []byte, h Header) iter.Seq2[Span, *Record] {
 	return func(yield func(Span, *Record) bool) {
 		k := h.key()
 		var r Record
@@ -57,7 +57,7 @@ func Scan(b []byte, h Header) iter.Seq2[Span, *Record] {
 	}
 }
 
-// Verdict is what [Judge] finds.
+// Verdict is what [Segment.Judge] finds.
 type Verdict struct {
 	Tail   uint32 // offset after the last valid record
 	Totals Totals // of the valid records
@@ -66,11 +66,11 @@ type Verdict struct {
 	index index
 }
 
-// Judge scans b, the bytes of a segment from its start to the end of the records or of the file,
+// judge scans b, the bytes of a segment from its start to the end of the records or of the file,
 // and sums up what it finds. Zeros after the last record are not damage.
-func Judge(b []byte, h Header) Verdict {
+func judge(b []byte, h Header) Verdict {
 	v := Verdict{Tail: HeaderSize, Totals: Totals{Last: h.First - 1}}
-	for span, r := range Scan(b, h) {
+	for span, r := range scan(b, h) {
 		if r != nil {
 			v.index = v.index.note(span.From, r.Seq, v.Totals.Items)
 			v.Totals.add(r)

@@ -11,7 +11,7 @@ func TestScanCoversEveryByteOnce(t *testing.T) {
 	_, sealed, stored := victims(t)
 	clear(sealed[2048:2560])
 	at, records := uint32(HeaderSize), 0
-	for span, r := range Scan(sealed, testHeader) {
+	for span, r := range scan(sealed, testHeader) {
 		if span.From != at || span.To <= span.From {
 			t.Fatalf("got span %+v after %d, want one that starts there", span, at)
 		}
@@ -23,7 +23,7 @@ func TestScanCoversEveryByteOnce(t *testing.T) {
 	if int(at) != len(sealed) || records == 0 || records >= len(stored) {
 		t.Errorf("got %d records up to %d of %d, want all spans up to the end", records, at, len(sealed))
 	}
-	for range Scan(sealed, testHeader) {
+	for range scan(sealed, testHeader) {
 		break // an early end is fine
 	}
 }
@@ -32,7 +32,7 @@ func TestZerosAreNoDamage(t *testing.T) {
 	for _, n := range []int{
 		0, HeaderSize - 1, HeaderSize, HeaderSize + 1, HeaderSize + 63, 1 << 20,
 	} {
-		v := Judge(make([]byte, n), testHeader)
+		v := judge(make([]byte, n), testHeader)
 		if len(v.Damage) > 0 || v.Tail != HeaderSize || v.Totals.Last != 99 {
 			t.Errorf("%d zeros: got verdict %+v, want no damage", n, v)
 		}
@@ -54,11 +54,11 @@ func TestWipedBytesAreZero(t *testing.T) {
 // A record out of order verifies, but at no time could it have been written.
 func TestRecordThatDoesNotRiseIsDamage(t *testing.T) {
 	active, _, stored := files(t, 64<<10, 3)
-	tail := int(Judge(active, testHeader).Tail)
+	tail := int(judge(active, testHeader).Tail)
 	stale := item(101, 8)
 	k := testHeader.key()
 	k.put(active, uint32(tail), &stale)
-	v := Judge(active, testHeader)
+	v := judge(active, testHeader)
 	if int(v.Tail) != tail || v.Totals.Items != uint64(len(stored)) ||
 		len(v.Damage) != 1 || !v.Damage[0].Tail {
 		t.Errorf("got verdict %+v, want the stale record as a damaged tail", v)

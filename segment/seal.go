@@ -22,7 +22,7 @@ func (s *Segment) Seal() (err error) {
 		return s.wrap("seal", ErrReadOnly)
 	}
 	end := s.tail.Load()
-	v := Judge(s.mem[:end], s.header)
+	v := judge(s.mem[:end], s.header)
 	v.Totals.Last = s.totals.Last // a number is never used again, even if its record is damaged
 	x := v.index
 	if x == nil {
@@ -54,7 +54,7 @@ func (s *Segment) writeSealLocked(x index, t Totals, end uint32, total int64) er
 		return err
 	}
 	at := end + uint32(len(x))
-	f := Footer{
+	f := footer{
 		Header: s.header, Totals: t, End: end,
 		entries: uint32(x.len()), indexSum: x.sum(s.header.Salt, end),
 	}

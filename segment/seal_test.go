@@ -25,7 +25,7 @@ func TestSealTrimsAndKeepsReadersGoing(t *testing.T) {
 	if int64(len(data)) != s.Size() {
 		t.Errorf("got a file of %d bytes, want %d, as Size says", len(data), s.Size())
 	}
-	f, ok := ReadFooter(data[len(data)-FooterSize:], int64(len(data)))
+	f, ok := readFooter(data[len(data)-FooterSize:], int64(len(data)))
 	if !ok || f.Totals != totals || f.Header != s.Header() || f.End != s.Tail() {
 		t.Errorf("got footer %v, %+v, want that of the segment", ok, f)
 	}

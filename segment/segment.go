@@ -214,8 +214,8 @@ func (s *Segment) Step(n int64) int64 {
 	return 0
 }
 
-// allocateLocked gives the bytes from..to of the file disk blocks. It fails if somebody cut the file
-// short: growing it again would put a hole where records were.
+// allocateLocked gives the bytes from..to of the file disk blocks. It fails if somebody cut the
+// file short: growing it again would put a hole where records were.
 func (s *Segment) allocateLocked(from, to int64) error {
 	if size, err := s.file.Size(); err != nil || size < int64(s.tail.Load()) {
 		short := fmt.Errorf("%w: the file has only %d bytes", ErrFault, size)

@@ -8,8 +8,8 @@
 //
 // Sizes are asked of the file system and never computed. It alone knows how large a block is,
 // whether files share one, how many blocks record where the others are, and what a directory takes.
-// The size of an open file may still change while the system writes it back; [FS.Refresh] measures
-// open files again.
+// The size of a file may still change while the system writes it back. [FS.Refresh] measures open
+// files again; sync a file before closing it.
 package usage
 
 import (

@@ -76,7 +76,7 @@ func BenchmarkJudge(b *testing.B) {
 	s := benchSegment(b)
 	b.SetBytes(int64(s.Tail()))
 	for b.Loop() {
-		Judge(s.mem[:s.Tail()], s.Header())
+		judge(s.mem[:s.Tail()], s.Header())
 	}
 }
 
@@ -84,7 +84,7 @@ func BenchmarkScanZeros(b *testing.B) {
 	z := make([]byte, 16<<20)
 	b.SetBytes(int64(len(z)))
 	for b.Loop() {
-		Judge(z, Header{First: 1})
+		judge(z, Header{First: 1})
 	}
 }
 
@@ -95,6 +95,6 @@ func BenchmarkResyncNoise(b *testing.B) {
 	}
 	b.SetBytes(int64(len(z)))
 	for b.Loop() {
-		Judge(z, Header{First: 1})
+		judge(z, Header{First: 1})
 	}
 }

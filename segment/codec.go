@@ -1,6 +1,6 @@
 package segment
 
-// Compressing a block, and the other way round from bytes that may be anything.
+// Compressing blocks, and decompressing bytes that may be anything.
 
 import (
 	"sync"
@@ -9,10 +9,11 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// compressMost is the longest content that is compressed: what it takes to decompress is bounded so.
+// compressMost is the longest content that is compressed, in bytes. It bounds the memory that
+// decompressing takes.
 const compressMost = 64 << 20
 
-// compressor compresses block after block.
+// compressor compresses one block after another.
 type compressor struct {
 	codec Codec
 	zstd  *zstd.Encoder
@@ -23,14 +24,16 @@ func newCompressor(o ColdOptions) (*compressor, error) {
 	c := &compressor{codec: o.Codec}
 	var err error
 	if o.Codec == CodecZstd {
-		c.zstd, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.EncoderLevelFromZstd(max(o.Level, 1))),
-			zstd.WithWindowSize(blockBytes), zstd.WithSingleSegment(true), zstd.WithEncoderCRC(false),
-			zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true))
+		c.zstd, err = zstd.NewWriter(nil,
+			zstd.WithEncoderLevel(zstd.EncoderLevelFromZstd(max(o.Level, 1))),
+			zstd.WithWindowSize(blockBytes), zstd.WithSingleSegment(true),
+			zstd.WithEncoderCRC(false), zstd.WithEncoderConcurrency(1),
+			zstd.WithLowerEncoderMem(true))
 	}
 	return c, err
 }
 
-// compress returns what to store, valid until the next call.
+// compress returns the bytes to store. They are valid until the next call.
 func (c *compressor) compress(raw []byte) ([]byte, Codec) {
 	switch {
 	case len(raw) > compressMost:
@@ -55,7 +58,8 @@ var decoder = sync.OnceValue(func() *zstd.Decoder {
 	return d
 })
 
-// decompress returns the content of so many bytes, false if it is not that. The result may be stored itself.
+// decompress returns the content of a block, which has raw bytes. It is false if stored is not such
+// a block. The result may be stored itself.
 func decompress(codec Codec, stored []byte, raw int) ([]byte, bool) {
 	switch codec {
 	case CodecNone:
@@ -68,7 +72,8 @@ func decompress(codec Codec, stored []byte, raw int) ([]byte, bool) {
 		return out, err == nil
 	case CodecZstd:
 		var h zstd.Header
-		if h.Decode(stored) != nil || !h.HasFCS || h.FrameContentSize != uint64(raw) || raw > compressMost {
+		if h.Decode(stored) != nil || !h.HasFCS || h.FrameContentSize != uint64(raw) ||
+			raw > compressMost {
 			return nil, false
 		}
 		out, err := decoder().DecodeAll(stored, make([]byte, 0, raw))

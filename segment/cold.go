@@ -1,10 +1,10 @@
 package segment
 
-// The cold form of a segment, read. Its records stand in compressed blocks, and go by the offsets
-// they would have in a segment that holds them uncompressed: virtual offsets.
+// Reading a segment in its cold form. Its records are in compressed blocks. They are addressed by
+// the offsets they would have in a segment that holds them uncompressed: virtual offsets.
 //
-// The last two blocks that were decoded are kept: the one that is read from, and the one behind it.
-// A block is never changed or used again, so a payload stays valid as long as somebody holds it.
+// Two decoded blocks are kept: usually the one that is being read and the next one. A block is
+// never changed or reused, so a payload stays valid as long as somebody holds it.
 
 import (
 	"errors"
@@ -17,28 +17,28 @@ import (
 // Codec is how the blocks of a cold file are compressed.
 type Codec uint8
 
-// The codecs. A block that does not get smaller is stored as it is.
+// The codecs. A block that compression does not make smaller is stored as it is.
 const (
 	CodecNone Codec = iota
 	CodecS2
 	CodecZstd
 )
 
-// ColdOptions says what a cold file is made like.
+// ColdOptions says how a cold file is written.
 type ColdOptions struct {
 	Codec  Codec
-	Level  int // of zstd, 1 to 19 as its command line has them; 0 means 1
+	Level  int // of zstd, 1 to 19 as on its command line; 0 means 1
 	Parity int // parity blocks for every 16 data blocks, 0 to 4
 }
 
-// DefaultCold compresses well for the time it takes, and survives the loss of a block in 16.
+// DefaultCold compresses well for the time it takes. It survives the loss of one block in 16.
 func DefaultCold() ColdOptions { return ColdOptions{Codec: CodecZstd, Level: 1, Parity: 1} }
 
-// cold is what an open cold file has besides what every segment has.
+// cold is the part of an open segment that only cold segments have.
 type cold struct {
 	coldFile
 	rebuilt atomic.Uint64
-	recent  atomic.Pointer[slot] // what was read from last: found without the lock
+	recent  atomic.Pointer[slot] // the block read last, found without the lock
 
 	mu    sync.Mutex
 	slots [2]*slot
@@ -46,17 +46,17 @@ type cold struct {
 
 // slot is a decoded block, or one that is being decoded.
 type slot struct {
-	number int // of the data block
+	number int // the data block's
 	once   sync.Once
 	block  *coldBlock
 	err    error
 }
 
-// Cold reports whether the segment is in its cold form. It is sealed then, too.
+// Cold reports whether the segment is in its cold form. Such a segment is always sealed.
 func (s *Segment) Cold() bool { return s.cold != nil }
 
-// Prefetch decodes the block behind the one that off is in, so that a reader who comes to it finds
-// it ready. It does nothing for a segment that is not cold, and at the last block. It is
+// Prefetch decodes the block after the one that off is in, so that a reader who comes to it finds
+// it ready. It does nothing for a segment that is not cold, or at the last block. It is
 // [ErrDamaged] if that block is lost.
 func (s *Segment) Prefetch(off uint32) error {
 	if s.cold == nil {
@@ -72,7 +72,7 @@ func (s *Segment) Prefetch(off uint32) error {
 	return nil
 }
 
-// BlockEnd returns where the block ends that off is in: the tail, of a segment that is not cold.
+// BlockEnd returns the end of the block that off is in, or the tail of a segment that is not cold.
 func (s *Segment) BlockEnd(off uint32) uint32 {
 	if s.cold != nil {
 		if i := s.cold.search(off); i < s.cold.blocks() {
@@ -82,8 +82,9 @@ func (s *Segment) BlockEnd(off uint32) uint32 {
 	return s.Tail()
 }
 
-// FileRange returns which bytes of the file hold the records in from..to: of a cold file those of
-// the blocks they are in, else from and to. [Segment.Bytes] of from and to is a copy of them.
+// FileRange returns which bytes of the file hold the records in from..to. In a cold file these are
+// whole blocks; in any other they are from and to themselves. [Segment.Bytes] returns a copy of
+// them.
 func (s *Segment) FileRange(from, to uint32) (uint32, uint32) {
 	if s.cold == nil {
 		return from, to
@@ -91,8 +92,9 @@ func (s *Segment) FileRange(from, to uint32) (uint32, uint32) {
 	return s.cold.extent(from, to)
 }
 
-// Rebuilt returns how often, since the segment was opened, damage was met that cost nothing: a block
-// rebuilt from its parity, or a damaged copy of the header or the directory. [Scrub] mends it.
+// Rebuilt returns how often, since the segment was opened, reading met damage that cost nothing: a
+// block that was rebuilt from its parity, or a damaged copy of the header or the directory. [Scrub]
+// mends such damage.
 func (s *Segment) Rebuilt() uint64 {
 	if s.cold == nil {
 		return 0
@@ -100,7 +102,7 @@ func (s *Segment) Rebuilt() uint64 {
 	return s.cold.rebuilt.Load()
 }
 
-// openCold makes a cold segment of a file with that header, of which so many copies are damaged.
+// openCold makes this a cold segment. damaged is the number of damaged copies of its header.
 func (s *Segment) openCold(h coldHeader, damaged int) ([]Damage, error) {
 	c := &cold{coldFile: coldFile{file: s.file, h: h}}
 	n, err := c.readDirectory()
@@ -110,7 +112,7 @@ func (s *Segment) openCold(h coldHeader, damaged int) ([]Damage, error) {
 	c.rebuilt.Store(uint64(damaged + n))
 	s.cold = c
 	s.begin(h.Header, h.end, h.totals, nil)
-	s.state.Store(sealed)
+	s.state.Store(stateSealed)
 	var lost []Damage
 	for i := range c.blocks() {
 		if e := c.block(i); e.lost && e.to > e.from {
@@ -120,12 +122,13 @@ func (s *Segment) openCold(h coldHeader, damaged int) ([]Damage, error) {
 	return lost, nil
 }
 
-// search returns the data block that off is in, or would be; the number of blocks if it is behind all.
+// search returns the data block that off is in or would be in. It is the number of blocks if off is
+// after the last one.
 func (c *cold) search(off uint32) int {
 	return sort.Search(c.blocks(), func(i int) bool { return c.block(i).to > off })
 }
 
-// load returns the block decoded. Of several who want it at once, one does the work.
+// load returns a decoded block. If several goroutines want it at once, one of them decodes it.
 func (c *cold) load(i int) (*slot, error) {
 	s := c.slot(i)
 	s.once.Do(func() {
@@ -140,7 +143,8 @@ func (c *cold) load(i int) (*slot, error) {
 	return s, s.err
 }
 
-// slot returns the block's slot, a new one in place of the one that is not in use if it has none.
+// slot returns the slot of a block. If the block has none, it gets a new one in place of the slot
+// that is not in use.
 func (c *cold) slot(i int) *slot {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -157,7 +161,7 @@ func (c *cold) slot(i int) *slot {
 	return c.slots[free]
 }
 
-// forget makes sure that a block which could not be read is tried again.
+// forget makes sure that reading a block is tried again after it failed.
 func (c *cold) forget(s *slot) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -168,7 +172,7 @@ func (c *cold) forget(s *slot) {
 	}
 }
 
-// read returns the data block to read from.
+// read returns a block that a reader has come to.
 func (c *cold) read(i int) (*coldBlock, error) {
 	s, err := c.load(i)
 	if err != nil {
@@ -218,8 +222,9 @@ func (c *cold) find(seq uint64) (off uint32, err error) {
 	return c.scan(max(i-1, 0), func(b *coldBlock) int { return b.find(seq) })
 }
 
-// scan returns the first record from the i-th block on that pick, given a block, picks. It steps over
-// lost blocks. It is io.EOF if there is none.
+// scan returns the first record that pick chooses, starting with the i-th block. pick returns the
+// index of a record in a block, or the number of its records for none. scan steps over lost blocks.
+// It is io.EOF if there is no such record.
 func (c *cold) scan(i int, pick func(*coldBlock) int) (off uint32, err error) {
 	for ; i < c.blocks(); i++ {
 		b, err := c.read(i)
@@ -236,7 +241,7 @@ func (c *cold) scan(i int, pick func(*coldBlock) int) (off uint32, err error) {
 	return 0, io.EOF
 }
 
-// extent returns where in the file the blocks stand that have virtual offsets in from..to.
+// extent returns the range of the file that holds the blocks of the virtual offsets from..to.
 func (c *cold) extent(from, to uint32) (start, end uint32) {
 	for i := c.search(from); i < c.blocks() && c.block(i).from < to; i++ {
 		e := c.block(i)
@@ -263,7 +268,7 @@ func (c *cold) bytes(from, to uint32) ([]byte, error) {
 	return b, c.fetchPages(b, int64(from))
 }
 
-// judge is [Segment.Judge]. Damage is where blocks are lost, in virtual offsets.
+// judge is [Segment.Judge]. Lost blocks are the damage, in virtual offsets.
 func (c *cold) judge() (Verdict, error) {
 	v := Verdict{Tail: HeaderSize, Totals: Totals{Last: c.h.First - 1}}
 	for i := range c.blocks() {

@@ -4,13 +4,13 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io/fs"
 	"math/rand/v2"
 	"os"
 	"sync"
 	"testing"
 
+	"github.com/darner/darner/segment/checksum"
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/segment/disk/disktest"
 )
@@ -44,10 +44,10 @@ func TestAnyBlocksOfAGroupAsManyAsItHasParityCostNothing(t *testing.T) {
 			must(t, err)
 			mended, _ := fsys.ReadFile(coldPath)
 			if r.Mended == 0 || r.Lost > 0 || !bytes.Equal(mended, b) {
-				t.Fatalf("with %d parity blocks not mended: %d mended, %d lost", parity, r.Mended, r.Lost)
+				t.Fatalf("with %d parity blocks: got %d mended and %d lost, want all mended and none lost", parity, r.Mended, r.Lost)
 			}
 			if r, err = Scrub(fsys, coldPath, true, nil); err != nil || len(r.Damaged) > 0 {
-				t.Fatalf("a second scrub finds %+v (%v)", r, err)
+				t.Fatalf("a second scrub: got %+v, %v, want no damage", r, err)
 			}
 		}
 	}
@@ -60,7 +60,7 @@ func TestDamageBeyondTheParityCostsTheBlocksItHitsAndNoOther(t *testing.T) {
 		b := coldFrom(t, fsys, stored, ColdOptions{Codec: CodecS2, Parity: parity})
 		f := coldEntries(t, fsys)
 		if f.blocks() < 8 {
-			t.Fatalf("only %d blocks", f.blocks())
+			t.Fatalf("got %d blocks, want more", f.blocks())
 		}
 		lost := map[int]bool{2: true, 3: true, f.blocks() - 1: true}
 		for i := range lost {
@@ -71,37 +71,39 @@ func TestDamageBeyondTheParityCostsTheBlocksItHitsAndNoOther(t *testing.T) {
 		got := walk(t, s)
 		v, err := s.Judge()
 		must(t, err)
-		if len(v.Damage) != 2 || v.Damage[0].From != f.block(2).from || v.Damage[0].To != f.block(3).to || v.Totals.Items != uint64(len(got)) {
-			t.Fatalf("judged %+v", v)
+		if len(v.Damage) != 2 ||
+			v.Damage[0].From != f.block(2).from || v.Damage[0].To != f.block(3).to ||
+			v.Totals.Items != uint64(len(got)) {
+			t.Fatalf("got verdict %+v, want blocks 2 and 3 as the damage", v)
 		}
 		off := uint32(HeaderSize)
 		for _, r := range stored {
 			in := lost[s.cold.search(off)]
 			switch {
 			case !in && (len(got) == 0 || !same(got[0], r)):
-				t.Fatalf("record %d at %d does not come in its turn", r.Seq, off)
+				t.Fatalf("got record %d at %d, want the next one that is left", r.Seq, off)
 			case !in:
 				got = got[1:]
 			default:
 				_, _, err := s.At(off)
 				mustBe(t, err, ErrDamaged)
 				if found, err := s.Find(r.Seq); err == nil && found < s.BlockEnd(off) {
-					t.Fatalf("record %d was found at %d", r.Seq, found)
+					t.Fatalf("record %d: found at %d, want where it was read", r.Seq, found)
 				}
 			}
 			off += uint32(RecordSize(len(r.Payload)))
 		}
 		if len(got) > 0 {
-			t.Fatalf("%d records more than there were", len(got))
+			t.Fatalf("got %d records more than are left, want none", len(got))
 		}
 		from, to := s.FileRange(f.block(2).from, f.block(2).to)
 		set, err := s.Bytes(f.block(2).from, f.block(2).to)
 		if must(t, err); !bytes.Equal(set, b[from:to]) || from != f.block(2).place {
-			t.Fatal("the damaged block is not what is to be set aside")
+			t.Fatal("got other bytes to set aside, want those of the damaged block")
 		}
 		r, err := Scrub(fsys, coldPath, true, nil)
 		if must(t, err); r.Lost != 3 || r.Mended > 0 {
-			t.Fatalf("scrub: %+v", r)
+			t.Fatalf("got scrub report %+v, want 3 ranges lost and none mended", r)
 		}
 		must(t, s.Close())
 	}
@@ -178,7 +180,7 @@ func TestStaleRecordsOfASourceArePassedOver(t *testing.T) {
 	mustHold(t, openCold(t, fsys), want)
 }
 
-// When a block is lost from both copies of the directory, its records are, and no others.
+// A block that is missing in both copies of the directory costs its records and no others.
 func TestABlockWithoutAnEntryIsLostAlone(t *testing.T) {
 	fsys := disktest.New()
 	stored := items(1500, true, 0, 300, 3000, 1000)
@@ -191,7 +193,10 @@ func TestABlockWithoutAnEntryIsLostAlone(t *testing.T) {
 	must(t, fsys.WriteFile(coldPath, b))
 	s, damage, err := Open(fsys, coldPath, OpenOptions{})
 	must(t, err)
-	want := []Damage{{From: f.block(0).from, To: f.block(0).to}, {From: f.block(3).from, To: f.block(4).to}}
+	want := []Damage{
+		{From: f.block(0).from, To: f.block(0).to},
+		{From: f.block(3).from, To: f.block(4).to},
+	}
 	if fmt.Sprint(damage) != fmt.Sprint(want) {
 		t.Fatalf("damage %v, want %v", damage, want)
 	}
@@ -200,7 +205,7 @@ func TestABlockWithoutAnEntryIsLostAlone(t *testing.T) {
 		t.Fatalf("%d records are left, want %d", n, kept)
 	}
 	if off, err := s.Find(stored[0].Seq); err != nil || off != f.block(1).from {
-		t.Fatalf("the first that is left is found at %d (%v)", off, err)
+		t.Fatalf("got the first that is left at %d, %v, want the block after the lost one", off, err)
 	}
 }
 
@@ -212,7 +217,7 @@ func TestRebuiltBlocksAreCounted(t *testing.T) {
 	must(t, fsys.Corrupt(coldPath, int64(f.block(0).place), 1))
 	s := openCold(t, fsys)
 	if walk(t, s); s.Rebuilt() != 1 {
-		t.Fatalf("%d blocks were rebuilt", s.Rebuilt())
+		t.Fatalf("got %d blocks rebuilt, want 1", s.Rebuilt())
 	}
 }
 
@@ -221,7 +226,8 @@ func TestAFailureLeavesNoColdFile(t *testing.T) {
 	s := newSegment(t, base, 1<<20)
 	fill(t, s, 2000)
 	write := func() error {
-		return WriteCold(base, coldPath, []*Segment{s}, ColdOptions{Codec: CodecZstd, Parity: 1}, all, nil)
+		o := ColdOptions{Codec: CodecZstd, Parity: 1}
+		return WriteCold(base, coldPath, []*Segment{s}, o, all, nil)
 	}
 	broken := errors.New("broken")
 	for n := 1; ; n++ {
@@ -241,7 +247,7 @@ func TestAFailureLeavesNoColdFile(t *testing.T) {
 		}
 		mustBe(t, err, broken)
 		if names := base.Names("q"); len(names) != 1 {
-			t.Fatalf("failure of call %d leaves %v", n, names)
+			t.Fatalf("call %d failed: got the files %v, want the segment alone", n, names)
 		}
 	}
 	base.Fail(nil)
@@ -252,11 +258,11 @@ func TestAFailureLeavesNoColdFile(t *testing.T) {
 			break
 		}
 		if names := base.Names("q"); !disk.IsFull(err) || len(names) != 1 {
-			t.Fatalf("with %d bytes free: %v, leaves %v", room, err, names)
+			t.Fatalf("with %d bytes free: got %v and the files %v, want a full disk and the segment alone", room, err, names)
 		}
 	}
 	if err := write(); !errors.Is(err, fs.ErrExist) {
-		t.Fatalf("a file that was there: %v", err)
+		t.Fatalf("over a file that is there: got %v, want fs.ErrExist", err)
 	}
 	mustHold(t, openCold(t, base), walk(t, s))
 }
@@ -272,20 +278,23 @@ func TestPaceHearsOfAllThatIsReadAndWrittenAndCanEndIt(t *testing.T) {
 	}
 	must(t, WriteCold(fsys, coldPath, []*Segment{s}, ColdOptions{Parity: 1}, all, pace))
 	b, _ := fsys.ReadFile(coldPath)
-	if read := 2 * int(s.Tail()-HeaderSize); sum < read+len(b)*9/10 || sum > read+len(b) || calls < 10 {
-		t.Fatalf("%d bytes in %d calls, for %d read and %d written", sum, calls, read, len(b))
+	read := 2 * int(s.Tail()-HeaderSize)
+	if sum < read+len(b)*9/10 || sum > read+len(b) || calls < 10 {
+		t.Fatalf("got %d bytes in %d calls, want all of %d read and %d written, in 10 calls or more",
+			sum, calls, read, len(b))
 	}
 	for n := 1; n < calls; n++ {
 		must(t, fsys.Remove(coldPath))
 		k := 0
-		err := WriteCold(fsys, coldPath, []*Segment{s}, ColdOptions{Parity: 1}, all, func(int) error {
+		stopped := func(int) error {
 			if k++; k == n {
 				return stop
 			}
 			return nil
-		})
+		}
+		err := WriteCold(fsys, coldPath, []*Segment{s}, ColdOptions{Parity: 1}, all, stopped)
 		if mustBe(t, err, stop); len(fsys.Names("q")) != 1 {
-			t.Fatal("there is a file")
+			t.Fatal("got a cold file after an error of pace, want none")
 		}
 		must(t, fsys.WriteFile(coldPath, nil))
 	}
@@ -314,13 +323,13 @@ func TestAPayloadIsNotTakenForAColdFile(t *testing.T) {
 	o, _, err := Open(hot, testPath, OpenOptions{})
 	must(t, err)
 	if o.Cold() || len(walk(t, o)) != 1 {
-		t.Fatal("the segment is taken for a cold one")
+		t.Fatal("got a cold segment, want the segment it is")
 	}
 	content, _ := hot.ReadFile(testPath)
 	clear(content[:HeaderSize])
 	must(t, hot.WriteFile(testPath, content))
 	if _, _, err := Open(hot, testPath, OpenOptions{}); err == nil {
-		t.Fatal("the segment is taken for a cold one when it lost its header")
+		t.Fatal("got a segment after its header was lost, want an error")
 	}
 }
 
@@ -359,7 +368,7 @@ func TestParityIsWhatTheFormatSays(t *testing.T) {
 				}
 			}
 			if e := f.entries[p]; !bytes.Equal(want, b[e.place:e.place+e.stored]) {
-				t.Fatalf("parity block %d of group %d is another", p-parity, g)
+				t.Fatalf("parity block %d of group %d: got other bytes than the sum of the data", p-parity, g)
 			}
 		}
 	}
@@ -376,8 +385,10 @@ func TestReadersOfAColdSegmentDoNotDisturbEachOther(t *testing.T) {
 			for i := k * 100; i < len(stored); i++ {
 				off, err := s.Find(stored[i].Seq)
 				r, _, e := s.At(off)
-				if err = errors.Join(err, e, s.Prefetch(off)); err != nil || r.Seq != stored[i].Seq || !bytes.Equal(r.Payload, stored[i].Payload) {
-					t.Errorf("record %d: %v, %v", stored[i].Seq, r.Seq, err)
+				err = errors.Join(err, e, s.Prefetch(off))
+				if err != nil || r.Seq != stored[i].Seq ||
+					!bytes.Equal(r.Payload, stored[i].Payload) {
+					t.Errorf("record %d: got %v, %v, want it", stored[i].Seq, r.Seq, err)
 					return
 				}
 			}
@@ -388,7 +399,8 @@ func TestReadersOfAColdSegmentDoNotDisturbEachOther(t *testing.T) {
 
 func TestAPrefetchedBlockIsReadWithoutTheDiskOrAllocation(t *testing.T) {
 	fsys := disktest.New()
-	coldFrom(t, fsys, items(1500, false, 0, 300, 3000, 1000), ColdOptions{Codec: CodecZstd, Parity: 1})
+	stored := items(1500, false, 0, 300, 3000, 1000)
+	coldFrom(t, fsys, stored, ColdOptions{Codec: CodecZstd, Parity: 1})
 	s := openCold(t, fsys)
 	_, _, err := s.At(HeaderSize)
 	must(t, err)
@@ -402,18 +414,19 @@ func TestAPrefetchedBlockIsReadWithoutTheDiskOrAllocation(t *testing.T) {
 			}
 		}
 	}); n > 0 {
-		t.Fatalf("reading allocates %v times", n)
+		t.Fatalf("got %v allocations for reading, want 0", n)
 	}
 	if _, _, err := s.At(off); err == nil {
-		t.Fatal("a third block is there, too")
+		t.Fatal("got a third decoded block kept, want two")
 	}
-	for reading := s.BlockEnd(HeaderSize); s.BlockEnd(reading) < s.Tail(); reading = s.BlockEnd(reading) {
+	reading := s.BlockEnd(HeaderSize)
+	for ; s.BlockEnd(reading) < s.Tail(); reading = s.BlockEnd(reading) {
 		_, _, err = s.At(reading)
 		must(t, err)
 		fsys.Fail(nil)
 		must(t, s.Prefetch(reading)) // what failed is tried again
 		fsys.Fail(func(op disktest.Op, name string, n int) error { return fmt.Errorf("%s of %s", op, name) })
-		for _, off := range []uint32{reading, s.BlockEnd(reading)} { // the block that is read from has stayed
+		for _, off := range []uint32{reading, s.BlockEnd(reading)} { // both blocks are kept
 			_, _, err = s.At(off)
 			must(t, err)
 		}
@@ -449,7 +462,7 @@ func FuzzOpenCold(f *testing.F) {
 			last := uint64(0)
 			for i, r := range walk(t, s) {
 				if i > 0 && r.Seq <= last && !sign {
-					t.Fatalf("record %d comes after %d", r.Seq, last)
+					t.Fatalf("got record %d after %d, want rising numbers", r.Seq, last)
 				}
 				last = r.Seq
 			}
@@ -465,7 +478,7 @@ func signCold(b []byte) {
 	if len(b) < HeaderSize {
 		return
 	}
-	le.PutUint32(b[headerLen-4:], crc32.Checksum(b[:headerLen-4], castagnoli))
+	le.PutUint32(b[headerLen-4:], checksum.Of(b[:headerLen-4]))
 	var h coldHeader
 	if h.decode(b) != nil {
 		return
@@ -474,9 +487,10 @@ func signCold(b []byte) {
 		e := b[HeaderSize+i*coldEntry:]
 		place, stored := int64(le.Uint32(e[8:])), int64(le.Uint32(e[12:]))
 		if place+stored <= int64(len(b)) {
-			le.PutUint32(e[16:], crc32.Update(seed(h.Salt, uint32(place)), castagnoli, b[place:place+stored]))
+			sum := checksum.Update(seed(h.Salt, uint32(place)), b[place:place+stored])
+			le.PutUint32(e[16:], sum)
 		}
-		le.PutUint32(e, crc32.Update(h.Salt+uint32(i), castagnoli, e[4:coldEntry]))
+		le.PutUint32(e, checksum.Update(h.Salt+uint32(i), e[4:coldEntry]))
 	}
 }
 
@@ -488,7 +502,8 @@ func TestGoldenColdFileIsReadAsEver(t *testing.T) {
 		fsys := diskWith(t, sealed)
 		s, _, err := Open(fsys, testPath, OpenOptions{})
 		must(t, err)
-		must(t, WriteCold(fsys, coldPath, []*Segment{s}, ColdOptions{Codec: CodecZstd, Parity: 1}, all, nil))
+		o := ColdOptions{Codec: CodecZstd, Parity: 1}
+		must(t, WriteCold(fsys, coldPath, []*Segment{s}, o, all, nil))
 		b, err := fsys.ReadFile(coldPath)
 		must(t, err)
 		must(t, os.WriteFile(goldenCold, b, 0o644))
@@ -501,10 +516,10 @@ func TestGoldenColdFileIsReadAsEver(t *testing.T) {
 	mustHold(t, s, stored)
 	h := testHeader
 	h.Salt, h.Capacity = s.Header().Salt, 64<<10
-	if s.Header() != h || s.Totals() != (Totals{Items: 5, Bytes: 151, Large: 1, Last: 1<<63 + 1, Oldest: -1, Newest: 1700000000004}) {
-		t.Errorf("header %+v, totals %+v", s.Header(), s.Totals())
+	if s.Header() != h || s.Totals() != goldenTotals {
+		t.Errorf("got header %+v and totals %+v, want those written", s.Header(), s.Totals())
 	}
 	if r, err := Scrub(fsys, coldPath, false, nil); err != nil || len(r.Damaged) > 0 {
-		t.Errorf("scrub finds %+v (%v)", r, err)
+		t.Errorf("got scrub report %+v, %v, want no damage", r, err)
 	}
 }

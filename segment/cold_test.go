@@ -43,12 +43,12 @@ func openCold(t testing.TB, fsys disk.FS) *Segment {
 	s, damage, err := Open(fsys, coldPath, OpenOptions{})
 	must(t, err)
 	if len(damage) > 0 {
-		t.Fatalf("damage on opening: %v", damage)
+		t.Fatalf("got damage %v on opening, want none", damage)
 	}
 	return s
 }
 
-// items returns so many items with sizes as given, over and over.
+// items returns n items, with the given sizes over and over.
 func items(n int, noise bool, sizes ...int) (records []Record) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for i := range n {
@@ -76,17 +76,17 @@ func TestColdFormHoldsWhatTheSegmentHeld(t *testing.T) {
 				defer s.Close()
 				mustHold(t, s, stored)
 				if !s.Sealed() || !s.Cold() || s.Rebuilt() > 0 {
-					t.Fatalf("sealed %v, cold %v, rebuilt %d", s.Sealed(), s.Cold(), s.Rebuilt())
+					t.Fatalf("got sealed %v, cold %v, rebuilt %d, want true, true, 0", s.Sealed(), s.Cold(), s.Rebuilt())
 				}
 				v, err := s.Judge()
 				must(t, err)
 				if v.Totals != s.Totals() || v.Tail != s.Tail() || len(v.Damage) > 0 {
-					t.Fatalf("judged %+v, is %+v to %d", v, s.Totals(), s.Tail())
+					t.Fatalf("got verdict %+v, want %+v to %d", v, s.Totals(), s.Tail())
 				}
 				r, err := Scrub(fsys, coldPath, false, nil)
 				must(t, err)
 				if len(r.Damaged) > 0 {
-					t.Fatalf("scrub finds %+v", r)
+					t.Fatalf("got scrub report %+v, want no damage", r)
 				}
 			})
 		}
@@ -103,7 +103,8 @@ func TestColdFormIsAModelOfItsSources(t *testing.T) {
 		for i := range rapid.IntRange(1, 4).Draw(t, "sources") {
 			s, err := Create(fsys, fmt.Sprint("/", i), 1<<20)
 			must2(t, err)
-			must2(t, s.Start(Header{First: next, ItemsBefore: 5, BytesBefore: 6, Created: 1700000000000}))
+			h := Header{First: next, ItemsBefore: 5, BytesBefore: 6, Created: 1700000000000}
+			must2(t, s.Start(h))
 			steady := rapid.Bool().Draw(t, "steady")
 			for range rapid.IntRange(0, 60).Draw(t, "records") {
 				r := drawColdRecord(t, next, now, steady)
@@ -137,12 +138,16 @@ func TestColdFormIsAModelOfItsSources(t *testing.T) {
 }
 
 func drawOptions(t *rapid.T) ColdOptions {
-	return ColdOptions{Codec: rapid.SampledFrom(codecs).Draw(t, "codec"), Parity: rapid.IntRange(0, maxParity).Draw(t, "parity")}
+	return ColdOptions{
+		Codec:  rapid.SampledFrom(codecs).Draw(t, "codec"),
+		Parity: rapid.IntRange(0, maxParity).Draw(t, "parity"),
+	}
 }
 
 func drawColdRecord(t *rapid.T, next uint64, now int64, steady bool) Record {
 	r := Record{Seq: next, Kind: KindItem, Enqueued: now + 1}
-	size := rapid.OneOf(rapid.IntRange(0, 300), rapid.SampledFrom([]int{0, 1000, 60 << 10, 130 << 10})).Draw(t, "size")
+	long := rapid.SampledFrom([]int{0, 1000, 60 << 10, 130 << 10})
+	size := rapid.OneOf(rapid.IntRange(0, 300), long).Draw(t, "size")
 	r.Payload = make([]byte, size)
 	seed := rapid.Uint64().Draw(t, "payload")
 	rng := rand.New(rand.NewPCG(seed, 0))
@@ -173,23 +178,29 @@ func checkColdModel(t *rapid.T, s *Segment, sources []*Segment, want []Record) {
 			t.Fatalf("record %d at byte %d is %v, want %v", i, off, r, want[i])
 		}
 		if found, err := s.Find(r.Seq); err != nil || found != off {
-			t.Fatalf("record %d is at %d, found at %d (%v)", r.Seq, off, found, err)
+			t.Fatalf("record %d at %d: found at %d, %v, want there", r.Seq, off, found, err)
 		}
 		if found, err := s.Resync(off); err != nil || found != off {
-			t.Fatalf("resync from %d finds %d (%v)", off, found, err)
+			t.Fatalf("resync from %d: got %d, %v, want the same record", off, found, err)
 		}
-		if next != off+uint32(RecordSize(len(r.Payload))) || off+1 > s.BlockEnd(off) || s.BlockEnd(off) < next {
-			t.Fatalf("record at %d ends at %d in a block that ends at %d", off, next, s.BlockEnd(off))
+		size, end := uint32(RecordSize(len(r.Payload))), s.BlockEnd(off)
+		if next != off+size || off+1 > end || end < next {
+			t.Fatalf("record at %d: got next %d in a block up to %d, want %d, in the block",
+				off, next, end, off+size)
 		}
 		must2(t, s.Prefetch(off))
 		off = next
 	}
 	totals.Last = sources[len(sources)-1].Last()
-	if _, _, err := s.At(off); err != io.EOF || off != s.Tail() || s.Totals() != totals || s.Header() != h || s.Last() != totals.Last {
-		t.Fatalf("ends at %d, not %d: %v; %+v, not %+v; %+v, not %+v", off, s.Tail(), err, s.Totals(), totals, s.Header(), h)
+	if _, _, err := s.At(off); err != io.EOF || off != s.Tail() {
+		t.Fatalf("got %v at the end, %d, want io.EOF at the tail, %d", err, off, s.Tail())
+	}
+	if s.Totals() != totals || s.Header() != h || s.Last() != totals.Last {
+		t.Fatalf("got totals %+v, want %+v; got header %+v, want %+v",
+			s.Totals(), totals, s.Header(), h)
 	}
 	if _, err := s.Find(totals.Last + 1); err != io.EOF {
-		t.Fatalf("behind the last: %v", err)
+		t.Fatalf("after the last record: got %v, want io.EOF", err)
 	}
 }
 
@@ -197,10 +208,13 @@ func TestAnEmptyColdFileKeepsItsNumbers(t *testing.T) {
 	fsys := disktest.New()
 	s := newSegment(t, fsys, 64<<10)
 	fill(t, s, 50)
-	must(t, WriteCold(fsys, coldPath, []*Segment{s}, ColdOptions{Parity: 1}, func(*Record) bool { return false }, nil))
+	none := func(*Record) bool { return false }
+	must(t, WriteCold(fsys, coldPath, []*Segment{s}, ColdOptions{Parity: 1}, none, nil))
 	c := openCold(t, fsys)
-	if _, _, err := c.At(HeaderSize); err != io.EOF || c.Last() != s.Last() || c.Totals().Items != 0 {
-		t.Fatalf("%v, last %d, %+v", err, c.Last(), c.Totals())
+	_, _, err := c.At(HeaderSize)
+	if err != io.EOF || c.Last() != s.Last() || c.Totals().Items != 0 {
+		t.Fatalf("got %v, last %d, totals %+v, want no record and last %d",
+			err, c.Last(), c.Totals(), s.Last())
 	}
 	must(t, c.Prefetch(HeaderSize))
 }
@@ -217,7 +231,7 @@ func TestAColdSegmentTakesNothing(t *testing.T) {
 	}
 }
 
-// sick is a file system with one page that the disk does not give until it is written.
+// sick is a file system with one page that the disk does not return until it is written.
 type sick struct {
 	disk.FS
 	from, to int64
@@ -264,7 +278,8 @@ func TestALostSectorOrPageOfAColdFileCostsNothing(t *testing.T) {
 				}
 				for at := 0; at < len(b); at += size {
 					end := min(at+size, len(b))
-					if at/size%every > 0 && !slices.ContainsFunc(edges, func(e uint32) bool { return at <= int(e) && int(e) <= end }) {
+					edge := func(e uint32) bool { return at <= int(e) && int(e) <= end }
+					if at/size%every > 0 && !slices.ContainsFunc(edges, edge) {
 						continue
 					}
 					broken := bytes.Clone(b)
@@ -292,16 +307,16 @@ func costsNothing(t *testing.T, fsys disk.FS, stored []Record, at int) {
 	t.Helper()
 	s, damage, err := Open(fsys, coldPath, OpenOptions{})
 	if err != nil || len(damage) > 0 {
-		t.Fatalf("damage at byte %d: %v, %v", at, err, damage)
+		t.Fatalf("damage at byte %d: got %v, %v, want it to open", at, err, damage)
 	}
 	defer s.Close()
 	got := walk(t, s)
 	if len(got) != len(stored) {
-		t.Fatalf("damage at byte %d leaves %d of %d records", at, len(got), len(stored))
+		t.Fatalf("damage at byte %d: got %d records, want %d", at, len(got), len(stored))
 	}
 	for i := range got {
 		if !same(got[i], stored[i]) {
-			t.Fatalf("damage at byte %d: record %d is another", at, got[i].Seq)
+			t.Fatalf("damage at byte %d: got another record %d, want the one that was written", at, got[i].Seq)
 		}
 	}
 }
@@ -313,7 +328,7 @@ func TestAFlippedBitOfAColdFileCostsNothing(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	for at := range b {
 		bits := []int{rng.IntN(8)}
-		if !testing.Short() && b[at] != 0 { // most of the file is zeros, where any bit is as good
+		if !testing.Short() && b[at] != 0 { // most of the file is zeros, where any bit will do
 			bits = []int{0, 1, 2, 3, 4, 5, 6, 7}
 		}
 		for _, bit := range bits {
@@ -321,8 +336,9 @@ func TestAFlippedBitOfAColdFileCostsNothing(t *testing.T) {
 			costsNothing(t, fsys, stored, at)
 			r, err := Scrub(fsys, coldPath, true, nil)
 			must(t, err)
-			if now, _ := fsys.ReadFile(coldPath); !bytes.Equal(now, b) || r.Mended != 1 || r.Lost > 0 {
-				t.Fatalf("bit %d of byte %d is not mended: %+v", bit, at, r)
+			now, _ := fsys.ReadFile(coldPath)
+			if !bytes.Equal(now, b) || r.Mended != 1 || r.Lost > 0 {
+				t.Fatalf("bit %d of byte %d: got report %+v, want it mended", bit, at, r)
 			}
 		}
 	}

@@ -1,20 +1,21 @@
 package segment
 
-// A block of a cold file before it is compressed: the records' headers as columns of differences,
-// one column behind another, then the payloads. What is alike from record to record
-// costs next to nothing so.
+// A block of a cold file before it is compressed: the headers of its records as columns of
+// differences, one column after another, then the payloads. So what is alike from record to record
+// costs next to nothing.
 //
-// A column starts with a byte: 0, and one value follows, that of every record; or 1, and a value for
-// each follows. Values are varints, low seven bits first.
+// A column starts with a byte. After 0 comes one value, which all records have; after 1 comes a
+// value for each record. Values are varints, low seven bits first.
 //
 //	sequence number   less the one before, less 1; the first is known, its value 0
 //	kind              + 256 × flags
 //	client flags
 //	length            of the payload
 //	enqueued          less the one before, zigzag; the first less the header's created
-//	expires           0 never; else the zigzag z of expires - enqueued, + 1 if it is below the zigzag of -enqueued
+//	expires           0 never; else the zigzag of expires - enqueued, plus 1 if that is below the
+//	                  zigzag of -enqueued
 //
-// Zigzag: 0, -1, 1, -2, ... are 0, 1, 2, 3, ... What the differences leave out modulo 2^64 does not matter.
+// Zigzag encodes 0, -1, 1, -2, ... as 0, 1, 2, 3, ... Differences are modulo 2^64.
 
 import (
 	"encoding/binary"
@@ -23,7 +24,7 @@ import (
 	"sync/atomic"
 )
 
-// A block is full when the payloads, and headBytes for each record, reach blockBytes. A longer
+// A block is full when the payloads, plus headBytes for each record, reach blockBytes. A longer
 // record is a block of its own.
 const (
 	blockBytes   = 128 << 10
@@ -31,7 +32,8 @@ const (
 	blockRecords = blockBytes / headBytes
 )
 
-// rawBound is the longest that records so many, which take so many virtual bytes, can get in columns.
+// rawBound returns the most bytes that records can take in columns, given their number and the
+// virtual bytes they take.
 func rawBound(virtual, records uint32) int64 {
 	const column = 1 + binary.MaxVarintLen64
 	return int64(virtual) + 6*column + int64(records)*(6*binary.MaxVarintLen64-recordHead)
@@ -42,7 +44,7 @@ type coldRecord struct {
 	seq               uint64
 	enqueued, expires int64
 	off               uint32 // virtual
-	at, length        uint32 // of the payload, in the block's
+	at, length        uint32 // of the payload, in the block's payloads
 	clientFlags       uint32
 	kind              Kind
 	flags             uint8
@@ -54,10 +56,10 @@ type coldBlock struct {
 	payloads []byte
 	from, to uint32 // virtual
 
-	recent atomic.Uint32 // the record that was read last: the next one is likely the one behind it
+	recent atomic.Uint32 // the record read last; most likely the one after it comes next
 }
 
-// reset empties the block, which is to start at that virtual offset.
+// reset empties the block and lets it start at a virtual offset.
 func (b *coldBlock) reset(from uint32) {
 	b.records, b.payloads = b.records[:0], b.payloads[:0]
 	b.from, b.to = from, from
@@ -65,8 +67,9 @@ func (b *coldBlock) reset(from uint32) {
 
 func (b *coldBlock) add(r *Record) {
 	b.records = append(b.records, coldRecord{
-		seq: r.Seq, enqueued: r.Enqueued, expires: r.Expires, off: b.to, at: uint32(len(b.payloads)),
-		length: uint32(len(r.Payload)), clientFlags: r.ClientFlags, kind: r.Kind, flags: r.Flags,
+		seq: r.Seq, enqueued: r.Enqueued, expires: r.Expires,
+		off: b.to, at: uint32(len(b.payloads)), length: uint32(len(r.Payload)),
+		clientFlags: r.ClientFlags, kind: r.Kind, flags: r.Flags,
 	})
 	b.payloads = append(b.payloads, r.Payload...)
 	b.to += uint32(RecordSize(len(r.Payload)))
@@ -77,12 +80,12 @@ func (b *coldBlock) record(i int) (r Record, next uint32) {
 	c := &b.records[i]
 	end := c.at + c.length
 	return Record{
-		Seq: c.seq, Kind: c.kind, Flags: c.flags, ClientFlags: c.clientFlags, Enqueued: c.enqueued, Expires: c.expires,
-		Payload: b.payloads[c.at:end:end],
+		Seq: c.seq, Kind: c.kind, Flags: c.flags, ClientFlags: c.clientFlags,
+		Enqueued: c.enqueued, Expires: c.expires, Payload: b.payloads[c.at:end:end],
 	}, c.off + uint32(RecordSize(int(c.length)))
 }
 
-// at returns the first record at or behind a virtual offset; len(b.records) if there is none.
+// at returns the first record at or after a virtual offset, or len(b.records) if there is none.
 func (b *coldBlock) at(off uint32) int {
 	for i := int(b.recent.Load()); i < min(len(b.records), int(b.recent.Load())+2); i++ {
 		if b.records[i].off == off {
@@ -95,12 +98,12 @@ func (b *coldBlock) at(off uint32) int {
 	return i
 }
 
-// find returns the first record with at least that sequence number.
+// find returns the first record with at least that sequence number, or len(b.records).
 func (b *coldBlock) find(seq uint64) int {
 	return sort.Search(len(b.records), func(i int) bool { return b.records[i].seq >= seq })
 }
 
-// column is one of the columns: how a record's value follows from it and the record before.
+// column says how a record's value in one of the columns follows from it and the record before.
 type column struct {
 	get func(r, before *coldRecord) uint64
 	set func(r, before *coldRecord, v uint64) bool
@@ -150,7 +153,7 @@ func zigzag(v int64) uint64 { return uint64(v<<1) ^ uint64(v>>63) }
 
 func unzigzag(v uint64) int64 { return int64(v>>1) ^ -int64(v&1) }
 
-// afterEnqueued puts the value that stands for never in front and leaves the others in their order.
+// afterEnqueued puts the value that stands for never first and keeps the others in their order.
 func afterEnqueued(expires, enqueued int64) uint64 {
 	v, never := zigzag(expires-enqueued), zigzag(-enqueued)
 	switch {
@@ -172,12 +175,12 @@ func expiry(v uint64, enqueued int64) int64 {
 	return unzigzag(v) + enqueued
 }
 
-// before is what the first record's differences are to.
+// before is the record that the first record's differences are relative to.
 func before(first uint64, created int64) *coldRecord {
 	return &coldRecord{seq: first - 1, enqueued: created}
 }
 
-// encode appends the block, which has a record, as it is before compression.
+// encode appends the block as it is before compression. The block is not empty.
 func (b *coldBlock) encode(dst []byte, created int64) []byte {
 	start := before(b.records[0].seq, created)
 	for i := range columns {
@@ -201,7 +204,7 @@ func (c *column) encode(dst []byte, records []coldRecord, start *coldRecord) []b
 	return dst
 }
 
-// decodeBlock reads a block as it was before compression. It is false if these are not the records of
+// decodeBlock reads a block as it was before compression. It is false if its records do not match
 // the entry. The block keeps raw.
 func decodeBlock(raw []byte, e *entry, created int64) (*coldBlock, bool) {
 	b := &coldBlock{records: make([]coldRecord, e.records), from: e.from, to: e.to}
@@ -238,8 +241,8 @@ func (c *column) decode(raw []byte, records []coldRecord, start *coldRecord) ([]
 	return raw, true
 }
 
-// layOut finds out where the records and their payloads are. It is false if they do not fill the
-// block exactly, or their numbers do not rise.
+// layOut sets the offsets of the records and their payloads. It is false if they do not fill the
+// block exactly, or if their numbers do not rise.
 func (b *coldBlock) layOut() bool {
 	off, at := int64(b.from), int64(0)
 	for i := range b.records {
@@ -247,7 +250,8 @@ func (b *coldBlock) layOut() bool {
 		r.off, r.at = uint32(off), uint32(at)
 		off += RecordSize(int(r.length))
 		at += int64(r.length)
-		if off > int64(b.to) || at > int64(len(b.payloads)) || i > 0 && r.seq <= b.records[i-1].seq {
+		if off > int64(b.to) || at > int64(len(b.payloads)) ||
+			i > 0 && r.seq <= b.records[i-1].seq {
 			return false
 		}
 	}

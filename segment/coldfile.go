@@ -1,15 +1,15 @@
 package segment
 
-// Reading a cold file: what describes it, and its blocks, rebuilt from their groups where they are
-// damaged.
+// Reading a cold file: its header and directory, and its blocks. A damaged block is rebuilt from
+// its group.
 
 import (
 	"errors"
-	"hash/crc32"
 	"io"
 	"math"
 	"syscall"
 
+	"github.com/darner/darner/segment/checksum"
 	"github.com/darner/darner/segment/disk"
 	"github.com/klauspost/reedsolomon"
 )
@@ -21,8 +21,8 @@ type coldFile struct {
 	entries []entry
 }
 
-// fetch reads len(b) bytes at off. What is behind the file's end, and what the disk does not give, is zeros;
-// whole is false then. Any other failure is no damage.
+// fetch reads len(b) bytes at off. Bytes after the file's end, and bytes that the disk does not
+// return, become zeros; then whole is false. Any other failure is not damage.
 func (f *coldFile) fetch(b []byte, off int64) (whole bool, err error) {
 	n, err := f.file.ReadAt(b, off)
 	switch {
@@ -38,8 +38,8 @@ func (f *coldFile) fetch(b []byte, off int64) (whole bool, err error) {
 	return false, err
 }
 
-// readColdHeader looks for the header of a cold file of so many bytes in its first [HeaderSize] and its
-// last [FooterSize] bytes. Without any sign of one the error is [ErrNotSegment].
+// readColdHeader looks for the header of a cold file of size bytes in its first [HeaderSize] and
+// its last [FooterSize] bytes. If nothing looks like one, the error is [ErrNotSegment].
 func readColdHeader(head, foot []byte, size int64) (h coldHeader, damaged int, err error) {
 	looks, err := false, ErrHeaderLost
 	for i, c := range [...][]byte{head, head[min(len(head), headerCopy):], foot} {
@@ -48,7 +48,7 @@ func readColdHeader(head, foot []byte, size int64) (h coldHeader, damaged int, e
 		case e == ErrVersion:
 			return h, 0, e
 		case e != nil, one.directoryLen() > size, i == 2 && int64(one.size) != size:
-			looks = looks || i < 2 && looksCold(c) // the end may be a payload's
+			looks = looks || i < 2 && looksCold(c) // the end may belong to a payload
 			damaged++
 		case err != nil:
 			h, err = one, nil
@@ -60,7 +60,7 @@ func readColdHeader(head, foot []byte, size int64) (h coldHeader, damaged int, e
 	return h, damaged, err
 }
 
-// readDirectory reads the directory, and what is damaged of it from its second copy.
+// readDirectory reads the directory. It takes entries that are damaged from the second copy.
 func (f *coldFile) readDirectory() (damaged int, err error) {
 	n := f.h.directoryLen()
 	f.entries = make([]entry, f.h.entries())
@@ -92,7 +92,8 @@ func (f *coldFile) readDirectory() (damaged int, err error) {
 	return damaged, nil
 }
 
-// fetchPages is fetch that, where the disk does not give all of it, reads what it gives.
+// fetchPages is fetch, but if the disk does not return all bytes it reads those that it does
+// return.
 func (f *coldFile) fetchPages(b []byte, off int64) error {
 	if whole, err := f.fetch(b, off); whole || err != nil {
 		return err
@@ -107,11 +108,11 @@ func (f *coldFile) fetchPages(b []byte, off int64) error {
 	return nil
 }
 
-// sector is the least that a disk loses.
+// sector is the smallest unit that a disk loses, in bytes.
 const sector = 512
 
-// fillIn gives the data blocks that have no entry what their neighbours leave, so that the blocks
-// are in order and without gaps. An entry that contradicts those before it is lost, too.
+// fillIn gives lost data blocks the range that their neighbours leave, so that the blocks are in
+// order and without gaps. An entry that contradicts those before it is lost, too.
 func (f *coldFile) fillIn() {
 	to, first := uint32(HeaderSize), f.h.First
 	for i := range f.blocks() {
@@ -130,7 +131,7 @@ func (f *coldFile) fillIn() {
 			if i > 0 && !f.block(i-1).lost {
 				e.from = f.block(i - 1).to
 			} else if i > 0 {
-				e.from = from // the first of several has it all
+				e.from = from // of several lost blocks in a row, the first gets all of it
 			}
 		}
 		from, first = e.from, e.first
@@ -141,8 +142,8 @@ func (f *coldFile) blocks() int { return int(f.h.blocks) }
 
 func (f *coldFile) block(i int) *entry { return &f.entries[f.h.number(i)] }
 
-// stored reads the stored bytes of the entry with that number, and rebuilds them if they are damaged.
-// It is [ErrDamaged] if that is beyond the parity.
+// stored reads the stored bytes of an entry, and rebuilds them if they are damaged. It is
+// [ErrDamaged] if that is beyond the parity.
 func (f *coldFile) stored(number int) (b []byte, rebuilt bool, err error) {
 	e := &f.entries[number]
 	if e.lost {
@@ -161,7 +162,7 @@ func (f *coldFile) stored(number int) (b []byte, rebuilt bool, err error) {
 func (f *coldFile) read(e *entry) ([]byte, error) {
 	if size, err := f.file.Size(); err != nil {
 		return nil, err
-	} else if int64(e.stored) > size { // no memory for what cannot be there
+	} else if int64(e.stored) > size { // allocate no memory for what cannot be there
 		return nil, ErrDamaged
 	}
 	b := make([]byte, e.stored)
@@ -169,7 +170,7 @@ func (f *coldFile) read(e *entry) ([]byte, error) {
 	return b, err
 }
 
-// content returns the block's content, and whether it had to be rebuilt.
+// content returns a decoded block, and whether it had to be rebuilt.
 func (f *coldFile) content(block int) (*coldBlock, bool, error) {
 	number := f.h.number(block)
 	b, rebuilt, err := f.stored(number)
@@ -188,20 +189,20 @@ func (f *coldFile) content(block int) (*coldBlock, bool, error) {
 	return c, rebuilt, nil
 }
 
-// rebuild computes a damaged block from the others of its group, column by column of pieces.
+// rebuild computes a damaged block from the others of its group, one column of pieces at a time.
 type rebuild struct {
 	f      *coldFile
 	number int
 	code   reedsolomon.Encoder
 	sums   [groupData + maxParity][]uint32 // of the group's blocks, by their place in the shards
-	known  [groupData + maxParity]uint8    // what the sums, or what is instead of them, say
+	known  [groupData + maxParity]uint8    // what is known of each block
 }
 
 // What is known of a block.
 const (
 	unasked  uint8 = iota
-	bySums         // its pieces have checksums
-	allSound       // the checksums are lost, but all of the block is sound
+	bySums         // each piece has a checksum
+	allSound       // the checksums are lost, but the block as a whole is sound
 	allLost
 )
 
@@ -234,11 +235,11 @@ func (r *rebuild) run(b []byte) (err error) {
 	return nil
 }
 
-// column returns the piece of the damaged block.
+// column returns a piece of the damaged block, computed from the others.
 func (r *rebuild) column(column int) ([]byte, error) {
 	from, parity, to := r.f.h.group(r.f.h.groupOf(r.number))
 	shards := make([][]byte, groupData+int(r.f.h.parity))
-	for i := range groupData { // those that a last group does not have are zeros
+	for i := range groupData { // blocks that the last group does not have count as zeros
 		shards[i] = make([]byte, pieceSize)
 	}
 	target := 0
@@ -265,8 +266,7 @@ func (r *rebuild) column(column int) ([]byte, error) {
 	return shards[target], nil
 }
 
-// piece reads the piece of a block into p, which is zeros behind its end, and tells whether it is
-// sound.
+// piece reads a piece of a block into p, with zeros after its end, and reports whether it is sound.
 func (r *rebuild) piece(number, column int, p []byte) (bool, error) {
 	e := &r.f.entries[number]
 	if err := r.ask(number); err != nil {
@@ -284,7 +284,8 @@ func (r *rebuild) piece(number, column int, p []byte) (bool, error) {
 	if whole, err := r.f.fetch(p, int64(e.place)+int64(from)); err != nil || !whole {
 		return false, err
 	}
-	return r.state(number) == allSound || e.pieceSum(r.f.h.Salt, column, p) == r.sums[number-r.first()][column], nil
+	return r.state(number) == allSound ||
+		e.pieceSum(r.f.h.Salt, column, p) == r.sums[number-r.first()][column], nil
 }
 
 func (r *rebuild) first() int {
@@ -294,7 +295,7 @@ func (r *rebuild) first() int {
 
 func (r *rebuild) state(number int) uint8 { return r.known[number-r.first()] }
 
-// ask finds out how to tell the block's sound pieces from damaged ones.
+// ask finds out how to tell the sound pieces of a block from damaged ones.
 func (r *rebuild) ask(number int) error {
 	i, e := number-r.first(), &r.f.entries[number]
 	if r.known[i] != unasked {
@@ -309,7 +310,7 @@ func (r *rebuild) ask(number int) error {
 		if _, err := r.f.fetch(b, int64(at)); err != nil {
 			return err
 		}
-		if crc32.Update(sumsSeed(r.f.h.Salt, number), castagnoli, b[4:]) == le.Uint32(b) {
+		if checksum.Update(sumsSeed(r.f.h.Salt, number), b[4:]) == le.Uint32(b) {
 			for b = b[4:]; len(b) > 0; b = b[4:] {
 				r.sums[i] = append(r.sums[i], le.Uint32(b))
 			}

@@ -12,7 +12,7 @@ package segment
 //	 40  itemsBefore uint64
 //	 48  bytesBefore uint64
 //	 56  longest     uint32
-//	 60  end         uint32   virtual offset behind the last record
+//	 60  end         uint32   virtual offset after the last record
 //	 64  last        uint64   as in a segment's footer, like the next five
 //	 72  items       uint32
 //	 76  bytes       uint32
@@ -42,11 +42,11 @@ package segment
 //	 28  raw      uint32   bytes before compression; this and what follows is 0 for parity
 //	 32  records  uint32
 //	 36  from     uint32   virtual offset of the first record
-//	 40  to       uint32   virtual offset behind the last one
+//	 40  to       uint32   virtual offset after the last one
 //	 44  reserved uint32 = 0
 //	 48  first    uint64   sequence number of the first record
 
-import "hash/crc32"
+import "github.com/darner/darner/segment/checksum"
 
 const (
 	coldMagic = "DARNCLD\n"
@@ -55,10 +55,11 @@ const (
 	groupData = 16 // data blocks that share parity blocks
 	maxParity = 4
 
-	pieceSize = 4 << 10 // what one checksum tells sound from damaged, where a block needs rebuilding
+	pieceSize = 4 << 10 // bytes under one checksum, which shows whether they need rebuilding
 
-	// shortBlock: a stored block below it starts on a page of its own, if there is parity. A lost page
-	// hits the end of one block and the start of the next in different columns only if they have two.
+	// shortBlock: a block that is stored in fewer bytes starts on a page of its own, if there is
+	// parity. A lost page hits the end of one block and the start of the next. These are in
+	// different columns only if the blocks have at least two columns.
 	shortBlock = 2 * pieceSize
 )
 
@@ -88,16 +89,17 @@ func (h *coldHeader) encode() (b [headerLen]byte) {
 	le.PutUint32(b[104:], h.directory)
 	le.PutUint32(b[108:], h.size)
 	b[112], b[113] = uint8(h.codec), h.parity
-	le.PutUint32(b[headerLen-4:], crc32.Checksum(b[:headerLen-4], castagnoli))
+	le.PutUint32(b[headerLen-4:], checksum.Of(b[:headerLen-4]))
 	return b
 }
 
 // decode reads one copy. The errors are those of [Header]'s decode.
 func (h *coldHeader) decode(b []byte) error {
-	if !looksCold(b) || len(b) < headerLen || crc32.Checksum(b[:headerLen-4], castagnoli) != le.Uint32(b[headerLen-4:]) {
+	if !looksCold(b) || len(b) < headerLen ||
+		checksum.Of(b[:headerLen-4]) != le.Uint32(b[headerLen-4:]) {
 		return ErrDamaged
 	}
-	if le.Uint32(b[versionPlace:]) != Version {
+	if le.Uint32(b[versionPlace:]) != version {
 		return ErrVersion
 	}
 	*h = coldHeader{
@@ -136,20 +138,20 @@ func (h *coldHeader) decode(b []byte) error {
 
 func looksCold(b []byte) bool { return len(b) >= 8 && string(b[:8]) == coldMagic }
 
-// groups returns how many groups the data blocks make.
+// groups returns the number of groups that the data blocks make.
 func (h *coldHeader) groups() int { return (int(h.blocks) + groupData - 1) / groupData }
 
-// group returns the group's entries: its data blocks from..parity, its parity blocks parity..to.
+// group returns the entries of a group: its data blocks from..parity, its parity blocks parity..to.
 func (h *coldHeader) group(g int) (from, parity, to int) {
 	from = g * (groupData + int(h.parity))
 	parity = from + min(groupData, int(h.blocks)-g*groupData)
 	return from, parity, parity + int(h.parity)
 }
 
-// number returns the entry of the data block.
+// number returns the number of a data block's entry.
 func (h *coldHeader) number(block int) int { return block + block/groupData*int(h.parity) }
 
-// groupOf returns the group that an entry is in.
+// groupOf returns the group that an entry belongs to.
 func (h *coldHeader) groupOf(number int) int { return number / (groupData + int(h.parity)) }
 
 func (h *coldHeader) isParity(number int) bool {
@@ -157,14 +159,15 @@ func (h *coldHeader) isParity(number int) bool {
 	return number >= parity
 }
 
-// entries returns how many the directory has: group after group, data blocks and then parity blocks.
+// entries returns the number of entries: group after group, each with its data blocks and then its
+// parity blocks.
 func (h *coldHeader) entries() int64 {
 	return int64(h.blocks) + int64(h.groups())*int64(h.parity)
 }
 
 func (h *coldHeader) directoryLen() int64 { return coldEntry * h.entries() }
 
-// copies returns where the header's stand.
+// copies returns the offsets of the header's copies.
 func (h *coldHeader) copies() [3]int64 { return [3]int64{0, headerCopy, int64(h.size) - headerLen} }
 
 const (
@@ -172,44 +175,48 @@ const (
 	parityBlock = 2
 )
 
-// entry is a block as the directory describes it.
+// entry is a block, as the directory describes it.
 type entry struct {
-	lost bool // no copy is sound
+	lost bool // no copy of the entry is sound
 
 	kind    uint8
 	codec   Codec
 	place   uint32
 	stored  uint32
 	sum     uint32
-	pieces  [2]uint32 // where the copies of the pieces' checksums stand; 0 without parity
+	pieces  [2]uint32 // offsets of the two copies of the pieces' checksums; 0 without parity
 	raw     uint32
 	records uint32
-	from    uint32 // virtual, as to; of a lost data block what its neighbours leave
+	from    uint32 // virtual, like to; of a lost data block, what its neighbours leave
 	to      uint32
 	first   uint64
 }
 
-// encode appends the entry with that number.
+// encode appends the entry. number is its place in the directory.
 func (e *entry) encode(dst []byte, salt uint32, number int) []byte {
 	var b [coldEntry]byte
 	b[4], b[5] = e.kind, uint8(e.codec)
-	for i, v := range [...]uint32{e.place, e.stored, e.sum, e.pieces[0], e.pieces[1], e.raw, e.records, e.from, e.to} {
+	for i, v := range [...]uint32{
+		e.place, e.stored, e.sum, e.pieces[0], e.pieces[1], e.raw, e.records, e.from, e.to,
+	} {
 		le.PutUint32(b[8+4*i:], v)
 	}
 	le.PutUint64(b[48:], e.first)
-	le.PutUint32(b[:], crc32.Update(salt+uint32(number), castagnoli, b[4:]))
+	le.PutUint32(b[:], checksum.Update(salt+uint32(number), b[4:]))
 	return append(dst, b[:]...)
 }
 
-// decode reads one copy of the entry with that number, false if it is damaged or makes no sense.
+// decode reads one copy of an entry. It is false if that is damaged or makes no sense.
 func (e *entry) decode(b []byte, h *coldHeader, number int) bool {
-	if len(b) < coldEntry || crc32.Update(h.Salt+uint32(number), castagnoli, b[4:coldEntry]) != le.Uint32(b) {
+	if len(b) < coldEntry ||
+		checksum.Update(h.Salt+uint32(number), b[4:coldEntry]) != le.Uint32(b) {
 		return false
 	}
 	u := func(at int) uint32 { return le.Uint32(b[at:]) }
 	*e = entry{
-		kind: b[4], codec: Codec(b[5]), place: u(8), stored: u(12), sum: u(16), pieces: [2]uint32{u(20), u(24)},
-		raw: u(28), records: u(32), from: u(36), to: u(40), first: le.Uint64(b[48:]),
+		kind: b[4], codec: Codec(b[5]), place: u(8), stored: u(12), sum: u(16),
+		pieces: [2]uint32{u(20), u(24)},
+		raw:    u(28), records: u(32), from: u(36), to: u(40), first: le.Uint64(b[48:]),
 	}
 	if e.place%Align != 0 || int64(e.place)+int64(e.stored) > int64(h.size) {
 		return false
@@ -217,25 +224,28 @@ func (e *entry) decode(b []byte, h *coldHeader, number int) bool {
 	if h.isParity(number) {
 		return e.kind == parityBlock
 	}
-	return e.kind == dataBlock && e.from >= HeaderSize && e.from < e.to && e.to <= h.end && e.from%Align == 0 && e.to%Align == 0 &&
-		e.first >= h.First && e.records > 0 && e.records <= blockRecords && int64(e.records)*recordHead <= int64(e.to-e.from) &&
+	return e.kind == dataBlock && e.first >= h.First &&
+		e.from >= HeaderSize && e.from < e.to && e.to <= h.end &&
+		e.from%Align == 0 && e.to%Align == 0 &&
+		e.records > 0 && e.records <= blockRecords &&
+		int64(e.records)*recordHead <= int64(e.to-e.from) &&
 		int64(e.raw) <= rawBound(e.to-e.from, e.records)
 }
 
-// columns returns the pieces of the block.
+// columns returns the number of the block's pieces.
 func (e *entry) columns() int { return (int(e.stored) + pieceSize - 1) / pieceSize }
 
-// piece returns where the piece stands in the stored bytes.
+// piece returns the range of a piece in the stored bytes.
 func (e *entry) piece(column int) (from, to int) {
 	return column * pieceSize, int(min(int64(column+1)*pieceSize, int64(e.stored)))
 }
 
-// pieceSum is the checksum of the piece, whose bytes are p.
+// pieceSum returns the checksum of a piece, whose bytes are p.
 func (e *entry) pieceSum(salt uint32, column int, p []byte) uint32 {
-	return crc32.Update(seed(salt, e.place)+uint32(column*(pieceSize/Align)), castagnoli, p)
+	return checksum.Update(seed(salt, e.place)+uint32(column*(pieceSize/Align)), p)
 }
 
-// pieceSums appends the checksums of the stored bytes' pieces: first one of what follows, then theirs.
+// pieceSums appends the checksums of all pieces, preceded by one checksum over all these.
 func (e *entry) pieceSums(dst []byte, salt uint32, number int, stored []byte) []byte {
 	at := len(dst)
 	dst = append(dst, 0, 0, 0, 0)
@@ -243,17 +253,17 @@ func (e *entry) pieceSums(dst []byte, salt uint32, number int, stored []byte) []
 		from, to := e.piece(c)
 		dst = le.AppendUint32(dst, e.pieceSum(salt, c, stored[from:to]))
 	}
-	le.PutUint32(dst[at:], crc32.Update(sumsSeed(salt, number), castagnoli, dst[at+4:]))
+	le.PutUint32(dst[at:], checksum.Update(sumsSeed(salt, number), dst[at+4:]))
 	return dst
 }
 
-// sumsLen returns the length of the checksums of so many stored bytes' pieces.
+// sumsLen returns the length of pieceSums in bytes, given the number of stored bytes.
 func sumsLen(stored int) int { return 4 + 4*((stored+pieceSize-1)/pieceSize) }
 
-// sumsSeed is apart from the seeds of the directory's entries.
+// sumsSeed differs from the seeds of all entries of the directory.
 func sumsSeed(salt uint32, number int) uint32 { return salt + 1<<31 + uint32(number) }
 
-// sound reports whether these are the block's stored bytes.
+// sound reports whether stored are the block's bytes.
 func (e *entry) sound(salt uint32, stored []byte) bool {
-	return crc32.Update(seed(salt, e.place), castagnoli, stored) == e.sum
+	return checksum.Update(seed(salt, e.place), stored) == e.sum
 }

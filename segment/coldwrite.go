@@ -1,39 +1,47 @@
 package segment
 
-// Writing a cold file. First the records are counted, to know how long the directory in front will be;
-// then block after block is written, and last what describes them.
+// Writing a cold file. First the records are counted, because the directory in front needs to know
+// how many blocks there will be. Then the blocks are written, and last the header and the
+// directory.
 
 import (
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
-	"math/rand/v2"
 	"runtime/debug"
 
+	"github.com/darner/darner/segment/checksum"
 	"github.com/darner/darner/segment/disk"
 )
 
-var errChanged = errors.New("more records are to be kept than were when they were counted")
+var errChanged = errors.New("keep accepted a record that it had refused before")
 
-// WriteCold writes the records of sources that keep accepts to a new cold file, and returns when
-// it is on stable storage; its name is when the directory was synced. The sources are
-// adjacent, in order, and no longer appended to; any of them may be cold. Damaged records are passed
-// over.
+// WriteCold writes those records of sources that keep accepts to a new cold file. When it returns,
+// the file is on stable storage; its name is, once the directory was synced. The sources are
+// adjacent and in order, and nobody appends to them any more. Any of them may be cold. Damaged
+// records are left out.
 //
-// The first source's header becomes the file's, with the log that any source knows, and the last one's Last, be that record dropped or
-// not. keep is asked twice for each record: first to learn how many blocks there will be, then for
-// good. It may refuse a record that it accepted at first, but not the other way round. The record is
-// valid during the call only.
+// The file's header is that of the first source. It takes its log from the first source that knows
+// it, and its highest number from the last source, even if that record is dropped.
 //
-// pace, unless nil, is called between blocks with the bytes read and written since the last call. An
-// error from it, or any other, ends the work and leaves no file. [ErrFull]: the records
-// take more than [MaxCapacity] of virtual offsets.
-func WriteCold(fsys disk.FS, path string, sources []*Segment, o ColdOptions, keep func(r *Record) bool, pace func(bytes int) error) error {
+// keep is asked twice for each record: first to count the blocks, then for good. It may refuse the
+// second time what it accepted the first time, but not the other way round. The record is valid
+// only during the call.
+//
+// pace may be nil. It is called between blocks with the number of bytes read and written since its
+// last call. An error of pace, or any other, ends the work and leaves no file. The error is
+// [ErrFull] if the records take more than [MaxCapacity] of virtual offsets.
+func WriteCold(
+	fsys disk.FS, path string, sources []*Segment, o ColdOptions,
+	keep func(r *Record) bool, pace func(bytes int) error,
+) error {
 	if len(sources) == 0 || o.Parity < 0 || o.Parity > maxParity || o.Codec > CodecZstd {
 		return fmt.Errorf("segment %s: cannot write %d segments as %+v", path, len(sources), o)
 	}
-	w := &coldWriter{path: path, sources: sources, keep: keep, pace: pacer{call: pace}, h: newColdHeader(sources, o)}
+	w := &coldWriter{
+		path: path, sources: sources, keep: keep, pace: pacer{call: pace},
+		h: newColdHeader(sources, o),
+	}
 	if err := w.prepare(o); err != nil {
 		return err
 	}
@@ -59,21 +67,18 @@ func newColdHeader(sources []*Segment, o ColdOptions) coldHeader {
 			h.Log = s.Header().Log
 		}
 	}
-	h.Salt = 0
-	for h.Salt == 0 {
-		h.Salt = rand.Uint32()
-	}
+	h.Salt = newSalt()
 	return h
 }
 
-// pacer tells the caller what was read and written.
+// pacer reports to the caller how much was read and written.
 type pacer struct {
 	call  func(bytes int) error
 	bytes int
 }
 
-// tell is called between blocks.
-func (p *pacer) tell() error {
+// report is called between blocks.
+func (p *pacer) report() error {
 	n := p.bytes
 	if p.bytes = 0; p.call == nil || n == 0 {
 		return nil
@@ -90,22 +95,24 @@ type coldWriter struct {
 	file disk.File
 	h    coldHeader
 
-	most       int       // data blocks that there is room for in the directory
+	most       int       // data blocks that the directory has room for
 	block      coldBlock // being filled
 	raw        []byte
 	compressor *compressor
 	parities   parities
 
-	place   int64   // in the file, behind what was written
-	alone   bool    // what comes next stands on a page of its own
+	place   int64   // in the file, after what was written
+	alone   bool    // what comes next starts on a new page
 	blocks  int     // data blocks so far
-	entries []entry // their second place of pieces is within sums
-	start   int     // of entries: the group's first
+	entries []entry // so far; pieces[1] is relative to the start of sums
+	start   int     // the group's first entry
 	sums    []byte  // checksums of all pieces so far
-	began   int     // of sums: the group's first
+	began   int     // where the group's begin in sums
 }
 
-func (w *coldWriter) wrap(err error) error { return fmt.Errorf("segment %s: write: %w", w.path, err) }
+func (w *coldWriter) wrap(err error) error {
+	return fmt.Errorf("segment %s: write: %w", w.path, err)
+}
 
 func (w *coldWriter) prepare(o ColdOptions) (err error) {
 	if w.compressor, err = newCompressor(o); err != nil {
@@ -117,7 +124,7 @@ func (w *coldWriter) prepare(o ColdOptions) (err error) {
 	return w.count()
 }
 
-// records calls fn with every record that is kept.
+// records calls fn with every record to keep.
 func (w *coldWriter) records(fn func(r *Record) error) error {
 	last, any := uint64(0), false
 	for i, s := range w.sources {
@@ -126,7 +133,7 @@ func (w *coldWriter) records(fn func(r *Record) error) error {
 		}
 		err := s.each(func(r *Record) error {
 			w.pace.bytes += int(RecordSize(len(r.Payload)))
-			if any && r.Seq <= last { // stale: it verifies, but is out of place
+			if any && r.Seq <= last { // it verifies, but it is stale or out of place
 				return nil
 			}
 			last, any = r.Seq, true
@@ -168,7 +175,7 @@ func (s *Segment) each(fn func(r *Record) error) (err error) {
 	}
 }
 
-// count finds out how many data blocks there will be, at most.
+// count counts the data blocks that there will be at most.
 func (w *coldWriter) count() error {
 	var c cutter
 	err := w.records(func(r *Record) error {
@@ -176,7 +183,7 @@ func (w *coldWriter) count() error {
 			return nil
 		}
 		w.most++
-		return w.pace.tell()
+		return w.pace.report()
 	})
 	if c.bytes > 0 {
 		w.most++
@@ -185,10 +192,10 @@ func (w *coldWriter) count() error {
 	return err
 }
 
-// cutter cuts the records into blocks. Fewer records never make more blocks.
+// cutter cuts the records into blocks. Leaving records out never makes more blocks.
 type cutter struct{ bytes int64 }
 
-// cut reports whether the record, with so many bytes of payload, starts a new block.
+// cut reports whether a record starts a new block. payload is the length of its payload.
 func (c *cutter) cut(payload int) bool {
 	n := int64(payload) + headBytes
 	start := c.bytes > 0 && c.bytes+n > blockBytes
@@ -210,7 +217,7 @@ func (w *coldWriter) write() error {
 	if err := w.file.Sync(); err != nil {
 		return w.wrap(err)
 	}
-	return w.pace.tell()
+	return w.pace.report()
 }
 
 func (w *coldWriter) writeBlocks() error {
@@ -239,7 +246,7 @@ func (w *coldWriter) writeBlocks() error {
 	return w.endGroup()
 }
 
-// writeBlock writes the block that was filled, if there is anything in it, and begins the next.
+// writeBlock writes the current block, if it is not empty, and begins the next.
 func (w *coldWriter) writeBlock() error {
 	b := &w.block
 	if len(b.records) == 0 {
@@ -267,15 +274,15 @@ func (w *coldWriter) writeBlock() error {
 			return err
 		}
 	}
-	return w.pace.tell()
+	return w.pace.report()
 }
 
-// store writes the stored bytes of a block where they find room, and appends its entry.
+// store writes the stored bytes of a block to the next free place and appends its entry.
 func (w *coldWriter) store(e entry, stored []byte) error {
 	short := w.h.parity > 0 && len(stored) < shortBlock
 	e.place, e.stored = w.room(len(stored), short), uint32(len(stored))
 	w.alone = short
-	e.sum = crc32.Update(seed(w.h.Salt, e.place), castagnoli, stored)
+	e.sum = checksum.Update(seed(w.h.Salt, e.place), stored)
 	if w.h.parity > 0 {
 		e.pieces[1] = uint32(len(w.sums))
 		w.sums = e.pieceSums(w.sums, w.h.Salt, len(w.entries), stored)
@@ -284,7 +291,7 @@ func (w *coldWriter) store(e entry, stored []byte) error {
 	return w.put(stored, int64(e.place))
 }
 
-// room returns where n bytes go next.
+// room returns where to write the next n bytes.
 func (w *coldWriter) room(n int, alone bool) uint32 {
 	p := align(w.place)
 	if alone || w.alone {
@@ -294,8 +301,8 @@ func (w *coldWriter) room(n int, alone bool) uint32 {
 	return uint32(p)
 }
 
-// endGroup writes what belongs to the group besides its data: the checksums of all its pieces, and
-// its parity. The checksums go first: so there are always blocks between them and their second copy.
+// endGroup writes the checksums of all pieces of the group, and its parity. The checksums go first,
+// so that there are always blocks between them and their second copy.
 func (w *coldWriter) endGroup() error {
 	if w.start == len(w.entries) || w.h.parity == 0 {
 		return nil
@@ -322,8 +329,8 @@ func (w *coldWriter) endGroup() error {
 	return nil
 }
 
-// describe writes the second copies of checksums and directory and the last one of the header at the
-// end, and the others in front.
+// describe writes the second copies of checksums and directory and the last copy of the header at
+// the end of the file, and the first copies at its start.
 func (w *coldWriter) describe() error {
 	w.alone = w.alone || w.h.parity > 0 && w.blocks == 0
 	at := w.room(len(w.sums), false)

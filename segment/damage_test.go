@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/darner/darner/segment/blank"
 	"github.com/darner/darner/segment/disk/disktest"
 )
 
@@ -21,7 +22,9 @@ func victims(t testing.TB) (active, sealed []byte, stored []Record) {
 		r := item(uint64(200+i), i*9)
 		s.key.put(forged, HeaderSize+uint32(80*i), &r)
 	}
-	payloads := [][]byte{nil, inner, {1}, forged[HeaderSize:], bytes.Repeat([]byte{0}, 600), nil, s.mem[:HeaderSize]}
+	payloads := [][]byte{
+		nil, inner, {1}, forged[HeaderSize:], bytes.Repeat([]byte{0}, 600), nil, s.mem[:HeaderSize],
+	}
 	for i := range 8 {
 		payloads = append(payloads, item(uint64(i), i*i*5).Payload)
 	}
@@ -43,16 +46,18 @@ func victims(t testing.TB) (active, sealed []byte, stored []Record) {
 
 // mustLose opens a damaged file and fails unless every record that the
 // damage does not touch is there, and none is wrong.
-func mustLose(t *testing.T, what string, bad []byte, stored []Record, touched func(from, to int) bool) {
+func mustLose(
+	t *testing.T, what string, bad []byte, stored []Record, touched func(from, to int) bool,
+) {
 	for _, write := range []bool{false, true} {
 		s, damage, err := Open(diskWith(t, bad), testPath, OpenOptions{Write: write})
 		if err != nil {
-			t.Fatalf("%s: does not open: %v", what, err)
+			t.Fatalf("%s: got %v, want it to open", what, err)
 		}
 		found, noted := walk(t, s), 0
 		for _, d := range damage {
 			if d.From >= d.To {
-				t.Fatalf("%s: damage %+v", what, d)
+				t.Fatalf("%s: got damage %+v, want a range that is not empty", what, d)
 			}
 			if !d.Meta {
 				noted++
@@ -63,21 +68,22 @@ func mustLose(t *testing.T, what string, bad []byte, stored []Record, touched fu
 			to := off + int(RecordSize(len(r.Payload)))
 			if len(found) > 0 && found[0].Seq == r.Seq {
 				if !same(found[0], r) {
-					t.Fatalf("%s: record %d is wrong: %+v", what, r.Seq, found[0])
+					t.Fatalf("%s: record %d: got %+v, want what was written", what, r.Seq, found[0])
 				}
 				found = found[1:]
 				if at, err := s.Find(r.Seq); err != nil || int(at) != off {
-					t.Fatalf("%s: record %d is found at %d, %v", what, r.Seq, at, err)
+					t.Fatalf("%s: record %d: found at %d, %v, want where it is", what, r.Seq, at, err)
 				}
 			} else if !touched(off, to) {
-				t.Fatalf("%s: record %d at %d to %d is lost; damage %+v", what, r.Seq, off, to, damage)
-			} else if !s.Sealed() && noted == 0 && to <= len(bad) && !zeros(bad[off:to]) {
-				t.Fatalf("%s: record %d is lost without a word", what, r.Seq)
+				t.Fatalf("%s: record %d at %d to %d is lost, want it kept; damage %+v",
+					what, r.Seq, off, to, damage)
+			} else if !s.Sealed() && noted == 0 && to <= len(bad) && !blank.Bytes(bad[off:to]) {
+				t.Fatalf("%s: record %d: lost without any damage noted", what, r.Seq)
 			}
 			off = to
 		}
 		if len(found) > 0 {
-			t.Fatalf("%s: record out of nowhere: %+v", what, found[0])
+			t.Fatalf("%s: got record %+v, which was never written", what, found[0])
 		}
 		if _, err := s.Judge(); err != nil {
 			t.Fatalf("%s: %v", what, err)
@@ -112,7 +118,8 @@ func TestFlippedBitCostsAtMostItsRecord(t *testing.T) {
 		for at := 0; at < len(file); at += stride() {
 			bad := bytes.Clone(file)
 			bad[at] ^= 1 << (at % 8)
-			mustLose(t, fmt.Sprint("flip ", at), bad, stored, func(from, to int) bool { return from <= at && at < to })
+			hit := func(from, to int) bool { return from <= at && at < to }
+			mustLose(t, fmt.Sprint("flip ", at), bad, stored, hit)
 		}
 	})
 }
@@ -151,11 +158,13 @@ func TestSwappedSectorsCostAtMostTheRecordsInThem(t *testing.T) {
 func TestTruncationCostsOnlyWhatIsCutOff(t *testing.T) {
 	eachVictim(t, func(t *testing.T, file []byte, stored []Record) {
 		for n := headerLen; n < len(file); n += stride() {
-			mustLose(t, fmt.Sprint("cut ", n), file[:n], stored, func(from, to int) bool { return to > n })
+			cut := func(from, to int) bool { return to > n }
+			mustLose(t, fmt.Sprint("cut ", n), file[:n], stored, cut)
 		}
 		for n := range headerLen {
-			if s, _, err := Open(diskWith(t, file[:n]), testPath, OpenOptions{Write: true}); s != nil || err == nil {
-				t.Fatalf("a file of %d bytes opens", n)
+			s, _, err := Open(diskWith(t, file[:n]), testPath, OpenOptions{Write: true})
+			if s != nil || err == nil {
+				t.Fatalf("a file of %d bytes: got a segment, want an error", n)
 			}
 		}
 	})
@@ -164,7 +173,9 @@ func TestTruncationCostsOnlyWhatIsCutOff(t *testing.T) {
 func TestBytesAddedToAFileCostNothing(t *testing.T) {
 	eachVictim(t, func(t *testing.T, file []byte, stored []Record) {
 		for _, n := range []int{1, 8, 512, 5000, 20000} {
-			for _, more := range [][]byte{make([]byte, n), bytes.Repeat([]byte{1}, n), file[:min(n, len(file))]} {
+			for _, more := range [][]byte{
+				make([]byte, n), bytes.Repeat([]byte{1}, n), file[:min(n, len(file))],
+			} {
 				bad := append(bytes.Clone(file), more...)
 				mustLose(t, fmt.Sprint("add ", n), bad, stored, func(int, int) bool { return false })
 			}
@@ -178,7 +189,7 @@ func TestSealedSegmentIsReadPastDamageThatTheFooterDoesNotKnow(t *testing.T) {
 	clear(sealed[HeaderSize : HeaderSize+512])
 	s, damage := open(t, diskWith(t, sealed), false)
 	if len(damage) > 0 || s.Totals().Items != uint64(len(stored)) {
-		t.Fatalf("damage %+v", damage)
+		t.Fatalf("got damage %+v, want none: a sealed segment is not scanned", damage)
 	}
 	_, _, err := s.At(HeaderSize)
 	mustBe(t, err, ErrDamaged)
@@ -186,8 +197,9 @@ func TestSealedSegmentIsReadPastDamageThatTheFooterDoesNotKnow(t *testing.T) {
 	must(t, err)
 	v, err := s.Judge()
 	must(t, err)
-	if len(v.Damage) != 1 || v.Damage[0].From != HeaderSize || v.Damage[0].To != off || v.Tail != s.Tail() {
-		t.Errorf("verdict %+v, first valid at %d", v, off)
+	if len(v.Damage) != 1 || v.Damage[0].From != HeaderSize || v.Damage[0].To != off ||
+		v.Tail != s.Tail() {
+		t.Errorf("got verdict %+v, want all before the first valid record at %d as the damage", v, off)
 	}
 	_, err = s.Resync(s.Tail())
 	mustBe(t, err, io.EOF)

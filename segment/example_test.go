@@ -28,7 +28,8 @@ func Example() {
 	}
 	for i, word := range []string{"first", "second", "third"} {
 		r := segment.Record{Seq: uint64(i + 1), Kind: segment.KindItem, Payload: []byte(word)}
-		if err := s.Extend(segment.RecordSize(len(word))); err != nil { // does nothing while there is room
+		// Extend does nothing while there is room.
+		if err := s.Extend(segment.RecordSize(len(word))); err != nil {
 			log.Fatal(err)
 		}
 		if _, err := s.Append(&r); err != nil {

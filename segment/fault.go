@@ -1,8 +1,7 @@
 package segment
 
-// A page of a map that cannot be read or written is a fault of the memory
-// system, which would end the process. It must be no more than an error of
-// the one segment.
+// A page of a map that cannot be read or written is a memory fault, which would end the process.
+// Here it becomes an error of the one segment.
 
 import (
 	"fmt"
@@ -10,14 +9,13 @@ import (
 	"runtime/debug"
 )
 
-// Guard turns a fault under a map into [ErrFault] with the file's path.
-// Every function that touches mapped bytes, records' payloads included,
-// starts with
+// Guard turns a fault under a map into [ErrFault] with the file's path. Every function that touches
+// mapped bytes, including the payloads of records, starts with
 //
 //	defer segment.Guard(path, debug.SetPanicOnFault(true), &err)
 //
-// Guards nest. Any other panic passes through. A guard costs a few
-// nanoseconds and allocates nothing.
+// Guards nest. Any other panic passes through. A guard costs a few nanoseconds and allocates
+// nothing.
 func Guard(path string, old bool, err *error) {
 	p := recover()
 	debug.SetPanicOnFault(old)

@@ -38,19 +38,19 @@ func TestPageThatIsGoneIsAnErrorOfTheSegment(t *testing.T) {
 		err := call()
 		mustBe(t, err, ErrFault)
 		if !strings.Contains(err.Error(), path) {
-			t.Errorf("%s: %v does not name the file", name, err)
+			t.Errorf("%s: got %v, want ErrFault with the file's name", name, err)
 		}
 	}
 	if s.Sealed() {
-		t.Error("it is sealed")
+		t.Error("got a sealed segment, want one that is not")
 	}
 	if r, _, err := s.At(HeaderSize); err != nil || !same(r, stored[0]) {
-		t.Errorf("a page that is there reads as %+v, %v", r, err)
+		t.Errorf("a page that is there: got %+v, %v, want its record", r, err)
 	}
 }
 
-// needsFaultAddresses skips a test where the system does not tell at which address a program faulted,
-// as qemu-arm and qemu-aarch64 do not: to Go every fault is a nil dereference there.
+// needsFaultAddresses skips a test where the system does not tell at which address a program
+// faulted, as qemu-arm and qemu-aarch64 do not: to Go every fault is a nil dereference there.
 func needsFaultAddresses(t *testing.T) {
 	t.Helper()
 	f, err := os.Create(filepath.Join(t.TempDir(), "empty"))
@@ -65,7 +65,7 @@ func needsFaultAddresses(t *testing.T) {
 			t.Skip("this system does not tell where a program faulted: it is emulated")
 		}
 	}()
-	t.Error("a page behind the end of file was read: ", m[0])
+	t.Error("a page after the end of file was read: ", m[0])
 }
 
 func TestGuardLetsOtherPanicsPass(t *testing.T) {
@@ -73,10 +73,10 @@ func TestGuardLetsOtherPanicsPass(t *testing.T) {
 	debug.SetPanicOnFault(old)
 	defer func() {
 		if p := recover(); p != "a bug" {
-			t.Errorf("recovered %v", p)
+			t.Errorf("got panic %v, want the one that is no fault", p)
 		}
 		if now := debug.SetPanicOnFault(old); now != old {
-			t.Error("faults still panic behind the guard")
+			t.Error("got faults that panic after the guard, want the setting from before")
 		}
 	}()
 	var err error
@@ -87,7 +87,7 @@ func TestGuardLetsOtherPanicsPass(t *testing.T) {
 func TestNilDereferenceIsABugNotAFault(t *testing.T) {
 	defer func() {
 		if recover() == nil {
-			t.Error("it was swallowed")
+			t.Error("got no panic, want the one that is no fault to pass")
 		}
 	}()
 	var err error

@@ -1,7 +1,7 @@
 package segment
 
-// The footer: the last bytes of a sealed segment. Whoever has it need not
-// look at the records, and it has the header once more.
+// The footer: the last bytes of a sealed segment. With it, nobody has to look at the records to
+// open the segment. It repeats the header.
 //
 //	  0  magic       8 bytes "DARNEND\n"
 //	  8  version     uint32
@@ -25,9 +25,9 @@ package segment
 //	120  reserved    uint32 = 0
 //	124  checksum    uint32   CRC-32C over bytes 0 to 123
 //
-// Both checksums start from the salt and the place, like a record's.
+// Both checksums start from the salt and the offset, like a record's.
 
-import "hash/crc32"
+import "github.com/darner/darner/segment/checksum"
 
 // FooterSize is the size of the footer in bytes.
 const FooterSize = 128
@@ -56,19 +56,19 @@ func (t *Totals) add(r *Record) {
 	t.Oldest, t.Newest = min(t.Oldest, r.Enqueued), max(t.Newest, r.Enqueued)
 }
 
-// Footer is what a sealed segment says about itself.
-type Footer struct {
+// footer is what a sealed segment says about itself.
+type footer struct {
 	Header Header
 	Totals Totals
-	End    uint32 // where the records end and the index starts
+	End    uint32 // offset where the records end and the index starts
 
 	entries, indexSum uint32
 }
 
-// encode returns the footer as it stands at off.
-func (f *Footer) encode(off uint32) (b [FooterSize]byte) {
+// encode returns the footer as it is stored at off.
+func (f *footer) encode(off uint32) (b [FooterSize]byte) {
 	copy(b[:], footerMagic)
-	le.PutUint32(b[versionPlace:], Version)
+	le.PutUint32(b[versionPlace:], version)
 	le.PutUint32(b[12:], f.Header.Salt)
 	le.PutUint64(b[16:], f.Header.First)
 	le.PutUint64(b[24:], f.Totals.Last)
@@ -86,24 +86,24 @@ func (f *Footer) encode(off uint32) (b [FooterSize]byte) {
 	le.PutUint64(b[96:], uint64(f.Totals.Oldest))
 	le.PutUint64(b[104:], uint64(f.Totals.Newest))
 	le.PutUint64(b[112:], uint64(f.Header.Capacity))
-	le.PutUint32(b[FooterSize-4:], crc32.Update(seed(f.Header.Salt, off), castagnoli, b[:FooterSize-4]))
+	le.PutUint32(b[FooterSize-4:], checksum.Update(seed(f.Header.Salt, off), b[:FooterSize-4]))
 	return b
 }
 
-// ReadFooter reads the footer from the last [FooterSize] bytes of a file of
-// so many bytes. It is false if the file does not end in a sound footer that
-// fits it: the segment is not sealed, or it is damaged.
-func ReadFooter(b []byte, size int64) (Footer, bool) {
+// readFooter reads the footer from b, the last [FooterSize] bytes of a file of size bytes. It is
+// false if the file does not end in a sound footer that fits it: then the segment is not sealed, or
+// it is damaged.
+func readFooter(b []byte, size int64) (footer, bool) {
 	off := size - FooterSize
-	if len(b) != FooterSize || off < HeaderSize || size > MaxCapacity || string(b[:8]) != footerMagic ||
-		le.Uint32(b[versionPlace:]) != Version {
-		return Footer{}, false
+	if len(b) != FooterSize || off < HeaderSize || size > MaxCapacity ||
+		string(b[:8]) != footerMagic || le.Uint32(b[versionPlace:]) != version {
+		return footer{}, false
 	}
 	salt := le.Uint32(b[12:])
-	if crc32.Update(seed(salt, uint32(off)), castagnoli, b[:FooterSize-4]) != le.Uint32(b[FooterSize-4:]) {
-		return Footer{}, false
+	if checksum.Update(seed(salt, uint32(off)), b[:FooterSize-4]) != le.Uint32(b[FooterSize-4:]) {
+		return footer{}, false
 	}
-	f := Footer{
+	f := footer{
 		Header: Header{
 			Salt:        salt,
 			First:       le.Uint64(b[16:]),

@@ -1,7 +1,7 @@
 package segment
 
-// The header: what it takes to read the rest. It is written twice, into two
-// sectors, because a lost sector must not cost a segment.
+// The header: what is needed to read the rest. It is written twice, into two sectors, so that a
+// lost sector does not cost the segment.
 //
 //	 0  magic       8 bytes "DARNSEG\n"
 //	 8  version     uint32
@@ -19,46 +19,62 @@ package segment
 // Magic, version and checksum keep their places in every later version.
 
 import (
-	"hash/crc32"
 	"io"
+	"math/rand/v2"
 
+	"github.com/darner/darner/segment/blank"
+	"github.com/darner/darner/segment/checksum"
 	"github.com/darner/darner/segment/disk"
 )
 
 // HeaderSize is where the records start.
 const HeaderSize = 1024
 
-// Version is the format version that this package writes.
-const Version = 1
+// version is the version of the format that this package writes.
+const version = 1
 
 const (
 	headerLen    = 128
-	headerCopy   = 512 // where the second copy stands
+	headerCopy   = 512 // offset of the second copy
 	headerMagic  = "DARNSEG\n"
 	versionPlace = 8
-	logPlace     = 116 // in a cold file's header, too
+	logPlace     = 116 // the same in a cold file's header
 )
 
 // Header is what a segment says about itself.
 type Header struct {
-	Salt        uint32 // what checksums start from; 0 to Start picks a random one
+	Salt        uint32 // what checksums start from; 0 makes Start pick a random one
 	First       uint64 // sequence number that the segment starts with
-	Created     int64  // Unix milliseconds; 0 to Start means now
-	Capacity    int64  // bytes, of the whole file; set by Create
+	Created     int64  // Unix milliseconds; 0 means not known
+	Capacity    int64  // of the file, in bytes; Create sets it
 	ItemsBefore uint64 // items ever appended to the log before this segment
 	BytesBefore uint64 // their bytes, as the log counts them
-	Log         uint64 // identity of the log that it is part of, random; 0 means not known
-	Longest     uint32 // no record's payload is longer; 0 means no bound. With one, damage is stepped over quickly whatever the payloads are
+	Log         uint64 // random identity of the log it is part of; 0 means not known
+
+	// Longest bounds the payload of a record, in bytes; 0 means no bound. With a bound, skipping
+	// damage is
+	// fast whatever the payloads contain.
+	Longest uint32
+}
+
+// newSalt returns a random salt. It is not 0, which asks Start for one.
+func newSalt() uint32 {
+	for {
+		if salt := rand.Uint32(); salt != 0 {
+			return salt
+		}
+	}
 }
 
 func (h *Header) key() key { return key{h.Salt, h.First, h.Longest} }
 
-// foreign reports whether the segment is part of another log than one with that identity. 0 may be any.
+// foreign reports whether the segment belongs to another log than the one given. An identity of 0
+// matches any.
 func (h *Header) foreign(log uint64) bool { return h.Log != 0 && log != 0 && h.Log != log }
 
 func (h *Header) encode() (b [headerLen]byte) {
 	copy(b[:], headerMagic)
-	le.PutUint32(b[versionPlace:], Version)
+	le.PutUint32(b[versionPlace:], version)
 	le.PutUint32(b[12:], h.Salt)
 	le.PutUint64(b[16:], h.First)
 	le.PutUint64(b[24:], uint64(h.Created))
@@ -67,18 +83,18 @@ func (h *Header) encode() (b [headerLen]byte) {
 	le.PutUint64(b[48:], h.BytesBefore)
 	le.PutUint32(b[56:], h.Longest)
 	le.PutUint64(b[logPlace:], h.Log)
-	le.PutUint32(b[headerLen-4:], crc32.Checksum(b[:headerLen-4], castagnoli))
+	le.PutUint32(b[headerLen-4:], checksum.Of(b[:headerLen-4]))
 	return b
 }
 
-// decode reads one copy. It is ErrVersion for a sound copy of a newer
-// version, ErrDamaged for anything else that is not sound.
+// decode reads one copy. The error is ErrVersion for a sound copy of a newer version, and
+// ErrDamaged for anything else that is not sound.
 func (h *Header) decode(b []byte) error {
 	if len(b) < headerLen || string(b[:8]) != headerMagic ||
-		crc32.Checksum(b[:headerLen-4], castagnoli) != le.Uint32(b[headerLen-4:]) {
+		checksum.Of(b[:headerLen-4]) != le.Uint32(b[headerLen-4:]) {
 		return ErrDamaged
 	}
-	if le.Uint32(b[versionPlace:]) != Version {
+	if le.Uint32(b[versionPlace:]) != version {
 		return ErrVersion
 	}
 	*h = Header{
@@ -97,11 +113,11 @@ func (h *Header) decode(b []byte) error {
 	return nil
 }
 
-// ReadHeader reads the header from the first [HeaderSize] bytes of a segment
-// and tells which copies are damaged. It is [ErrVersion] for a newer format,
-// [ErrHeaderLost] if neither copy is sound but one looks like a header,
-// [ErrBlank] if all is zero, else [ErrNotSegment].
-func ReadHeader(b []byte) (h Header, damage []Damage, err error) {
+// readHeader reads the header from the first [HeaderSize] bytes of a segment and returns which
+// copies are damaged. The error is [ErrVersion] for a newer format, [ErrHeaderLost] if neither copy
+// is sound but one looks like a header, [ErrBlank] if all bytes are zero, and otherwise
+// [ErrNotSegment].
+func readHeader(b []byte) (h Header, damage []Damage, err error) {
 	looks := false
 	err = ErrHeaderLost
 	for at := uint32(0); at < HeaderSize; at += headerCopy {
@@ -122,7 +138,7 @@ func ReadHeader(b []byte) (h Header, damage []Damage, err error) {
 	switch {
 	case err == nil:
 		return h, damage, nil
-	case zeros(b[:min(len(b), HeaderSize)]):
+	case blank.Bytes(b[:min(len(b), HeaderSize)]):
 		return Header{}, nil, ErrBlank
 	case !looks:
 		return Header{}, nil, ErrNotSegment
@@ -130,8 +146,9 @@ func ReadHeader(b []byte) (h Header, damage []Damage, err error) {
 	return Header{}, damage, err
 }
 
-// Identity returns which log a segment, cold or not, says it is part of: by its header or, if all copies
-// of that are lost, its footer. It is 0 when nothing tells. Errors are those of the disk.
+// Identity returns the log that a segment, cold or not, says it is part of: in its header or, if
+// all copies of that are lost, in its footer. It is 0 if neither is readable. Errors are those of
+// the disk.
 func Identity(fsys disk.FS, path string) (log uint64, err error) {
 	f, err := fsys.OpenRead(path)
 	if err != nil {
@@ -143,7 +160,7 @@ func Identity(fsys disk.FS, path string) (log uint64, err error) {
 	if err != nil && err != io.EOF {
 		return 0, err
 	}
-	if h, _, err := ReadHeader(b[:n]); err == nil {
+	if h, _, err := readHeader(b[:n]); err == nil {
 		return h.Log, nil
 	}
 	size, err := f.Size()
@@ -160,7 +177,7 @@ func Identity(fsys disk.FS, path string) (log uint64, err error) {
 	if h, _, err := readColdHeader(b[:n], foot, size); err == nil {
 		return h.Log, nil
 	}
-	if footer, ok := ReadFooter(foot, size); ok {
+	if footer, ok := readFooter(foot, size); ok {
 		return footer.Header.Log, nil
 	}
 	return 0, nil

@@ -3,17 +3,20 @@ package segment
 import (
 	"bytes"
 	"errors"
-	"hash/crc32"
 	"io"
 	"testing"
 
+	"github.com/darner/darner/segment/checksum"
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/segment/disk/disktest"
 )
 
 const testPath = "q/1.seg"
 
-var testHeader = Header{Salt: 0x5eed5a17, First: 100, Created: 1700000000000, ItemsBefore: 7, BytesBefore: 777, Log: 0x1d0f7e10c5a11ed1}
+var testHeader = Header{
+	Salt: 0x5eed5a17, First: 100, Created: 1700000000000, ItemsBefore: 7, BytesBefore: 777,
+	Log: 0x1d0f7e10c5a11ed1,
+}
 
 func diskWith(t testing.TB, data []byte) *disktest.FS {
 	t.Helper()
@@ -91,7 +94,7 @@ func fill(t testing.TB, s *Segment, n int) (stored []Record) {
 		}
 		must(t, err)
 		if next := int64(s.Tail()); next != int64(off)+RecordSize(len(r.Payload)) {
-			t.Fatalf("tail is %d after a record at %d", next, off)
+			t.Fatalf("got tail %d after a record at %d, want the record's end", next, off)
 		}
 		stored = append(stored, r)
 	}
@@ -121,7 +124,8 @@ func walk(t testing.TB, s *Segment) (found []Record) {
 }
 
 func same(a, b Record) bool {
-	return a.Seq == b.Seq && a.Kind == b.Kind && a.Flags == b.Flags && a.ClientFlags == b.ClientFlags &&
+	return a.Seq == b.Seq && a.Kind == b.Kind &&
+		a.Flags == b.Flags && a.ClientFlags == b.ClientFlags &&
 		a.Enqueued == b.Enqueued && a.Expires == b.Expires && bytes.Equal(a.Payload, b.Payload)
 }
 
@@ -154,4 +158,4 @@ func files(t testing.TB, capacity int64, n int) (active, sealed []byte, stored [
 	return active, sealed, stored
 }
 
-func crcOf(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }
+func crcOf(b []byte) uint32 { return checksum.Of(b) }

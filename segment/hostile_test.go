@@ -18,8 +18,9 @@ func TestLookAlikesCostNoMoreThanTheLongestRecord(t *testing.T) {
 	}
 	defer s.Close()
 	s.Start(Header{First: 1, Longest: longest})
-	if _, err := s.Append(&Record{Seq: 1, Kind: KindItem, Payload: make([]byte, longest+1)}); err != ErrFull {
-		t.Fatalf("a payload longer than the header allows answers %v", err)
+	long := Record{Seq: 1, Kind: KindItem, Payload: make([]byte, longest+1)}
+	if _, err := s.Append(&long); err != ErrFull {
+		t.Fatalf("a payload longer than the header allows: got %v, want ErrFull", err)
 	}
 	h := s.Header()
 	k := h.key()

@@ -7,7 +7,8 @@ import (
 	"github.com/darner/darner/segment/disk/disktest"
 )
 
-// A segment says whose it is in each of its forms, also when its header is lost, and is not opened for another.
+// In each of its forms a segment says which log it belongs to, also if its header is lost. It is
+// not opened for another log.
 func TestASegmentOfAnotherLogIsNotOpened(t *testing.T) {
 	active, sealed, _ := golden(t)
 	source, _, err := Open(diskWith(t, sealed), testPath, OpenOptions{})
@@ -28,11 +29,12 @@ func TestASegmentOfAnotherLogIsNotOpened(t *testing.T) {
 				must(t, fsys.Corrupt(testPath, headerCopy+20, 1))
 			}
 			if id, err := Identity(fsys, testPath); id != testHeader.Log || err != nil {
-				t.Errorf("%s, headless %v: it is of log %x (%v)", form, headless, id, err)
+				t.Errorf("%s, headless %v: got log %x, %v, want the one it was written with", form, headless, id, err)
 			}
 			for _, write := range []bool{false, true} {
-				if _, _, err := Open(fsys, testPath, OpenOptions{Log: testHeader.Log + 1, Write: write}); !errors.Is(err, ErrForeign) {
-					t.Errorf("%s, headless %v, opened for another log: %v", form, headless, err)
+				o := OpenOptions{Log: testHeader.Log + 1, Write: write}
+				if _, _, err := Open(fsys, testPath, o); !errors.Is(err, ErrForeign) {
+					t.Errorf("%s, headless %v, opened for another log: got %v, want ErrForeign", form, headless, err)
 				}
 			}
 			s, _, err := Open(fsys, testPath, OpenOptions{Log: testHeader.Log})

@@ -1,8 +1,8 @@
 package segment
 
-// The index: where to start looking for a sequence number. It is sparse, an
-// entry for about every 16 KiB of records, and only a help: whatever it says
-// is verified on the records, and without it they are walked.
+// The index: where to start looking for a sequence number. It is sparse, with an entry for about
+// every 16 KiB of records. It is only a help: what it says is verified on the records, and without
+// it the records are walked.
 //
 //	0  magic 8 bytes "DARNIDX\n", then for each entry
 //	0  offset   uint32   of a record
@@ -10,8 +10,9 @@ package segment
 //	8  sequence uint64   of the record
 
 import (
-	"hash/crc32"
 	"sort"
+
+	"github.com/darner/darner/segment/checksum"
 )
 
 const (
@@ -25,7 +26,7 @@ type index []byte
 
 func indexSize(entries int64) int64 { return int64(len(indexMagic)) + indexEntry*entries }
 
-// indexBound is the largest index that records up to end can have.
+// indexBound returns the size in bytes of the largest index that records up to end can have.
 func indexBound(end int64) int64 { return indexSize((end-HeaderSize)/indexEvery + 1) }
 
 func (x index) len() int { return max(0, len(x)-len(indexMagic)) / indexEntry }
@@ -34,7 +35,7 @@ func (x index) entry(i int) []byte {
 	return x[len(indexMagic)+i*indexEntry:][:indexEntry]
 }
 
-// note takes the record at off into account, which has so many before it.
+// note takes the record at off into account; before is the number of records before it.
 func (x index) note(off uint32, seq, before uint64) index {
 	if n := x.len(); n > 0 && off-le.Uint32(x.entry(n-1)) < indexEvery {
 		return x
@@ -47,7 +48,7 @@ func (x index) note(off uint32, seq, before uint64) index {
 	return le.AppendUint64(x, seq)
 }
 
-// start returns where to walk from to find seq.
+// start returns the offset from which to walk to find seq.
 func (x index) start(seq uint64) (off uint32) {
 	n := sort.Search(x.len(), func(i int) bool { return le.Uint64(x.entry(i)[8:]) > seq })
 	if n == 0 {
@@ -56,13 +57,13 @@ func (x index) start(seq uint64) (off uint32) {
 	return le.Uint32(x.entry(n - 1))
 }
 
-// sum is the checksum of the index as it stands at off.
+// sum returns the checksum of the index as it is stored at off.
 func (x index) sum(salt, off uint32) uint32 {
-	return crc32.Update(seed(salt, off), castagnoli, x)
+	return checksum.Update(seed(salt, off), x)
 }
 
-// readIndex returns the index of a sealed file, nil if it is damaged.
-func readIndex(b []byte, f *Footer) index {
+// readIndex returns the index of a sealed file, or nil if it is damaged.
+func readIndex(b []byte, f *footer) index {
 	x := index(b[f.End:][:indexSize(int64(f.entries))])
 	if string(x[:len(indexMagic)]) != indexMagic || x.sum(f.Header.Salt, f.End) != f.indexSum {
 		return nil

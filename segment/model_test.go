@@ -16,7 +16,8 @@ func TestWhatWasSyncedSurvivesPowerCutsAndAllElseTheDeathOfTheProcess(t *testing
 		m := &model{fsys: disktest.New()}
 		must2(t, m.fsys.Mkdir("q"))
 		var err error
-		m.s, err = Create(m.fsys, testPath, rapid.SampledFrom([]int64{8 << 10, 64 << 10, 256 << 10}).Draw(t, "capacity"))
+		capacity := rapid.SampledFrom([]int64{8 << 10, 64 << 10, 256 << 10}).Draw(t, "capacity")
+		m.s, err = Create(m.fsys, testPath, capacity)
 		must2(t, err)
 		must2(t, m.s.Start(testHeader))
 		must2(t, m.s.Sync())
@@ -106,16 +107,16 @@ func (m *model) restart(t *rapid.T, left *disktest.FS, safe int) {
 			i++
 		}
 		if i == len(m.items) || !same(r, m.items[i]) {
-			t.Fatalf("record that was never written: %+v", r)
+			t.Fatalf("got record %+v, which was never written", r)
 		}
 		if i > len(found) && len(found) < safe {
-			t.Fatalf("record %d is lost, %d were safe", m.items[len(found)].Seq, safe)
+			t.Fatalf("record %d is lost, want the first %d kept", m.items[len(found)].Seq, safe)
 		}
 		found = append(found, m.items[i])
 		off = next
 	}
 	if len(found) < safe {
-		t.Fatalf("%d records survive, %d were safe", len(found), safe)
+		t.Fatalf("got %d records after a crash, want at least %d", len(found), safe)
 	}
 	if was && !m.s.Sealed() {
 		t.Fatal("got a segment without its seal after a crash, want it sealed as before")

@@ -1,6 +1,6 @@
 package segment
 
-// Opening a file: from its footer if it is sealed, else by judging every byte.
+// Opening a file: a sealed one from its footer, any other by checking every byte.
 
 import (
 	"bytes"
@@ -10,37 +10,39 @@ import (
 	"runtime/debug"
 	"syscall"
 
+	"github.com/darner/darner/segment/blank"
 	"github.com/darner/darner/segment/disk"
 )
 
 // OpenOptions says what a segment is opened for.
 type OpenOptions struct {
-	// Write makes an unsealed segment ready for Append: it is mapped at full
-	// capacity, bytes behind the last valid record are zeroed, and a lost
-	// copy of the header is written again. A sealed segment is never written.
+	// Write makes an unsealed segment ready for Append: the file is mapped at full capacity,
+	// bytes after the last valid record are zeroed, and a lost copy of the header is written
+	// again. A sealed segment is never written.
 	Write bool
 
-	// First is the sequence number that the segment starts with, where the
-	// name of the file tells. With it a segment that lost all copies of its header is
-	// read all the same, though not opened for writing. 0 means not known.
+	// First is the sequence number that the segment starts with, if the file's name says it. A
+	// segment that lost all copies of its header can still be read with it, but not opened for
+	// writing. 0 means not known.
 	First uint64
 
-	// Log is the identity of the log that the segment is expected to be part of. One that is known to be
-	// part of another is [ErrForeign], and left as it is. 0 means any.
+	// Log is the identity of the log that the segment should belong to. A segment known to
+	// belong to another log is [ErrForeign] and is left as it is. 0 means any.
 	Log uint64
 }
 
-// Open opens a segment. A sealed one is not scanned; any other is, and so is a
-// sealed one with a damaged footer, which then counts as unsealed. Damage that
-// was noticed is returned, in the order of the file; what it left is readable.
-// Opened for writing, call Extend before Append.
+// Open opens a segment. A sealed segment is not scanned. Any other is, and so is a sealed one with
+// a damaged footer, which then counts as unsealed. Open returns the damage that it noticed, in the
+// order of the file; everything else can be read. After opening for writing, call Extend before
+// Append.
 //
-// A file in the cold form is told by its first bytes and opened as a sealed segment. Of its damage, only
-// what cannot be rebuilt is returned, in virtual offsets, and only where the directory has lost it.
+// A file in the cold form is recognized by its first bytes and opened as a sealed segment. Of its
+// damage, Open returns only what cannot be rebuilt and what the directory has lost, in virtual
+// offsets.
 //
-// Without a segment to return the error is [ErrBlank], [ErrNotSegment],
-// [ErrHeaderLost], [ErrVersion], [ErrForeign], [ErrFault] or an error of the disk. After
-// ErrHeaderLost, ErrNotSegment and ErrFault it may still open without Write.
+// If no segment is returned, the error is [ErrBlank], [ErrNotSegment], [ErrHeaderLost],
+// [ErrVersion], [ErrForeign], [ErrFault] or an error of the disk. After ErrHeaderLost,
+// ErrNotSegment and ErrFault the file may still open without Write.
 func Open(fsys disk.FS, path string, o OpenOptions) (*Segment, []Damage, error) {
 	open := fsys.OpenRead
 	if o.Write {
@@ -74,7 +76,7 @@ func (s *Segment) load(o OpenOptions) (damage []Damage, err error) {
 	if err != nil {
 		return nil, err
 	}
-	h, damage, err := ReadHeader(head)
+	h, damage, err := readHeader(head)
 	if err != nil { // a payload at the end of a segment may look like the end of a cold file
 		switch h, damaged, err := readColdHeader(head, foot, size); {
 		case err == nil && h.foreign(o.Log):
@@ -85,7 +87,7 @@ func (s *Segment) load(o OpenOptions) (damage []Damage, err error) {
 			return nil, s.wrap("open", err)
 		}
 	}
-	footer, isSealed := ReadFooter(foot, size)
+	footer, isSealed := readFooter(foot, size)
 	switch {
 	case err == nil && h.foreign(o.Log), err != nil && isSealed && footer.Header.foreign(o.Log):
 		return nil, s.wrap("open", ErrForeign)
@@ -102,8 +104,8 @@ func (s *Segment) load(o OpenOptions) (damage []Damage, err error) {
 	return s.openScanned(h, damage, o.Write)
 }
 
-// read reads n bytes at off, fewer at the end of the file. A sector that cannot be read is zeros:
-// what it held stands somewhere else once more.
+// read reads n bytes at off, or fewer at the end of the file. A sector that cannot be read counts
+// as zeros: what it held is stored once more elsewhere.
 func (s *Segment) read(off, n int64) ([]byte, error) {
 	b := make([]byte, n)
 	got, err := s.file.ReadAt(b, max(off, 0))
@@ -123,26 +125,27 @@ func (s *Segment) mapFile(n int64, write bool) (err error) {
 	return nil
 }
 
-func (s *Segment) openSealed(f *Footer, damage []Damage) ([]Damage, error) {
+func (s *Segment) openSealed(f *footer, damage []Damage) ([]Damage, error) {
 	if err := s.mapFile(s.size.Load(), false); err != nil {
 		return nil, err
 	}
 	x := readIndex(s.mem, f)
 	if x == nil {
-		damage = append(damage, Damage{From: f.End, To: f.End + uint32(indexSize(int64(f.entries))), Meta: true})
+		end := f.End + uint32(indexSize(int64(f.entries)))
+		damage = append(damage, Damage{From: f.End, To: end, Meta: true})
 	}
 	s.begin(f.Header, f.End, f.Totals, x)
-	s.state.Store(sealed)
+	s.state.Store(stateSealed)
 	return damage, nil
 }
 
-// openHeadless tells a prepared file and a foreign one from a segment that
-// lost its header, and opens that for reading.
+// openHeadless tells a prepared or foreign file from a segment that lost its header, and opens the
+// latter for reading.
 func (s *Segment) openHeadless(why error, o OpenOptions) ([]Damage, error) {
 	b := s.copyOut(min(s.size.Load(), MaxCapacity))
-	empty := len(b) <= HeaderSize || zeros(b[HeaderSize:])
+	empty := len(b) <= HeaderSize || blank.Bytes(b[HeaderSize:])
 	switch {
-	case errors.Is(why, ErrHeaderLost) && empty: // died in Start
+	case errors.Is(why, ErrHeaderLost) && empty: // the process died in Start
 		why = ErrBlank
 	case errors.Is(why, ErrBlank) && !empty:
 		why = ErrHeaderLost
@@ -159,12 +162,15 @@ func (s *Segment) openHeadless(why error, o OpenOptions) ([]Damage, error) {
 
 func (s *Segment) openScanned(h Header, damage []Damage, write bool) ([]Damage, error) {
 	if write && s.size.Load() < HeaderSize {
-		if err := s.allocate(0, HeaderSize); err != nil {
+		s.extent.Lock()
+		err := s.allocateLocked(0, HeaderSize)
+		s.extent.Unlock()
+		if err != nil {
 			return nil, err
 		}
 	}
 	size := min(s.size.Load(), MaxCapacity)
-	reach := max(size, HeaderSize) // the tail is never before it
+	reach := max(size, HeaderSize) // the tail is never below that
 	if write {
 		reach = max(size, h.Capacity)
 	}
@@ -177,16 +183,15 @@ func (s *Segment) openScanned(h Header, damage []Damage, write bool) ([]Damage, 
 	}
 	damage = append(damage, v.Damage...)
 	s.begin(h, v.Tail, v.Totals, v.index)
-	s.state.Store(readOnly)
+	s.state.Store(stateReadOnly)
 	if write {
 		s.mend(damage, size)
-		s.state.Store(active)
+		s.state.Store(stateActive)
 	}
 	return damage, nil
 }
 
-// mend makes a judged segment ready to be appended to, and keeps a copy of
-// what was damaged.
+// mend makes a segment that was judged ready for Append, and keeps a copy of what was damaged.
 func (s *Segment) mend(damage []Damage, size int64) {
 	for i := range damage {
 		d := &damage[i]
@@ -198,7 +203,6 @@ func (s *Segment) mend(damage []Damage, size int64) {
 			s.putHeader(s.header)
 		}
 	}
-	// Blocks behind the tail may be holes, if the file was copied: Extend
-	// makes sure of them.
+	// Blocks after the tail may be holes if the file was copied. Extend allocates them.
 	s.allocated.Store(int64(s.tail.Load()))
 }

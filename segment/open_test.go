@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/darner/darner/segment/blank"
 	"github.com/darner/darner/segment/disk/disktest"
 )
 
@@ -22,7 +23,7 @@ func TestActiveSegmentIsResumedWhereItEnded(t *testing.T) {
 	fsys := diskWith(t, active)
 	s, damage := open(t, fsys, true)
 	if len(damage) > 0 || s.Sealed() || s.Last() != 149 || s.Totals().Items != 50 {
-		t.Fatalf("damage %v, sealed %v, totals %+v", damage, s.Sealed(), s.Totals())
+		t.Fatalf("got damage %v, sealed %v, totals %+v, want none and what was written", damage, s.Sealed(), s.Totals())
 	}
 	mustHold(t, s, stored)
 	more := item(150, 99)
@@ -40,11 +41,13 @@ func TestSealedSegmentIsOpenedWithoutReadingItsRecords(t *testing.T) {
 	clear(sealed[HeaderSize:index]) // if they were read, they would be missed
 	for _, write := range []bool{false, true} {
 		s, damage := open(t, diskWith(t, sealed), write)
-		if len(damage) > 0 || !s.Sealed() || s.Last() != stored[len(stored)-1].Seq || s.Totals().Items != uint64(len(stored)) {
-			t.Errorf("damage %v, sealed %v, totals %+v", damage, s.Sealed(), s.Totals())
+		if len(damage) > 0 || !s.Sealed() || s.Last() != stored[len(stored)-1].Seq ||
+			s.Totals().Items != uint64(len(stored)) {
+			t.Errorf("got damage %v, sealed %v, totals %+v, want none and what was written", damage, s.Sealed(), s.Totals())
 		}
-		if h := s.Header(); h.ItemsBefore != 7 || h.First != 100 || h.Created != testHeader.Created {
-			t.Errorf("header is %+v", h)
+		h := s.Header()
+		if h.ItemsBefore != 7 || h.First != 100 || h.Created != testHeader.Created {
+			t.Errorf("got header %+v, want the one it was written with", h)
 		}
 	}
 }
@@ -63,30 +66,31 @@ func TestKilledAppendIsCutOffAsUnfinished(t *testing.T) {
 
 	fsys := diskWith(t, active)
 	if _, damage := open(t, fsys, false); len(damage) != 1 || damage[0].Bytes != nil {
-		t.Fatalf("damage %+v", damage)
+		t.Fatalf("got damage %+v, want one range without a copy of its bytes", damage)
 	}
 	s, damage := open(t, fsys, true)
 	if len(damage) != 1 || !damage[0].Tail || !damage[0].Unfinished || damage[0].From != s.Tail() {
-		t.Fatalf("damage %+v", damage)
+		t.Fatalf("got damage %+v, want one unfinished tail after the last record", damage)
 	}
-	if d := damage[0]; !bytes.Equal(d.Bytes, tail[:len(d.Bytes)]) || len(d.Bytes) != int(d.To-d.From) || d.To-d.From < recordHead+99 {
-		t.Errorf("copied %d bytes %x", len(d.Bytes), d.Bytes)
+	if d := damage[0]; !bytes.Equal(d.Bytes, tail[:len(d.Bytes)]) ||
+		len(d.Bytes) != int(d.To-d.From) || d.To-d.From < recordHead+99 {
+		t.Errorf("got a copy of %d bytes %x, want the damaged tail", len(d.Bytes), d.Bytes)
 	}
 	mustHold(t, s, stored)
 	must(t, s.Close())
 	now, _ := fsys.ReadFile(testPath)
-	if !zeros(now[len(active)-len(tail):]) {
-		t.Error("the tail was not zeroed")
+	if !blank.Bytes(now[len(active)-len(tail):]) {
+		t.Error("got other bytes after the tail, want zeros")
 	}
 }
 
 func TestTornRecordIsCutOffAsOneThatWas(t *testing.T) {
 	active, _, stored := files(t, 64<<10, 5)
-	last := len(trimZeros(active))
+	last := len(blank.Trim(active))
 	active[last-1] ^= 0x40
 	s, damage := open(t, diskWith(t, active), true)
 	if len(damage) != 1 || !damage[0].Tail || damage[0].Unfinished || int(damage[0].To) != last {
-		t.Fatalf("damage %+v", damage)
+		t.Fatalf("got damage %+v, want the torn record as a tail", damage)
 	}
 	mustHold(t, s, stored[:4])
 	again := item(104, 7)
@@ -105,7 +109,8 @@ func TestDamageInTheMiddleIsNamedToTheByte(t *testing.T) {
 	bad[off+9] ^= 4
 	bad[to-1-8] ^= 4
 	s, damage := open(t, diskWith(t, bad), true)
-	if len(damage) != 1 || int64(damage[0].From) != off || int64(damage[0].To) != to || damage[0].Tail || damage[0].Meta {
+	if len(damage) != 1 || int64(damage[0].From) != off || int64(damage[0].To) != to ||
+		damage[0].Tail || damage[0].Meta {
 		t.Fatalf("damage %+v, want %d to %d", damage, off, to)
 	}
 	if !bytes.Equal(damage[0].Bytes, bad[off:to]) {
@@ -127,12 +132,12 @@ func TestLostHeaderCopyIsWrittenAgain(t *testing.T) {
 		fsys := diskWith(t, bad)
 		s, damage := open(t, fsys, true)
 		if len(damage) != 1 || !damage[0].Meta || int(damage[0].From) != at {
-			t.Fatalf("damage %+v", damage)
+			t.Fatalf("got damage %+v, want the lost copy of the header", damage)
 		}
 		mustHold(t, s, stored)
 		must(t, s.Close())
 		if now, _ := fsys.ReadFile(testPath); !bytes.Equal(now, active) {
-			t.Error("the file is not as it was")
+			t.Error("got other bytes after opening, want the file unchanged")
 		}
 	}
 }
@@ -142,7 +147,7 @@ func TestSealedSegmentSurvivesTheLossOfItsHeader(t *testing.T) {
 	clear(sealed[:HeaderSize])
 	s, damage := open(t, diskWith(t, sealed), true)
 	if len(damage) != 1 || !damage[0].Meta || damage[0].To != HeaderSize || !s.Sealed() {
-		t.Fatalf("damage %+v", damage)
+		t.Fatalf("got damage %+v, want the header alone", damage)
 	}
 	mustHold(t, s, stored)
 
@@ -157,7 +162,7 @@ func TestFilesThatAreNoSegmentsAreToldApart(t *testing.T) {
 	newer := bytes.Clone(active)
 	for _, at := range []int{0, headerCopy} {
 		h := newer[at : at+headerLen]
-		le.PutUint32(h[versionPlace:], Version+1)
+		le.PutUint32(h[versionPlace:], version+1)
 		le.PutUint32(h[headerLen-4:], crcOf(h[:headerLen-4]))
 	}
 	flipped := bytes.Clone(active)
@@ -184,11 +189,11 @@ func TestFilesThatAreNoSegmentsAreToldApart(t *testing.T) {
 			fsys := diskWith(t, c.data)
 			s, _, err := Open(fsys, testPath, OpenOptions{Write: write})
 			if s != nil {
-				t.Fatalf("%s opens", name)
+				t.Fatalf("%s: got a segment, want an error", name)
 			}
 			t.Run(name, func(t *testing.T) { mustBe(t, err, c.want) })
 			if now, _ := fsys.ReadFile(testPath); !bytes.Equal(now, c.data) {
-				t.Errorf("%s was changed", name)
+				t.Errorf("%s: got other bytes after opening, want the file unchanged", name)
 			}
 		}
 	}
@@ -208,7 +213,7 @@ func TestHeaderCutShortIsMadeWhole(t *testing.T) {
 		s, damage := open(t, fsys, false)
 		mustHold(t, s, []Record{r})
 		if len(damage) > 0 || len(fsys.Violations()) > 0 {
-			t.Errorf("cut to %d: damage %v, %v", size, damage, fsys.Violations())
+			t.Errorf("cut to %d: got damage %v and violations %v, want none", size, damage, fsys.Violations())
 		}
 	}
 }

@@ -1,8 +1,9 @@
 package segment
 
-// Parity: for up to 16 data blocks a few more, from which as many lost ones are computed. The blocks
-// count as equally long, with zeros at their ends. The code works on each column of bytes by itself:
-// so a block is rebuilt piece by piece, and each piece column may have lost other blocks' pieces.
+// Parity: for every 16 data blocks a few more, from which as many lost ones can be computed. All
+// blocks count as equally long, with zeros at their ends. The code works on each column of bytes by
+// itself. So a block is rebuilt piece by piece, and different columns of pieces may have lost
+// pieces of different blocks.
 //
 // Byte i of parity block p is the sum, in GF(2^8) with the polynomial 0x11d, of byte i of each data
 // block d times the inverse of (16 + p) xor d.
@@ -16,10 +17,10 @@ func newCode(parity int) (reedsolomon.Encoder, error) {
 		reedsolomon.WithMaxGoroutines(1), reedsolomon.WithInversionCache(false))
 }
 
-// parities gathers the parity of a group, of which it keeps no data.
+// parities computes the parity of a group. It does not keep the data.
 type parities struct {
 	code   reedsolomon.Encoder // nil for no parity
-	shards [][]byte            // as long as the longest block so far
+	shards [][]byte            // each as long as the longest block so far
 }
 
 func newParities(parity int) (parities, error) {
@@ -31,14 +32,14 @@ func newParities(parity int) (parities, error) {
 	return p, err
 }
 
-// reset begins a group.
+// reset begins a new group.
 func (p *parities) reset() {
 	for i := range p.shards {
 		p.shards[i] = p.shards[i][:0]
 	}
 }
 
-// add takes the data block with that number in its group into account.
+// add takes a data block into account. number is the block's place in its group.
 func (p *parities) add(number int, stored []byte) error {
 	if p.code == nil {
 		return nil

@@ -9,10 +9,10 @@ import (
 	"runtime/debug"
 )
 
-// At returns the record at off, verified, and the offset of the next one. The
-// payload aliases the map, or, of a cold segment, memory that is never used again. It is io.EOF at the tail, [ErrDamaged] if no valid
-// record stands there, [ErrFault] if the bytes cannot be read. At does not
-// allocate, except that a cold segment's blocks have to be decoded.
+// At returns the record at off, verified, and the offset of the next one. The payload aliases the
+// map; of a cold segment it aliases memory that is never reused. The error is io.EOF at the tail,
+// [ErrDamaged] if there is no valid record at off, and [ErrFault] if the bytes cannot be read. At
+// allocates only to decode the blocks of a cold segment.
 func (s *Segment) At(off uint32) (r Record, next uint32, err error) {
 	if s.cold != nil {
 		return s.coldAt(off)
@@ -29,8 +29,8 @@ func (s *Segment) At(off uint32) (r Record, next uint32, err error) {
 	return r, next, nil
 }
 
-// ReadAhead has a sealed segment read from the disk by the time a reader comes to it, the first 16 MiB of it at
-// most. It does not wait. Of a cold one there is [Segment.Prefetch].
+// ReadAhead makes the disk read a sealed segment before a reader comes to it, at most its first 16
+// MiB. It does not wait. For a cold segment, use [Segment.Prefetch].
 func (s *Segment) ReadAhead() {
 	const most = 16 << 20
 	if s.cold == nil && s.Sealed() && !s.ahead.Swap(true) {
@@ -38,9 +38,9 @@ func (s *Segment) ReadAhead() {
 	}
 }
 
-// Resync finds the first valid record at or after from. It is io.EOF if there
-// is none below the tail. Where At meets damage, resync from [Align] bytes on.
-// Resync does not allocate.
+// Resync finds the first valid record at or after from. It is io.EOF if there is none below the
+// tail. Where At meets damage, continue with Resync from [Align] bytes later. Resync does not
+// allocate.
 func (s *Segment) Resync(from uint32) (off uint32, err error) {
 	if s.cold != nil {
 		return s.cold.resync(from)
@@ -55,8 +55,8 @@ func (s *Segment) Resync(from uint32) (off uint32, err error) {
 	return off, nil
 }
 
-// ResyncSome is Resync that gives up after about so much work, in bytes looked at: nothing is found then, and off is
-// where to go on.
+// ResyncSome is Resync that gives up after it has looked at about work bytes. Then found is false,
+// and off is where to continue.
 func (s *Segment) ResyncSome(from uint32, work int) (off uint32, found bool, err error) {
 	if s.cold != nil {
 		off, err = s.cold.resync(from)
@@ -73,8 +73,8 @@ func (s *Segment) ResyncSome(from uint32, work int) (off uint32, found bool, err
 	return off, found, err
 }
 
-// NextValid is Resync for what stands behind a damaged record at off: pages that cannot be read are stepped
-// over. It is the tail when there is no valid record behind.
+// NextValid is Resync after a damaged record at off. It steps over pages that cannot be read. It is
+// the tail if no valid record follows.
 func (s *Segment) NextValid(off uint32) uint32 {
 	tail := s.Tail()
 	for from := off + Align; from < tail; {
@@ -90,8 +90,9 @@ func (s *Segment) NextValid(off uint32) uint32 {
 	return tail
 }
 
-// Near returns where to walk from to a record with a sequence number: there is nothing of it before. Of a cold
-// segment it is the place itself, or none behind the start.
+// Near returns an offset from which to walk to a record with a sequence number; no such record is
+// before it. In a cold segment it is the record's own offset, or the start if there is no such
+// record.
 func (s *Segment) Near(seq uint64) (off uint32) {
 	if s.cold != nil {
 		if off, err := s.cold.find(seq); err == nil {
@@ -106,9 +107,8 @@ func (s *Segment) Near(seq uint64) (off uint32) {
 	return off
 }
 
-// Find returns the offset of the first valid record with a sequence number of
-// at least seq. It is io.EOF if there is none. It starts from the index and
-// walks, stepping over damage.
+// Find returns the offset of the first valid record with a sequence number of at least seq. It is
+// io.EOF if there is none. Find starts from the index, walks, and steps over damage.
 func (s *Segment) Find(seq uint64) (off uint32, err error) {
 	if s.cold != nil {
 		return s.cold.find(seq)
@@ -129,9 +129,9 @@ func (s *Segment) Find(seq uint64) (off uint32, err error) {
 	}
 }
 
-// Bytes returns a copy of the file's bytes from..to, as far as the file
-// reaches: what a damaged range holds. Of a cold segment it is what
-// [Segment.FileRange] says, with zeros for what cannot be read.
+// Bytes returns a copy of the file's bytes from..to, as far as the file reaches: the content of a
+// damaged range. Of a cold segment it returns the bytes of [Segment.FileRange], with zeros for what
+// cannot be read.
 func (s *Segment) Bytes(from, to uint32) (b []byte, err error) {
 	if s.cold != nil {
 		return s.cold.bytes(from, to)
@@ -141,12 +141,12 @@ func (s *Segment) Bytes(from, to uint32) (b []byte, err error) {
 	return bytes.Clone(s.mem[min(int64(from), end):end]), nil
 }
 
-// Judge scans the records anew and sums up what is valid and what is not, of
-// a sealed segment too. Of a cold one the damage is where blocks are lost.
+// Judge scans the records again and sums up what is valid and what is not, also in a sealed
+// segment. In a cold segment, lost blocks are the damage.
 func (s *Segment) Judge() (v Verdict, err error) {
 	if s.cold != nil {
 		return s.cold.judge()
 	}
 	defer Guard(s.path, debug.SetPanicOnFault(true), &err)
-	return Judge(s.mem[:s.tail.Load()], s.header), nil
+	return judge(s.mem[:s.tail.Load()], s.header), nil
 }

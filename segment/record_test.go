@@ -30,7 +30,7 @@ func TestRecordReadsBackAsWrittenAndNowhereElse(t *testing.T) {
 		var got Record
 		next, ok := k.get(b, off, &got)
 		if !ok || next != off+size || !same(got, r) {
-			t.Fatalf("read %v %d %+v, wrote %+v to %d", ok, next, got, r, off)
+			t.Fatalf("got %v, next %d, %+v, want %+v up to %d", ok, next, got, r, off+size)
 		}
 		if _, ok := k.get(b[:next-1], off, &got); ok {
 			t.Fatal("a record that is cut short verifies")
@@ -44,7 +44,8 @@ func TestRecordReadsBackAsWrittenAndNowhereElse(t *testing.T) {
 		if _, ok := (key{salt: k.salt + 1, first: k.first}).get(b, off, &got); ok {
 			t.Fatal("a record of another segment verifies")
 		}
-		if _, ok := (key{salt: k.salt, first: k.first + 1}).get(b, off, &got); ok && k.first+1 != 0 {
+		later := key{salt: k.salt, first: k.first + 1}
+		if _, ok := later.get(b, off, &got); ok && later.first != 0 {
 			t.Fatal("a record from before the segment verifies")
 		}
 	})
@@ -58,7 +59,7 @@ func TestNoFlippedBitOfARecordGoesUnnoticed(t *testing.T) {
 		for bit := range (recordHead + size) * 8 {
 			b[HeaderSize+bit/8] ^= 1 << (bit % 8)
 			if _, ok := k.get(b, HeaderSize, &Record{}); ok {
-				t.Errorf("payload of %d: record with bit %d flipped verifies", size, bit)
+				t.Errorf("payload of %d, bit %d flipped: got a valid record, want none", size, bit)
 			}
 			b[HeaderSize+bit/8] ^= 1 << (bit % 8)
 		}
@@ -91,13 +92,13 @@ func FuzzRecord(f *testing.F) {
 			return
 		}
 		if r.Seq < first || int(next) > len(b) || next <= off {
-			t.Fatalf("record %+v, next %d of %d", r, next, len(b))
+			t.Fatalf("got record %+v up to %d, want it within %d bytes", r, next, len(b))
 		}
 		again := make([]byte, len(b))
 		k.put(again, off, &r)
 		end := int(off) + recordHead + len(r.Payload)
 		if !bytes.Equal(again[off:end], b[off:end]) {
-			t.Fatalf("verified %x, would write %x", b[off:end], again[off:end])
+			t.Fatalf("got %x valid, want what would be written, %x", b[off:end], again[off:end])
 		}
 	})
 }

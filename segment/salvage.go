@@ -1,18 +1,19 @@
 package segment
 
-// What can still be read when the way a segment is usually read is blocked: pages that the disk
-// does not give, and a segment whose header is gone in all its copies.
+// What can still be read where the usual way fails: of a file with pages that the disk does not
+// return, and of a segment that lost all copies of its header.
 
 import (
 	"runtime/debug"
 
+	"github.com/darner/darner/segment/blank"
 	"github.com/darner/darner/segment/checksum"
 )
 
-// unreadable is the step over what the disk does not give.
+// unreadable is the size in bytes of the step over what the disk does not return.
 const unreadable = 4 << 10
 
-// copyOut copies the file's first bytes, with zeros for the pages that cannot be read.
+// copyOut copies the first bytes of the file, with zeros for pages that cannot be read.
 func (s *Segment) copyOut(size int64) []byte {
 	b := make([]byte, size)
 	for at := int64(0); at < size; at += unreadable {
@@ -24,27 +25,27 @@ func (s *Segment) copyOut(size int64) []byte {
 	return b
 }
 
-// judge is Judge of the map, or, when pages of it cannot be read, of what can. The error says so.
+// judge judges the map or, if pages of it cannot be read, the rest. The error then says so.
 func (s *Segment) judge(size int64, h Header) (v Verdict, err error) {
 	if err = s.judgeMapped(size, h, &v); err != nil {
-		v = Judge(s.copyOut(size), h)
+		v = judge(s.copyOut(size), h)
 	}
 	return v, err
 }
 
 func (s *Segment) judgeMapped(size int64, h Header, v *Verdict) (err error) {
 	defer Guard(s.path, debug.SetPanicOnFault(true), &err)
-	*v = Judge(s.mem[:size], h)
+	*v = judge(s.mem[:size], h)
 	return nil
 }
 
-// salvageHeader finds out from its records what the header of a segment said that counts: the salt.
-// It takes three records in a row: the first one's checksum tells what it started from, and two
-// more verify that.
+// salvageHeader finds the salt, the one part of a lost header that is needed, from the records.
+// That takes three records in a row: the checksum of the first one tells what value it started
+// from, and two more confirm that.
 func salvageHeader(b []byte, first uint64) (Header, bool) {
 	for off := uint32(HeaderSize); int64(off)+recordHead <= int64(len(b)); off += Align {
 		if le.Uint64(b[off+16:]) == 0 {
-			off = uint32(skipZeros(b, int(off)+16)) - 16 - Align
+			off = uint32(blank.Skip(b, int(off)+16)) - 16 - Align
 			continue
 		}
 		length, ok := resembles(b, off, first)
@@ -55,21 +56,26 @@ func salvageHeader(b []byte, first uint64) (Header, bool) {
 		if _, ok := resembles(b, next, le.Uint64(b[off+8:])+1); !ok {
 			continue
 		}
-		k := key{salt: checksum.Start(le.Uint32(b[off:]), b[off+4:off+recordHead+length]) - off/Align, first: first}
+		k := key{first: first}
+		k.salt = checksum.Start(le.Uint32(b[off:]), b[off+4:off+recordHead+length]) - off/Align
 		var r Record
 		if next, ok = k.get(b, next, &r); !ok {
 			continue
 		}
 		if _, ok = k.get(b, next, &r); ok {
-			return Header{Salt: k.salt, First: first, ItemsBefore: first - 1, Capacity: max(int64(len(b))&^7, minCapacity)}, true
+			return Header{
+				Salt: k.salt, First: first, ItemsBefore: first - 1,
+				Capacity: max(int64(len(b))&^7, minCapacity),
+			}, true
 		}
 	}
 	return Header{}, false
 }
 
-// resembles is the part of key.get that needs no salt.
+// resembles is the part of key.get that does not need the salt.
 func resembles(b []byte, off uint32, first uint64) (length uint32, ok bool) {
-	if int64(off)+recordHead > int64(len(b)) || !plausible(le.Uint64(b[off+16:])) || le.Uint64(b[off+8:]) < first {
+	if int64(off)+recordHead > int64(len(b)) ||
+		!plausible(le.Uint64(b[off+16:])) || le.Uint64(b[off+8:]) < first {
 		return 0, false
 	}
 	length = le.Uint32(b[off+4:])

@@ -22,7 +22,8 @@ func TestASegmentWithoutAnyHeaderIsReadAllTheSame(t *testing.T) {
 				if err := s.Extend(1000); err != nil {
 					t.Fatal(err)
 				}
-				off, err := s.Append(&Record{Seq: 7000 + i, Kind: KindItem, Payload: fmt.Appendf(nil, "payload %d %0*d", i, i%50, 0)})
+				payload := fmt.Appendf(nil, "payload %d %0*d", i, i%50, 0)
+				off, err := s.Append(&Record{Seq: 7000 + i, Kind: KindItem, Payload: payload})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -34,10 +35,11 @@ func TestASegmentWithoutAnyHeaderIsReadAllTheSame(t *testing.T) {
 			fsys.WriteFile("/a", b)
 
 			if _, _, err := Open(fsys, "/a", OpenOptions{}); !errors.Is(err, ErrHeaderLost) {
-				t.Fatalf("without its first number: %v", err)
+				t.Fatalf("without its first number: got %v, want ErrHeaderLost", err)
 			}
-			if _, _, err := Open(fsys, "/a", OpenOptions{First: 7000, Write: true}); !errors.Is(err, ErrHeaderLost) {
-				t.Fatalf("for writing: %v", err)
+			_, _, err = Open(fsys, "/a", OpenOptions{First: 7000, Write: true})
+			if !errors.Is(err, ErrHeaderLost) {
+				t.Fatalf("for writing: got %v, want ErrHeaderLost", err)
 			}
 			s, damage, err := Open(fsys, "/a", OpenOptions{First: 7000})
 			if err != nil {
@@ -53,7 +55,7 @@ func TestASegmentWithoutAnyHeaderIsReadAllTheSame(t *testing.T) {
 					continue
 				}
 				if err != nil || r.Seq != seq {
-					t.Fatalf("record %d at byte %d: %v, %v", seq, off, r.Seq, err)
+					t.Fatalf("record %d at byte %d: got %v, %v, want it", seq, off, r.Seq, err)
 				}
 			}
 		})

@@ -3,15 +3,17 @@ package segment
 import (
 	"bytes"
 	"testing"
+
+	"github.com/darner/darner/segment/blank"
 )
 
 func TestScanCoversEveryByteOnce(t *testing.T) {
 	_, sealed, stored := victims(t)
 	clear(sealed[2048:2560])
 	at, records := uint32(HeaderSize), 0
-	for span, r := range Scan(sealed, testHeader) {
+	for span, r := range scan(sealed, testHeader) {
 		if span.From != at || span.To <= span.From {
-			t.Fatalf("span %+v follows %d", span, at)
+			t.Fatalf("got span %+v after %d, want one that starts there", span, at)
 		}
 		if r != nil {
 			records++
@@ -19,34 +21,30 @@ func TestScanCoversEveryByteOnce(t *testing.T) {
 		at = span.To
 	}
 	if int(at) != len(sealed) || records == 0 || records >= len(stored) {
-		t.Errorf("%d records to %d of %d", records, at, len(sealed))
+		t.Errorf("got %d records up to %d of %d, want all spans up to the end", records, at, len(sealed))
 	}
-	for range Scan(sealed, testHeader) {
+	for range scan(sealed, testHeader) {
 		break // an early end is fine
 	}
 }
 
 func TestZerosAreNoDamage(t *testing.T) {
-	for _, n := range []int{0, HeaderSize - 1, HeaderSize, HeaderSize + 1, HeaderSize + 63, 1 << 20} {
-		if v := Judge(make([]byte, n), testHeader); len(v.Damage) > 0 || v.Tail != HeaderSize || v.Totals.Last != 99 {
-			t.Errorf("%d zeros are judged %+v", n, v)
+	for _, n := range []int{
+		0, HeaderSize - 1, HeaderSize, HeaderSize + 1, HeaderSize + 63, 1 << 20,
+	} {
+		v := judge(make([]byte, n), testHeader)
+		if len(v.Damage) > 0 || v.Tail != HeaderSize || v.Totals.Last != 99 {
+			t.Errorf("%d zeros: got verdict %+v, want no damage", n, v)
 		}
 	}
 }
 
-func TestSkipZerosFindsTheFirstWordThatIsNot(t *testing.T) {
+func TestWipedBytesAreZero(t *testing.T) {
 	for n := range 300 {
-		for at := 0; at < n; at++ {
+		for at := range n {
 			b := make([]byte, n)
 			b[at] = 1
-			if got, want := skipZeros(b, 0), min(at&^7, n&^7); got != want {
-				t.Fatalf("byte %d of %d: %d", at, n, got)
-			}
-			if zeros(b) || len(trimZeros(b)) != at+1 {
-				t.Fatalf("byte %d of %d is overlooked", at, n)
-			}
-			wipe(b)
-			if !zeros(b) || len(trimZeros(b)) != 0 {
+			if wipe(b); !blank.Bytes(b) {
 				t.Fatalf("byte %d of %d is not wiped", at, n)
 			}
 		}
@@ -56,13 +54,14 @@ func TestSkipZerosFindsTheFirstWordThatIsNot(t *testing.T) {
 // A record out of order verifies, but at no time could it have been written.
 func TestRecordThatDoesNotRiseIsDamage(t *testing.T) {
 	active, _, stored := files(t, 64<<10, 3)
-	tail := int(Judge(active, testHeader).Tail)
+	tail := int(judge(active, testHeader).Tail)
 	stale := item(101, 8)
 	k := testHeader.key()
 	k.put(active, uint32(tail), &stale)
-	v := Judge(active, testHeader)
-	if int(v.Tail) != tail || v.Totals.Items != uint64(len(stored)) || len(v.Damage) != 1 || !v.Damage[0].Tail {
-		t.Errorf("verdict %+v", v)
+	v := judge(active, testHeader)
+	if int(v.Tail) != tail || v.Totals.Items != uint64(len(stored)) ||
+		len(v.Damage) != 1 || !v.Damage[0].Tail {
+		t.Errorf("got verdict %+v, want the stale record as a damaged tail", v)
 	}
 }
 
@@ -92,7 +91,7 @@ func FuzzScan(f *testing.F) {
 			if len(edits) >= 2 {
 				file = file[:min(len(file), int(edits[0])<<8|int(edits[1]))]
 			}
-		case 2: // behind a sound header
+		case 2: // after a sound header
 			file = append(bytes.Clone(active[:HeaderSize]), edits...)
 		case 3:
 			file = edits
@@ -108,7 +107,7 @@ func FuzzScan(f *testing.F) {
 					next++
 				}
 				if mode%4 < 2 && (next == len(stored) || !same(r, stored[next])) {
-					t.Fatalf("record that was never written: %+v", r)
+					t.Fatalf("got record %+v, which was never written", r)
 				}
 				if _, err := s.Find(r.Seq); err != nil {
 					t.Fatal(err)
@@ -145,17 +144,17 @@ func TestResyncInSlicesFindsWhatResyncFinds(t *testing.T) {
 			t.Fatalf("found at %d, want %d", at, want)
 		}
 		if work < -8-recordHead-4000 {
-			t.Fatalf("a slice did %d too much", -work)
+			t.Fatalf("got %d more work in a slice than about what was allowed", -work)
 		}
 		if at >= size {
 			t.Fatalf("got no record up to the end at %d, want one", size)
 		}
 	}
 	if slices < 30 {
-		t.Errorf("%d slices", slices)
+		t.Errorf("got %d slices, want at least 30", slices)
 	}
 	work := 1000
 	if at, _, found := k.resyncSome(make([]byte, 100), HeaderSize, &work, &r); found || at != 100 {
-		t.Errorf("in nothing it found %d, %v", at, found)
+		t.Errorf("in zeros: got %d, %v, want nothing", at, found)
 	}
 }

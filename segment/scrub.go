@@ -1,10 +1,11 @@
 package segment
 
-// Scrubbing a cold file: every byte of it is compared with what it should be, which the file itself
-// says often enough.
+// Scrubbing a cold file: comparing each of its bytes with what it should be. The file holds enough
+// redundancy to know that.
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -14,15 +15,15 @@ import (
 
 // ScrubReport is what [Scrub] found.
 type ScrubReport struct {
-	Damaged []Damage // ranges of the file, in its order; Meta where no record is touched
-	Mended  int      // of them, written anew
-	Lost    int      // of them, beyond the parity: what they held cannot be read
+	Damaged []Damage // ranges of the file, in order; Meta if no record is touched
+	Mended  int      // how many of them were written again
+	Lost    int      // how many of them are beyond the parity: their content cannot be read
 }
 
-// Scrub verifies every byte of a cold file: copies of header and directory, blocks, parity. With
-// mend it writes what is damaged anew in place and syncs. Readers may go on beside it. pace is as in
-// [WriteCold]. The errors are [ErrNotSegment], [ErrHeaderLost], [ErrVersion], and those of pace and of the
-// disk.
+// Scrub verifies every byte of a cold file: the copies of header and directory, the blocks, the
+// parity. With mend it rewrites what is damaged in place and syncs. Readers may use the file at the
+// same time. pace is as in [WriteCold]. Errors are [ErrNotSegment], [ErrHeaderLost], [ErrVersion],
+// and those of pace and of the disk.
 func Scrub(fsys disk.FS, path string, mend bool, pace func(bytes int) error) (ScrubReport, error) {
 	open := fsys.OpenRead
 	if mend {
@@ -37,7 +38,7 @@ func Scrub(fsys disk.FS, path string, mend bool, pace func(bytes int) error) (Sc
 	if err = s.run(); err != nil {
 		err = fmt.Errorf("segment %s: scrub: %w", path, err)
 	}
-	slices.SortFunc(s.report.Damaged, func(a, b Damage) int { return int(int64(a.From) - int64(b.From)) })
+	slices.SortFunc(s.report.Damaged, func(a, b Damage) int { return cmp.Compare(a.From, b.From) })
 	return s.report, err
 }
 
@@ -46,7 +47,7 @@ type scrubber struct {
 	mend   bool
 	pace   pacer
 	report ScrubReport
-	used   []Span // of the file; what is between is zeros
+	used   []Span // ranges of the file in use; everything between them is zeros
 }
 
 func (s *scrubber) run() error {
@@ -66,7 +67,7 @@ func (s *scrubber) run() error {
 		if err := s.verifyBlock(i); err != nil {
 			return err
 		}
-		if err := s.pace.tell(); err != nil {
+		if err := s.pace.report(); err != nil {
 			return err
 		}
 	}
@@ -85,7 +86,8 @@ func (s *scrubber) open() error {
 		return err
 	}
 	head, foot := make([]byte, HeaderSize), make([]byte, headerLen)
-	if err := errors.Join(s.fetchPages(head, 0), s.fetchPages(foot, max(size-headerLen, 0))); err != nil {
+	err = errors.Join(s.fetchPages(head, 0), s.fetchPages(foot, max(size-headerLen, 0)))
+	if err != nil {
 		return err
 	}
 	if s.h, _, err = readColdHeader(head, foot, size); err != nil {
@@ -95,7 +97,7 @@ func (s *scrubber) open() error {
 	return err
 }
 
-// verifyEntry compares both copies of the directory's entry with that number.
+// verifyEntry compares both copies of an entry of the directory.
 func (s *scrubber) verifyEntry(i int) error {
 	for _, directory := range []int64{HeaderSize, int64(s.h.directory)} {
 		at := directory + int64(i)*coldEntry
@@ -108,7 +110,7 @@ func (s *scrubber) verifyEntry(i int) error {
 	return nil
 }
 
-// verifyBlock verifies the block with that number, and compares the checksums of its pieces.
+// verifyBlock verifies the block of an entry and compares the checksums of its pieces.
 func (s *scrubber) verifyBlock(i int) error {
 	e := &s.entries[i]
 	if e.lost {
@@ -140,13 +142,15 @@ func (s *scrubber) verifyBlock(i int) error {
 		return nil
 	}
 	sums := e.pieceSums(nil, s.h.Salt, i, want)
-	return errors.Join(s.compare(int64(e.pieces[0]), sums, true), s.compare(int64(e.pieces[1]), sums, true))
+	return errors.Join(
+		s.compare(int64(e.pieces[0]), sums, true),
+		s.compare(int64(e.pieces[1]), sums, true))
 }
 
-// between compares what nothing stands in with zeros. Where something was lost, it is not known where
-// that is.
+// between compares the unused ranges of the file with zeros. If something is lost, it is not known
+// which ranges are unused.
 func (s *scrubber) between() error {
-	slices.SortFunc(s.used, func(a, b Span) int { return int(int64(a.From) - int64(b.From)) })
+	slices.SortFunc(s.used, func(a, b Span) int { return cmp.Compare(a.From, b.From) })
 	if s.report.Lost > 0 {
 		return nil
 	}
@@ -162,7 +166,7 @@ func (s *scrubber) between() error {
 	return nil
 }
 
-// compare has the file hold want at that place.
+// compare compares the file's bytes at an offset with want, and notes and mends a difference.
 func (s *scrubber) compare(at int64, want []byte, meta bool) error {
 	s.use(at, int64(len(want)))
 	s.pace.bytes += len(want)
@@ -182,7 +186,8 @@ func (s *scrubber) compare(at int64, want []byte, meta bool) error {
 func (s *scrubber) use(at, n int64) { s.used = append(s.used, Span{uint32(at), uint32(at + n)}) }
 
 func (s *scrubber) damage(at, n int64, meta bool) {
-	s.report.Damaged = append(s.report.Damaged, Damage{From: uint32(at), To: uint32(at + n), Meta: meta})
+	d := Damage{From: uint32(at), To: uint32(at + n), Meta: meta}
+	s.report.Damaged = append(s.report.Damaged, d)
 }
 
 func (s *scrubber) lose(at, n int64, meta bool) {

@@ -18,16 +18,16 @@ func TestSealTrimsAndKeepsReadersGoing(t *testing.T) {
 	totals := s.Totals()
 	must(t, s.Seal())
 	if !s.Sealed() || s.Totals() != totals {
-		t.Errorf("sealed %v, totals %+v", s.Sealed(), s.Totals())
+		t.Errorf("got sealed %v, totals %+v, want true and those before", s.Sealed(), s.Totals())
 	}
 	mustHold(t, s, stored)
 	data, _ := fsys.ReadFile(testPath)
 	if int64(len(data)) != s.Size() {
-		t.Errorf("file has %d bytes, Size says %d", len(data), s.Size())
+		t.Errorf("got a file of %d bytes, want %d, as Size says", len(data), s.Size())
 	}
-	f, ok := ReadFooter(data[len(data)-FooterSize:], int64(len(data)))
+	f, ok := readFooter(data[len(data)-FooterSize:], int64(len(data)))
 	if !ok || f.Totals != totals || f.Header != s.Header() || f.End != s.Tail() {
-		t.Errorf("footer %v %+v", ok, f)
+		t.Errorf("got footer %v, %+v, want that of the segment", ok, f)
 	}
 	r := item(s.Last()+1, 1)
 	_, err := s.Append(&r)
@@ -41,7 +41,7 @@ func TestEmptySegmentCanBeSealed(t *testing.T) {
 	must(t, s.Close())
 	s, damage := open(t, fsys, false)
 	if len(damage) > 0 || !s.Sealed() || s.Last() != 99 || s.Totals().Items != 0 {
-		t.Errorf("damage %v, totals %+v", damage, s.Totals())
+		t.Errorf("got damage %v, totals %+v, want none and those before", damage, s.Totals())
 	}
 	_, err := s.Find(0)
 	mustBe(t, err, io.EOF)
@@ -76,13 +76,13 @@ func TestFindGivesTheFirstRecordAtOrAboveANumber(t *testing.T) {
 	s, _ = open(t, fsys, false)
 	t.Run("opened", func(t *testing.T) { check(t, s) })
 	if n := s.index.Load().len(); n < 10 {
-		t.Errorf("index has %d entries only", n)
+		t.Errorf("got %d entries in the index, want more", n)
 	}
 	must(t, s.Close())
 	must(t, fsys.Corrupt(testPath, int64(s.footerPlace())-20, 1))
 	s, damage := open(t, fsys, false)
 	if len(damage) != 1 || !damage[0].Meta || !s.Sealed() {
-		t.Errorf("damage %+v", damage)
+		t.Errorf("got damage %+v, want the index alone", damage)
 	}
 	t.Run("no index", func(t *testing.T) { check(t, s) })
 }
@@ -94,14 +94,14 @@ func TestSealOnAFullDiskCanBeTriedAgain(t *testing.T) {
 	s := newSegment(t, fsys, 256<<10)
 	defer s.Close()
 	stored := fill(t, s, 100)
-	for s.Tail()%4096 < 4096-FooterSize { // until index and footer need a block more
+	for s.Tail()%4096 < 4096-FooterSize { // until index and footer need another block
 		stored = append(stored, item(s.Last()+1, 0))
 		appendItem(t, s, stored[len(stored)-1])
 	}
 	must(t, s.Trim())
 	fsys.SetCapacity(s.Size())
 	if err := s.Seal(); !disk.IsFull(err) {
-		t.Fatalf("error is %v", err)
+		t.Fatalf("got error %v, want a full disk", err)
 	}
 	mustHold(t, s, stored)
 	fsys.SetCapacity(-1)
@@ -109,7 +109,7 @@ func TestSealOnAFullDiskCanBeTriedAgain(t *testing.T) {
 	mustHold(t, s, stored)
 }
 
-// Whatever call of a seal fails, the segment goes on and nothing is lost.
+// Whichever call of a seal fails, the segment stays usable and nothing is lost.
 func TestSealThatFailsLeavesTheSegmentUsable(t *testing.T) {
 	boom := errors.New("boom")
 	for n := 1; ; n++ {
@@ -128,7 +128,7 @@ func TestSealThatFailsLeavesTheSegmentUsable(t *testing.T) {
 		fsys.Fail(nil)
 		if err == nil {
 			if n < 4 {
-				t.Fatalf("a seal makes %d calls only", n-1)
+				t.Fatalf("got %d calls for a seal, want more", n-1)
 			}
 			must(t, s.Close())
 			return
@@ -146,7 +146,7 @@ func TestSealThatFailsLeavesTheSegmentUsable(t *testing.T) {
 			s, damage := open(t, fsys, true)
 			mustHold(t, s, stored)
 			if len(damage) > 0 || s.Sealed() {
-				t.Errorf("damage %+v, sealed %v", damage, s.Sealed())
+				t.Errorf("got damage %+v, sealed %v, want an unsealed segment without lost records", damage, s.Sealed())
 			}
 			must(t, s.Seal())
 			if v := fsys.Violations(); len(v) > 0 {
@@ -176,7 +176,7 @@ func TestInterruptedSealIsResumed(t *testing.T) {
 		mustHold(t, s, stored)
 		for _, d := range damage {
 			if !d.Meta || !d.Tail {
-				t.Errorf("before call %d: damage %+v", n, d)
+				t.Errorf("before call %d: got damage %+v, want no lost records", n, d)
 			}
 		}
 		if !s.Sealed() {
@@ -185,7 +185,7 @@ func TestInterruptedSealIsResumed(t *testing.T) {
 	}
 }
 
-// Else the log would give the number of a damaged record to another item.
+// Otherwise the log would give the number of a damaged record to another item.
 func TestSealKeepsTheLastNumberOfADamagedRecord(t *testing.T) {
 	fsys := disktest.New()
 	s := newSegment(t, fsys, 64<<10)
@@ -195,7 +195,7 @@ func TestSealKeepsTheLastNumberOfADamagedRecord(t *testing.T) {
 	must(t, s.Close())
 	s, _ = open(t, fsys, false)
 	if got := s.Totals(); got.Last != 109 || got.Items != 9 {
-		t.Errorf("totals are %+v", got)
+		t.Errorf("got totals %+v, want those of the valid records", got)
 	}
 	mustHold(t, s, stored[:9])
 }

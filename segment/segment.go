@@ -5,70 +5,68 @@ package segment
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/darner/darner/segment/disk"
 )
 
 const (
-	// MaxCapacity is the largest capacity of a segment: it must fit into the
+	// MaxCapacity is the largest capacity of a segment in bytes: a segment has to fit into the
 	// address space of a 32-bit machine.
 	MaxCapacity = 1 << 30
 
-	// FirstExtent is how many bytes of disk a blank segment takes, if its capacity is not less.
+	// FirstExtent is how many bytes of disk a blank segment takes, unless its capacity is smaller.
 	FirstExtent = 64 << 10
 
 	minCapacity = 4 << 10
 	lastExtent  = 1 << 20
 )
 
-// What a segment is to its callers; see Append and Sealed.
+// States of a segment. Only an active one takes records.
 const (
-	blank uint32 = iota
-	active
-	sealed
-	readOnly
-	closed
+	stateBlank uint32 = iota
+	stateActive
+	stateSealed
+	stateReadOnly
+	stateClosed
 )
 
-// Segment is one open segment file. One goroutine at a time may append, start,
-// seal, trim or ask for totals; reading and Extend may go on beside it.
+// Segment is one open segment file. Only one goroutine at a time may append, start, seal, trim or
+// ask for totals. Reading and Extend may run at the same time as these.
 type Segment struct {
 	path   string
 	file   disk.File
-	mem    []byte // the whole map; touched below allocated, or below the file's size, only
+	mem    []byte // the whole map; may be touched below allocated, or below the file's size
 	header Header
 	key    key
 
 	state atomic.Uint32
-	tail  atomic.Uint32         // all below is published to readers
-	index atomic.Pointer[index] // covers a first part of the records, nil for none
+	tail  atomic.Uint32         // everything below is visible to readers
+	index atomic.Pointer[index] // of the first records, maybe not all; nil for none
 
-	totals Totals           // the appender's, and so is head
+	totals Totals           // only the goroutine that appends uses totals and head
 	head   [recordHead]byte // about to be written
-	cold   *cold            // nil unless the file is in its cold form; nothing is mapped then
+	cold   *cold            // nil unless the file is in its cold form, when nothing is mapped
 
-	extent    sync.Mutex    // held while the file grows or shrinks
-	allocated atomic.Int64  // below, a store into the map meets a disk block
+	extent    sync.Mutex    // held while the file grows or shrinks, and by callers of …Locked
+	allocated atomic.Int64  // a store into the map below this offset meets a disk block
 	size      atomic.Int64  // of the file
-	populated atomic.Uint32 // offset below which stores meet no page fault
+	populated atomic.Uint32 // stores below this offset meet no page fault
 	ahead     atomic.Bool   // ReadAhead was called
 	flushed   atomic.Uint32 // tail at the last Sync
-	toWrite   atomic.Int32  // so many short records more are written, not stored into the map
+	toWrite   atomic.Int32  // how many more short records to write, not store
 }
 
-// Create makes a blank segment: a file with its first disk blocks, mapped at
-// full capacity, nothing written. The capacity in bytes, 4 KiB to
-// [MaxCapacity], is rounded down to a multiple of 8. The name survives a power
-// cut once the directory was synced.
+// Create makes a blank segment: a file with its first disk blocks, mapped at full capacity, with
+// nothing written. The capacity is in bytes, from 4 KiB to [MaxCapacity]; it is rounded down to a
+// multiple of 8. The name survives a power cut once the directory was synced.
 func Create(fsys disk.FS, path string, capacity int64) (*Segment, error) {
 	capacity &^= 7
 	if capacity < minCapacity || capacity > MaxCapacity {
-		return nil, fmt.Errorf("segment %s: capacity of %d bytes is not between %d and %d", path, capacity, minCapacity, MaxCapacity)
+		return nil, fmt.Errorf("segment %s: capacity of %d bytes is not between %d and %d",
+			path, capacity, minCapacity, MaxCapacity)
 	}
 	f, err := fsys.Create(path)
 	if err != nil {
@@ -86,28 +84,25 @@ func Create(fsys disk.FS, path string, capacity int64) (*Segment, error) {
 	return s, nil
 }
 
-// Start writes the header of a blank segment into the map: from now on it
-// takes records. It does no I/O.
+// Start writes the header of a blank segment into the map, and from then on the segment takes
+// records. Start sets the header's Capacity, and its Salt if that is 0. It does no I/O.
 func (s *Segment) Start(h Header) (err error) {
 	defer Guard(s.path, debug.SetPanicOnFault(true), &err)
-	if s.state.Load() != blank {
+	if s.state.Load() != stateBlank {
 		return s.wrap("start", ErrReadOnly)
 	}
 	h.Capacity = s.header.Capacity
-	for h.Salt == 0 {
-		h.Salt = rand.Uint32()
-	}
-	if h.Created == 0 {
-		h.Created = time.Now().UnixMilli()
+	if h.Salt == 0 {
+		h.Salt = newSalt()
 	}
 	s.putHeader(h)
 	s.begin(h, HeaderSize, Totals{Last: h.First - 1}, nil)
-	s.state.Store(active)
+	s.state.Store(stateActive)
 	return nil
 }
 
-// putHeader writes both copies, the magic first: a process that dies here
-// leaves something that can be told from a foreign file.
+// putHeader writes both copies, the magic first: if the process dies here, what it leaves can still
+// be told from a foreign file.
 func (s *Segment) putHeader(h Header) {
 	b := h.encode()
 	for _, at := range []int{headerCopy, 0} {
@@ -123,27 +118,28 @@ func (s *Segment) begin(h Header, tail uint32, t Totals, x index) {
 	s.tail.Store(tail)
 }
 
-// Append adds a record and returns its offset. It is visible to readers, and
-// survives the death of the process, when Append returns. The sequence number
-// must be higher than all before. Append does no I/O and allocates no memory.
+// Append adds a record and returns its offset. When Append returns, the record is visible to
+// readers and survives the death of the process. Its sequence number must be higher than all
+// before. Append does no I/O and allocates no memory.
 //
-// It is [ErrFull] when the record does not fit in the capacity or is longer
-// than the header's Longest, and
-// [ErrUnallocated] when Extend must be called first; after either the segment
-// is as it was, and so it is on a full disk ([disk.IsFull]), which some file systems
-// notice in spite of Extend. After [ErrFault] it should take no more records.
+// The error is [ErrFull] if the record does not fit in the capacity or is longer than the header's
+// Longest, and [ErrUnallocated] if Extend must be called first. After either, and after an error of
+// a full disk ([disk.IsFull]), which some file systems report in spite of Extend, the segment is as
+// it was. After [ErrFault] it should take no more records.
 func (s *Segment) Append(r *Record) (off uint32, err error) {
 	off = s.tail.Load()
 	end := int64(off) + RecordSize(len(r.Payload))
 	switch {
-	case s.state.Load() != active:
+	case s.state.Load() != stateActive:
 		return 0, s.wrap("append", ErrReadOnly)
 	case end+indexBound(end)+FooterSize > s.header.Capacity, s.key.tooLong(uint32(len(r.Payload))):
 		return 0, ErrFull
 	case end > s.allocated.Load():
 		return 0, ErrUnallocated
-	case r.Seq <= s.totals.Last && s.totals.Items > 0, r.Seq < s.key.first, !plausible(uint64(r.Kind)):
-		return 0, s.wrapAt(off, fmt.Errorf("%w: sequence number %d after %d, kind %d", ErrRecord, r.Seq, s.totals.Last, r.Kind))
+	case r.Seq <= s.totals.Last && s.totals.Items > 0, r.Seq < s.key.first,
+		!plausible(uint64(r.Kind)):
+		return 0, s.wrapAt(off, fmt.Errorf("%w: sequence number %d after %d, kind %d",
+			ErrRecord, r.Seq, s.totals.Last, r.Kind))
 	}
 	if err := s.store(off, r); err != nil {
 		return 0, err
@@ -153,16 +149,15 @@ func (s *Segment) Append(r *Record) (off uint32, err error) {
 	return off, nil
 }
 
-// Extend allocates disk blocks so that records of n more bytes in all can be
-// appended, as far as the capacity reaches. It allocates more than that, in
-// steps that start at 64 KiB and double to 1 MiB; on a disk that is too full
-// for the step, it makes do with what was asked for. A full disk
-// ([disk.IsFull]) leaves the segment usable up to what is allocated. Extend
-// may run beside Append and readers, and does nothing if there is room.
+// Extend allocates disk blocks so that records of n more bytes in all can be appended, within the
+// capacity. It does nothing if there is room. Otherwise it allocates more than n, in steps that
+// start at 64 KiB and double to 1 MiB; on a disk that is too full for the step it allocates only n.
+// On a full disk ([disk.IsFull]) the segment stays usable up to what is allocated. Extend may run
+// at the same time as Append and readers.
 func (s *Segment) Extend(n int64) error {
 	s.extent.Lock()
 	defer s.extent.Unlock()
-	if st := s.state.Load(); st != active && st != blank {
+	if st := s.state.Load(); st != stateActive && st != stateBlank {
 		return s.wrap("extend", ErrReadOnly)
 	}
 	have := s.allocated.Load()
@@ -170,27 +165,28 @@ func (s *Segment) Extend(n int64) error {
 	if need <= have {
 		return nil
 	}
-	err := s.allocate(have, want)
+	err := s.allocateLocked(have, want)
 	if disk.IsFull(err) && need < want {
-		err = s.allocate(have, need)
+		err = s.allocateLocked(have, need)
 	}
 	return err
 }
 
-// Populate has n bytes behind the tail, as far as they are allocated, ready in memory, so that
-// appending them meets no page fault, and returns the offset up to which that is so. The next Sync writes
-// them, filled or not. It may run beside Append and readers.
+// Populate makes n bytes after the tail, as far as they are allocated, ready in memory, so that
+// appending to them meets no page fault. It returns the offset up to which that holds. The next
+// Sync writes these pages, whether they were filled or not. Populate may run at the same time as
+// Append and readers.
 func (s *Segment) Populate(n int64) uint32 {
 	s.extent.Lock()
 	defer s.extent.Unlock()
 	var fault error
-	defer Guard(s.path, debug.SetPanicOnFault(true), &fault) // whoever stores there will meet it again
+	defer Guard(s.path, debug.SetPanicOnFault(true), &fault) // a store there will meet it again
 	from := int64(s.populated.Load())
-	if tail := int64(s.tail.Load()); tail > from { // it is not to be chased
+	if tail := int64(s.tail.Load()); tail > from { // start well ahead of a tail that moves
 		from = tail + n/8
 	}
 	to := min(int64(s.tail.Load())+n, s.allocated.Load()) &^ (wholePages - 1)
-	if st := s.state.Load(); (st == active || st == blank) && from < to {
+	if st := s.state.Load(); (st == stateActive || st == stateBlank) && from < to {
 		s.populated.Store(uint32(to))
 		s.file.Populate(s.mem[from:to])
 	}
@@ -200,7 +196,8 @@ func (s *Segment) Populate(n int64) uint32 {
 // wholePages is a multiple of the size of a page, on any machine.
 const wholePages = 64 << 10
 
-// step returns how far the file has to be allocated for n more bytes, and how far Extend would.
+// step returns how far the file must be allocated for n more bytes, and how far Extend would like
+// to.
 func (s *Segment) step(n int64) (need, want int64) {
 	have, tail, capacity := s.allocated.Load(), int64(s.tail.Load()), s.header.Capacity
 	need = min(tail+n, capacity)
@@ -217,11 +214,12 @@ func (s *Segment) Step(n int64) int64 {
 	return 0
 }
 
-// allocate gives [from, to) of the file disk blocks. That somebody cut the file short must show
-// here: growing it again would put a hole in the place of what was there.
-func (s *Segment) allocate(from, to int64) error {
+// allocateLocked gives the bytes from..to of the file disk blocks. It fails if somebody cut the
+// file short: growing it again would put a hole where records were.
+func (s *Segment) allocateLocked(from, to int64) error {
 	if size, err := s.file.Size(); err != nil || size < int64(s.tail.Load()) {
-		return s.wrap("allocate", errors.Join(err, fmt.Errorf("%w: the file has only %d bytes", ErrFault, size)))
+		short := fmt.Errorf("%w: the file has only %d bytes", ErrFault, size)
+		return s.wrap("allocate", errors.Join(err, short))
 	}
 	if err := s.file.Allocate(from, to-from); err != nil {
 		if size, e := s.file.Size(); e == nil {
@@ -240,9 +238,8 @@ func (s *Segment) Room() int64 { return s.allocated.Load() - int64(s.tail.Load()
 // Tail returns the offset of the next record.
 func (s *Segment) Tail() uint32 { return s.tail.Load() }
 
-// Sealed reports whether the segment has its index and footer and never
-// changes again.
-func (s *Segment) Sealed() bool { return s.state.Load() == sealed }
+// Sealed reports whether the segment has its index and footer and never changes again.
+func (s *Segment) Sealed() bool { return s.state.Load() == stateSealed }
 
 // Header returns the header.
 func (s *Segment) Header() Header { return s.header }
@@ -253,18 +250,17 @@ func (s *Segment) Path() string { return s.path }
 // Size returns the size of the file in bytes.
 func (s *Segment) Size() int64 { return s.size.Load() }
 
-// Last returns the highest sequence number, the segment's first less one if
-// there is no record. It must not run beside Append.
+// Last returns the highest sequence number, or the segment's first less one if there is no record.
+// It must not run at the same time as Append.
 func (s *Segment) Last() uint64 { return s.totals.Last }
 
-// Totals sums up the valid records. It must not run beside Append.
+// Totals sums up the valid records. It must not run at the same time as Append.
 func (s *Segment) Totals() Totals { return s.totals }
 
-// Sync returns when all records appended before the call are on stable
-// storage. A failed sync is final: what was not synced before may be lost,
-// whatever a later one says.
+// Sync returns when all records appended before the call are on stable storage. A failed sync is
+// final: what was not synced before may be lost, even if a later Sync succeeds.
 func (s *Segment) Sync() error {
-	s.BeingSynced()
+	s.BeforeSync()
 	err := s.writeOut()
 	if err == nil {
 		err = s.file.Sync()
@@ -275,11 +271,11 @@ func (s *Segment) Sync() error {
 	return nil
 }
 
-// BeingSynced tells the segment that its file is about to be synced, by Sync or with others: the map's pages will
-// be read-only.
-func (s *Segment) BeingSynced() { s.toWrite.Store(writtenFirst) }
+// BeforeSync tells the segment that a sync of its file begins, by Sync or together with other
+// files. The sync leaves the pages of the map read-only.
+func (s *Segment) BeforeSync() { s.toWrite.Store(writesAfterSync) }
 
-// writeOut is worth its while when a Sync has many pages to write.
+// writeOut begins to write many pages ahead of a Sync. For few it is not worth its cost.
 func (s *Segment) writeOut() error {
 	const many = 128 << 10
 	tail := s.tail.Load()
@@ -290,18 +286,17 @@ func (s *Segment) writeOut() error {
 	return s.file.WriteOut(s.mem[from:tail], int64(from))
 }
 
-// Trim gives back the disk blocks behind the last record. Append needs Extend
-// after it.
+// Trim gives back the disk blocks after the last record. Call Extend before the next Append.
 func (s *Segment) Trim() error {
 	s.extent.Lock()
 	defer s.extent.Unlock()
-	if st := s.state.Load(); st != active && st != blank {
+	if st := s.state.Load(); st != stateActive && st != stateBlank {
 		return s.wrap("trim", ErrReadOnly)
 	}
-	return s.truncate(int64(s.tail.Load()))
+	return s.truncateLocked(int64(s.tail.Load()))
 }
 
-func (s *Segment) truncate(size int64) error {
+func (s *Segment) truncateLocked(size int64) error {
 	s.allocated.Store(min(s.allocated.Load(), size))
 	if err := s.file.Truncate(size); err != nil {
 		return s.wrap("trim", err)
@@ -310,10 +305,10 @@ func (s *Segment) truncate(size int64) error {
 	return nil
 }
 
-// Close unmaps and closes the file. It syncs nothing and trims nothing. No
-// other call, and no payload of a record, may be in use, now or later.
+// Close unmaps and closes the file. It syncs and trims nothing. No other call may be running, and
+// no payload of a record may be used any more.
 func (s *Segment) Close() error {
-	if s.state.Swap(closed) == closed {
+	if s.state.Swap(stateClosed) == stateClosed {
 		return nil
 	}
 	var err error

@@ -16,8 +16,9 @@ func TestWhatIsAppendedReadsBack(t *testing.T) {
 	defer s.Close()
 	stored := fill(t, s, 500)
 	mustHold(t, s, stored)
-	if h := s.Header(); h.First != 100 || h.Capacity != 1<<20 || h.Salt != testHeader.Salt || h.BytesBefore != 777 {
-		t.Errorf("header is %+v", h)
+	if h := s.Header(); h.First != 100 || h.Capacity != 1<<20 || h.Salt != testHeader.Salt ||
+		h.BytesBefore != 777 {
+		t.Errorf("got header %+v, want the one given", h)
 	}
 	var want Totals
 	for i := range stored {
@@ -28,21 +29,21 @@ func TestWhatIsAppendedReadsBack(t *testing.T) {
 	}
 }
 
-func TestHeaderGetsARandomSaltAndTheTime(t *testing.T) {
+func TestHeaderGetsARandomSaltAndKeepsTheTimeItIsGiven(t *testing.T) {
 	fsys := disktest.New()
 	salts := map[uint32]bool{}
 	for _, name := range []string{"1", "2", "3", "4"} {
 		s, err := Create(fsys, name, 4<<10)
 		must(t, err)
-		must(t, s.Start(Header{First: 1}))
+		must(t, s.Start(Header{First: 1, Created: 1700000000000}))
 		salts[s.Header().Salt] = true
-		if s.Header().Created == 0 {
-			t.Error("got no creation time, want now")
+		if got := s.Header().Created; got != 1700000000000 {
+			t.Errorf("got creation time %d, want the one given", got)
 		}
 		must(t, s.Close())
 	}
 	if len(salts) != 4 || salts[0] {
-		t.Errorf("salts are %v", salts)
+		t.Errorf("got salts %v, want four, none of them 0", salts)
 	}
 }
 
@@ -57,12 +58,13 @@ func TestFullSegmentCanStillBeSealed(t *testing.T) {
 				_, err = s.Append(&r)
 			}
 			mustBe(t, err, ErrFull)
-			if left := capacity - int64(s.Tail()); left > RecordSize(size)+indexBound(capacity)+FooterSize {
-				t.Errorf("capacity %d is full with %d bytes left", capacity, left)
+			most := RecordSize(size) + indexBound(capacity) + FooterSize
+			if left := capacity - int64(s.Tail()); left > most {
+				t.Errorf("capacity %d: full with %d bytes left, want at most %d", capacity, left, most)
 			}
 			must(t, s.Seal())
 			if s.Size() > capacity {
-				t.Errorf("sealed file has %d bytes, more than its capacity %d", s.Size(), capacity)
+				t.Errorf("got a sealed file of %d bytes, want at most %d, its capacity", s.Size(), capacity)
 			}
 			must(t, s.Close())
 		}
@@ -71,7 +73,8 @@ func TestFullSegmentCanStillBeSealed(t *testing.T) {
 
 // maxPayload is the longest payload that a blank segment of that capacity takes.
 func maxPayload(capacity int64) int {
-	return int(min(capacity, MaxCapacity)-indexBound(capacity)-FooterSize-HeaderSize-recordHead) &^ 7
+	rest := min(capacity, MaxCapacity) - indexBound(capacity) - FooterSize - HeaderSize
+	return int(rest-recordHead) &^ 7
 }
 
 func TestMaxPayloadFitsAndOneMoreByteDoesNot(t *testing.T) {
@@ -92,7 +95,7 @@ func TestAppendNeverTouchesWhatIsNotAllocated(t *testing.T) {
 	fsys := disktest.New()
 	s := newSegment(t, fsys, 4<<20)
 	if s.Size() != 64<<10 {
-		t.Fatalf("first extent is %d", s.Size())
+		t.Fatalf("got a first extent of %d bytes, want FirstExtent", s.Size())
 	}
 	var sizes []int64
 	r := item(100, 1000)
@@ -103,7 +106,7 @@ func TestAppendNeverTouchesWhatIsNotAllocated(t *testing.T) {
 		}
 		if errors.Is(err, ErrUnallocated) {
 			if room := s.Room(); room >= RecordSize(1000) {
-				t.Fatalf("unallocated with room of %d", room)
+				t.Fatalf("got ErrUnallocated with room for %d bytes, want less room than a record", room)
 			}
 			must(t, s.Extend(RecordSize(1000)))
 			sizes = append(sizes, s.Size()>>10)
@@ -134,11 +137,11 @@ func TestExtendOnANearlyFullDiskTakesWhatIsNeeded(t *testing.T) {
 	fsys.SetCapacity(72 << 10)
 	must(t, s.Extend(68<<10))
 	if s.Room() < 68<<10 {
-		t.Errorf("room is %d", s.Room())
+		t.Errorf("got room for %d bytes, want what was asked for", s.Room())
 	}
 	err := s.Extend(100 << 10)
 	if !disk.IsFull(err) {
-		t.Fatalf("error is %v", err)
+		t.Fatalf("got error %v, want a full disk", err)
 	}
 	stored := fill(t, s, 200) // what is allocated stays usable
 	mustHold(t, s, stored)
@@ -150,7 +153,7 @@ func TestTrimmedSegmentIsExtendedBeforeItTakesMore(t *testing.T) {
 	stored := fill(t, s, 3)
 	must(t, s.Trim())
 	if s.Size() != int64(s.Tail()) || s.Room() != 0 {
-		t.Errorf("trimmed to %d with tail %d", s.Size(), s.Tail())
+		t.Errorf("got a file of %d bytes, want it trimmed to its tail, %d", s.Size(), s.Tail())
 	}
 	for range 2 {
 		r := item(s.Last()+1, 10)
@@ -166,7 +169,7 @@ func TestTrimmedSegmentIsExtendedBeforeItTakesMore(t *testing.T) {
 		s, damage, err = Open(fsys, testPath, OpenOptions{Write: true})
 		must(t, err)
 		if len(damage) > 0 {
-			t.Errorf("damage: %+v", damage)
+			t.Errorf("got damage %+v, want none", damage)
 		}
 	}
 	mustHold(t, s, stored)
@@ -217,7 +220,7 @@ func TestBlankAndSealedAndReadOnlySegmentsTakeNoRecords(t *testing.T) {
 
 const testPathFlat = "1.seg"
 
-func TestCreateLeavesNothingBehindWhenItFails(t *testing.T) {
+func TestCreateLeavesNothingWhenItFails(t *testing.T) {
 	for _, op := range []disktest.Op{disktest.OpCreate, disktest.OpAllocate, disktest.OpMap} {
 		fsys := disktest.New()
 		fsys.Fail(func(o disktest.Op, _ string, _ int) error {
@@ -229,12 +232,12 @@ func TestCreateLeavesNothingBehindWhenItFails(t *testing.T) {
 		_, err := Create(fsys, testPathFlat, 64<<10)
 		mustBe(t, err, io.ErrUnexpectedEOF)
 		if names := fsys.Names("/"); len(names) > 0 {
-			t.Errorf("%s failed and left %v", op, names)
+			t.Errorf("%s failed: got the files %v, want none", op, names)
 		}
 	}
 	for _, capacity := range []int64{0, -8, 4095, MaxCapacity + 8} {
 		if _, err := Create(disktest.New(), testPathFlat, capacity); err == nil {
-			t.Errorf("capacity %d is accepted", capacity)
+			t.Errorf("capacity %d: got a segment, want an error", capacity)
 		}
 	}
 }
@@ -253,12 +256,12 @@ func TestReadersRunBesideTheAppender(t *testing.T) {
 					continue
 				}
 				if err != nil || !same(r, item(seq, 50)) {
-					t.Errorf("at %d: %+v, %v", off, r, err)
+					t.Errorf("at %d: got %+v, %v, want a record", off, r, err)
 					return
 				}
 				if seq%500 == 0 {
 					if at, err := s.Find(seq); err != nil || at != off {
-						t.Errorf("found %d at %d, %v; it is at %d", seq, at, err, off)
+						t.Errorf("number %d: found at %d, %v, want at %d", seq, at, err, off)
 						return
 					}
 				}
@@ -290,15 +293,15 @@ func TestAppendAndReadDoNotAllocate(t *testing.T) {
 		off, _ = s.Append(&r)
 		r.Seq++
 	}); n != 0 {
-		t.Errorf("Append allocates %v times", n)
+		t.Errorf("got %v allocations for Append, want 0", n)
 	}
 	if n := testing.AllocsPerRun(100, func() { _, _, _ = s.At(off) }); n != 0 {
-		t.Errorf("At allocates %v times", n)
+		t.Errorf("got %v allocations for At, want 0", n)
 	}
 	if n := testing.AllocsPerRun(100, func() { _, _ = s.Resync(HeaderSize + Align) }); n != 0 {
-		t.Errorf("Resync allocates %v times", n)
+		t.Errorf("got %v allocations for Resync, want 0", n)
 	}
 	if n := testing.AllocsPerRun(100, func() { _, _ = s.Find(150) }); n != 0 {
-		t.Errorf("Find allocates %v times", n)
+		t.Errorf("got %v allocations for Find, want 0", n)
 	}
 }

@@ -1,7 +1,7 @@
 package segment
 
-// Storing bytes: small records through the map, long ones by writing them, so the first after a sync, and what the
-// map does not take.
+// Storing bytes. Short records go through the map. Long records are written to the file, and so are
+// the first short ones after a sync and whatever a store into the map could not put there.
 
 import (
 	"errors"
@@ -10,26 +10,30 @@ import (
 	"sync"
 )
 
-// Written is the length of a payload from which a record is written to the file instead of stored into the
-// map: the first store into each page of a map costs more than a few system calls.
-const Written = 8 << 10
+// DirectWriteSize is the payload length, in bytes, from which a record is written to the file
+// instead of being stored into the map: the first store into each page of a map costs more than a
+// few system calls.
+const DirectWriteSize = 8 << 10
 
-// writtenFirst is how many records are written to the file after a sync, if they are short, before the map is used again. A sync
-// leaves the pages read-only, so that the first store into each is a page fault: that costs as much as a short
-// write, on a virtual machine many of them. Where few items come between two syncs, none meets it.
-const writtenFirst = 4
+// writesAfterSync is how many short records are written to the file after a sync, before the map is
+// used again. A sync leaves the pages read-only, and the first store into each is then a page
+// fault. That costs as much as a short write, and much more on a virtual machine. Where few items
+// come between two syncs, none of them meets such a fault.
+const writesAfterSync = 4
 
-// shortRecord is the longest record that is short: it is written in one call, from a buffer.
+// shortRecord is the size, in bytes, up to which a record is short: it is written in one call, from
+// a buffer.
 const shortRecord = 1 << 10
 
 var shortBuffers = sync.Pool{New: func() any { return new([shortRecord]byte) }}
 
-// store puts a record behind the last one.
+// store puts a record after the last one.
 func (s *Segment) store(off uint32, r *Record) error {
-	if len(r.Payload) >= Written {
+	if len(r.Payload) >= DirectWriteSize {
 		return s.writeRecord(off, r)
 	}
-	if s.toWrite.Load() > 0 && isShort(off, r) && s.extent.TryLock() { // while a file grows, a write to it waits
+	// While the file grows, a write would wait for it.
+	if s.toWrite.Load() > 0 && isShort(off, r) && s.extent.TryLock() {
 		defer s.extent.Unlock()
 		s.toWrite.Add(-1)
 		return s.writeShort(off, r)
@@ -66,9 +70,10 @@ func (s *Segment) putMapped(off uint32, b []byte) (err error) {
 	return nil
 }
 
-// write is for after a fault. Where a file system writes no block twice, as btrfs, the disk may be
-// too full for a store though its blocks were allocated. That looks like a page that cannot be
-// written at all; an ordinary write tells one from the other, or succeeds.
+// write is used after a fault. On file systems that never overwrite a block in place, such as
+// btrfs, the disk may be too full for a store although its blocks were allocated. That looks like a
+// page that cannot be written at all. An ordinary write either succeeds or reports which of the two
+// it is.
 func (s *Segment) write(off uint32, b []byte, fault error) error {
 	if s.cutShort() != nil {
 		return fault
@@ -79,15 +84,15 @@ func (s *Segment) write(off uint32, b []byte, fault error) error {
 	return nil
 }
 
-// wipeMapped zeroes a range, as far as the map takes it.
+// wipeMapped zeroes a range, as far as stores into the map succeed.
 func (s *Segment) wipeMapped(from, to int64) (err error) {
 	defer Guard(s.path, debug.SetPanicOnFault(true), &err)
 	wipe(s.mem[from:to])
 	return nil
 }
 
-// isShort reports whether a record is to be written in one call: it is in one page, so that a process that dies
-// meanwhile leaves all of it or nothing.
+// isShort reports whether to write a record in one call. Such a record lies within one page, so if
+// the process dies meanwhile, either all of it is there or nothing.
 func isShort(off uint32, r *Record) bool {
 	size := uint32(RecordSize(len(r.Payload)))
 	return size <= shortRecord && off/leastPage == (off+size-1)/leastPage
@@ -100,7 +105,7 @@ func (s *Segment) writeShort(off uint32, r *Record) error {
 	buf := shortBuffers.Get().(*[shortRecord]byte)
 	defer shortBuffers.Put(buf)
 	b := buf[:RecordSize(len(r.Payload))]
-	clear(b[len(b)-Align:]) // what follows the payload is zero
+	clear(b[len(b)-Align:]) // bytes after the payload are zero
 	s.key.encode(b, off, r)
 	if _, err := s.file.WriteAt(b, int64(off)); err != nil {
 		return s.wrap("write", err)
@@ -108,7 +113,7 @@ func (s *Segment) writeShort(off uint32, r *Record) error {
 	return nil
 }
 
-// writeRecord writes a record, payload first, checksum last.
+// writeRecord writes a record, its payload first and its checksum last.
 func (s *Segment) writeRecord(off uint32, r *Record) error {
 	if err := s.cutShort(); err != nil {
 		return s.wrap("write", err)
@@ -116,7 +121,8 @@ func (s *Segment) writeRecord(off uint32, r *Record) error {
 	head := s.head[:]
 	s.key.encodeHead(head, off, r)
 	if err := s.writeParts(off, head, r.Payload); err != nil {
-		_ = s.wipeMapped(int64(off), int64(off)+RecordSize(len(r.Payload))) // there are to be zeros behind the tail
+		// There must be zeros after the tail.
+		_ = s.wipeMapped(int64(off), int64(off)+RecordSize(len(r.Payload)))
 		return s.wrap("write", err)
 	}
 	return nil
@@ -139,9 +145,9 @@ func (s *Segment) writeParts(off uint32, head, payload []byte) error {
 // leastPage is the size of a page, or divides it.
 const leastPage = 4 << 10
 
-// cutShort is ErrFault when somebody cut the file: a write behind its end would hide that.
+// cutShort returns ErrFault if somebody cut the file short. A write past its end would hide that.
 func (s *Segment) cutShort() error {
-	allocated := s.allocated.Load() // first: it may grow meanwhile
+	allocated := s.allocated.Load() // before the size, which may grow meanwhile
 	if size, err := s.file.Size(); err != nil || size < allocated {
 		return errors.Join(err, fmt.Errorf("%w: the file has only %d bytes", ErrFault, size))
 	}

@@ -1,7 +1,7 @@
 package segment
 
-// Long records, and the first short ones after a sync, are written to the file, not stored into the map: all that holds
-// of the others holds of them.
+// Long records, and the first short ones after a sync, are written to the file and not stored into
+// the map. What is true of the others must be true of them.
 
 import (
 	"bytes"
@@ -10,12 +10,14 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/darner/darner/segment/blank"
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/segment/disk/disktest"
 )
 
 func TestAProcessThatDiesInALongRecordLeavesNoneOfIt(t *testing.T) {
-	for _, before := range []int{10, 4096 - 1024 - 40 - 20} { // the second has its head in two pages
+	// With the second length before it, the record's head is in two pages.
+	for _, before := range []int{10, 4096 - 1024 - 40 - 20} {
 		fsys := disktest.New()
 		s := newSegment(t, fsys, 256<<10)
 		appendItem(t, s, item(100, before))
@@ -26,22 +28,24 @@ func TestAProcessThatDiesInALongRecordLeavesNoneOfIt(t *testing.T) {
 			}
 			return nil
 		})
-		long := item(101, 3*Written)
+		long := item(101, 3*DirectWriteSize)
 		appendItem(t, s, long)
 		fsys.Fail(nil)
 		if len(left) < 2 {
-			t.Fatalf("it was written at %d writes", len(left))
+			t.Fatalf("got %d writes, want two or three for a long record", len(left))
 		}
 		for i, data := range left {
 			died, _, err := Open(diskWith(t, data), testPath, OpenOptions{Write: true})
 			must(t, err)
 			if n := died.Totals().Items; n != 1 {
-				t.Errorf("a process that died at write %d left %d records", i, n)
+				t.Errorf("a process that died at write %d: got %d records, want those before", i, n)
 			}
 			must(t, died.Close())
 		}
-		if got := left[len(left)-1][s.Tail()-uint32(RecordSize(len(long.Payload))):][:4]; !bytes.Equal(got, make([]byte, 4)) {
-			t.Errorf("the checksum is not the last to be written: %x", got)
+		off := s.Tail() - uint32(RecordSize(len(long.Payload)))
+		got := left[len(left)-1][off:][:4]
+		if !bytes.Equal(got, make([]byte, 4)) {
+			t.Errorf("got checksum %x before the last write, want zeros", got)
 		}
 	}
 }
@@ -61,29 +65,29 @@ func TestALongRecordThatTheDiskRefusesLeavesZeros(t *testing.T) {
 		}
 		return nil
 	})
-	long := item(101, 3*Written)
+	long := item(101, 3*DirectWriteSize)
 	if _, err := s.Append(&long); !disk.IsFull(err) {
-		t.Fatalf("the error is %v", err)
+		t.Fatalf("got error %v, want a full disk", err)
 	}
 	fsys.Fail(nil)
-	if !zeros(s.mem[at:s.Size()]) {
-		t.Error("something is left behind the tail")
+	if !blank.Bytes(s.mem[at:s.Size()]) {
+		t.Error("got bytes after the tail, want zeros")
 	}
 	appendItem(t, s, item(101, 20))
 	if n := s.Totals().Items; n != 2 {
-		t.Errorf("%d records", n)
+		t.Errorf("got %d records, want all", n)
 	}
 }
 
-func TestALongRecordIsNotWrittenBehindTheEndOfAFileCutShort(t *testing.T) {
+func TestALongRecordIsNotWrittenPastTheEndOfAFileCutShort(t *testing.T) {
 	fsys := disktest.New()
 	s := newSegment(t, fsys, 256<<10)
 	appendItem(t, s, item(100, 10))
 	must(t, s.Extend(64<<10))
 	must(t, s.file.Truncate(2048))
-	long := item(101, 3*Written)
+	long := item(101, 3*DirectWriteSize)
 	if _, err := s.Append(&long); !errors.Is(err, ErrFault) {
-		t.Fatalf("the error is %v", err)
+		t.Fatalf("got error %v, want ErrFault", err)
 	}
 }
 
@@ -109,14 +113,14 @@ func TestTheFirstShortRecordsAfterASyncAreWrittenAndTheOthersStored(t *testing.T
 			appendItem(t, s, r)
 			want = append(want, r)
 		}
-		if most := round * writtenFirst; n > most || n < most-1 { // one may be in two pages
+		if most := round * writesAfterSync; n > most || n < most-1 { // one may be in two pages
 			t.Errorf("%d records were written by round %d, want %d", n, round, most)
 		}
 		must(t, s.Sync())
 	}
 	appendItem(t, s, item(200, shortRecord))
-	if n > 2*writtenFirst {
-		t.Error("a record that is not short was written")
+	if n > 2*writesAfterSync {
+		t.Error("got a record written that is not short, want it stored")
 	}
 	must(t, s.Close())
 	s, _, err := Open(fsys, testPath, OpenOptions{})
@@ -150,11 +154,11 @@ func TestAShortRecordInTwoPagesIsStored(t *testing.T) {
 	writes(fsys, &n)
 	appendItem(t, s, item(101, 100))
 	if n > 0 {
-		t.Error("it was written: a process that dies between the pages leaves half of it")
+		t.Error("got a record in two pages written, want it stored: a kill could leave half of it")
 	}
 	appendItem(t, s, item(102, 100))
 	if n != 1 {
-		t.Errorf("%d writes for the next, which is in one page", n)
+		t.Errorf("got %d writes for the next, which is in one page, want 1", n)
 	}
 }
 
@@ -170,22 +174,22 @@ func TestAShortRecordThatTheDiskRefusesLeavesZeros(t *testing.T) {
 	})
 	short := item(101, 30)
 	if _, err := s.Append(&short); !disk.IsFull(err) {
-		t.Fatalf("the error is %v", err)
+		t.Fatalf("got error %v, want a full disk", err)
 	}
 	fsys.Fail(nil)
-	if s.Tail() != at || !zeros(s.mem[at:s.Size()]) {
-		t.Error("something is left behind the tail")
+	if s.Tail() != at || !blank.Bytes(s.mem[at:s.Size()]) {
+		t.Error("got bytes after the tail, want zeros")
 	}
 	appendItem(t, s, short)
 }
 
-func TestAShortRecordIsNotWrittenBehindTheEndOfAFileCutShort(t *testing.T) {
+func TestAShortRecordIsNotWrittenPastTheEndOfAFileCutShort(t *testing.T) {
 	fsys := disktest.New()
 	s := afterSync(t, fsys, 10)
 	must(t, s.file.Truncate(2048))
 	short := item(101, 30)
 	if _, err := s.Append(&short); !errors.Is(err, ErrFault) {
-		t.Fatalf("the error is %v", err)
+		t.Fatalf("got error %v, want ErrFault", err)
 	}
 }
 
@@ -198,10 +202,10 @@ func TestAShortRecordDoesNotWaitForAFileThatGrows(t *testing.T) {
 	appendItem(t, s, item(101, 30))
 	s.extent.Unlock()
 	if n > 0 {
-		t.Error("it was written")
+		t.Error("got a record written while the file grows, want it stored")
 	}
 	appendItem(t, s, item(102, 30))
 	if n != 1 {
-		t.Errorf("%d writes for the next, which nothing hinders", n)
+		t.Errorf("got %d writes for the next, which nothing hinders, want 1", n)
 	}
 }

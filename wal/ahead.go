@@ -59,7 +59,7 @@ func (p *pace) look(f *file, items, syncs uint64, now time.Time) {
 		filled -= int64(was.tail)
 	}
 	p.fast = !was.at.IsZero() && filled*int64(time.Second) >= int64(now.Sub(was.at))*fastRate &&
-		filled < int64(items-was.items)*segment.Written && int64(syncs-was.syncs)*populateAhead <= 8*filled
+		filled < int64(items-was.items)*segment.DirectWriteSize && int64(syncs-was.syncs)*populateAhead <= 8*filled
 }
 
 // readyActive prepares what comes next in the active segment.

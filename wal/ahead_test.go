@@ -21,7 +21,7 @@ func TestPagesAreGotReadyForItemsThatComeFastAlone(t *testing.T) {
 		{"items come fast", 10 * time.Millisecond, 100, 0, true},
 		{"items come slowly", time.Second, 100, 0, false},
 		{"each few items are synced", 10 * time.Millisecond, 100, 50, false},
-		{"items are so long that they are written", 10 * time.Millisecond, segment.Written, 0, false},
+		{"items are so long that they are written", 10 * time.Millisecond, segment.DirectWriteSize, 0, false},
 	} {
 		f := &file{seg: blankSegment(t)}
 		var p pace

@@ -453,7 +453,7 @@ func (c *Consumer) keepRange(x offset.Span) {
 		c.askFile()
 		return
 	}
-	for !c.off.Note(x) {
+	for !c.off.AddRange(x) {
 		if c.l.slow.reserve.lent.Load() || c.off.Grow() != nil {
 			c.behind = true
 			break

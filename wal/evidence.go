@@ -18,10 +18,10 @@ func (l *Log) mark(u unsynced) {
 	defer l.mu.Unlock()
 	l.durable = max(l.durable, u.next)
 	for _, o := range u.offsets {
-		o.Synced()
+		o.AfterSync()
 	}
 	for _, c := range l.consumers {
-		if c.off == nil || !c.off.Settled() || l.closed || l.failed != nil {
+		if c.off == nil || !c.off.EverSynced() || l.closed || l.failed != nil {
 			continue
 		}
 		if c.marks++; u.shared && c.marks%unmarked != 0 && !slices.Contains(u.offsets, c.off) {
@@ -30,7 +30,7 @@ func (l *Log) mark(u unsynced) {
 		if c.off.Durable() != l.durable {
 			c.checkpoint()
 		}
-		if c.off.Untold() {
+		if c.off.SlotsOutdated() {
 			c.off.SetHead(c.st.Head, c.st.Below)
 		}
 		c.faulted()

@@ -6,8 +6,8 @@ import (
 	"strings"
 
 	"github.com/darner/darner/segment"
+	"github.com/darner/darner/segment/blank"
 	"github.com/darner/darner/segment/disk"
-	"github.com/darner/darner/wal/internal/blank"
 	"github.com/darner/darner/wal/internal/body"
 	"github.com/darner/darner/wal/internal/files"
 	"github.com/darner/darner/wal/internal/identity"

@@ -65,7 +65,7 @@ func (c *Consumer) rewrite(room int) error {
 		return err
 	}
 	if err = l.replace(path, fresh); err == nil {
-		fresh.Settle()
+		fresh.MarkSynced()
 	}
 	if err = errors.Join(err, old.Close()); err != nil {
 		return l.unreplaced(err)
@@ -102,7 +102,7 @@ func (c *Consumer) moveTo(fresh *offset.File) (old *offset.File, err error) {
 	if l.failed != nil {
 		return nil, l.failed
 	}
-	fresh.Succeed(c.off)
+	fresh.ContinueFrom(c.off)
 	c.st.Durable = l.durable
 	if err := fresh.Fill(&c.st, true); err != nil {
 		return nil, err

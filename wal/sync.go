@@ -1,12 +1,11 @@
 package wal
 
 import (
-	"errors"
 	"fmt"
 	"path/filepath"
 	"sync"
-	"syscall"
 
+	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/wal/internal/offset"
 )
 
@@ -218,7 +217,7 @@ func (l *Log) beginSync() (u unsynced, err error) {
 		if f.dirty && f.seg != nil {
 			f.dirty = false
 			f.pins++
-			f.seg.BeingSynced()
+			f.seg.BeforeSync()
 			u.files = append(u.files, f)
 		}
 	}
@@ -232,7 +231,7 @@ func (l *Log) beginSync() (u unsynced, err error) {
 			if err := c.faulted(); err != nil {
 				u.fault = err
 			}
-			c.off.BeingSynced()
+			c.off.BeforeSync()
 			u.offsets = append(u.offsets, c.off)
 		}
 	}
@@ -278,7 +277,7 @@ func (l *Log) flush(u unsynced) error {
 // passing reports whether an error is a shortage of descriptors or memory in this process or on
 // this machine: nothing reached the disk or failed to, and it can be tried again.
 func passing(err error) bool {
-	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM)
+	return disk.IsTransient(err)
 }
 
 // postpone marks as dirty again what a sync did not get to.

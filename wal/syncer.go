@@ -24,13 +24,13 @@ const (
 // syncer has the logs of a Background that want a sync, and the goroutines that see to it: as many as there is
 // work for, up to syncsAtOnce.
 type syncer struct {
-	mu     sync.Mutex // a leaf
-	asked  []*Log     // in the order they came, each once
-	dirty  []*Log     // those whose timers run; each knows its place
-	busy   int        // goroutines
-	whole  disk.Whole // nil: there is none
-	failed bool       // a sync of it did: each for itself from then on
-	shared bool       // a sync of the whole is under way
+	mu     sync.Mutex  // a leaf
+	asked  []*Log      // in the order they came, each once
+	dirty  []*Log      // those whose timers run; each knows its place
+	busy   int         // goroutines
+	whole  disk.Volume // nil: there is none
+	failed bool        // a sync of it did: each for itself from then on
+	shared bool        // a sync of the whole is under way
 
 	togetherFrom int // logs that want one
 }
@@ -39,7 +39,7 @@ type syncer struct {
 // that file system when many of them want one. It is for before the first is opened. It does nothing where disk.FS
 // has no such thing; other errors are those of opening the file.
 func (b *Background) SyncTogether(fsys disk.FS, file string) error {
-	w, err := fsys.Whole(file)
+	w, err := fsys.Volume(file)
 	if errors.Is(err, errors.ErrUnsupported) {
 		return nil
 	}

@@ -182,13 +182,13 @@ type elsewhere struct {
 	is func(name string) bool
 }
 
-func (e elsewhere) Whole(file string) (disk.Whole, error) {
-	w, err := e.FS.Whole(file)
+func (e elsewhere) Volume(file string) (disk.Volume, error) {
+	w, err := e.FS.Volume(file)
 	return partly{w, e.is}, err
 }
 
 type partly struct {
-	disk.Whole
+	disk.Volume
 	elsewhere func(name string) bool
 }
 

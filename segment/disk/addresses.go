@@ -1,9 +1,9 @@
 package disk
 
-// Maps take addresses, of which a program with 32 bits has two or three gibibytes, and any program
-// no more than its limit (RLIMIT_AS, ulimit -v). When they are used up the Go runtime cannot grow
-// its heap and ends the process, so maps are refused before that: a refusal is an error of one
-// queue, and goes away when maps are given back.
+// Maps take addresses. A 32-bit program has two or three gibibytes of them, and any program no more
+// than its limit (RLIMIT_AS, ulimit -v). If they are used up, the Go runtime cannot grow its heap
+// and ends the process. So Map refuses before that. Such a refusal is an error of one queue, and it
+// goes away when maps are given back.
 
 import (
 	"fmt"
@@ -13,28 +13,28 @@ import (
 	"syscall"
 )
 
-// ErrAddresses is Map's error when all maps together would take more addresses than there are to
-// spare. It is a syscall.ENOMEM. It occurs where addresses have 32 bits, or a limit.
-var ErrAddresses = fmt.Errorf("%w: the maps of this process have reached their bound", syscall.ENOMEM)
+// ErrAddresses is Map's error if all maps together would take more addresses than there are to
+// spare. It is a syscall.ENOMEM. It occurs in 32-bit programs and under a limit.
+var ErrAddresses = fmt.Errorf("%w: no addresses are left for more maps", syscall.ENOMEM)
 
-// mapped is the process's, as the addresses are.
+// mapped counts the maps of this process.
 var mapped = addresses{most: mostMapped(strconv.IntSize, addressLimit, addressesAtStart)}
 
-// MostMapped returns how many bytes all maps of the process may take together; where there is no
-// bound to speak of, very many.
+// MostMapped returns how many bytes all maps of the process together may take. It is huge where
+// they are not limited.
 func MostMapped() int64 { return mapped.most }
 
-// HeapAddresses returns how many bytes of addresses are kept back for the heap: math.MaxInt64 where
-// they are many.
+// HeapAddresses returns how many bytes of addresses are kept back for the heap. It is math.MaxInt64
+// where they are not limited.
 func HeapAddresses() int64 {
 	return heapAddresses(strconv.IntSize, addressLimit, addressesAtStart)
 }
 
-// heap32 is what the runtime reserves for the heap of a program of 32 bits before all else.
+// heap32 is what the runtime of a 32-bit program reserves for the heap at its start.
 const heap32 = 1 << 29
 
-// mostMapped leaves half a gibibyte of the two that the least generous kernels give to a program of
-// 32 bits, and half of what a limit leaves beyond what was used at the start.
+// mostMapped leaves to the heap half a gibibyte of the two that the least generous kernels give to
+// a 32-bit program, and half of what a limit leaves beyond what was used at the start.
 func mostMapped(bits int, limit, used int64) int64 {
 	most := int64(1 << 62)
 	if bits == 32 {
@@ -43,7 +43,7 @@ func mostMapped(bits int, limit, used int64) int64 {
 	return min(most, max(0, limit-used)/2)
 }
 
-// heapAddresses is the other half.
+// heapAddresses returns what mostMapped leaves.
 func heapAddresses(bits int, limit, used int64) int64 {
 	switch most := mostMapped(bits, limit, used); {
 	case bits == 32:
@@ -55,7 +55,7 @@ func heapAddresses(bits int, limit, used int64) int64 {
 	}
 }
 
-// addresses counts the bytes of all maps.
+// addresses counts the bytes of maps.
 type addresses struct {
 	most int64
 	used atomic.Int64

@@ -15,7 +15,7 @@ func TestMapsAreRefusedBeforeTheAddressesAreUsedUp(t *testing.T) {
 		check(t, a.take(500<<20))
 	}
 	if err := a.take(500 << 20); !errors.Is(err, syscall.ENOMEM) || !errors.Is(err, ErrAddresses) {
-		t.Fatalf("2 GB of maps: %v", err)
+		t.Fatalf("2 GB of maps: got %v, want ErrAddresses", err)
 	}
 	a.giveBack(500 << 20)
 	check(t, a.take(500<<20))
@@ -29,14 +29,14 @@ func TestMapsGiveTheirAddressesBack(t *testing.T) {
 	m, err := f.Map(1<<20, true)
 	check(t, err)
 	if n := mapped.used.Load() - before; n != 1<<20 {
-		t.Errorf("a map of 1 MiB counts as %d bytes", n)
+		t.Errorf("a map of 1 MiB: got %d bytes counted", n)
 	}
 	if f.Unmap(m[1:]) == nil {
-		t.Error("a part was unmapped")
+		t.Error("Unmap of a part: got no error")
 	}
 	check(t, f.Unmap(m))
 	if n := mapped.used.Load() - before; n != 0 {
-		t.Errorf("%d bytes count as mapped at the end", n)
+		t.Errorf("got %d bytes mapped at the end, want 0", n)
 	}
 }
 
@@ -77,7 +77,7 @@ func TestAProcessOf32BitsIsRefusedMapsInTime(t *testing.T) {
 		maps = append(maps, m)
 	}
 	if _, err := f.Map(1<<29, true); !errors.Is(err, ErrAddresses) {
-		t.Errorf("the fourth map of half a gibibyte: %v", err)
+		t.Errorf("the fourth map of half a gibibyte: got %v, want ErrAddresses", err)
 	}
 	for _, m := range maps {
 		check(t, f.Unmap(m))

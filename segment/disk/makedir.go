@@ -1,7 +1,7 @@
 package disk
 
-// Directories that survive a power cut. A new directory is a name in its parent, which has to be synced
-// for it, and so has the parent's own name where that is new as well.
+// Directories that survive a power cut. A new directory is a name in its parent, so the parent has
+// to be synced; and if the parent is new as well, so has its own parent.
 
 import (
 	"errors"
@@ -9,10 +9,10 @@ import (
 	"path/filepath"
 )
 
-// MakeDir makes a directory and the parents it lacks. When it returns, each survives a power cut: it is
-// synced in its parent before anything is made in it. So a call that was killed half-way leaves at most
-// one name that may go, the lowest one, and that is synced as well. A parent that this user may not read
-// cannot be synced, which is no error.
+// MakeDir makes a directory and the parents it lacks. When it returns, each of them survives a
+// power cut. Each is synced in its parent before anything is made in it. So if an earlier call was
+// killed half-way, at most the lowest name it made may vanish, and that name is synced again. A
+// parent that this user may not read cannot be synced; that is not an error.
 func MakeDir(fsys FS, dir string) error {
 	dir = filepath.Clean(dir)
 	parent := filepath.Dir(dir)

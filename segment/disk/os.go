@@ -1,7 +1,7 @@
 package disk
 
-// The real file system. What differs between operating systems, allocation
-// and syncing, is in os_linux.go and os_other.go.
+// The real file system. Allocation and syncing differ between operating systems: they are in
+// os_linux.go and os_other.go.
 
 import (
 	"errors"
@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// OS is the operating system's file system. New files are readable by owner
-// and group, new directories likewise, less what the umask forbids.
+// OS is the operating system's file system. New files and directories are readable by owner and
+// group, as far as the umask allows.
 type OS struct{}
 
 const (
@@ -47,7 +47,7 @@ func (OS) ReadDir(dir string) ([]Entry, error) {
 	entries := make([]Entry, 0, len(list))
 	for _, d := range list {
 		e := Entry{Name: d.Name(), Dir: d.IsDir()}
-		// A directory's size is never asked for: 100,000 queues would cost as many stats.
+		// A directory's size is not asked for: 100,000 queues would cost as many stats.
 		if !e.Dir {
 			info, err := d.Info()
 			if errors.Is(err, fs.ErrNotExist) {
@@ -77,11 +77,13 @@ func (OS) Allocated(name string) (int64, error) {
 	return blocks(info), nil
 }
 
-// blockUnit is what Unix counts blocks in, whatever the size of a block.
+// blockUnit is the unit in which Unix counts blocks, whatever the size of a block.
 const blockUnit = 512
 
-// blocks is what du counts, in bytes.
-func blocks(info fs.FileInfo) int64 { return int64(info.Sys().(*syscall.Stat_t).Blocks) * blockUnit }
+// blocks returns the bytes that du counts.
+func blocks(info fs.FileInfo) int64 {
+	return int64(info.Sys().(*syscall.Stat_t).Blocks) * blockUnit
+}
 
 func (OS) Free(dir string) (int64, error) {
 	var s unix.Statfs_t
@@ -89,7 +91,7 @@ func (OS) Free(dir string) (int64, error) {
 		return 0, &fs.PathError{Op: "statfs", Path: dir, Err: err}
 	}
 	free, size := uint64(s.Bavail), uint64(s.Bsize)
-	if size == 0 || free > math.MaxInt64/size { // some network file systems know no bound
+	if size == 0 || free > math.MaxInt64/size { // some network file systems have no bound
 		return math.MaxInt64, nil
 	}
 	return int64(free * size), nil
@@ -102,7 +104,7 @@ func (OS) SyncDir(dir string) error {
 	}
 	defer spare.close(f)
 	err = f.Sync()
-	// Some network and FUSE file systems have nothing to sync in a directory and say EINVAL.
+	// Some network and FUSE file systems have nothing to sync in a directory and return EINVAL.
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
 		return nil
 	}
@@ -125,10 +127,10 @@ func (OS) Lock(name string) (io.Closer, error) {
 	return f, nil
 }
 
-// file is an *os.File, whose errors carry operation and path already.
+// file is an *os.File, whose errors name operation and path already.
 type file struct {
 	*os.File
-	fallocate func(f *os.File, off, n int64) error // a field, so that tests can take it away
+	fallocate func(f *os.File, off, n int64) error // a field, so that tests can replace it
 	maps      maps
 }
 
@@ -142,7 +144,7 @@ func (f *file) Allocated() (int64, error) {
 	return int64(s.Blocks) * blockUnit, err
 }
 
-// stat is for often: f.Stat would allocate.
+// stat is called often, so it does not allocate, as f.Stat would.
 func (f *file) stat() (s unix.Stat_t, err error) {
 	if err := uninterrupted(func() error { return unix.Fstat(int(f.Fd()), &s) }); err != nil {
 		return unix.Stat_t{}, f.wrap("stat", err)
@@ -161,9 +163,8 @@ func (f *file) Allocate(off, n int64) error {
 	return f.wrap("allocate", err)
 }
 
-// appendZeros writes zeros from off or the end of file, whichever is later,
-// up to to. It writes nothing below the end: a store into a map may be under
-// way there.
+// appendZeros writes zeros to the bytes off..to, but not below the end of the file: a store into a
+// map may be under way there.
 func (f *file) appendZeros(off, to int64) error {
 	size, err := f.Size()
 	if err != nil {
@@ -173,7 +174,7 @@ func (f *file) appendZeros(off, to int64) error {
 	for at := max(off, size); at < to; {
 		n, err := f.WriteAt(zeros[:min(to-at, int64(len(zeros)))], at)
 		if err != nil {
-			// On a full disk, half an extent helps nobody; others may use the blocks.
+			// On a full disk, half an extent helps nobody. Others may use the blocks.
 			return errors.Join(err, f.Truncate(size))
 		}
 		at += int64(n)
@@ -217,8 +218,8 @@ func (f *file) wrap(op string, err error) error {
 	return &fs.PathError{Op: op, Path: f.Name(), Err: err}
 }
 
-// uninterrupted repeats a system call that a signal broke off; the Go runtime
-// sends itself many.
+// uninterrupted repeats a system call that a signal broke off. The Go runtime sends itself many
+// signals.
 func uninterrupted(call func() error) error {
 	for {
 		if err := call(); err != unix.EINTR {

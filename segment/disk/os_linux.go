@@ -13,24 +13,23 @@ func fallocate(f *os.File, off, n int64) error {
 	return uninterrupted(func() error { return unix.Fallocate(int(f.Fd()), 0, off, n) })
 }
 
-// Sync needs no more than fdatasync: it writes the size where it grew, and
-// the pages that maps made dirty.
+// Sync needs no more than fdatasync, which writes dirty pages of maps, and the size if it grew.
 func (f *file) Sync() error {
 	return f.wrap("sync", uninterrupted(func() error { return unix.Fdatasync(int(f.Fd())) }))
 }
 
-// maps has nothing to remember: fdatasync finds the dirty pages of all maps.
+// maps remembers nothing: fdatasync finds the dirty pages of all maps.
 type maps struct{}
 
 func (maps) add([]byte)    {}
 func (maps) remove([]byte) {}
 
-// advise readies a writable map. The kernel is not to read ahead from what is touched: it would fill
-// the cache with blocks of several pages, and a store into one page then writes all of its block.
-// What the file holds is read at once instead, for whoever opens a file to write to it looks at all
-// of it first.
+// advise prepares a writable map. The kernel must not read ahead around pages that are touched:
+// that would fill the cache with blocks of several pages, and a store into one page would then
+// write all of its block. Instead, the content is read at once, because whoever opens a file for
+// writing reads all of it first.
 func advise(f *os.File, b []byte) {
-	_ = unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_WILLNEED) // either is for speed alone
+	_ = unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_WILLNEED) // both only improve speed
 	_ = unix.Madvise(b, unix.MADV_RANDOM)
 }
 
@@ -38,23 +37,25 @@ func (f *file) ReadAhead(n int64) {
 	_ = unix.Fadvise(int(f.Fd()), 0, n, unix.FADV_WILLNEED)
 }
 
-// Populate has the kernel find the pages and map them writable, without a fault for each, and then touches
-// them: on a virtual machine whose page tables are shadowed the first touch costs more than the fault,
-// and it may be done by anybody.
+// Populate makes the kernel find the pages and map them writable without a fault for each, and then
+// touches them. On a virtual machine with shadowed page tables, the first touch costs more than the
+// fault, and here it costs nobody who appends.
 func (f *file) Populate(b []byte) {
 	b = wholePages(b)
-	if len(b) == 0 || unix.Madvise(b, unix.MADV_POPULATE_WRITE) != nil { // before Linux 5.14, or cut short
+	// Before Linux 5.14 there is no such call. It also fails if the file was cut short.
+	if len(b) == 0 || unix.Madvise(b, unix.MADV_POPULATE_WRITE) != nil {
 		return
 	}
 	for at := 0; at < len(b); at += os.Getpagesize() {
-		atomic.OrUint32((*uint32)(unsafe.Pointer(&b[at])), 0) // a store, whoever else stores there
+		// A store that changes nothing, even if somebody else stores there.
+		atomic.OrUint32((*uint32)(unsafe.Pointer(&b[at])), 0)
 	}
 }
 
-// WriteOut takes the pages out of the page table first, which of a shared map MADV_DONTNEED does and nothing
-// else: else the kernel would do so one by one, and interrupt all processors for each. And while it writes
-// it has many pages locked: a Sync that began with these would lock those together with them that stores
-// go to.
+// WriteOut first takes the pages out of the page table; on a shared map, MADV_DONTNEED does no more
+// than that. Otherwise the kernel would do it page by page and interrupt all processors for each.
+// Besides, the kernel locks many pages while it writes: a Sync that began with these pages would
+// lock them together with those that stores go to.
 func (f *file) WriteOut(b []byte, off int64) error {
 	pages := wholePages(b)
 	if len(pages) == 0 {
@@ -71,7 +72,7 @@ func (f *file) WriteOut(b []byte, off int64) error {
 	return f.wrap("write out", err)
 }
 
-// wholePages is the pages that lie in b.
+// wholePages returns the part of b that consists of whole pages.
 func wholePages(b []byte) []byte {
 	page := uintptr(os.Getpagesize())
 	if uintptr(len(b)) < page {

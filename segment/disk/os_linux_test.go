@@ -20,8 +20,8 @@ func TestAllocateWithoutFallocateTellsAFullDisk(t *testing.T) {
 	}
 }
 
-// A store dirties its page and not those around it, which a sync would write as well; also when the
-// file was read from the disk.
+// A store dirties its own page and not those around it, which a sync would write as well. This is
+// also true of a file that was read from the disk.
 func TestAStoreIntoAMapDirtiesOnePage(t *testing.T) {
 	dir := t.TempDir()
 	var fs unix.Statfs_t
@@ -44,7 +44,8 @@ func TestAStoreIntoAMapDirtiesOnePage(t *testing.T) {
 	if err := f.Sync(); err != nil {
 		t.Fatal(err)
 	}
-	if err := unix.Fadvise(int(f.(*file).Fd()), 0, 0, unix.FADV_DONTNEED); err != nil { // out of the cache
+	fd := int(f.(*file).Fd())
+	if err := unix.Fadvise(fd, 0, 0, unix.FADV_DONTNEED); err != nil { // out of the cache
 		t.Fatal(err)
 	}
 	b, err := f.Map(size, true)
@@ -68,7 +69,7 @@ func TestAStoreIntoAMapDirtiesOnePage(t *testing.T) {
 	}
 	t.Logf("%d stores dirtied %d bytes", stores, dirtied)
 	if most := int64(2 * stores * os.Getpagesize()); dirtied > most {
-		t.Errorf("%d stores dirtied %d bytes", stores, dirtied)
+		t.Errorf("%d stores: got %d bytes dirtied, want at most two pages each", stores, dirtied)
 	}
 }
 
@@ -104,10 +105,10 @@ func TestPopulatedPagesTakeStoresWithoutFaults(t *testing.T) {
 		b[at] = 1
 	}
 	if n := faults(t) - before; n > 8 {
-		t.Errorf("stores into %d pages met %d faults", size/os.Getpagesize(), n)
+		t.Errorf("stores into %d pages: got %d faults, want at most 8", size/os.Getpagesize(), n)
 	}
 	if b[100] != 7 {
-		t.Error("populating changed the content")
+		t.Error("got another byte after Populate, want the one stored")
 	}
 }
 
@@ -122,14 +123,14 @@ func TestWriteOutKeepsTheContent(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(b, want) {
-		t.Error("the map has other bytes")
+		t.Error("got other bytes in the map, want those stored")
 	}
 	if err := f.Sync(); err != nil {
 		t.Fatal(err)
 	}
 	got := make([]byte, size)
 	if _, err := f.ReadAt(got, 0); err != nil || !bytes.Equal(got, want) {
-		t.Errorf("the file has other bytes, %v", err)
+		t.Errorf("got other bytes in the file, %v", err)
 	}
 }
 
@@ -164,7 +165,7 @@ func faults(t *testing.T) int64 {
 
 func TestADirectoryIsSyncedWhenThereIsNoDescriptorLeft(t *testing.T) {
 	dir := t.TempDir()
-	check(t, OS{}.SyncDir(dir)) // from here on one is kept back
+	check(t, OS{}.SyncDir(dir)) // from here on, one descriptor is kept in reserve
 	var was unix.Rlimit
 	check(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &was))
 	check(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 100, Max: was.Max}))

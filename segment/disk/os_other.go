@@ -2,8 +2,8 @@
 
 package disk
 
-// Elsewhere fsync need not see what was stored into maps, so they are
-// remembered and synced first. os.File.Sync makes that F_FULLFSYNC on darwin.
+// Elsewhere fsync may not see what was stored into maps, so they are remembered and synced first.
+// On darwin, os.File.Sync is F_FULLFSYNC.
 
 import (
 	"errors"
@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// fallocate has no portable form; zeros are written instead.
+// fallocate has no portable form. Allocate writes zeros instead.
 func fallocate(*os.File, int64, int64) error { return errors.ErrUnsupported }
 
 // Sync syncs the maps, then the file.
@@ -29,9 +29,9 @@ func (f *file) Sync() error {
 	return f.File.Sync()
 }
 
-// maps is the file's writable maps.
+// maps are the file's writable maps.
 type maps struct {
-	mu   sync.Mutex // held over msync, so that no map goes away under it
+	mu   sync.Mutex // held during msync, so that no map goes away meanwhile
 	live [][]byte
 }
 
@@ -41,8 +41,8 @@ func (m *maps) add(b []byte) {
 	m.live = append(m.live, b)
 }
 
-// remove forgets b before it is unmapped, and starts the writing of what was
-// stored into it. That this may fail behind the end of file is of no matter.
+// remove forgets b before it is unmapped, and starts writing what was stored into it. This may fail
+// after the end of the file, which does not matter.
 func (m *maps) remove(b []byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -53,7 +53,7 @@ func (m *maps) remove(b []byte) {
 	}
 }
 
-// sync writes every map up to size: behind it there is nothing to write to.
+// sync writes every map up to size. After that there is nothing to write to.
 func (m *maps) sync(size int64) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -67,7 +67,7 @@ func (m *maps) sync(size int64) error {
 	return nil
 }
 
-// advise does nothing: what is read ahead costs no more here.
+// advise does nothing: reading ahead has no such cost here.
 func advise(*os.File, []byte) {}
 
 // ReadAhead, Populate and WriteOut have no portable form.

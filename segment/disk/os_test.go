@@ -1,7 +1,7 @@
 package disk
 
-// What only the operating system can show. What it has in common with the
-// double is tested with the double, in disktest.
+// What only the operating system can show. What it shares with the double is tested in disktest,
+// together with the double.
 
 import (
 	"bufio"
@@ -50,10 +50,11 @@ func TestLockExcludesAnotherProcessUntilItDies(t *testing.T) {
 	check(t, err)
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil || line != "lock: <nil>\n" {
-		t.Fatalf("the other process says %q, %v", line, err)
+		t.Fatalf("the other process: got %q, %v, want the lock", line, err)
 	}
-	if _, err := (OS{}).Lock(name); !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), name) {
-		t.Errorf("while the other process holds the lock: %v", err)
+	_, err = OS{}.Lock(name)
+	if !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), name) {
+		t.Errorf("while the other process holds the lock: got %v, want ErrLocked", err)
 	}
 	check(t, other.Process.Kill())
 	_ = other.Wait() // it was killed, which is an error
@@ -70,7 +71,7 @@ func TestAllocateWithoutFallocateWritesZeros(t *testing.T) {
 	m, err := f.Map(1<<20, true)
 	check(t, err)
 	check(t, f.Allocate(0, 200_000))
-	check(t, f.Allocate(50_000, 100_000)) // inside: nothing to do
+	check(t, f.Allocate(50_000, 100_000)) // it has blocks already
 	copy(m[150_000:], "stored")
 	check(t, f.Allocate(100_000, 120_000))
 	check(t, f.Unmap(m))
@@ -84,12 +85,12 @@ func TestAllocateWithoutFallocateWritesZeros(t *testing.T) {
 	wantBlocks(t, name, 220_000)
 }
 
-func TestAllocateWithoutFallocateBehindTheEndLeavesAHole(t *testing.T) {
+func TestAllocateWithoutFallocateAfterTheEndLeavesAHole(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "a")
 	f := openPlain(t, name, os.O_RDWR|os.O_CREATE)
 	check(t, f.Allocate(1<<20, 100_000))
 	if size, err := f.Size(); err != nil || size != 1<<20+100_000 {
-		t.Errorf("the size is %d, %v", size, err)
+		t.Errorf("got size %d, %v, want the end of the range", size, err)
 	}
 	wantBlocks(t, name, 100_000)
 }
@@ -107,12 +108,13 @@ func TestOtherAllocationErrorsAreNotHidden(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "a")
 	f := openPlain(t, name, os.O_RDWR|os.O_CREATE)
 	f.fallocate = func(*os.File, int64, int64) error { return syscall.EIO }
-	if err := f.Allocate(0, 1); !errors.Is(err, syscall.EIO) || !strings.Contains(err.Error(), name) {
+	err := f.Allocate(0, 1)
+	if !errors.Is(err, syscall.EIO) || !strings.Contains(err.Error(), name) {
 		t.Errorf("the error is %v, want EIO and the path", err)
 	}
 }
 
-func TestSyncReachesMapsThatReachBehindTheEnd(t *testing.T) {
+func TestSyncReachesMapsThatReachPastTheEnd(t *testing.T) {
 	f, err := OS{}.Create(filepath.Join(t.TempDir(), "a"))
 	check(t, err)
 	defer f.Close()
@@ -134,12 +136,12 @@ func TestUnmapTakesWholeMapsOnly(t *testing.T) {
 	check(t, err)
 	for what, b := range map[string][]byte{"nothing": nil, "a part": m[1:], "no map": make([]byte, 10)} {
 		if f.Unmap(b) == nil {
-			t.Errorf("Unmap of %s succeeded", what)
+			t.Errorf("Unmap of %s: got no error", what)
 		}
 	}
 	check(t, f.Unmap(m))
 	if f.Unmap(m) == nil {
-		t.Error("Unmap succeeded twice")
+		t.Error("Unmap of a map that is gone: got no error")
 	}
 }
 
@@ -151,7 +153,22 @@ func TestIsFullKnowsDiskAndQuota(t *testing.T) {
 		nil:         false,
 	} {
 		if IsFull(err) != want {
-			t.Errorf("IsFull(%v) is %v", err, !want)
+			t.Errorf("IsFull(%v) is %v, want %v", err, !want, want)
+		}
+	}
+}
+
+func TestIsTransientKnowsShortagesOfDescriptorsAndMemory(t *testing.T) {
+	for err, want := range map[error]bool{
+		syscall.EMFILE: true,
+		fmt.Errorf("open: %w", &os.PathError{Op: "open", Path: "a", Err: syscall.ENFILE}): true,
+		ErrAddresses:   true, // an ENOMEM
+		syscall.ENOSPC: false,
+		syscall.EIO:    false,
+		nil:            false,
+	} {
+		if IsTransient(err) != want {
+			t.Errorf("IsTransient(%v) is %v, want %v", err, !want, want)
 		}
 	}
 }
@@ -162,10 +179,11 @@ func openPlain(t *testing.T, name string, flag int) *file {
 	f, err := os.OpenFile(name, flag, filePerm)
 	check(t, err)
 	t.Cleanup(func() { f.Close() })
-	return &file{File: f, fallocate: func(*os.File, int64, int64) error { return syscall.EOPNOTSUPP }}
+	unsupported := func(*os.File, int64, int64) error { return syscall.EOPNOTSUPP }
+	return &file{File: f, fallocate: unsupported}
 }
 
-// wantBlocks asks that a file has blocks for so many bytes and not many more.
+// wantBlocks checks that a file has blocks for a number of bytes, and not many more.
 func wantBlocks(t *testing.T, name string, bytes int64) {
 	t.Helper()
 	info, err := os.Stat(name)

@@ -1,7 +1,7 @@
 package disk
 
-// Some file systems, on a network or in user space above all, lack something that a log cannot do
-// without. That is to be found out when a program starts, not by its first item.
+// Some file systems, above all on a network or in user space, lack something that a log needs. That
+// should be found when a program starts, not by its first item.
 
 import (
 	"bytes"
@@ -16,19 +16,22 @@ import (
 // ErrUnfit is Probe's error when a file system cannot do something that a log needs.
 var ErrUnfit = errors.New("the file system is unfit for a log")
 
-// The names of the two files of a Probe. A process that dies in the middle may leave them.
+// The names of the two files of a Probe. A process that dies meanwhile may leave them.
 const (
 	ProbeName    = ".probe"
 	ProbeNewName = ".probe.new"
 )
 
-// Probe tries in a directory what a log does with files: make, allocate, map and store, rename one
-// that is open over another, remove. An error says what does not work; it is an ErrUnfit unless it
-// is one that any file system has at times. On a disk that is full it finds nothing wrong: a log
-// can be read there. It costs a millisecond or two; with syncs set it also syncs, which may take as
-// long as the disk likes. One at a time may be under way in a directory.
+// Probe tries in a directory what a log does with files: make, allocate, map, store, rename an open
+// file over another, remove. An error says what does not work. It is an ErrUnfit unless it is an
+// error that any file system has at times. On a full disk Probe finds nothing wrong, because a log
+// can be read there. It takes a millisecond or two. With syncs set it also syncs, which may take as
+// long as the disk likes. Run only one at a time in a directory.
 func Probe(fsys FS, dir string, syncs bool) error {
-	p := probe{fs: fsys, old: filepath.Join(dir, ProbeName), fresh: filepath.Join(dir, ProbeNewName)}
+	p := probe{
+		fs:  fsys,
+		old: filepath.Join(dir, ProbeName), fresh: filepath.Join(dir, ProbeNewName),
+	}
 	p.remove() // leftovers
 	err := p.run(dir, syncs)
 	p.close()
@@ -41,12 +44,14 @@ func Probe(fsys FS, dir string, syncs bool) error {
 	return err
 }
 
-// unfit words an error, which need not be the file system's nature.
+// unfit wraps an error: as ErrUnfit, unless it is one that any file system has at times.
 func unfit(what string, err error) error {
-	for _, other := range []error{syscall.EACCES, syscall.EROFS, syscall.EIO, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM} {
-		if errors.Is(err, other) {
-			return fmt.Errorf("cannot %s: %w", what, err)
-		}
+	common := IsTransient(err)
+	for _, e := range []error{syscall.EACCES, syscall.EROFS, syscall.EIO} {
+		common = common || errors.Is(err, e)
+	}
+	if common {
+		return fmt.Errorf("cannot %s: %w", what, err)
 	}
 	return fmt.Errorf("%w: it cannot %s: %w", ErrUnfit, what, err)
 }
@@ -94,7 +99,7 @@ func (p *probe) run(dir string, syncs bool) error {
 	return holds(again, "new")
 }
 
-// make makes a file and stores a text into a map of it, and another by writing.
+// make makes a file, stores a text into a map of it, and writes the text elsewhere in it.
 func (p *probe) make(name, text string) (File, error) {
 	f, err := p.fs.Create(name)
 	if err != nil {
@@ -128,19 +133,20 @@ func (p *probe) make(name, text string) (File, error) {
 	return f, nil
 }
 
-// holds checks what was stored into a map by reading the file.
+// holds reads the file to check what was stored into a map.
 func holds(f File, text string) error {
 	b := make([]byte, len(text))
 	if _, err := f.ReadAt(b, probeSize/2); err != nil {
 		return unfit("read files", err)
 	}
 	if !bytes.Equal(b, []byte(text)) {
-		return unfit("show in a file what is stored into a map of it", fmt.Errorf("%q is there instead of %q", b, text))
+		return unfit("show in a file what is stored into a map of it",
+			fmt.Errorf("%q is there instead of %q", b, text))
 	}
 	return nil
 }
 
-// touch calls fn, which touches a map: a fault there is an error.
+// touch calls fn, which touches a map. A fault there becomes an error.
 func touch(fn func()) (err error) {
 	defer func(old bool) {
 		debug.SetPanicOnFault(old)

@@ -1,7 +1,7 @@
 package disk
 
-// To sync a directory takes a descriptor, and must not wait until clients and queues leave one:
-// what was promised to be durable would not be. So one is kept back.
+// Syncing a directory takes a descriptor. It must not wait until clients and queues leave one free:
+// otherwise what was promised to be durable would not be. So one is kept in reserve.
 
 import (
 	"errors"
@@ -11,16 +11,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// spare is the process's, as descriptors are.
+// spare is this process's: descriptors are counted by process.
 var spare spareDescriptor
 
 type spareDescriptor struct {
-	mu   sync.Mutex // held while it is given up
+	mu   sync.Mutex // held while it is in use
 	held *os.File
 }
 
-// open is os.Open that may have the spare descriptor when there is no other. Somebody else may be
-// quicker to take it: then it fails for now.
+// open is os.Open that uses the spare descriptor if there is no other. It fails if somebody else
+// takes that first.
 func (s *spareDescriptor) open(name string) (*os.File, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -33,7 +33,7 @@ func (s *spareDescriptor) open(name string) (*os.File, error) {
 	return f, err
 }
 
-// close closes what open opened, and keeps a descriptor back again.
+// close closes what open opened, and reserves a descriptor again.
 func (s *spareDescriptor) close(f *os.File) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -6,6 +6,7 @@ package queue
 // are taken and confirmed, and segments rewritten, as ever.
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -109,37 +110,29 @@ func (b *budget) ask(total int64) {
 // Disk returns the bytes that the data directory takes, as du counts them, and its bound, 0 for none. For a
 // moment after the start it knows a part only.
 func (r *Registry) Disk() (bytes, limit int64) {
-	r.usage.Settle()
+	r.usage.Refresh()
 	return r.usage.Total(), r.o.MaxDisk
 }
 
 // walker finds out what the directories take that no log was opened in.
 type walker struct {
-	quit chan struct{}
+	quit context.CancelFunc
 	done chan struct{}
 }
 
 func (r *Registry) walk() *walker {
-	w := &walker{quit: make(chan struct{}), done: make(chan struct{})}
+	ctx, quit := context.WithCancel(context.Background())
+	w := &walker{quit: quit, done: make(chan struct{})}
 	go func() {
 		defer close(w.done)
-		if err := r.usage.Walk(w.stopped); err != nil {
+		if err := r.usage.Walk(ctx); err != nil && ctx.Err() == nil {
 			r.logger.Warn("not all of the data directory can be measured: disk_bytes and max-disk are off by what is missing", "dir", r.dir, "error", err)
 		}
 	}()
 	return w
 }
 
-func (w *walker) stopped() bool {
-	select {
-	case <-w.quit:
-		return true
-	default:
-		return false
-	}
-}
-
 func (w *walker) stop() {
-	close(w.quit)
+	w.quit()
 	<-w.done
 }

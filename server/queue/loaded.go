@@ -7,8 +7,9 @@ import (
 	"math"
 	"slices"
 	"sync"
-	"syscall"
 	"time"
+
+	"github.com/darner/darner/segment/disk"
 )
 
 // enlist enters a store that is about to open its log; false when the registry is closed.
@@ -60,7 +61,7 @@ func (r *Registry) evictIdle(loaded *store) {
 
 // short reports whether the system lacks what parking queues gives back: descriptors or memory.
 func short(err error) bool {
-	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM)
+	return disk.IsTransient(err)
 }
 
 // parkSome parks a few queues for want of something, so that the one being loaded finds what it needs and

@@ -182,7 +182,7 @@ func OpenRegistry(dir string, o Options) (*Registry, error) {
 // probe finds out whether the file system can do what logs need. One of the kinds that sync as a whole is known to
 // sync: that need not be tried, which takes time.
 func (r *Registry) probe() error {
-	w, err := r.fs.Whole(filepath.Join(r.dir, datadir.LockName))
+	w, err := r.fs.Volume(filepath.Join(r.dir, datadir.LockName))
 	if err == nil {
 		err = w.Close()
 	}

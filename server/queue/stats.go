@@ -71,7 +71,7 @@ func (q *Queue) Stats() Stats {
 		s, _ = q.Known()
 	}
 	of := q.store
-	of.reg.usage.SettleDir(of.dir())
+	of.reg.usage.RefreshDir(of.dir())
 	s.LogSize = of.reg.usage.Used(of.dir())
 	if s.waits {
 		c := of.reg.o.Clock

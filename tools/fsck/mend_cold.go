@@ -35,7 +35,7 @@ func (r *repair) writeAnew(s *segmentFile) error {
 	if err := r.o.FS.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := v.WriteAnew(fresh); err != nil {
+	if err := v.CopyReadable(fresh); err != nil {
 		return err
 	}
 	if err := r.complete(fresh, s); err != nil {

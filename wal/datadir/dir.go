@@ -1,7 +1,7 @@
 package datadir
 
-// A data directory as offline tools see it: which queues are in it, what else is, who holds its
-// lock, and where damaged bytes are set aside.
+// A data directory as offline tools see it: which queues and what else it holds, who has its lock,
+// and where damaged bytes are set aside.
 
 import (
 	"errors"
@@ -26,13 +26,13 @@ var (
 type Dir struct {
 	Path   string
 	Queues []Queue  // by directory name
-	Others []string // names at the top that are none of the server's
+	Others []string // names at the top that are not the server's
 	Trash  int      // deleted queues on their way out
 
 	fs     disk.FS
 	single bool
-	root   string // the data directory, "" for a queue's directory that stands alone
-	above  string // where a server would lock a queue's directory, "" if none would serve it
+	root   string // the data directory; "" if a single queue's directory is not in one
+	above  string // where a server that served this single queue would lock; "" if none could
 }
 
 // Queue is one queue's directory.
@@ -41,8 +41,8 @@ type Queue struct {
 	Path string
 }
 
-// Open lists a data directory, or a single queue's, which is told by the names of the files that only
-// a log has. It changes nothing.
+// Open lists a data directory or the directory of a single queue. ofLog reports whether only a log
+// has files of that name; a queue's directory is recognized by such files. Open changes nothing.
 func Open(fsys disk.FS, path string, ofLog func(name string) bool) (*Dir, error) {
 	path = filepath.Clean(path)
 	entries, err := fsys.ReadDir(path)
@@ -54,7 +54,7 @@ func Open(fsys disk.FS, path string, ofLog func(name string) bool) (*Dir, error)
 	for _, e := range entries {
 		switch name, isQueue := QueueName(e.Name); {
 		case e.Name == QuarantineName:
-		case servers(e.Name):
+		case ofServer(e.Name):
 			known = true
 		case e.Name == TrashName:
 			known = true
@@ -79,7 +79,8 @@ func holdsLog(entries []disk.Entry, ofLog func(name string) bool) bool {
 	return slices.ContainsFunc(entries, func(e disk.Entry) bool { return !e.Dir && ofLog(e.Name) })
 }
 
-// looksRight reports whether some directory in it holds a log: a copy may lack the files with a dot.
+// looksRight reports whether one of its directories holds a log. A copy may lack the files whose
+// names begin with a dot.
 func (d *Dir) looksRight(ofLog func(name string) bool) bool {
 	return slices.ContainsFunc(d.Queues, func(q Queue) bool {
 		entries, _ := d.fs.ReadDir(q.Path)
@@ -111,15 +112,16 @@ func openQueue(fsys disk.FS, path string) (*Dir, error) {
 	return d, nil
 }
 
-// realPath is where a queue's directory is, whatever leads there: the lock is in the directory above.
+// realPath returns where a queue's directory is after following links: the lock is in the directory
+// above that.
 func realPath(fsys disk.FS, path string) (string, error) {
 	if _, real := fsys.(disk.OS); !real {
-		return path, nil // links are the operating system's
+		return path, nil // only the operating system has links
 	}
 	if !filepath.IsAbs(path) {
 		wd, err := os.Getwd()
 		if err == nil {
-			wd, err = filepath.EvalSymlinks(wd) // it may be where a link led, and .. is not where that is
+			wd, err = filepath.EvalSymlinks(wd) // if a link led here, .. may be elsewhere
 		}
 		if err != nil {
 			return "", err
@@ -129,7 +131,7 @@ func realPath(fsys disk.FS, path string) (string, error) {
 	return filepath.EvalSymlinks(path)
 }
 
-// Find returns the queue of a name. ErrNoQueue if there is none.
+// Find returns the queue of a name. The error is ErrNoQueue if there is none.
 func (d *Dir) Find(name string) (Queue, error) {
 	for _, q := range d.Queues {
 		if q.Name == name {
@@ -139,7 +141,7 @@ func (d *Dir) Find(name string) (Queue, error) {
 	return Queue{}, fmt.Errorf("%s: %q: %w", d.Path, name, ErrNoQueue)
 }
 
-// Quarantine is where damaged bytes of a queue are set aside, by the server and by tools alike.
+// Quarantine returns the directory where the server and tools set aside damaged bytes of a queue.
 func (d *Dir) Quarantine(q Queue) string {
 	root := d.root
 	if root == "" {
@@ -148,48 +150,49 @@ func (d *Dir) Quarantine(q Queue) string {
 	return filepath.Join(root, QuarantineName, filepath.Base(q.Path))
 }
 
-// Lock takes the data directory's lock for a tool that is going to change something. While a server
-// has it, it is disk.ErrLocked. Above a queue's directory that stands alone it is taken too, so that no
-// server comes meanwhile, if anything can be written there.
+// Lock takes the data directory's lock for a tool that changes something. If a server has it, the
+// error is disk.ErrLocked. For a queue's directory that is not in a data directory, Lock takes the
+// lock in the directory above, if that can be written to, so that no server comes meanwhile.
 func (d *Dir) Lock() (io.Closer, error) {
 	dir := d.root
 	if dir == "" {
 		dir = d.above
 	}
 	if dir == "" {
-		return none{}, nil
+		return noLock{}, nil
 	}
 	lock, err := Lock(d.fs, dir)
 	switch {
 	case errors.Is(err, disk.ErrLocked):
-		return nil, fmt.Errorf("%s is in use: stop the server first (or the other tool): %w", dir, err)
+		return nil, fmt.Errorf("%s is in use: stop the server first (or the other tool): %w",
+			dir, err)
 	case d.root == "" && (errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)):
-		return none{}, nil
+		return noLock{}, nil
 	}
 	return lock, err
 }
 
-// LockForReading takes the lock for a tool that only reads, and leaves no file where there was none:
-// without a lock file no server is there. Where nothing can be locked, for want of rights or of a
-// file system that can be written, unlocked says why and the tool may go on.
+// LockForReading takes the lock for a tool that only reads. It makes no file: without a lock file,
+// there is no server. If the lock cannot be taken because of missing rights or a read-only file
+// system, unlocked says why, and the tool may go on.
 func (d *Dir) LockForReading() (lock io.Closer, unlocked, err error) {
 	if d.root == "" {
-		return none{}, nil, nil
+		return noLock{}, nil, nil
 	}
 	f, err := d.fs.OpenRead(filepath.Join(d.root, LockName))
 	if errors.Is(err, fs.ErrNotExist) {
-		return none{}, nil, nil
+		return noLock{}, nil, nil
 	}
 	if err == nil {
 		f.Close()
 	}
 	lock, err = d.Lock()
 	if err != nil && !errors.Is(err, disk.ErrLocked) {
-		return none{}, err, nil
+		return noLock{}, err, nil
 	}
 	return lock, nil, err
 }
 
-type none struct{}
+type noLock struct{}
 
-func (none) Close() error { return nil }
+func (noLock) Close() error { return nil }

@@ -10,7 +10,10 @@ import (
 
 func TestWhatTheServerKeepsIsToldFromQueuesAndFromWhatOthersLeft(t *testing.T) {
 	m := disktest.New()
-	for _, name := range []string{LockName, ReserveName, ScrubbedName, ScrubbedName + NewSuffix, ClockName, ClockName + NewSuffix, "notes.txt"} {
+	for _, name := range []string{
+		LockName, ReserveName, ScrubbedName, ScrubbedName + NewSuffix, ClockName,
+		ClockName + NewSuffix, "notes.txt",
+	} {
 		if err := m.WriteFile("data/"+name, nil); err != nil {
 			t.Fatal(err)
 		}

@@ -11,9 +11,11 @@ import (
 	"github.com/darner/darner/segment/disk"
 )
 
-// Make makes a data directory if there is none, locks it, and returns it for queues to be added to.
-// While a server has the lock it is disk.ErrLocked. See Open for ofLog.
-func Make(fsys disk.FS, path string, ofLog func(name string) bool) (d *Dir, lock io.Closer, err error) {
+// Make makes a data directory if there is none, locks it, and returns it, so that queues can be
+// added. If a server has the lock, the error is disk.ErrLocked. For ofLog, see Open.
+func Make(
+	fsys disk.FS, path string, ofLog func(name string) bool,
+) (d *Dir, lock io.Closer, err error) {
 	path = filepath.Clean(path)
 	if err := disk.MakeDir(fsys, path); err != nil {
 		return nil, nil, err
@@ -22,7 +24,8 @@ func Make(fsys disk.FS, path string, ofLog func(name string) bool) (d *Dir, lock
 		return nil, nil, err
 	}
 	if d.single {
-		return nil, nil, fmt.Errorf("%s is the directory of a single queue: give the data directory above it", path)
+		return nil, nil, fmt.Errorf(
+			"%s is the directory of a single queue: give the data directory above it", path)
 	}
 	lock, err = d.Lock()
 	return d, lock, err
@@ -38,7 +41,7 @@ func openOrEmpty(fsys disk.FS, path string, ofLog func(name string) bool) (*Dir,
 	return d, err
 }
 
-// New returns the queue of a name, which need not be there yet. The error is ErrName.
+// New returns the queue of a name. The queue need not exist yet. The error is ErrName.
 func (d *Dir) New(name string) (Queue, error) {
 	dir, err := DirName(name)
 	if err != nil {

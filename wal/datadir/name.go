@@ -1,16 +1,17 @@
 package datadir
 
-// A queue's name as the name of its directory. The mapping is one to one and leaves nothing in the
-// result that a file system or a shell could take for something else. A '+' is escaped, so that it
-// stays free to have a meaning in file names.
+// A queue's name and the name of its directory. The mapping is one to one. Its result contains
+// nothing that a file system or a shell could misread. A '+' is escaped, so that it is free for
+// another meaning in file names.
 
 import (
 	"errors"
 	"fmt"
 )
 
-// ErrName is a name no queue can have: empty, over 250 bytes, with a byte up to 0x20, '/' or 0x7f,
-// or with so many unusual bytes that its directory's name would be over 255.
+// ErrName is the error for a name that no queue can have: it is empty or longer than 250 bytes, it
+// has a byte up to 0x20, a '/' or 0x7f, or it has so many unusual bytes that its directory's name
+// would be longer than 255 bytes.
 var ErrName = errors.New("bad queue name")
 
 const (
@@ -33,8 +34,8 @@ func plain(c byte) bool {
 
 func valid(c byte) bool { return c > ' ' && c != '/' && c != 0x7f }
 
-// CheckName refuses, with an ErrName, what cannot name a queue in a request: what would not be one
-// word of it, or would be read as an option.
+// CheckName returns an ErrName for what cannot name a queue in a request, because it is not a
+// single word there.
 func CheckName(name string) error {
 	if name == "" {
 		return fmt.Errorf("%w: empty", ErrName)
@@ -69,7 +70,8 @@ func DirName(name string) (string, error) {
 	return string(dir), nil
 }
 
-// QueueName returns the queue whose directory has this name; false when DirName never makes it.
+// QueueName returns the queue whose directory has this name. It is false if DirName never returns
+// such a name.
 func QueueName(dir string) (string, bool) {
 	if allPlain(dir) {
 		return dir, true
@@ -91,7 +93,8 @@ func QueueName(dir string) (string, bool) {
 	return name, err == nil && again == dir
 }
 
-// allPlain reports whether a name stands for itself: hardly any does not, and there may be 100,000.
+// allPlain reports whether all bytes stand for themselves. Nearly all names are like that, and
+// there may be 100,000 of them.
 func allPlain(dir string) bool {
 	for i := range len(dir) {
 		if !plain(dir[i]) {
@@ -101,7 +104,7 @@ func allPlain(dir string) bool {
 	return dir != "" && dir[0] != '.' && len(dir) <= min(maxName, maxEscaped)
 }
 
-// unhex answers nonsense for what is no digit: escaping again shows it.
+// unhex returns nonsense for a byte that is not a digit. Escaping the result again shows that.
 func unhex(c byte) byte {
 	if c >= 'A' {
 		return c - 'A' + 10

@@ -38,12 +38,12 @@ func TestBadNamesAreRefused(t *testing.T) {
 		strings.Repeat("a", 251), strings.Repeat("%", 86),
 	} {
 		if file, err := DirName(name); !errors.Is(err, ErrName) {
-			t.Errorf("DirName(%q) = %q, %v", name, file, err)
+			t.Errorf("DirName(%q) = %q, %v, want ErrName", name, file, err)
 		}
 	}
 	for _, name := range []string{strings.Repeat("a", 250), strings.Repeat("%", 85)} {
 		if _, err := DirName(name); err != nil {
-			t.Errorf("DirName(%q): %v", name, err)
+			t.Errorf("DirName(%q) = %v, want a name", name, err)
 		}
 	}
 }
@@ -51,7 +51,7 @@ func TestBadNamesAreRefused(t *testing.T) {
 func TestDirectoriesThatAreNoQueuesAreKnown(t *testing.T) {
 	for _, file := range []string{"", "a b", "%", "%2", "%2x", "%2e", "%41", "%ZZ", "a+b", ".x", "%2F", "%7F", "é"} {
 		if name, ok := QueueName(file); ok {
-			t.Errorf("QueueName(%q) = %q", file, name)
+			t.Errorf("QueueName(%q) = %q, want none", file, name)
 		}
 	}
 }
@@ -67,7 +67,8 @@ func FuzzName(f *testing.F) {
 				t.Fatal(err)
 			}
 		} else {
-			if file == "" || len(file) > 255 || file[0] == '.' || filepath.Base(file) != file || strings.ContainsAny(file, "/\\\x00+ ") {
+			if file == "" || len(file) > 255 || file[0] == '.' || filepath.Base(file) != file ||
+				strings.ContainsAny(file, "/\\\x00+ ") {
 				t.Fatalf("%q is no safe path element", file)
 			}
 			if back, ok := QueueName(file); !ok || back != string(name) {

@@ -18,29 +18,30 @@ var (
 	ErrForeign = segment.ErrForeign
 )
 
-// LargeItem tells what the record of a large item says: the size of the body in bytes, and the
-// number of its upload. ok is false when it is no such record.
+// LargeItem reads the record of a large item: the size of the body in bytes, and the number of its
+// upload. ok is false if it is not such a record.
 func LargeItem(r *segment.Record) (size int64, upload uint64, ok bool) { return body.Record(r) }
 
-// ItemSize is what an item counts for, in bytes: a large one its body.
+// ItemSize returns the bytes that an item counts for: those of its body, if it is large.
 func ItemSize(r *segment.Record) int64 { return body.ItemSize(r) }
 
-// BodyFileSize is the size of the file that holds a body of so many bytes.
+// BodyFileSize returns the size in bytes of the file that holds a body of size bytes.
 func BodyFileSize(size int64) int64 { return body.FileSize(size) }
 
-// BodyView is what a body's file holds.
+// BodyView is what CheckBody finds in a body's file.
 type BodyView = body.View
 
 // BodyDamage is a range of a body's file in which no chunk verifies.
 type BodyDamage = body.Damage
 
-// OpenBody streams a body, verified chunk by chunk. A damaged header is ErrDamaged.
+// OpenBody opens a body for reading. Each chunk is verified. A damaged header is ErrDamaged.
 func (in *Inspection) OpenBody(f FileInfo) (io.ReadCloser, error) {
 	return body.Open(in.fs, in.Path(f))
 }
 
-// CheckBody reads a whole body; read, if it is not nil, is told of every chunk's bytes. A damaged
-// header, without which no chunk verifies, is ErrDamaged; a newer format is ErrVersion.
+// CheckBody reads a whole body. read may be nil; it is called with the number of bytes of each
+// chunk. The error is ErrDamaged for a damaged header, without which no chunk verifies, and
+// ErrVersion for a newer format.
 func (in *Inspection) CheckBody(f FileInfo, read func(n int64)) (BodyView, error) {
 	return body.Judge(in.fs, in.Path(f), f.Size, read)
 }

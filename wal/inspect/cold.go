@@ -1,6 +1,6 @@
 package inspect
 
-// Cold segments under examination: what there is to know of them besides their records.
+// Cold segments under examination: what else there is to know besides their records.
 
 import (
 	"errors"
@@ -9,37 +9,37 @@ import (
 	"github.com/darner/darner/wal/internal/files"
 )
 
-// ColdName is the name of a cold segment that stands for those that begin with the numbers first to
-// through.
+// ColdName returns the name of the cold segment that replaces those whose first numbers are
+// first..through.
 func ColdName(first, through uint64) string { return files.ColdName(first, through) }
 
-// Scrub verifies every byte of a cold segment, and with mend writes back what its parity can rebuild.
-// Errors are those of [segment.Scrub].
+// Scrub verifies every byte of a cold segment. With mend it writes back what the parity can
+// rebuild. Errors are those of [segment.Scrub].
 func (in *Inspection) Scrub(f FileInfo, mend bool) (segment.ScrubReport, error) {
 	return segment.Scrub(in.fs, in.Path(f), mend, nil)
 }
 
-// Cold reports whether it is in the cold form.
+// Cold reports whether the segment is in its cold form.
 func (v *SegmentView) Cold() bool { return v.seg.Cold() }
 
-// Rebuilt is how often damage was met so far that cost nothing.
+// Rebuilt returns how often reading has met damage that cost nothing.
 func (v *SegmentView) Rebuilt() uint64 { return v.seg.Rebuilt() }
 
-// FileRange returns which bytes of the file hold what a Step is about: of a cold segment, whole
-// blocks. They are 0 and 0 when it is not known where those are.
+// FileRange returns which bytes of the file hold a Step. In a cold segment these are whole blocks.
+// The range is 0..0 if it is not known where they are.
 func (v *SegmentView) FileRange(from, to uint32) (int64, int64) {
 	from, to = v.seg.FileRange(from, to)
 	return int64(from), int64(to)
 }
 
-// block is a block of a cold segment: where its records are, virtually, and where it is in the file.
+// block is a block of a cold segment: the virtual range of its records, and its range in the file.
 type block struct {
 	from, to   uint32
 	start, end uint32
 }
 
-// Share returns which bytes of the file a Step takes up: of a cold segment its share of the block, by
-// its size. Ask about one Step after the other.
+// Share returns which bytes of the file a Step takes. In a cold segment that is its share of the
+// block, by its size. Ask about Steps in order.
 func (v *SegmentView) Share(from, to uint32) (uint32, uint32) {
 	if !v.Cold() {
 		return from, to
@@ -58,8 +58,8 @@ func (v *SegmentView) Share(from, to uint32) (uint32, uint32) {
 	return place(from), place(to)
 }
 
-// Lost reports whether the blocks that a Step without a record is about are damaged still when they
-// are read once more. The Step may have met a failure that passed.
+// Lost reads the blocks of a Step without a record again, and reports whether they are still
+// damaged. The Step may have met a transient failure.
 func (v *SegmentView) Lost(s *Step) bool {
 	for off := s.From; off < s.To; off = v.seg.BlockEnd(off) {
 		if _, _, err := v.seg.At(off); !errors.Is(err, segment.ErrDamaged) {
@@ -69,8 +69,9 @@ func (v *SegmentView) Lost(s *Step) bool {
 	return true
 }
 
-// Name is what the file should be called by what is in it. Of the numbers in a cold segment's name the
-// second is believed as far as it can be: what it claims too much would be deleted.
+// Name returns the name that the file should have, according to its content. The second number in a
+// cold segment's name is believed only as far as it can be right, because the log would delete what
+// it covers.
 func (v *SegmentView) Name(f FileInfo) string {
 	first, last := v.Header().First, max(v.Header().First, v.Totals().Last)
 	switch {
@@ -84,12 +85,13 @@ func (v *SegmentView) Name(f FileInfo) string {
 	return files.ColdName(first, first)
 }
 
-// WriteAnew writes the readable records of a cold segment, and the damaged ones not, to a new file,
-// which is on stable storage then. Its numbers and its header keep. After an error there is no file.
-func (v *SegmentView) WriteAnew(path string) error {
+// CopyReadable copies the readable records of a cold segment to a new file and syncs it. It leaves
+// damaged records out, and keeps the numbers and the header. After an error there is no file.
+func (v *SegmentView) CopyReadable(path string) error {
 	if !v.Cold() {
 		return errors.New(v.Path() + " is not cold")
 	}
 	keep := func(*segment.Record) bool { return true }
-	return segment.WriteCold(v.fs, path, []*segment.Segment{v.seg}, segment.DefaultCold(), keep, nil)
+	sources := []*segment.Segment{v.seg}
+	return segment.WriteCold(v.fs, path, sources, segment.DefaultCold(), keep, nil)
 }

@@ -1,9 +1,9 @@
-// Package inspect is a log offline: what tools read and mend of its directory while nobody has it open. Every
-// file is taken for what it is, and each is judged by the code that recovery and readers use. No more than one
-// file's state is held at a time.
+// Package inspect is a log offline: what tools read and mend in its directory while nobody has it
+// open. The code that recovery and readers use judges each file. No more than one file's state is
+// held at a time.
 //
-// An Inspection changes nothing. What does is named so: WriteOffsets, Rewind.Do, Scrub where it is to mend, and
-// SegmentView.WriteAnew. They leave what was before or what is to be, wherever they are killed.
+// An Inspection changes nothing, except by WriteOffsets, Rewind.Do, Scrub with mend, and
+// SegmentView.CopyReadable. If one of these is killed, the old state or the new one is there.
 package inspect
 
 import (
@@ -15,37 +15,37 @@ import (
 	"github.com/darner/darner/wal/internal/identity"
 )
 
-// FileKind is what a file of a log's directory is for, as its name tells.
+// FileKind is what a file in a log's directory is for, according to its name.
 type FileKind = files.Kind
 
 const (
 	SegmentFile    = files.Segment    // records
-	SpareFile      = files.Spare      // a segment prepared ahead; when it has a header it is one that was about to get its name
+	SpareFile      = files.Spare      // a segment prepared ahead, or one that was being renamed
 	BodyFile       = files.Body       // the body of a large item
-	PartFile       = files.Part       // a body on its way in, or about to get its name
+	PartFile       = files.Part       // a body that was being uploaded or renamed
 	OffsetFile     = files.Offset     // what a consumer has taken
 	RewriteFile    = files.Rewrite    // an offset file about to replace its namesake
-	MendFile       = files.Mend       // left by a repair that was interrupted: to be removed
-	UndoFile       = files.Undo       // an offset file that a rewind replaced, kept for an undo
-	MovingFile     = files.Moving     // a segment on its way to its own name, left by a repair that was interrupted
+	MendFile       = files.Mend       // left by a repair that was interrupted; to be removed
+	UndoFile       = files.Undo       // what was taken before a rewind, kept for an undo
+	MovingFile     = files.Moving     // a segment under a name of its own until a repair is done
 	UnfinishedFile = files.Unfinished // a cold segment that was being written
-	ForeignFile    = files.Foreign    // none of the log's
+	ForeignFile    = files.Foreign    // not one of the log's
 )
 
-// MendSuffix ends the names of files that a repair prepares under the log's eyes. The log ignores
+// MendSuffix ends the names of files that a repair prepares in the log's directory. The log ignores
 // them.
 const MendSuffix = files.MendSuffix
 
-// FileInfo is one file of a log's directory. It tells whose offset file it is, and whether the log deletes
-// another one because of it.
+// FileInfo is one file in a log's directory. It knows whose offset file it is, and whether the log
+// deletes another file because of it.
 type FileInfo = files.Info
 
-// Inspection is a log's directory as it stood when Open read it. It can be used while nobody
-// writes to the log.
+// Inspection is a log's directory as it was when Open read it. Nobody may write to the log
+// meanwhile.
 type Inspection struct {
 	Dir    string
-	Log    uint64   // identity of the log that most of its files are of; 0 when none tells
-	Nested []string // names of directories within
+	Log    uint64   // identity of the log that most of its files belong to; 0 if none says
+	Nested []string // names of directories in it
 	fs     disk.FS
 	list   files.Listing
 }
@@ -57,19 +57,21 @@ func Open(fsys disk.FS, dir string) (*Inspection, error) {
 		return nil, err
 	}
 	in := &Inspection{Dir: dir, Nested: list.Nested, fs: fsys, list: list}
-	if id, _, err := identity.Of(fsys, dir, &list); err == nil { // what the disk does not give is for others to tell of
+	// Whoever reads the files will meet and report errors of the disk.
+	if id, _, err := identity.Of(fsys, dir, &list); err == nil {
 		in.Log = id
 	}
 	return in, nil
 }
 
-// Foreign reports whether a file that says it is of some log is of another one than this.
+// Foreign reports whether a log's identity, as found in a file, is that of another log than this
+// one.
 func (in *Inspection) Foreign(log uint64) bool { return identity.Foreign(log, in.Log) }
 
-// KindOf tells what a file of this name is in a log's directory.
+// KindOf returns the kind of a file in a log's directory, according to its name.
 func KindOf(name string) FileKind { return Classify(name).Kind }
 
-// Classify tells by its name what a file in a log's directory is, and its numbers.
+// Classify returns what a file in a log's directory is, and its numbers, according to its name.
 func Classify(name string) FileInfo { return files.Classify(name) }
 
 // Files returns the files of one kind, ordered by number or name.
@@ -88,17 +90,18 @@ func (in *Inspection) All() iter.Seq[FileInfo] {
 	}
 }
 
-// Path is a file's path.
+// Path returns the path of a file.
 func (in *Inspection) Path(f FileInfo) string { return filepath.Join(in.Dir, f.Name) }
 
-// SegmentName is the name of the segment that begins with a sequence number.
+// SegmentName returns the name of the segment that begins with a sequence number.
 func SegmentName(first uint64) string { return files.SegmentName(first) }
 
-// MovingName is what a segment is called by a repair until its own name is free. The log ignores it.
+// MovingName returns the name that a repair gives a segment until its own name is free. The log
+// ignores it.
 func MovingName(name string) string { return files.MovingName(name) }
 
-// OffsetName is the name of the file that holds what a consumer has taken.
+// OffsetName returns the name of the file that holds what a consumer has taken.
 func OffsetName(consumer string) string { return files.OffsetName(consumer) }
 
-// BodyName is the name of the file that holds a large item's body.
+// BodyName returns the name of the file that holds a large item's body.
 func BodyName(seq uint64) string { return files.BodyName(seq) }

@@ -31,13 +31,13 @@ func TestEveryFileIsKnownByItsName(t *testing.T) {
 		"consumer+.off": inspect.ForeignFile, "x.mend": inspect.ForeignFile, "consumer.off.mend.mend": inspect.ForeignFile, "": inspect.ForeignFile,
 	} {
 		if got := inspect.KindOf(name); got != want {
-			t.Errorf("%q is of kind %d instead of %d", name, got, want)
+			t.Errorf("%q: got kind %d, want %d", name, got, want)
 		}
 	}
 }
 
-// What was written is read again, after a crash at any point of the writing too: either the old state
-// or the new one.
+// What was written is read again. After a crash at any point of the writing, that is either the old
+// state or the new one.
 func TestOffsetsAreReplacedAtomically(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	fsys := disktest.New()
@@ -54,11 +54,11 @@ func TestOffsetsAreReplacedAtomically(t *testing.T) {
 		t.Helper()
 		in := inspected(t, image)
 		if len(in.Files(inspect.OffsetFile)) != 1 {
-			t.Fatalf("there are %q", image.Names("q"))
+			t.Fatalf("got the files %q, want one offset file", image.Names("q"))
 		}
 		v, err := in.ReadOffsets(in.Files(inspect.OffsetFile)[0])
 		if err != nil || len(v.Damage) > 0 {
-			t.Fatalf("%v, %+v", err, v)
+			t.Fatalf("got %v, %+v, want no damage", err, v)
 		}
 		return &v.Offsets
 	}
@@ -74,11 +74,12 @@ func TestOffsetsAreReplacedAtomically(t *testing.T) {
 	for i, image := range images {
 		got := read(image)
 		if !same(got, older) && !same(got, newer) {
-			t.Fatalf("image %d of %d has head %d and ends at %d", i, len(images), got.Head, got.End())
+			t.Fatalf("image %d of %d: got head %d and end %d, want the old state or the new one", i, len(images), got.Head, got.End())
 		}
 	}
-	if got := read(fsys); !same(got, newer) || got.Created != 77 || got.Consumer != "audit" || got.Below != 90 {
-		t.Errorf("in the end it is %+v", got)
+	got := read(fsys)
+	if !same(got, newer) || got.Created != 77 || got.Consumer != "audit" || got.Below != 90 {
+		t.Errorf("got %+v in the end, want the new state", got)
 	}
 }
 
@@ -101,8 +102,9 @@ func TestRunsAndGapsOfTakenItems(t *testing.T) {
 		}
 		for seq := range uint64(50) {
 			taken, last := o.Run(seq)
-			if taken != o.Has(seq) || o.Has(last) != taken || last < seq || last != ^uint64(0) && o.Has(last+1) == taken {
-				t.Fatalf("%d: %v up to %d", seq, taken, last)
+			if taken != o.Has(seq) || o.Has(last) != taken || last < seq ||
+				last != ^uint64(0) && o.Has(last+1) == taken {
+				t.Fatalf("%d: got taken %v up to %d, want the whole run", seq, taken, last)
 			}
 		}
 		from, to := uint64(rng.IntN(50)), uint64(rng.IntN(50))
@@ -134,9 +136,9 @@ func TestOffsetsAreReadWithoutTheirSlots(t *testing.T) {
 	in := inspected(t, fsys)
 	v, err := in.ReadOffsets(in.Files(inspect.OffsetFile)[0])
 	if err != nil || !v.Salvaged || len(v.Damage) != 2 {
-		t.Fatalf("%+v, %v", v, err)
+		t.Fatalf("got %+v, %v, want it salvaged, with both slots damaged", v, err)
 	}
 	if !v.Has(8) || !v.Has(30) || v.Has(10) || v.Has(31) {
-		t.Errorf("taken is %+v", v.Offsets)
+		t.Errorf("got %+v, want what was taken", v.Offsets)
 	}
 }

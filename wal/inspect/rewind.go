@@ -1,7 +1,7 @@
 package inspect
 
-// Rewinding: a consumer's taken items, as far as they are still on disk, are put back by changing
-// its offset file while the log is closed. What was taken before is kept for an undo.
+// Rewinding: while the log is closed, a consumer's offset file is changed so that taken items that
+// are still on disk come again. What was taken before is kept for an undo.
 
 import (
 	"cmp"
@@ -15,25 +15,26 @@ import (
 	"github.com/darner/darner/wal/internal/offset"
 )
 
-// ErrNoUndo: no rewind has left anything to be undone.
+// ErrNoUndo: there is no rewind that could be undone.
 var ErrNoUndo = errors.New("there is no rewind to undo")
 
-// Rewind is a change of what a consumer has taken, worked out and not yet made. Nothing may write to
-// the log between the one and the other.
+// Rewind is a change of what a consumer has taken. It was planned but not made yet. Nothing may
+// write to the log between planning and Do.
 type Rewind struct {
-	Items, Bytes int64  // that are in the queue again, or, of an undo, taken again
-	Expired      int64  // of them; they will not be delivered
-	Bodiless     int64  // large items that would have come back, but their bodies are deleted
+	Items, Bytes int64  // that come again or, in an undo, count as taken again
+	Expired      int64  // how many of these have expired; they will not be delivered
+	Bodiless     int64  // large items that cannot come again, because their bodies are deleted
 	First, Last  uint64 // sequence numbers of the items
 	Undo         bool
 
 	in      *Inspection
-	fresh   *Offsets // the state to be
+	fresh   *Offsets // the state after the change
 	current *Offsets
 }
 
-// Taken is what a consumer has taken: by its offset file and the rewrite of it that a crash may have
-// left. Without a file it is nothing. Errors are those of ReadOffsets, save ErrBlankOffsets.
+// Taken returns what a consumer has taken, according to its offset file and the rewrite that a
+// crash may have left. Without a file it has taken nothing. Errors are those of ReadOffsets, except
+// ErrBlankOffsets.
 func (in *Inspection) Taken(consumer string) (*Offsets, error) {
 	var all *Offsets
 	for _, f := range slices.Concat(in.Files(OffsetFile), in.Files(RewriteFile)) {
@@ -59,8 +60,9 @@ func (in *Inspection) Taken(consumer string) (*Offsets, error) {
 	return all, nil
 }
 
-// InOrder lists the segments in the order of the log. Spares that were started before a crash are
-// among them; those that never were are not, and neither is what a compaction was about to delete.
+// InOrder returns the segments in the order of the log. Spares that were started before a crash are
+// among them. Spares that were never started are not, and neither are segments that a compaction
+// was about to delete.
 func (in *Inspection) InOrder() ([]FileInfo, error) {
 	list := slices.Clone(in.Files(SegmentFile))
 	for _, f := range in.Files(SpareFile) {
@@ -83,7 +85,8 @@ func (in *Inspection) InOrder() ([]FileInfo, error) {
 	return slices.CompactFunc(list, func(a, b FileInfo) bool { return a.Number == b.Number }), err
 }
 
-// replaces reports whether anything of a cold segment can be read: else recovery keeps what it stands for.
+// replaces reports whether a cold segment can be read. If not, recovery keeps what it was to
+// replace.
 func (in *Inspection) replaces(cold, _ FileInfo) (bool, error) {
 	v, err := in.OpenSegment(cold)
 	if segment.Unreadable(err) {
@@ -95,8 +98,8 @@ func (in *Inspection) replaces(cold, _ FileInfo) (bool, error) {
 	return true, v.Close()
 }
 
-// PlanRewind works out what putting back the taken items from a sequence number on comes to. An
-// item that expires before now, in Unix ms, counts as expired.
+// PlanRewind plans to let taken items come again, from a sequence number on. An item that expires
+// before now, in Unix ms, counts as expired.
 func (in *Inspection) PlanRewind(consumer string, from uint64, now int64) (*Rewind, error) {
 	current, err := in.Taken(consumer)
 	if err != nil {
@@ -121,8 +124,8 @@ func (in *Inspection) PlanRewind(consumer string, from uint64, now int64) (*Rewi
 	return r, nil
 }
 
-// PlanUndo works out what undoing all rewinds since the last undo comes to: all is taken that was
-// before any of them, and all that was taken since. Without a rewind it is ErrNoUndo.
+// PlanUndo plans to undo all rewinds since the last undo: everything taken before any of them, and
+// everything taken since, counts as taken. If there was no rewind, the error is ErrNoUndo.
 func (in *Inspection) PlanUndo(consumer string, now int64) (*Rewind, error) {
 	current, err := in.Taken(consumer)
 	if err != nil {
@@ -142,8 +145,8 @@ func (in *Inspection) PlanUndo(consumer string, now int64) (*Rewind, error) {
 	return r, err
 }
 
-// Do makes the change. Killed at any point it leaves what was before or what is to be, and what is
-// to be only with the means to undo it.
+// Do makes the change. If it is killed at any point, the old state or the new one is there, and the
+// new one only with the means to undo it.
 func (r *Rewind) Do() error {
 	fsys, dir := r.in.fs, r.in.Dir
 	path := filepath.Join(dir, files.OffsetName(r.fresh.Consumer))
@@ -156,7 +159,8 @@ func (r *Rewind) Do() error {
 		}
 		return errors.Join(fsys.Remove(path+files.UndoSuffix), fsys.SyncDir(dir))
 	}
-	// One file, without an interrupted rewrite, which a kill could leave beside what is to be.
+	// This leaves one file, without an interrupted rewrite that a kill could leave beside the new
+	// state.
 	if err := WriteOffsets(fsys, dir, r.current); err != nil {
 		return err
 	}
@@ -178,7 +182,8 @@ func (r *Rewind) note(rec *segment.Record, size, now int64) {
 	}
 }
 
-// eachTaken goes through the taken records that are on disk. Segments that cannot be read have none.
+// eachTaken calls fn with the taken records that are on disk. It skips segments that cannot be
+// read.
 func (in *Inspection) eachTaken(o *Offsets, fn func(r *segment.Record, size int64)) error {
 	list, err := in.InOrder()
 	if err != nil {
@@ -207,7 +212,8 @@ func (in *Inspection) eachTaken(o *Offsets, fn func(r *segment.Record, size int6
 	return nil
 }
 
-// hasBody reports whether an item can still be read: the body of a large one goes when it is taken.
+// hasBody reports whether an item can still be read. The body of a large item is deleted when it is
+// taken.
 func (in *Inspection) hasBody(r *segment.Record) bool {
 	size, upload, large := LargeItem(r)
 	if !large {
@@ -217,8 +223,8 @@ func (in *Inspection) hasBody(r *segment.Record) bool {
 	return ok && f.Size == BodyFileSize(size)
 }
 
-// Body finds the file with the body of a large item: under the item's name, or, after a crash, still
-// under its upload's.
+// Body finds the file with the body of a large item: under the item's name or, after a crash, still
+// under its upload's name.
 func (in *Inspection) Body(seq, upload uint64) (FileInfo, bool) {
 	byNumber := func(f FileInfo, n uint64) int { return cmp.Compare(f.Number, n) }
 	if i, ok := slices.BinarySearchFunc(in.Files(BodyFile), seq, byNumber); ok {
@@ -230,7 +236,7 @@ func (in *Inspection) Body(seq, upload uint64) (FileInfo, bool) {
 	return FileInfo{}, false
 }
 
-// extend adds an item to runs of consecutive ones.
+// extend adds an item to runs of consecutive items.
 func extend(runs []offset.Span, seq, size uint64) []offset.Span {
 	if n := len(runs); n > 0 && runs[n-1].To+1 == seq {
 		runs[n-1].To = seq
@@ -240,28 +246,30 @@ func extend(runs []offset.Span, seq, size uint64) []offset.Span {
 	return append(runs, offset.Span{From: seq, To: seq, Bytes: size})
 }
 
-// without returns the state less the runs, which are in order, apart from each other, and taken.
+// without returns the state without some runs, which are ordered, disjoint, not adjacent, and
+// taken.
 func (o *Offsets) without(runs []offset.Span) *Offsets {
 	return &Offsets{Consumer: o.Consumer, Log: o.Log, State: o.Without(runs)}
 }
 
-// writeUndo keeps a state for an undo, as WriteOffsets does one. With an undo that is pending it is
-// united, so that it undoes all rewinds there were: what the first of them put back as well.
+// writeUndo writes a state for an undo, as WriteOffsets does. It unites it with that of a pending
+// undo, so that an undo undoes all rewinds.
 func (in *Inspection) writeUndo(o *Offsets) error {
 	all := o.without(nil)
 	former, err := in.undo(o.Consumer)
 	if err == nil {
 		all.Unite(former)
 	}
-	// One that cannot be read can undo nothing any more, and is no reason to refuse a rewind.
+	// A state that cannot be read can undo nothing any more. That is no reason to refuse a rewind.
 	path := filepath.Join(in.Dir, files.OffsetName(o.Consumer)+files.UndoSuffix)
 	return offset.Write(in.fs, path, &all.State, all.Log)
 }
 
-// undo reads the state that an undo brings back.
+// undo reads the state that an undo would restore.
 func (in *Inspection) undo(consumer string) (*Offsets, error) {
 	list := in.Files(UndoFile)
-	i := slices.IndexFunc(list, func(f FileInfo) bool { return f.Name == files.OffsetName(consumer)+files.UndoSuffix })
+	name := files.OffsetName(consumer) + files.UndoSuffix
+	i := slices.IndexFunc(list, func(f FileInfo) bool { return f.Name == name })
 	if i < 0 {
 		return nil, fmt.Errorf("%s: %w", in.Dir, ErrNoUndo)
 	}

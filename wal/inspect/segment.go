@@ -7,31 +7,33 @@ import (
 	"runtime/debug"
 
 	"github.com/darner/darner/segment"
+	"github.com/darner/darner/segment/blank"
 	"github.com/darner/darner/segment/disk"
-	"github.com/darner/darner/wal/internal/blank"
 )
 
-// SegmentView is one segment opened for examining. Close it.
+// SegmentView is one segment, opened for examination. Close it.
 type SegmentView struct {
-	// Found is what opening noticed: copies of the header, the index, the tail; of a segment that
-	// is not sealed also the ranges that Steps comes to.
+	// Found is the damage that opening noticed: copies of the header, the index, the tail. In a
+	// segment that is not sealed, it includes the ranges that Steps comes to.
 	Found []segment.Damage
 
-	// Stray is where bytes that nobody reads are not the zeros they should be, in the header.
+	// Stray is ranges in the header that nobody reads and that should be zeros.
 	Stray []segment.Span
 
-	// Headless: all copies of the header are lost, and the footer; the records tell enough of it.
+	// Headless: all copies of the header are lost, and the footer. The records told what was
+	// needed.
 	Headless bool
 
 	seg   *segment.Segment
 	fs    disk.FS
-	b     []byte // the whole file, mapped; nil for a cold one
+	b     []byte // the whole file, mapped; nil for a cold segment
 	unmap func([]byte) error
-	block block // of a cold one: that Share was asked about last
+	block block // of a cold segment: the one that Share was last asked about
 }
 
-// OpenSegment opens a segment, cold or not, or a spare. Errors are those of [segment.Open], ErrForeign among them. That its header says the
-// number in its name is for the caller to check: recovery takes one that does not for no segment.
+// OpenSegment opens a segment, cold or not, or a spare. Errors are those of [segment.Open],
+// including ErrForeign. The caller has to check that its header has the number in its name:
+// recovery ignores a segment that has not.
 func (in *Inspection) OpenSegment(f FileInfo) (*SegmentView, error) {
 	o := segment.OpenOptions{Log: in.Log}
 	if f.Kind == SegmentFile {
@@ -46,7 +48,8 @@ func (in *Inspection) OpenSegment(f FileInfo) (*SegmentView, error) {
 		return v, nil
 	}
 	for _, d := range found {
-		v.Headless = v.Headless || !seg.Sealed() && d.Meta && d.From == 0 && d.To == segment.HeaderSize
+		header := d.Meta && d.From == 0 && d.To == segment.HeaderSize
+		v.Headless = v.Headless || !seg.Sealed() && header
 	}
 	if v.b, v.unmap, err = mapWhole(in.fs, seg.Path(), seg.Size()); err == nil {
 		err = v.findStray()
@@ -68,34 +71,35 @@ func mapWhole(fsys disk.FS, path string, size int64) ([]byte, func([]byte) error
 	return b, file.Unmap, err
 }
 
-// findStray looks at the bytes behind each copy of the header that is sound.
+// findStray looks at the bytes after each copy of the header.
 func (v *SegmentView) findStray() (err error) {
 	defer segment.Guard(v.Path(), debug.SetPanicOnFault(true), &err)
 	const copies, used = segment.HeaderSize / 2, 128
 	for at := 0; at < min(segment.HeaderSize, len(v.b)); at += copies {
 		if !blank.Bytes(v.b[min(at+used, len(v.b)):min(at+copies, len(v.b))]) {
-			v.Stray = append(v.Stray, segment.Span{From: uint32(at + used), To: uint32(at + copies)})
+			stray := segment.Span{From: uint32(at + used), To: uint32(at + copies)}
+			v.Stray = append(v.Stray, stray)
 		}
 	}
 	return nil
 }
 
-// Header is the segment's header.
+// Header returns the segment's header.
 func (v *SegmentView) Header() segment.Header { return v.seg.Header() }
 
-// Totals sums up its records: as its footer says if it is sealed, else those that are valid.
+// Totals sums up the records: those in the footer if the segment is sealed, else the valid ones.
 func (v *SegmentView) Totals() segment.Totals { return v.seg.Totals() }
 
-// Sealed reports whether it ends in a sound footer.
+// Sealed reports whether the segment ends in a sound footer.
 func (v *SegmentView) Sealed() bool { return v.seg.Sealed() }
 
-// Tail is where its records end.
+// Tail returns the offset where the records end.
 func (v *SegmentView) Tail() uint32 { return v.seg.Tail() }
 
-// Path is the file's path.
+// Path returns the path of the file.
 func (v *SegmentView) Path() string { return v.seg.Path() }
 
-// Close ends the examination. No payload of a record may be used afterwards.
+// Close ends the examination. No payload of a record may be used any more.
 func (v *SegmentView) Close() error {
 	if v.b == nil {
 		return v.seg.Close()
@@ -105,17 +109,24 @@ func (v *SegmentView) Close() error {
 	return errors.Join(err, v.seg.Close())
 }
 
-// Step is one stretch of a segment.
+// Step is a part of a segment: a record, or a range without one.
 type Step struct {
-	From, To uint32         // offsets; in a cold segment they are virtual, see SegmentView.FileRange
-	Err      error          // nil for a record; segment.ErrDamaged: no valid record is in it; segment.ErrFault: the disk does not give it
-	Record   segment.Record // its payload aliases the map: read it under [segment.Guard], before Close
-	Stray    bool           // the bytes that fill it up are not the zeros they should be; nobody reads them
+	From, To uint32 // offsets; virtual ones in a cold segment, see SegmentView.FileRange
+
+	// Err is nil for a record, segment.ErrDamaged if the range holds no valid record, and
+	// segment.ErrFault if the disk does not return it.
+	Err error
+
+	// Record's payload aliases the map: read it under [segment.Guard], before Close.
+	Record segment.Record
+
+	// Stray: the record's padding, which nobody reads, is not zeros.
+	Stray bool
 }
 
-// Steps goes through what stands between header and tail, in order, as a consumer does: records
-// with rising sequence numbers, and the ranges between them that hold none. A Step is valid until
-// the next.
+// Steps goes through everything between header and tail, in order, as a consumer does: records with
+// rising sequence numbers, and the ranges between them that hold none. A Step is valid until the
+// next.
 func (v *SegmentView) Steps() iter.Seq[*Step] {
 	return func(yield func(*Step) bool) {
 		s := new(Step)
@@ -126,7 +137,9 @@ func (v *SegmentView) Steps() iter.Seq[*Step] {
 			case err != nil:
 				*s = Step{From: at, To: v.seg.NextValid(at), Err: err}
 			case r.Seq < least:
-				*s = Step{From: at, To: next, Err: fmt.Errorf("item %d where at least %d belongs: %w", r.Seq, least, segment.ErrDamaged)}
+				err := fmt.Errorf("item %d where at least %d belongs: %w",
+					r.Seq, least, segment.ErrDamaged)
+				*s = Step{From: at, To: next, Err: err}
 			default:
 				*s = Step{From: at, To: next, Record: r, Stray: v.stray(next, &r)}
 				least = r.Seq + 1
@@ -138,13 +151,13 @@ func (v *SegmentView) Steps() iter.Seq[*Step] {
 	}
 }
 
-// stray looks at the bytes that fill a record up to a multiple of [segment.Align].
+// stray reports whether the bytes that pad a record to a multiple of [segment.Align] are not zeros.
 func (v *SegmentView) stray(to uint32, r *segment.Record) (stray bool) {
 	n := uint32(-len(r.Payload)) % segment.Align
 	if n == 0 || v.b == nil {
 		return false
 	}
-	var err error // a page that At has just read
+	var err error // cannot occur: At has just read the page
 	defer segment.Guard(v.Path(), debug.SetPanicOnFault(true), &err)
 	return !blank.Bytes(v.b[to-n : to])
 }

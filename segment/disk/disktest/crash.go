@@ -1,7 +1,6 @@
 package disktest
 
-// Images: what another process finds after this one, or the whole machine,
-// has died.
+// Images: what another process finds after this process, or the machine, has died.
 
 import (
 	"bytes"
@@ -10,10 +9,9 @@ import (
 	"slices"
 )
 
-// Clone returns what the death of the process leaves: all of it, for the
-// kernel has the rest, still in danger of a power cut. There are no handles,
-// locks, maps or hook. It is a moment's image only if nobody stores into a map
-// meanwhile.
+// Clone returns what the death of the process leaves. That is everything, because the kernel has
+// what was not synced; a power cut can still take that. The image has no handles, locks, maps or
+// hook. Nobody may store into a map meanwhile, or the image is not that of one moment.
 func (f *FS) Clone() *FS {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -27,12 +25,11 @@ func (f *FS) Clone() *FS {
 		}
 		image.journal = append(image.journal, copied)
 	}
-	image.settle(image.root)
+	image.countTree(image.root)
 	return image
 }
 
-// cloner copies nodes, each once: the two views of directories and the journal
-// share them.
+// cloner copies each node once: the two views of directories and the journal share nodes.
 type cloner map[*node]*node
 
 func (c cloner) clone(n *node) *node {
@@ -59,47 +56,46 @@ func (c cloner) names(m map[string]*node) map[string]*node {
 	return copied
 }
 
-// settle counts the names and blocks of a new image.
-func (f *FS) settle(n *node) {
+// countTree counts the names and blocks below a node of a new image.
+func (f *FS) countTree(n *node) {
 	f.used += n.allocated()
 	for _, child := range n.live {
 		child.links++
-		f.settle(child)
+		f.countTree(child)
 	}
 }
 
-// Crash returns what a power cut at this moment may leave. rng decides, for each
-// on its own, whether
+// Crash returns what a power cut at this moment may leave. rng decides, each time independently,
+// whether
 //
-//   - a change of a directory since its SyncDir got to the disk, though never
-//     without the changes of the same names before it;
+//   - a change of a directory since its SyncDir got to the disk, though never without the earlier
+//     changes of the same names;
 //   - a file's size is the synced one or the last one;
-//   - a sector written since the file's Sync has the synced content (zeros
-//     where there was none) or the last one.
+//   - a sector written since the file's Sync has the synced content (zeros if there was none) or
+//     the
+//     last one.
 //
-// How much of it all got to the disk is up to rng as well, from nothing to
-// everything. The image is independent of f, which goes on; it has no handles, locks,
-// maps or hook, and all of it is durable. It may be taken while others store
-// into maps.
+// rng also decides how much of it got to the disk, from nothing to everything. The image is
+// independent of f, which can still be used. It has no handles, locks, maps or hook, and all of it
+// is durable. Others may store into maps meanwhile.
 func (f *FS) Crash(rng *rand.Rand) *FS {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.checkAll()
-	names := f.survivingNames(luck(rng))
-	c := crasher{names: names, kept: luck(rng)}
+	names := f.survivingNames(coin(rng))
+	c := crasher{names: names, kept: coin(rng)}
 	image := &FS{root: c.crash(f.root), capacity: f.capacity}
-	image.settle(image.root)
+	image.countTree(image.root)
 	return image
 }
 
-// Writeback has the kernel write some of what no Sync has asked for, chosen by
-// rng as in Crash. Without it a sector that was written twice is, after a
-// crash, never what it was in between.
+// Writeback makes the kernel write some of what no Sync has asked for, chosen by rng as in Crash.
+// Without it, a sector that was written twice never has the content in between after a crash.
 func (f *FS) Writeback(rng *rand.Rand) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.checkAll()
-	f.writeback(f.root, luck(rng))
+	f.writeback(f.root, coin(rng))
 }
 
 func (f *FS) writeback(n *node, kept func() bool) {
@@ -111,14 +107,14 @@ func (f *FS) writeback(n *node, kept func() bool) {
 	}
 }
 
-// luck decides how likely a thing is kept, and returns that coin.
-func luck(rng *rand.Rand) func() bool {
+// coin picks a probability and returns a coin that is true with it.
+func coin(rng *rand.Rand) func() bool {
 	quarters := rng.IntN(5)
 	return func() bool { return rng.IntN(4) < quarters }
 }
 
-// survivingNames returns the durable names of every directory, and on top the
-// changes that had the luck to be kept.
+// survivingNames returns the durable names of every directory, together with the changes that are
+// kept.
 func (f *FS) survivingNames(kept func() bool) func(*node) map[string]*node {
 	after := map[*node]map[string]*node{}
 	names := func(n *node) map[string]*node {
@@ -154,15 +150,15 @@ func (c crasher) crash(n *node) *node {
 	}
 	dir := newDir()
 	names := c.names(n)
-	for _, name := range slices.Sorted(maps.Keys(names)) { // sorted: rng must decide the same twice
+	for _, name := range slices.Sorted(maps.Keys(names)) { // sorted, so that a seed repeats
 		child := c.crash(names[name])
 		dir.live[name], dir.durable[name] = child, child
 	}
 	return dir
 }
 
-// afterCrash mixes the content on the disk with the content written since, and
-// returns it with the blocks it has.
+// afterCrash mixes the content on the disk with what was written since. It returns the result and
+// the blocks it has.
 func (n *node) afterCrash(kept func() bool) ([]byte, []bool) {
 	written := n.content()
 	size := len(n.synced)
@@ -172,7 +168,7 @@ func (n *node) afterCrash(kept func() bool) ([]byte, []bool) {
 	mixed := make([]byte, size)
 	copy(mixed, n.synced)
 	for off := 0; off < min(size, len(written)); off += sectorSize {
-		var sector [sectorSize]byte // zeros behind the end of what was written
+		var sector [sectorSize]byte // zeros after the end of what was written
 		copy(sector[:], written[off:])
 		old := mixed[off:min(off+sectorSize, size)]
 		if now := sector[:len(old)]; !bytes.Equal(old, now) && kept() {

@@ -237,7 +237,7 @@ func TestFailedSyncIsFinal(t *testing.T) {
 	broken := errors.New("broken")
 	f.Fail(func(op Op, name string, n int) error { return broken })
 	if err := h.Sync(); !errors.Is(err, broken) {
-		t.Fatalf("sync: %v", err)
+		t.Fatalf("sync: got %v, want the hook's error", err)
 	}
 	f.Fail(nil)
 	check(t, h.Sync())
@@ -260,7 +260,7 @@ func TestCrashImageIsIndependentAndDurable(t *testing.T) {
 	check(t, f.Remove("a"))
 	wantOutcomes(t, image, content("a"), "1")
 	if _, err := image.Lock("lock"); err != nil {
-		t.Errorf("the lock outlived its holder: %v", err)
+		t.Errorf("the lock in an image: got %v, want it free", err)
 	}
 	if image.Used() != blockSize {
 		t.Errorf("the image uses %d bytes, want one block", image.Used())
@@ -281,7 +281,7 @@ func TestCrashRepeatsWithItsSeed(t *testing.T) {
 	for i := range 20 {
 		first, second := f.Crash(seed(i)), f.Crash(seed(i))
 		if dump(first) != dump(second) {
-			t.Fatalf("seed %d leaves one thing now and another then", i)
+			t.Fatalf("seed %d: got another image the second time", i)
 		}
 	}
 }
@@ -294,7 +294,7 @@ func TestCloneKeepsEverythingAndTheRisk(t *testing.T) {
 	image := f.Clone()
 	check(t, f.Remove("a"))
 	if got := image.Names("/"); !slices.Equal(got, []string{"a", "c"}) || content("a")(image) != "x" {
-		t.Errorf("the image has %v", got)
+		t.Errorf("got the names %v, want all with their content", got)
 	}
 	wantOutcomes(t, image, names("/"), "", "a", "b", "c", "a b", "a c")
 	wantOutcomes(t, image, content("c"), "none", "", "\x00", "x")
@@ -327,7 +327,7 @@ func TestWritebackMakesStatesInBetweenPossible(t *testing.T) {
 	}
 }
 
-func TestCrashAndSyncBesideStores(t *testing.T) {
+func TestCrashAndSyncDuringStores(t *testing.T) {
 	f := New()
 	h, _ := f.Create("a")
 	check(t, h.Allocate(0, 16<<10))
@@ -356,7 +356,7 @@ func TestCrashAndSyncBesideStores(t *testing.T) {
 	close(stop)
 	wg.Wait()
 	if v := f.Violations(); len(v) > 0 {
-		t.Errorf("violations: %q", v)
+		t.Errorf("got violations %q, want none", v)
 	}
 }
 
@@ -367,7 +367,7 @@ func TestCrashKeepsWhatWasSyncedAsAWhole(t *testing.T) {
 	put(t, f, "/d/sub/b", "two")
 	put(t, f, "/d/c", "three")
 	check(t, f.Rename("/d/c", "/d/sub/c"))
-	w, err := f.Whole("/d/a")
+	w, err := f.Volume("/d/a")
 	check(t, err)
 	check(t, w.Sync())
 	put(t, f, "/d/late", "four")

@@ -1,7 +1,7 @@
 package disktest
 
-// Directories. A directory has its names as the process sees them and as the
-// disk has them; the journal holds the changes in between, in order.
+// Directories. A directory has its names twice: as the process sees them and as the disk has them.
+// The journal holds the changes in between, in order.
 
 import (
 	"maps"
@@ -14,17 +14,17 @@ import (
 	"github.com/darner/darner/segment/disk"
 )
 
-// change is one creation, removal or rename: what it does to one name or two.
-// It gets to the disk whole or not at all.
+// change is one creation, removal or rename, of one name or two. It gets to the disk as a whole or
+// not at all.
 type change []set
 
-// set is a name's new meaning; a nil node means none.
+// set is the new meaning of a name. A nil node means that the name is gone.
 type set struct {
 	entry
 	node *node
 }
 
-// entry is a name in a directory, which may itself be renamed meanwhile.
+// entry is a name in a directory. The directory may be renamed meanwhile.
 type entry struct {
 	dir  *node
 	name string
@@ -40,7 +40,7 @@ func (c change) mark(entries map[entry]bool) {
 	}
 }
 
-// apply makes the change in names, which picks one of a directory's two views.
+// apply makes the change in names, which returns one of a directory's two views.
 func (c change) apply(names func(*node) map[string]*node) {
 	for _, s := range c {
 		if s.node == nil {
@@ -54,7 +54,7 @@ func (c change) apply(names func(*node) map[string]*node) {
 func live(n *node) map[string]*node    { return n.live }
 func durable(n *node) map[string]*node { return n.durable }
 
-// change makes a change visible, and durable some day.
+// change makes a change visible. It becomes durable later.
 func (f *FS) change(c ...set) {
 	for _, s := range c {
 		if old := s.dir.live[s.name]; old != nil {
@@ -69,8 +69,8 @@ func (f *FS) change(c ...set) {
 	f.journal = append(f.journal, c)
 }
 
-// commit makes durable the changes of names in dir, and those before them that
-// touched the same names: a name's history has no gaps.
+// commit makes the changes of names in dir durable, and earlier changes that touched the same
+// names, because the history of a name has no gaps.
 func (f *FS) commit(dir *node) {
 	touched := map[entry]bool{}
 	var taken, rest []change
@@ -119,7 +119,7 @@ func (f *FS) lookupDir(name string) (*node, error) {
 	return n, err
 }
 
-// place finds the entry that a name is or would be, and what is there: nil for nothing.
+// place returns the entry that a name is or would be, and what is there, nil for nothing.
 func (f *FS) place(name string) (entry, *node, error) {
 	parts := split(name)
 	if len(parts) == 0 {
@@ -164,13 +164,16 @@ func (f *FS) ReadDir(dir string) ([]disk.Entry, error) {
 	entries := make([]disk.Entry, 0, len(n.live))
 	for _, name := range slices.Sorted(maps.Keys(n.live)) {
 		child := n.live[name]
-		entries = append(entries, disk.Entry{Name: name, Size: child.size, Dir: child.dir(), Allocated: child.allocated() * blockSize})
+		entries = append(entries, disk.Entry{
+			Name: name, Size: child.size, Dir: child.dir(),
+			Allocated: child.allocated() * blockSize,
+		})
 	}
 	return entries, nil
 }
 
-// Allocated gives a directory one block, which Used does not count. It asks no hook: it only
-// observes.
+// Allocated returns one block for a directory, which Used does not count. It does not ask the hook,
+// because it only observes.
 func (f *FS) Allocated(name string) (int64, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -184,7 +187,7 @@ func (f *FS) Allocated(name string) (int64, error) {
 	return n.allocated() * blockSize, nil
 }
 
-// Free returns what SetCapacity leaves; it asks no hook.
+// Free returns what SetCapacity leaves. It does not ask the hook.
 func (f *FS) Free(string) (int64, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -250,7 +253,7 @@ func (f *FS) rename(from, to string) error {
 	case n.dir() && n.contains(target.dir):
 		return syscall.EINVAL
 	}
-	f.change(set{target, n}, set{source, nil}) // in this order the file is never without a name
+	f.change(set{target, n}, set{source, nil}) // in this order, the file always has a name
 	return nil
 }
 

@@ -1,25 +1,23 @@
-// Package disktest is a file system in memory for tests of what is stored
-// through package disk. It can be
+// Package disktest is a file system in memory, for tests of what is stored through package disk. It
+// can be
 //
-//   - crashed at any moment: [FS.Crash] is what a power cut may leave,
-//     [FS.Clone] what the death of the process leaves;
+//   - crashed at any moment: [FS.Crash] is what a power cut may leave, [FS.Clone] what the death of
+//     the process leaves;
 //   - filled: [FS.SetCapacity];
 //   - broken at any call: [FS.Fail];
 //   - damaged: [FS.Corrupt].
 //
-// It keeps what was synced apart from what was only written, per 512-byte
-// sector of a file and per name in a directory, and it is no kinder than a
-// real disk: a name that was not synced may vanish with its synced file, and
-// after a failed sync nothing more of that file gets to the disk, whatever
-// later syncs say.
+// It knows what was synced from what was only written, for each 512-byte sector of a file and each
+// name in a directory. It is no kinder than a real disk. A name that was not synced may vanish with
+// its synced file. After a failed sync, nothing more of that file gets to the disk, whatever later
+// syncs say.
 //
-// A map is a slice of the file's own memory. A store that would have killed a
-// real process, behind the end of file or into a hole, cannot be caught when it
-// happens, but is found at the next call on the file: see [FS.Violations].
-// Loads behind the end and stores into read-only maps are not found. After
-// the last Unmap the memory is filled with garbage, so that use of a map that is
-// gone shows. Memory does not move under maps: while a file is mapped, neither
-// may it outgrow its largest map, nor a larger map be made; both panic.
+// A map is a slice of the file's own memory. A store after the end of the file or into a hole,
+// which would have killed a real process, cannot be caught when it happens. It is found at the next
+// call on the file: see [FS.Violations]. Loads after the end and stores into read-only maps are not
+// found. After the last Unmap the memory is filled with garbage, so that use of a map that is gone
+// shows. Memory does not move under maps: while a file is mapped, it may not outgrow its largest
+// map, and no larger map may be made. Both panic.
 package disktest
 
 import (
@@ -34,8 +32,8 @@ import (
 
 var _ disk.FS = (*FS)(nil)
 
-// Op is a kind of call, as the hook given to [FS.Fail] sees it. Close and
-// Unmap are not among them: a program can do nothing about their failure.
+// Op is a kind of call, as the hook given to [FS.Fail] sees it. Close and Unmap are not among them:
+// a program can do nothing about their failure.
 type Op string
 
 const (
@@ -53,19 +51,21 @@ const (
 	OpTruncate Op = "truncate"
 	OpAllocate Op = "allocate"
 	OpSync     Op = "sync"
-	OpSyncAll  Op = "syncall" // Whole.Sync
+	OpSyncAll  Op = "syncall" // Volume.Sync
 	OpMap      Op = "map"
 )
 
-// FS is a file system in memory. Names are slash-separated; "/a", "a" and
-// "./a" are the same. It is safe for concurrent use.
+// FS is a file system in memory. Names are separated by slashes; "/a", "a" and "./a" are the same.
+// It is safe for concurrent use.
+//
+// Unexported methods of FS and node need mu held, except ask, which must run without it, and open.
 type FS struct {
 	mu         sync.Mutex
 	root       *node
-	journal    []change // directory changes that no SyncDir has made durable, oldest first
-	capacity   int64    // in blocks, negative: no bound
+	journal    []change // changes of directories that no SyncDir has made durable, oldest first
+	capacity   int64    // in blocks; negative for no bound
 	used       int64    // blocks
-	files      int      // open: handles, locks and those of Whole
+	files      int      // how many are open: handles, locks and volumes
 	maps       int
 	violations []string
 
@@ -74,21 +74,21 @@ type FS struct {
 	calls  int
 }
 
-// New returns an empty file system that has no bound.
+// New returns an empty file system without a bound.
 func New() *FS { return &FS{root: newDir(), capacity: -1} }
 
-// Fail has hook asked before every call, with the call's kind, its file (the
-// old name, of a rename) and its number, counting from 1 since Fail. An error
-// it returns is the call's result, wrapped with operation and path, and the call
-// does nothing else; but see the package comment for sync. The hook may use
-// the FS, for example to crash it. A nil hook ends it.
+// Fail calls hook before every call of the file system, with the kind of the call, its file (for a
+// rename, the old name) and its number, counted from 1 since Fail. If hook returns an error, that
+// is the call's result, wrapped with operation and path, and the call does nothing else; see the
+// package comment for what a failed sync does. The hook may use the FS, for example to crash it. A
+// nil hook ends this.
 func (f *FS) Fail(hook func(op Op, name string, n int) error) {
 	f.hookMu.Lock()
 	defer f.hookMu.Unlock()
 	f.hook, f.calls = hook, 0
 }
 
-// ask gives the hook its say. It runs without f.mu, so that the hook may call.
+// ask calls the hook. It runs without f.mu, because the hook may use the FS.
 func (f *FS) ask(op Op, name string) error {
 	f.hookMu.Lock()
 	hook := f.hook
@@ -101,11 +101,10 @@ func (f *FS) ask(op Op, name string) error {
 	return wrap(op, name, hook(op, name, n))
 }
 
-// SetCapacity bounds the disk to a number of bytes, rounded down to blocks of
-// 4096; negative means no bound. Calls that need a block more fail with
-// ENOSPC: Allocate does nothing then, WriteAt writes what it has room for.
-// Create and Mkdir want a free block but take none. A capacity below what is in
-// use takes nothing away.
+// SetCapacity bounds the disk to a number of bytes, rounded down to blocks of 4096. Negative means
+// no bound. Calls that need more blocks than there are fail with ENOSPC: Allocate then does
+// nothing, and WriteAt writes what it has room for. Create and Mkdir need a free block, but do not
+// take it. A capacity below what is in use takes nothing away.
 func (f *FS) SetCapacity(bytes int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -115,19 +114,19 @@ func (f *FS) SetCapacity(bytes int64) {
 	}
 }
 
-// Used returns the bytes in use, in whole blocks: those of removed files that
-// are open or mapped count.
+// Used returns the bytes in use, in complete blocks. Removed files count while they are open or
+// mapped.
 func (f *FS) Used() int64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.used * blockSize
 }
 
-// full reports whether there are fewer free blocks than that.
+// full reports whether fewer than that many blocks are free.
 func (f *FS) full(blocks int64) bool { return f.capacity >= 0 && f.used+blocks > f.capacity }
 
-// Violations returns a line for every store found so far that a real system
-// would have answered with SIGBUS. A test ends by checking that there are none.
+// Violations returns a line for every store found so far that would have ended a real process with
+// SIGBUS. A test should end by checking that there are none.
 func (f *FS) Violations() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -135,8 +134,8 @@ func (f *FS) Violations() []string {
 	return append([]string(nil), f.violations...)
 }
 
-// InUse returns how many files are open, locks included, and how many maps there are: what a process
-// has only so many of.
+// InUse returns how many files are open, locks included, and how many maps there are. A process has
+// only a limited number of both.
 func (f *FS) InUse() (files, maps int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -155,7 +154,9 @@ func (f *FS) OpenRead(name string) (disk.File, error) {
 	return f.open(OpOpen, name, false, f.lookup)
 }
 
-func (f *FS) open(op Op, name string, writable bool, find func(string) (*node, error)) (disk.File, error) {
+func (f *FS) open(
+	op Op, name string, writable bool, find func(string) (*node, error),
+) (disk.File, error) {
 	if err := f.ask(op, name); err != nil {
 		return nil, err
 	}
@@ -173,7 +174,7 @@ func (f *FS) open(op Op, name string, writable bool, find func(string) (*node, e
 	return &handle{fs: f, node: n, name: name, writable: writable}, nil
 }
 
-// Lock takes a lock that ends with the FS: an image of Crash or Clone has none.
+// Lock takes a lock that ends with the FS. An image made by Crash or Clone has no locks.
 func (f *FS) Lock(name string) (io.Closer, error) {
 	if err := f.ask(OpLock, name); err != nil {
 		return nil, err
@@ -201,7 +202,7 @@ func (f *FS) Lock(name string) (io.Closer, error) {
 
 type lock struct {
 	fs   *FS
-	node *node // nil once closed
+	node *node // nil after Close
 }
 
 func (l *lock) Close() error {

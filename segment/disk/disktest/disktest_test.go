@@ -16,20 +16,22 @@ func TestStoreWithoutBlocksIsAViolation(t *testing.T) {
 		at         int
 		find       func(*FS, disk.File) error
 	}{
-		{"behind the end, at Sync", "behind the end at byte 9000; the size is 8192",
+		{"after the end, at Sync", "after the end at byte 9000; the size is 8192",
 			func(h disk.File) error { return h.Allocate(0, 8192) }, 9000,
 			func(_ *FS, h disk.File) error { return h.Sync() }},
-		{"behind the end of a file that ends in a block, at Close", "behind the end at byte 101",
+		{"after the end of a file that ends in a block, at Close", "after the end at byte 101",
 			func(h disk.File) error { return h.Allocate(0, 100) }, 101,
 			func(_ *FS, h disk.File) error { return h.Close() }},
 		{"into a hole, at Crash", "into a hole at byte 5000",
 			func(h disk.File) error { return h.Truncate(20_000) }, 5000,
 			func(f *FS, _ disk.File) error { f.Crash(seed(1)); return nil }},
-		{"before Allocate", "behind the end at byte 4096",
+		{"before Allocate", "after the end at byte 4096",
 			func(h disk.File) error { return h.Allocate(0, 4096) }, 4096,
 			func(_ *FS, h disk.File) error { return h.Allocate(4096, 4096) }},
-		{"behind what was cut off", "behind the end at byte 5000",
-			func(h disk.File) error { return errors.Join(h.Allocate(0, 8192), h.Truncate(4096)) }, 5000,
+		{"after what was cut off", "after the end at byte 5000",
+			func(h disk.File) error {
+				return errors.Join(h.Allocate(0, 8192), h.Truncate(4096))
+			}, 5000,
 			func(_ *FS, h disk.File) error { return nil }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -40,7 +42,8 @@ func TestStoreWithoutBlocksIsAViolation(t *testing.T) {
 			check(t, c.prepare(h))
 			m[c.at] = 1
 			check(t, c.find(f, h))
-			if v := f.Violations(); len(v) != 1 || !strings.Contains(v[0], c.want) || !strings.Contains(v[0], "dir.seg") {
+			if v := f.Violations(); len(v) != 1 || !strings.Contains(v[0], c.want) ||
+				!strings.Contains(v[0], "dir.seg") {
 				t.Errorf("violations are %q, want one: %s", v, c.want)
 			}
 			if m[c.at] != 0 {
@@ -73,7 +76,7 @@ func TestUseAfterUnmapShows(t *testing.T) {
 	check(t, err)
 	check(t, h.Unmap(m))
 	if string(second) != "hello" {
-		t.Errorf("a map that is left reads %q", second)
+		t.Errorf("the other map: got %q, want the content", second)
 	}
 	check(t, h.Unmap(second))
 	if string(m) == "hello" {
@@ -81,7 +84,7 @@ func TestUseAfterUnmapShows(t *testing.T) {
 	}
 	m[0] = 'x'
 	if got := content("a")(f); got != "hello" {
-		t.Errorf("a store into a map that is gone made the file %q", got)
+		t.Errorf("got %q after a store into a map that is gone, want the content", got)
 	}
 }
 
@@ -97,7 +100,7 @@ func TestFileCannotOutgrowItsMap(t *testing.T) {
 		func() {
 			defer func() {
 				if recover() == nil {
-					t.Errorf("%s moved the memory under a map", what)
+					t.Errorf("%s: got no panic though a map is in the way", what)
 				}
 			}()
 			call()
@@ -111,24 +114,24 @@ func TestFullDiskRefusesBlocks(t *testing.T) {
 	check(t, h.Allocate(0, 2*blockSize))
 	f.SetCapacity(4*blockSize + 100)
 	if err := h.Allocate(0, 5*blockSize); !disk.IsFull(err) || !strings.Contains(err.Error(), "a") {
-		t.Errorf("allocating too much: %v", err)
+		t.Errorf("allocating too much: got %v, want a full disk", err)
 	}
 	if size, _ := h.Size(); size != 2*blockSize {
-		t.Errorf("refused, but the size is %d", size)
+		t.Errorf("got size %d after a refusal, want 0", size)
 	}
 	n, err := h.WriteAt(make([]byte, 3*blockSize), 2*blockSize)
 	if n != 2*blockSize || !disk.IsFull(err) {
 		t.Errorf("wrote %d bytes: %v, want two blocks and a full disk", n, err)
 	}
 	if _, err := h.WriteAt(make([]byte, blockSize), 0); err != nil {
-		t.Errorf("writing over what is there: %v", err)
+		t.Errorf("writing over what is there: got %v, want no error", err)
 	}
 	check(t, h.Allocate(0, 4*blockSize))
 	if _, err := f.Create("b"); !disk.IsFull(err) {
-		t.Errorf("creating: %v", err)
+		t.Errorf("creating: got %v, want a full disk", err)
 	}
 	if err := f.Mkdir("d"); !disk.IsFull(err) {
-		t.Errorf("making a directory: %v", err)
+		t.Errorf("making a directory: got %v, want a full disk", err)
 	}
 	check(t, f.Rename("a", "c"))
 	check(t, h.Truncate(blockSize))
@@ -213,7 +216,7 @@ func TestEveryCallCanBeBroken(t *testing.T) {
 	f.Fail(func(op Op, name string, n int) error {
 		asked = append(asked, op)
 		if n != len(asked) {
-			t.Errorf("call %d has number %d", len(asked), n)
+			t.Errorf("call %d: got number %d", len(asked), n)
 		}
 		return nil
 	})
@@ -231,7 +234,7 @@ func TestEveryCallCanBeBroken(t *testing.T) {
 		})
 		err := run(f)
 		if !errors.Is(err, broken) || !strings.HasPrefix(err.Error(), string(op)+" d") {
-			t.Errorf("call %d, %s, was broken; the error is %v", k+1, op, err)
+			t.Errorf("call %d, %s, fails: got %v, want the hook's error", k+1, op, err)
 		}
 	}
 }
@@ -248,7 +251,7 @@ func TestHookMayCrash(t *testing.T) {
 	_, err := h.WriteAt([]byte("new"), 0)
 	check(t, err)
 	if got := content("a")(image); got != "old" {
-		t.Errorf("before the write the file is %q", got)
+		t.Errorf("got %q before the write, want nothing yet", got)
 	}
 }
 
@@ -284,14 +287,14 @@ func TestOpenFilesAndMapsAreCounted(t *testing.T) {
 	check(t, err)
 	l, err := f.Lock("b")
 	check(t, err)
-	w, err := f.Whole("b")
+	w, err := f.Volume("b")
 	check(t, err)
 	if files, maps := f.InUse(); files != 3 || maps != 1 {
-		t.Errorf("%d files and %d maps are in use", files, maps)
+		t.Errorf("got %d files and %d maps in use, want those open", files, maps)
 	}
 	check(t, f.Remove("a"))
 	check(t, errors.Join(h.Close(), h.Unmap(m), l.Close(), w.Close()))
 	if files, maps := f.InUse(); files != 0 || maps != 0 {
-		t.Errorf("%d files and %d maps are in use at the end", files, maps)
+		t.Errorf("got %d files and %d maps in use at the end, want none", files, maps)
 	}
 }

@@ -17,9 +17,8 @@ type handle struct {
 	closed   bool
 }
 
-// begin starts a call: the hook has its say, the lock is taken, the handle is
-// looked at, and before writing calls so is what was stored into maps. Without
-// error, the caller unlocks.
+// begin starts a call. It asks the hook, takes the lock and checks the handle. Before a call that
+// writes, it also checks what was stored into maps. If there is no error, the caller unlocks.
 func (h *handle) begin(op Op, writes bool) error {
 	if err := h.fs.ask(op, h.name); err != nil {
 		return err
@@ -33,7 +32,7 @@ func (h *handle) begin(op Op, writes bool) error {
 		err = syscall.EBADF
 	default:
 		if writes {
-			h.fs.check(h.name, h.node) // before the call makes it legal
+			h.fs.check(h.name, h.node) // first, because the call may make such a store legal
 		}
 		return nil
 	}
@@ -56,7 +55,7 @@ func (h *handle) ReadAt(p []byte, off int64) (int, error) {
 	return n, eof(p[n:])
 }
 
-// eof is io.EOF when something is left to read.
+// eof returns io.EOF if something is left to read.
 func eof(rest []byte) error {
 	if len(rest) > 0 {
 		return io.EOF
@@ -187,7 +186,7 @@ func (h *handle) Unmap(b []byte) error {
 	return nil
 }
 
-// ReadAhead, Populate and WriteOut are for speed alone.
+// ReadAhead, Populate and WriteOut only improve speed.
 func (h *handle) ReadAhead(int64)              {}
 func (h *handle) Populate([]byte)              {}
 func (h *handle) WriteOut([]byte, int64) error { return nil }

@@ -1,7 +1,7 @@
 package disktest
 
-// What tests do to files from outside: without the hook of Fail, without a
-// handle, and regardless of capacity.
+// What tests do to files from outside: without the hook of Fail, without a handle, and regardless
+// of the capacity.
 
 import (
 	"maps"
@@ -23,8 +23,8 @@ func (f *FS) ReadFile(name string) ([]byte, error) {
 	return n.content(), nil
 }
 
-// WriteFile puts a file in place of whatever file has the name, with the
-// directories it lacks, as if all of it had been there and durable for long.
+// WriteFile puts a file in place of the one that has the name, if any, and makes the directories it
+// lacks. All of it is durable, as if it had been there for long.
 func (f *FS) WriteFile(name string, data []byte) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -60,7 +60,7 @@ func (f *FS) writeFile(name string, data []byte) error {
 	return nil
 }
 
-// Names returns the names in a directory, sorted; none if it is not there.
+// Names returns the names in a directory, sorted. There are none if the directory does not exist.
 func (f *FS) Names(dir string) []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -71,8 +71,8 @@ func (f *FS) Names(dir string) []string {
 	return slices.Sorted(maps.Keys(n.live))
 }
 
-// Corrupt flips the bits of mask in a file's byte, where the process sees it and
-// on the disk: damage that no crash undoes.
+// Corrupt flips the bits of mask in one byte of a file, both as the process sees it and on the
+// disk. No crash undoes such damage.
 func (f *FS) Corrupt(name string, off int64, mask byte) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

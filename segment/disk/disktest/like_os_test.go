@@ -1,7 +1,6 @@
 package disktest
 
-// The double is worth what it shares with the real thing: every statement here
-// is made about both.
+// The double is only worth what it shares with the real file system. Every test here runs on both.
 
 import (
 	"bytes"
@@ -21,14 +20,16 @@ import (
 func onBoth(t *testing.T, test func(t *testing.T, fsys disk.FS, path func(...string) string)) {
 	t.Run("os", func(t *testing.T) {
 		dir := t.TempDir()
-		test(t, disk.OS{}, func(parts ...string) string { return filepath.Join(dir, filepath.Join(parts...)) })
+		test(t, disk.OS{}, func(parts ...string) string {
+			return filepath.Join(dir, filepath.Join(parts...))
+		})
 	})
 	t.Run("disktest", func(t *testing.T) {
 		fsys := New()
 		check(t, fsys.Mkdir("/data"))
 		test(t, fsys, func(parts ...string) string { return "/data/" + filepath.Join(parts...) })
 		if v := fsys.Violations(); len(v) > 0 {
-			t.Errorf("violations: %q", v)
+			t.Errorf("got violations %q, want none", v)
 		}
 	})
 }
@@ -94,13 +95,13 @@ func TestReadStopsAtTheEnd(t *testing.T) {
 		defer f.Close()
 		b := make([]byte, 4)
 		if n, err := f.ReadAt(b, 1); n != 4 || err != nil || string(b) != "ello" {
-			t.Errorf("inside: %d %v %q", n, err, b)
+			t.Errorf("inside: got %d, %v, %q", n, err, b)
 		}
 		if n, err := f.ReadAt(b, 3); n != 2 || err != io.EOF {
-			t.Errorf("across the end: %d %v", n, err)
+			t.Errorf("across the end: got %d, %v, want what is left and io.EOF", n, err)
 		}
 		if n, err := f.ReadAt(b, 9); n != 0 || err != io.EOF {
-			t.Errorf("behind the end: %d %v", n, err)
+			t.Errorf("after the end: got %d, %v, want 0 and io.EOF", n, err)
 		}
 		if _, err := f.ReadAt(b, -1); err == nil {
 			t.Error("a negative offset was read")
@@ -120,11 +121,11 @@ func TestReadOnlyFilesRefuseChanges(t *testing.T) {
 			"WriteAt": err, "Map": mapErr, "Truncate": f.Truncate(1), "Allocate": f.Allocate(0, 9),
 		} {
 			if err == nil || !strings.Contains(err.Error(), path("a")) {
-				t.Errorf("%s on a read-only file: %v", what, err)
+				t.Errorf("%s on a read-only file: got %v, want an error that names it", what, err)
 			}
 		}
 		if got := get(t, fsys, path("a")); got != "hello" {
-			t.Errorf("content is %q", got)
+			t.Errorf("got content %q, want another", got)
 		}
 	})
 }
@@ -141,7 +142,7 @@ func TestClosedFilesRefuseEverything(t *testing.T) {
 			"Size": sizeErr, "WriteAt": writeErr, "Map": mapErr, "Sync": f.Sync(), "Close": f.Close(), "Allocate": f.Allocate(0, 1),
 		} {
 			if err == nil {
-				t.Errorf("%s on a closed file succeeded", what)
+				t.Errorf("%s on a closed file: got no error", what)
 			}
 		}
 	})
@@ -156,7 +157,7 @@ func TestTruncateCutsAndExtendsWithZeros(t *testing.T) {
 		check(t, f.Truncate(2))
 		check(t, f.Truncate(4))
 		if got := get(t, fsys, path("a")); got != "he\x00\x00" {
-			t.Errorf("content is %q", got)
+			t.Errorf("got content %q, want another", got)
 		}
 	})
 }
@@ -168,7 +169,7 @@ func TestAllocateGrowsWithZerosAndKeepsContent(t *testing.T) {
 		check(t, err)
 		defer f.Close()
 		check(t, f.Allocate(0, 10_000))
-		check(t, f.Allocate(100, 200)) // inside: nothing to do
+		check(t, f.Allocate(100, 200)) // it has blocks already
 		if got, want := get(t, fsys, path("a")), "hello"+strings.Repeat("\x00", 9995); got != want {
 			t.Errorf("%d bytes, want 10,000: hello and zeros", len(got))
 		}
@@ -183,7 +184,7 @@ func TestMapsShareTheFile(t *testing.T) {
 		f, err := fsys.Create(path("a"))
 		check(t, err)
 		defer f.Close()
-		m, err := f.Map(64<<10, true) // behind the end: the file grows into it
+		m, err := f.Map(64<<10, true) // past the end: the file grows into it
 		check(t, err)
 		check(t, f.Allocate(0, 16<<10))
 		other, err := fsys.OpenRead(path("a"))
@@ -198,7 +199,7 @@ func TestMapsShareTheFile(t *testing.T) {
 		}
 		b := make([]byte, 6)
 		if _, err := other.ReadAt(b, 5000); err != nil || string(b) != "stored" {
-			t.Errorf("a store is not read: %q %v", b, err)
+			t.Errorf("got %q, %v, want what was stored", b, err)
 		}
 		_, err = f.WriteAt([]byte("written"), 6000)
 		check(t, err)
@@ -228,7 +229,7 @@ func TestMapOutlivesCloseAndName(t *testing.T) {
 		put(t, fsys, path("a"), "other")
 		m[0] = 'j'
 		if string(m) != "jello" || get(t, fsys, path("a")) != "other" {
-			t.Errorf("map %q, new file %q", m, get(t, fsys, path("a")))
+			t.Errorf("got %q in the map and %q in the new file, want the old and the new content", m, get(t, fsys, path("a")))
 		}
 		check(t, f.Unmap(m))
 		if err := f.Unmap(m[:3]); err == nil {
@@ -243,7 +244,7 @@ func TestMapNeedsALength(t *testing.T) {
 		check(t, err)
 		defer f.Close()
 		if _, err := f.Map(0, false); err == nil || !strings.Contains(err.Error(), path("a")) {
-			t.Errorf("a map of nothing: %v", err)
+			t.Errorf("a map of 0 bytes: got %v, want an error", err)
 		}
 	})
 }
@@ -295,10 +296,10 @@ func TestBlocksAreToldAsTheyAreGiven(t *testing.T) {
 		check(t, f.Truncate(5000))
 		same(5000, 100_000)
 		if _, err := fsys.Allocated(path("none")); !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("of a name that is not there: %v", err)
+			t.Errorf("of a name that does not exist: got %v, want fs.ErrNotExist", err)
 		}
 		if free, err := fsys.Free(path("a")); err != nil || free <= 0 {
-			t.Errorf("%d bytes are free, %v", free, err)
+			t.Errorf("got %d bytes free, %v, want some", free, err)
 		}
 	})
 }
@@ -311,7 +312,7 @@ func TestRenameReplacesFilesOnly(t *testing.T) {
 		check(t, fsys.Rename(path("a"), path("b")))
 		check(t, fsys.Rename(path("b"), path("b")))
 		if got := get(t, fsys, path("b")); got != "new" {
-			t.Errorf("b is %q", got)
+			t.Errorf("b: got %q, want new", got)
 		}
 		wantErr(t, fsys.Rename(path("a"), path("c")), fs.ErrNotExist, path("a"))
 		wantErr(t, fsys.Rename(path("b"), path("d")), fs.ErrExist, path("d"))
@@ -324,7 +325,7 @@ func TestRenameReplacesFilesOnly(t *testing.T) {
 		check(t, fsys.Rename(path("b"), path("d", "b")))
 		check(t, fsys.Rename(path("d"), path("e")))
 		if got := get(t, fsys, path("e", "b")); got != "new" {
-			t.Errorf("e/b is %q", got)
+			t.Errorf("e/b: got %q, want new", got)
 		}
 		check(t, fsys.SyncDir(path("e")))
 		check(t, fsys.SyncDir(path()))
@@ -336,7 +337,7 @@ func TestRemoveTakesFilesAndEmptyDirectories(t *testing.T) {
 		check(t, fsys.Mkdir(path("d")))
 		put(t, fsys, path("d", "a"), "x")
 		if err := fsys.Remove(path("d")); err == nil || !strings.Contains(err.Error(), path("d")) {
-			t.Errorf("removing a directory with a file in it: %v", err)
+			t.Errorf("removing a directory with a file in it: got %v, want an error that names it", err)
 		}
 		check(t, fsys.Remove(path("d", "a")))
 		check(t, fsys.Remove(path("d")))
@@ -379,20 +380,20 @@ func TestFilesAreWholeAcrossSectorsAndBlocks(t *testing.T) {
 	})
 }
 
-func TestAWholeHoldsWhatIsThereAndSyncs(t *testing.T) {
+func TestAVolumeHoldsWhatIsThereAndSyncs(t *testing.T) {
 	onBoth(t, func(t *testing.T, fsys disk.FS, path func(...string) string) {
 		put(t, fsys, path("a"), "content")
-		w, err := fsys.Whole(path("a"))
+		w, err := fsys.Volume(path("a"))
 		if errors.Is(err, errors.ErrUnsupported) {
 			t.Skip("this file system is not synced as a whole: ", err)
 		}
 		check(t, err)
 		if !w.Holds(path()) || !w.Holds(path("a")) || w.Holds(path("b")) {
-			t.Error("it does not hold what is there, or what is not")
+			t.Error("got a volume that holds the wrong names, want those that exist")
 		}
 		check(t, w.Sync())
 		check(t, w.Close())
-		_, err = fsys.Whole(path("b"))
+		_, err = fsys.Volume(path("b"))
 		wantErr(t, err, fs.ErrNotExist, path("b"))
 	})
 }

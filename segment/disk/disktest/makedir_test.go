@@ -21,7 +21,7 @@ func TestADirectoryThatWasMadeSurvivesAPowerCutAtEachLevel(t *testing.T) {
 	}
 }
 
-// Killed at any call and begun again, it leaves nothing that a power cut takes.
+// If it is killed at any call and run again, a power cut takes nothing of the directory.
 func TestADirectoryThatWasMadeInTwoGoesSurvivesAPowerCut(t *testing.T) {
 	for killed := 1; ; killed++ {
 		m := New()
@@ -56,6 +56,6 @@ func TestADirectoryWhoseParentCannotBeSyncedIsToldOf(t *testing.T) {
 		return nil
 	})
 	if err := disk.MakeDir(m, "/a/b"); !errors.Is(err, broken) {
-		t.Fatalf("got %v", err)
+		t.Fatalf("got %v, want the error of the sync", err)
 	}
 }

@@ -1,7 +1,6 @@
 package disktest
 
-// What a name stands for: a file's memory, its blocks, and its copy on the
-// disk.
+// What a name refers to: a file's memory, its blocks, and its copy on the disk.
 
 import (
 	"bytes"
@@ -10,27 +9,27 @@ import (
 )
 
 const (
-	sectorSize = 512  // what a disk writes whole or not at all
-	blockSize  = 4096 // what a file system allocates
+	sectorSize = 512  // a disk writes all of a sector or nothing
+	blockSize  = 4096 // a file system allocates blocks of this size
 )
 
-// node is a file or a directory. FS.mu guards it, except for what maps share.
+// node is a file or a directory. FS.mu guards it, except for the memory that maps share.
 type node struct {
 	live, durable map[string]*node // a directory's names; nil for a file
 
-	// buf is the memory that maps share: at least size bytes, zero behind it.
-	// It is not moved while there are maps.
+	// buf is the memory that maps share. It has at least size bytes, with zeros after the size. It
+	// does not move while there are maps.
 	buf    []byte
 	size   int64
 	blocks []bool // which blocks are allocated, up to the size
 
 	synced       []byte // the content on the disk; its length is the size there
 	syncedBlocks []bool
-	syncFailed   bool // the kernel holds the pages for clean: they never get to the disk
+	syncFailed   bool // the kernel believes that the pages are written, so they never will be
 
 	links, handles int
 	maps           []int // lengths
-	released       bool  // no name, handle or map: its blocks are free
+	released       bool  // there is no name, handle or map any more, and its blocks are free
 	locked         bool
 }
 
@@ -51,8 +50,8 @@ func (n *node) contains(d *node) bool {
 	return false
 }
 
-// release frees the blocks of a file that nobody can reach any more. Its
-// content stays: a crash may undo the removal.
+// release frees the blocks of a file that nobody can reach any more. Its content stays, because a
+// crash may undo the removal.
 func (f *FS) release(n *node) {
 	if n.links > 0 || n.handles > 0 || len(n.maps) > 0 || n.released {
 		return
@@ -72,7 +71,7 @@ func (n *node) allocated() (blocks int64) {
 
 func blocksFor(size int64) int { return int((size + blockSize - 1) / blockSize) }
 
-// missing counts the blocks that [off, end) lacks.
+// missing returns how many blocks the bytes off..end lack.
 func (n *node) missing(off, end int64) (blocks int64) {
 	for i := int(off / blockSize); i < blocksFor(end); i++ {
 		if i >= len(n.blocks) || !n.blocks[i] {
@@ -82,13 +81,13 @@ func (n *node) missing(off, end int64) (blocks int64) {
 	return blocks
 }
 
-// hasRoom reports whether there are blocks for what [off, end) lacks.
+// hasRoom reports whether there are enough free blocks for what off..end lacks.
 func (f *FS) hasRoom(n *node, off, end int64) bool {
 	missing := n.missing(off, end)
 	return missing == 0 || !f.full(missing)
 }
 
-// allocate gives [off, end) blocks and grows the file to end.
+// allocate gives the bytes off..end blocks and grows the file to end.
 func (f *FS) allocate(n *node, off, end int64) {
 	f.used += n.missing(off, end)
 	if end > n.size {
@@ -99,7 +98,7 @@ func (f *FS) allocate(n *node, off, end int64) {
 	}
 }
 
-// truncate sets the size and frees the blocks behind it.
+// truncate sets the size and frees the blocks after it.
 func (f *FS) truncate(n *node, size int64) {
 	before := n.allocated()
 	if size < n.size {
@@ -109,7 +108,7 @@ func (f *FS) truncate(n *node, size int64) {
 	f.used += n.allocated() - before
 }
 
-// resize sets the size; what it adds has no blocks.
+// resize sets the size. Bytes that it adds have no blocks.
 func (n *node) resize(size int64) {
 	n.reserve(int(size))
 	n.size = size
@@ -126,7 +125,8 @@ func (n *node) reserve(size int) {
 		return
 	}
 	if len(n.maps) > 0 {
-		panic(fmt.Sprintf("disktest: a file mapped at %d bytes cannot reach %d: unmap it or map it larger at first", len(n.buf), size))
+		panic(fmt.Sprintf("disktest: a file mapped at %d bytes cannot reach %d: unmap it or map it larger at first",
+			len(n.buf), size))
 	}
 	n.buf = append(n.buf, make([]byte, size-len(n.buf))...)
 }
@@ -134,7 +134,7 @@ func (n *node) reserve(size int) {
 // mmap returns a slice of the file's memory.
 func (n *node) mmap(size int) []byte {
 	if len(n.maps) == 0 && size > len(n.buf) {
-		n.buf = append(make([]byte, 0, size), n.buf...) // exact: capacity is known to the caller
+		n.buf = append(make([]byte, 0, size), n.buf...) // the caller sees the capacity
 	}
 	n.reserve(size)
 	n.maps = append(n.maps, size)
@@ -154,15 +154,15 @@ func (n *node) munmap(b []byte) bool {
 	return true
 }
 
-// abandon moves the file to other memory and spoils the old, so that whoever
-// still uses a map that is gone reads nonsense and writes into nothing.
+// abandon moves the file to other memory and spoils the old memory. Whoever still uses a map that
+// is gone reads nonsense, and what they store is lost.
 func (n *node) abandon() {
 	old := n.buf
 	n.buf = slices.Clone(old[:n.size])
 	spoil(old)
 }
 
-// spoil is of large maps nobody has any more, which the race detector need not be told.
+// spoil overwrites large maps that nobody uses any more. The race detector would slow it down.
 //
 //go:norace
 func spoil(b []byte) {
@@ -188,9 +188,8 @@ func (n *node) content() []byte {
 	return b
 }
 
-// peek is copy from memory that somebody may be storing into through a map.
-// That is as right here as it is in a real map, so the race detector is not told:
-// it would be by copy itself.
+// peek is copy, from memory that somebody may be storing into through a map. That is as legal here
+// as with a real map, so the race detector must not see it. It would see copy.
 //
 //go:norace
 func peek(dst, src []byte) int {
@@ -221,15 +220,15 @@ func (f *FS) checkTree(name string, n *node) {
 
 var zeros [blockSize]byte
 
-// check looks for bytes that only a store into a map can have left where there
-// is no block, records them and wipes them, so that they count once.
+// check looks for bytes that only a store into a map can have left where there is no block. It
+// records such a store and wipes the bytes, so that it counts once.
 func (f *FS) check(name string, n *node) {
 	for off := int64(0); off < int64(len(n.buf)); off += blockSize {
 		end := min(off+blockSize, int64(len(n.buf)))
 		from, what := off, "into a hole"
 		switch i := int(off / blockSize); {
 		case end > n.size:
-			from, what = max(off, n.size), "behind the end"
+			from, what = max(off, n.size), "after the end"
 		case n.blocks[i]:
 			continue
 		}

@@ -17,7 +17,7 @@ func TestAProbeLeavesNothing(t *testing.T) {
 		check(t, f.WriteFile("data/.probe.new", []byte("what a kill left")))
 		check(t, disk.Probe(f, "data", syncs))
 		if names := f.Names("data"); len(names) != 0 || f.Used() != 0 {
-			t.Errorf("%v is left, %d bytes", names, f.Used())
+			t.Errorf("got %v left, %d bytes, want nothing", names, f.Used())
 		}
 	}
 	check(t, disk.Probe(disk.OS{}, t.TempDir(), true))
@@ -45,11 +45,12 @@ func TestAProbeTellsWhatAFileSystemCannotDo(t *testing.T) {
 			return nil
 		})
 		err := disk.Probe(f, "data", true)
-		if !errors.Is(err, disk.ErrUnfit) || !errors.Is(err, syscall.ENODEV) || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v", op, err)
+		if !errors.Is(err, disk.ErrUnfit) || !errors.Is(err, syscall.ENODEV) ||
+			!strings.Contains(err.Error(), want) {
+			t.Errorf("%s fails: got %v, want ErrUnfit with %q", op, err, want)
 		}
 		if files, maps := f.InUse(); files != 0 || maps != 0 {
-			t.Errorf("%s: %d files and %d maps are left", op, files, maps)
+			t.Errorf("%s fails: got %d files and %d maps left, want none", op, files, maps)
 		}
 	}
 }
@@ -59,13 +60,14 @@ func TestAProbeTellsAShortageFromAnUnfitFileSystem(t *testing.T) {
 		f := New()
 		check(t, f.Mkdir("data"))
 		f.Fail(func(Op, string, int) error { return failure })
-		if err := disk.Probe(f, "data", false); !errors.Is(err, failure) || errors.Is(err, disk.ErrUnfit) {
-			t.Error(err)
+		err := disk.Probe(f, "data", false)
+		if !errors.Is(err, failure) || errors.Is(err, disk.ErrUnfit) {
+			t.Errorf("got %v, want %v and no ErrUnfit", err, failure)
 		}
 	}
 }
 
-// Without syncs in it a probe takes no time, so a start does not wait for a disk known to sync.
+// A probe without syncs takes no time, so a start does not wait for a disk that is known to sync.
 func TestAProbeSyncsOnlyIfItIsTo(t *testing.T) {
 	f := New()
 	check(t, f.Mkdir("data"))
@@ -85,7 +87,7 @@ func TestAProbeFindsNothingWrongWithAFullDisk(t *testing.T) {
 		f.SetCapacity(blocks * blockSize)
 		check(t, disk.Probe(f, "data", true))
 		if names := f.Names("data"); len(names) != 0 {
-			t.Errorf("%v is left", names)
+			t.Errorf("got %v left, want nothing", names)
 		}
 	}
 }
@@ -106,8 +108,9 @@ func (privateFile) Unmap([]byte) error                { return nil }
 func TestAProbeNoticesMapsThatNobodyElseSees(t *testing.T) {
 	f := New()
 	check(t, f.Mkdir("data"))
-	if err := disk.Probe(private{f}, "data", false); !errors.Is(err, disk.ErrUnfit) || !strings.Contains(err.Error(), "stored into a map") {
-		t.Error(err)
+	err := disk.Probe(private{f}, "data", false)
+	if !errors.Is(err, disk.ErrUnfit) || !strings.Contains(err.Error(), "stored into a map") {
+		t.Errorf("got %v, want ErrUnfit", err)
 	}
 }
 

@@ -1,6 +1,6 @@
 package usage
 
-// The calls that change which files there are.
+// The calls that make, remove, rename and list names.
 
 import (
 	"path/filepath"
@@ -9,68 +9,69 @@ import (
 	"github.com/darner/darner/segment/disk"
 )
 
-// lock takes a directory's lock; nil outside of the root.
-func (f *FS) lock(name string) *dir {
+// lockDir takes the namesMu of a directory. It returns nil outside of the root.
+func (f *FS) lockDir(name string) *dir {
 	for {
 		f.mu.Lock()
-		d := f.meet(name)
+		d := f.findOrAddLocked(name)
 		f.mu.Unlock()
 		if d == nil {
 			return nil
 		}
-		d.names.Lock()
-		if f.is(d, name) {
+		d.namesMu.Lock()
+		if f.isAt(d, name) {
 			return d
 		}
-		d.names.Unlock() // it was moved meanwhile
+		d.namesMu.Unlock() // the directory was moved meanwhile
 	}
 }
 
-// lockAround takes the locks of the directories that names are in and, of what is a directory itself, its own:
-// nobody is to make a file in one that goes.
-func (f *FS) lockAround(names ...string) (unlock func()) {
+// lockFor takes the locks that a change of some names needs: those of the directories that the
+// names are in, and the own lock of each name that is a directory, so that nobody makes a file in
+// one that is about to go.
+func (f *FS) lockFor(names ...string) (unlock func()) {
 	for {
-		around := f.around(names)
-		unlock = f.lockAll(around...)
-		if slices.Equal(around, f.around(names)) {
+		paths := f.pathsToLock(names)
+		unlock = f.lockAll(paths...)
+		if slices.Equal(paths, f.pathsToLock(names)) {
 			return unlock
 		}
 		unlock() // a directory was made or moved meanwhile
 	}
 }
 
-// lockAll takes the locks of several directories. It waits for one only while it has none: directories move,
-// so that there is no order which all could keep to.
+// lockAll takes the locks of several directories. It waits for a lock only while it holds none:
+// because directories move, there is no order that all callers could keep to.
 func (f *FS) lockAll(paths ...string) (unlock func()) {
 	for {
 		locked, busy := f.tryAll(paths)
 		unlock = func() {
 			for _, d := range locked {
-				d.names.Unlock()
+				d.namesMu.Unlock()
 			}
 		}
 		if busy == nil {
 			return unlock
 		}
 		unlock()
-		busy.await()
+		busy.waitUnlocked()
 	}
 }
 
-// tryAll takes the locks up to the first that somebody has.
+// tryAll takes locks until it meets one that somebody else has.
 func (f *FS) tryAll(paths []string) (locked []*dir, busy *dir) {
 	for _, path := range paths {
 		f.mu.Lock()
-		d := f.meet(path)
+		d := f.findOrAddLocked(path)
 		f.mu.Unlock()
 		if d == nil {
 			continue // outside of the root
 		}
-		if !d.names.TryLock() {
+		if !d.namesMu.TryLock() {
 			return locked, d
 		}
-		if !f.is(d, path) { // it was moved meanwhile
-			d.names.Unlock()
+		if !f.isAt(d, path) { // the directory was moved meanwhile
+			d.namesMu.Unlock()
 			return locked, d
 		}
 		locked = append(locked, d)
@@ -78,18 +79,19 @@ func (f *FS) tryAll(paths []string) (locked []*dir, busy *dir) {
 	return locked, nil
 }
 
-// await returns when nobody has had the lock for a moment.
-func (d *dir) await() {
-	d.names.Lock()
-	defer d.names.Unlock()
+// waitUnlocked returns when the lock was free for a moment.
+func (d *dir) waitUnlocked() {
+	d.namesMu.Lock()
+	defer d.namesMu.Unlock()
 }
 
-func (f *FS) around(names []string) (paths []string) {
+// pathsToLock returns the directories to lock for a change of some names, sorted.
+func (f *FS) pathsToLock(names []string) (paths []string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, name := range names {
 		paths = append(paths, filepath.Dir(name))
-		if f.find(name) != nil {
+		if f.findLocked(name) != nil {
 			paths = append(paths, filepath.Clean(name))
 		}
 	}
@@ -99,26 +101,26 @@ func (f *FS) around(names []string) (paths []string) {
 
 func unlock(d *dir) {
 	if d != nil {
-		d.names.Unlock()
+		d.namesMu.Unlock()
 	}
 }
 
-func (f *FS) is(d *dir, name string) bool {
+func (f *FS) isAt(d *dir, name string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.find(name) == d
+	return f.findLocked(name) == d
 }
 
-// resize notes what a directory itself takes now; negative when it did not tell. FS.mu is held.
-func (f *FS) resize(d *dir, self int64) {
-	if d != nil && self >= 0 {
-		f.add(d, self-d.self)
-		d.self = self
+// setOwnLocked notes what a directory itself takes now. A negative size means not known.
+func (f *FS) setOwnLocked(d *dir, own int64) {
+	if d != nil && own >= 0 {
+		f.addLocked(d, own-d.own)
+		d.own = own
 	}
 }
 
-// size is what a name takes, 0 when it is not there.
-func (f *FS) size(name string) int64 {
+// sizeOf returns what a name takes, 0 if it is not there.
+func (f *FS) sizeOf(name string) int64 {
 	bytes, err := f.FS.Allocated(name)
 	if err != nil {
 		return 0
@@ -126,7 +128,7 @@ func (f *FS) size(name string) int64 {
 	return bytes
 }
 
-// sizeOfDir is what a directory itself takes, negative when it does not tell.
+// sizeOfDir returns what a directory itself takes, negative if that is not known.
 func (f *FS) sizeOfDir(name string) int64 {
 	bytes, err := f.FS.Allocated(name)
 	if err != nil {
@@ -135,14 +137,17 @@ func (f *FS) sizeOfDir(name string) int64 {
 	return bytes
 }
 
-func (f *FS) Create(name string) (disk.File, error) { return f.enter(name, f.FS.Create, true) }
+func (f *FS) Create(name string) (disk.File, error) { return f.openWith(f.FS.Create, name, true) }
 
-func (f *FS) Open(name string) (disk.File, error) { return f.enter(name, f.FS.Open, false) }
+func (f *FS) Open(name string) (disk.File, error) { return f.openWith(f.FS.Open, name, false) }
 
-// enter opens a file for writing; one that was there is counted already.
-func (f *FS) enter(name string, open func(string) (disk.File, error), fresh bool) (disk.File, error) {
+// openWith opens a file for writing. Only a fresh file adds to what its directory takes: one that
+// was there is counted already.
+func (f *FS) openWith(
+	open func(string) (disk.File, error), name string, fresh bool,
+) (disk.File, error) {
 	parent := filepath.Dir(name)
-	d := f.lock(parent)
+	d := f.lockDir(parent)
 	if d == nil {
 		return open(name)
 	}
@@ -152,28 +157,24 @@ func (f *FS) enter(name string, open func(string) (disk.File, error), fresh bool
 	if err == nil {
 		bytes, _ = in.Allocated()
 	}
-	self := f.sizeOfDir(parent)
+	own := f.sizeOfDir(parent)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.resize(d, self)
+	f.setOwnLocked(d, own)
 	if err != nil {
 		return nil, err
 	}
 	base := filepath.Base(name)
 	n := d.files[base]
 	if n == nil {
-		n = &node{dir: d, name: base, bytes: bytes}
-		if d.files == nil {
-			d.files = make(map[string]*node)
-		}
-		d.files[base] = n
-		f.open[n] = struct{}{}
+		n = &file{bytes: bytes}
+		f.trackLocked(n, d, base)
 		if fresh {
-			f.add(d, bytes)
+			f.addLocked(d, bytes)
 		}
 	}
-	h := &file{File: in, fs: f, node: n}
-	n.by = append(n.by, h)
+	h := &handle{File: in, fs: f, file: n}
+	n.handles = append(n.handles, h)
 	return h, nil
 }
 
@@ -195,41 +196,34 @@ func (f *FS) Mkdir(name string) error {
 	return nil
 }
 
-// mkdir makes one directory; of one that was not there all is known, as nobody makes a file in it before.
+// mkdir makes one directory. Everything is known of a new directory, because its lock keeps others
+// from making files in it before it is entered.
 func (f *FS) mkdir(name string) error {
 	parent := filepath.Dir(name)
-	if there, err := f.mkdirThere(parent, name); there {
+	if there, err := f.mkdirExisting(parent, name); there {
 		return err
 	}
 	defer f.lockAll(parent, name)()
 	_, err := f.FS.Allocated(name)
 	fresh := err != nil
 	if err := f.FS.Mkdir(name); err != nil {
-		f.metInVain(name)
+		f.forgetUnknown(name)
 		return err
 	}
-	selfAbove, self := f.sizeOfDir(parent), f.size(name)
+	ownAbove, own := f.sizeOfDir(parent), f.sizeOf(name)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.resize(f.find(parent), selfAbove)
-	if d := f.find(name); fresh && !d.known {
-		d.known, d.self, d.bytes = true, self, self
-		f.total.Add(self)
+	f.setOwnLocked(f.findLocked(parent), ownAbove)
+	if d := f.findLocked(name); fresh && !d.known {
+		d.known, d.own, d.bytes = true, own, own
+		f.total.Add(own)
 	}
 	return nil
 }
 
-// metInVain forgets a directory that turned out not to be there. Its lock is held.
-func (f *FS) metInVain(name string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if d := f.find(name); d != nil && !d.known && len(d.subs)+len(d.files) == 0 {
-		f.drop(d)
-	}
-}
-
-// mkdirThere is mkdir of a name that is there, which the file system has the say about: it may be a file.
-func (f *FS) mkdirThere(parent, name string) (there bool, err error) {
+// mkdirExisting is mkdir of a name that exists already. The file system decides what to answer,
+// because the name may be a file's.
+func (f *FS) mkdirExisting(parent, name string) (there bool, err error) {
 	defer f.lockAll(parent)()
 	if _, err := f.FS.Allocated(name); err != nil {
 		return false, nil
@@ -237,42 +231,58 @@ func (f *FS) mkdirThere(parent, name string) (there bool, err error) {
 	return true, f.FS.Mkdir(name)
 }
 
+// forgetUnknown forgets a directory that was entered and turned out not to exist. The caller holds
+// its namesMu.
+func (f *FS) forgetUnknown(name string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if d := f.findLocked(name); d != nil && !d.known && len(d.subs)+len(d.files) == 0 {
+		f.forgetLocked(d)
+	}
+}
+
 func (f *FS) Remove(name string) error {
-	defer f.lockAround(name)()
+	defer f.lockFor(name)()
 	parent := filepath.Dir(name)
-	bytes := f.size(name)
+	bytes := f.sizeOf(name)
 	if err := f.FS.Remove(name); err != nil {
 		return err
 	}
-	self := f.sizeOfDir(parent)
+	own := f.sizeOfDir(parent)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if d := f.find(parent); d != nil {
-		f.resize(d, self)
-		f.lose(d, filepath.Base(name), bytes)
+	if d := f.findLocked(parent); d != nil {
+		f.setOwnLocked(d, own)
+		f.removeLocked(d, filepath.Base(name), bytes)
 	}
 	return nil
 }
 
-// lose takes a name out of a directory; bytes is what it takes if it is a file nobody writes to.
-func (f *FS) lose(d *dir, name string, bytes int64) {
+// removeLocked takes a name out of a directory. bytes is its size if it is a file that nobody
+// writes to.
+func (f *FS) removeLocked(d *dir, name string, bytes int64) {
 	if s := d.subs[name]; s != nil {
-		f.drop(s)
+		f.forgetLocked(s)
 	} else if n := d.files[name]; n != nil {
-		f.detach(n)
+		f.addLocked(d, -n.bytes)
+		f.untrackLocked(n)
 	} else {
-		f.add(d, -bytes)
+		f.addLocked(d, -bytes)
 	}
 }
 
-// detach takes a file that is open out of its directory.
-func (f *FS) detach(n *node) {
-	f.add(n.dir, -n.bytes)
-	f.uncount(n)
+// trackLocked enters a file that is open for writing in a directory.
+func (f *FS) trackLocked(n *file, d *dir, name string) {
+	n.dir, n.name = d, name
+	if d.files == nil {
+		d.files = make(map[string]*file)
+	}
+	d.files[name] = n
+	f.open[n] = struct{}{}
 }
 
-// uncount leaves a file to be counted as one of its directory that nobody writes to.
-func (f *FS) uncount(n *node) {
+// untrackLocked ends that. The directory's bytes stay: from now on the file counts like any other.
+func (f *FS) untrackLocked(n *file) {
 	delete(n.dir.files, n.name)
 	if len(n.dir.files) == 0 {
 		n.dir.files = nil
@@ -286,35 +296,35 @@ func (f *FS) Rename(from, to string) error {
 	if from == to {
 		return f.FS.Rename(from, to)
 	}
-	defer f.lockAround(from, to)()
-	bytes, replaced := f.size(from), f.size(to)
+	defer f.lockFor(from, to)()
+	bytes, replaced := f.sizeOf(from), f.sizeOf(to)
 	if err := f.FS.Rename(from, to); err != nil {
 		return err
 	}
-	selfSource, selfTarget := f.sizeOfDir(filepath.Dir(from)), f.sizeOfDir(filepath.Dir(to))
+	ownSource, ownTarget := f.sizeOfDir(filepath.Dir(from)), f.sizeOfDir(filepath.Dir(to))
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	source, target := f.find(filepath.Dir(from)), f.find(filepath.Dir(to))
-	f.resize(source, selfSource)
-	f.resize(target, selfTarget)
+	source, target := f.findLocked(filepath.Dir(from)), f.findLocked(filepath.Dir(to))
+	f.setOwnLocked(source, ownSource)
+	f.setOwnLocked(target, ownTarget)
 	if target != nil {
-		f.lose(target, filepath.Base(to), replaced)
+		f.removeLocked(target, filepath.Base(to), replaced)
 	}
-	f.move(source, filepath.Base(from), target, filepath.Base(to), bytes)
+	f.moveLocked(source, filepath.Base(from), target, filepath.Base(to), bytes)
 	return nil
 }
 
-// move gives a name in one directory, or what is open under it, another in another; either directory may
-// be nil, outside of the root.
-func (f *FS) move(source *dir, from string, target *dir, to string, bytes int64) {
+// moveLocked moves a name from one directory to another. Either directory is nil outside of the
+// root. bytes is the size of a file that nobody writes to.
+func (f *FS) moveLocked(source *dir, from string, target *dir, to string, bytes int64) {
 	if source == nil || target == nil {
 		if source != nil {
-			f.lose(source, from, bytes)
+			f.removeLocked(source, from, bytes)
 		}
 		if target != nil {
-			target.known = false // listing it will tell what came
+			target.known = false // listing it will show what came
 			f.total.Add(-target.bytes)
-			target.bytes, target.self = 0, 0
+			target.bytes, target.own = 0, 0
 		}
 		return
 	}
@@ -328,55 +338,50 @@ func (f *FS) move(source *dir, from string, target *dir, to string, bytes int64)
 		return
 	}
 	n := source.files[from]
-	if n == nil {
-		f.add(source, -bytes)
-		f.add(target, bytes)
-		return
+	if n != nil {
+		bytes = n.bytes
+		f.untrackLocked(n)
+		f.trackLocked(n, target, to)
 	}
-	f.detach(n)
-	n.dir, n.name = target, to
-	if target.files == nil {
-		target.files = make(map[string]*node)
-	}
-	target.files[to] = n
-	f.open[n] = struct{}{}
-	f.add(target, n.bytes)
+	f.addLocked(source, -bytes)
+	f.addLocked(target, bytes)
 }
 
-// ReadDir lists a directory and measures it anew.
+// ReadDir lists a directory and measures it again.
 func (f *FS) ReadDir(name string) ([]disk.Entry, error) {
-	d := f.lock(name)
+	d := f.lockDir(name)
 	if d == nil {
 		return f.FS.ReadDir(name)
 	}
 	defer unlock(d)
 	entries, err := f.FS.ReadDir(name)
 	if err != nil {
-		f.metInVain(name)
+		f.forgetUnknown(name)
 		return nil, err
 	}
-	if self := f.sizeOfDir(name); self >= 0 {
+	if own := f.sizeOfDir(name); own >= 0 {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		f.adopt(d, entries, self)
+		f.setListingLocked(d, entries, own)
 	}
 	return entries, nil
 }
 
-// adopt believes a listing: what is open is known better.
-func (f *FS) adopt(d *dir, entries []disk.Entry, self int64) {
-	bytes := self
+// setListingLocked takes a directory's bytes from a listing, except those of files that are open
+// for writing: these are measured more often.
+func (f *FS) setListingLocked(d *dir, entries []disk.Entry, own int64) {
+	bytes := own
 	for _, n := range d.files {
 		bytes += n.bytes
 	}
 	for _, e := range entries {
 		if e.Dir {
-			d.sub(e.Name)
+			d.subLocked(e.Name)
 		} else if d.files[e.Name] == nil {
 			bytes += e.Allocated
 		}
 	}
-	d.known, d.self = true, self
+	d.known, d.own = true, own
 	f.total.Add(bytes - d.bytes)
 	d.bytes = bytes
 }

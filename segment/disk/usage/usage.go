@@ -1,17 +1,19 @@
-// Package usage is a file system that knows at any time how much of the disk each directory under
-// a root takes, to the block: what du says once things are quiet.
+// Package usage is a file system that always knows how much disk each directory under a root takes,
+// to the block. Once writing has stopped, its figures are those of du.
 //
-// It watches the calls that pass through it, so that the figures cost no walk: a file open for writing
-// is measured after every call that may give it blocks or take some away, one that is not is measured
-// before it is removed or renamed. What was there before is measured when its directory is listed,
-// by a ReadDir that somebody wants anyway or by [FS.Walk].
+// It watches the calls that pass through it, so the figures cost no walk. A file that is open for
+// writing is measured after every call that may change its blocks; any other file is measured
+// before it is removed or renamed. What was there before is measured when its directory is listed:
+// by a ReadDir that is wanted anyway, or by [FS.Walk].
 //
-// Sizes are asked of the file system and never computed: how large a block is, whether a tail shares one,
-// how many blocks say where the others are, and what a directory takes is its business. A file that is
-// open may change in that respect as the system writes it back; [FS.Settle] measures those again.
+// Sizes are asked of the file system and never computed. It alone knows how large a block is,
+// whether files share one, how many blocks record where the others are, and what a directory takes.
+// The size of a file may still change while the system writes it back. [FS.Refresh] measures open
+// files again; sync a file before closing it.
 package usage
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"path/filepath"
@@ -22,68 +24,73 @@ import (
 	"github.com/darner/darner/segment/disk"
 )
 
-// FS counts what the FS below it does under a root. Files removed while they are open do not count,
-// as they do not for du. What others do there it sees when it lists the directory.
+// FS counts what the FS below it does under a root. A file that was removed while open does not
+// count, and du does not count it either. Changes made by others show when their directory is
+// listed.
 type FS struct {
 	disk.FS
 	root  string
 	total atomic.Int64
 
-	mu   sync.Mutex // held over no call to the file system
+	mu   sync.Mutex // never held during a call to the file system
 	top  *dir
-	open map[*node]struct{}
+	open map[*file]struct{}
 }
 
-// New counts what is under root, beginning with nothing known.
+// New counts what is under root. At first nothing is known of it.
 func New(fsys disk.FS, root string) *FS {
-	return &FS{FS: fsys, root: filepath.Clean(root), top: &dir{}, open: make(map[*node]struct{})}
+	return &FS{FS: fsys, root: filepath.Clean(root), top: &dir{}, open: make(map[*file]struct{})}
 }
 
-// dir is a directory: what it and the files in it take, without its subdirectories. FS.mu guards it.
+// dir is a directory. FS.mu guards all but namesMu.
 type dir struct {
-	parent *dir // nil for the root, and for one that is gone
+	parent *dir // nil for the root, and once the directory is gone
 	name   string
-	subs   map[string]*dir  // all of them, once it is known
-	files  map[string]*node // those open for writing
-	known  bool             // it was listed, or made: before that its bytes are 0
-	bytes  int64            // itself and its files
-	self   int64            // itself
+	subs   map[string]*dir  // complete once the directory is known
+	files  map[string]*file // those open for writing
+	known  bool             // it was listed or made; until then, its bytes are 0
+	bytes  int64            // taken by itself and its files, without its subdirectories
+	own    int64            // taken by itself
 
-	// names is held over every call that changes which names there are, as the kernel does, and over listing
-	// them: so each is counted once. Before node.measuring.
-	names sync.Mutex
+	// namesMu is held during every call that changes the directory's names, as in the kernel, and
+	// while they are listed. So each name is counted once. It is taken before file.measuring.
+	namesMu sync.Mutex
 }
 
-// node is a file open for writing.
-type node struct {
-	measuring sync.Mutex   // held over the measuring and what comes of it: the last one counts. Before FS.mu
-	solid     atomic.Int64 // below, the file was given blocks
+// file is a file that is open for writing.
+type file struct {
+	// measuring is held while the file is measured and the result is entered, so that the latest
+	// result counts. It is taken before FS.mu.
+	measuring sync.Mutex
+	allocated atomic.Int64 // every byte below this offset was given a block
 
-	dir   *dir // nil when it was removed. FS.mu guards all below
-	name  string
-	bytes int64
-	by    []*file
+	// FS.mu guards the rest.
+	dir     *dir // nil once the file is removed
+	name    string
+	bytes   int64
+	handles []*handle
 }
 
 // Total returns the bytes that all known directories take.
 func (f *FS) Total() int64 { return f.total.Load() }
 
-// Used returns the bytes that a directory takes, without its subdirectories; 0 when it is not known.
+// Used returns the bytes that a directory takes, without its subdirectories. It is 0 for a
+// directory that is not known.
 func (f *FS) Used(name string) int64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if d := f.find(name); d != nil {
+	if d := f.findLocked(name); d != nil {
 		return d.bytes
 	}
 	return 0
 }
 
-// Settle measures again what is open for writing.
-func (f *FS) Settle() {
+// Refresh measures again every file that is open for writing.
+func (f *FS) Refresh() {
 	f.mu.Lock()
-	all := make([]*file, 0, len(f.open))
+	all := make([]*handle, 0, len(f.open))
 	for n := range f.open {
-		all = append(all, n.by...)
+		all = append(all, n.handles...)
 	}
 	f.mu.Unlock()
 	for _, h := range all {
@@ -91,13 +98,13 @@ func (f *FS) Settle() {
 	}
 }
 
-// SettleDir does so in one directory.
-func (f *FS) SettleDir(name string) {
+// RefreshDir measures again every file of one directory that is open for writing.
+func (f *FS) RefreshDir(name string) {
 	f.mu.Lock()
-	var all []*file
-	if d := f.find(name); d != nil {
+	var all []*handle
+	if d := f.findLocked(name); d != nil {
 		for _, n := range d.files {
-			all = append(all, n.by...)
+			all = append(all, n.handles...)
 		}
 	}
 	f.mu.Unlock()
@@ -106,10 +113,10 @@ func (f *FS) SettleDir(name string) {
 	}
 }
 
-// Walk lists all directories that are not known yet, until stop says so.
-func (f *FS) Walk(stop func() bool) error { return f.walk(f.root, stop) }
+// Walk lists all directories that are not known yet. It returns the error of ctx when that is done.
+func (f *FS) Walk(ctx context.Context) error { return f.walk(ctx, f.root) }
 
-func (f *FS) walk(name string, stop func() bool) error {
+func (f *FS) walk(ctx context.Context, name string) error {
 	if !f.isKnown(name) {
 		if _, err := f.ReadDir(name); errors.Is(err, fs.ErrNotExist) {
 			return nil
@@ -118,10 +125,10 @@ func (f *FS) walk(name string, stop func() bool) error {
 		}
 	}
 	for _, sub := range f.subsOf(name) {
-		if stop() {
-			return nil
+		if err := ctx.Err(); err != nil {
+			return err
 		}
-		if err := f.walk(filepath.Join(name, sub), stop); err != nil {
+		if err := f.walk(ctx, filepath.Join(name, sub)); err != nil {
 			return err
 		}
 	}
@@ -131,14 +138,14 @@ func (f *FS) walk(name string, stop func() bool) error {
 func (f *FS) isKnown(name string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	d := f.find(name)
+	d := f.findLocked(name)
 	return d != nil && d.known
 }
 
 func (f *FS) subsOf(name string) (names []string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if d := f.find(name); d != nil {
+	if d := f.findLocked(name); d != nil {
 		for sub := range d.subs {
 			names = append(names, sub)
 		}
@@ -146,16 +153,16 @@ func (f *FS) subsOf(name string) (names []string) {
 	return names
 }
 
-// add changes what a directory takes. One that is not known has nothing that could change: listing it
-// will find it. FS.mu is held.
-func (f *FS) add(d *dir, bytes int64) {
+// addLocked changes what a directory takes. A directory that is not known keeps 0: listing it will
+// find what it has.
+func (f *FS) addLocked(d *dir, bytes int64) {
 	if d != nil && d.known {
 		d.bytes += bytes
 		f.total.Add(bytes)
 	}
 }
 
-// parts splits a path below the root; false for one that is not.
+// parts splits a path below the root. It is false for a path outside.
 func (f *FS) parts(name string) ([]string, bool) {
 	name = filepath.Clean(name)
 	if name == f.root {
@@ -168,8 +175,8 @@ func (f *FS) parts(name string) ([]string, bool) {
 	return strings.Split(rest, string(filepath.Separator)), true
 }
 
-// find returns a directory, nil when it has not been met. FS.mu is held.
-func (f *FS) find(name string) *dir {
+// findLocked returns a directory, or nil if no call has named it yet.
+func (f *FS) findLocked(name string) *dir {
 	parts, ok := f.parts(name)
 	if !ok {
 		return nil
@@ -183,21 +190,21 @@ func (f *FS) find(name string) *dir {
 	return d
 }
 
-// meet is find that enters what is missing; nil outside of the root. FS.mu is held.
-func (f *FS) meet(name string) *dir {
+// findOrAddLocked returns a directory and enters it if it is new. It is nil outside of the root.
+func (f *FS) findOrAddLocked(name string) *dir {
 	parts, ok := f.parts(name)
 	if !ok {
 		return nil
 	}
 	d := f.top
 	for _, p := range parts {
-		d = d.sub(p)
+		d = d.subLocked(p)
 	}
 	return d
 }
 
-// sub is the subdirectory of that name.
-func (d *dir) sub(name string) *dir {
+// subLocked returns the subdirectory of a name and enters it if it is new.
+func (d *dir) subLocked(name string) *dir {
 	s := d.subs[name]
 	if s == nil {
 		if d.subs == nil {
@@ -209,12 +216,12 @@ func (d *dir) sub(name string) *dir {
 	return s
 }
 
-// drop forgets a directory and all below it.
-func (f *FS) drop(d *dir) {
-	f.add(d, -d.bytes)
+// forgetLocked forgets a directory and all below it.
+func (f *FS) forgetLocked(d *dir) {
+	f.addLocked(d, -d.bytes)
 	d.known = false
 	for _, s := range d.subs {
-		f.drop(s)
+		f.forgetLocked(s)
 	}
 	if d.parent != nil {
 		delete(d.parent.subs, d.name)
@@ -222,22 +229,22 @@ func (f *FS) drop(d *dir) {
 	}
 }
 
-// Whole is the file system's, and measures what is open for writing after each sync.
-func (f *FS) Whole(file string) (disk.Whole, error) {
-	w, err := f.FS.Whole(file)
+// Volume returns the file system's volume. Each Sync of it is followed by a Refresh.
+func (f *FS) Volume(file string) (disk.Volume, error) {
+	v, err := f.FS.Volume(file)
 	if err != nil {
 		return nil, err
 	}
-	return whole{w, f}, nil
+	return volume{v, f}, nil
 }
 
-type whole struct {
-	disk.Whole
+type volume struct {
+	disk.Volume
 	fs *FS
 }
 
-// Sync may change the blocks: see file.Sync.
-func (w whole) Sync() error {
-	defer w.fs.Settle()
-	return w.Whole.Sync()
+// Sync may change the blocks of all files, like handle.Sync those of one.
+func (v volume) Sync() error {
+	defer v.fs.Refresh()
+	return v.Volume.Sync()
 }

@@ -13,23 +13,26 @@ import (
 	"github.com/darner/darner/segment/disk"
 )
 
-// View is what a body's file holds.
+// View is what Judge finds in a body's file.
 type View struct {
 	Size   int64 // bytes of the body, as the header says
 	Upload uint64
-	Log    uint64 // whose it is, 0 when that is not known
+	Log    uint64 // identity of the log it belongs to; 0 means not known
 	Damage []Damage
 }
 
 // Damage is a range of a body's file in which no chunk verifies.
 type Damage struct {
-	From, To int64 // bytes of the file; To is where the range should end, wherever the file does
-	Fault    error // why the disk did not give it, nil if it did
+	From, To int64 // bytes of the file; To may be after its end if it was cut short
+	Fault    error // why the disk did not return the range; nil if it did
 }
 
-// Judge reads a whole body, of a file of so many bytes; read, if it is not nil, is told of every chunk's bytes. A damaged
-// header, without which no chunk verifies, is ErrDamaged; a newer format is segment.ErrVersion.
-func Judge(fsys disk.FS, path string, size int64, read func(n int64)) (v View, err error) {
+// Judge reads a whole body from a file of fileSize bytes. read may be nil; it is called with the
+// number of bytes of each chunk. The error is ErrDamaged for a damaged header, without which no
+// chunk verifies, and segment.ErrVersion for a newer format.
+func Judge(
+	fsys disk.FS, path string, fileSize int64, read func(n int64),
+) (v View, err error) {
 	if v.Upload, err = uploadOf(fsys, path); err != nil {
 		return v, err
 	}
@@ -54,7 +57,8 @@ func Judge(fsys disk.FS, path string, size int64, read func(n int64)) (v View, e
 		if read != nil {
 			read(chunkStride)
 		}
-		if at := chunkOffset(r.next); at >= size && at < FileSize(v.Size) { // nothing is left to be read
+		// The rest of the file is missing.
+		if at := chunkOffset(r.next); at >= fileSize && at < FileSize(v.Size) {
 			v.note(at, FileSize(v.Size), ErrDamaged)
 			return v, nil
 		}
@@ -67,14 +71,15 @@ func (v *View) note(from, to int64, err error) {
 	if e := (*fs.PathError)(nil); errors.As(err, &e) {
 		d.Fault = e
 	}
-	if n := len(v.Damage); n > 0 && v.Damage[n-1].To == from && (v.Damage[n-1].Fault == nil) == (d.Fault == nil) {
+	if n := len(v.Damage); n > 0 && v.Damage[n-1].To == from &&
+		(v.Damage[n-1].Fault == nil) == (d.Fault == nil) {
 		v.Damage[n-1].To = to
 		return
 	}
 	v.Damage = append(v.Damage, d)
 }
 
-// uploadOf reads the upload's number, and tells a newer format from damage.
+// uploadOf reads the number of the upload. It tells a newer format from damage.
 func uploadOf(fsys disk.FS, path string) (uint64, error) {
 	file, err := fsys.OpenRead(path)
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"io/fs"
 
@@ -15,12 +14,12 @@ import (
 // ErrDamaged: the bytes do not verify.
 var ErrDamaged = errors.New("item is damaged")
 
-// Reader streams the body of one large item from start to end, verified chunk by chunk: it never
-// returns a wrong byte. Use it from one goroutine at a time.
+// Reader streams the body of one large item from start to end. It verifies each chunk, and never
+// returns a wrong byte. Only one goroutine at a time may use it.
 type Reader struct {
 	Size   int64  // bytes of the body, as the header says
-	Upload uint64 // which upload it was: the item's record has the same
-	Log    uint64 // whose it is; 0 when that is not known
+	Upload uint64 // number of the upload; the item's record has the same
+	Log    uint64 // identity of the log it belongs to; 0 means not known
 
 	f     disk.File
 	path  string
@@ -49,7 +48,8 @@ func Open(fsys disk.FS, path string) (*Reader, error) {
 	}
 	if v := binary.LittleEndian.Uint32(b[8:]); v > version {
 		f.Close()
-		return nil, fmt.Errorf("%s has format version %d, this program knows up to %d", path, v, version)
+		return nil, fmt.Errorf("%s has format version %d, this program knows up to %d",
+			path, v, version)
 	}
 	return &Reader{
 		f: f, path: path, buf: chunks.Get().(*[]byte),
@@ -58,9 +58,9 @@ func Open(fsys disk.FS, path string) (*Reader, error) {
 	}, nil
 }
 
-// Verify is ErrDamaged for the body of another item than the one of a size and an upload, and when bytes are missing at
-// its end, as after a power cut that left the record but not all of the body: better found before the first byte is
-// handed out than halfway.
+// Verify returns ErrDamaged if this is not the body with that size and upload, or if bytes are
+// missing at its end. The latter happens after a power cut that left the record but not all of the
+// body. It is better found before the first byte is sent than halfway.
 func (r *Reader) Verify(size int64, upload uint64) error {
 	if r.Size != size || r.Upload != upload {
 		return fmt.Errorf("%s: %w: it is the body of another item", r.path, ErrDamaged)
@@ -72,8 +72,8 @@ func (r *Reader) Verify(size int64, upload uint64) error {
 	return err
 }
 
-// Read returns the next bytes of the body. A chunk that does not verify is ErrDamaged, and no byte
-// of it is returned.
+// Read returns the next bytes of the body. A chunk that does not verify is ErrDamaged, and none of
+// its bytes are returned.
 func (r *Reader) Read(p []byte) (int, error) {
 	if len(r.ready) == 0 {
 		if err := r.fill(); err != nil {
@@ -101,7 +101,7 @@ func (r *Reader) fill() error {
 		}
 		return fmt.Errorf("%s: chunk %d: %w: %w", r.path, r.next, ErrDamaged, err)
 	}
-	if crc32.Update(r.salt+uint32(r.next), checksum.Table, b[:n]) != binary.LittleEndian.Uint32(b[n:]) {
+	if checksum.Update(r.salt+uint32(r.next), b[:n]) != binary.LittleEndian.Uint32(b[n:]) {
 		return fmt.Errorf("%s: chunk %d: %w", r.path, r.next, ErrDamaged)
 	}
 	r.next++
@@ -109,7 +109,7 @@ func (r *Reader) fill() error {
 	return nil
 }
 
-// Close ends the reading.
+// Close closes the file and gives the buffer back.
 func (r *Reader) Close() error {
 	if r.buf == nil {
 		return nil

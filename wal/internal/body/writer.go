@@ -2,15 +2,14 @@ package body
 
 import (
 	"encoding/binary"
-	"hash/crc32"
 	"math/rand/v2"
 
 	"github.com/darner/darner/segment/checksum"
 	"github.com/darner/darner/segment/disk"
 )
 
-// Writer writes a body's file, chunk by chunk. When a chunk is written is for the caller to say, who counts the
-// disk that it takes.
+// Writer writes a body's file chunk by chunk. The caller decides when to write a chunk, because it
+// counts the disk that a chunk takes.
 type Writer struct {
 	f     disk.File
 	chunk int64
@@ -19,7 +18,7 @@ type Writer struct {
 	n     int     // bytes in buf
 }
 
-// NewWriter begins the file of a body of a size in bytes with its header. The caller closes the file.
+// NewWriter starts the file of a body of size bytes with its header. The caller closes the file.
 func NewWriter(f disk.File, size int64, upload, log uint64) (*Writer, error) {
 	w := &Writer{f: f, salt: rand.Uint32()}
 	if _, err := f.WriteAt(header(size, w.salt, upload, log), 0); err != nil {
@@ -29,17 +28,17 @@ func NewWriter(f disk.File, size int64, upload, log uint64) (*Writer, error) {
 	return w, nil
 }
 
-// Fill takes as many bytes as there is room for in the chunk, and returns how many.
+// Fill copies as many bytes as the chunk has room for, and returns how many.
 func (w *Writer) Fill(p []byte) int {
 	k := copy((*w.buf)[w.n:chunkSize], p)
 	w.n += k
 	return k
 }
 
-// Full reports that the chunk has to be written before it takes more.
+// Full reports whether the chunk must be written before it takes more.
 func (w *Writer) Full() bool { return w.n == chunkSize }
 
-// Pending is how many bytes of the disk the chunk takes; 0 when nothing is in it.
+// Pending returns the bytes of disk that the chunk will take, 0 if it is empty.
 func (w *Writer) Pending() int64 {
 	if w.n == 0 {
 		return 0
@@ -50,7 +49,7 @@ func (w *Writer) Pending() int64 {
 // Flush writes the chunk.
 func (w *Writer) Flush() error {
 	b := (*w.buf)[:w.n+4]
-	binary.LittleEndian.PutUint32(b[w.n:], crc32.Update(w.salt+uint32(w.chunk), checksum.Table, b[:w.n]))
+	binary.LittleEndian.PutUint32(b[w.n:], checksum.Update(w.salt+uint32(w.chunk), b[:w.n]))
 	if _, err := w.f.WriteAt(b, chunkOffset(w.chunk)); err != nil {
 		return err
 	}
@@ -59,7 +58,7 @@ func (w *Writer) Flush() error {
 	return nil
 }
 
-// Release gives the memory back. The Writer is of no use afterwards.
+// Release gives the buffer back. The Writer must not be used afterwards.
 func (w *Writer) Release() {
 	if w.buf != nil {
 		chunks.Put(w.buf)

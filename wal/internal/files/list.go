@@ -6,21 +6,21 @@ import (
 	"github.com/darner/darner/segment/disk"
 )
 
-// Kind is what a file of a log's directory is for, as its name tells.
+// Kind is what a file in a log's directory is for, according to its name.
 type Kind uint8
 
 const (
 	Segment    Kind = iota // records
-	Spare                  // a segment prepared ahead; when it has a header it is one that was about to get its name
+	Spare                  // a segment prepared ahead; one with a header was being renamed
 	Body                   // the body of a large item
-	Part                   // a body on its way in, or about to get its name
+	Part                   // a body that was being uploaded or renamed
 	Offset                 // what a consumer has taken
 	Rewrite                // an offset file about to replace its namesake
-	Mend                   // left by a repair that was interrupted: to be removed
-	Undo                   // an offset file that a rewind replaced, kept for an undo
-	Moving                 // a segment on its way to its own name, left by a repair that was interrupted
+	Mend                   // left by a repair that was interrupted; to be removed
+	Undo                   // what was taken before a rewind, kept for an undo
+	Moving                 // a segment under a name of its own until a repair is done
 	Unfinished             // a cold segment that was being written
-	Foreign                // none of the log's
+	Foreign                // not one of the log's
 
 	kinds
 )
@@ -28,25 +28,25 @@ const (
 // Info is one file of a log's directory.
 type Info struct {
 	Name   string // without the directory
-	Number uint64 // first sequence number of a segment, number of a spare, an item or an upload
+	Number uint64 // a segment's first sequence number; the number of a spare, an item or an upload
 	Size   int64  // bytes
 	Kind   Kind
 
-	Cold    bool   // of a segment: its name is that of a cold one
-	Through uint64 // first number of the last segment that a cold one stands for: Number, unless of several
+	Cold    bool   // a segment whose name is that of a cold one
+	Through uint64 // first number of the last segment that a cold one replaces; else Number
 }
 
-// Consumer is whose offset file, or rewrite of one, this is.
+// Consumer returns the consumer that an offset file, or a rewrite of one, belongs to.
 func (f Info) Consumer() string {
 	name, _ := parseOffsetName(strings.TrimSuffix(f.Name, RewriteSuffix))
 	return name
 }
 
-// Listing is the files of a log's directory, sorted into kinds.
+// Listing is the files of a log's directory by kind.
 type Listing struct {
-	Of     [kinds][]Info // by number or name
-	Nested []string      // names of directories within
-	Blocks int64         // bytes of disk of all files
+	Of     [kinds][]Info // each ordered by number or name
+	Nested []string      // names of directories
+	Blocks int64         // bytes of disk that all files take
 }
 
 // List reads a log's directory.
@@ -68,7 +68,7 @@ func List(fsys disk.FS, dir string) (d Listing, err error) {
 	return d, nil
 }
 
-// Classify tells by its name what a file in a log's directory is, and its numbers.
+// Classify returns what a file in a log's directory is, and its numbers, according to its name.
 func Classify(name string) Info {
 	f := classify(name)
 	f.Name = name
@@ -101,7 +101,7 @@ func classify(name string) Info {
 	return Info{Kind: Foreign}
 }
 
-// rewriteOf is what a file is whose name is that of another one and RewriteSuffix.
+// rewriteOf returns the kind of a file whose name is that of another one and RewriteSuffix.
 func rewriteOf(base Info) Kind {
 	switch {
 	case base.Kind == Offset:
@@ -126,7 +126,7 @@ func undoOf(base Info) Kind {
 	return Foreign
 }
 
-// classifySegment is classify for segments, and for those on their way to their names.
+// classifySegment is classify for segments, and for those that a repair keeps under other names.
 func classifySegment(name string) (f Info, ok bool) {
 	base, moving := strings.CutSuffix(name, movingSuffix)
 	if f.Kind = Segment; moving {

@@ -1,5 +1,5 @@
-// Package files knows the files of a log's directory: what their names mean, and which of them stand for
-// which others. Anything else in the directory is left alone.
+// Package files knows the files of a log's directory: what their names mean, and which of them
+// replace which others. The log ignores anything else in the directory.
 package files
 
 import (
@@ -11,20 +11,22 @@ import (
 const (
 	segmentSuffix  = ".seg"   // a segment, named by its first sequence number
 	coldSuffix     = ".cold"  // one or several segments in the cold form, see ColdName
-	spareSuffix    = ".spare" // a segment prepared ahead; started under this name, renamed soon after
+	spareSuffix    = ".spare" // a segment prepared ahead; started under this name, then renamed
 	itemSuffix     = ".item"  // the body of a large item, named by the item's sequence number
-	partSuffix     = ".part"  // a body on its way in, named by its upload's number
+	partSuffix     = ".part"  // a body that is being uploaded, named by the upload's number
 	offsetSuffix   = ".off"   // what a consumer has taken
 	consumerPrefix = "consumer"
 
-	// RewriteSuffix ends the name of an offset file or a cold segment that is about to take the name before it.
+	// RewriteSuffix ends the name of an offset file or a cold segment that will take the name
+	// before it.
 	RewriteSuffix = ".new"
 
-	// MendSuffix ends the names of files that a repair prepares under the log's eyes. The log ignores
-	// them.
+	// MendSuffix ends the names of files that a repair prepares in the log's directory. The log
+	// ignores them.
 	MendSuffix = ".mend"
 
-	// UndoSuffix ends the name of an offset file with what was taken before the rewinds. The log ignores it.
+	// UndoSuffix ends the name of an offset file with what was taken before the rewinds. The log
+	// ignores it.
 	UndoSuffix = ".undo"
 
 	movingSuffix = MendSuffix + "-rename"
@@ -41,24 +43,25 @@ func parseNumbered(name, suffix string) (uint64, bool) {
 	return n, err == nil
 }
 
-// SegmentName is the name of the segment that begins with a sequence number.
+// SegmentName returns the name of the segment that begins with a sequence number.
 func SegmentName(first uint64) string { return numbered(first, segmentSuffix) }
 
-// SpareName is the name of a segment prepared ahead; spares are numbered.
+// SpareName returns the name of a segment prepared ahead. Spares are numbered.
 func SpareName(n uint64) string { return numbered(n, spareSuffix) }
 
-// BodyName is the name of the file that holds a large item's body.
+// BodyName returns the name of the file that holds a large item's body.
 func BodyName(seq uint64) string { return numbered(seq, itemSuffix) }
 
-// PartName is the name of a body on its way in.
+// PartName returns the name of a body that is being uploaded.
 func PartName(upload uint64) string { return numbered(upload, partSuffix) }
 
-// MovingName is what a segment is called by a repair until its own name is free. The log ignores it.
+// MovingName returns the name that a repair gives a segment until its own name is free. The log
+// ignores it.
 func MovingName(name string) string { return name + movingSuffix }
 
-// ColdName is <first>.cold for the cold form of one segment, and <first>-<through>.cold for that of
-// several in a row, the last of which began at through. So the names alone tell which files a cold
-// one replaces, and a crash between making it and removing them does no harm.
+// ColdName returns <first>.cold for the cold form of one segment, and <first>-<through>.cold for
+// that of several in a row, the last of which began at through. So the names alone say which files
+// a cold one replaces, and a crash between making it and removing them does no harm.
 func ColdName(first, through uint64) string {
 	if through == first {
 		return numbered(first, coldSuffix)
@@ -79,7 +82,8 @@ func parseCold(name string) (first, through uint64, ok bool) {
 	return first, through, okFirst && okThrough && through > first
 }
 
-// OffsetName is consumer.off for the log's own consumer "", consumer+audit.off for "audit".
+// OffsetName returns consumer.off for the log's own consumer "", and consumer+audit.off for
+// "audit".
 func OffsetName(consumer string) string {
 	if consumer == "" {
 		return consumerPrefix + offsetSuffix
@@ -103,7 +107,7 @@ func parseOffsetName(name string) (consumer string, ok bool) {
 	return consumer, ok && ValidConsumer(consumer) && consumer != ""
 }
 
-// ValidConsumer keeps a consumer's name from reaching outside the directory.
+// ValidConsumer reports whether a consumer's name can be part of a file's name.
 func ValidConsumer(name string) bool {
 	return len(name) <= 200 && !strings.ContainsAny(name, "/\\\x00") && !strings.HasPrefix(name, ".")
 }

@@ -1,7 +1,7 @@
 package files
 
-// Supersedes reports that f has all that other had: a cold segment was written from it, as their names tell.
-// The server deletes other when it opens the log.
+// Supersedes reports whether f is a cold segment that was written from other, according to their
+// names. Then f has all that other had, and the server deletes other when it opens the log.
 func (f Info) Supersedes(other Info) bool {
 	if f.Number == other.Number {
 		return f.Cold && (!other.Cold || f.Through > other.Through)
@@ -9,9 +9,12 @@ func (f Info) Supersedes(other Info) bool {
 	return f.Cold && f.Number < other.Number && other.Number <= f.Through
 }
 
-// WithoutSuperseded returns segments, which are in order, without those that a cold one stands for, or,
-// where replaces is false, without that cold one. nil stands for a replaces that is always true.
-func WithoutSuperseded(segments []Info, replaces func(cold, old Info) (bool, error)) (kept []Info, err error) {
+// WithoutSuperseded returns segments, which are in order, without those that a cold one replaces.
+// If replaces is false for a cold segment, that one is left out instead. A nil replaces counts as
+// always true.
+func WithoutSuperseded(
+	segments []Info, replaces func(cold, old Info) (bool, error),
+) (kept []Info, err error) {
 	for _, f := range segments {
 		n := len(kept)
 		if n == 0 || !kept[n-1].Supersedes(f) && !f.Supersedes(kept[n-1]) {

@@ -1,6 +1,7 @@
-// Package identity tells whose files these are. A log has a random number, its identity, from when it is made, and
-// every file of it carries that: what another log's directory left here, by a copy or a restore gone wrong,
-// is told by it and set aside. It goes with the files: a directory may be renamed or copied as a whole.
+// Package identity tells which log a file belongs to. A log gets a random number, its identity,
+// when it is made, and every file of it carries that number. So files that a failed copy or restore
+// left in another log's directory are recognized and set aside. The identity belongs to the files:
+// a directory may be renamed or copied as a whole.
 package identity
 
 import (
@@ -16,11 +17,11 @@ import (
 	"github.com/darner/darner/wal/internal/offset"
 )
 
-// Foreign reports whether a file with an identity belongs to another log than this. One of which it is
-// not known, 0, may be either's.
+// Foreign reports whether a file with an identity belongs to another log than the given one. An
+// identity of 0 is not known and may be either's.
 func Foreign(identity, log uint64) bool { return identity != 0 && log != 0 && identity != log }
 
-// New makes one.
+// New returns a new identity.
 func New() (n uint64) {
 	for n == 0 {
 		n = rand.Uint64()
@@ -28,10 +29,10 @@ func New() (n uint64) {
 	return n
 }
 
-// Of returns the identity of the log that the files of a directory are of, 0 when none of them tells. Where the
-// newest segment and the offset files agree no other is looked at. Else the identity
-// counts that most files have, and where as many have another, the segments'. sure is false when some
-// file may tell and the disk does not give it.
+// Of returns the identity of the log that the files of a directory belong to, 0 if none of them
+// says. If the newest segment and all offset files agree, no other file is read. Otherwise the
+// identity that most files have wins, and in case of a tie, the one that more segments have. sure
+// is false if the disk does not return some file that may say.
 func Of(fsys disk.FS, dir string, d *files.Listing) (id uint64, sure bool, err error) {
 	sure = true
 	votes, inSegments := map[uint64]int{}, map[uint64]int{}
@@ -52,7 +53,7 @@ func Of(fsys disk.FS, dir string, d *files.Listing) (id uint64, sure bool, err e
 			return 0, false, err
 		}
 	}
-	told := len(votes) > 0 // one segment alone may be a stranger
+	known := len(votes) > 0 // one segment alone may be from another log
 	for _, kind := range []files.Kind{files.Spare, files.Segment} {
 		for i := len(d.Of[kind]) - 1; i >= 0; i-- {
 			n, err := ask(d.Of[kind][i], segment.Identity)
@@ -62,14 +63,15 @@ func Of(fsys disk.FS, dir string, d *files.Listing) (id uint64, sure bool, err e
 			if n == 0 {
 				continue
 			}
-			if inSegments[n]++; told && len(votes) == 1 {
+			if inSegments[n]++; known && len(votes) == 1 {
 				return n, true, nil
 			}
 		}
 	}
 	best := func(n uint64) [2]int { return [2]int{votes[n], inSegments[n]} }
 	for n := range votes {
-		if a, b := best(n), best(id); a[0] > b[0] || a[0] == b[0] && (a[1] > b[1] || a[1] == b[1] && n > id) {
+		a, b := best(n), best(id)
+		if a[0] > b[0] || a[0] == b[0] && (a[1] > b[1] || a[1] == b[1] && n > id) {
 			id = n
 		}
 	}

@@ -1,38 +1,37 @@
-// Package offset keeps what a consumer of a log has taken, in memory and in its offset file: reading it, writing it
-// as items are taken, and judging a file offline.
+// Package offset keeps what a consumer of a log has taken, in memory and in its offset file. It
+// reads the file, writes it as items are taken, and judges it offline.
 package offset
 
 import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"io/fs"
 	"math/rand/v2"
 	"runtime/debug"
 
 	"github.com/darner/darner/segment"
+	"github.com/darner/darner/segment/blank"
 	"github.com/darner/darner/segment/checksum"
 	"github.com/darner/darner/segment/disk"
-	"github.com/darner/darner/wal/internal/blank"
 )
 
 // An offset file keeps what one consumer has taken. Integers are little-endian.
 //
-//	   0  slot A   the head, rewritten in place in turn with slot B, each in a sector of its own:
-//	 512  slot B   a kill or a torn sector in the middle of one leaves the other
+//	   0  slot A   the head; slots A and B are rewritten in place in turn, each in its own sector,
+//	 512  slot B   so that a kill or a torn sector in the middle of one leaves the other
 //	1024  entries, 32 bytes each, appended: a checkpoint of the head at every sync, and a range
-//	      for every item taken out of order. Of checkpoints at the end there are two at most, written
-//	      in turn, so that taking in order keeps to one block, and a sync writes no other
+//	      for every item taken out of order. At the end there are at most two checkpoints, written
+//	      in turn. So taking in order stays within one block, and a sync writes no other.
 //
-// So taking in order costs one store and no space, and only what is taken out of order appends.
-// What is taken only grows, so a lost entry means items that come again and never a lost item,
-// and any two versions of the file may be united.
+// So taking in order costs one store and no space; only items taken out of order append. What is
+// taken only grows. So a lost entry makes items come again and never loses an item, and any two
+// versions of the file may be united.
 //
-// Besides, the file is evidence: a slot says how many entries were on stable storage and a checkpoint
-// up to which number the log's items were, each when a sync was over. What is less than that was cut,
-// damaged or put back from an older copy, and not lost in a crash.
+// The file is also evidence. When a sync is over, a slot says how many entries are on stable
+// storage, and a checkpoint up to which number the log's items are. If there is less than that, it
+// was cut off, damaged or restored from an older copy. It was not lost in a crash.
 const (
 	slotSpacing = 512
 	slotSize    = 64
@@ -45,43 +44,45 @@ const (
 	// FirstStep is the size of a new file in bytes: one block.
 	FirstStep = 4 << 10
 
-	// maxFile is more than any offset file grows to.
+	// maxFile is larger than any offset file gets.
 	maxFile = 1 << 30
 
-	entryHead  = 1 // all below to is taken, bytes in all
-	entryRange = 2 // from to to is taken
+	entryHead  = 1 // a checkpoint: everything below to is taken; bytes is their sum
+	entryRange = 2 // the numbers from..to are taken
 )
 
-// File is one mapped offset file.
+// File is one mapped offset file. Its methods need a lock that all its users share.
 type File struct {
 	Path  string
 	Log   uint64 // identity of the log; 0 while it is not known
-	Fault error  // why the last thing that failed to get into the file did
+	Fault error  // of the last store or write that failed
 
-	f          disk.File
-	m          []byte
-	salt       uint32
-	generation uint64 // counts slot writes; the slot with the higher one counts
-	allocated  int    // bytes with blocks behind them
-	end        int    // where the next entry goes
-	checkpoint uint64 // head of the last checkpoint entry
-	durable    uint64 // and what it says of the log's items: all below were on stable storage
-	kept       int    // so many entries were on stable storage when a sync was over
-	syncing    int    // so many the sync under way brings there
-	told       int    // what the slots say of that
-	settled    bool   // all of it was on stable storage once
-	trailing   int    // checkpoints at the very end, counted up to 2
-	toWrite    int    // so many stores more are written, not stored into the map
-	turn       int    // 0 or 1: which of these two is written next
+	f            disk.File
+	m            []byte
+	salt         uint32
+	generation   uint64 // counts writes of slots; the slot with the higher number counts
+	allocated    int    // bytes that have disk blocks
+	end          int    // where the next entry goes
+	checkpoint   uint64 // head in the last checkpoint
+	durable      uint64 // number in it below which all items of the log were on stable storage
+	synced       int    // entries that were on stable storage when the last sync was over
+	syncing      int    // entries that will be when the sync under way is over
+	recorded     int    // what the slots say of synced
+	everSynced   bool   // the whole file has been on stable storage once
+	trailing     int    // checkpoints at the very end, counted up to 2
+	nextTrailing int    // 0 or 1: which of these two is written next
+	toWrite      int    // how many more stores are written to the file instead
 
-	scratch  [slotSize]byte // what is about to be stored
-	created  int64          // Unix ms
-	salvaged bool           // neither slot verifies: the state is that of the entries. It may never have been synced
-	lost     int            // slots and entries that were there once and do not verify, when it was opened
-	torn     bool           // some do not verify, be it that they never got to the disk
+	scratch [slotSize]byte // what is about to be stored
+	created int64          // Unix ms
+
+	// What load found:
+	salvaged bool // neither slot verifies: the state, from the entries, may never have been synced
+	lost     int  // slots and entries that were there once and do not verify
+	torn     bool // some place does not verify, maybe because it never got to the disk
 }
 
-// Create makes a blank offset file: it says nothing until the first slot is written.
+// Create makes a blank offset file, which says nothing until the first slot is written.
 func Create(fsys disk.FS, path string, capacity int, created int64, log uint64) (*File, error) {
 	if err := fsys.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -102,8 +103,8 @@ func Create(fsys disk.FS, path string, capacity int, created int64, log uint64) 
 	return o, nil
 }
 
-// Open maps an existing file and reads its state. A file without a valid slot is an
-// error: fs.ErrNotExist when there is none, ErrNoSlot when nothing of it can be believed.
+// Open maps an existing file and reads its state. The error is fs.ErrNotExist if there is no file,
+// and ErrNoSlot if nothing in it can be believed.
 func Open(fsys disk.FS, path string, capacity int) (o *File, st State, err error) {
 	f, err := fsys.Open(path)
 	if err != nil {
@@ -114,7 +115,7 @@ func Open(fsys disk.FS, path string, capacity int) (o *File, st State, err error
 		err = fmt.Errorf("%s: %w", path, ErrNoSlot)
 	}
 	short := size < entriesAt
-	if err == nil && short { // cut: the first slot may be whole
+	if err == nil && short { // the file was cut, but the first slot may be complete
 		if err = f.Allocate(0, FirstStep); err == nil {
 			size = FirstStep
 		}
@@ -139,11 +140,11 @@ func Open(fsys disk.FS, path string, capacity int) (o *File, st State, err error
 	return o, st, nil
 }
 
-// ErrNoSlot: nothing of an offset file can be believed.
+// ErrNoSlot: nothing in an offset file can be believed.
 var ErrNoSlot = errors.New("offset file holds no valid head")
 
-// load reads the newest slot and unites all valid entries with it. Each entry is judged alone, so
-// a damaged one costs what it said and no other.
+// load reads the newest slot and unites all valid entries with it. Each entry is judged by itself,
+// so a damaged one costs what it said and nothing else.
 func (o *File) load() (st State, err error) {
 	defer segment.Guard(o.Path, debug.SetPanicOnFault(true), &err)
 	st.Taken = newSet()
@@ -162,15 +163,17 @@ func (o *File) load() (st State, err error) {
 			continue
 		}
 		if v := binary.LittleEndian.Uint32(b[8:]); v > offsetVersion {
-			return st, fmt.Errorf("%s has format version %d, this program knows up to %d", o.Path, v, offsetVersion)
+			return st, fmt.Errorf("%s has format version %d, this program knows up to %d",
+				o.Path, v, offsetVersion)
 		}
 		if g := binary.LittleEndian.Uint64(b[16:]); !found || g > o.generation {
 			found = true
 			o.salt, o.generation = binary.LittleEndian.Uint32(b[12:]), g
-			st.Head, st.Below = binary.LittleEndian.Uint64(b[24:]), binary.LittleEndian.Uint64(b[32:])
+			st.Head = binary.LittleEndian.Uint64(b[24:])
+			st.Below = binary.LittleEndian.Uint64(b[32:])
 			st.Created = int64(binary.LittleEndian.Uint64(b[40:]))
 			o.Log = binary.LittleEndian.Uint64(b[48:])
-			o.kept = int(min(binary.LittleEndian.Uint32(b[56:]), maxFile/entrySize))
+			o.synced = int(min(binary.LittleEndian.Uint32(b[56:]), maxFile/entrySize))
 		}
 	}
 	if !found && !o.salvage() {
@@ -181,7 +184,7 @@ func (o *File) load() (st State, err error) {
 	for at := entriesAt; at+entrySize <= o.allocated; at += entrySize {
 		kind, x, ok := o.entry(at)
 		stays := ok || o.tornCheckpoint(at)
-		if stays && at < entriesAt+o.kept*entrySize {
+		if stays && at < entriesAt+o.synced*entrySize {
 			valid++
 		}
 		if !ok {
@@ -203,13 +206,13 @@ func (o *File) load() (st State, err error) {
 			st.Taken.Add(x)
 		}
 	}
-	o.torn = o.lost+blanks+torn > 0 || all < o.entries() || valid < o.kept
-	o.lost += max(0, o.kept-valid)
-	if st.Durable > 0 { // a sync was over, and so both slots were written
+	o.torn = o.lost+blanks+torn > 0 || all < o.entries() || valid < o.synced
+	o.lost += max(0, o.synced-valid)
+	if st.Durable > 0 { // a sync was over, so both slots had been written
 		o.lost += blanks
 	}
-	o.told = o.kept
-	o.durable, o.settled = st.Durable, st.Durable > 0
+	o.recorded = o.synced
+	o.durable, o.everSynced = st.Durable, st.Durable > 0
 	st.Absorb()
 	return st, nil
 }
@@ -221,16 +224,20 @@ func (o *File) entry(at int) (kind uint32, x Span, ok bool) {
 	if binary.LittleEndian.Uint64(b) == 0 {
 		return 0, x, false
 	}
-	if crc32.Update(o.seed(at), checksum.Table, b[4:]) != binary.LittleEndian.Uint32(b) {
+	if checksum.Update(o.seed(at), b[4:]) != binary.LittleEndian.Uint32(b) {
 		return 0, x, false
 	}
-	x = Span{From: binary.LittleEndian.Uint64(b[8:]), To: binary.LittleEndian.Uint64(b[16:]), Bytes: binary.LittleEndian.Uint64(b[24:])}
+	x = Span{
+		From:  binary.LittleEndian.Uint64(b[8:]),
+		To:    binary.LittleEndian.Uint64(b[16:]),
+		Bytes: binary.LittleEndian.Uint64(b[24:]),
+	}
 	return binary.LittleEndian.Uint32(b[4:]), x, true
 }
 
 func (o *File) slot(i int) []byte { return o.m[i*slotSpacing:][:slotSize] }
 
-// Identity is which log an offset file says it is of, 0 when it does not tell.
+// Identity returns the log that an offset file says it belongs to, 0 if it does not say.
 func Identity(fsys disk.FS, path string) (id uint64, err error) {
 	f, err := fsys.OpenRead(path)
 	if err != nil {
@@ -250,11 +257,11 @@ func Identity(fsys disk.FS, path string) (id uint64, err error) {
 }
 
 func soundSlot(b []byte) bool {
-	return string(b[:8]) == offsetMagic && crc32.Checksum(b[:60], checksum.Table) == binary.LittleEndian.Uint32(b[60:])
+	return string(b[:8]) == offsetMagic && checksum.Of(b[:60]) == binary.LittleEndian.Uint32(b[60:])
 }
 
-// Peek reads the state of a file that is not to be changed, of which log it is, and its size in bytes, which is at
-// least that of the slots. Errors: ErrNoSlot, and those of the disk.
+// Peek reads an offset file without changing it: its state, the log it belongs to, and its size in
+// bytes, which is at least that of the slots. Errors are ErrNoSlot and those of the disk.
 func Peek(fsys disk.FS, path string) (st State, log uint64, size int, err error) {
 	b, release, err := contents(fsys, path)
 	if err != nil {
@@ -266,7 +273,8 @@ func Peek(fsys disk.FS, path string) (st State, log uint64, size int, err error)
 	return st, o.Log, len(b), err
 }
 
-// contents returns a file's bytes, at least up to where entries begin, until release is called.
+// contents returns the bytes of a file, and at least those before the entries. They are valid until
+// release is called.
 func contents(fsys disk.FS, path string) (b []byte, release func() error, err error) {
 	f, err := fsys.OpenRead(path)
 	if err != nil {
@@ -280,7 +288,7 @@ func contents(fsys disk.FS, path string) (b []byte, release func() error, err er
 	if size > maxFile {
 		return nil, nil, fmt.Errorf("%s: %w: %d bytes are too many", path, ErrNoSlot, size)
 	}
-	head := make([]byte, entriesAt) // read, not only mapped: the disk's error is wanted, not a fault
+	head := make([]byte, entriesAt) // read, not only mapped: an error is better than a fault
 	if _, err := f.ReadAt(head, 0); err != nil && err != io.EOF {
 		return nil, nil, err
 	}

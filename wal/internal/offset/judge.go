@@ -9,33 +9,34 @@ import (
 	"runtime/debug"
 
 	"github.com/darner/darner/segment"
+	"github.com/darner/darner/segment/blank"
 	"github.com/darner/darner/segment/disk"
-	"github.com/darner/darner/wal/internal/blank"
 )
 
-// ErrBlank: the file was made, and nothing was ever written to it.
+// ErrBlank: the file was made, but nothing was ever written to it.
 var ErrBlank = errors.New("offset file is blank")
 
-// View is one offset file, examined.
+// View is what Judge finds in an offset file.
 type View struct {
 	State
 	Log      uint64 // identity of the log; 0 while it is not known
 	Damage   []Damage
-	Salvaged bool // neither slot verifies: it is the state of the entries
-	Lost     bool // of it something is gone that was there once: items that were taken may come again
+	Salvaged bool // neither slot verifies: the state is that of the entries
+	Lost     bool // something that was in it once is gone, so items that were taken may come again
 }
 
 // Damage is a range of an offset file that does not verify.
 type Damage struct {
 	From, To   int64
-	Slot       bool // a slot of the head; else entries
-	Stray      bool // bytes that nobody reads are not the zeros they should be
+	Slot       bool // it is a slot of the head; else it is entries
+	Stray      bool // bytes that nobody reads, and that should be zeros
 	Short      bool // the file ends here, before there is room for an entry
-	Unfinished bool // as a store that was interrupted leaves it
-	Gone       bool // there is nothing, where something was
+	Unfinished bool // it looks like a store that was interrupted
+	Gone       bool // something was there once, and now nothing is
 }
 
-// Judge reads an offset file of so many bytes. Errors: ErrNoSlot, ErrBlank, segment.ErrVersion, and those of the disk.
+// Judge reads an offset file of size bytes. Errors are ErrNoSlot, ErrBlank, segment.ErrVersion, and
+// those of the disk.
 func Judge(fsys disk.FS, path string, size int64) (v *View, err error) {
 	b, release, err := contents(fsys, path)
 	if err != nil {
@@ -78,7 +79,7 @@ func (v *View) judge(path string, b []byte) (err error) {
 	return nil
 }
 
-// judgeBlank notes slots without a byte, of a file that had both.
+// judgeBlank notes blank slots of a file that had both.
 func (v *View) judgeBlank(b []byte) {
 	for at := int64(0); at < entriesAt; at += slotSpacing {
 		if blank.Bytes(b[at:][:slotSize]) {
@@ -87,7 +88,8 @@ func (v *View) judgeBlank(b []byte) {
 	}
 }
 
-// judgeSlot notes what is wrong with the slot at a place, and with the bytes up to what follows it.
+// judgeSlot notes what is wrong with the slot at an offset, and with the bytes between it and what
+// follows.
 func (v *View) judgeSlot(path string, b []byte, at int) error {
 	slot, rest := b[at:][:slotSize], b[at+slotSize:at+slotSpacing]
 	sound := soundSlot(slot)
@@ -96,35 +98,43 @@ func (v *View) judgeSlot(path string, b []byte, at int) error {
 	}
 	if !sound && !blank.Bytes(slot) {
 		torn := tornSlot(slot, b[slotSpacing-at:][:slotSize])
-		v.Damage = append(v.Damage, Damage{From: int64(at), To: int64(at + slotSize), Slot: true, Unfinished: torn})
+		v.Damage = append(v.Damage, Damage{
+			From: int64(at), To: int64(at + slotSize), Slot: true, Unfinished: torn,
+		})
 	}
 	if !blank.Bytes(rest) {
-		v.Damage = append(v.Damage, Damage{From: int64(at + slotSize), To: int64(at + slotSpacing), Stray: true})
+		v.Damage = append(v.Damage, Damage{
+			From: int64(at + slotSize), To: int64(at + slotSpacing), Stray: true,
+		})
 	}
 	return nil
 }
 
 // judgeEntries notes the places that are neither a valid entry nor empty.
 func (v *View) judgeEntries(o *File) {
-	kept := entriesAt + o.kept*entrySize
+	synced := entriesAt + o.synced*entrySize
 	for at := entriesAt; at+entrySize <= len(o.m); at += entrySize {
 		b := o.m[at:][:entrySize]
-		if _, _, ok := o.entry(at); ok || blank.Bytes(b) && at >= kept {
+		empty := blank.Bytes(b)
+		if _, _, ok := o.entry(at); ok || empty && at >= synced {
 			continue
 		}
-		torn := blank.Bytes(b[:4]) || at == max(o.end, kept) || o.tornCheckpoint(at)
-		v.damagedEntry(Damage{From: int64(at), To: int64(at + entrySize), Unfinished: torn && !blank.Bytes(b), Gone: blank.Bytes(b)})
+		torn := blank.Bytes(b[:4]) || at == max(o.end, synced) || o.tornCheckpoint(at)
+		v.addEntries(Damage{
+			From: int64(at), To: int64(at + entrySize), Unfinished: torn && !empty, Gone: empty,
+		})
 	}
-	if len(o.m) < kept {
-		v.damagedEntry(Damage{From: int64(len(o.m)), To: int64(kept), Gone: true})
+	if len(o.m) < synced {
+		v.addEntries(Damage{From: int64(len(o.m)), To: int64(synced), Gone: true})
 	}
 }
 
-// damagedEntry notes one, with those before it of which the same is true.
-func (v *View) damagedEntry(d Damage) {
+// addEntries adds damaged entries, in one range with those before if these are damaged alike.
+func (v *View) addEntries(d Damage) {
 	if n := len(v.Damage); n > 0 {
 		last := &v.Damage[n-1]
-		if !last.Slot && !last.Stray && !last.Short && last.To == d.From && last.Unfinished == d.Unfinished && last.Gone == d.Gone {
+		entries := !last.Slot && !last.Stray && !last.Short
+		if entries && last.To == d.From && last.Unfinished == d.Unfinished && last.Gone == d.Gone {
 			last.To = d.To
 			return
 		}

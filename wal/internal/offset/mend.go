@@ -1,10 +1,11 @@
 package offset
 
-// Lost is how many slots and entries were there once and did not verify when the file was opened.
+// Lost returns how many slots and entries were there once and did not verify when the file was
+// opened.
 func (o *File) Lost() int { return o.lost }
 
-// Mend makes every place verify that should, also where a power cut left none: entries say what the head
-// is. The next sync counts them among those that are kept.
+// Mend makes every place verify that should, also places that a power cut left empty: it writes the
+// head into them. The next sync counts these entries as synced.
 func (o *File) Mend(st *State) {
 	if !o.torn {
 		return
@@ -14,15 +15,15 @@ func (o *File) Mend(st *State) {
 			o.putEntry(at, entryHead, Span{From: st.Durable, To: st.Head, Bytes: st.Below})
 		}
 	}
-	o.kept, o.lost, o.torn, o.salvaged = 0, 0, false, false
+	o.synced, o.lost, o.torn, o.salvaged = 0, 0, false, false
 	o.SetHead(st.Head, st.Below)
-	o.SetHead(st.Head, st.Below) // into the other slot
+	o.SetHead(st.Head, st.Below) // again, for the other slot
 }
 
-// Unite adds to a file, of which st is the state, what only another one says.
+// Unite adds to the file, and to its state st, what only another file says.
 func (o *File) Unite(st, other *State) {
 	st.Unite(other, func(x Span) {
-		for !o.Note(x) && o.Grow() == nil {
+		for !o.AddRange(x) && o.Grow() == nil {
 		}
 	})
 	o.SetHead(st.Head, st.Below)

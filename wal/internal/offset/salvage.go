@@ -1,7 +1,8 @@
 package offset
 
-// Reading offset files that lost both slots. All that is needed to verify the entries is the salt, and
-// a CRC can be run backwards: what a checksum started from follows from the checksum and the bytes.
+// Reading offset files that lost both slots. Only the salt is needed to verify the entries, and a
+// CRC can be run backwards: the value that a checksum started from follows from the checksum and
+// the bytes.
 
 import (
 	"encoding/binary"
@@ -9,11 +10,11 @@ import (
 	"github.com/darner/darner/segment/checksum"
 )
 
-// saltTries bounds the search, so that a file made to be slow is given up.
+// saltTries bounds the search, so that a malicious file cannot make it slow.
 const saltTries = 4096
 
 // salvage finds the salt of an offset file without a sound slot: one on which two entries agree, or
-// that of a single checkpoint, of which the kind is known and that its numbers are not huge.
+// else that of a single plausible checkpoint, whose kind is right and whose numbers are not huge.
 func (o *File) salvage() bool {
 	seen := make(map[uint32]bool)
 	alone, any := uint32(0), false

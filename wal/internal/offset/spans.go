@@ -2,17 +2,18 @@ package offset
 
 import "github.com/google/btree"
 
-// Span is a run of sequence numbers [from, to] with the payload bytes of its items.
+// Span is the sequence numbers From..To, both included, with the payload bytes of their items.
 type Span struct{ From, To, Bytes uint64 }
 
+// Part returns the part of a span that lies within from..to, with its share of the bytes.
 // Part is what lies within [from, to], with its share of the bytes.
 func (x Span) Part(from, to uint64) Span {
 	share := float64(to-from+1) / float64(x.To-x.From+1)
 	return Span{From: from, To: to, Bytes: uint64(share * float64(x.Bytes))}
 }
 
-// Set is the set of sequence numbers taken out of order: disjoint, never adjacent, ordered.
-// It holds one span for each hole below it, not one for each item.
+// Set is the set of sequence numbers taken out of order. Its spans are ordered, disjoint and not
+// adjacent: it holds one span for each hole below it, not one for each item.
 type Set struct {
 	tree  *btree.BTreeG[Span]
 	Count uint64 // sequence numbers in the set
@@ -38,8 +39,8 @@ func (s *Set) Has(seq uint64) bool {
 	return ok
 }
 
-// Add puts [from, to] into the set and reports whether anything of it was new. Bytes count only
-// when the whole of it is new: a span is added once, in one piece, save after damage.
+// Add adds a span and reports whether anything of it was new. Its bytes count in full even if only
+// part of it is new. That happens only after damage: otherwise a span is added once, in one piece.
 func (s *Set) Add(n Span) bool {
 	if n.To < n.From {
 		return false
@@ -47,7 +48,7 @@ func (s *Set) Add(n Span) bool {
 	if have, ok := s.Find(n.From); ok && have.To >= n.To {
 		return false
 	}
-	for { // swallow every span that overlaps or touches
+	for { // merge every span that overlaps or touches
 		var x Span
 		ok := false
 		s.tree.DescendLessOrEqual(Span{From: n.To + 1}, func(y Span) bool {
@@ -72,7 +73,7 @@ func (s *Set) remove(x Span) {
 	s.Bytes -= x.Bytes
 }
 
-// From returns the first span that begins at or behind seq.
+// From returns the first span that begins at or after seq.
 func (s *Set) From(seq uint64) (x Span, ok bool) {
 	s.tree.AscendGreaterOrEqual(Span{From: seq}, func(y Span) bool {
 		x, ok = y, true
@@ -81,7 +82,7 @@ func (s *Set) From(seq uint64) (x Span, ok bool) {
 	return x, ok
 }
 
-// popAt removes and returns the span that starts at or below seq, if any.
+// popAt removes and returns the first span if it starts at or below seq.
 func (s *Set) popAt(seq uint64) (x Span, ok bool) {
 	x, ok = s.tree.Min()
 	if !ok || x.From > seq {

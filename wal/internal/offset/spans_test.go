@@ -6,7 +6,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// The set of taken numbers is held against a plain map.
+// The set of taken numbers is compared with a plain map.
 func TestSpansAreASet(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s, model := newSet(), map[uint64]bool{}
@@ -21,7 +21,7 @@ func TestSpansAreASet(t *testing.T) {
 					}
 					for i := x.From; i <= x.To; i++ {
 						if !model[i] {
-							t.Fatalf("popped %d, which was not in the set", i)
+							t.Fatalf("got %d popped, which was not in the set", i)
 						}
 						delete(model, i)
 					}
@@ -40,7 +40,7 @@ func TestSpansAreASet(t *testing.T) {
 		}
 		for i := range low + 80 {
 			if s.Has(i) != model[i] {
-				t.Fatalf("has(%d) = %v", i, s.Has(i))
+				t.Fatalf("Has(%d) = %v, want the other", i, s.Has(i))
 			}
 		}
 		end, ok := uint64(0), true

@@ -7,25 +7,27 @@ import (
 
 // State is what a consumer has taken.
 type State struct {
-	Head    uint64 // all below is taken
-	Below   uint64 // payload bytes of all that was below head
+	Head    uint64 // everything below is taken
+	Below   uint64 // payload bytes of everything below the head
 	Created int64  // when the consumer was made, Unix ms
-	Taken   Set    // taken at or above head
-	Durable uint64 // all items of the log below were on stable storage once; 0 when that is not known
+	Taken   Set    // taken at or above the head
+	Durable uint64 // all items of the log below were on stable storage once; 0 if not known
 }
 
-// New returns the state of a consumer that has taken all below head, below bytes in all, and nothing else.
+// New returns the state of a consumer that has taken everything below head, with so many bytes in
+// all, and nothing else.
 func New(head, below uint64, created int64) State {
 	return State{Head: head, Below: below, Created: created, Taken: newSet()}
 }
 
-// Size is how large a file it needs, in bytes.
+// Size returns the size in bytes of a file that holds the state.
 func (st *State) Size() int { return entriesAt + entrySize*(st.Taken.tree.Len()+1) }
 
 // Has reports whether an item is taken.
 func (st *State) Has(seq uint64) bool { return seq < st.Head || st.Taken.Has(seq) }
 
-// Run tells whether an item is taken, and the last of the items behind it of which the same is true.
+// Run reports whether an item is taken, and returns the last of the items after it for which the
+// same is true.
 func (st *State) Run(seq uint64) (taken bool, last uint64) {
 	if seq < st.Head {
 		return true, st.Head - 1
@@ -39,7 +41,7 @@ func (st *State) Run(seq uint64) (taken bool, last uint64) {
 	return false, ^uint64(0)
 }
 
-// End is the number behind everything taken.
+// End returns the number after everything taken.
 func (st *State) End() uint64 {
 	if x, ok := st.Taken.tree.Max(); ok {
 		return x.To + 1
@@ -47,7 +49,7 @@ func (st *State) End() uint64 {
 	return st.Head
 }
 
-// Take adds the numbers from to to, whose items have so many bytes of payload.
+// Take adds the numbers from..to, whose items have so many bytes of payload.
 func (st *State) Take(from, to, bytes uint64) {
 	if from = max(from, st.Head); from <= to {
 		st.Taken.Add(Span{from, to, bytes})
@@ -55,15 +57,16 @@ func (st *State) Take(from, to, bytes uint64) {
 	}
 }
 
-// Ranges goes through what is taken at or above the head, in order: first and last number and bytes.
+// Ranges goes through what is taken at or above the head, in order: first and last number, and
+// bytes.
 func (st *State) Ranges() iter.Seq2[[2]uint64, uint64] {
 	return func(yield func([2]uint64, uint64) bool) {
 		st.Taken.Each(func(x Span) bool { return yield([2]uint64{x.From, x.To}, x.Bytes) })
 	}
 }
 
-// Missing goes through the numbers of [from, to] that are not taken, as ranges in order: first and
-// last.
+// Missing goes through the numbers in from..to that are not taken, as ranges in order: first and
+// last number.
 func (st *State) Missing(from, to uint64) iter.Seq2[uint64, uint64] {
 	return func(yield func(from, to uint64) bool) {
 		at, more := max(from, st.Head), true
@@ -87,8 +90,8 @@ func (st *State) Missing(from, to uint64) iter.Seq2[uint64, uint64] {
 	}
 }
 
-// Unite adds what another file of the same consumer says. added, if it is not nil, is told of each span of
-// which something is new.
+// Unite adds what another file of the same consumer says. added may be nil. It is called with each
+// span that adds something.
 func (st *State) Unite(other *State, added func(Span)) {
 	if other.Head > st.Head {
 		st.Head, st.Below = other.Head, other.Below
@@ -103,7 +106,8 @@ func (st *State) Unite(other *State, added func(Span)) {
 	st.Absorb()
 }
 
-// Without returns the state less runs, which are in order, apart from each other, and taken.
+// Without returns the state without some runs, which are ordered, disjoint, not adjacent, and
+// taken.
 func (st *State) Without(runs []Span) State {
 	n := New(st.Head, st.Below, st.Created)
 	n.Durable = st.Durable
@@ -114,7 +118,7 @@ func (st *State) Without(runs []Span) State {
 	return n
 }
 
-// untake takes a run away that lies in one piece of what is taken.
+// untake removes a run that lies within one span of what is taken, or below the head.
 func (st *State) untake(run Span) {
 	if run.From < st.Head {
 		st.Taken.Add(Span{From: run.To + 1, To: st.Head - 1})
@@ -124,7 +128,7 @@ func (st *State) untake(run Span) {
 	}
 	x, _ := st.Taken.Find(run.From)
 	st.Taken.remove(x)
-	left := x.Bytes - min(x.Bytes, run.Bytes) // of both pieces: only the sum counts
+	left := x.Bytes - min(x.Bytes, run.Bytes) // of both pieces: only their sum counts
 	if run.From > x.From {
 		st.Taken.Add(Span{x.From, run.From - 1, left})
 		left = 0
@@ -132,7 +136,7 @@ func (st *State) untake(run Span) {
 	st.Taken.Add(Span{run.To + 1, x.To, left})
 }
 
-// Absorb moves the head over what is taken right behind it.
+// Absorb moves the head over everything taken directly after it.
 func (st *State) Absorb() {
 	for {
 		x, ok := st.Taken.popAt(st.Head)

@@ -1,19 +1,19 @@
 package offset
 
-// Writing to an offset file: nothing here waits for the disk but what says so.
+// Writing to an offset file. Nothing here waits for the disk unless its comment says so.
 
 import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"runtime/debug"
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/checksum"
 )
 
-// SetHead stores the head into the older of the two slots. It needs no space. See Fault.
+// SetHead stores the head into the older of the two slots. It needs no space. A failure shows in
+// Fault.
 func (o *File) SetHead(head, below uint64) {
 	b := o.scratch[:slotSize]
 	clear(b)
@@ -26,16 +26,17 @@ func (o *File) SetHead(head, below uint64) {
 	binary.LittleEndian.PutUint64(b[32:], below)
 	binary.LittleEndian.PutUint64(b[40:], uint64(o.created))
 	binary.LittleEndian.PutUint64(b[48:], o.Log)
-	binary.LittleEndian.PutUint32(b[56:], uint32(o.kept))
-	o.told = o.kept
-	binary.LittleEndian.PutUint32(b[60:], crc32.Checksum(b[:60], checksum.Table))
+	binary.LittleEndian.PutUint32(b[56:], uint32(o.synced))
+	o.recorded = o.synced
+	binary.LittleEndian.PutUint32(b[60:], checksum.Of(b[:60]))
 	o.put(int(o.generation&1)*slotSpacing, b)
 }
 
-// Note keeps a range that was taken out of order, and reports whether there was an allocated place for it. See Fault.
-func (o *File) Note(x Span) bool { return o.append(entryRange, x) }
+// AddRange adds a range that was taken out of order. It is false if no place is allocated for it. A
+// failure shows in Fault.
+func (o *File) AddRange(x Span) bool { return o.append(entryRange, x) }
 
-// append adds an entry and reports whether there was an allocated place for it. See Fault.
+// append adds an entry. It is false if no place is allocated for it. A failure shows in Fault.
 func (o *File) append(kind uint32, x Span) bool {
 	if o.end+entrySize > o.allocated || o.end+entrySize > len(o.m) {
 		return false
@@ -46,39 +47,40 @@ func (o *File) append(kind uint32, x Span) bool {
 	return true
 }
 
-// follow keeps count of the checkpoints at the end, to which an entry was added.
+// follow counts the checkpoints at the end, after an entry of some kind was added.
 func (o *File) follow(kind uint32) {
 	if kind != entryHead {
 		o.trailing = 0
 		return
 	}
-	o.trailing, o.turn = min(o.trailing+1, 2), 0
+	o.trailing, o.nextTrailing = min(o.trailing+1, 2), 0
 }
 
-// Checkpoint notes the head once more, so that the file does not depend on its two slots alone, and what
-// is durable of the log. A file that is not durable itself does not say the latter: what it says could
-// survive a power cut that it does not. See Fault.
+// Checkpoint writes the head once more, so that the file does not depend on its two slots alone,
+// and up to which number the log's items are durable. A file that was never synced does not say the
+// latter, because after a power cut that could be true of the file and false of the log. A failure
+// shows in Fault.
 func (o *File) Checkpoint(head, below, durable uint64) {
-	if !o.settled {
+	if !o.everSynced {
 		durable = o.durable
 	}
-	if (o.checkpoint != head || o.durable != durable) && o.note(head, below, durable) {
+	if (o.checkpoint != head || o.durable != durable) && o.addCheckpoint(head, below, durable) {
 		o.checkpoint, o.durable = head, durable
 	}
 }
 
-// LacksCheckpoint reports that there is no place for the next checkpoint: see Grow.
+// LacksCheckpoint reports whether there is no place for the next checkpoint: see Grow.
 func (o *File) LacksCheckpoint() bool { return o.trailing < 2 && o.end+entrySize > o.allocated }
 
-// note makes a checkpoint of the head, and of what is durable of the log, in the place of the last but
-// one where nothing came after it, and reports whether there was a place. See Fault.
-func (o *File) note(head, below, durable uint64) bool {
+// addCheckpoint adds a checkpoint. If two checkpoints are at the end already, it overwrites the
+// older one of these. It is false if no place is allocated for it. A failure shows in Fault.
+func (o *File) addCheckpoint(head, below, durable uint64) bool {
 	x := Span{From: durable, To: head, Bytes: below}
 	if o.trailing < 2 {
 		return o.append(entryHead, x)
 	}
-	o.putEntry(o.end-(2-o.turn)*entrySize, entryHead, x)
-	o.turn = 1 - o.turn
+	o.putEntry(o.end-(2-o.nextTrailing)*entrySize, entryHead, x)
+	o.nextTrailing = 1 - o.nextTrailing
 	return true
 }
 
@@ -88,48 +90,51 @@ func (o *File) putEntry(at int, kind uint32, x Span) {
 	binary.LittleEndian.PutUint64(b[8:], x.From)
 	binary.LittleEndian.PutUint64(b[16:], x.To)
 	binary.LittleEndian.PutUint64(b[24:], x.Bytes)
-	binary.LittleEndian.PutUint32(b, crc32.Update(o.seed(at), checksum.Table, b[4:]))
+	binary.LittleEndian.PutUint32(b, checksum.Update(o.seed(at), b[4:]))
 	o.put(at, b)
 }
 
-// writtenFirst is how often the file is written to after a sync before the map is used again: see segment.Segment,
-// which does likewise.
-const writtenFirst = 4
+// writesAfterSync is how often the file is written to after a sync, before the map is used again.
+// The package segment does the same and says why.
+const writesAfterSync = 4
 
-// BeingSynced is called before the file is synced, which leaves the map's pages read-only.
-func (o *File) BeingSynced() { o.toWrite, o.syncing = writtenFirst, o.entries() }
+// BeforeSync is called before a sync of the file. The sync leaves the pages of the map read-only.
+func (o *File) BeforeSync() { o.toWrite, o.syncing = writesAfterSync, o.entries() }
 
-// Synced is called when it was.
-func (o *File) Synced() { o.settled, o.kept = true, max(o.kept, o.syncing) }
+// AfterSync is called after a sync that succeeded.
+func (o *File) AfterSync() { o.everSynced, o.synced = true, max(o.synced, o.syncing) }
 
-// Settle notes that the whole file is on stable storage.
-func (o *File) Settle() { o.settled = true }
+// MarkSynced notes that the whole file is on stable storage.
+func (o *File) MarkSynced() { o.everSynced = true }
 
-// Settled reports that all of it was on stable storage once.
-func (o *File) Settled() bool { return o.settled }
+// EverSynced reports whether the whole file has been on stable storage once.
+func (o *File) EverSynced() bool { return o.everSynced }
 
-// Durable is what its last checkpoint says of the log: all items below were on stable storage.
+// Durable returns what the last checkpoint says of the log: all items below that number were on
+// stable storage.
 func (o *File) Durable() uint64 { return o.durable }
 
-// Untold reports that more entries are on stable storage than the slots say: SetHead tells.
-func (o *File) Untold() bool { return o.kept > o.told }
+// SlotsOutdated reports whether more entries are on stable storage than the slots say. SetHead
+// updates them.
+func (o *File) SlotsOutdated() bool { return o.synced > o.recorded }
 
-// Sync brings it to stable storage.
+// Sync brings the file to stable storage, and waits for that.
 func (o *File) Sync() error { return o.f.Sync() }
 
-// End is where the next entry goes, in bytes.
+// End returns where the next entry goes, in bytes.
 func (o *File) End() int { return o.end }
 
-// Allocated is how many bytes have blocks behind them.
+// Allocated returns how many bytes of the file have disk blocks.
 func (o *File) Allocated() int { return o.allocated }
 
-// Succeed has a new file count on from the one that it is to replace.
-func (o *File) Succeed(old *File) { o.generation = old.generation }
+// ContinueFrom makes a new file count on from the one that it will replace.
+func (o *File) ContinueFrom(old *File) { o.generation = old.generation }
 
 func (o *File) entries() int { return (o.end - entriesAt) / entrySize }
 
-// put stores b. Where a file system writes no block twice a store may need space all the same: a
-// write tells a full disk from a page that cannot be written at all, or succeeds.
+// put stores b. On file systems that never overwrite a block in place, a store may need space all
+// the same. If the store fails, an ordinary write either succeeds or reports whether the disk is
+// full or the page cannot be written at all.
 func (o *File) put(at int, b []byte) {
 	if o.toWrite > 0 {
 		o.toWrite--
@@ -144,7 +149,7 @@ func (o *File) put(at int, b []byte) {
 	}
 }
 
-// writeAt writes b, unless somebody cut the file short, which that would hide.
+// writeAt writes b, unless somebody cut the file short: writing would hide that.
 func (o *File) writeAt(at int, b []byte) error {
 	size, err := o.f.Size()
 	if err == nil && size < int64(o.allocated) {
@@ -162,7 +167,8 @@ func (o *File) putMapped(at int, b []byte) (err error) {
 	return nil
 }
 
-// Fill writes a whole state into a blank file, which is synced or not before it counts.
+// Fill writes a state into a blank file. synced says whether the caller will sync the file before
+// it counts.
 func (o *File) Fill(st *State, synced bool) error {
 	if size := st.Size(); size > o.allocated {
 		if err := o.Reserve(steps(size)); err != nil {
@@ -175,11 +181,11 @@ func (o *File) Fill(st *State, synced bool) error {
 	return nil
 }
 
-// steps is n in whole steps.
+// steps rounds n up to a multiple of FirstStep.
 func steps(n int) int { return (n + FirstStep - 1) / FirstStep * FirstStep }
 
-// write puts a whole state into a blank file; ok is false when it does not fit. What such a file says of
-// what is durable would be a lie as long as the file is not: synced says that it is before it counts.
+// write puts a state into a blank file. It is false if the state does not fit. Only a file that is
+// synced before it counts may say what is durable of the log.
 func (o *File) write(st *State, synced bool) (ok bool) {
 	durable := uint64(0)
 	if synced {
@@ -192,16 +198,16 @@ func (o *File) write(st *State, synced bool) (ok bool) {
 	})
 	if ok {
 		if synced {
-			o.kept = o.entries()
+			o.synced = o.entries()
 		}
 		o.SetHead(st.Head, st.Below)
-		o.SetHead(st.Head, st.Below) // into the other slot
+		o.SetHead(st.Head, st.Below) // again, for the other slot
 		o.checkpoint, o.durable = st.Head, durable
 	}
 	return ok && o.Fault == nil
 }
 
-// Reserve has n bytes of the disk, as far as they are mapped.
+// Reserve allocates disk blocks for the first n bytes, as far as they are mapped.
 func (o *File) Reserve(n int) error {
 	if n = min(n, len(o.m)); n <= o.allocated {
 		return nil
@@ -217,8 +223,8 @@ func (o *File) allocate(n int) error {
 	return nil
 }
 
-// Grow makes room for some more entries, up to what is mapped. It keeps a taker waiting: so it writes a page, for which
-// a file system finds blocks later, rather than ask for them.
+// Grow makes room for some more entries, as far as the file is mapped. A taker waits for it. So it
+// writes a page, for which the file system finds blocks later, instead of asking for blocks.
 func (o *File) Grow() error {
 	switch {
 	case o.Fault != nil:
@@ -237,7 +243,7 @@ var blankPage [FirstStep]byte
 
 var errFull = errors.New("offset file has reached its bound")
 
-// Close ends its use.
+// Close unmaps and closes the file.
 func (o *File) Close() error {
 	return errors.Join(o.f.Unmap(o.m), o.f.Close())
 }

@@ -2,19 +2,21 @@ package offset
 
 import "encoding/binary"
 
-// A store that was interrupted. A kill may come in the middle of a store into an offset file's map, and
-// a page may be written to the disk meanwhile: some of the bytes are new, some are what stood there.
-// That is no damage. Nothing was promised of that store yet, and what stood there is said elsewhere: by
-// the other slot, or the other one of two checkpoints.
+// Torn stores. A kill may interrupt a store into the map of an offset file, and a page may be
+// written to the disk in the middle of one. Then some of the bytes are new and some are old. That
+// is not damage: nothing was promised of that store yet, and what was there before is also said
+// elsewhere, by the other slot or by the other one of two checkpoints.
 
-// tornSlot reports whether a slot that does not verify is such a store. Then the other one is sound, and
-// what both have in common is whole, or not yet written: what never changes, and the high halves of numbers.
+// tornSlot reports whether a slot that does not verify may be a torn store. Then the other slot is
+// sound, and the bytes that both have in common are either complete or not yet written. These are
+// what never changes, and the high halves of numbers.
 func tornSlot(slot, other []byte) bool {
 	if !soundSlot(other) {
 		return false
 	}
 	for i, c := range slot {
-		if common := i < 16 || i >= 40 && i < 56 || i < 40 && i%8 >= 4; common && c != other[i] && c != 0 {
+		common := i < 16 || i >= 40 && i < 56 || i < 40 && i%8 >= 4
+		if common && c != other[i] && c != 0 {
 			return false
 		}
 	}

@@ -9,9 +9,9 @@ import (
 	"github.com/darner/darner/wal/internal/files"
 )
 
-// Replace puts a state in place of a consumer's offset file in a log's directory. Killed at any point it
-// leaves the old state or the new one. A rewrite that was interrupted before goes with the old file:
-// unite it first.
+// Replace puts a state in place of a consumer's offset file in a log's directory. If it is killed
+// at any point, the old state or the new one is there. It also removes a rewrite that was
+// interrupted; unite that with the state first.
 func Replace(fsys disk.FS, dir, consumer string, st *State, log uint64) error {
 	path := filepath.Join(dir, files.OffsetName(consumer))
 	if err := Write(fsys, path, st, log); err != nil {
@@ -26,7 +26,8 @@ func Replace(fsys disk.FS, dir, consumer string, st *State, log uint64) error {
 	return fsys.SyncDir(dir)
 }
 
-// Write puts a state into a file: a new one, synced, renamed over the old one, the directory synced.
+// Write puts a state into a file: it writes a new file, syncs it, renames it over the old one, and
+// syncs the directory.
 func Write(fsys disk.FS, path string, st *State, log uint64) error {
 	f, err := Create(fsys, path+files.MendSuffix, steps(st.Size()), st.Created, log)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/darner/darner/wal/internal/offset"
 )
 
-// A file has room for its whole state, also where that ends with a block.
+// A file has room for its whole state, even if that ends exactly at the end of a block.
 func TestAFileThatIsWrittenSaysAllThatItShould(t *testing.T) {
 	for ranges := uint64(90); ranges < 100; ranges++ {
 		fsys := disktest.New()
@@ -28,7 +28,7 @@ func TestAFileThatIsWrittenSaysAllThatItShould(t *testing.T) {
 		}
 		v, err := offset.Judge(fsys, "q/consumer.off", list.Of[files.Offset][0].Size)
 		if err != nil || v.Salvaged || len(v.Damage) > 0 {
-			t.Fatalf("%d ranges: %+v, %v", ranges, v, err)
+			t.Fatalf("%d ranges: got %+v, %v, want no damage", ranges, v, err)
 		}
 		if v.Log != 9 || v.Head != 5 || v.Taken.Count != ranges || v.End() != st.End() {
 			t.Errorf("%d ranges: got %d taken of log %d from %d to %d, want up to %d", ranges, v.Taken.Count, v.Log, v.Head, v.End(), st.End())

@@ -151,8 +151,7 @@ func median(of []float64) float64 {
 
 func (b *bench) report() *Report {
 	r := &Report{Machine: machine(), Time: time.Now().UTC().Truncate(time.Second), Size: b.Size,
-		Payload:  b.Payload,
-		Duration: b.Duration.Seconds(), Rounds: b.Rounds, Suites: []Suite{}}
+		Payload: b.Payload, Duration: b.Duration.Seconds(), Rounds: b.Rounds, Suites: []Suite{}}
 	if r.Payload == "" {
 		r.Payload = "random bytes"
 	}
@@ -181,8 +180,8 @@ func machine() string {
 	model := runtime.GOARCH
 	info, _ := os.ReadFile("/proc/cpuinfo")
 	for line := range strings.Lines(string(info)) {
-		if name, value, ok := strings.Cut(line, ":"); ok &&
-			strings.TrimSpace(name) == "model name" {
+		name, value, _ := strings.Cut(line, ":")
+		if strings.TrimSpace(name) == "model name" {
 			model = strings.TrimSpace(value)
 		}
 	}

@@ -236,7 +236,7 @@ func (s *session) wrong(got []byte) error {
 	case confirm:
 		asked = []byte("delete")
 	}
-	// the first line is enough of a request to Redis
+	// The first line is enough of a request to Redis.
 	asked, _, _ = bytes.Cut(asked, []byte("\r\n$"))
 	return fmt.Errorf("asked %.40q, got %.80q", asked, got)
 }

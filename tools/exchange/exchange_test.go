@@ -115,7 +115,7 @@ func TestExportAndImportGiveTheSameQueue(t *testing.T) {
 	if a, b := sequence.ReplaceAllString(first, ""), sequence.ReplaceAllString(second, ""); a != b {
 		t.Errorf("got %.500s after an import and an export, want %.500s", b, a)
 	}
-	// as another program reads it
+	// Another program can read it.
 	for i, line := range strings.Split(strings.TrimSuffix(first, "\n"), "\n") {
 		var it struct {
 			Text   *string

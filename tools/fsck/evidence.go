@@ -45,15 +45,13 @@ func (e *examination) checkEnd() {
 	case n > 0:
 		f.Items = n
 		f.What = fmt.Sprintf("%s (%s) lost, synced before: the log's end was damaged, cut, "+
-			"removed or put back from an older copy",
-			items(n), numbers(first, last))
+			"removed or put back from an older copy", items(n), numbers(first, last))
 	case f.File == "": // all was taken, and the last segment was removed because the disk was full
 		return
 	default:
 		f.What = fmt.Sprintf("ends with item %d though items up to %d were synced, all taken "+
-			"since: it was damaged, cut or put back from an older copy, or the next one was "+
-			"removed",
-			e.end-1, e.durable-1)
+			"since: it was damaged, cut or put back from an older copy, "+
+			"or the next one was removed", e.end-1, e.durable-1)
 	}
 	e.t.add(f)
 	for _, c := range e.consumers {

@@ -30,7 +30,8 @@ type examination struct {
 	endsEarly    bool   // the log ends before durable
 	everItems    uint64 // items so far, taken or not, as headers count them
 	everBytes    uint64 // bytes of those
-	// items that are wanted and cannot be read, in the form of taken items
+
+	// lost holds the wanted items that cannot be read, in the form of taken items.
 	lost *inspect.Offsets
 
 	bodies  []inspect.FileInfo // bodies that the walk has not reached yet

@@ -7,7 +7,7 @@ package fsck
 type Severity string
 
 const (
-	// as a kill or a power cut leaves it: the server mends it, and nothing is lost
+	// A Note is what a kill or a power cut leaves. The server mends it, and nothing is lost.
 	Note    Severity = "note"
 	Damage  Severity = "damage"  // a file is not as it was written
 	Trouble Severity = "trouble" // a read error or missing permissions prevented the examination
@@ -17,7 +17,7 @@ const (
 type Finding struct {
 	Queue string `json:"queue,omitempty"`
 	File  string `json:"file,omitempty"` // name in the queue's directory
-	// range of the file in bytes; both are 0 if the finding is about all of it
+	// From and To are a range of the file in bytes. Both are 0 if the finding is about all of it.
 	From     int64    `json:"from"`
 	To       int64    `json:"to"`
 	Severity Severity `json:"severity"`

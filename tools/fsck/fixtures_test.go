@@ -20,7 +20,8 @@ import (
 )
 
 const (
-	// items 1 to 28 in three segments, the last one not sealed; 1 to 3, 6 and 7 are taken
+	// orders has the items 1 to 28 in three segments. The last one is not sealed. Items 1 to 3, 6
+	// and 7 are taken.
 	orders  = data + "/orders"
 	blobs   = data + "/blobs" // items 1 to 4, of which 2 and 4 are large
 	first   = orders + "/00000000000000000001.seg"

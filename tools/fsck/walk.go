@@ -174,7 +174,7 @@ func (e *examination) segment(s *segmentFile, next uint64) {
 			}
 		}
 	}
-	e.missingUntil(s, hole, e.segmentEnd(v, next))
+	e.missingUntil(s, hole, e.segmentEnd(v))
 	e.aroundRecords(s, v, next, u)
 	e.coldDamage(s, v)
 	if doubles > 0 {
@@ -213,7 +213,7 @@ func (e *examination) countBefore(s *segmentFile) {
 }
 
 // segmentEnd returns the number after a segment's last item, damaged or not.
-func (e *examination) segmentEnd(v *inspect.SegmentView, next uint64) uint64 {
+func (e *examination) segmentEnd(v *inspect.SegmentView) uint64 {
 	if v.Sealed() {
 		return max(e.end, v.Totals().Last+1)
 	}

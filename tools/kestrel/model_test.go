@@ -21,7 +21,7 @@ type server struct {
 	count   int
 	current file
 	rotated []file
-	// lengths of current at which an operation that is cut short looks like a checkpoint
+	// alike lists lengths of current at which a cut operation looks like a checkpoint.
 	alike []int
 }
 

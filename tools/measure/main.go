@@ -3,7 +3,7 @@
 // the flags that follow the measurement's name. It prints tables in Markdown.
 //
 //	measure [flags] memory|clients|queues|start|idle|wear [flags of darner]
-//	measure lines
+//	measure [flags] lines
 //
 // lines prints telemetry as small devices send it. The script cold, beside this file, compares what
 // different servers need on the disk for it.
@@ -13,8 +13,11 @@ import (
 	"bufio"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -43,12 +46,16 @@ var measurements = map[string]func(){
 }
 
 func main() {
+	flag.Usage = func() {
+		fmt.Fprintln(os.Stderr, "usage: measure [flags] MEASUREMENT [flags of darner]")
+		names := slices.Sorted(maps.Keys(measurements))
+		fmt.Fprintln(os.Stderr, "measurements:", strings.Join(names, ", "))
+		flag.PrintDefaults()
+	}
 	flag.Parse()
 	measure := measurements[flag.Arg(0)]
 	if measure == nil {
-		fmt.Fprintln(os.Stderr,
-			"usage: measure [flags] memory|clients|queues|start|idle|wear|lines [flags of darner]")
-		flag.PrintDefaults()
+		flag.Usage()
 		os.Exit(2)
 	}
 	if err := try(measure); err != nil {

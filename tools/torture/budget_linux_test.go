@@ -30,7 +30,7 @@ func onFileSystems(t *testing.T, test func(t *testing.T, dir string)) {
 func wantDu(t *testing.T, d *daemon, c *client, data string) {
 	t.Helper()
 	du := func(dir string) string {
-		// it complains when files are removed meanwhile
+		// du complains when files are removed meanwhile.
 		out, _ := exec.Command("du", "-s", "--block-size=1", dir).Output()
 		size, _, _ := strings.Cut(string(out), "\t")
 		return size
@@ -179,7 +179,7 @@ func TestSomeOfTheFileSystemStaysFree(t *testing.T) {
 	if free := m.free(); free < 4<<20-unlimited || free > 6<<20 {
 		t.Errorf("got %d bytes free, want some 4 MiB", free)
 	}
-	// another program uses nearly all space
+	// Another program takes nearly all space.
 	run(t, "fallocate", "--length", fmt.Sprint(m.free()-unlimited), m.dir+"/ballast")
 	takeFrom(t, c, &stored, len(stored)/2, false)
 	answer, err := c.set("q", body("q", number{9, 9}))

@@ -51,7 +51,7 @@ type fate struct {
 	sent   bool
 	stored time.Time // when it was answered STORED
 	synced bool      // it or a later item was answered STORED with /sync
-	// it may be gone: it was confirmed, or its queue deleted, or the request was sent
+	// taking says that it may be gone: a request to confirm it, or to delete its queue, was sent.
 	taking bool
 }
 

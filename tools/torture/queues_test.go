@@ -205,7 +205,7 @@ func runFaulty(t *testing.T, op disktest.Op, from, span int64, reason error) (ca
 		g.work(good, i, i+50)
 	}
 	full := errors.Is(reason, syscall.ENOSPC) || errors.Is(reason, syscall.EDQUOT)
-	// the reserve for compaction was in use, so the disk is full for all
+	// The reserve for compaction may be in use. Then the disk is full for all.
 	lent := full && errors.Is(g.refused, wal.ErrFull)
 	if g.refused != nil && !lent || good.Stats().Failed != "" {
 		t.Errorf("%s: another queue is hit: %v, %q", what, g.refused, good.Stats().Failed)

@@ -196,7 +196,7 @@ func damages(t *testing.T, fsys *disktest.FS) (lines []string) {
 func TestDumpNamesWhatIsDamaged(t *testing.T) {
 	fsys := many(t)
 	first, second := "data/q/"+inspect.SegmentName(1), "data/q/"+inspect.SegmentName(62)
-	// items 5, 6, 61
+	// Items 5, 6 and 61.
 	for _, at := range []int64{1024 + 1040*4 + 500, 1024 + 1040*5 + 500, 1024 + 1040*60 + 500} {
 		if err := fsys.Corrupt(first, at, 1); err != nil {
 			t.Fatal(err)
@@ -221,7 +221,8 @@ func TestDumpNamesWhatIsDamaged(t *testing.T) {
 
 func TestDumpNamesWhatIsMissing(t *testing.T) {
 	for name, damage := range map[string]func(fsys *disktest.FS, segment string) error{
-		"62-122 - - - - damaged no file holds these items": func(fsys *disktest.FS, s string) error {
+		"62-122 - - - - damaged no file holds these items": func(fsys *disktest.FS,
+			s string) error {
 			return fsys.Remove(s)
 		},
 		"62-122 - - - - damaged 00000000000000000062.seg bytes 0-9: segment data/q/00000000000000000062.seg: open: not a segment": func(fsys *disktest.FS, s string) error {

@@ -33,7 +33,8 @@ const (
 type Record struct {
 	State State
 	Seq   uint64 // if Damaged: the first item that is missing
-	// if Damaged: the last; below Seq if it is not known that any is missing
+	// Last is the last item that is missing, if Damaged. It is below Seq if it is not known that
+	// any item is missing.
 	Last              uint64
 	Enqueued, Expires int64  // Unix ms; 0: not known, never
 	Flags             uint32 // the client's flags

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // onFileSystems runs a test on several file systems, more of them in the long form.
@@ -35,7 +36,9 @@ func wantDu(t *testing.T, d *daemon, c *client, data string) {
 		size, _, _ := strings.Cut(string(out), "\t")
 		return size
 	}
-	for try := 0; ; try++ {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(limit); ; <-tick.C {
 		got, want := c.figures(t, "")["disk_bytes"], du(data)
 		if size := c.figures(t, "q")["logsize"]; got == want && size != "" {
 			got, want = size, du(data+"/q")
@@ -43,7 +46,7 @@ func wantDu(t *testing.T, d *daemon, c *client, data string) {
 		if got == want {
 			return
 		}
-		if try > 500 {
+		if time.Now().After(end) {
 			out, _ := exec.Command("du", "-a", "--block-size=1", data).Output()
 			t.Fatalf("got %s from the server, want %s from du\n%s\n%s", got, want, out, d.Log)
 		}

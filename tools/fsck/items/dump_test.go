@@ -16,7 +16,7 @@ import (
 	"github.com/darner/darner/wal/inspect"
 )
 
-// noon is when the first item of a test was set. Each further item was set a second later.
+// noon is when these tests begin. The n-th item was set n seconds later.
 var noon = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 
 var queue = datadir.Queue{Name: "q", Path: "data/q"}

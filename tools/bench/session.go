@@ -207,7 +207,7 @@ func (s *session) end(b []byte, now int64) (int, error) {
 		return 0, nil
 	}
 	if s.mix != drain && !s.known[s.hash.Sum64()] {
-		return 0, fmt.Errorf("asked %.80q, got %q and an item that was never set, %q...",
+		return 0, fmt.Errorf("asked %.80q, got %q and an unknown item that begins with %q",
 			s.getRequest, s.line, s.start)
 	}
 	s.inner = false

@@ -17,10 +17,12 @@ sub same {
 sub connection { $module->new({ servers => [$server], @_ }) }
 
 # The server answers with the queue's name alone. Cache::Memcached's get looks for the whole key it
-# asked for, and only its get_multi hands over what came; with the Fast one it is the other way round.
+# asked for, and only its get_multi returns what came. With the Fast module it is the other way
+# round.
 sub get_with {
     my ($c, $options) = @_;
-    return $module eq 'Cache::Memcached' ? $c->get_multi("$q/$options")->{$q} : $c->get("$q/$options");
+    return $c->get("$q/$options") if $module ne 'Cache::Memcached';
+    return $c->get_multi("$q/$options")->{$q};
 }
 
 my $c = connection();
@@ -28,7 +30,8 @@ same('delete of nothing', $c->delete($q), 1);
 same('empty queue', $c->get($q), undef);
 
 my $megabyte = join '', map { chr($_ * $_ >> 7 & 255) } 0 .. (1 << 20) - 1;
-my @plain = (['every byte', join '', map { chr } 0 .. 255], ['empty value', ''], ['1 MB', $megabyte], ['line ends', "\r\nEND\r\n"]);
+my @plain = (['every byte', join '', map { chr } 0 .. 255], ['empty value', ''],
+    ['1 MB', $megabyte], ['line ends', "\r\nEND\r\n"]);
 for (@plain) {
     my ($what, $value) = @$_;
     same("set of $what", $c->set($q, $value), 1);

@@ -28,7 +28,9 @@ $megabyte = '';
 for ($i = 0; $i < 1 << 20; $i++) {
     $megabyte .= chr($i * $i >> 7 & 255);
 }
-foreach (['every byte' => $every, 'empty value' => '', '1 MB' => $megabyte, 'line ends' => "\r\nEND\r\n"] as $what => $value) {
+$plain = ['every byte' => $every, 'empty value' => '', '1 MB' => $megabyte,
+    'line ends' => "\r\nEND\r\n"];
+foreach ($plain as $what => $value) {
     $c->setOption(Memcached::OPT_COMPRESSION, false);
     same("set of $what", $c->set($q, $value), true);
     same($what, $c->get($q), $value);
@@ -36,7 +38,8 @@ foreach (['every byte' => $every, 'empty value' => '', '1 MB' => $megabyte, 'lin
 
 // Types and compression travel in the flags.
 $c->setOption(Memcached::OPT_COMPRESSION, true);
-$values = [0, -7, PHP_INT_MAX, 1.5, true, false, null, 'grün', ['a', 1], ['k' => [1, 2.5, null]], str_repeat('a', 100000)];
+$values = [0, -7, PHP_INT_MAX, 1.5, true, false, null, 'grün', ['a', 1],
+    ['k' => [1, 2.5, null]], str_repeat('a', 100000)];
 foreach ($values as $value) {
     same('set of a typed value', $c->set($q, $value), true);
 }

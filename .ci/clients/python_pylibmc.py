@@ -21,7 +21,9 @@ same("empty queue", c.get(q), None)
 
 every_byte = bytes(range(256))
 megabyte = bytes((i * i >> 7) & 255 for i in range(1 << 20))
-for what, value in ("every byte", every_byte), ("empty value", b""), ("1 MB", megabyte), ("line ends", b"\r\nEND\r\n"):
+plain = [("every byte", every_byte), ("empty value", b""), ("1 MB", megabyte),
+         ("line ends", b"\r\nEND\r\n")]
+for what, value in plain:
     same("set of " + what, c.set(q, value), True)
     same(what, c.get(q), value)
 

@@ -1,6 +1,6 @@
-// Package bench puts load on queue servers and measures what they answer: the suites behind
-// darner bench. The same small loop drives every protocol, so that servers can be held against
-// each other; they take turns, so that their ratios are of one run.
+// Package bench puts load on queue servers and measures how they answer. It holds the suites of
+// darner bench. One small loop drives every protocol, so that servers can be compared. The servers
+// take turns, so that each ratio is of measurements that are close in time.
 package bench
 
 import (
@@ -15,29 +15,33 @@ import (
 	"github.com/darner/darner/wal/datadir"
 )
 
-// Options say what is measured, and how.
+// Options says what is measured, and how.
 type Options struct {
-	Server  string   // HOST:PORT, or the path of a Unix socket; with a protocol in front as in redis://HOST:PORT
+	// Server is HOST:PORT or the path of a Unix socket. A protocol may precede it, as in
+	// redis://HOST:PORT.
+	Server  string
 	Compare []string // further servers
-	Queue   string   // must be empty, and is deleted in the end, as is the same name with "-large"
 
-	Size        int           // bytes of an item, in all suites but sizes
-	Payload     string        // file that items are cut from; "": random bytes
+	// Queue must be empty, and is deleted in the end. So is the queue of this name and "-large".
+	Queue string
+
+	Size        int           // bytes of an item, in all suites except sizes
+	Payload     string        // file that items are cut from; empty: random bytes
 	Duration    time.Duration // of each measurement
-	Rounds      int           // in each of which every server has its turn
-	Connections []int         // flood takes all, other suites the first; none: the suite's own
-	Depth       []int         // requests in flight on each; likewise
-	Backlog     []int64       // packing, memory: items in the queue, ascending
-	Sizes       []int         // sizes: bytes of an item
-	Rate        []float64     // latency takes all, fairness the first: requests/s
+	Rounds      int           // every server has its turn in each
+	Connections []int         // flood uses all, other suites the first; none: the suite's default
+	Depth       []int         // requests in flight on each connection; used like Connections
+	Backlog     []int64       // packing, memory: numbers of items in the queue, ascending
+	Sizes       []int         // sizes: bytes of an item, for each measurement
+	Rate        []float64     // latency uses all, fairness the first: requests/s
 	Large       int           // fairness: bytes of a large item
 	Streams     int           // fairness: connections that move large items
 
-	Out      io.Writer    // tables, as soon as there is one
-	Progress func(string) // told what is being done; nil: nobody asks
+	Out      io.Writer    // receives each table when it is complete
+	Progress func(string) // called with what is being done now, "" for nothing; may be nil
 }
 
-// Suites are the names of what there is to run, in order.
+// Suites returns the names of all suites, in the order in which they run.
 func Suites() []string {
 	var names []string
 	for _, s := range suites {
@@ -46,8 +50,8 @@ func Suites() []string {
 	return names
 }
 
-// Run runs suites, by their names. What it returns is whole as far as it got when there is an
-// error too: a wrong answer, which it quotes, or the end of ctx.
+// Run runs suites, by their names. An error is a wrong answer, which it quotes, or the end of ctx.
+// The report then holds the suites that were complete.
 func Run(ctx context.Context, names []string, o Options) (report *Report, err error) {
 	b := &bench{Options: o}
 	if err := b.check(names); err != nil {
@@ -76,7 +80,7 @@ func Run(ctx context.Context, names []string, o Options) (report *Report, err er
 		if err := result.write(o.Out); err != nil {
 			return report, err
 		}
-		if err := b.empty(ctx); err != nil { // the next suite begins with nothing
+		if err := b.deleteQueues(ctx); err != nil { // the next suite starts with empty queues
 			return report, err
 		}
 	}
@@ -86,16 +90,17 @@ func Run(ctx context.Context, names []string, o Options) (report *Report, err er
 // bench is one run of some suites.
 type bench struct {
 	Options
-	targets []*target // the one that all others are compared with comes first
+	targets []*target // all others are compared with the first
 	items   *items
 	large   *items
 }
 
-// check finds what is wrong with the options.
+// check returns what is wrong with the options.
 func (b *bench) check(names []string) error {
 	for _, name := range names {
 		if !slices.Contains(Suites(), name) {
-			return fmt.Errorf("there is no suite %q: take %s", name, strings.Join(Suites(), ", "))
+			return fmt.Errorf("there is no suite %q: choose from %s", name,
+				strings.Join(Suites(), ", "))
 		}
 	}
 	if err := datadir.CheckName(b.Queue); err != nil {
@@ -105,11 +110,12 @@ func (b *bench) check(names []string) error {
 	case b.Size < 0 || b.Large < 0:
 		return errors.New("the size of an item cannot be negative")
 	case len(b.Sizes) == 0 || slices.Min(b.Sizes) < 0:
-		return errors.New("the sizes of items cannot be none, or negative")
+		return errors.New("sizes must be given, and cannot be negative")
 	case b.Duration <= 0 || b.Rounds < 1 || b.Streams < 1:
-		return errors.New("there must be a duration, a round and a stream")
-	case len(b.Connections) > 0 && slices.Min(b.Connections) < 1, len(b.Depth) > 0 && slices.Min(b.Depth) < 1:
-		return errors.New("there must be a connection, and a request in flight on it")
+		return errors.New("the duration, rounds and streams must be above 0")
+	case len(b.Connections) > 0 && slices.Min(b.Connections) < 1,
+		len(b.Depth) > 0 && slices.Min(b.Depth) < 1:
+		return errors.New("connections and requests in flight must be above 0")
 	case len(b.Backlog) == 0 || !slices.IsSorted(b.Backlog) || b.Backlog[0] < 0:
 		return errors.New("backlogs must ascend from 0 or more")
 	case len(b.Rate) == 0 || slices.Min(b.Rate) <= 0:
@@ -118,7 +124,7 @@ func (b *bench) check(names []string) error {
 	return nil
 }
 
-// prepare makes the items, and sees that all servers are there and have nothing in the queue.
+// prepare makes the items, and checks that all servers answer and that their queues are empty.
 func (b *bench) prepare(ctx context.Context) error {
 	from, err := payload(b.Payload, b.Size)
 	if err != nil {
@@ -132,14 +138,15 @@ func (b *bench) prepare(ctx context.Context) error {
 			return err
 		}
 		for _, queue := range b.queues() {
-			a, err := t.look(ctx, queue)
+			a, err := t.ask(ctx, queue)
 			if err != nil {
 				return err
 			}
 			if a.items > 0 {
-				return fmt.Errorf("queue %s of %s is not empty: name another with --queue", queue, t.address)
+				return fmt.Errorf("queue %s of %s is not empty: name another with --queue",
+					queue, t.address)
 			}
-			t.about = a
+			t.info = a
 		}
 		t.name = t.product
 		seen[t.name]++
@@ -153,7 +160,7 @@ func (b *bench) prepare(ctx context.Context) error {
 	return nil
 }
 
-// names are those of the servers.
+// names returns the names of the servers.
 func (b *bench) names() []string {
 	var all []string
 	for _, t := range b.targets {
@@ -162,11 +169,11 @@ func (b *bench) names() []string {
 	return all
 }
 
-// queues are those that are used.
+// queues returns the names of the queues that are used.
 func (b *bench) queues() []string { return []string{b.Queue, b.Queue + "-large"} }
 
-// empty deletes the queues.
-func (b *bench) empty(ctx context.Context) error {
+// deleteQueues deletes the queues of all servers.
+func (b *bench) deleteQueues(ctx context.Context) error {
 	for _, t := range b.targets {
 		for _, queue := range b.queues() {
 			if err := t.remove(ctx, queue); err != nil {
@@ -177,23 +184,24 @@ func (b *bench) empty(ctx context.Context) error {
 	return nil
 }
 
-// cleanUp empties the queues also when ctx has ended.
+// cleanUp deletes the queues, even if ctx has ended.
 func (b *bench) cleanUp(ctx context.Context) error {
 	b.say("deleting the queue")
 	defer b.say("")
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*stuck)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*answerTimeout)
 	defer cancel()
-	return b.empty(ctx)
+	return b.deleteQueues(ctx)
 }
 
+// say reports progress.
 func (b *bench) say(format string, args ...any) {
 	if b.Progress != nil {
 		b.Progress(fmt.Sprintf(format, args...))
 	}
 }
 
-// put puts a load on a server; what says about it is what is special.
-func (b *bench) put(ctx context.Context, t *target, l load) (result, error) {
+// runLoad puts a load on a server. It completes l with what all loads have in common.
+func (b *bench) runLoad(ctx context.Context, t *target, l load) (result, error) {
 	l.address, l.dialect, l.loop = t.address, t.dialect, newLoop
 	if l.items == nil {
 		l.queue, l.items = b.Queue, b.items
@@ -205,10 +213,10 @@ func (b *bench) put(ctx context.Context, t *target, l load) (result, error) {
 	return r, err
 }
 
-// first of a list that was asked for, or what the suite takes otherwise.
-func first[T any](asked []T, otherwise T) T {
-	if len(asked) > 0 {
-		return asked[0]
+// firstOr returns the first of the given values, or the suite's default.
+func firstOr[T any](given []T, def T) T {
+	if len(given) > 0 {
+		return given[0]
 	}
-	return otherwise
+	return def
 }

@@ -1,6 +1,7 @@
 package bench
 
-// What a protocol makes of a queue: the two requests a load consists of, and what the answers mean.
+// How a protocol handles a queue: the two requests that a load consists of, and what the answers
+// mean.
 
 import (
 	"bytes"
@@ -8,26 +9,29 @@ import (
 	"strconv"
 )
 
-// A dialect is how one protocol sets an item and gets one. A request may take two steps: an item
-// of beanstalkd's has to be deleted when it is there.
+// A dialect is how one protocol sets an item and gets one. A request may take two steps: beanstalkd
+// reserves an item, which must then be deleted.
 type dialect interface {
-	// hello is what a connection says first, and the whole answer to it.
+	// hello returns what a connection sends first, and the whole answer to it.
 	hello(queue string) (says, hears string)
 	set(queue string, item []byte) []byte
 	get(queue string) []byte
-	// meaning of the line that an answer begins with; bytes is the length of an item behind it.
+	// meaning returns what the first line of an answer means. bytes is the length of the item that
+	// follows it.
 	meaning(k kind, line []byte) (m meaning, bytes int64)
-	// tail is what follows an item's bytes.
+	// tail returns what follows an item's bytes.
 	tail() string
-	// confirm is what takes an item for good when it came behind that line, nil if it is taken already.
+	// confirm returns the request that takes an item, given the line before it. It is nil if the
+	// item is already taken.
 	confirm(line []byte) []byte
 
-	// look asks what the server is and what the queue has; remove deletes the queue.
-	look(c *talk, queue string) (about, error)
-	remove(c *talk, queue string) error
+	// info asks what the server is and what the queue holds.
+	info(c *control, queue string) (info, error)
+	// remove deletes the queue.
+	remove(c *control, queue string) error
 }
 
-// A kind of request.
+// kind is a kind of request.
 type kind byte
 
 const (
@@ -36,17 +40,17 @@ const (
 	confirm
 )
 
-// A meaning is what a line of an answer says.
+// meaning is what a line of an answer says.
 type meaning byte
 
 const (
-	wrong meaning = iota // not to be expected
+	wrong meaning = iota // an unexpected answer
 	done                 // stored, or confirmed
 	empty                // there is no item
 	item                 // its bytes follow
 )
 
-// memcache is Darner's protocol. To a cache the queue is a key like any other: a set overwrites,
+// memcache is Darner's protocol. In a cache the queue is a key like any other: a set overwrites it,
 // and a get takes nothing.
 type memcache struct{}
 
@@ -61,23 +65,24 @@ func (memcache) get(queue string) []byte { return fmt.Appendf(nil, "get %s\r\n",
 func (memcache) meaning(k kind, line []byte) (meaning, int64) {
 	switch {
 	case k == set:
-		return is(done, string(line) == "STORED\r\n")
+		return meaningIf(done, string(line) == "STORED\r\n")
 	case string(line) == "END\r\n":
 		return empty, 0
 	}
-	return itemBehind(line, "VALUE ")
+	return itemLength(line, "VALUE ")
 }
 
 func (memcache) tail() string          { return "\r\nEND\r\n" }
 func (memcache) confirm([]byte) []byte { return nil }
 
-// redis has a list for a queue.
+// redis uses a list as the queue.
 type redis struct{}
 
 func (redis) hello(string) (string, string) { return "", "" }
 
 func (redis) set(queue string, item []byte) []byte {
-	return fmt.Appendf(nil, "*3\r\n$5\r\nLPUSH\r\n$%d\r\n%s\r\n$%d\r\n%s\r\n", len(queue), queue, len(item), item)
+	return fmt.Appendf(nil, "*3\r\n$5\r\nLPUSH\r\n$%d\r\n%s\r\n$%d\r\n%s\r\n", len(queue), queue,
+		len(item), item)
 }
 
 func (redis) get(queue string) []byte {
@@ -87,17 +92,17 @@ func (redis) get(queue string) []byte {
 func (redis) meaning(k kind, line []byte) (meaning, int64) {
 	switch {
 	case k == set:
-		return is(done, line[0] == ':') // the length of the list
+		return meaningIf(done, line[0] == ':') // the length of the list
 	case string(line) == "$-1\r\n":
 		return empty, 0
 	}
-	return itemBehind(line, "$")
+	return itemLength(line, "$")
 }
 
 func (redis) tail() string          { return "\r\n" }
 func (redis) confirm([]byte) []byte { return nil }
 
-// beanstalkd has a tube for a queue, and jobs that are reserved and deleted.
+// beanstalkd uses a tube as the queue. Its jobs are reserved, then deleted.
 type beanstalkd struct{}
 
 func (beanstalkd) hello(queue string) (says, hears string) {
@@ -114,13 +119,13 @@ func (beanstalkd) get(string) []byte { return []byte("reserve-with-timeout 0\r\n
 func (beanstalkd) meaning(k kind, line []byte) (meaning, int64) {
 	switch {
 	case k == set:
-		return is(done, bytes.HasPrefix(line, []byte("INSERTED ")))
+		return meaningIf(done, bytes.HasPrefix(line, []byte("INSERTED ")))
 	case k == confirm:
-		return is(done, string(line) == "DELETED\r\n")
+		return meaningIf(done, string(line) == "DELETED\r\n")
 	case string(line) == "TIMED_OUT\r\n":
 		return empty, 0
 	}
-	return itemBehind(line, "RESERVED ")
+	return itemLength(line, "RESERVED ")
 }
 
 func (beanstalkd) tail() string { return "\r\n" }
@@ -130,15 +135,16 @@ func (beanstalkd) confirm(line []byte) []byte {
 	return fmt.Appendf(nil, "delete %s\r\n", id)
 }
 
-func is(m meaning, yes bool) (meaning, int64) {
+// meaningIf returns m if the answer is as expected.
+func meaningIf(m meaning, yes bool) (meaning, int64) {
 	if yes {
 		return m, 0
 	}
 	return wrong, 0
 }
 
-// itemBehind reads the length of an item, which all three protocols put last on the line.
-func itemBehind(line []byte, prefix string) (meaning, int64) {
+// itemLength reads the length of an item, which all three protocols put last on the line.
+func itemLength(line []byte, prefix string) (meaning, int64) {
 	if !bytes.HasPrefix(line, []byte(prefix)) {
 		return wrong, 0
 	}

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// serve answers every connection with f, and waits for the end of them when the test ends.
+// serve handles every connection with f. When the test ends it waits until all have ended.
 func serve(t *testing.T, f func(net.Conn)) (addr string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -35,7 +35,7 @@ func serve(t *testing.T, f func(net.Conn)) (addr string) {
 				<-conns
 			}()
 		}
-		for range cap(conns) { // full again when all have ended
+		for range cap(conns) { // succeeds when all have ended
 			conns <- struct{}{}
 		}
 	}()
@@ -46,7 +46,8 @@ func serve(t *testing.T, f func(net.Conn)) (addr string) {
 	return l.Addr().String()
 }
 
-// script answers requests of one line each, in turn, whatever they are. A set's body is a request too.
+// script sends the given answers, one for each line that it reads. The body of a set is a line too.
+// An answer is sent in pieces, which '|' separates.
 func script(t *testing.T, answers ...string) (addr string) {
 	return serve(t, func(c net.Conn) {
 		r := bufio.NewReader(c)
@@ -54,7 +55,7 @@ func script(t *testing.T, answers ...string) (addr string) {
 			if _, err := r.ReadString('\n'); err != nil {
 				return
 			}
-			for b := range strings.SplitSeq(answer, "|") { // in pieces
+			for b := range strings.SplitSeq(answer, "|") {
 				if _, err := io.WriteString(c, b); err != nil {
 					return
 				}
@@ -64,15 +65,17 @@ func script(t *testing.T, answers ...string) (addr string) {
 	})
 }
 
-// onLoops runs a test with the loop of this system and with the portable one.
+// onLoops runs a test with the loop of this system and with the portable loop.
 func onLoops(t *testing.T, test func(t *testing.T, loop func(*meter) loop)) {
 	t.Run("native", func(t *testing.T) { test(t, newLoop) })
-	t.Run("portable", func(t *testing.T) { test(t, func(m *meter) loop { return &portableLoop{meter: m} }) })
+	t.Run("portable",
+		func(t *testing.T) { test(t, func(m *meter) loop { return &portableLoop{meter: m} }) })
 }
 
-// one is a load of one connection, which sets an item and gets it.
+// one returns a load of one connection, which sets an item and gets it.
 func one(addr string, d dialect, payload string, loop func(*meter) loop) load {
-	return load{address: addr, dialect: d, queue: "q", items: newItems([]byte(payload), len(payload)),
+	return load{address: addr, dialect: d, queue: "q",
+		items: newItems([]byte(payload), len(payload)),
 		conns: 1, depth: 1, count: 2, loop: loop}
 }
 
@@ -85,11 +88,11 @@ func run(t *testing.T, l load) result {
 	return r
 }
 
-// queue is a server with queues in memory that speaks just enough of the memcache protocol to be
-// measured. before is told every request.
+// queue is a server with queues in memory. It speaks just enough of the memcache protocol to be
+// measured.
 type queue struct {
-	before func(request string)
-	also   map[string]string // other answers, by command
+	before func(request string) // called with every request; may be nil
+	also   map[string]string    // answers that replace the usual ones, by command
 }
 
 func (q queue) serve(t *testing.T) (addr string) {
@@ -131,7 +134,8 @@ func respond(queues map[string][]string, words []string, r *bufio.Reader) string
 			return "END\r\n"
 		}
 		queues[words[1]] = all[1:]
-		return "VALUE " + words[1] + " 0 " + strconv.Itoa(len(all[0])) + "\r\n" + all[0] + "\r\nEND\r\n"
+		return "VALUE " + words[1] + " 0 " + strconv.Itoa(len(all[0])) + "\r\n" + all[0] +
+			"\r\nEND\r\n"
 	case "delete":
 		delete(queues, words[1])
 		return "DELETED\r\n"

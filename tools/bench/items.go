@@ -1,6 +1,6 @@
 package bench
 
-// The items that are set, and how those that come back are known.
+// The items that a load sets, and how those that come back are recognised.
 
 import (
 	"fmt"
@@ -9,22 +9,22 @@ import (
 	"os"
 )
 
-// At most so many different items are made of a payload, of so many bytes altogether.
+// Limits on the different items made of one payload, in number and in bytes altogether.
 const (
 	maxItems      = 1 << 16
 	maxItemsBytes = 256 << 20
 )
 
-// items are what a load sets, in turn. All have one size.
+// items holds what a load sets, in turn. All items have one size.
 type items struct {
 	size  int
 	all   [][]byte
 	seed  maphash.Seed
-	known map[uint64]bool // by the hash of all bytes of an item
+	known map[uint64]bool // hashes of the items
 }
 
-// newItems cuts a payload into items of size bytes. An item that would go beyond the end of the
-// payload goes on at its beginning. A payload longer than maxItems items is used up to there.
+// newItems cuts a payload into items of size bytes. An item that reaches the end of the payload
+// continues at its beginning. Of a longer payload, the first maxItems items are used.
 func newItems(payload []byte, size int) *items {
 	it := &items{size: size, seed: maphash.MakeSeed(), known: map[uint64]bool{}}
 	n := 1
@@ -44,14 +44,14 @@ func newItems(payload []byte, size int) *items {
 	return it
 }
 
-// random are bytes that no compression makes smaller, the same in every run.
+// random returns n incompressible bytes, which are the same in every run.
 func random(n int) []byte {
 	b := make([]byte, n)
 	rand.NewChaCha8([32]byte{}).Read(b)
 	return b
 }
 
-// payload reads the file, or makes up what is cut into items of size bytes.
+// payload reads the file. Without one it returns random bytes for items of size bytes.
 func payload(file string, size int) ([]byte, error) {
 	if file == "" {
 		return random(max(size, 64<<10)), nil

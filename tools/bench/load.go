@@ -1,6 +1,6 @@
 package bench
 
-// One load on one server: what is asked, by how many connections, and what came of it.
+// One load on one server: its requests, its connections and its result.
 
 import (
 	"context"
@@ -15,17 +15,17 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// stuck is how long a server may take to answer anything at all.
-const stuck = 30 * time.Second
+// answerTimeout is how long a server may take to answer anything at all.
+const answerTimeout = 30 * time.Second
 
-// A mix is what the requests of a load are.
+// mix says which requests a load consists of.
 type mix byte
 
 const (
 	pairs mix = iota // each connection sets an item and gets one, in turn
 	sets
-	gets  // an item must be there
-	drain // gets until there is none
+	gets  // the queue must hold enough items
+	drain // gets until the queue is empty
 )
 
 func (m mix) kind(turn int64) kind {
@@ -35,8 +35,8 @@ func (m mix) kind(turn int64) kind {
 	return get
 }
 
-// load is put on one server. A closed loop asks when an answer has come; an open loop asks at a
-// rate, whatever comes.
+// load is what is put on one server. A closed loop sends a request when an answer has come. An open
+// loop sends requests at a fixed rate.
 type load struct {
 	address  string // HOST:PORT, or the path of a Unix socket
 	dialect  dialect
@@ -44,17 +44,18 @@ type load struct {
 	mix      mix
 	items    *items
 	conns    int           // connections
-	depth    int           // requests that each may have in flight
-	duration time.Duration // 0: until count
-	count    int64         // requests, 0: until duration; a set still has its get in pairs
-	rate     float64       // requests/s of an open loop, 0: a closed one
+	depth    int           // requests in flight on each connection, at most
+	duration time.Duration // 0: ends with count
+	count    int64         // requests; 0: ends with duration. In pairs, every set still has its get
+	rate     float64       // requests/s of an open loop; 0: a closed loop
 	loop     func(*meter) loop
 }
 
 // result is what a load measured.
 type result struct {
-	set, get *hdrhistogram.Histogram // latency in ns, from when a request was asked or, in an open loop, due
-	elapsed  time.Duration           // from the first request to the last answer
+	// set and get are latencies in ns, from when a request was sent or, in an open loop, was due.
+	set, get *hdrhistogram.Histogram
+	elapsed  time.Duration // from the first request to the last answer
 }
 
 func newResult() result {
@@ -62,22 +63,22 @@ func newResult() result {
 	return result{set: h(), get: h()}
 }
 
-// answered is how many requests were.
+// answered returns the number of requests answered.
 func (r result) answered() int64 { return r.set.TotalCount() + r.get.TotalCount() }
 
-// rate is the requests answered per second.
+// rate returns the number of requests answered per second.
 func (r result) rate() float64 {
 	return float64(r.answered()) / math.Max(r.elapsed.Seconds(), 1e-9)
 }
 
-// merge adds what another run of the same load measured.
+// merge adds what another part of the same load measured.
 func (r *result) merge(o result) {
 	r.set.Merge(o.set)
 	r.get.Merge(o.get)
 	r.elapsed += o.elapsed
 }
 
-// meter is what the sessions of one loop have in common.
+// meter is what the sessions of one loop share.
 type meter struct {
 	load
 	result
@@ -86,8 +87,8 @@ type meter struct {
 	setRequests [][]byte
 	getRequest  []byte
 	nextItem    int
-	gap         int64 // ns between the requests of a session, 0: a closed loop
-	quota       int64 // requests that may still be asked
+	gap         int64 // ns between the requests of a session; 0: a closed loop
+	quota       int64 // requests that may still be sent
 	deadline    int64 // ns since the start
 	last        int64 // when the last answer came
 }
@@ -100,20 +101,21 @@ func (m *meter) record(k kind, took int64) {
 	h.RecordValue(min(max(took, 0), int64(time.Hour)))
 }
 
-// A loop drives some of a load's sessions.
+// loop drives some of a load's sessions.
 type loop interface {
 	// connect adds the i-th connection of the load.
 	connect(ctx context.Context, i int) error
-	// run asks and listens until everything is answered.
+	// run sends requests and reads answers until everything is answered.
 	run(ctx context.Context, began time.Time) error
 	// close closes the connections, as hangUp does.
 	close()
 }
 
-// loops is how many threads ask. One keeps up with a server on up to four cores.
+// loops returns how many threads send requests. One is enough for a server on up to four cores.
 func loops() int { return max(runtime.GOMAXPROCS(0)/4, 1) }
 
-// run puts the load on and waits for its end. A wrong answer ends it with an error that quotes it.
+// run puts the load on the server and waits for its end. A wrong answer ends it: the error quotes
+// it.
 func (l load) run(ctx context.Context) (result, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -139,7 +141,7 @@ func (l load) run(ctx context.Context) (result, error) {
 	for _, lp := range all {
 		go func() { ended <- lp.run(ctx, began) }()
 	}
-	var failed error // by the first one; it tells as much as a thousand
+	var failed error // the first one, which says as much as a thousand
 	for range all {
 		if err := <-ended; err != nil && failed == nil {
 			failed = err
@@ -153,9 +155,10 @@ func (l load) run(ctx context.Context) (result, error) {
 	return r, failed
 }
 
-// requests are the bytes of all requests there are.
+// requests returns a meter with the bytes of all requests.
 func (l load) requests() meter {
-	m := meter{load: l, size: l.items.size, known: l.items.known, getRequest: l.dialect.get(l.queue)}
+	m := meter{load: l, size: l.items.size, known: l.items.known,
+		getRequest: l.dialect.get(l.queue)}
 	if l.mix != gets && l.mix != drain {
 		for _, item := range l.items.all {
 			m.setRequests = append(m.setRequests, l.dialect.set(l.queue, item))
@@ -164,7 +167,7 @@ func (l load) requests() meter {
 	return m
 }
 
-// meter is the one of loop i of n.
+// meter returns the meter of loop i of n.
 func (l load) meter(m meter, i, n int) *meter {
 	m.result = newResult()
 	m.quota, m.deadline = math.MaxInt64, math.MaxInt64
@@ -180,17 +183,18 @@ func (l load) meter(m meter, i, n int) *meter {
 	return &m
 }
 
-// session is the i-th connection's of all.
+// session returns the session of the load's i-th connection.
 func (m *meter) session(i int) *session {
-	s := &session{meter: m, dialect: m.load.dialect, flight: make([]request, m.depth+1), start: make([]byte, 0, 40)}
+	s := &session{meter: m, dialect: m.load.dialect, inFlight: make([]request, m.depth+1),
+		start: make([]byte, 0, 40)}
 	s.due = int64(i) * m.gap / int64(m.conns)
 	s.hash.SetSeed(m.items.seed)
 	return s
 }
 
-// dial connects and says hello.
+// dial connects and sends the hello.
 func (l load) dial(ctx context.Context) (net.Conn, error) {
-	d := net.Dialer{Timeout: stuck}
+	d := net.Dialer{Timeout: answerTimeout}
 	conn, err := d.DialContext(ctx, network(l.address), l.address)
 	if err != nil {
 		return nil, err
@@ -199,7 +203,7 @@ func (l load) dial(ctx context.Context) (net.Conn, error) {
 	if says == "" {
 		return conn, nil
 	}
-	conn.SetDeadline(time.Now().Add(stuck))
+	conn.SetDeadline(time.Now().Add(answerTimeout))
 	heard := make([]byte, len(hears))
 	_, err = io.WriteString(conn, says)
 	if err == nil {
@@ -216,8 +220,8 @@ func (l load) dial(ctx context.Context) (net.Conn, error) {
 	return conn, conn.SetDeadline(time.Time{})
 }
 
-// hangUp closes connections when the server has closed them too, or some time is up: it has then done
-// all it was asked, also what was under way when a load ended early, and the queue can be deleted.
+// hangUp closes connections after the server has closed them too, or after 3 seconds. The server
+// has then handled all requests, even if the load ended early, and the queue can be deleted.
 func hangUp(conns []net.Conn) {
 	deadline := time.Now().Add(3 * time.Second)
 	for _, c := range conns {
@@ -230,7 +234,7 @@ func hangUp(conns []net.Conn) {
 	}
 }
 
-// network is that of an address: the path of a Unix socket has a slash in it.
+// network returns the network of an address: the path of a Unix socket contains a slash.
 func network(address string) string {
 	if strings.Contains(address, "/") {
 		return "unix"

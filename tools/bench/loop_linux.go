@@ -1,7 +1,7 @@
 package bench
 
-// The epoll loop: one thread for any number of connections. A goroutine for each would cost as
-// much as the server that is measured.
+// The epoll loop: one thread for any number of connections. A goroutine for each connection would
+// need as much CPU time as the server under test.
 
 import (
 	"context"
@@ -14,13 +14,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tick is how long the loop waits at most, in ms, before it looks whether it should end.
-const tick = 100
+// pollTimeout is how long the loop waits at most, in ms, before it checks whether it should end.
+const pollTimeout = 100
 
-// timer is the number that the epoll set knows the timer by; sessions have theirs from 0.
+// timer is the timer's number in the epoll set. Sessions have numbers from 0.
 const timer = -1
 
-// newLoop is what drives sessions on this system.
+// newLoop returns the loop for this system.
 func newLoop(m *meter) loop { return &epollLoop{meter: m} }
 
 // epollLoop drives some sessions.
@@ -31,12 +31,12 @@ type epollLoop struct {
 	epoll   int
 	timer   int
 	began   time.Time
-	heard   int64 // when anything came last
-	running int   // sessions not finished
-	turns   int64 // of sessions of an open loop
+	heard   int64 // when the last bytes came, in ns since the start
+	running int   // sessions that are not finished
+	turns   int64 // requests of an open loop that were due so far
 }
 
-// sock is a session and its socket, which does not block.
+// sock is a session and its non-blocking socket.
 type sock struct {
 	*session
 	file  *os.File
@@ -50,7 +50,7 @@ func (l *epollLoop) connect(ctx context.Context, i int) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close() // the duplicate is out of reach of the runtime's own polling
+	defer conn.Close() // the runtime does not poll the duplicate
 	file, err := conn.(interface{ File() (*os.File, error) }).File()
 	if err != nil {
 		return err
@@ -77,7 +77,8 @@ func (l *epollLoop) run(ctx context.Context, began time.Time) (err error) {
 		return err
 	}
 	defer unix.Close(l.epoll)
-	if l.timer, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC); err != nil {
+	if l.timer, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC,
+		unix.TFD_NONBLOCK|unix.TFD_CLOEXEC); err != nil {
 		return err
 	}
 	defer unix.Close(l.timer)
@@ -90,19 +91,20 @@ func (l *epollLoop) run(ctx context.Context, began time.Time) (err error) {
 		}
 	}
 	l.in, l.began = make([]byte, 256<<10), began
-	return l.turn(ctx)
+	return l.poll(ctx)
 }
 
 func (l *epollLoop) watch(fd, number int, events uint32) error {
-	return unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: events, Fd: int32(number)})
+	return unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, fd,
+		&unix.EpollEvent{Events: events, Fd: int32(number)})
 }
 
-// turn is the loop itself. A socket that is new to the epoll set is reported writable at once, which
-// begins a closed loop.
-func (l *epollLoop) turn(ctx context.Context) error {
+// poll is the loop itself. epoll reports a new socket as writable at once, which starts a closed
+// loop.
+func (l *epollLoop) poll(ctx context.Context) error {
 	events := make([]unix.EpollEvent, 512)
 	for l.running = len(l.socks); l.running > 0; {
-		n, err := unix.EpollWait(l.epoll, events, tick)
+		n, err := unix.EpollWait(l.epoll, events, pollTimeout)
 		if err != nil && err != unix.EINTR {
 			return os.NewSyscallError("epoll_wait", err)
 		}
@@ -113,25 +115,25 @@ func (l *epollLoop) turn(ctx context.Context) error {
 			if e.Fd == timer {
 				continue
 			}
-			if err := l.serve(&l.socks[e.Fd], e.Events); err != nil {
+			if err := l.handle(&l.socks[e.Fd], e.Events); err != nil {
 				return err
 			}
 		}
 		if err := l.askDue(); err != nil {
 			return err
 		}
-		if silent := l.now() - l.heard; silent > int64(stuck)+2*l.gap {
-			return fmt.Errorf("no answer for %v", stuck)
+		if silent := l.now() - l.heard; silent > int64(answerTimeout)+2*l.gap {
+			return fmt.Errorf("no answer for %v", answerTimeout)
 		}
 	}
 	return nil
 }
 
-// now is the time in ns since the start of the load.
+// now returns the time in ns since the start of the load.
 func (l *epollLoop) now() int64 { return int64(time.Since(l.began)) }
 
-// serve does what a socket is ready for.
-func (l *epollLoop) serve(s *sock, events uint32) error {
+// handle reads and writes what a socket is ready for.
+func (l *epollLoop) handle(s *sock, events uint32) error {
 	now := l.now()
 	for events&^unix.EPOLLOUT != 0 {
 		n, err := transfer(unix.SYS_READ, s.fd, l.in)
@@ -147,17 +149,17 @@ func (l *epollLoop) serve(s *sock, events uint32) error {
 		}
 		now = l.now()
 		l.heard = now
-		if err := s.take(l.in[:n], now); err != nil {
+		if err := s.receive(l.in[:n], now); err != nil {
 			return err
 		}
 		if n < len(l.in) {
-			break // what comes later is a new event
+			break // later bytes are a new event
 		}
 	}
 	return l.flush(s, now)
 }
 
-// flush asks what may be asked and writes what the socket takes.
+// flush writes the requests that may be sent, as far as the socket takes them.
 func (l *epollLoop) flush(s *sock, now int64) error {
 	for s.ask(now) {
 		n, err := transfer(unix.SYS_WRITE, s.fd, s.pending())
@@ -178,8 +180,8 @@ func (l *epollLoop) flush(s *sock, now int64) error {
 	return nil
 }
 
-// askDue has the sessions of an open loop ask whose time has come, in their order, and sets the
-// timer for the next one. The others, which have too much in flight, ask when they get answers.
+// askDue lets those sessions of an open loop send whose requests are due, in order, and sets the
+// timer for the next one. Sessions with too many requests in flight send when they get answers.
 func (l *epollLoop) askDue() error {
 	if l.gap == 0 {
 		return nil
@@ -188,7 +190,8 @@ func (l *epollLoop) askDue() error {
 		s := &l.socks[l.turns%n]
 		wait := s.first + l.turns/n*l.gap - l.now()
 		if wait > 0 {
-			return unix.TimerfdSettime(l.timer, 0, &unix.ItimerSpec{Value: unix.NsecToTimespec(wait)}, nil)
+			return unix.TimerfdSettime(l.timer, 0,
+				&unix.ItimerSpec{Value: unix.NsecToTimespec(wait)}, nil)
 		}
 		if err := l.flush(s, l.now()); err != nil {
 			return err
@@ -196,9 +199,10 @@ func (l *epollLoop) askDue() error {
 	}
 }
 
-// transfer reads or writes without telling the runtime, since it never blocks.
+// transfer reads or writes without telling the runtime, because it never blocks.
 func transfer(call uintptr, fd int, b []byte) (int, error) {
-	n, _, errno := unix.RawSyscall(call, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
+	n, _, errno := unix.RawSyscall(call, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))),
+		uintptr(len(b)))
 	if errno != 0 {
 		return 0, errno
 	}

@@ -2,5 +2,5 @@
 
 package bench
 
-// newLoop is what drives sessions on this system.
+// newLoop returns the loop for this system.
 func newLoop(m *meter) loop { return &portableLoop{meter: m} }

@@ -1,11 +1,12 @@
 package bench
 
-// The loop for systems without epoll: two goroutines for each connection. They cost about as much
-// as the server that is measured, so that figures are lower.
+// The loop for systems without epoll: two goroutines for each connection. They need about as much
+// CPU time as the server under test, so that figures are lower.
 
 import (
 	"context"
 	"io"
+	"math"
 	"net"
 	"sync"
 	"time"
@@ -16,7 +17,7 @@ var past = time.Unix(1, 0)
 // portableLoop drives some sessions.
 type portableLoop struct {
 	*meter
-	mu    sync.Mutex // for all sessions: they share the meter
+	mu    sync.Mutex // guards all sessions, which share the meter
 	peers []*peer
 	began time.Time
 }
@@ -25,7 +26,7 @@ type portableLoop struct {
 type peer struct {
 	*session
 	conn net.Conn
-	wake chan struct{} // there may be something to write
+	wake chan struct{} // receives when there may be something to write
 }
 
 func (l *portableLoop) connect(ctx context.Context, i int) error {
@@ -69,7 +70,7 @@ func (l *portableLoop) run(ctx context.Context, began time.Time) error {
 
 func (l *portableLoop) now() int64 { return int64(time.Since(l.began)) }
 
-// write asks and sends until the session is finished. Then nothing more is to be read.
+// write sends requests until the session is finished. Then it ends the session's read.
 func (l *portableLoop) write(ctx context.Context, p *peer) error {
 	defer p.conn.SetReadDeadline(past)
 	for {
@@ -96,21 +97,29 @@ func (l *portableLoop) write(ctx context.Context, p *peer) error {
 	}
 }
 
-// wait is over when an answer has come, or at the time of the next request: at once if that has come just now, as no
-// answer need be on its way.
+// wait returns when an answer has come, or when the next request is due at time next. It returns at
+// once if that time has passed, as there may be no answer to come.
 func (l *portableLoop) wait(ctx context.Context, p *peer, next int64) error {
-	clock := time.NewTimer(time.Duration(next - l.now()))
-	defer clock.Stop()
+	timer := time.NewTimer(time.Duration(next - l.now()))
+	defer timer.Stop()
 	select {
 	case <-p.wake:
-	case <-clock.C:
+	case <-timer.C:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 	return nil
 }
 
-// over reports whether nothing more is to be read.
+// next returns when a request is due even if no answer comes, in ns since the start of the load.
+func (s *session) next() int64 {
+	if s.gap == 0 || s.ended || s.unanswered == s.depth {
+		return math.MaxInt64
+	}
+	return s.due
+}
+
+// over reports whether there is nothing more to read.
 func (l *portableLoop) over(ctx context.Context, p *peer) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -120,8 +129,8 @@ func (l *portableLoop) over(ctx context.Context, p *peer) bool {
 func (l *portableLoop) read(ctx context.Context, p *peer) error {
 	in := make([]byte, 64<<10)
 	for {
-		p.conn.SetReadDeadline(time.Now().Add(stuck + 2*time.Duration(l.gap)))
-		if l.over(ctx, p) { // else the deadline comes that ends the read
+		p.conn.SetReadDeadline(time.Now().Add(answerTimeout + 2*time.Duration(l.gap)))
+		if l.over(ctx, p) { // if not yet, write sets a deadline that ends the read
 			return nil
 		}
 		n, err := p.conn.Read(in)
@@ -135,7 +144,7 @@ func (l *portableLoop) read(ctx context.Context, p *peer) error {
 			return err
 		}
 		l.mu.Lock()
-		err = p.take(in[:n], l.now())
+		err = p.receive(in[:n], l.now())
 		l.mu.Unlock()
 		if err != nil {
 			return err

@@ -1,6 +1,6 @@
 package bench
 
-// The memory of a server's process, as the kernel counts it.
+// The memory of a server process, as the kernel counts it.
 
 import (
 	"context"
@@ -11,13 +11,13 @@ import (
 	"strings"
 )
 
-// Memory is what a process has in RAM, in bytes.
+// Memory is how much RAM a process uses, in bytes.
 type Memory struct {
-	Anonymous int64 `json:"anonymous"` // its own; RssAnon in /proc/PID/status
-	Resident  int64 `json:"resident"`  // with files it has mapped, which the kernel can take back; VmRSS
+	Anonymous int64 `json:"anonymous"` // RssAnon in /proc/PID/status
+	Resident  int64 `json:"resident"`  // VmRSS: also mapped files, which the kernel can reclaim
 }
 
-// memory is that of the server, which has to be on this machine.
+// memory returns the memory of the server, which must run on this machine.
 func (t *target) memory(ctx context.Context) (Memory, error) {
 	var m Memory
 	local, err := t.local(ctx)
@@ -25,7 +25,8 @@ func (t *target) memory(ctx context.Context) (Memory, error) {
 		return m, err
 	}
 	if !local || t.pid == 0 {
-		return m, fmt.Errorf("the memory of %s cannot be measured from here: it is on another machine, or does not tell its process", t.name)
+		return m, fmt.Errorf("the memory of %s cannot be measured: it runs on another machine, "+
+			"or does not say which process it is", t.name)
 	}
 	file := fmt.Sprintf("/proc/%d/status", t.pid)
 	text, err := os.ReadFile(file)
@@ -51,9 +52,10 @@ func (t *target) memory(ctx context.Context) (Memory, error) {
 	return m, nil
 }
 
-// local reports whether the server is on this machine: a connection to it has one address at both ends.
+// local reports whether the server runs on this machine: a connection to it then has the same
+// address at both ends.
 func (t *target) local(ctx context.Context) (bool, error) {
-	c, err := t.talk(ctx)
+	c, err := t.control(ctx)
 	if err != nil {
 		return false, err
 	}

@@ -1,6 +1,6 @@
 package bench
 
-// What was measured, as JSON has it: rows that a table or a plot is made of.
+// What was measured, in the form of the JSON report. Tables and plots are made from its rows.
 
 import (
 	"fmt"
@@ -13,26 +13,26 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// Report is what a run found.
+// Report is what a run measured.
 type Report struct {
 	Machine  string    `json:"machine"`
 	Time     time.Time `json:"time"`
 	Servers  []Server  `json:"servers"`  // all others are compared with the first
-	Size     int       `json:"size"`     // bytes of an item, where a row has no other
-	Payload  string    `json:"payload"`  // file that the items are from, or "random bytes"
+	Size     int       `json:"size"`     // bytes of an item, unless a row has its own
+	Payload  string    `json:"payload"`  // file that items were cut from, or "random bytes"
 	Duration float64   `json:"duration"` // seconds of each measurement
 	Rounds   int       `json:"rounds"`
 	Suites   []Suite   `json:"suites"`
 }
 
-// Server is one that was measured.
+// Server is a server that was measured.
 type Server struct {
 	Name    string `json:"name"`
 	Address string `json:"address"`
 	Version string `json:"version"`
 }
 
-// Suite is what one suite found.
+// Suite is what one suite measured.
 type Suite struct {
 	Name string `json:"name"`
 	Rows []*Row `json:"rows"`
@@ -40,27 +40,33 @@ type Suite struct {
 	servers []string
 }
 
-// Row is one server's figures for one work.
+// Row holds one server's figures for one kind of work.
 type Row struct {
-	Server      string   `json:"server"`
-	Work        string   `json:"work,omitempty"`
-	Connections int      `json:"connections,omitempty"`
-	Depth       int      `json:"depth,omitempty"`            // requests in flight on each
-	Backlog     *int64   `json:"backlog,omitempty"`          // items in the queue
-	Size        *int     `json:"size,omitempty"`             // bytes of an item, where the suite has sizes of its own
-	Asked       float64  `json:"rate_asked,omitempty"`       // requests/s of an open loop
-	Rate        float64  `json:"rate,omitempty"`             // requests/s answered; the median of the rounds
-	Moved       float64  `json:"bytes_per_second,omitempty"` // in items of Size, at that rate
-	Latency     *Latency `json:"latency_us,omitempty"`       // of all rounds together
-	Memory      *Memory  `json:"memory_bytes,omitempty"`
-	Streamed    float64  `json:"streamed_bytes_per_second,omitempty"` // in large items; the median of the rounds
-	Times       float64  `json:"times,omitempty"`                     // how many times better the first server is; the median of the rounds
+	Server      string `json:"server"`
+	Work        string `json:"work,omitempty"`
+	Connections int    `json:"connections,omitempty"`
+	// Depth is the number of requests in flight on each connection.
+	Depth   int     `json:"depth,omitempty"`
+	Backlog *int64  `json:"backlog,omitempty"`    // items in the queue
+	Size    *int    `json:"size,omitempty"`       // bytes of an item, in the suite sizes
+	Asked   float64 `json:"rate_asked,omitempty"` // requests/s of an open loop
+	// Rate is the number of requests/s answered: the median of the rounds.
+	Rate float64 `json:"rate,omitempty"`
+	// Moved is the number of payload bytes/s, in items of Size at Rate.
+	Moved   float64  `json:"bytes_per_second,omitempty"`
+	Latency *Latency `json:"latency_us,omitempty"` // of all rounds
+	Memory  *Memory  `json:"memory_bytes,omitempty"`
 
-	rates, streamed []float64 // of the rounds
+	// Streamed counts bytes of large items: the median of the rounds.
+	Streamed float64 `json:"streamed_bytes_per_second,omitempty"`
+	// Times says how many times better the first server is: the median of the rounds.
+	Times float64 `json:"times,omitempty"`
+
+	rates, streamed []float64 // of each round
 	latency         *hdrhistogram.Histogram
 }
 
-// Latency is in microseconds, to three digits.
+// Latency holds percentiles in microseconds, with a precision of three digits.
 type Latency struct {
 	P50   float64 `json:"p50"`
 	P90   float64 `json:"p90"`
@@ -70,7 +76,7 @@ type Latency struct {
 	Max   float64 `json:"max"`
 }
 
-// add adds a round: its rate, and the latencies of some of its requests.
+// add adds a round: its rate, and latencies of its requests.
 func (r *Row) add(of result, latencies ...*hdrhistogram.Histogram) {
 	if r.latency == nil {
 		r.latency = newResult().set
@@ -81,7 +87,7 @@ func (r *Row) add(of result, latencies ...*hdrhistogram.Histogram) {
 	r.rates = append(r.rates, of.rate())
 }
 
-// finish makes of the rounds what is reported.
+// finish computes what is reported from the rounds.
 func (r *Row) finish() {
 	r.Rate, r.Streamed = median(r.rates), median(r.streamed)
 	if r.Size != nil {
@@ -93,7 +99,7 @@ func (r *Row) finish() {
 	}
 }
 
-// compare finishes all rows and holds them against the first server's.
+// compare finishes all rows and compares them with those of the first server.
 func (s *Suite) compare() {
 	for _, r := range s.Rows {
 		r.finish()
@@ -105,10 +111,11 @@ func (s *Suite) compare() {
 	}
 }
 
-// base is the row of the first server for the same work, nil if there is none.
+// base returns the first server's row for the same work, or nil.
 func (s *Suite) base(r *Row) *Row {
 	i := slices.IndexFunc(s.Rows, func(o *Row) bool {
-		return o.Server == s.servers[0] && o.Work == r.Work && o.Connections == r.Connections && o.Depth == r.Depth && o.Asked == r.Asked &&
+		return o.Server == s.servers[0] && o.Work == r.Work && o.Connections == r.Connections &&
+			o.Depth == r.Depth && o.Asked == r.Asked &&
 			same(r.Backlog, o.Backlog) && same(r.Size, o.Size)
 	})
 	if i < 0 {
@@ -117,12 +124,12 @@ func (s *Suite) base(r *Row) *Row {
 	return s.Rows[i]
 }
 
-// same reports whether two figures are both missing, or both there and equal.
+// same reports whether two figures are both missing, or both present and equal.
 func same[T comparable](a, b *T) bool {
 	return (a == nil) == (b == nil) && (a == nil || *a == *b)
 }
 
-// times is how many times better base is.
+// times returns how many times better base is.
 func (s *Suite) times(base, r *Row) float64 {
 	if s.better != nil {
 		return s.better(base) / s.better(r)
@@ -143,8 +150,8 @@ func median(of []float64) float64 {
 }
 
 func (b *bench) report() *Report {
-	r := &Report{Machine: machine(), Time: time.Now().UTC().Truncate(time.Second), Size: b.Size, Payload: b.Payload,
-		Duration: b.Duration.Seconds(), Rounds: b.Rounds, Suites: []Suite{}}
+	r := &Report{Machine: machine(), Time: time.Now().UTC().Truncate(time.Second), Size: b.Size,
+		Payload: b.Payload, Duration: b.Duration.Seconds(), Rounds: b.Rounds, Suites: []Suite{}}
 	if r.Payload == "" {
 		r.Payload = "random bytes"
 	}
@@ -154,7 +161,7 @@ func (b *bench) report() *Report {
 	return r
 }
 
-// heading is what has to be known of the tables of some suites.
+// heading describes the machine, the servers and the items, for above the tables of some suites.
 func (r *Report) heading(names []string) string {
 	size := fmt.Sprintf("%d bytes", r.Size)
 	if slices.Equal(names, []string{"sizes"}) {
@@ -168,12 +175,13 @@ func (r *Report) heading(names []string) string {
 		r.Machine, strings.Join(servers, ", "), size, r.Payload, r.Rounds, r.Duration)
 }
 
-// machine is what runs this, the load at least.
+// machine describes the machine that this runs on: the one that puts the load on the servers.
 func machine() string {
 	model := runtime.GOARCH
 	info, _ := os.ReadFile("/proc/cpuinfo")
 	for line := range strings.Lines(string(info)) {
-		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+		name, value, _ := strings.Cut(line, ":")
+		if strings.TrimSpace(name) == "model name" {
 			model = strings.TrimSpace(value)
 		}
 	}

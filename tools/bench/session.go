@@ -1,56 +1,55 @@
 package bench
 
-// One connection of a load as a state machine: bytes in, bytes out, latencies. It does no I/O, so
-// that the epoll loop and the portable one share it.
+// One connection of a load, as a state machine: bytes in, bytes out, latencies. It does no I/O, so
+// that the epoll loop and the portable loop share it.
 
 import (
 	"bytes"
 	"fmt"
 	"hash/maphash"
-	"math"
 )
 
 const (
-	longestLine = 4096     // no answer has a longer one
-	large       = 16 << 10 // bytes of a request from which it is sent from where it lies, not copied
+	maxLine  = 4096     // bytes of the longest line of an answer
+	noCopyAt = 16 << 10 // a request of this many bytes is sent without a copy
 )
 
-// request is one that was asked and not answered yet.
+// request is a request that was sent and is not answered yet.
 type request struct {
 	kind kind
-	at   int64 // when it was asked, or when it was due
+	at   int64 // when it was sent or, in an open loop, was due
 }
 
-// session asks and checks answers. Its methods are for one goroutine at a time; times are in ns
-// since the start of the load.
+// session sends requests and checks the answers. Its methods are for one goroutine at a time. Times
+// are in ns since the start of the load.
 type session struct {
 	*meter
 	dialect
-	flight []request // a ring of cap() places, with room for every confirmation
-	first  int
-	asked  int // in flight
+	inFlight   []request // a ring, with room for every confirmation
+	first      int       // index of the oldest request in flight
+	unanswered int       // number of requests in flight
 
-	turn  int64 // requests asked so far
-	due   int64 // when the next one is, in an open loop
-	ended bool  // asks nothing more
+	turn  int64 // number of requests sent so far
+	due   int64 // when the next one is due, in an open loop
+	ended bool  // sends nothing more
 
-	out   []byte // small requests; those before sent are gone
-	sent  int
-	big   []byte // a large one behind them
-	later []byte // what comes behind that
+	out   []byte // small requests
+	sent  int    // bytes of out that are written
+	big   []byte // the rest of a large request, which comes after out and is not copied
+	later []byte // small requests after big
 
-	part  []byte // the beginning of a line, or of a tail, that is not whole yet
-	line  []byte // the one before the item, while it comes
-	inner bool   // an item is coming, or its tail
-	left  int64  // bytes of it that are still to come
+	part  []byte // the beginning of a line or a tail whose end has not come yet
+	line  []byte // the line before the item that is coming
+	inner bool   // an item or its tail is coming
+	left  int64  // bytes of the item that are still to come
 	hash  maphash.Hash
-	start []byte // the first bytes of it, to quote
+	start []byte // the first bytes of the item, to quote
 }
 
-// ask puts into the output what may be in flight, as far as it is due. It reports whether there is
-// something to send.
+// ask adds to the output the requests that are due and may be in flight. It reports whether there
+// is something to write.
 func (s *session) ask(now int64) bool {
-	for s.big == nil && s.asked < s.depth {
+	for s.big == nil && s.unanswered < s.depth {
 		k, ok := s.nextKind(now)
 		if !ok {
 			break
@@ -72,15 +71,7 @@ func (s *session) ask(now int64) bool {
 	return len(s.pending()) > 0
 }
 
-// next is when something is to be asked whether or not an answer comes until then.
-func (s *session) next() int64 {
-	if s.gap == 0 || s.ended || s.asked == s.depth {
-		return math.MaxInt64
-	}
-	return s.due
-}
-
-// nextKind is what is to be asked now, if anything.
+// nextKind returns which request to send now, if any.
 func (s *session) nextKind(now int64) (kind, bool) {
 	k := s.mix.kind(s.turn)
 	until := now
@@ -88,7 +79,7 @@ func (s *session) nextKind(now int64) (kind, bool) {
 		until = s.due
 	}
 	if s.mix != pairs || k == set { // a get belongs to the set before it
-		s.ended = s.ended || s.quota <= 0 || until >= s.deadline && s.turn > 0 // once at least
+		s.ended = s.ended || s.quota <= 0 || until >= s.deadline && s.turn > 0 // at least once
 	}
 	if s.ended || until > now {
 		return k, false
@@ -97,18 +88,19 @@ func (s *session) nextKind(now int64) (kind, bool) {
 	return k, true
 }
 
+// send adds a request to the output.
 func (s *session) send(b []byte) {
 	switch {
 	case s.big != nil:
 		s.later = append(s.later, b...)
-	case len(b) >= large:
+	case len(b) >= noCopyAt:
 		s.big = b
 	default:
 		s.out = append(s.out, b...)
 	}
 }
 
-// pending is what is to be written next.
+// pending returns what to write next.
 func (s *session) pending() []byte {
 	if s.sent < len(s.out) {
 		return s.out[s.sent:]
@@ -116,7 +108,7 @@ func (s *session) pending() []byte {
 	return s.big
 }
 
-// wrote takes the first n bytes of pending away.
+// wrote removes the first n bytes of pending.
 func (s *session) wrote(n int) {
 	switch {
 	case s.sent < len(s.out):
@@ -132,20 +124,20 @@ func (s *session) wrote(n int) {
 }
 
 func (s *session) push(r request) {
-	s.flight[(s.first+s.asked)%len(s.flight)] = r
-	s.asked++
+	s.inFlight[(s.first+s.unanswered)%len(s.inFlight)] = r
+	s.unanswered++
 }
 
-// pop takes the oldest request in flight away.
+// pop removes and returns the oldest request in flight.
 func (s *session) pop() request {
-	r := s.flight[s.first]
-	s.first = (s.first + 1) % len(s.flight)
-	s.asked--
+	r := s.inFlight[s.first]
+	s.first = (s.first + 1) % len(s.inFlight)
+	s.unanswered--
 	return r
 }
 
-// take takes in what the server sent, at the given time.
-func (s *session) take(b []byte, now int64) error {
+// receive handles bytes that the server sent.
+func (s *session) receive(b []byte, now int64) error {
 	if len(s.part) > 0 {
 		s.part = append(s.part, b...)
 		b = s.part
@@ -164,7 +156,8 @@ func (s *session) take(b []byte, now int64) error {
 	return nil
 }
 
-// step takes in the next piece of an answer and returns its length, 0 when it is not whole yet.
+// step handles the next piece of an answer and returns its length, or 0 if its end has not come
+// yet.
 func (s *session) step(b []byte, now int64) (int, error) {
 	switch {
 	case s.inner && s.left > 0:
@@ -177,16 +170,16 @@ func (s *session) step(b []byte, now int64) (int, error) {
 		return s.end(b, now)
 	}
 	n := bytes.IndexByte(b, '\n') + 1
-	if s.asked == 0 {
+	if s.unanswered == 0 {
 		return 0, fmt.Errorf("asked nothing, got %.80q", b)
 	}
-	if n == 0 && len(b) > longestLine {
+	if n == 0 && len(b) > maxLine {
 		return 0, s.wrong(b)
 	}
 	if n == 0 {
 		return 0, nil
 	}
-	m, size := s.meaning(s.flight[s.first].kind, b[:n])
+	m, size := s.meaning(s.inFlight[s.first].kind, b[:n])
 	switch {
 	case m == done:
 		s.answered(now)
@@ -203,17 +196,19 @@ func (s *session) step(b []byte, now int64) (int, error) {
 	return n, nil
 }
 
-// end takes in what follows an item, and judges it.
+// end handles the tail after an item, and checks the item.
 func (s *session) end(b []byte, now int64) (int, error) {
 	tail := s.tail()
 	if n := min(len(tail), len(b)); string(b[:n]) != tail[:n] {
-		return 0, fmt.Errorf("asked %.80q, got %q, an item of %d bytes, and behind it %.80q", s.getRequest, s.line, s.size, b)
+		return 0, fmt.Errorf("asked %.80q, got %q, an item of %d bytes, and %.80q after it",
+			s.getRequest, s.line, s.size, b)
 	}
 	if len(b) < len(tail) {
 		return 0, nil
 	}
 	if s.mix != drain && !s.known[s.hash.Sum64()] {
-		return 0, fmt.Errorf("asked %.80q, got %q and an item that was never set, which begins with %q", s.getRequest, s.line, s.start)
+		return 0, fmt.Errorf("asked %.80q, got %q and an unknown item that begins with %q",
+			s.getRequest, s.line, s.start)
 	}
 	s.inner = false
 	if c := s.confirm(s.line); c != nil {
@@ -225,29 +220,33 @@ func (s *session) end(b []byte, now int64) (int, error) {
 	return len(tail), nil
 }
 
+// answered records the latency of the oldest request in flight.
 func (s *session) answered(now int64) {
 	r := s.pop()
 	s.record(r.kind, now-r.at)
 	s.last = now
 }
 
-// wrong quotes an answer and what was asked.
+// wrong returns an error that quotes an answer and its request.
 func (s *session) wrong(got []byte) error {
 	asked := s.getRequest
-	switch s.flight[s.first].kind {
+	switch s.inFlight[s.first].kind {
 	case set:
 		asked = s.setRequests[0]
 	case confirm:
 		asked = []byte("delete")
 	}
-	asked, _, _ = bytes.Cut(asked, []byte("\r\n$")) // a line of Redis's tells nothing more
+	// The first line is enough of a request to Redis.
+	asked, _, _ = bytes.Cut(asked, []byte("\r\n$"))
 	return fmt.Errorf("asked %.40q, got %.80q", asked, got)
 }
 
-// hungUp is what it means that nothing more is to be read.
+// hungUp returns the error for a connection that the server has closed.
 func (s *session) hungUp() error {
-	return fmt.Errorf("the server closed the connection with %d requests unanswered", s.asked)
+	return fmt.Errorf("the server closed the connection with %d requests unanswered", s.unanswered)
 }
 
-// finished reports whether nothing more is asked and everything is answered.
-func (s *session) finished() bool { return s.ended && s.asked == 0 && len(s.pending()) == 0 }
+// finished reports whether everything was sent and answered.
+func (s *session) finished() bool {
+	return s.ended && s.unanswered == 0 && len(s.pending()) == 0
+}

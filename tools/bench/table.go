@@ -1,6 +1,6 @@
 package bench
 
-// Tables: Markdown that is aligned, so that it reads well on a terminal too.
+// Tables in Markdown, aligned so that they are readable on a terminal too.
 
 import (
 	"fmt"
@@ -10,38 +10,41 @@ import (
 	"unicode/utf8"
 )
 
-// column of a table.
+// column is a column of a table.
 type column struct {
 	heading string
 	cell    func(*Row) string
-	left    bool // aligned left
+	left    bool // aligned to the left
 }
 
 var (
 	server      = column{"server", func(r *Row) string { return r.Server }, true}
 	work        = column{"work", func(r *Row) string { return r.Work }, true}
-	connections = column{"connections", func(r *Row) string { return strconv.Itoa(r.Connections) }, false}
-	depth       = column{"in flight", func(r *Row) string { return strconv.Itoa(r.Depth) }, false}
-	backlog     = column{"items", func(r *Row) string { return grouped(float64(*r.Backlog)) }, false}
-	size        = column{"item", func(r *Row) string { return bytes1024(int64(*r.Size)) }, false}
-	asked       = column{"asked/s", func(r *Row) string { return grouped(r.Asked) }, false}
-	rate        = column{"requests/s", func(r *Row) string { return grouped(r.Rate) }, false}
-	moved       = column{"MB/s", func(r *Row) string { return grouped(r.Moved / 1e6) }, false}
-	p50         = micros("p50", func(l *Latency) float64 { return l.P50 })
-	p90         = micros("p90", func(l *Latency) float64 { return l.P90 })
-	p99         = micros("p99", func(l *Latency) float64 { return l.P99 })
-	p999        = micros("p99.9", func(l *Latency) float64 { return l.P999 })
-	p9999       = micros("p99.99", func(l *Latency) float64 { return l.P9999 })
-	slowest     = micros("max", func(l *Latency) float64 { return l.Max })
-	anonymous   = column{"anonymous", func(r *Row) string { return bytes1024(r.Memory.Anonymous) }, false}
-	resident    = column{"with files", func(r *Row) string { return bytes1024(r.Memory.Resident) }, false}
-	streamed    = column{"large items/s", func(r *Row) string {
+	connections = column{"connections", func(r *Row) string { return strconv.Itoa(r.Connections) },
+		false}
+	depth     = column{"in flight", func(r *Row) string { return strconv.Itoa(r.Depth) }, false}
+	backlog   = column{"items", func(r *Row) string { return grouped(float64(*r.Backlog)) }, false}
+	size      = column{"item", func(r *Row) string { return bytes1024(int64(*r.Size)) }, false}
+	asked     = column{"asked/s", func(r *Row) string { return grouped(r.Asked) }, false}
+	rate      = column{"requests/s", func(r *Row) string { return grouped(r.Rate) }, false}
+	moved     = column{"MB/s", func(r *Row) string { return grouped(r.Moved / 1e6) }, false}
+	p50       = micros("p50", func(l *Latency) float64 { return l.P50 })
+	p90       = micros("p90", func(l *Latency) float64 { return l.P90 })
+	p99       = micros("p99", func(l *Latency) float64 { return l.P99 })
+	p999      = micros("p99.9", func(l *Latency) float64 { return l.P999 })
+	p9999     = micros("p99.99", func(l *Latency) float64 { return l.P9999 })
+	slowest   = micros("max", func(l *Latency) float64 { return l.Max })
+	anonymous = column{"anonymous", func(r *Row) string { return bytes1024(r.Memory.Anonymous) },
+		false}
+	resident = column{"with files", func(r *Row) string { return bytes1024(r.Memory.Resident) },
+		false}
+	streamed = column{"large items/s", func(r *Row) string {
 		if r.Streamed == 0 {
 			return ""
 		}
 		return bytes1024(int64(r.Streamed))
 	}, false}
-	times = column{"", func(r *Row) string { // the heading names the first server
+	times = column{"", func(r *Row) string { // its heading names the first server
 		if r.Times == 0 {
 			return ""
 		}
@@ -53,7 +56,7 @@ func micros(heading string, of func(*Latency) float64) column {
 	return column{heading + " µs", func(r *Row) string { return grouped(of(r.Latency)) }, false}
 }
 
-// write writes the suite as a section.
+// write writes the suite's table as a section.
 func (s *Suite) write(out io.Writer) error {
 	var table [][]string
 	var columns []column
@@ -112,7 +115,8 @@ func markdown(columns []column, rows [][]string) string {
 	return b.String()
 }
 
-// grouped writes a number without fraction and with its thousands apart; a small one has a digit more.
+// grouped writes a number without a fraction and with separated thousands. One below 10 gets a
+// decimal.
 func grouped(n float64) string {
 	if n < 10 && n != float64(int64(n)) {
 		return strconv.FormatFloat(n, 'f', 1, 64)
@@ -124,11 +128,12 @@ func grouped(n float64) string {
 	return digits
 }
 
-// bytes1024 writes bytes with a binary unit.
+// bytes1024 writes a number of bytes with a binary unit.
 func bytes1024(n int64) string {
 	v, unit := float64(n), 0
 	for ; v >= 1024 && unit < 4; unit++ {
 		v /= 1024
 	}
-	return strconv.FormatFloat(v, 'g', 4, 64) + " " + []string{"B", "KiB", "MiB", "GiB", "TiB"}[unit]
+	return strconv.FormatFloat(v, 'g', 4, 64) + " " +
+		[]string{"B", "KiB", "MiB", "GiB", "TiB"}[unit]
 }

@@ -1,5 +1,5 @@
-// Package client speaks to a queue server: enough of the memcache protocol to set items, to take
-// them one by one with confirmation, and to read the figures.
+// Package client is a client of a queue server. It speaks enough of the memcache protocol to set
+// items, to take them one by one with confirmation, and to read the statistics.
 package client
 
 import (
@@ -15,28 +15,29 @@ import (
 	"github.com/darner/darner/wal/datadir"
 )
 
-// DefaultAddress is where a server listens unless told otherwise.
+// DefaultAddress is where a server listens by default.
 const DefaultAddress = "127.0.0.1:22133"
 
-// ErrFull is a queue's refusal of an item because it is at its limit.
+// ErrFull means that the server refused an item because the queue is at its limit.
 var ErrFull = errors.New("the queue is at its limit")
 
-// ServerError is an error the server answered, word for word.
+// ServerError is an error line from the server, word for word.
 type ServerError string
 
 func (e ServerError) Error() string { return "the server answered: " + string(e) }
 
-// Client is one connection. Its methods are for one goroutine at a time; after any error that
-// is neither ErrFull nor a ServerError it can only be closed.
+// Client is one connection, for one goroutine at a time. After any error other than ErrFull and
+// ServerError it can only be closed.
 type Client struct {
 	conn net.Conn
 	r    *bufio.Reader
 	w    *bufio.Writer
-	sent int   // items sent and not answered yet
-	item *Item // the last item, while its body is not read
+	sent int   // number of items sent and not answered yet
+	item *Item // the last item, until its body has been read
 }
 
-// Dial connects to a server: host:port, or the path of a Unix socket, which has a slash in it.
+// Dial connects to a server. The address is host:port, or the path of a Unix socket, which contains
+// a slash.
 func Dial(ctx context.Context, address string) (*Client, error) {
 	network := "tcp"
 	if strings.Contains(address, "/") {
@@ -47,13 +48,14 @@ func Dial(ctx context.Context, address string) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("no server at %s: %w", address, err)
 	}
-	return &Client{conn: conn, r: bufio.NewReaderSize(conn, 64<<10), w: bufio.NewWriterSize(conn, 64<<10)}, nil
+	return &Client{conn: conn, r: bufio.NewReaderSize(conn, 64<<10),
+		w: bufio.NewWriterSize(conn, 64<<10)}, nil
 }
 
 // Close ends the connection. An open item goes back to its place in the queue.
 func (c *Client) Close() error { return c.conn.Close() }
 
-// checkName refuses what would not be one word of a request, or would be read as an option.
+// checkName refuses a name that would not be one word of a request, or would be read as an option.
 func checkName(queue string) error {
 	err := datadir.CheckName(queue)
 	if err != nil {
@@ -62,7 +64,7 @@ func checkName(queue string) error {
 	return err
 }
 
-// request sends one line, after all answers to what was sent before have been read.
+// request sends one line, after it has read the answers to all earlier requests.
 func (c *Client) request(format string, args ...any) error {
 	if c.item != nil {
 		return errors.New("the body of the last item has not been read")
@@ -74,7 +76,7 @@ func (c *Client) request(format string, args ...any) error {
 	return c.w.Flush()
 }
 
-// line reads one line of an answer, without its end. Answers that are errors become errors.
+// line reads one line of an answer, without its line end. An error line becomes a ServerError.
 func (c *Client) line() (string, error) {
 	line, err := c.r.ReadString('\n')
 	if err == io.EOF {
@@ -92,7 +94,7 @@ func (c *Client) line() (string, error) {
 	return line, nil
 }
 
-// expect reads a line that has to be this one.
+// expect reads a line, which must be want.
 func (c *Client) expect(want string) error {
 	line, err := c.line()
 	if err == nil && line != want {
@@ -105,7 +107,8 @@ func unexpected(line string) error {
 	return fmt.Errorf("the server answered %q: is it a queue server?", line)
 }
 
-// interruptible ends reads of the connection when ctx ends, until stop is called.
+// interruptible makes reads of the connection fail once ctx ends, until stop is called. stop
+// reports whether ctx had not ended yet.
 func (c *Client) interruptible(ctx context.Context) (stop func() bool) {
 	return context.AfterFunc(ctx, func() { c.conn.SetReadDeadline(time.Unix(1, 0)) })
 }

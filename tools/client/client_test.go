@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// against connects a Client to a server that holds a conversation: it reads each request, which
-// has to be what is written here, and sends the answer. An empty request reads nothing; an empty
-// answer sends nothing. Then it hangs up.
+// against connects a Client to a server that follows a script. For each pair it reads a request,
+// which must be the first string, and sends the second as the answer. Either may be empty. Then it
+// closes the connection.
 func against(t *testing.T, conversation ...[2]string) *Client {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -31,7 +31,7 @@ func against(t *testing.T, conversation ...[2]string) *Client {
 			return
 		}
 		defer conn.Close()
-		conn.SetDeadline(time.Now().Add(10 * time.Second))
+		conn.SetDeadline(time.Now().Add(time.Minute))
 		for _, turn := range conversation {
 			got := make([]byte, len(turn[0]))
 			if _, err := io.ReadFull(conn, got); err != nil || string(got) != turn[0] {
@@ -76,10 +76,12 @@ func TestPutSpoolsLongInputOfUnknownSize(t *testing.T) {
 }
 
 func TestPutLinesSendsAnItemForEachLine(t *testing.T) {
-	for input, want := range map[string][]string{"": nil, "a": {"a"}, "a\n": {"a"}, "a\n\nbc\r\nd": {"a", "", "bc\r", "d"}} {
+	for input, want := range map[string][]string{"": nil, "a": {"a"}, "a\n": {"a"},
+		"a\n\nbc\r\nd": {"a", "", "bc\r", "d"}} {
 		var turns [][2]string
 		for _, line := range want {
-			turns = append(turns, [2]string{"set q 0 0 " + string(rune('0'+len(line))) + "\r\n" + line + "\r\n", "STORED\r\n"})
+			turns = append(turns, [2]string{"set q 0 0 " + string(rune('0'+len(line))) + "\r\n" +
+				line + "\r\n", "STORED\r\n"})
 		}
 		c := against(t, turns...)
 		if err := c.PutLines("q", strings.NewReader(input)); err != nil {
@@ -90,7 +92,8 @@ func TestPutLinesSendsAnItemForEachLine(t *testing.T) {
 
 // A line that was typed is sent at once, though the next is not finished.
 func TestPutLinesDoesNotHoldLinesBack(t *testing.T) {
-	c := against(t, [2]string{"set q 0 0 1\r\na\r\n", "STORED\r\n"}, [2]string{"set q 0 0 2\r\nbc\r\n", "STORED\r\n"})
+	c := against(t, [2]string{"set q 0 0 1\r\na\r\n", "STORED\r\n"},
+		[2]string{"set q 0 0 2\r\nbc\r\n", "STORED\r\n"})
 	in, typist := io.Pipe()
 	stored := make(chan error)
 	go func() { stored <- c.PutLines("q", in) }()
@@ -114,12 +117,14 @@ func TestPutFilesSendsEachFile(t *testing.T) {
 	if strings.HasSuffix(files[0], "b") {
 		files[0], files[1] = files[1], files[0]
 	}
-	c := against(t, [2]string{"set q 0 0 5\r\nfirst\r\n", "STORED\r\n"}, [2]string{"set q 0 0 0\r\n\r\n", "STORED\r\n"})
+	c := against(t, [2]string{"set q 0 0 5\r\nfirst\r\n", "STORED\r\n"},
+		[2]string{"set q 0 0 0\r\n\r\n", "STORED\r\n"})
 	if err := c.PutFiles("q", files, false); err != nil {
 		t.Error(err)
 	}
-	if err := c.PutFiles("q", []string{filepath.Join(dir, "none")}, false); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("a file that is not there: %v", err)
+	err := c.PutFiles("q", []string{filepath.Join(dir, "none")}, false)
+	if !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a file that is missing: got %v, want ErrNotExist", err)
 	}
 }
 
@@ -130,13 +135,14 @@ func TestARefusedItemIsAnErrorAndTheConnectionGoesOn(t *testing.T) {
 		[2]string{"set q 0 0 1\r\na\r\nset q 0 0 1\r\nb\r\n", "NOT_STORED\r\nSTORED\r\n"},
 		[2]string{"set q 0 0 1\r\na\r\n", "STORED\r\n"})
 	if err := c.Put("q", strings.NewReader("a")); err != ErrFull {
-		t.Errorf("NOT_STORED is %v", err)
+		t.Errorf("NOT_STORED: got %v, want ErrFull", err)
 	}
-	if err := c.Put("q", strings.NewReader("a")); err == nil || !strings.Contains(err.Error(), "no space") {
-		t.Errorf("SERVER_ERROR is %v", err)
+	if err := c.Put("q", strings.NewReader("a")); err == nil ||
+		!strings.Contains(err.Error(), "no space") {
+		t.Errorf("SERVER_ERROR: got %v, want the server's words", err)
 	}
 	if err := c.PutLines("q", strings.NewReader("a\nb\n")); !errors.Is(err, ErrFull) {
-		t.Errorf("a refused line is %v", err)
+		t.Errorf("a refused line: got %v, want ErrFull", err)
 	}
 	if err := c.Put("q", strings.NewReader("a")); err != nil {
 		t.Error(err)
@@ -147,10 +153,10 @@ func TestNamesThatWouldBeMoreThanANameAreRefused(t *testing.T) {
 	c := against(t)
 	for _, name := range []string{"", "a b", "a\r\nflush_all", "q/peek", "a\x7f", "a\x00"} {
 		if err := c.Put(name, strings.NewReader("x")); err == nil {
-			t.Errorf("Put to %q went through", name)
+			t.Errorf("Put to %q: got no error, want one", name)
 		}
 		if _, err := c.Next(context.Background(), name, 0); err == nil {
-			t.Errorf("Next of %q went through", name)
+			t.Errorf("Next of %q: got no error, want one", name)
 		}
 	}
 }
@@ -163,7 +169,7 @@ func TestTakeConfirmsAfterWriting(t *testing.T) {
 	var out bytes.Buffer
 	n, err := c.Take(context.Background(), "q", &out, TakeOptions{Count: 2, Lines: true})
 	if n != 2 || err != nil || out.String() != "one\n\n" {
-		t.Errorf("took %d, %v, wrote %q", n, err, &out)
+		t.Errorf("took %d, %v, wrote %q; want 2 items in lines", n, err, &out)
 	}
 }
 
@@ -174,7 +180,7 @@ func TestTakeEndsWithTheQueue(t *testing.T) {
 	var out bytes.Buffer
 	n, err := c.Take(context.Background(), "q", &out, TakeOptions{Wait: 1500 * time.Millisecond})
 	if n != 1 || err != nil || out.String() != "one" {
-		t.Errorf("took %d, %v, wrote %q", n, err, &out)
+		t.Errorf("took %d, %v, wrote %q; want 1 item", n, err, &out)
 	}
 }
 
@@ -186,12 +192,13 @@ func TestTakeDoesNotConfirmWhatCouldNotBeWritten(t *testing.T) {
 	c := against(t, [2]string{"get q/t=0/close/open\r\n", "VALUE q 0 3\r\none\r\nEND\r\n"})
 	n, err := c.Take(context.Background(), "q", brokenWriter{}, TakeOptions{Count: 1})
 	if n != 0 || !errors.Is(err, io.ErrClosedPipe) {
-		t.Errorf("took %d, %v", n, err)
+		t.Errorf("took %d, %v; want 0 and the writer's error", n, err)
 	}
 }
 
 func TestAnItemThatBreaksOffIsAnError(t *testing.T) {
-	for _, answer := range []string{"VALUE q 0 5\r\nhel", "VALUE q 0 5\r\nhello", "VALUE q 0 5\r\nhello\r\n", "VALUE q", "HTTP/1.1 400 Bad Request\r\n"} {
+	for _, answer := range []string{"VALUE q 0 5\r\nhel", "VALUE q 0 5\r\nhello",
+		"VALUE q 0 5\r\nhello\r\n", "VALUE q", "HTTP/1.1 400 Bad Request\r\n"} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
@@ -208,8 +215,9 @@ func TestAnItemThatBreaksOffIsAnError(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n, err := c.Take(context.Background(), "q", io.Discard, TakeOptions{Count: 1}); err == nil {
-			t.Errorf("%q: took %d without an error", answer, n)
+		n, err := c.Take(context.Background(), "q", io.Discard, TakeOptions{Count: 1})
+		if err == nil {
+			t.Errorf("%q: took %d without an error, want one", answer, n)
 		}
 		c.Close()
 		l.Close()
@@ -228,7 +236,7 @@ func TestFollowEndsWithItsContext(t *testing.T) {
 		return len(p), nil
 	}), TakeOptions{Follow: true})
 	if n != 1 || err != nil {
-		t.Errorf("took %d, %v", n, err)
+		t.Errorf("took %d, %v; want 1 and no error", n, err)
 	}
 }
 

@@ -1,6 +1,6 @@
 package client
 
-// Taking items, one open at a time.
+// Taking items. One is open at a time.
 
 import (
 	"context"
@@ -10,19 +10,19 @@ import (
 	"time"
 )
 
-// Item is an item set aside for this client. Its body is read from it, to the end, before
-// anything else is asked of the Client.
+// Item is an open item: the server has set it aside for this client. Read its body to the end
+// before calling any other method of the Client.
 type Item struct {
 	Queue string
 	Flags uint32
 	Size  int64
 
 	c    *Client
-	left int64 // bytes of the body not read yet
+	left int64 // bytes of the body that are not read yet
 }
 
-// Next confirms the item that was opened last, if any, and opens the next, waiting for one up to
-// wait. It returns nil when there is none, and ctx's error when ctx ended the wait.
+// Next confirms the item that is open, if any, and opens the next one. It waits up to wait for one,
+// and returns nil if there is none. If ctx ends the wait, it returns ctx's error.
 func (c *Client) Next(ctx context.Context, queue string, wait time.Duration) (*Item, error) {
 	if err := checkName(queue); err != nil {
 		return nil, err
@@ -47,7 +47,7 @@ func (c *Client) Next(ctx context.Context, queue string, wait time.Duration) (*I
 	return it, nil
 }
 
-// Confirm takes the open item off the queue for good.
+// Confirm takes the open item off the queue.
 func (c *Client) Confirm(queue string) error {
 	if err := checkName(queue); err != nil {
 		return err
@@ -58,7 +58,7 @@ func (c *Client) Confirm(queue string) error {
 	return c.expect("END")
 }
 
-// Read reads the body. io.EOF comes only when it came whole.
+// Read reads the body. It returns io.EOF only after the whole body.
 func (it *Item) Read(p []byte) (int, error) {
 	if it.left == 0 {
 		return 0, it.finish()
@@ -66,12 +66,13 @@ func (it *Item) Read(p []byte) (int, error) {
 	n, err := it.c.r.Read(p[:min(int64(len(p)), it.left)])
 	it.left -= int64(n)
 	if errors.Is(err, io.EOF) {
-		err = fmt.Errorf("the connection broke %d bytes before the end of the item: %w", it.left, io.ErrUnexpectedEOF)
+		err = fmt.Errorf("the connection broke %d bytes before the end of the item: %w", it.left,
+			io.ErrUnexpectedEOF)
 	}
 	return n, err
 }
 
-// finish reads what follows the body.
+// finish reads what follows the body, and returns io.EOF.
 func (it *Item) finish() error {
 	if it.c.item != it {
 		return io.EOF

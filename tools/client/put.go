@@ -1,6 +1,6 @@
 package client
 
-// darner put: files, or standard input, into a queue.
+// darner put: appends files or standard input to a queue.
 
 import (
 	"bufio"
@@ -10,7 +10,7 @@ import (
 	"os"
 )
 
-// Put appends what in holds as one item.
+// Put appends all of in as one item.
 func (c *Client) Put(queue string, in io.Reader) error {
 	body, err := size(in)
 	if err != nil {
@@ -20,8 +20,8 @@ func (c *Client) Put(queue string, in io.Reader) error {
 	return c.Set(queue, body, body.size)
 }
 
-// PutLines appends every line of in as an item, without its line feed. A line is
-// held in memory. Answers are read together, but never later than the next wait for input.
+// PutLines appends every line of in as an item, without its line feed. It holds a line in memory.
+// It reads answers together, but always before it waits for more input.
 func (c *Client) PutLines(queue string, in io.Reader) error {
 	r := bufio.NewReaderSize(in, 64<<10)
 	for n := 1; ; n++ {
@@ -46,13 +46,13 @@ func (c *Client) PutLines(queue string, in io.Reader) error {
 	}
 }
 
-// lineBuffered reports whether the next line can be had without waiting.
+// lineBuffered reports whether r has a whole line in its buffer.
 func lineBuffered(r *bufio.Reader) bool {
 	b, _ := r.Peek(r.Buffered())
 	return bytes.IndexByte(b, '\n') >= 0
 }
 
-// PutFiles appends each file as one item, or its lines as one each.
+// PutFiles appends each file as one item or, with lines, each of its lines.
 func (c *Client) PutFiles(queue string, files []string, lines bool) error {
 	put := c.Put
 	if lines {

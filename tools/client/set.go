@@ -1,23 +1,23 @@
 package client
 
-// Setting items: one with a streamed body, or many whose answers are read together.
+// Setting items: one with a streamed body, or many with their answers read together.
 
 import (
 	"fmt"
 	"io"
 )
 
-// window is how many items may be sent before their answers are read. Their answers have to fit
-// the buffers between the two ends.
+// window is how many items may be sent before their answers are read. The answers must fit in the
+// buffers of the connection.
 const window = 256
 
-// Set appends an item of size bytes, read from body, to a queue. When it returns nil the server
-// has the item.
+// Set appends an item to a queue. It reads size bytes from body. When it returns nil, the server
+// has stored the item.
 func (c *Client) Set(queue string, body io.Reader, size int64) error {
 	return c.SetFlags(queue, 0, body, size)
 }
 
-// SetFlags is Set of an item with flags.
+// SetFlags is Set for an item with flags.
 func (c *Client) SetFlags(queue string, flags uint32, body io.Reader, size int64) error {
 	if err := c.Flush(); err != nil {
 		return err
@@ -28,8 +28,8 @@ func (c *Client) SetFlags(queue string, flags uint32, body io.Reader, size int64
 	return c.Flush()
 }
 
-// Send is Set without waiting for the answer: Flush tells. It waits for earlier answers when too
-// many are due.
+// Send is Set without waiting for the answer, which Flush reads. If too many answers are due, it
+// waits for them first, and returns the first refusal.
 func (c *Client) Send(queue string, body io.Reader, size int64) error {
 	if c.sent >= window {
 		if err := c.Flush(); err != nil {
@@ -46,7 +46,7 @@ func (c *Client) send(queue string, flags uint32, body io.Reader, size int64) er
 	fmt.Fprintf(c.w, "set %s %d 0 %d\r\n", queue, flags, size)
 	n, err := io.CopyN(c.w, body, size)
 	if err == io.EOF {
-		return fmt.Errorf("the item was to have %d bytes and has %d: %w", size, n, io.ErrUnexpectedEOF)
+		return fmt.Errorf("the item has %d bytes instead of %d: %w", n, size, io.ErrUnexpectedEOF)
 	}
 	if err != nil {
 		return fmt.Errorf("after %d bytes of an item of %d: %w", n, size, err)
@@ -58,7 +58,7 @@ func (c *Client) send(queue string, flags uint32, body io.Reader, size int64) er
 	return nil
 }
 
-// Flush waits until every item sent is answered, and returns the first refusal.
+// Flush waits for the answers to all items sent, and returns the first refusal.
 func (c *Client) Flush() error {
 	if c.sent == 0 {
 		return nil
@@ -96,7 +96,7 @@ func (c *Client) stored() error {
 	return nil
 }
 
-// isRefusal reports whether the server refused one item and the connection goes on.
+// isRefusal reports whether the server refused one item, and the connection can still be used.
 func isRefusal(err error) bool {
 	_, answered := err.(ServerError)
 	return answered || err == ErrFull

@@ -1,6 +1,6 @@
 package client
 
-// The protocol announces an item's size before its body: input of unknown size is spooled first.
+// The protocol sends an item's size before its body, so input of unknown size is spooled first.
 
 import (
 	"bytes"
@@ -8,7 +8,7 @@ import (
 	"os"
 )
 
-// memorySpool is how much is kept in memory; more goes to a temporary file.
+// memorySpool is how many bytes are kept in memory. Longer input goes to a temporary file.
 const memorySpool = 1 << 20
 
 // sized is an input of known size.
@@ -20,10 +20,11 @@ type sized struct {
 
 func nothing() error { return nil }
 
-// size finds out how much r holds, reading it if need be.
+// size finds out how many bytes r holds, and reads it if necessary.
 func size(r io.Reader) (sized, error) {
 	if f, ok := r.(*os.File); ok {
-		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() && info.Size() > 0 { // files of /proc say 0
+		// Files in /proc are regular and say that their size is 0.
+		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() && info.Size() > 0 {
 			at, err := f.Seek(0, io.SeekCurrent)
 			return sized{f, max(info.Size()-at, 0), nothing}, err
 		}
@@ -39,7 +40,7 @@ func size(r io.Reader) (sized, error) {
 	return spoolFile(io.MultiReader(&head, r))
 }
 
-// spoolFile copies r to a temporary file that has no name any more.
+// spoolFile copies r to a temporary file, which has no name any more.
 func spoolFile(r io.Reader) (sized, error) {
 	f, err := os.CreateTemp("", "darner-put-*")
 	if err != nil {

@@ -1,6 +1,6 @@
 package client
 
-// The server's figures, and darner stats: a table of them.
+// The server's statistics, and the table that darner stats prints.
 
 import (
 	"fmt"
@@ -11,19 +11,19 @@ import (
 	"unicode/utf8"
 )
 
-// Stats are the figures of a server, by name, and those of its queues.
+// Stats holds the figures of a server, by name, and those of its queues.
 type Stats struct {
 	Server map[string]string
 	Queues []QueueStats // in the server's order
 }
 
-// QueueStats are the figures of one queue, by name.
+// QueueStats holds the figures of one queue, by name.
 type QueueStats struct {
 	Name   string
 	Figure map[string]string
 }
 
-// Stats asks for all figures.
+// Stats asks the server for all its figures.
 func (c *Client) Stats() (Stats, error) {
 	if err := c.request("stats"); err != nil {
 		return Stats{}, err
@@ -42,8 +42,8 @@ func (c *Client) Stats() (Stats, error) {
 	}
 }
 
-// firstFigure opens the figures of each queue. It is what tells names that end alike apart: those
-// of queue a_total and total_items of queue a.
+// firstFigure is the first figure of each queue. It separates figures with similar names: items of
+// queue a_total from total_items of queue a.
 const firstFigure = "_items"
 
 func (s *Stats) add(name, value string) {
@@ -61,11 +61,12 @@ func (s *Stats) add(name, value string) {
 		}
 	}
 	if queue, ok := strings.CutSuffix(rest, firstFigure); ok {
-		s.Queues = append(s.Queues, QueueStats{Name: queue, Figure: map[string]string{"items": value}})
+		s.Queues = append(s.Queues,
+			QueueStats{Name: queue, Figure: map[string]string{"items": value}})
 	}
 }
 
-// columns of the table of queues: heading, figure, how it is written.
+// columns of the table of queues.
 var columns = []struct {
 	heading, figure string
 	write           func(string) string
@@ -76,8 +77,9 @@ var columns = []struct {
 	{"DISK", "logsize", size1024}, {"DAMAGED", "damaged_records", plain},
 }
 
-// Write writes the figures as a table for people: a few lines of the server's, unless only one
-// queue is asked for, and a row for each queue; then queues that have failed. An unknown queue is an error.
+// Write writes the figures for people: a few lines about the server, a row for each queue, and the
+// queues that have failed. If only is not empty, it writes that queue alone; an unknown one is an
+// error.
 func (s Stats) Write(out io.Writer, only string) error {
 	table := [][]string{{"QUEUE"}}
 	for _, c := range columns {
@@ -110,7 +112,7 @@ func (s Stats) Write(out io.Writer, only string) error {
 	return err
 }
 
-// writeTable aligns the first column left, for names, and the others right, for numbers.
+// writeTable aligns the first column, of names, left and the others, of numbers, right.
 func writeTable(out io.Writer, table [][]string) {
 	width := make([]int, len(table[0]))
 	for _, row := range table {
@@ -130,9 +132,13 @@ func writeTable(out io.Writer, table [][]string) {
 func (s Stats) writeServer(out io.Writer) {
 	f := s.Server
 	fmt.Fprintf(out, "darner %s, process %s, up %s\n", f["version"], f["pid"], seconds(f["uptime"]))
-	fmt.Fprintf(out, "%s connections now, %s ever, %s turned away\n", f["curr_connections"], f["total_connections"], f["rejected_connections"])
-	fmt.Fprintf(out, "%s sets, %s gets, %s hits, %s misses\n", f["cmd_set"], f["cmd_get"], f["get_hits"], f["get_misses"])
-	fmt.Fprintf(out, "%s items wait, with %s bytes of data; the queues take %s bytes of the disk\n\n", f["curr_items"], size1024(f["bytes"]), size1024(f["disk_bytes"]))
+	fmt.Fprintf(out, "%s connections now, %s ever, %s turned away\n", f["curr_connections"],
+		f["total_connections"], f["rejected_connections"])
+	fmt.Fprintf(out, "%s sets, %s gets, %s hits, %s misses\n", f["cmd_set"], f["cmd_get"],
+		f["get_hits"], f["get_misses"])
+	fmt.Fprintf(out, "%s items wait, with %s bytes of data; ", f["curr_items"],
+		size1024(f["bytes"]))
+	fmt.Fprintf(out, "the queues take %s bytes of the disk\n\n", size1024(f["disk_bytes"]))
 }
 
 func plain(s string) string {
@@ -142,7 +148,7 @@ func plain(s string) string {
 	return s
 }
 
-// size1024 writes bytes with a binary unit: 1536 is 1.5KiB.
+// size1024 writes a number of bytes with a binary unit: 1536 is 1.5KiB.
 func size1024(s string) string {
 	n, err := strconv.ParseFloat(s, 64)
 	if err != nil {
@@ -161,6 +167,7 @@ func size1024(s string) string {
 func milliseconds(s string) string { return duration(s, time.Millisecond) }
 func seconds(s string) string      { return duration(s, time.Second) }
 
+// duration writes a number of units as a duration, without fractions of a second if it is long.
 func duration(s string, unit time.Duration) string {
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil {

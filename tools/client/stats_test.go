@@ -5,10 +5,14 @@ import (
 	"testing"
 )
 
-const someStats = "STAT uptime 3700\r\nSTAT version 1.0\r\nSTAT pid 42\r\nSTAT curr_items 3\r\nSTAT queue_creates 2\r\n" +
-	"STAT queue_a_items 1\r\nSTAT queue_a_bytes 1536\r\nSTAT queue_a_total_items 9\r\nSTAT queue_a_age 90500\r\n" +
-	"STAT queue_a_total_items 2\r\nSTAT queue_a_total_bytes 5\r\nSTAT queue_a_total_total_items 4\r\n" +
-	"STAT queue_creates_items 7\r\nSTAT queue_creates_bytes 70\r\nSTAT queue_creates_failed sync: input/output error\r\nEND\r\n"
+const someStats = "STAT uptime 3700\r\nSTAT version 1.0\r\nSTAT pid 42\r\nSTAT curr_items 3\r\n" +
+	"STAT queue_creates 2\r\n" +
+	"STAT queue_a_items 1\r\nSTAT queue_a_bytes 1536\r\n" +
+	"STAT queue_a_total_items 9\r\nSTAT queue_a_age 90500\r\n" +
+	"STAT queue_a_total_items 2\r\nSTAT queue_a_total_bytes 5\r\n" +
+	"STAT queue_a_total_total_items 4\r\n" +
+	"STAT queue_creates_items 7\r\nSTAT queue_creates_bytes 70\r\n" +
+	"STAT queue_creates_failed sync: input/output error\r\nEND\r\n"
 
 func TestFiguresFindTheirQueueWhateverItsName(t *testing.T) {
 	c := against(t, [2]string{"stats\r\n", someStats})
@@ -17,23 +21,24 @@ func TestFiguresFindTheirQueueWhateverItsName(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s.Server["uptime"] != "3700" || s.Server["queue_creates"] != "2" || len(s.Server) != 5 {
-		t.Errorf("the server's figures are %v", s.Server)
+		t.Errorf("got the server's figures %v, want 5 of them", s.Server)
 	}
 	want := []QueueStats{
 		{"a", map[string]string{"items": "1", "bytes": "1536", "total_items": "9", "age": "90500"}},
 		{"a_total", map[string]string{"items": "2", "bytes": "5", "total_items": "4"}},
-		{"creates", map[string]string{"items": "7", "bytes": "70", "failed": "sync: input/output error"}},
+		{"creates",
+			map[string]string{"items": "7", "bytes": "70", "failed": "sync: input/output error"}},
 	}
 	if len(s.Queues) != len(want) {
-		t.Fatalf("the queues are %v", s.Queues)
+		t.Fatalf("got queues %v, want %v", s.Queues, want)
 	}
 	for i, q := range s.Queues {
 		if q.Name != want[i].Name || len(q.Figure) != len(want[i].Figure) {
-			t.Errorf("queue %d is %v; want %v", i, q, want[i])
+			t.Errorf("queue %d: got %v, want %v", i, q, want[i])
 		}
 		for name, value := range want[i].Figure {
 			if q.Figure[name] != value {
-				t.Errorf("%s of %s is %s; want %s", name, q.Name, q.Figure[name], value)
+				t.Errorf("%s of %s: got %s, want %s", name, q.Name, q.Figure[name], value)
 			}
 		}
 	}
@@ -49,16 +54,18 @@ func TestTheTableHasARowForEachQueue(t *testing.T) {
 	if err := s.Write(&all, ""); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"darner 1.0, process 42, up 1h1m40s", "\nQUEUE    ITEMS   BYTES", "\na            1  1.5KiB  1m31s", "\na_total", "\ncreates", "\ncreates takes no items: sync: input/output error\n"} {
+	for _, want := range []string{"darner 1.0, process 42, up 1h1m40s", "\nQUEUE    ITEMS   BYTES",
+		"\na            1  1.5KiB  1m31s", "\na_total", "\ncreates",
+		"\ncreates takes no items: sync: input/output error\n"} {
 		if !strings.Contains(all.String(), want) {
-			t.Errorf("no %q in\n%s", want, &all)
+			t.Errorf("got\n%s\nwant %q in it", &all, want)
 		}
 	}
 	var one strings.Builder
 	if err := s.Write(&one, "a_total"); err != nil || strings.Count(one.String(), "\n") != 2 {
-		t.Errorf("one queue: %v\n%s", err, &one)
+		t.Errorf("one queue: got %v and\n%s\nwant a heading and a row", err, &one)
 	}
 	if err := s.Write(&one, "nosuch"); err == nil {
-		t.Error("an unknown queue is no error")
+		t.Error("an unknown queue: got no error, want one")
 	}
 }

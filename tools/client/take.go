@@ -1,6 +1,6 @@
 package client
 
-// darner get: items out of a queue, each confirmed after it was written out.
+// darner get: takes items from a queue, and confirms each after it has written it.
 
 import (
 	"context"
@@ -9,21 +9,22 @@ import (
 	"time"
 )
 
-// followWait is how long one request waits when the queue is followed.
+// followWait is how long one request waits with TakeOptions.Follow.
 const followWait = time.Minute
 
-// TakeOptions say how many items to take and how to write them.
+// TakeOptions says how many items to take and how to write them.
 type TakeOptions struct {
 	Wait   time.Duration // how long to wait for each item
-	Count  int           // how many at most; 0: all there are
-	Follow bool          // go on until ctx ends, waiting as long as it takes
-	Lines  bool          // write a line feed behind each item
+	Count  int           // maximum number of items; 0: all
+	Follow bool          // wait for more items until ctx ends
+	Lines  bool          // write a line feed after each item
 }
 
-// Take writes items of a queue to out until there are no more, as o says, and returns how many.
-// An item is confirmed after it was written whole: if out fails, it stays in the queue. The end of
-// ctx ends a wait, never an item, and is no error.
-func (c *Client) Take(ctx context.Context, queue string, out io.Writer, o TakeOptions) (n int, err error) {
+// Take writes items of a queue to out, as o says, and returns how many. It confirms an item after
+// it has written all of it: if out fails, the item stays in the queue. If ctx ends, Take finishes
+// the item that it is writing, and returns no error.
+func (c *Client) Take(ctx context.Context, queue string, out io.Writer,
+	o TakeOptions) (n int, err error) {
 	wait := o.Wait
 	if o.Follow {
 		wait = followWait
@@ -32,7 +33,7 @@ func (c *Client) Take(ctx context.Context, queue string, out io.Writer, o TakeOp
 		it, err := c.Next(ctx, queue, wait)
 		switch {
 		case ctx.Err() != nil:
-			return n, nil // what was taken before was confirmed by the request that was waiting
+			return n, nil // the request that waited has confirmed the item before
 		case err != nil:
 			return n, err
 		case it == nil && o.Follow:
@@ -57,7 +58,8 @@ func (it *Item) write(out io.Writer, line bool) error {
 		_, err = io.WriteString(out, "\n")
 	}
 	if err != nil {
-		return fmt.Errorf("an item of %d bytes stays in %s, %d bytes of it were written: %w", it.Size, it.Queue, n, err)
+		return fmt.Errorf("an item of %d bytes stays in %s; %d bytes of it were written: %w",
+			it.Size, it.Queue, n, err)
 	}
 	return nil
 }

@@ -1,5 +1,5 @@
-// Package drain moves all items of a live queue server into another, over the protocol that both
-// speak: a Darner, a Kestrel or a Siberite into a Darner.
+// Package drain moves all items of a running queue server to another one, over the protocol that
+// both speak: from Darner, Kestrel or Siberite to Darner.
 package drain
 
 import (
@@ -13,30 +13,30 @@ import (
 	"github.com/darner/darner/tools/client"
 )
 
-// Moved counts what was moved of one queue.
+// Moved counts what was moved from one queue.
 type Moved struct {
 	Queue        string
 	Items, Bytes int64
 }
 
-// Left is what one queue of the source holds at the end: items that came meanwhile, and items that
+// Left is what one queue of the source still holds at the end: items set meanwhile, and items that
 // other clients have open.
 type Left struct {
 	Queue       string
 	Items, Open int64
 }
 
-// Options of a run.
+// Options for a run.
 type Options struct {
 	Queues   []string    // none: all
 	Progress func(Moved) // after each item; may be nil
-	Done     func(Moved) // after each queue, also one that failed
+	Done     func(Moved) // after each queue, even one that failed
 }
 
-// Run moves items until the queues of the source are empty, in order, queue by queue. An item is
-// confirmed at the source when the target has answered that it is stored: whatever breaks, it is in
-// one of the two, and at worst in both. The end of ctx ends the run between two items. What the
-// protocol does not carry is lost: when an item was set, and when it expires.
+// Run moves items, queue by queue and in order, until the source's queues are empty. It confirms an
+// item at the source after the target has stored it. Whatever fails, the item is in one of the two
+// servers, and at worst in both. The end of ctx ends the run between two items. The protocol does
+// not carry when an item was set and when it expires, so this is lost.
 func Run(ctx context.Context, from, to *client.Client, o Options) error {
 	queues := o.Queues
 	if len(queues) == 0 {
@@ -56,8 +56,8 @@ func Run(ctx context.Context, from, to *client.Client, o Options) error {
 	return nil
 }
 
-// list returns the source's queues, parents before their fan-out children: once a child is known to
-// the target it would get what is set to the parent.
+// list returns the source's queues, parents before their fan-out children. If the target knew a
+// child first, the child would also get the items of the parent.
 func list(from *client.Client) (queues []string, err error) {
 	s, err := from.Stats()
 	for _, q := range s.Queues {
@@ -69,9 +69,9 @@ func list(from *client.Client) (queues []string, err error) {
 
 func (m *Moved) run(ctx context.Context, from, to *client.Client, progress func(Moved)) error {
 	for ctx.Err() == nil {
-		it, err := from.Next(context.WithoutCancel(ctx), m.Queue, 0) // which does not wait
+		it, err := from.Next(context.WithoutCancel(ctx), m.Queue, 0) // does not wait
 		if err != nil {
-			return fmt.Errorf("source (the item that was moved last may be in both): %w", err)
+			return fmt.Errorf("source (the last item moved may be in both): %w", err)
 		}
 		if it == nil {
 			return nil
@@ -88,10 +88,11 @@ func (m *Moved) run(ctx context.Context, from, to *client.Client, progress func(
 	return errors.Join(ctx.Err(), from.Confirm(m.Queue))
 }
 
-// move sets an item at the target as its body comes from the source.
+// move streams an item from the source to the target.
 func move(to *client.Client, queue string, it *client.Item) error {
 	if err := to.SetFlags(queue, it.Flags, it, it.Size); err != nil {
-		return fmt.Errorf("target (an item of %d bytes goes back to its place at the source): %w", it.Size, err)
+		return fmt.Errorf("target (an item of %d bytes goes back to its place at the source): %w",
+			it.Size, err)
 	}
 	if _, err := io.Copy(io.Discard, it); err != nil {
 		return fmt.Errorf("source: %w", err)
@@ -99,7 +100,7 @@ func move(to *client.Client, queue string, it *client.Item) error {
 	return nil
 }
 
-// Rest asks the source what is left. Of queues, none means all.
+// Rest asks the source what is left in queues, or in all queues if none are given.
 func Rest(from *client.Client, queues []string) (left []Left, err error) {
 	s, err := from.Stats()
 	for _, q := range s.Queues {
@@ -111,7 +112,7 @@ func Rest(from *client.Client, queues []string) (left []Left, err error) {
 	return left, err
 }
 
-// figure is 0 for what a server does not tell.
+// figure returns a figure of a queue, or 0 if the server does not report it.
 func figure(q client.QueueStats, name string) int64 {
 	n, _ := strconv.ParseInt(q.Figure[name], 10, 64)
 	return n

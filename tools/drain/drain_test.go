@@ -16,7 +16,7 @@ import (
 
 const hangUp = "hang up"
 
-// fake is a server that answers each line with what answer returns, be it nothing.
+// fake connects to a server that answers each line with what answer returns, which may be nothing.
 func fake(t *testing.T, answer func(line string) string) *client.Client {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -55,8 +55,8 @@ func fake(t *testing.T, answer func(line string) string) *client.Client {
 	return c
 }
 
-// pair is a source with two items of cars and one of its fan-out child, as Kestrel tells of them,
-// and a target. all is what they were asked, in order.
+// pair is a source and a target. The source holds two items in cars and one in its fan-out child,
+// with the names that Kestrel uses. all is every request to either, in order.
 type pair struct {
 	from, to *client.Client
 
@@ -65,13 +65,14 @@ type pair struct {
 	left map[string]int
 }
 
-// newPair makes a pair whose target answers the n-th item as sets says, and those behind with STORED.
+// newPair makes a pair. sets are the target's answers to the first items; it answers later ones
+// with STORED.
 func newPair(t *testing.T, sets ...string) *pair {
 	p := &pair{left: map[string]int{"cars": 2, "cars+audit": 1}}
 	p.from, p.to = fake(t, p.source), fake(t, func(line string) string {
 		p.note("> " + line)
 		if strings.HasPrefix(line, "set ") {
-			return "" // the body is a line of its own
+			return "" // the body is the next line
 		}
 		answer := "STORED"
 		if len(sets) > 0 {
@@ -94,7 +95,9 @@ func (p *pair) note(line string) {
 func (p *pair) source(line string) string {
 	p.note(line)
 	if line == "stats" {
-		return "STAT uptime 5\r\nSTAT queue_cars+audit_items 1\r\nSTAT queue_cars+audit_bytes 1\r\nSTAT queue_cars_items 2\r\nSTAT queue_cars_total_items 9\r\nEND\r\n"
+		return "STAT uptime 5\r\nSTAT queue_cars+audit_items 1\r\n" +
+			"STAT queue_cars+audit_bytes 1\r\nSTAT queue_cars_items 2\r\n" +
+			"STAT queue_cars_total_items 9\r\nEND\r\n"
 	}
 	name, options, _ := strings.Cut(strings.TrimPrefix(line, "get "), "/")
 	if !strings.Contains(options, "open") || p.left[name] == 0 {
@@ -114,16 +117,16 @@ func (p *pair) expect(t *testing.T, want ...string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !slices.Equal(p.all, want) {
-		t.Errorf("they were asked\n%s\nwant\n%s", strings.Join(p.all, "\n"), strings.Join(want, "\n"))
+		t.Errorf("got requests\n%s\nwant\n%s", strings.Join(p.all, "\n"), strings.Join(want, "\n"))
 	}
 }
 
-// The request that opens the next item confirms the one before it. A parent comes before its child.
+// The request that opens the next item confirms the one before. A parent comes before its child.
 func TestItemsAreConfirmedWhenTheyAreStored(t *testing.T) {
 	p := newPair(t)
 	moved, err := p.run(context.Background())
 	if err != nil || !slices.Equal(moved, []Moved{{"cars", 2, 2}, {"cars+audit", 1, 1}}) {
-		t.Errorf("moved %v, %v", moved, err)
+		t.Errorf("got %v moved, %v; want 2 items of cars and 1 of its child", moved, err)
 	}
 	p.expect(t, "stats",
 		"get cars/t=0/close/open", "> set cars 5 0 1", "> 1",
@@ -142,8 +145,9 @@ func TestWhatIsNotStoredIsNotConfirmed(t *testing.T) {
 	} {
 		p := newPair(t, "STORED", answer)
 		moved, err := p.run(context.Background())
-		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "queue cars, after 1 items") || moved[0].Items != 1 {
-			t.Errorf("%s: moved %v, %v", answer, moved, err)
+		if err == nil || !strings.Contains(err.Error(), want) ||
+			!strings.Contains(err.Error(), "queue cars, after 1 items") || moved[0].Items != 1 {
+			t.Errorf("%s: got %v moved, %v; want 1 item and %q", answer, moved, err, want)
 		}
 		p.expect(t, "stats",
 			"get cars/t=0/close/open", "> set cars 5 0 1", "> 1",
@@ -151,28 +155,30 @@ func TestWhatIsNotStoredIsNotConfirmed(t *testing.T) {
 	}
 }
 
-// An end that is asked for comes between two items, and the one that was stored is confirmed.
+// An interrupted run ends between two items, and confirms the item that was stored.
 func TestAnInterruptedRunConfirmsWhatItMoved(t *testing.T) {
 	p := newPair(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	var moved Moved
-	err := Run(ctx, p.from, p.to, Options{Progress: func(Moved) { cancel() }, Done: func(m Moved) { moved = m }})
+	err := Run(ctx, p.from, p.to,
+		Options{Progress: func(Moved) { cancel() }, Done: func(m Moved) { moved = m }})
 	if err == nil || moved.Items != 1 {
-		t.Errorf("moved %v, %v", moved, err)
+		t.Errorf("got %v moved, %v; want 1 item and an error", moved, err)
 	}
 	p.expect(t, "stats", "get cars/t=0/close/open", "> set cars 5 0 1", "> 1", "get cars/close")
 }
 
-func TestRestTellsWhatIsLeft(t *testing.T) {
+func TestRestSaysWhatIsLeft(t *testing.T) {
 	from := fake(t, func(string) string {
-		return "STAT queue_a_items 0\r\nSTAT queue_a_open_transactions 2\r\nSTAT queue_b_items 1\r\nSTAT queue_c_items 0\r\nEND\r\n"
+		return "STAT queue_a_items 0\r\nSTAT queue_a_open_transactions 2\r\n" +
+			"STAT queue_b_items 1\r\nSTAT queue_c_items 0\r\nEND\r\n"
 	})
 	for _, c := range []struct {
 		queues []string
 		want   []Left
 	}{{nil, []Left{{"a", 0, 2}, {"b", 1, 0}}}, {[]string{"b", "c"}, []Left{{"b", 1, 0}}}} {
 		if got, err := Rest(from, c.queues); err != nil || !slices.Equal(got, c.want) {
-			t.Errorf("of %v: %v, %v", c.queues, got, err)
+			t.Errorf("queues %v: got %v, %v; want %v", c.queues, got, err, c.want)
 		}
 	}
 }
@@ -192,8 +198,8 @@ func TestOneServerHasManyAddresses(t *testing.T) {
 		{"/run/darner", "/run/darner", true},
 		{"/run/darner", "127.0.0.1:1", false},
 	} {
-		if Same(context.Background(), c.a, c.b) != c.want {
-			t.Errorf("%s and %s: want %v", c.a, c.b, c.want)
+		if got := Same(context.Background(), c.a, c.b); got != c.want {
+			t.Errorf("%s and %s: got %v, want %v", c.a, c.b, got, c.want)
 		}
 	}
 }

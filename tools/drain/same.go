@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Same reports whether two addresses lead to one server, as far as names tell: draining it into
-// itself would never end.
+// Same reports whether two addresses are of the same server, as far as names show. Draining a
+// server into itself would never end.
 func Same(ctx context.Context, a, b string) bool {
 	if strings.Contains(a, "/") || strings.Contains(b, "/") {
 		return a == b
@@ -22,7 +22,7 @@ func Same(ctx context.Context, a, b string) bool {
 	return slices.ContainsFunc(addrsA, func(ip string) bool { return slices.Contains(addrsB, ip) })
 }
 
-// resolve returns the IP addresses of a host; all of this machine's loopback are one.
+// resolve returns the IP addresses of a host. All loopback addresses count as one.
 func resolve(ctx context.Context, host string) (ips []string) {
 	if host == "" {
 		host = "localhost"

@@ -26,10 +26,11 @@ import (
 )
 
 func options(fsys disk.FS) wal.Options {
-	return wal.Options{FS: fsys, SegmentSize: 256 << 10, SyncEvery: wal.SyncNever, Logger: slog.New(slog.DiscardHandler)}
+	return wal.Options{FS: fsys, SegmentSize: 256 << 10, SyncEvery: wal.SyncNever,
+		Logger: slog.New(slog.DiscardHandler)}
 }
 
-// importAll imports from a decoder and returns how many items went in, and the error.
+// importAll imports from a decoder and returns the number of items imported, and the error.
 func importAll(t *testing.T, fsys disk.FS, dir string, from Decoder) (int64, error) {
 	t.Helper()
 	im := NewImporter(dir, options(fsys))
@@ -47,8 +48,9 @@ func importJSON(t *testing.T, fsys disk.FS, dir, lines string) (int64, error) {
 	return importAll(t, fsys, dir, NewJSONDecoder(strings.NewReader(lines), s))
 }
 
-// export exports a queue, of which no more may be damaged than that.
-func export(t *testing.T, fsys disk.FS, dir string, encode func(io.Writer) Encoder, damaged int64) (string, Exported) {
+// export exports a queue, in which exactly damaged items or ranges must be damaged.
+func export(t *testing.T, fsys disk.FS, dir string, encode func(io.Writer) Encoder,
+	damaged int64) (string, Exported) {
 	t.Helper()
 	r, err := items.Read(fsys, datadir.Queue{Name: "q", Path: dir}, time.Now())
 	if err != nil {
@@ -64,7 +66,7 @@ func export(t *testing.T, fsys disk.FS, dir string, encode func(io.Writer) Encod
 
 var sequence = regexp.MustCompile(`"sequence":\d+`)
 
-// payloads are what items may hold.
+// payloads returns payloads of many kinds.
 func payloads() (all []string) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	random := make([]byte, 300_000)
@@ -72,7 +74,8 @@ func payloads() (all []string) {
 		random[i] = byte(rng.Uint32())
 	}
 	return []string{
-		"", "a", "zwölf Boxkämpfer", "\x00\x01\n\r\t\"\\/\x7f", "\xff\xfe", "half a character \xc3", "\u2028\ufffd\U0001f600",
+		"", "a", "zwölf Boxkämpfer", "\x00\x01\n\r\t\"\\/\x7f", "\xff\xfe", "half a character \xc3",
+		"\u2028\ufffd\U0001f600",
 		strings.Repeat("ü\"", 200_000), // large, text
 		string(random),                 // large, not text
 		string(random[:70_000]),        // one more than inline
@@ -88,9 +91,10 @@ func TestExportAndImportGiveTheSameQueue(t *testing.T) {
 	for i, p := range payloads() {
 		expires := int64(0)
 		if i%3 == 1 {
-			expires = int64(i) // long ago: expired items go along
+			expires = int64(i) // long ago: expired items are exported too
 		}
-		if err := im.Add(Item{Enqueued: int64(1000 + i), Expires: expires, Flags: uint32(i) << 28, Size: int64(len(p)), Body: strings.NewReader(p)}); err != nil {
+		if err := im.Add(Item{Enqueued: int64(1000 + i), Expires: expires, Flags: uint32(i) << 28,
+			Size: int64(len(p)), Body: strings.NewReader(p)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -99,17 +103,20 @@ func TestExportAndImportGiveTheSameQueue(t *testing.T) {
 	}
 	first, done := export(t, fsys, "data/a", NewJSONEncoder, 0)
 	if done.Items != int64(len(payloads())) || done.Bytes != im.Bytes {
-		t.Errorf("exported %+v, imported %d, %d", done, im.Items, im.Bytes)
+		t.Errorf("got %+v exported, want the %d items and %d bytes imported", done,
+			im.Items, im.Bytes)
 	}
-	if n, err := importJSON(t, fsys, "data/b", `{"text":"moves the numbers"}`+"\n"+first); n != done.Items+1 || err != nil {
+	n, err := importJSON(t, fsys, "data/b", `{"text":"shifts the numbers"}`+"\n"+first)
+	if n != done.Items+1 || err != nil {
 		t.Fatalf("got %d items, %v; want %d", n, err, done.Items+1)
 	}
 	second, _ := export(t, fsys, "data/b", NewJSONEncoder, 0)
 	_, second, _ = strings.Cut(second, "\n")
 	if a, b := sequence.ReplaceAllString(first, ""), sequence.ReplaceAllString(second, ""); a != b {
-		t.Error("export, import, export is not what it was")
+		t.Errorf("got %.500s after an import and an export, want %.500s", b, a)
 	}
-	for i, line := range strings.Split(strings.TrimSuffix(first, "\n"), "\n") { // what another program makes of it
+	// Another program can read it.
+	for i, line := range strings.Split(strings.TrimSuffix(first, "\n"), "\n") {
 		var it struct {
 			Text   *string
 			Base64 []byte
@@ -122,7 +129,8 @@ func TestExportAndImportGiveTheSameQueue(t *testing.T) {
 			got = *it.Text
 		}
 		if want := payloads()[i]; got != want || (it.Text != nil) != utf8.ValidString(want) {
-			t.Errorf("payload %d: %d bytes, text: %v", i, len(got), it.Text != nil)
+			t.Errorf("payload %d: got %d bytes, text: %v; want %d", i, len(got),
+				it.Text != nil, len(want))
 		}
 	}
 
@@ -131,20 +139,22 @@ func TestExportAndImportGiveTheSameQueue(t *testing.T) {
 		t.Fatal(err)
 	}
 	if again, _ := export(t, fsys, "data/c", NewRawEncoder, 0); again != raw {
-		t.Error("the bare payloads are not what they were")
+		t.Errorf("got %d bytes of bare payloads, want the same %d", len(again), len(raw))
 	}
 }
 
 func TestLinesOfOtherProgramsAreRead(t *testing.T) {
 	fsys := disktest.New()
-	n, err := importJSON(t, fsys, "data/q", ` { "base64" : "aGVsbG8=" , "size":5 , "flags": 4294967295,"expires":2,"enqueued":1 }`+"\r\n"+
-		"\n \t\r\n"+
-		`{"text":"\u00fc\ud83d\ude00\/\b\f\n\r\t\"\\","enqueued":-5}`)
+	n, err := importJSON(t, fsys, "data/q",
+		` { "base64" : "aGVsbG8=" , "size":5 , "flags": 4294967295,"expires":2,"enqueued":1 }`+"\r\n"+
+			"\n \t\r\n"+
+			`{"text":"\u00fc\ud83d\ude00\/\b\f\n\r\t\"\\","enqueued":-5}`)
 	if n != 2 || err != nil {
 		t.Fatalf("got %d items, %v; want 2", n, err)
 	}
 	got, _ := export(t, fsys, "data/q", NewJSONEncoder, 0)
-	want := `{"sequence":1,"enqueued":1,"expires":2,"flags":4294967295,"size":5,"text":"hello"}` + "\n" +
+	want := `{"sequence":1,"enqueued":1,"expires":2,"flags":4294967295,"size":5,"text":"hello"}` +
+		"\n" +
 		`{"sequence":2,"enqueued":-5,"expires":0,"flags":0,"size":14,"text":"ü😀/\u0008\u000c\n\r\t\"\\"}` + "\n"
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
@@ -160,35 +170,39 @@ func TestABrokenLineIsNamedAndWhatCameBeforeStays(t *testing.T) {
 		`{"text":"a`:                      `the line breaks off`,
 		`{"text":"a\`:                     `the line breaks off`,
 		`{"text":"a\u00`:                  `the line breaks off`,
-		`{"text":"a"}}`:                   `'}' behind the object`,
-		`{"text":"a"} {"text":"b"}`:       `'{' behind the object`,
+		`{"text":"a"}}`:                   `'}' after the object`,
+		`{"text":"a"} {"text":"b"}`:       `'{' after the object`,
 		`{"text":"a","text":"b"}`:         `"text" comes twice`,
-		`{"text":"a","base64":""}`:        `there has to be either "text" or "base64"`,
-		`{"size":3}`:                      `there has to be either "text" or "base64"`,
+		`{"text":"a","base64":""}`:        `there must be either "text" or "base64"`,
+		`{"size":3}`:                      `there must be either "text" or "base64"`,
 		`{"text":"a","size":3}`:           `the payload has 1 bytes, and size says 3`,
 		`{"text":5}`:                      `'5' where a '"' belongs`,
-		`{"text":"\ud83d"}`:               `half of a pair of \u escapes: it stands for no character`,
-		`{"text":"\ud83d\u0041"}`:         `half of a pair of \u escapes: it stands for no character`,
-		`{"text":"\x41"}`:                 `'x' behind a backslash`,
-		`{"text":"\u00zz"}`:               `"00zz" behind \u`,
+		`{"text":"\ud83d"}`:               `half of a pair of \u escapes`,
+		`{"text":"\ud83d\u0041"}`:         `half of a pair of \u escapes`,
+		`{"text":"\x41"}`:                 `'x' after a backslash`,
+		`{"text":"\u00zz"}`:               `"00zz" after \u`,
 		"{\"text\":\"a\tb\"}":             `byte 0x09 in a string`,
 		`{"base64":"a"}`:                  `the base64 ends too early`,
 		`{"base64":"QQ==QQ=="}`:           `illegal base64 data`,
 		`{"base64":"QQ= ="}`:              `illegal base64 data`,
-		`{"text":"a","flags":4294967296}`: `flags: "4294967296" is no number for it`,
-		`{"text":"a","flags":-1}`:         `flags: "-1" is no number for it`,
+		`{"text":"a","flags":4294967296}`: `flags: "4294967296" is not a valid value`,
+		`{"text":"a","flags":-1}`:         `flags: "-1" is not a valid value`,
 		`{"text":"a","expires":1.5}`:      `expires: a whole number belongs here`,
 		`{"text":"a","expires":"soon"}`:   `expires: a whole number belongs here`,
-		`{"text":"a","expire":5}`:         `"expire" is nothing that an item has`,
-		`{"` + strings.Repeat("k", 1000):  `is nothing that an item has`,
+		`{"text":"a","expire":5}`:         `"expire" is not a member of an item`,
+		`{"` + strings.Repeat("k", 1000):  `is not a member of an item`,
 	} {
 		fsys := disktest.New()
-		n, err := importJSON(t, fsys, "data/q", `{"text":"one"}`+"\n\n"+`{"text":"two"}`+"\n"+line+"\n"+`{"text":"never"}`+"\n")
-		if n != 2 || err == nil || !strings.HasPrefix(err.Error(), "line 4: ") || !strings.Contains(err.Error(), want) {
-			t.Errorf("%.60s: %d items, %v; want line 4: %s", line, n, err, want)
+		n, err := importJSON(t, fsys, "data/q",
+			`{"text":"one"}`+"\n\n"+`{"text":"two"}`+"\n"+line+"\n"+`{"text":"never"}`+"\n")
+		if n != 2 || err == nil || !strings.HasPrefix(err.Error(), "line 4: ") ||
+			!strings.Contains(err.Error(), want) {
+			t.Errorf("%.60s: got %d items, %v; want 2 and line 4: %s", line, n, err, want)
 		}
-		if got, _ := export(t, fsys, "data/q", NewRawEncoder, 0); !strings.HasSuffix(got, "one\x03\x00\x00\x00\x00\x00\x00\x00two") || strings.Contains(got, "never") {
-			t.Errorf("%.60s: the queue holds %q", line, got)
+		got, _ := export(t, fsys, "data/q", NewRawEncoder, 0)
+		if !strings.HasSuffix(got, "one\x03\x00\x00\x00\x00\x00\x00\x00two") ||
+			strings.Contains(got, "never") {
+			t.Errorf("%.60s: got %q in the queue, want the two items before it", line, got)
 		}
 	}
 }
@@ -199,7 +213,7 @@ func TestAnImportOfNothingMakesNoQueue(t *testing.T) {
 	for _, lines := range []string{"", "\n\n", "broken\n"} {
 		importJSON(t, fsys, "data/q", lines)
 		if got := fsys.Names("data/q"); len(got) > 0 || len(fsys.Names("data")) != 1 {
-			t.Errorf("%q left %v in %v", lines, got, fsys.Names("data"))
+			t.Errorf("%q: got %v in %v, want nothing", lines, got, fsys.Names("data"))
 		}
 	}
 }
@@ -207,21 +221,24 @@ func TestAnImportOfNothingMakesNoQueue(t *testing.T) {
 func TestRawThatBreaksOffIsAnError(t *testing.T) {
 	whole := "\x03\x00\x00\x00\x00\x00\x00\x00one\x05\x00\x00\x00\x00\x00\x00\x00two"
 	for end := len(whole) - 1; end > 11; end-- {
-		n, err := importAll(t, disktest.New(), "data/q", NewRawDecoder(strings.NewReader(whole[:end])))
+		n, err := importAll(t, disktest.New(), "data/q",
+			NewRawDecoder(strings.NewReader(whole[:end])))
 		if n != 1 || !errors.Is(err, io.ErrUnexpectedEOF) {
-			t.Errorf("cut at %d: %d items, %v", end, n, err)
+			t.Errorf("cut at %d: got %d items, %v; want 1 and io.ErrUnexpectedEOF", end, n, err)
 		}
 	}
-	for _, length := range []string{"\x00\x00\x01\x00\x00\x00\x00\x00", "\xff\xff\xff\xff\xff\xff\xff\x7f", "\xff\xff\xff\xff\xff\xff\xff\xff"} {
+	for _, length := range []string{"\x00\x00\x01\x00\x00\x00\x00\x00",
+		"\xff\xff\xff\xff\xff\xff\xff\x7f", "\xff\xff\xff\xff\xff\xff\xff\xff"} {
 		fsys := disktest.New()
-		n, err := importAll(t, fsys, "data/q", NewRawDecoder(strings.NewReader(whole[:11]+length+"x")))
+		n, err := importAll(t, fsys, "data/q",
+			NewRawDecoder(strings.NewReader(whole[:11]+length+"x")))
 		if n != 1 || err == nil {
-			t.Errorf("%x: %d items, %v", length, n, err)
+			t.Errorf("length %x: got %d items, %v; want 1 and an error", length, n, err)
 		}
 	}
 }
 
-// An item of any size passes through little memory.
+// An item of any size needs little memory.
 func TestLargeItemsStream(t *testing.T) {
 	size := int64(32 << 20)
 	if testing.Short() {
@@ -260,15 +277,16 @@ func TestLargeItemsStream(t *testing.T) {
 		s.Close()
 		runtime.ReadMemStats(&after)
 		if n != 2 || err != nil {
-			t.Errorf("%s: %d items, %v", name, n, err)
+			t.Errorf("%s: got %d items, %v; want 2", name, n, err)
 		}
 		if used := after.TotalAlloc - before.TotalAlloc; used > 8<<20 {
-			t.Errorf("%s: %d bytes of memory for items of %d", name, used, size)
+			t.Errorf("%s: got %d bytes allocated for items of %d, want at most 8 MiB",
+				name, used, size)
 		}
 	}
 }
 
-// endless is a reader of one byte, over and over.
+// endless is a reader that repeats one byte for ever.
 type endless byte
 
 func (e endless) Read(p []byte) (int, error) {
@@ -288,25 +306,29 @@ func TestAFullDiskEndsAnImportBetweenItems(t *testing.T) {
 	}
 	n, err := importJSON(t, fsys, "data/q", lines.String())
 	if !errors.Is(err, wal.ErrFull) || n < 5 || n > 20 {
-		t.Fatalf("%d items, %v", n, err)
+		t.Fatalf("got %d items, %v; want 5 to 20 and wal.ErrFull", n, err)
 	}
 	fsys.SetCapacity(-1)
 	if _, done := export(t, fsys, "data/q", NewJSONEncoder, 0); done.Items != n {
-		t.Errorf("%d items are there; %d were told", done.Items, n)
+		t.Errorf("got %d items in the queue, want the %d imported", done.Items, n)
 	}
 }
 
-// What cannot be read is left out whole: no part of a line is written for it.
+// An item that cannot be read is left out: no part of its line is written.
 func TestExportLeavesDamageOut(t *testing.T) {
 	fsys := disktest.New()
-	if n, err := importJSON(t, fsys, "data/q", `{"text":"one"}`+"\n"+`{"text":"two"}`+"\n"+`{"text":"`+strings.Repeat("x", 200_000)+"\"}\n"+`{"text":"four"}`+"\n"); n != 4 || err != nil {
+	long := strings.Repeat("x", 200_000)
+	lines := `{"text":"one"}` + "\n" + `{"text":"two"}` + "\n" + `{"text":"` + long + "\"}\n" +
+		`{"text":"four"}` + "\n"
+	if n, err := importJSON(t, fsys, "data/q", lines); n != 4 || err != nil {
 		t.Fatalf("got %d items, %v; want 4", n, err)
 	}
 	fsys.Corrupt("data/q/"+inspect.SegmentName(1), 1024+48+40, 1)
 	fsys.Corrupt("data/q/"+inspect.BodyName(3), 150_000, 1)
 	got, done := export(t, fsys, "data/q", NewRawEncoder, 2)
-	if want := "\x03\x00\x00\x00\x00\x00\x00\x00one\x04\x00\x00\x00\x00\x00\x00\x00four"; got != want || done.Items != 2 {
-		t.Errorf("%q, %+v", got, done)
+	want := "\x03\x00\x00\x00\x00\x00\x00\x00one\x04\x00\x00\x00\x00\x00\x00\x00four"
+	if got != want || done.Items != 2 {
+		t.Errorf("got %q, %+v; want %q", got, done, want)
 	}
 }
 
@@ -327,29 +349,33 @@ func TestKestrelsQueuesAreImported(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		im := NewImporter(filepath.Join(dir, "cars"), options(disk.OS{}))
-		held, err := im.FromKestrel(disk.OS{}, filepath.Join(fixtures, name), kestrel.Queue{Name: "cars", Files: []string{"cars"}})
+		held, err := im.FromKestrel(disk.OS{}, filepath.Join(fixtures, name),
+			kestrel.Queue{Name: "cars", Files: []string{"cars"}})
 		if err != nil || held.Items != im.Items {
-			t.Fatalf("%s: %d of %d items, %v", name, im.Items, held.Items, err)
+			t.Fatalf("%s: got %d items imported, %v; want %d", name, im.Items, err, held.Items)
 		}
 		if err := im.Close(); err != nil {
 			t.Fatal(err)
 		}
 		got, _ := export(t, disk.OS{}, filepath.Join(dir, "cars"), NewJSONEncoder, 0)
-		now := regexp.MustCompile(`"enqueued":1[7-9]\d{11},`).ReplaceAllString(got, `"enqueued":NOW,`)
+		now := regexp.MustCompile(`"enqueued":1[7-9]\d{11},`).ReplaceAllString(got,
+			`"enqueued":NOW,`)
 		if now != want {
 			t.Errorf("%s: got\n%s\nwant\n%s", name, now, want)
 		}
 	}
 }
 
-// No input makes the decoders fail other than by an error, or hand out more than it holds.
+// On any input, decoders fail with an error at worst, and return no more than the input holds.
 func FuzzDecoders(f *testing.F) {
-	f.Add([]byte(`{"sequence":1,"enqueued":1,"expires":0,"flags":0,"size":5,"text":"he\nlo"}` + "\n" + `{"base64":"aGVsbG8="}`))
+	f.Add([]byte(`{"sequence":1,"enqueued":1,"expires":0,"flags":0,"size":5,"text":"he\nlo"}` +
+		"\n" + `{"base64":"aGVsbG8="}`))
 	f.Add([]byte("\x03\x00\x00\x00\x00\x00\x00\x00one"))
 	f.Add([]byte(`{"text":"\ud83d\ude00\"`))
 	f.Fuzz(func(t *testing.T, input []byte) {
 		s := NewSpool(disktest.New(), ".spool")
-		for _, d := range []Decoder{NewJSONDecoder(bytes.NewReader(input), s), NewRawDecoder(bytes.NewReader(input))} {
+		for _, d := range []Decoder{NewJSONDecoder(bytes.NewReader(input), s),
+			NewRawDecoder(bytes.NewReader(input))} {
 			var total int64
 			for {
 				it, err := d.Decode()
@@ -358,12 +384,12 @@ func FuzzDecoders(f *testing.F) {
 				}
 				n, err := io.Copy(io.Discard, it.Body)
 				if err == nil && n != it.Size {
-					t.Fatalf("an item of %d bytes has %d", it.Size, n)
+					t.Fatalf("got %d bytes of an item, want its size %d", n, it.Size)
 				}
 				total += n
 			}
 			if total > int64(len(input)) {
-				t.Fatalf("%d bytes out of %d", total, len(input))
+				t.Fatalf("got %d bytes from an input of %d", total, len(input))
 			}
 		}
 	})
@@ -384,7 +410,7 @@ func TestTextProbeAgreesWithTheWhole(t *testing.T) {
 			rest = rest[n:]
 		}
 		if p.valid() != utf8.ValidString(whole) {
-			t.Fatalf("%q is text: %v", whole, p.valid())
+			t.Fatalf("%q: got text %v, want %v", whole, p.valid(), !p.valid())
 		}
 	}
 }

@@ -12,12 +12,13 @@ import (
 // Exported counts what an export did.
 type Exported struct {
 	Items, Bytes int64
-	Damaged      int64 // stretches and items that could not be read and were left out
+	Damaged      int64 // items and ranges that were left out, because they cannot be read
 }
 
-// Export writes every item that is in the queue, in order: those that were taken are not in it,
-// those that have expired are. What cannot be read is left out and told to damaged.
-func Export(r *items.Reading, to Encoder, damaged func(*items.Record, error)) (done Exported, err error) {
+// Export writes every item of the queue, in order. This includes expired items, but not items that
+// were taken. It leaves out what cannot be read, and calls damaged for it.
+func Export(r *items.Reading, to Encoder,
+	damaged func(*items.Record, error)) (done Exported, err error) {
 	for rec, err := range r.Records() {
 		if err != nil {
 			return done, errors.Join(err, to.Flush())
@@ -27,7 +28,7 @@ func Export(r *items.Reading, to Encoder, damaged func(*items.Record, error)) (d
 		}
 		text, err := false, rec.Err
 		if err == nil {
-			text, err = look(rec)
+			text, err = probe(rec)
 		}
 		switch {
 		case err == nil:
@@ -59,9 +60,9 @@ func exportOne(rec *items.Record, text bool, to Encoder) error {
 	})
 }
 
-// look reads a payload through, to know before the first byte of it is written that all of it can be
+// probe reads a payload to its end before any of it is written: to check that all of it can be
 // read, and whether it is text.
-func look(rec *items.Record) (text bool, err error) {
+func probe(rec *items.Record) (text bool, err error) {
 	body, err := rec.Payload()
 	if err != nil {
 		return false, err
@@ -74,16 +75,16 @@ func look(rec *items.Record) (text bool, err error) {
 	return t.valid(), nil
 }
 
-// textProbe finds out whether what is written to it is valid UTF-8.
+// textProbe checks whether what is written to it is valid UTF-8.
 type textProbe struct {
-	rest   [utf8.UTFMax]byte // the beginning of a character
+	rest   [utf8.UTFMax]byte // the beginning of a character whose end has not come yet
 	n      int
 	broken bool
 }
 
 func (t *textProbe) Write(p []byte) (int, error) {
 	all := len(p)
-	for t.n > 0 && len(p) > 0 && !t.broken { // complete the character that was cut
+	for t.n > 0 && len(p) > 0 && !t.broken { // complete the character
 		t.rest[t.n] = p[0]
 		t.n++
 		p = p[1:]

@@ -8,21 +8,21 @@ import (
 	"github.com/darner/darner/wal"
 )
 
-// Importer appends items to one queue's log, which the first of them makes if need be.
+// Importer appends items to one queue's log. The first item creates the log if necessary.
 type Importer struct {
 	Items, Bytes int64 // appended
 
 	dir string
 	o   wal.Options
-	l   *wal.Log // nil before the first
+	l   *wal.Log // nil before the first item
 	buf []byte
 }
 
-// inlineMax is what the server keeps inside a segment unless told otherwise.
+// inlineMax is the largest item that the server keeps in a segment by default.
 const inlineMax = wal.DefaultInlineMax
 
-// NewImporter imports into a queue's directory. The caller has the data directory's lock, and closes
-// the Importer: before that, what was imported may not be on stable storage.
+// NewImporter returns an Importer for a queue's directory. The caller must hold the data
+// directory's lock, and must close the Importer: until then, items may not be on stable storage.
 func NewImporter(dir string, o wal.Options) *Importer {
 	o.InlineMax = inlineMax
 	return &Importer{dir: dir, o: o}
@@ -40,8 +40,8 @@ func (im *Importer) open() error {
 	return nil
 }
 
-// Add appends an item. It gets a new sequence number, and the time of the import when it has none.
-// After an error nothing of it is in the queue.
+// Add appends an item with a new sequence number. Without a time, it gets the time of the import.
+// After an error the queue holds nothing of the item.
 func (im *Importer) Add(it Item) error {
 	if im.l == nil {
 		if err := im.open(); err != nil {
@@ -82,7 +82,8 @@ func (im *Importer) addLarge(it Item, m wal.Meta) error {
 	return err
 }
 
-// AddAll appends what a decoder reads, up to the end or the first error, which says where it was.
+// AddAll appends all items of a decoder, up to the end or the first error, which says where it
+// occurred.
 func (im *Importer) AddAll(from Decoder) error {
 	for {
 		it, err := from.Decode()
@@ -98,7 +99,7 @@ func (im *Importer) AddAll(from Decoder) error {
 	}
 }
 
-// Close returns when all that was imported is on stable storage.
+// Close syncs and closes the log. When it returns nil, all items are on stable storage.
 func (im *Importer) Close() error {
 	if im.l == nil {
 		return nil

@@ -1,8 +1,8 @@
 package exchange
 
-// Reading JSON Lines, also those that other programs wrote: the members come in any order, and of
-// them only the payload must be there. A payload goes to a spool as it is read, because what stands
-// behind it may show that the line is broken.
+// Reading JSON Lines, including those of other programs: members may be in any order, and all
+// except the payload may be missing. The payload is spooled, because the line may turn out to be
+// broken after it.
 
 import (
 	"bufio"
@@ -19,7 +19,7 @@ type jsonDecoder struct {
 	spool *Spool
 }
 
-// NewJSONDecoder reads JSON Lines from r. Payloads pass through the spool.
+// NewJSONDecoder returns a decoder of JSON Lines. Payloads pass through the spool.
 func NewJSONDecoder(r io.Reader, s *Spool) Decoder {
 	return &jsonDecoder{in: lineReader{bufio.NewReaderSize(r, 64<<10)}, spool: s}
 }
@@ -77,20 +77,22 @@ func (d *jsonDecoder) object() (it Item, err error) {
 	it.Size, it.Body = d.spool.Size(), d.spool.Reader()
 	switch {
 	case seen["text"] == seen["base64"]:
-		err = errors.New(`there has to be either "text" or "base64"`)
+		err = errors.New(`there must be either "text" or "base64"`)
 	case size >= 0 && size != it.Size:
 		err = fmt.Errorf("the payload has %d bytes, and size says %d", it.Size, size)
 	}
 	return it, err
 }
 
-// member reads a value.
+// member reads the value of a member.
 func (d *jsonDecoder) member(key string, it *Item, size *int64) (err error) {
 	switch key {
 	case "text":
 		return d.payload(func(r io.Reader) io.Reader { return r })
 	case "base64":
-		return d.payload(func(r io.Reader) io.Reader { return base64.NewDecoder(base64.StdEncoding, r) })
+		return d.payload(func(r io.Reader) io.Reader {
+			return base64.NewDecoder(base64.StdEncoding, r)
+		})
 	}
 	number, err := d.in.number()
 	if err != nil {
@@ -110,15 +112,15 @@ func (d *jsonDecoder) member(key string, it *Item, size *int64) (err error) {
 	case "size":
 		*size, err = strconv.ParseInt(number, 10, 64)
 	default:
-		return fmt.Errorf("%q is nothing that an item has", key)
+		return fmt.Errorf("%q is not a member of an item", key)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %q is no number for it", key, number)
+		return fmt.Errorf("%s: %q is not a valid value", key, number)
 	}
 	return nil
 }
 
-// payload moves a string to the spool.
+// payload copies a string to the spool.
 func (d *jsonDecoder) payload(decode func(io.Reader) io.Reader) error {
 	if err := d.in.expect('"'); err != nil {
 		return err

@@ -1,7 +1,6 @@
 package exchange
 
-// The words of JSON that an item on a line is made of. Nothing here holds more than a few bytes,
-// whatever the input.
+// Scanning the JSON tokens of an item on a line. It holds only a few bytes of any input in memory.
 
 import (
 	"bufio"
@@ -16,7 +15,7 @@ import (
 
 var errBreaksOff = errors.New("the line breaks off")
 
-// errBroken words the end of the input where there should be none.
+// errBroken replaces io.EOF in the middle of a line by an error that says so.
 func errBroken(err error) error {
 	if err == io.EOF {
 		return errBreaksOff
@@ -26,7 +25,7 @@ func errBroken(err error) error {
 
 type lineReader struct{ *bufio.Reader }
 
-// peek returns the next byte behind white space, without taking it. A line's end is not white space.
+// peek returns the next byte after white space, without reading it. A line feed is not white space.
 func (l lineReader) peek() (byte, error) {
 	for {
 		c, err := l.ReadByte()
@@ -39,7 +38,7 @@ func (l lineReader) peek() (byte, error) {
 	}
 }
 
-// expect takes one byte, which has to be this one.
+// expect reads one byte, which must be want.
 func (l lineReader) expect(want byte) error {
 	c, err := l.peek()
 	switch {
@@ -65,7 +64,7 @@ func (l lineReader) end() error {
 	case err != nil:
 		return err
 	case c != '\n':
-		return fmt.Errorf("%q behind the object", c)
+		return fmt.Errorf("%q after the object", c)
 	}
 	_, err := l.ReadByte()
 	return err
@@ -74,7 +73,7 @@ func (l lineReader) end() error {
 // maxWord is longer than any key or number of an item.
 const maxWord = 32
 
-// key reads a key and the colon behind it.
+// key reads a key and the colon after it.
 func (l lineReader) key() (string, error) {
 	if err := l.expect('"'); err != nil {
 		return "", err
@@ -84,12 +83,12 @@ func (l lineReader) key() (string, error) {
 		return "", err
 	}
 	if len(word) == maxWord {
-		return "", fmt.Errorf("%q... is nothing that an item has", word)
+		return "", fmt.Errorf("%q... is not a member of an item", word)
 	}
 	return string(word), l.expect(':')
 }
 
-// number reads what may be a whole number.
+// number reads the digits and signs of a whole number.
 func (l lineReader) number() (string, error) {
 	c, err := l.peek()
 	var word []byte
@@ -110,10 +109,10 @@ func (l lineReader) number() (string, error) {
 	return string(word), nil
 }
 
-// stringReader reads the inside of a string behind its first quote, unescaped, and takes the last.
+// stringReader reads a string from after its first quote to its last quote, and unescapes it.
 type stringReader struct {
 	in   *bufio.Reader
-	rest []byte // of an escaped character that did not fit
+	rest []byte // the rest of an escaped character that did not fit
 	buf  [4]byte
 	done bool
 }
@@ -152,7 +151,7 @@ func (s *stringReader) Read(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// escape reads what stands behind a backslash.
+// escape reads the rest of an escape sequence after its backslash.
 func (s *stringReader) escape() error {
 	c, err := s.in.ReadByte()
 	if err != nil {
@@ -175,14 +174,14 @@ func (s *stringReader) escape() error {
 	case '\n':
 		return errBreaksOff
 	default:
-		return fmt.Errorf("%q behind a backslash", c)
+		return fmt.Errorf("%q after a backslash", c)
 	}
 	s.buf[0] = c
 	s.rest = s.buf[:1]
 	return nil
 }
 
-// unicode reads a character by its number, or by two, which is how JSON writes those above 0xffff.
+// unicode reads the number of a character. JSON writes characters above 0xffff as two numbers.
 func (s *stringReader) unicode() error {
 	r, err := s.hex4()
 	if err != nil {
@@ -200,7 +199,7 @@ func (s *stringReader) unicode() error {
 			}
 		}
 		if r = utf16.DecodeRune(r, second); r == utf8.RuneError {
-			return errors.New("half of a pair of \\u escapes: it stands for no character")
+			return errors.New("half of a pair of \\u escapes")
 		}
 	}
 	s.rest = s.buf[:utf8.EncodeRune(s.buf[:], r)]
@@ -217,7 +216,7 @@ func (s *stringReader) hex4() (rune, error) {
 		if bytes.IndexByte(digits[:], '\n') >= 0 {
 			return 0, errBreaksOff
 		}
-		return 0, fmt.Errorf("%q behind \\u", digits)
+		return 0, fmt.Errorf("%q after \\u", digits)
 	}
 	return rune(b[0])<<8 | rune(b[1]), nil
 }

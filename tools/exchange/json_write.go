@@ -1,7 +1,7 @@
 package exchange
 
-// JSON Lines: an object on a line for each item, the payload last. It is "text" when it is valid
-// UTF-8, else "base64".
+// JSON Lines: one object on a line for each item. The payload is last: as "text" if it is valid
+// UTF-8, else as "base64".
 //
 //	{"sequence":7,"enqueued":1769860800000,"expires":0,"flags":0,"size":5,"text":"hello"}
 
@@ -14,7 +14,7 @@ import (
 
 type jsonEncoder struct{ out *bufio.Writer }
 
-// NewJSONEncoder writes JSON Lines to w.
+// NewJSONEncoder returns an encoder that writes JSON Lines to w.
 func NewJSONEncoder(w io.Writer) Encoder {
 	return &jsonEncoder{bufio.NewWriterSize(w, 64<<10)}
 }
@@ -22,7 +22,8 @@ func NewJSONEncoder(w io.Writer) Encoder {
 func (e *jsonEncoder) Flush() error { return e.out.Flush() }
 
 func (e *jsonEncoder) Encode(it Item) error {
-	fmt.Fprintf(e.out, `{"sequence":%d,"enqueued":%d,"expires":%d,"flags":%d,"size":%d,`, it.Seq, it.Enqueued, it.Expires, it.Flags, it.Size)
+	fmt.Fprintf(e.out, `{"sequence":%d,"enqueued":%d,"expires":%d,"flags":%d,"size":%d,`, it.Seq,
+		it.Enqueued, it.Expires, it.Flags, it.Size)
 	var err error
 	if it.Text {
 		io.WriteString(e.out, `"text":"`)
@@ -41,7 +42,7 @@ func (e *jsonEncoder) Encode(it Item) error {
 	return err
 }
 
-// copyBody copies a body that has to be as long as announced.
+// copyBody copies a body, which must have the item's size.
 func copyBody(w io.Writer, it Item) error {
 	n, err := io.Copy(w, it.Body)
 	if err == nil && n != it.Size {
@@ -50,8 +51,8 @@ func copyBody(w io.Writer, it Item) error {
 	return err
 }
 
-// textEncoder writes the inside of a JSON string. Only bytes below 0x80 are escaped, so it does not
-// matter where a character is cut.
+// textEncoder writes the inside of a JSON string. It escapes only bytes below 0x80, so a write may
+// end within a character.
 type textEncoder struct{ out *bufio.Writer }
 
 func (e textEncoder) Write(p []byte) (int, error) {

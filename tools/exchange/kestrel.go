@@ -7,9 +7,10 @@ import (
 	"github.com/darner/darner/tools/kestrel"
 )
 
-// FromKestrel appends what one queue of a Kestrel's directory holds. What its journal does not tell
-// of an item, when it was set and its flags, is the time of the import and 0.
-func (im *Importer) FromKestrel(fsys disk.FS, dir string, q kestrel.Queue) (held *kestrel.Contents, err error) {
+// FromKestrel appends the items of one queue in a Kestrel's directory. The journal holds no flags,
+// so they are 0. Where it does not hold the time of an item, this is the time of the import.
+func (im *Importer) FromKestrel(fsys disk.FS, dir string,
+	q kestrel.Queue) (held *kestrel.Contents, err error) {
 	held, err = kestrel.Replay(fsys, dir, q)
 	if err != nil {
 		return nil, err

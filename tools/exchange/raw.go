@@ -1,6 +1,7 @@
 package exchange
 
-// Bare payloads, each behind its length: 8 bytes, little-endian. All else about an item is left out.
+// Bare payloads, each after its length in 8 bytes, little-endian. Everything else about an item is
+// left out.
 
 import (
 	"bufio"
@@ -12,7 +13,7 @@ import (
 
 type rawEncoder struct{ out *bufio.Writer }
 
-// NewRawEncoder writes bare payloads to w.
+// NewRawEncoder returns an encoder that writes bare payloads to w.
 func NewRawEncoder(w io.Writer) Encoder { return &rawEncoder{bufio.NewWriterSize(w, 64<<10)} }
 
 func (e *rawEncoder) Flush() error { return e.out.Flush() }
@@ -26,11 +27,11 @@ func (e *rawEncoder) Encode(it Item) error {
 
 type rawDecoder struct {
 	in    *bufio.Reader
-	body  *io.LimitedReader // of the last item
+	body  *io.LimitedReader // the rest of the last item
 	count int64
 }
 
-// NewRawDecoder reads bare payloads from r.
+// NewRawDecoder returns a decoder of bare payloads.
 func NewRawDecoder(r io.Reader) Decoder {
 	in := bufio.NewReaderSize(r, 64<<10)
 	return &rawDecoder{in: in, body: &io.LimitedReader{R: in}}
@@ -45,7 +46,7 @@ func (d *rawDecoder) Decode() (Item, error) {
 	if _, err := io.ReadFull(d.in, b[:]); err == io.EOF {
 		return Item{}, io.EOF
 	} else if err != nil {
-		return Item{}, fmt.Errorf("item %d: the input breaks off within the 8 bytes of its length: %w", d.count, err)
+		return Item{}, fmt.Errorf("item %d: the input breaks off in its length: %w", d.count, err)
 	}
 	length := binary.LittleEndian.Uint64(b[:])
 	if length > math.MaxInt64 {
@@ -55,13 +56,14 @@ func (d *rawDecoder) Decode() (Item, error) {
 	return Item{Size: int64(length), Body: whole{d.body}}, nil
 }
 
-// whole makes an error of a body that ends early.
+// whole returns an error for a body that ends early.
 type whole struct{ *io.LimitedReader }
 
 func (w whole) Read(p []byte) (int, error) {
 	n, err := w.LimitedReader.Read(p)
 	if err == io.EOF && w.N > 0 {
-		err = fmt.Errorf("the input breaks off %d bytes before its end: %w", w.N, io.ErrUnexpectedEOF)
+		err = fmt.Errorf("the input breaks off %d bytes before its end: %w", w.N,
+			io.ErrUnexpectedEOF)
 	}
 	return n, err
 }

@@ -1,8 +1,8 @@
 package exchange
 
-// A payload is held until the whole of its line was read: in memory while it is short, else in a
-// file that has no name, in the data directory: that disk has to take the item anyway, and the
-// directory for temporary files may be memory.
+// The spool holds a payload until the whole of its line has been read. A short one is in memory. A
+// longer one is in a file without a name in the data directory: this disk must have space for the
+// item anyway, and the directory for temporary files may be in memory.
 
 import (
 	"bytes"
@@ -11,20 +11,20 @@ import (
 	"github.com/darner/darner/segment/disk"
 )
 
-// memorySpool is how much is held in memory.
+// memorySpool is how many bytes are held in memory.
 const memorySpool = 256 << 10
 
-// Spool holds one payload at a time. Close it.
+// Spool holds one payload at a time. It must be closed.
 type Spool struct {
 	fs   disk.FS
 	path string
 	head bytes.Buffer
-	file disk.File // nil until it is needed
+	file disk.File // nil until a payload is too long for memory
 	size int64
 }
 
-// NewSpool returns an empty spool. The file is made at path when it is needed, in place of what an
-// interrupted import left there.
+// NewSpool returns an empty spool. It creates its file at path when it needs one, and replaces what
+// an interrupted import left there.
 func NewSpool(fsys disk.FS, path string) *Spool { return &Spool{fs: fsys, path: path} }
 
 // Reset empties the spool.
@@ -33,7 +33,7 @@ func (s *Spool) Reset() {
 	s.size = 0
 }
 
-// Size is how many bytes it holds.
+// Size returns how many bytes the spool holds.
 func (s *Spool) Size() int64 { return s.size }
 
 func (s *Spool) Write(p []byte) (int, error) {
@@ -62,7 +62,7 @@ func (s *Spool) open() (err error) {
 	return s.fs.Remove(s.path)
 }
 
-// Reader reads what the spool holds.
+// Reader returns a reader of what the spool holds.
 func (s *Spool) Reader() io.Reader {
 	head := bytes.NewReader(s.head.Bytes())
 	if s.size <= memorySpool {
@@ -71,7 +71,7 @@ func (s *Spool) Reader() io.Reader {
 	return io.MultiReader(head, io.NewSectionReader(s.file, 0, s.size-memorySpool))
 }
 
-// Close gives the file's blocks back.
+// Close frees the file's disk space.
 func (s *Spool) Close() error {
 	if s.file == nil {
 		return nil

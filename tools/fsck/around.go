@@ -1,6 +1,6 @@
 package fsck
 
-// What stands around the records of a segment: header, index, footer, tail.
+// Damage around the records of a segment: header, index, footer, tail.
 
 import (
 	"bytes"
@@ -10,14 +10,15 @@ import (
 	"github.com/darner/darner/wal/inspect"
 )
 
-// found notes what stands around the records: headers, index, footer, tail.
-func (e *examination) found(s *segmentFile, v *inspect.SegmentView, next uint64, u *use) {
+// aroundRecords reports damage around the records: in headers, index, footer and tail.
+func (e *examination) aroundRecords(s *segmentFile, v *inspect.SegmentView, next uint64, u *use) {
 	for _, x := range v.Stray {
 		e.stray(s, x.From, x.To)
 	}
 	tail := false
 	for _, d := range v.Found {
-		f := Finding{File: s.file.Name, From: int64(d.From), To: int64(d.To), Severity: e.severity(s, s.first)}
+		f := Finding{File: s.file.Name, From: int64(d.From), To: int64(d.To),
+			Severity: e.severity(s, s.first)}
 		switch {
 		case d.Tail:
 			tail = true
@@ -25,18 +26,24 @@ func (e *examination) found(s *segmentFile, v *inspect.SegmentView, next uint64,
 			e.tail(s, d, next)
 			continue
 		case d.Meta && d.To <= segment.HeaderSize:
-			f.Kind, f.What = HeaderCopy, "a copy of the header is damaged; no item is lost, the other copy counts"
+			f.Kind = HeaderCopy
+			f.What = "a copy of the header is damaged; no item is lost, the other copy counts"
 			switch {
-			case v.Headless: // as after a power cut that it was never mended from
+			case v.Headless: // as a power cut leaves it
 				f.Severity = Note
-				f.Kind, f.What = HeaderLost, "both copies of the header are damaged and there is no sound footer; no item is lost by that, for the records tell what is needed, but opening the segment takes long"
+				f.Kind = HeaderLost
+				f.What = "both copies of the header are damaged and there is no sound footer; no " +
+					"item is lost, as the records hold what is needed, but opening the segment " +
+					"takes long"
 			case d.To-d.From == segment.HeaderSize:
-				f.What = "both copies of the header are damaged; no item is lost, the footer has it once more"
+				f.What = "both copies of the header are damaged; no item is lost, the footer has " +
+					"a third copy"
 			}
 		case d.Meta:
-			f.Kind, f.What = Index, "the index is damaged; no item is lost, but finding one takes longer"
+			f.Kind = Index
+			f.What = "the index is damaged; no item is lost, but finding one takes longer"
 		default:
-			continue // the walk came to it
+			continue // the walk reports it
 		}
 		s.fix = max(s.fix, copyOver)
 		e.t.add(f)
@@ -46,31 +53,38 @@ func (e *examination) found(s *segmentFile, v *inspect.SegmentView, next uint64,
 	}
 }
 
-const strayBytes = "bytes that should be zero are not; no item is lost, for nobody reads them"
+const strayBytes = "bytes that should be zero are not; no item is lost, as nobody reads them"
 
 func (e *examination) stray(s *segmentFile, from, to uint32) {
 	s.fix = max(s.fix, copyOver)
-	e.t.add(Finding{File: s.file.Name, From: int64(from), To: int64(to), Severity: Damage, Kind: Stray, What: strayBytes})
+	e.t.add(Finding{File: s.file.Name, From: int64(from), To: int64(to), Severity: Damage,
+		Kind: Stray,
+		What: strayBytes})
 }
 
-// tail judges bytes behind the last record of a segment without a sound footer.
+// tail judges the bytes after the last record of a segment without a sound footer.
 func (e *examination) tail(s *segmentFile, d segment.Damage, next uint64) {
 	f := Finding{File: s.file.Name, From: int64(d.From), To: int64(d.To), Severity: Damage}
 	severity := e.severity(s, e.end)
 	switch {
 	case d.Meta && int64(d.To) > s.file.Size-segment.FooterSize && !e.tornFooter(s, next):
-		f.Kind, f.What = Footer, "the footer is damaged; no item is lost, but opening the segment means reading all of it"
+		f.Kind = Footer
+		f.What = "the footer is damaged; no item is lost, but opening the segment means reading " +
+			"all of it"
 		s.fix = copyOver
 	case d.Meta:
 		f.Severity, f.Kind, f.What = Note, Unsealed, "was being completed; the server does it again"
 		s.fix = max(s.fix, copyOver)
 	case d.Unfinished:
-		f.Severity, f.Kind, f.What = Note, TornTail, "an append that was interrupted before its item was stored; the server cuts it off"
+		f.Severity, f.Kind = Note, TornTail
+		f.What = "an append that was interrupted before its item was stored; the server cuts it off"
 		s.fix = max(s.fix, cutTail)
 	default:
-		f.Kind, f.What = DamagedTail, "what stands behind the last record does not verify: items not yet synced at a power cut, or damaged since"
+		f.Kind = DamagedTail
+		f.What = "the bytes after the last record do not verify: items not yet synced at a power " +
+			"cut, or damaged since"
 		f.Severity = severity
-		if next > 0 { // what is lost of it, if anything, is told below
+		if next > 0 { // items that are lost are reported below
 			f.Severity = Note
 		}
 		s.fix = max(s.fix, cutTail)
@@ -87,8 +101,8 @@ func (e *examination) tail(s *segmentFile, d segment.Damage, next uint64) {
 	e.t.add(f)
 }
 
-// tornFooter reports whether a power cut may have left so much of a segment's footer: none, or of two sectors that it
-// is in, one. Later segments are completed after it.
+// tornFooter reports whether a power cut may have left the footer like this: without any of it, or
+// with one of the two sectors that it is in. Later segments are not sealed then.
 func (e *examination) tornFooter(s *segmentFile, next uint64) bool {
 	const sector = 512
 	f, err := e.o.FS.OpenRead(e.in.Path(s.file))
@@ -103,23 +117,26 @@ func (e *examination) tornFooter(s *segmentFile, next uint64) bool {
 	}
 	cut := -from & (sector - 1)
 	checksum := b[segment.FooterSize-4:]
-	return !e.sealedBehind(next) && (isZero(checksum) || cut < segment.FooterSize && isZero(b[:cut]))
+	return !e.sealedFrom(next) && (isZero(checksum) || cut < segment.FooterSize && isZero(b[:cut]))
 }
 
 func isZero(b []byte) bool { return len(bytes.Trim(b, "\x00")) == 0 }
 
-// notSealed notes a segment without a footer that others follow: the server completes it, unless it
-// did so before.
+// notSealed reports a segment without a footer that others follow. The server seals it, unless it
+// has already sealed later ones: then the footer was lost.
 func (e *examination) notSealed(s *segmentFile, next uint64) {
-	f := Finding{File: s.file.Name, Severity: Note, Kind: Unsealed, What: "is full and was about to be completed; the server does it"}
-	if e.sealedBehind(next) {
-		f.Severity, f.Kind, f.What = Damage, Footer, "has no footer though later segments have: it was cut or overwritten"
+	f := Finding{File: s.file.Name, Severity: Note, Kind: Unsealed,
+		What: "is full and was about to be completed; the server does it"}
+	if e.sealedFrom(next) {
+		f.Severity, f.Kind = Damage, Footer
+		f.What = "has no footer though later segments have: it was cut or overwritten"
 		s.fix = max(s.fix, copyOver)
 	}
 	e.t.add(f)
 }
 
-func (e *examination) sealedBehind(next uint64) bool {
+// sealedFrom reports whether a sealed segment begins with item next or a later one.
+func (e *examination) sealedFrom(next uint64) bool {
 	for _, s := range e.segments {
 		if s.first >= next && s.sealed {
 			return true

@@ -7,7 +7,7 @@ import (
 	"github.com/darner/darner/wal"
 )
 
-// BenchmarkCheck reads a queue of small items, a third of which were taken out of order.
+// BenchmarkCheck checks a queue of small items. A third of them was taken out of order.
 func BenchmarkCheck(b *testing.B) {
 	dir := b.TempDir() + "/q"
 	l, err := wal.Open(dir, wal.Options{SyncEvery: wal.SyncNever})

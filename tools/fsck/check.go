@@ -6,12 +6,12 @@ import (
 	"github.com/darner/darner/wal/inspect"
 )
 
-// Options of a run. Whoever wants to know of something sets its function; it is called as the run
-// goes on, from the caller's goroutine.
+// Options for a run. The functions, which may be nil, are called during the run, on the caller's
+// goroutine.
 type Options struct {
 	FS     disk.FS // default disk.OS{}
 	Repair bool    // mend what can be mended
-	DryRun bool    // with Repair: only say what would be done
+	DryRun bool    // with Repair: only report what would be done
 
 	Finding  func(Finding)
 	Action   func(Action)
@@ -20,9 +20,9 @@ type Options struct {
 	Progress func(done, all int64) // bytes examined
 }
 
-// Run checks a data directory, or a single queue's, and repairs it if that is asked for. Unless it is,
-// nothing is changed. An error means that nothing could be examined: the directory is none, or it is
-// in use (disk.ErrLocked).
+// Run checks a data directory or a single queue's directory, and repairs it with Options.Repair.
+// Without, it changes nothing. An error means that nothing could be examined: path is not such a
+// directory, or it is in use (disk.ErrLocked).
 func Run(path string, o Options) (res Result, err error) {
 	if o.FS == nil {
 		o.FS = disk.OS{}
@@ -53,7 +53,7 @@ func Run(path string, o Options) (res Result, err error) {
 // IsLogFile reports whether only a queue's log has a file of this name.
 func IsLogFile(name string) bool { return inspect.KindOf(name) != inspect.ForeignFile }
 
-// lock takes the data directory's lock. A check goes on without it where it cannot be taken.
+// lock takes the data directory's lock. Where that is not possible, a check runs without it.
 func lock(d *datadir.Dir, o *Options, t *tally) (unlock func() error, err error) {
 	if o.Repair && !o.DryRun {
 		l, err := d.Lock()
@@ -67,18 +67,18 @@ func lock(d *datadir.Dir, o *Options, t *tally) (unlock func() error, err error)
 		return nil, err
 	}
 	if unlocked != nil {
-		t.add(Finding{Severity: Note, Kind: NotLocked, What: "examined without a lock, as if no server were running: " + unlocked.Error()})
+		t.note("", NotLocked, "examined without a lock, as if no server were running: %v", unlocked)
 	}
 	return l.Close, nil
 }
 
-// lookAround tells what else there is beside queues. None of it is touched.
+// lookAround reports what else is in the data directory. None of it is touched.
 func lookAround(d *datadir.Dir, t *tally) {
 	if d.Trash > 0 {
-		t.add(Finding{Severity: Note, Kind: Trash, File: datadir.TrashName, What: "deleted queues that the server is about to remove"})
+		t.note(datadir.TrashName, Trash, "deleted queues that the server is about to remove")
 	}
 	for _, name := range d.Others {
-		t.add(Finding{Severity: Note, Kind: Foreign, File: name, What: "is none of the server's"})
+		t.note(name, Foreign, "does not belong to the server")
 	}
 }
 
@@ -90,6 +90,7 @@ type run struct {
 	progress *progress
 }
 
+// queue checks the queue, repairs it if asked to, and adds to the result.
 func (r *run) queue(res *Result) {
 	t := newTally(r.q.Name, r.o.Finding)
 	e := r.examine(t)
@@ -98,7 +99,7 @@ func (r *run) queue(res *Result) {
 	res.Lost += e.row.Lost
 	left := t.counts[Damage]
 	res.newer = res.newer || t.newer
-	if !e.handsOff {
+	if !e.noRepair {
 		res.mendable += left
 	}
 	if r.o.Repair {
@@ -117,7 +118,7 @@ func (r *run) queue(res *Result) {
 	}
 }
 
-// again examines what a repair has left: its word alone is not enough.
+// again examines the queue after a repair, and counts the damage left.
 func (r *run) again() (*examination, int) {
 	t := newTally(r.q.Name, r.o.Finding)
 	t.left = true
@@ -133,15 +134,15 @@ func (res *Result) count(t *tally) {
 	res.Trouble += t.counts[Trouble]
 }
 
-// progress adds up the bytes examined.
+// progress counts the bytes examined.
 type progress struct {
 	done, all int64
-	tell      func(done, all int64)
+	report    func(done, all int64) // nil: nobody wants to know
 }
 
-// newProgress finds out how much there is, for those who want to know.
+// newProgress adds up the sizes of all files, if anybody wants to know.
 func newProgress(d *datadir.Dir, o *Options) *progress {
-	p := &progress{tell: o.Progress}
+	p := &progress{report: o.Progress}
 	if o.Progress == nil {
 		return p
 	}
@@ -155,8 +156,8 @@ func newProgress(d *datadir.Dir, o *Options) *progress {
 }
 
 func (p *progress) add(n int64) {
-	if p.tell != nil {
+	if p.report != nil {
 		p.done = min(p.done+n, p.all)
-		p.tell(p.done, p.all)
+		p.report(p.done, p.all)
 	}
 }

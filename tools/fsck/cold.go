@@ -1,7 +1,7 @@
 package fsck
 
-// Cold segments: each is scrubbed, byte by byte. What the parity can rebuild costs nothing and is
-// written back in place; what it cannot is lost, and the file is written anew without it.
+// Cold segments: every byte is scrubbed. A repair writes back in place what parity can rebuild, so
+// that nothing is lost. What it cannot rebuild is lost, and the file is rewritten without it.
 
 import (
 	"errors"
@@ -13,22 +13,23 @@ import (
 	"github.com/darner/darner/wal/inspect"
 )
 
-// coldFile is what there is to know of a cold segment.
+// coldFile is what is known about a segment as a cold one.
 type coldFile struct {
-	is      bool // it is one
+	isCold  bool
 	report  segment.ScrubReport
-	lost    []pending    // where items are lost
-	records int          // that can be read
-	by      *segmentFile // a cold segment that stands for this one, cold or not
+	lost    []pending    // ranges with lost items
+	records int          // number of readable records
+	by      *segmentFile // a cold segment that replaces this one, cold or not
 }
 
-// scrub verifies all of a cold segment. What the disk does not give reads as damage: that is told as
-// what it is.
+// scrub verifies all of a cold segment. A read error of the disk would look like damage, so it is
+// returned as an error.
 func (e *examination) scrub(s *segmentFile) (err error) {
 	if err := e.readable(s.file, 0, s.file.Size); err != nil {
 		return err
 	}
-	if s.cold.report, err = e.in.Scrub(s.file, false); err != nil || len(s.cold.report.Damaged) == 0 {
+	if s.cold.report, err = e.in.Scrub(s.file, false); err != nil ||
+		len(s.cold.report.Damaged) == 0 {
 		return err
 	}
 	again, err := e.in.Scrub(s.file, false)
@@ -36,16 +37,18 @@ func (e *examination) scrub(s *segmentFile) (err error) {
 		return err
 	}
 	if again.Lost != s.cold.report.Lost || len(again.Damaged) != len(s.cold.report.Damaged) {
-		return fmt.Errorf("%s reads differently from one time to the next: %w", e.in.Path(s.file), syscall.EIO)
+		return fmt.Errorf("%s reads differently from one time to the next: %w", e.in.Path(s.file),
+			syscall.EIO)
 	}
 	return nil
 }
 
-// hole is a stretch in which blocks are lost, as bytes of the file. The scrub has to agree, and a
-// second look, or it is not the file that is damaged.
+// hole returns a range of the file in which blocks are lost. Unless the scrub and a second read
+// agree, the disk is at fault and not the file.
 func (c *coldFile) hole(v *inspect.SegmentView, step *inspect.Step) *pending {
 	from, to := v.FileRange(step.From, step.To)
-	p := pending{from, to, c.report.Lost == 0 || !errors.Is(step.Err, segment.ErrDamaged) || !v.Lost(step)}
+	p := pending{from, to, c.report.Lost == 0 || !errors.Is(step.Err, segment.ErrDamaged) ||
+		!v.Lost(step)}
 	c.lost = append(c.lost, p)
 	return &p
 }
@@ -53,27 +56,28 @@ func (c *coldFile) hole(v *inspect.SegmentView, step *inspect.Step) *pending {
 // whole reports whether no item of a cold segment is lost.
 func (c *coldFile) whole() bool { return len(c.lost) == 0 }
 
-// leftOut deals with numbers that are not in a cold segment, though nothing is damaged: compaction
-// leaves out what is taken, and what it cannot read. A consumer whose file is damaged may have
-// forgotten which it was.
+// leftOut handles items that are not in a cold segment although nothing is damaged. Compaction
+// leaves out items that were taken and items that it cannot read. A consumer with a damaged offset
+// file may not know which of the two it was.
 func (e *examination) leftOut(s *segmentFile, from, to uint64) {
 	if from >= to {
 		return
 	}
 	for _, c := range e.consumers {
-		if c.stale {
+		if c.rewrite {
 			c.state.Take(from, to-1, 0)
 		}
 	}
-	e.missing(s, from, to-1, "are not in it: they were damaged when it was written, or it is an older copy")
+	e.missing(s, from, to-1,
+		"are not in it: they were damaged when it was written, or it is an older copy")
 }
 
 const noItemLost = "damaged; no item is lost, for parity or another copy tells what stood here"
 
-// foundCold notes what a scrub found besides lost items.
-func (e *examination) foundCold(s *segmentFile, v *inspect.SegmentView) {
+// coldDamage reports what a scrub found besides lost items.
+func (e *examination) coldDamage(s *segmentFile, v *inspect.SegmentView) {
 	c := &s.cold
-	if !c.is {
+	if !c.isCold {
 		return
 	}
 	f := Finding{File: s.file.Name, Severity: Damage, Kind: Rebuilt, What: noItemLost}
@@ -88,13 +92,14 @@ func (e *examination) foundCold(s *segmentFile, v *inspect.SegmentView) {
 	}
 	if len(c.report.Damaged) > 0 {
 		s.fix = max(s.fix, need)
-	} else if v.Rebuilt() > 0 { // which a scrub, that looks at what should be there, does not see
+	} else if v.Rebuilt() > 0 { // a scrub reads only what should be there
 		s.fix = copyOver
-		e.t.add(Finding{File: s.file.Name, Severity: Damage, Kind: Stray, What: "there is more of the file than there should be; no item is lost, for nobody reads it"})
+		e.t.damage(s.file.Name, Stray,
+			"the file is longer than it should be; no item is lost, as nobody reads the rest")
 	}
 }
 
-// within reports whether a range is told of with the items that are lost in it.
+// within reports whether a range is reported already, with lost items.
 func (c *coldFile) within(from, to int64) bool {
 	return slices.ContainsFunc(c.lost, func(p pending) bool { return p.from <= from && to <= p.to })
 }

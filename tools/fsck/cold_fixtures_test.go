@@ -1,8 +1,8 @@
 package fsck_test
 
-// The queue of the cold fixtures: items 1 to 28, as orders has them but the first twenty large, two
-// segments of which were compacted into one cold segment of three blocks and a parity block. What is
-// taken was left out of it.
+// The queue of the cold fixtures. It has the items 1 to 28 of orders, but the first twenty are
+// large. Their two segments were compacted into one cold segment of three blocks and a parity
+// block, without the items that were taken.
 
 import (
 	"encoding/binary"
@@ -30,21 +30,22 @@ func (b *builder) coldWith(parity int) {
 		sources = append(sources, s)
 	}
 	keep := func(r *segment.Record) bool { return r.Seq > 3 && r.Seq != 6 && r.Seq != 7 }
-	must(b.t, segment.WriteCold(b.fs, cold, sources, segment.ColdOptions{Codec: segment.CodecZstd, Parity: parity}, keep, nil))
+	must(b.t, segment.WriteCold(b.fs, cold, sources,
+		segment.ColdOptions{Codec: segment.CodecZstd, Parity: parity}, keep, nil))
 	b.remove(first)
 	b.remove(second)
 	b.segment(last, 21, 28, false)
 	b.taken(4)
 }
 
-// sources makes the segments, of ten items each, that the cold one was made of.
+// sources makes the segments, of ten items each, from which the cold one was made.
 func (b *builder) sources(firsts ...uint64) {
 	for _, n := range firsts {
 		b.large(n, n+9)
 	}
 }
 
-// wideSource is a segment that the cold one's name claims and that has more in it.
+// wideSource makes a segment that the cold one claims to replace, and that holds more.
 func (b *builder) wideSource() {
 	b.large(11, 25)
 	b.remove(last)
@@ -59,45 +60,48 @@ func (b *builder) large(from, to uint64) {
 		s, err = segment.Create(b.fs, path, 1<<20)
 	}
 	must(b.t, err)
-	must(b.t, s.Start(segment.Header{Salt: uint32(from) * 1000003, First: from, Created: epoch, ItemsBefore: from - 1, BytesBefore: 60 * (from - 1), Log: b.log}))
+	must(b.t, s.Start(segment.Header{Salt: uint32(from) * 1000003, First: from, Created: epoch,
+		ItemsBefore: from - 1, BytesBefore: 60 * (from - 1), Log: b.log}))
 	for seq := from; seq <= to; seq++ {
 		payload := fmt.Appendf(nil, "order %d: %s", seq, strings.Repeat("many things, ", 1900))
 		must(b.t, s.Extend(segment.RecordSize(len(payload))))
-		_, err := s.Append(&segment.Record{Seq: seq, Kind: segment.KindItem, ClientFlags: uint32(seq), Enqueued: epoch + int64(seq)*1000, Payload: payload})
+		_, err := s.Append(&segment.Record{Seq: seq, Kind: segment.KindItem,
+			ClientFlags: uint32(seq), Enqueued: epoch + int64(seq)*1000, Payload: payload})
 		must(b.t, err)
 	}
 	must(b.t, s.Seal())
 	must(b.t, s.Close())
 }
 
-// Places in the cold file, as docs/format.md has them.
+// Offsets in the cold file, according to docs/format.md.
 
-// entry is where the directory's first copy describes a block: 0 to 2 with items, 3 with parity.
+// entry returns the offset of a block's entry in the first copy of the directory. Blocks 0 to 2
+// hold items, block 3 parity.
 func (b *builder) entry(i int) int { return 1024 + 56*i }
 
 func (b *builder) entry2(i int) int {
 	return int(binary.LittleEndian.Uint32(b.get(cold)[104:])) + 56*i
 }
 
-// place is where a block is.
+// place returns the offset of a block.
 func (b *builder) place(i int) int {
 	return int(binary.LittleEndian.Uint32(b.get(cold)[b.entry(i)+8:]))
 }
 
-// block is where the block is that begins with an item.
+// block returns the offset of the block that begins with an item.
 func (b *builder) block(seq uint64) int {
 	return b.place(slices.Index([]uint64{4, 11, 16}, seq))
 }
 
 func (b *builder) parity() int { return b.place(3) }
 
-// beyondParity damages a block in a way that cannot be undone.
+// beyondParity damages a block and the parity block.
 func (b *builder) beyondParity() {
 	b.flip(cold, b.block(11)+10)
 	b.flip(cold, b.parity()+10)
 }
 
-// beheaded damages all that the header is in.
+// beheaded damages all copies of the header.
 func (b *builder) beheaded() {
 	b.flip(cold, 20)
 	b.flip(cold, 512+20)

@@ -1,7 +1,7 @@
 package fsck
 
-// What the offset files prove: how much of the log was synced. What a power cut may have taken is behind
-// that, and what is missing before it is damage.
+// Evidence from the offset files: how much of the log was synced. Items after that may have been
+// lost in a power cut. What is missing before it is damage.
 
 import (
 	"errors"
@@ -11,27 +11,28 @@ import (
 )
 
 const (
-	otherLog     = "belongs to another queue, or to one that was here before; the server sets it aside"
+	otherLog = "belongs to another queue, or to one that was here before; " +
+		"the server sets it aside"
 	unsyncedWhat = ", not yet synced, as a power cut leaves it"
 )
 
-// severity is that of damage to items from a number on, in or before a segment: nothing but a note where they
-// were never synced.
+// severity returns the severity of damage to items from number from on, in or before a segment. It
+// is only a Note where they were never synced.
 func (e *examination) severity(s *segmentFile, from uint64) Severity {
-	if e.unsynced(from) && !s.sealed && !s.cold.is && !s.file.Cold {
+	if e.unsynced(from) && !s.sealed && !s.cold.isCold && !s.file.Cold {
 		return Note
 	}
 	return Damage
 }
 
-// unsynced reports that a power cut may have taken an item. Without an offset file that tells, none is known
-// to have been synced before a segment was completed.
+// unsynced reports whether a power cut may have taken an item. If no offset file says what was
+// synced, nothing counts as synced before the first segment is sealed.
 func (e *examination) unsynced(seq uint64) bool {
-	return seq >= e.durable && (e.told || !e.sealedBehind(0))
+	return seq >= e.durable && (e.durableKnown || !e.sealedFrom(0))
 }
 
-// short notes that the log ends before what was synced: it was cut. A repair has it end where it does.
-func (e *examination) short() {
+// checkEnd reports a log that ends before the last synced item. After a repair, that is its end.
+func (e *examination) checkEnd() {
 	if e.durable <= e.end {
 		return
 	}
@@ -42,36 +43,41 @@ func (e *examination) short() {
 	n, first, last := e.lose(e.end, e.durable-1)
 	switch {
 	case n > 0:
-		f.Items, f.What = n, fmt.Sprintf("%s (%s) lost, synced before: the log's end was damaged, cut, removed or put back from an older copy", items(n), numbers(first, last))
-	case f.File == "": // all was taken, and the last segment is given back on a full disk
+		f.Items = n
+		f.What = fmt.Sprintf("%s (%s) lost, synced before: the log's end was damaged, cut, "+
+			"removed or put back from an older copy", items(n), numbers(first, last))
+	case f.File == "": // all was taken, and the last segment was removed because the disk was full
 		return
 	default:
-		f.What = fmt.Sprintf("ends with item %d though items up to %d were synced, all taken since: it was damaged, cut or put back from an older copy, or the next one was removed", e.end-1, e.durable-1)
+		f.What = fmt.Sprintf("ends with item %d though items up to %d were synced, all taken "+
+			"since: it was damaged, cut or put back from an older copy, "+
+			"or the next one was removed", e.end-1, e.durable-1)
 	}
 	e.t.add(f)
 	for _, c := range e.consumers {
-		c.stale = true
+		c.rewrite = true
 		c.state.Durable = e.end
 	}
-	e.cut = true
+	e.endsEarly = true
 }
 
-// planEvidence has the offset files say no more of a last segment that is to be copied than the copy has: what the
-// old one's footer says of numbers above that goes with it.
+// planEvidence prepares offset files for a last segment that will be copied: they must not claim
+// items after the end of the copy. Only the footer of the old one proves those.
 func (e *examination) planEvidence() {
 	s := e.lastSegment()
 	if s == nil || s.fix != copyOver || e.durable <= max(s.first, s.end) {
 		return
 	}
 	for _, c := range e.consumers {
-		c.stale = true
+		c.rewrite = true
 		c.state.Durable = max(s.first, s.end)
 	}
 }
 
+// lastSegment returns the last segment of the queue that holds items, or nil.
 func (e *examination) lastSegment() (last *segmentFile) {
 	for _, s := range e.segments {
-		if s.first > 0 && s.counts() && !errors.Is(s.err, segment.ErrBlank) {
+		if s.first > 0 && s.inQueue() && !errors.Is(s.err, segment.ErrBlank) {
 			last = s
 		}
 	}

@@ -1,7 +1,7 @@
 package fsck
 
-// Examining one queue: a single pass over its files in the order of their items, holding a few bytes
-// for each file and none for an item.
+// Examining one queue: a single pass over its files, in the order of their items. It needs a few
+// bytes of memory for each file and none for an item.
 
 import (
 	"errors"
@@ -13,7 +13,7 @@ import (
 	"github.com/darner/darner/wal/inspect"
 )
 
-// examination is what is known of a queue.
+// examination is what is known about a queue.
 type examination struct {
 	q        datadir.Queue
 	o        *Options
@@ -22,48 +22,50 @@ type examination struct {
 	in       *inspect.Inspection
 	row      Row
 
-	consumers []*consumer
-	segments  []*segmentFile
-	end       uint64 // the number behind the last item
-	durable   uint64 // all items below were synced once, by what the offset files say
-	told      bool   // some offset file tells that
-	cut       bool   // the log ends before
-	everItems uint64 // that came before, taken or not, as headers count them
-	everBytes uint64
-	lost      *inspect.Offsets // items that are wanted and cannot be read, as if they were taken
+	consumers    []*consumer
+	segments     []*segmentFile
+	end          uint64 // the number after the last item so far
+	durable      uint64 // all items below were synced, according to the offset files
+	durableKnown bool   // an offset file says what durable is
+	endsEarly    bool   // the log ends before durable
+	everItems    uint64 // items so far, taken or not, as headers count them
+	everBytes    uint64 // bytes of those
 
-	bodies  []inspect.FileInfo // not come to yet
-	claimed map[uint64]uint64  // items whose bodies have their uploads' names, by upload
-	aside   []inspect.FileInfo // bodies that are of no use to the queue
+	// lost holds the wanted items that cannot be read, in the form of taken items.
+	lost *inspect.Offsets
+
+	bodies  []inspect.FileInfo // bodies that the walk has not reached yet
+	claimed map[uint64]uint64  // items whose bodies are under their uploads' names, by upload
+	aside   []inspect.FileInfo // bodies to be moved to the quarantine
 	large   Use                // all bodies
 
-	handsOff bool // something is newer than this program or cannot be read: no repair
+	noRepair bool // a file is of a newer format or cannot be read
 }
 
-// consumer is what one consumer has taken, by all its files.
+// consumer is what one consumer has taken, according to its files.
 type consumer struct {
 	state *inspect.Offsets // nil until something is known
 	name  string
 	files []inspect.FileInfo
-	stale bool // the files are to be written anew
-	shown bool // the files hold damage worth keeping
 
-	nothing bool // of its file verifies
+	rewrite    bool // a repair rewrites the files
+	keep       bool // a repair copies the files to the quarantine first
+	unverified bool // nothing in the file verifies
+	blank      bool // the file never said anything, so the log forgets the consumer
 
-	run struct { // of items of which the same is true, as last looked up
+	cached struct { // the run of items that has looked up last
 		from, last uint64
 		taken      bool
 	}
-	blank bool // a file that never said anything: the log forgets the consumer
 }
 
-// has is state.Has for numbers that mostly rise.
+// has is state.Has, and faster for numbers that mostly rise.
 func (c *consumer) has(seq uint64) bool {
-	if r := &c.run; seq < r.from || seq > r.last {
+	if r := &c.cached; seq < r.from || seq > r.last {
 		r.from = seq
 		r.taken, r.last = c.state.Run(seq)
 	}
-	return c.run.taken
+	return c.cached.taken
 }
 
 func (r *run) examine(t *tally) *examination {
@@ -88,7 +90,7 @@ func (r *run) examine(t *tally) *examination {
 	e.lastSealed()
 	e.planSealing()
 	e.planSuperseded()
-	e.short()
+	e.checkEnd()
 	e.planEvidence()
 	e.restOfBodies()
 	e.aheadOfLog()
@@ -102,9 +104,9 @@ func (r *run) examine(t *tally) *examination {
 	return e
 }
 
-// trouble notes what the disk does not give.
+// trouble reports a file that cannot be read.
 func (e *examination) trouble(file string, err error) {
-	e.handsOff = true
+	e.noRepair = true
 	what := "cannot be examined: " + reason(err)
 	if errors.Is(err, fs.ErrPermission) {
 		what += " (run as the server's user, or as root)"
@@ -112,7 +114,7 @@ func (e *examination) trouble(file string, err error) {
 	e.t.add(Finding{File: file, Severity: Trouble, Kind: Unreadable, What: what})
 }
 
-// reason is an error without the path, which is said already.
+// reason returns an error's text without the path, which the finding has already.
 func reason(err error) string {
 	if p := (*fs.PathError)(nil); errors.As(err, &p) {
 		return p.Op + ": " + p.Err.Error()
@@ -120,18 +122,22 @@ func reason(err error) string {
 	return err.Error()
 }
 
+// newer reports a file of a newer format.
 func (e *examination) newer(file string) {
-	e.handsOff = true
-	e.t.add(Finding{File: file, Severity: Damage, Kind: NewerFormat, What: "is of a newer format: use the darner-fsck of the server that wrote it; nothing in this queue is touched"})
+	e.noRepair = true
+	e.t.damage(file, NewerFormat,
+		"is of a newer format: use the darner-fsck of the server that wrote it; nothing in this "+
+			"queue is touched")
 }
 
-// beginConsumers lets a consumer whose head is not known begin at the oldest item, as the server does.
+// beginConsumers makes a consumer without a known head begin at the oldest item, as the server
+// does.
 func (e *examination) beginConsumers() {
 	e.ownConsumer()
-	e.unbelieved()
+	e.unverifiedOffsets()
 	first, below, created := uint64(0), uint64(0), int64(0)
 	for _, s := range e.segments {
-		if first == 0 && s.counts() {
+		if first == 0 && s.inQueue() {
 			first = s.first
 		}
 		if s.err == nil {
@@ -146,42 +152,45 @@ func (e *examination) beginConsumers() {
 		}
 		c.state = inspect.NewOffsets(c.name, max(first, 1), below, created)
 		if known != nil {
-			c.state.Unite(known) // a head was not among it
+			c.state.Unite(known) // known has no head
 		}
 	}
 }
 
-// ownConsumer sees to it that there is the queue's own consumer. A server makes its file before the first
-// segment.
+// ownConsumer makes sure that the queue's own consumer is there. A server makes its file before the
+// first segment.
 func (e *examination) ownConsumer() {
 	c := e.consumer("")
 	if len(c.files) > 0 || !e.anySegment() {
 		return
 	}
-	c.stale = true
-	f := Finding{File: inspect.OffsetName(""), Severity: Damage, Kind: OffsetsLost, What: "is missing: all items still on the disk come again, taken or not"}
-	if !e.sealedBehind(0) { // its name is synced before a segment is completed
-		f.Severity, f.What = Note, "is missing, as after a power cut before the first sync: all items on the disk come"
+	c.rewrite = true
+	if e.sealedFrom(0) { // the file's name is synced before a segment is sealed
+		e.t.damage(inspect.OffsetName(""), OffsetsLost,
+			"is missing: all items still on the disk come again, taken or not")
+	} else {
+		e.t.note(inspect.OffsetName(""), OffsetsLost,
+			"is missing, as after a power cut before the first sync: all items on the disk come")
 	}
-	e.t.add(f)
 }
 
-// unbelieved notes offset files of which nothing verifies. They are synced before a segment is completed, so until then
-// a power cut may leave one so.
-func (e *examination) unbelieved() {
+// unverifiedOffsets reports offset files in which nothing verifies. They are synced before a
+// segment is sealed; until then, a power cut may leave one like this.
+func (e *examination) unverifiedOffsets() {
 	for _, c := range e.consumers {
-		if !c.nothing {
+		if !c.unverified {
 			continue
 		}
-		f := Finding{File: inspect.OffsetName(c.name), Severity: Damage, Kind: OffsetsLost, What: "nothing in it verifies: all items still on the disk come again, taken or not"}
-		if !e.sealedBehind(0) && e.durable == 0 {
+		f := Finding{File: inspect.OffsetName(c.name), Severity: Damage, Kind: OffsetsLost,
+			What: "nothing in it verifies: all items still on the disk come again, taken or not"}
+		if !e.sealedFrom(0) && e.durable == 0 {
 			f.Severity = Note
 		}
 		e.t.add(f)
 	}
 }
 
-// anySegment reports whether the log ever had an item, as far as can be seen.
+// anySegment reports whether there is a segment that held items.
 func (e *examination) anySegment() bool {
 	for _, s := range e.segments {
 		if s.first > 0 && !errors.Is(s.err, segment.ErrBlank) {
@@ -191,7 +200,7 @@ func (e *examination) anySegment() bool {
 	return false
 }
 
-// wanted reports whether some consumer has not taken an item.
+// wanted reports whether an item is still to be taken by some consumer.
 func (e *examination) wanted(seq uint64) bool {
 	for _, c := range e.consumers {
 		if !c.has(seq) {
@@ -201,15 +210,15 @@ func (e *examination) wanted(seq uint64) bool {
 	return false
 }
 
-// lose notes that the items of [from, to] cannot be read, and returns how many of them are wanted,
-// and the first and the last of those.
+// lose counts the wanted items in [from, to] as lost. It returns their number, and the first and
+// the last of them.
 func (e *examination) lose(from, to uint64) (n, first, last uint64) {
 	if from > to {
 		return 0, 0, 0
 	}
 	gap := inspect.NewOffsets("", 0, 0, 0)
 	for _, c := range e.consumers {
-		if c.blank && e.told { // nothing was kept for it
+		if c.blank && e.durableKnown { // the log keeps nothing for it
 			continue
 		}
 		for a, b := range c.state.Missing(from, to) {
@@ -231,35 +240,40 @@ func (e *examination) lose(from, to uint64) (n, first, last uint64) {
 	return n, first, last
 }
 
-// aheadOfLog notes that items were taken which the log does not have any more.
+// aheadOfLog reports that more items were taken than the log has.
 func (e *examination) aheadOfLog() {
 	for _, c := range e.consumers {
-		if end := c.state.End(); end > e.end && len(c.files) > 0 && !e.cut {
+		if end := c.state.End(); end > e.end && len(c.files) > 0 && !e.endsEarly {
 			e.t.add(Finding{File: c.files[0].Name, Severity: Note, Kind: OffsetsAhead,
-				What: fmt.Sprintf("is ahead of the log by %d numbers, which will not be used again: what was there was taken, or is lost, and a power cut or a repair took it away", end-e.end)})
+				What: fmt.Sprintf("is ahead of the log by %d numbers, which will not be used "+
+					"again: what was there was taken, or is lost, and a power cut or a repair "+
+					"took it away", end-e.end)})
 		}
 	}
 }
 
-// leftovers notes files that are no part of the queue.
+// leftovers reports files that are not part of the queue.
 func (e *examination) leftovers() {
 	for _, f := range e.in.Files(inspect.PartFile) {
 		if e.claimed[f.Number] == 0 {
-			e.t.add(Finding{File: f.Name, Severity: Note, Kind: Upload, What: "an upload that broke off; the server removes it"})
+			e.t.note(f.Name, Upload, "an upload that broke off; the server removes it")
 		}
 	}
 	for _, f := range e.in.Files(inspect.UnfinishedFile) {
-		e.t.add(Finding{File: f.Name, Severity: Note, Kind: Unfinished, What: "a cold segment that was being written when the server was killed; the server removes it"})
+		e.t.note(f.Name, Unfinished,
+			"a cold segment that was being written when the server was killed; the server "+
+				"removes it")
 	}
 	for _, f := range e.in.Files(inspect.MendFile) {
-		e.t.add(Finding{File: f.Name, Severity: Note, Kind: Interrupted, What: "left by a repair that was interrupted; the next one removes it"})
+		e.t.note(f.Name, Interrupted,
+			"left by a repair that was interrupted; the next one removes it")
 	}
 	for _, f := range e.in.Files(inspect.ForeignFile) {
-		e.t.add(Finding{File: f.Name, Severity: Note, Kind: Foreign, What: "is no file of a queue; the server ignores it"})
+		e.t.note(f.Name, Foreign, "is no file of a queue; the server ignores it")
 	}
 	for _, name := range e.in.Nested {
 		if name != datadir.QuarantineName {
-			e.t.add(Finding{File: name, Severity: Note, Kind: Foreign, What: "is a directory of somebody else's and is left alone"})
+			e.t.note(name, Foreign, "is a directory of somebody else's and is left alone")
 		}
 	}
 }

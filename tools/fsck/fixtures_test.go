@@ -1,7 +1,7 @@
 package fsck_test
 
-// The fixtures: queues with one kind of damage each. They are stored, so that what is examined is what
-// some release wrote and not what this one would write.
+// The fixtures: queues with one kind of damage each. They are stored in testdata, so that the tests
+// examine what a release wrote, and not what the code under test would write.
 
 import (
 	"encoding/binary"
@@ -20,8 +20,10 @@ import (
 )
 
 const (
-	orders  = data + "/orders" // items 1 to 28 in three segments, the last one not sealed; 1 to 3, 6 and 7 are taken
-	blobs   = data + "/blobs"  // items 1 to 4, of which 2 and 4 are large
+	// orders has the items 1 to 28 in three segments. The last one is not sealed. Items 1 to 3, 6
+	// and 7 are taken.
+	orders  = data + "/orders"
+	blobs   = data + "/blobs" // items 1 to 4, of which 2 and 4 are large
 	first   = orders + "/00000000000000000001.seg"
 	second  = orders + "/00000000000000000011.seg"
 	last    = orders + "/00000000000000000021.seg"
@@ -29,7 +31,7 @@ const (
 	body    = blobs + "/00000000000000000002.item"
 )
 
-// fixtures says how each is made of an undamaged queue.
+// fixtures says how to make each fixture from an undamaged queue.
 var fixtures = map[string]func(b *builder){
 	"clean": func(b *builder) { b.orders() },
 
@@ -79,15 +81,35 @@ var fixtures = map[string]func(b *builder){
 	},
 
 	// Records.
-	"flipped-bit":          func(b *builder) { b.orders(); b.flip(second, b.record(second, 15)+45) },
+	"flipped-bit": func(b *builder) {
+		b.orders()
+		b.flip(second, b.record(second, 15)+45)
+	},
 	"flipped-bit-in-taken": func(b *builder) { b.orders(); b.flip(first, b.record(first, 6)+45) },
-	"flipped-bit-last":     func(b *builder) { b.orders(); b.flip(second, b.record(second, 20)+45) },
-	"flipped-bit-active":   func(b *builder) { b.orders(); b.flip(last, b.record(last, 23)+45) },
-	"flipped-bit-newest":   func(b *builder) { b.orders(); b.flip(last, b.record(last, 28)+45) },
-	"flipped-bits":         func(b *builder) { b.orders(); b.flip(first, 1080); b.flip(second, 1400); b.flip(last, 1200) },
-	"lost-sector":          func(b *builder) { b.orders(); b.write(second, 1024+512, string(make([]byte, 512))) },
-	"all-records-lost":     func(b *builder) { b.orders(); b.write(second, 1024, string(make([]byte, 1020))) },
-	"all-newest-lost":      func(b *builder) { b.orders(); b.write(last, 1024, strings.Repeat("?", b.tail(last)-1024)) },
+	"flipped-bit-last": func(b *builder) {
+		b.orders()
+		b.flip(second, b.record(second, 20)+45)
+	},
+	"flipped-bit-active": func(b *builder) { b.orders(); b.flip(last, b.record(last, 23)+45) },
+	"flipped-bit-newest": func(b *builder) { b.orders(); b.flip(last, b.record(last, 28)+45) },
+	"flipped-bits": func(b *builder) {
+		b.orders()
+		b.flip(first, 1080)
+		b.flip(second, 1400)
+		b.flip(last, 1200)
+	},
+	"lost-sector": func(b *builder) {
+		b.orders()
+		b.write(second, 1024+512, string(make([]byte, 512)))
+	},
+	"all-records-lost": func(b *builder) {
+		b.orders()
+		b.write(second, 1024, string(make([]byte, 1020)))
+	},
+	"all-newest-lost": func(b *builder) {
+		b.orders()
+		b.write(last, 1024, strings.Repeat("?", b.tail(last)-1024))
+	},
 	"stray-bytes": func(b *builder) {
 		b.orders()
 		b.flip(second, 300)
@@ -103,21 +125,42 @@ var fixtures = map[string]func(b *builder){
 		b.segment(first, 1, 8, true)
 	},
 
-	// What stands around the records.
-	"header-copy":         func(b *builder) { b.orders(); b.flip(second, 20) },
-	"header-copy-active":  func(b *builder) { b.orders(); b.flip(last, 512+20) },
-	"header-sealed":       func(b *builder) { b.orders(); b.flip(second, 20); b.flip(second, 512+20) },
-	"header-lost":         func(b *builder) { b.orders(); b.flip(last, 20); b.flip(last, 512+20) },
-	"header-lost-trimmed": func(b *builder) { b.orders(); b.cutTo(last, b.tail(last)); b.flip(last, 20); b.flip(last, 512+20) },
-	"first-page-lost":     func(b *builder) { b.orders(); b.write(last, 0, string(make([]byte, 1024+100))) },
-	"index":               func(b *builder) { b.orders(); b.flip(second, b.size(second)-128-10) },
-	"footer":              func(b *builder) { b.orders(); b.flip(second, b.size(second)-60) },
-	"footer-cut":          func(b *builder) { b.orders(); b.cut(first, 152) },
-	"cut-short":           func(b *builder) { b.orders(); b.cut(second, 300) },
-	"no-segment":          func(b *builder) { b.orders(); b.put(second, []byte(strings.Repeat("no segment ", 100))) },
-	"no-segment-newest":   func(b *builder) { b.orders(); b.write(last, 0, strings.Repeat("?", b.size(last))) },
-	"newer-format":        func(b *builder) { b.orders(); b.newer(second) },
-	"misnamed":            func(b *builder) { b.orders(); b.move(second, orders+"/00000000000000000012.seg") },
+	// Damage around the records.
+	"header-copy":        func(b *builder) { b.orders(); b.flip(second, 20) },
+	"header-copy-active": func(b *builder) { b.orders(); b.flip(last, 512+20) },
+	"header-sealed": func(b *builder) {
+		b.orders()
+		b.flip(second, 20)
+		b.flip(second, 512+20)
+	},
+	"header-lost": func(b *builder) { b.orders(); b.flip(last, 20); b.flip(last, 512+20) },
+	"header-lost-trimmed": func(b *builder) {
+		b.orders()
+		b.cutTo(last, b.tail(last))
+		b.flip(last, 20)
+		b.flip(last, 512+20)
+	},
+	"first-page-lost": func(b *builder) {
+		b.orders()
+		b.write(last, 0, string(make([]byte, 1024+100)))
+	},
+	"index":      func(b *builder) { b.orders(); b.flip(second, b.size(second)-128-10) },
+	"footer":     func(b *builder) { b.orders(); b.flip(second, b.size(second)-60) },
+	"footer-cut": func(b *builder) { b.orders(); b.cut(first, 152) },
+	"cut-short":  func(b *builder) { b.orders(); b.cut(second, 300) },
+	"no-segment": func(b *builder) {
+		b.orders()
+		b.put(second, []byte(strings.Repeat("no segment ", 100)))
+	},
+	"no-segment-newest": func(b *builder) {
+		b.orders()
+		b.write(last, 0, strings.Repeat("?", b.size(last)))
+	},
+	"newer-format": func(b *builder) { b.orders(); b.newer(second) },
+	"misnamed": func(b *builder) {
+		b.orders()
+		b.move(second, orders+"/00000000000000000012.seg")
+	},
 	"swapped-names": func(b *builder) {
 		b.orders()
 		b.move(second, orders+"/x")
@@ -145,9 +188,16 @@ var fixtures = map[string]func(b *builder){
 		b.blobs()
 		b.remove(blobs + "/00000000000000000001.seg")
 	},
-	"body-far-ahead":       func(b *builder) { b.blobs(); b.move(body, blobs+"/00000000009999999999.item") },
+	"body-far-ahead": func(b *builder) {
+		b.blobs()
+		b.move(body, blobs+"/00000000009999999999.item")
+	},
 	"last-segment-emptied": func(b *builder) { b.orders(); b.cutTo(last, 0) },
-	"last-segment-older":   func(b *builder) { b.orders(); b.remove(last); b.segment(last, 21, 24, false) },
+	"last-segment-older": func(b *builder) {
+		b.orders()
+		b.remove(last)
+		b.segment(last, 21, 24, false)
+	},
 	"last-segment-older-and-taken": func(b *builder) {
 		b.orders()
 		b.remove(last)
@@ -202,10 +252,24 @@ var fixtures = map[string]func(b *builder){
 	// Offset files.
 	"offset-slot":  func(b *builder) { b.orders(); b.flip(offsets, 40); b.cutTo(offsets, 4096) },
 	"offset-entry": func(b *builder) { b.orders(); b.flip(offsets, 1056+10) },
-	"offset-cut":   func(b *builder) { b.orders(); b.taken(4, 9, 12, 13); b.cutTo(offsets, 1024+64) },
+	"offset-cut": func(b *builder) {
+		b.orders()
+		b.taken(4, 9, 12, 13)
+		b.cutTo(offsets, 1024+64)
+	},
 	"offset-short": func(b *builder) { b.orders(); b.cutTo(offsets, 700) },
-	"offsets-lost": func(b *builder) { b.orders(); b.flip(offsets, 24); b.flip(offsets, 512+24); b.flip(offsets, 1030) },
-	"offset-slots": func(b *builder) { b.orders(); b.taken(4, 9, 12, 13); b.flip(offsets, 24); b.flip(offsets, 512+24) },
+	"offsets-lost": func(b *builder) {
+		b.orders()
+		b.flip(offsets, 24)
+		b.flip(offsets, 512+24)
+		b.flip(offsets, 1030)
+	},
+	"offset-slots": func(b *builder) {
+		b.orders()
+		b.taken(4, 9, 12, 13)
+		b.flip(offsets, 24)
+		b.flip(offsets, 512+24)
+	},
 	"offset-newer": func(b *builder) { b.orders(); b.newerOffsets(offsets) },
 
 	// Large items.
@@ -221,13 +285,16 @@ var fixtures = map[string]func(b *builder){
 		b.blobs()
 		b.flip(blobs+"/00000000000000000001.seg", b.record(blobs+"/00000000000000000001.seg", 2)+45)
 	},
-	"body-without-record": func(b *builder) { b.blobs(); b.move(body, blobs+"/00000000000000000009.item") },
+	"body-without-record": func(b *builder) {
+		b.blobs()
+		b.move(body, blobs+"/00000000000000000009.item")
+	},
 	"body-taken": func(b *builder) {
 		b.blobs()
 		b.write(blobs+"/consumer.off", 0, "")
 		must(b.t, inspect.WriteOffsets(b.fs, blobs, inspect.NewOffsets("", 3, 0, 0)))
 	},
-	// Cold segments; cold_fixtures_test.go has the queue.
+	// Cold segments: see cold_fixtures_test.go.
 	"cold":             func(b *builder) { b.coldOrders() },
 	"cold-flipped-bit": func(b *builder) { b.coldOrders(); b.flip(cold, b.block(11)+100) },
 	"cold-flipped-bits": func(b *builder) {
@@ -236,14 +303,20 @@ var fixtures = map[string]func(b *builder){
 		b.flip(cold, b.block(4)+9)
 		b.flip(cold, b.size(cold)-60)
 	},
-	"cold-parity":         func(b *builder) { b.coldOrders(); b.flip(cold, b.parity()+100) },
-	"cold-header-copy":    func(b *builder) { b.coldOrders(); b.flip(cold, 512+20) },
-	"cold-directory":      func(b *builder) { b.coldOrders(); b.flip(cold, b.entry(1)+10) },
-	"cold-stray":          func(b *builder) { b.coldOrders(); b.flip(cold, 700) },
-	"cold-lost-page":      func(b *builder) { b.coldOrders(); b.lose(cold, b.block(11)&^4095, 4096) },
-	"cold-first-page":     func(b *builder) { b.coldOrders(); b.lose(cold, 0, 512) },
-	"cold-cut-short":      func(b *builder) { b.coldOrders(); b.cut(cold, 300) },
-	"cold-longer":         func(b *builder) { b.coldOrders(); b.put(cold, append(b.get(cold), "more"...)) },
+	"cold-parity":      func(b *builder) { b.coldOrders(); b.flip(cold, b.parity()+100) },
+	"cold-header-copy": func(b *builder) { b.coldOrders(); b.flip(cold, 512+20) },
+	"cold-directory":   func(b *builder) { b.coldOrders(); b.flip(cold, b.entry(1)+10) },
+	"cold-stray":       func(b *builder) { b.coldOrders(); b.flip(cold, 700) },
+	"cold-lost-page": func(b *builder) {
+		b.coldOrders()
+		b.lose(cold, b.block(11)&^4095, 4096)
+	},
+	"cold-first-page": func(b *builder) { b.coldOrders(); b.lose(cold, 0, 512) },
+	"cold-cut-short":  func(b *builder) { b.coldOrders(); b.cut(cold, 300) },
+	"cold-longer": func(b *builder) {
+		b.coldOrders()
+		b.put(cold, append(b.get(cold), "more"...))
+	},
 	"cold-without-parity": func(b *builder) { b.coldWith(0); b.flip(cold, b.block(11)+100) },
 	"cold-beyond-parity":  func(b *builder) { b.coldOrders(); b.beyondParity() },
 	"cold-beyond-and-more": func(b *builder) {
@@ -252,26 +325,46 @@ var fixtures = map[string]func(b *builder){
 		b.flip(cold, 20)
 		b.flip(last, b.record(last, 23)+45)
 	},
-	"cold-all-lost":       func(b *builder) { b.coldOrders(); b.lose(cold, 4096, b.parity()) },
-	"cold-half":           func(b *builder) { b.coldOrders(); b.cutTo(cold, b.block(11)+100) },
-	"cold-directory-lost": func(b *builder) { b.coldOrders(); b.flip(cold, b.entry(1)+10); b.flip(cold, b.entry2(1)+10) },
-	"cold-header-lost":    func(b *builder) { b.coldOrders(); b.beheaded() },
-	"cold-no-segment":     func(b *builder) { b.coldOrders(); b.put(cold, []byte("something else")) },
-	"cold-newer-format":   func(b *builder) { b.coldOrders(); b.newer(cold) },
-	"cold-missing":        func(b *builder) { b.coldOrders(); b.remove(cold) },
-	"cold-offsets-lost":   func(b *builder) { b.coldOrders(); b.remove(offsets) },
-	"cold-misnamed":       func(b *builder) { b.coldOrders(); b.move(cold, orders+"/00000000000000000012.cold") },
+	"cold-all-lost": func(b *builder) { b.coldOrders(); b.lose(cold, 4096, b.parity()) },
+	"cold-half":     func(b *builder) { b.coldOrders(); b.cutTo(cold, b.block(11)+100) },
+	"cold-directory-lost": func(b *builder) {
+		b.coldOrders()
+		b.flip(cold, b.entry(1)+10)
+		b.flip(cold, b.entry2(1)+10)
+	},
+	"cold-header-lost": func(b *builder) { b.coldOrders(); b.beheaded() },
+	"cold-no-segment": func(b *builder) {
+		b.coldOrders()
+		b.put(cold, []byte("something else"))
+	},
+	"cold-newer-format": func(b *builder) { b.coldOrders(); b.newer(cold) },
+	"cold-missing":      func(b *builder) { b.coldOrders(); b.remove(cold) },
+	"cold-offsets-lost": func(b *builder) { b.coldOrders(); b.remove(offsets) },
+	"cold-misnamed": func(b *builder) {
+		b.coldOrders()
+		b.move(cold, orders+"/00000000000000000012.cold")
+	},
 	"cold-named-too-far": func(b *builder) {
 		b.coldOrders()
 		b.move(cold, orders+"/00000000000000000001-00000000000000000021.cold")
 	},
-	"cold-as-segment":   func(b *builder) { b.coldOrders(); b.move(cold, first) },
-	"cold-copy":         func(b *builder) { b.coldOrders(); b.put(orders+"/00000000000000000021.cold", b.get(cold)) },
-	"cold-moving":       func(b *builder) { b.coldOrders(); b.move(cold, cold+".mend-rename") },
-	"cold-mending":      func(b *builder) { b.coldOrders(); b.put(cold+".mend", make([]byte, 100)) },
-	"cold-unfinished":   func(b *builder) { b.orders(); b.put(cold+".new", make([]byte, 5000)) },
-	"cold-superseded":   func(b *builder) { b.coldOrders(); b.sources(1, 11) },
-	"cold-superseded-2": func(b *builder) { b.coldOrders(); b.put(coldFirst, b.get(cold)); b.sources(11) },
+	"cold-as-segment": func(b *builder) { b.coldOrders(); b.move(cold, first) },
+	"cold-copy": func(b *builder) {
+		b.coldOrders()
+		b.put(orders+"/00000000000000000021.cold", b.get(cold))
+	},
+	"cold-moving": func(b *builder) { b.coldOrders(); b.move(cold, cold+".mend-rename") },
+	"cold-mending": func(b *builder) {
+		b.coldOrders()
+		b.put(cold+".mend", make([]byte, 100))
+	},
+	"cold-unfinished": func(b *builder) { b.orders(); b.put(cold+".new", make([]byte, 5000)) },
+	"cold-superseded": func(b *builder) { b.coldOrders(); b.sources(1, 11) },
+	"cold-superseded-2": func(b *builder) {
+		b.coldOrders()
+		b.put(coldFirst, b.get(cold))
+		b.sources(11)
+	},
 	"cold-superseded-and-lost": func(b *builder) {
 		b.coldOrders()
 		b.beyondParity()
@@ -296,7 +389,7 @@ var fixtures = map[string]func(b *builder){
 	},
 }
 
-// fixture makes one, if it is not stored yet.
+// fixture makes a fixture if it is not stored yet, with -update.
 func fixture(t *testing.T, name string) {
 	if _, err := os.Stat(filepath.Join(testdata, name)); err == nil {
 		return
@@ -313,8 +406,8 @@ func fixture(t *testing.T, name string) {
 type builder struct {
 	t       *testing.T
 	fs      *disktest.FS
-	log     uint64 // identity of the log that what comes is of
-	durable uint64 // what offset files say is on stable storage
+	log     uint64 // identity of the log
+	durable uint64 // the first number not synced, according to offset files
 }
 
 const (
@@ -336,10 +429,12 @@ func (b *builder) segment(path string, from, to uint64, seal bool) {
 		s, err = segment.Create(b.fs, path, 8<<10)
 	}
 	must(b.t, err)
-	must(b.t, s.Start(segment.Header{Salt: uint32(from) * 1000003, First: from, Created: epoch, ItemsBefore: from - 1, BytesBefore: 60 * (from - 1), Log: b.log}))
+	must(b.t, s.Start(segment.Header{Salt: uint32(from) * 1000003, First: from, Created: epoch,
+		ItemsBefore: from - 1, BytesBefore: 60 * (from - 1), Log: b.log}))
 	for seq := from; seq <= to; seq++ {
 		payload := fmt.Appendf(nil, "order %d: %s", seq, strings.Repeat("a thing, ", 6))
-		_, err := s.Append(&segment.Record{Seq: seq, Kind: segment.KindItem, ClientFlags: uint32(seq), Enqueued: epoch + int64(seq)*1000, Payload: payload})
+		_, err := s.Append(&segment.Record{Seq: seq, Kind: segment.KindItem,
+			ClientFlags: uint32(seq), Enqueued: epoch + int64(seq)*1000, Payload: payload})
 		must(b.t, err)
 	}
 	if seal {
@@ -348,7 +443,7 @@ func (b *builder) segment(path string, from, to uint64, seal bool) {
 	must(b.t, s.Close())
 }
 
-// taken makes the offset file. Further numbers are those of items taken out of order, besides 6 and 7.
+// taken makes the offset file. Items 6, 7 and more are taken out of order.
 func (b *builder) taken(head uint64, more ...uint64) {
 	o := inspect.NewOffsets("", head, 60*(head-1), epoch)
 	o.Log = b.log
@@ -361,7 +456,8 @@ func (b *builder) taken(head uint64, more ...uint64) {
 }
 
 func (b *builder) blobs() {
-	l, err := wal.Open(blobs, wal.Options{FS: b.fs, SegmentSize: wal.MinSegmentSize, Logger: slog.New(slog.DiscardHandler)})
+	l, err := wal.Open(blobs, wal.Options{FS: b.fs, SegmentSize: wal.MinSegmentSize,
+		Logger: slog.New(slog.DiscardHandler)})
 	must(b.t, err)
 	_, err = l.Consumer("", wal.Oldest)
 	must(b.t, err)
@@ -383,7 +479,7 @@ func (b *builder) blobs() {
 	must(b.t, l.Close())
 }
 
-// unname gives a body its upload's name again.
+// unname renames a body to its upload's name.
 func (b *builder) unname() {
 	upload := binary.LittleEndian.Uint64(b.get(body)[24:])
 	b.move(body, fmt.Sprintf("%s/%020d.part", blobs, upload))
@@ -396,7 +492,7 @@ func (b *builder) seal(path string) {
 	must(b.t, s.Close())
 }
 
-// reseal makes the header of a body verify again.
+// reseal updates the checksum in a body's header.
 func (b *builder) reseal(path string) {
 	c := b.get(path)
 	binary.LittleEndian.PutUint32(c[60:], crc32.Checksum(c[:60], castagnoli))
@@ -423,7 +519,7 @@ func (b *builder) write(path string, at int, s string) {
 	b.put(path, c)
 }
 
-// record is where an item's record is.
+// record returns the offset of an item's record.
 func (b *builder) record(path string, seq uint64) (at int) {
 	b.steps(path, func(s *inspect.Step) {
 		if s.Record.Seq == seq {
@@ -433,7 +529,7 @@ func (b *builder) record(path string, seq uint64) (at int) {
 	return at
 }
 
-// tail is where the records end.
+// tail returns the offset after the last record.
 func (b *builder) tail(path string) (at int) {
 	b.steps(path, func(s *inspect.Step) { at = int(s.To) })
 	return at
@@ -450,7 +546,7 @@ func (b *builder) steps(path string, fn func(*inspect.Step)) {
 	}
 }
 
-// newer writes both headers of a segment as a later version would.
+// newer makes a segment one of a later format.
 func (b *builder) newer(path string) {
 	c := b.get(path)
 	for _, at := range []int{0, 512} {
@@ -461,6 +557,7 @@ func (b *builder) newer(path string) {
 	b.put(path, c)
 }
 
+// newerOffsets makes an offset file one of a later format.
 func (b *builder) newerOffsets(path string) {
 	c := b.get(path)
 	for _, at := range []int{0, 512} {

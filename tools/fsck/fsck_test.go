@@ -23,7 +23,7 @@ func each(t *testing.T, test func(t *testing.T, name string, fsys *disktest.FS))
 	}
 }
 
-// The report of each fixture reads like a session: a check, a repair, a check.
+// Each fixture has the expected output of a check, a repair and another check.
 func TestEveryKindOfDamageIsReportedAndRepaired(t *testing.T) {
 	each(t, func(t *testing.T, name string, fsys *disktest.FS) {
 		var b strings.Builder
@@ -45,7 +45,7 @@ func TestEveryKindOfDamageIsReportedAndRepaired(t *testing.T) {
 		want, err := os.ReadFile(path)
 		must(t, err)
 		if b.String() != string(want) {
-			t.Errorf("it reports\n%s\ninstead of\n%s", b.String(), want)
+			t.Errorf("got\n%s\nwant\n%s", b.String(), want)
 		}
 	})
 }

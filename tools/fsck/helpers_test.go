@@ -21,7 +21,7 @@ import (
 	"github.com/darner/darner/wal/inspect"
 )
 
-var update = flag.Bool("update", false, "write the expected reports, and the fixtures that are missing")
+var update = flag.Bool("update", false, "rewrite the expected reports, and make missing fixtures")
 
 const (
 	testdata = "../../testdata/fsck"
@@ -49,12 +49,13 @@ func load(t testing.TB, name string) *disktest.FS {
 		if err != nil {
 			return err
 		}
-		return fsys.WriteFile(data+"/"+filepath.ToSlash(strings.TrimPrefix(path, root+string(filepath.Separator))), b)
+		name := strings.TrimPrefix(path, root+string(filepath.Separator))
+		return fsys.WriteFile(data+"/"+filepath.ToSlash(name), b)
 	}))
 	return fsys
 }
 
-// save writes the queues of a file system as a fixture.
+// save stores the queues of a file system as a fixture.
 func save(t testing.TB, fsys *disktest.FS, name string) {
 	t.Helper()
 	for _, queue := range fsys.Names(data) {
@@ -68,7 +69,7 @@ func save(t testing.TB, fsys *disktest.FS, name string) {
 	}
 }
 
-// run runs fsck and returns what it prints and its exit code.
+// run runs fsck, and returns what it prints and its result.
 func run(t testing.TB, fsys disk.FS, o fsck.Options) (report string, res fsck.Result) {
 	t.Helper()
 	var b bytes.Buffer
@@ -86,12 +87,13 @@ func repair(t testing.TB, fsys disk.FS) fsck.Result {
 	return res
 }
 
-// served is what the server's log delivers of a queue: a line for each item. Those of which it finds
-// out only when it reads them that they are damaged are not among them.
+// served returns a line for each item of a queue that a log delivers. It leaves out items that turn
+// out to be damaged when they are read.
 func served(t testing.TB, fsys *disktest.FS, queue string) []string {
 	t.Helper()
 	quarantine := data + "/.quarantine"
-	l, err := wal.Open(data+"/"+queue, wal.Options{FS: fsys, SegmentSize: wal.MinSegmentSize, Quarantine: quarantine, Logger: slog.New(slog.DiscardHandler)})
+	l, err := wal.Open(data+"/"+queue, wal.Options{FS: fsys, SegmentSize: wal.MinSegmentSize,
+		Quarantine: quarantine, Logger: slog.New(slog.DiscardHandler)})
 	must(t, err)
 	defer l.Close()
 	c, err := l.Consumer("", wal.Oldest)
@@ -109,13 +111,14 @@ func served(t testing.TB, fsys *disktest.FS, queue string) []string {
 	}
 }
 
-// line tells of an item; of a long payload it has the beginning and a checksum.
+// line describes an item. It has the beginning of the payload, and a checksum.
 func line(seq uint64, flags uint32, enqueued, expires int64, payload []byte) string {
-	return fmt.Sprintf("%d %d %d %d %.60q %08x", seq, flags, enqueued, expires, payload, crc32.Checksum(payload, castagnoli))
+	return fmt.Sprintf("%d %d %d %d %.60q %08x", seq, flags, enqueued, expires, payload,
+		crc32.Checksum(payload, castagnoli))
 }
 
-// readable is what a queue's files hold: the same as served, for a queue without damage, but much
-// faster.
+// readable returns the items that a queue's files hold. For a queue without damage it is the same
+// as served, and much faster.
 func readable(t testing.TB, fsys *disktest.FS, queue string) []string {
 	t.Helper()
 	in, err := inspect.Open(fsys, data+"/"+queue)

@@ -1,6 +1,6 @@
 package fsck_test
 
-// Directories that are not what one hopes for.
+// Directories that are in use, cannot be read or are not data directories.
 
 import (
 	"errors"
@@ -23,14 +23,15 @@ func TestADirectoryInUseIsNotExamined(t *testing.T) {
 	for _, path := range []string{data, orders} {
 		for _, o := range []fsck.Options{{}, {Repair: true}, {Repair: true, DryRun: true}} {
 			o.FS = fsys
-			if _, err := fsck.Run(path, o); !errors.Is(err, disk.ErrLocked) || !strings.Contains(err.Error(), "stop the server") {
-				t.Errorf("%s: %v", path, err)
+			if _, err := fsck.Run(path, o); !errors.Is(err, disk.ErrLocked) ||
+				!strings.Contains(err.Error(), "stop the server") {
+				t.Errorf("%s: got %v, want disk.ErrLocked", path, err)
 			}
 		}
 	}
 	must(t, server.Close())
 	if res := repair(t, fsys); res.Exit() != fsck.ExitRepaired {
-		t.Errorf("exit code %d", res.Exit())
+		t.Errorf("got exit code %d, want %d", res.Exit(), fsck.ExitRepaired)
 	}
 }
 
@@ -41,7 +42,7 @@ func TestACheckNeedsNoLockFile(t *testing.T) {
 		t.Errorf("got %+v, want 23 items and a clean exit", res)
 	}
 	if names := fsys.Names(data); len(names) != 1 {
-		t.Errorf("it left %q", names)
+		t.Errorf("got %q in the data directory, want the queue alone", names)
 	}
 }
 
@@ -55,10 +56,12 @@ func TestAMediumThatCannotBeWrittenIsExamined(t *testing.T) {
 	})
 	report, res := run(t, fsys, fsck.Options{})
 	if res.Exit() != fsck.ExitClean || !strings.Contains(report, "without a lock") {
-		t.Errorf("exit code %d\n%s", res.Exit(), report)
+		t.Errorf("got exit code %d and\n%s\nwant %d and a note on the lock", res.Exit(), report,
+			fsck.ExitClean)
 	}
-	if _, err := fsck.Run(data, fsck.Options{FS: fsys, Repair: true}); !errors.Is(err, syscall.EROFS) {
-		t.Errorf("a repair says %v", err)
+	_, err := fsck.Run(data, fsck.Options{FS: fsys, Repair: true})
+	if !errors.Is(err, syscall.EROFS) {
+		t.Errorf("a repair: got %v, want EROFS", err)
 	}
 }
 
@@ -71,7 +74,7 @@ func TestAQueuesDirectoryIsExaminedAlone(t *testing.T) {
 		t.Errorf("got %+v, want 22 items of one queue, repaired", res)
 	}
 	if len(fsys.Names(data+"/.quarantine/orders")) == 0 {
-		t.Error("nothing is in the data directory's quarantine")
+		t.Error("got nothing in the data directory's quarantine, want the damage")
 	}
 }
 
@@ -86,7 +89,7 @@ func TestAQueueWithoutADataDirectoryHasItsOwnQuarantine(t *testing.T) {
 		}
 	}
 	if len(fsys.Names("alone/.quarantine/alone")) == 0 {
-		t.Error("nothing is in the quarantine")
+		t.Error("got nothing in the quarantine, want the damage")
 	}
 }
 
@@ -95,14 +98,14 @@ func TestWhatIsNoDataDirectoryIsRefused(t *testing.T) {
 	must(t, fsys.WriteFile("etc/passwd", []byte("root")))
 	must(t, fsys.Mkdir("etc/ssh"))
 	if _, err := fsck.Run("etc", fsck.Options{FS: fsys}); !errors.Is(err, datadir.ErrNotData) {
-		t.Errorf("etc: %v", err)
+		t.Errorf("etc: got %v, want datadir.ErrNotData", err)
 	}
 	if _, err := fsck.Run("none", fsck.Options{FS: fsys}); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("none: %v", err)
+		t.Errorf("none: got %v, want fs.ErrNotExist", err)
 	}
 }
 
-// One queue that cannot be read is told, left alone, and does not keep the others from being mended.
+// A queue that cannot be read is reported and left alone, and the others are mended.
 func TestAQueueThatCannotBeReadDoesNotHideTheOthers(t *testing.T) {
 	for what, broken := range map[string]func(op disktest.Op, name string) error{
 		"directory without rights": func(op disktest.Op, name string) error {
@@ -133,16 +136,17 @@ func TestAQueueThatCannotBeReadDoesNotHideTheOthers(t *testing.T) {
 			}
 			fsys.Fail(func(op disktest.Op, name string, _ int) error {
 				if strings.Contains(name, "secret") && changes(op) {
-					t.Errorf("%s of %s", op, name)
+					t.Errorf("got %s of %s, want no change", op, name)
 				}
 				return broken(op, name)
 			})
 			report, res := run(t, fsys, fsck.Options{Repair: true})
 			if res.Exit()&^fsck.ExitLeft != fsck.ExitRepaired+fsck.ExitTrouble {
-				t.Errorf("exit code %d", res.Exit())
+				t.Errorf("got exit code %d, want repaired and trouble", res.Exit())
 			}
-			if !strings.Contains(report, "trouble  secret") || !strings.Contains(report, "repair   orders/") {
-				t.Errorf("it says\n%s", report)
+			if !strings.Contains(report, "trouble  secret") ||
+				!strings.Contains(report, "repair   orders/") {
+				t.Errorf("got\n%s\nwant trouble with secret and a repair of orders", report)
 			}
 		})
 	}
@@ -155,36 +159,39 @@ func TestLeftoversAreCountedNotListed(t *testing.T) {
 		must(t, fsys.WriteFile(fmt.Sprintf("%s/%020d.part", orders, i+1), nil))
 	}
 	report, res := run(t, fsys, fsck.Options{})
-	if lines := strings.Count(report, "\n"); lines > 20 || !strings.Contains(report, fmt.Sprint("and ", many-10, " more")) {
-		t.Errorf("it says\n%.3000s", report)
+	if lines := strings.Count(report, "\n"); lines > 20 ||
+		!strings.Contains(report, fmt.Sprint("and ", many-10, " more")) {
+		t.Errorf("got\n%.3000s\nwant most leftovers counted", report)
 	}
 	if res.Notes != many || res.Exit() != fsck.ExitClean {
 		t.Errorf("got %+v, want %d notes and a clean exit", res, many)
 	}
 	if res := repair(t, fsys); res.Actions != 1 || res.Notes != many {
-		t.Errorf("a repair: %+v", res)
+		t.Errorf("a repair: got %+v, want 1 action and %d notes", res, many)
 	}
 	if _, res := run(t, fsys, fsck.Options{}); res.Notes != 0 || res.Items != 23 {
-		t.Errorf("afterwards: %+v", res)
+		t.Errorf("afterwards: got %+v, want 23 items and no notes", res)
 	}
 }
 
-func TestQueuesGoByTheirNames(t *testing.T) {
+func TestDirectoriesAreNamedAfterTheirQueues(t *testing.T) {
 	for dir, want := range map[string]string{
-		"orders": "orders", "a%2Bb": "a+b", "%2Ehidden": ".hidden", "a.b": "a.b", "%C3%A9": "é", "50%25": "50%",
+		"orders": "orders", "a%2Bb": "a+b", "%2Ehidden": ".hidden", "a.b": "a.b", "%C3%A9": "é",
+		"50%25": "50%",
 	} {
 		if got, ok := datadir.QueueName(dir); !ok || got != want {
-			t.Errorf("%s is %q, %v", dir, got, ok)
+			t.Errorf("%s: got %q, %v; want %q", dir, got, ok, want)
 		}
 	}
-	for _, dir := range []string{"", "lost+found", ".trash", "a b", "%2b", "%41", "a%2", "%", "a%2Fb"} {
+	for _, dir := range []string{"", "lost+found", ".trash", "a b", "%2b", "%41", "a%2",
+		"%", "a%2Fb"} {
 		if got, ok := datadir.QueueName(dir); ok {
-			t.Errorf("%q is taken for %q", dir, got)
+			t.Errorf("%q: got queue %q, want none", dir, got)
 		}
 	}
 }
 
-// Leftovers by the thousand are neither listed nor moved one by one.
+// Thousands of leftovers are not listed one by one.
 func TestManyLeftoversAreCounted(t *testing.T) {
 	const many = 3000
 	fsys := load(t, "clean")
@@ -195,17 +202,17 @@ func TestManyLeftoversAreCounted(t *testing.T) {
 	}
 	report, res := run(t, fsys, fsck.Options{Repair: true})
 	if lines := strings.Count(report, "\n"); lines > 200 {
-		t.Errorf("it writes %d lines", lines)
+		t.Errorf("got %d lines, want at most 200", lines)
 	}
 	for _, want := range []string{"(3000 files)", "and 2900 more moved to the quarantine"} {
 		if !strings.Contains(report, want) {
-			t.Errorf("it does not say %q:\n%s", want, report)
+			t.Errorf("got\n%s\nwant %q in it", report, want)
 		}
 	}
 	if res.Exit() != fsck.ExitRepaired {
-		t.Errorf("exit code %d", res.Exit())
+		t.Errorf("got exit code %d, want %d", res.Exit(), fsck.ExitRepaired)
 	}
 	if n := len(fsys.Names(orders)); n != many+4 {
-		t.Errorf("%d files are there", n)
+		t.Errorf("got %d files, want %d", n, many+4)
 	}
 }

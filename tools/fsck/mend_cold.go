@@ -1,18 +1,16 @@
 package fsck
 
-// Mending a cold segment: in place as far as its parity reaches, else by writing it anew.
+// Mending a cold segment: in place if its parity allows it, else by rewriting it.
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"syscall"
 
 	"github.com/darner/darner/wal/inspect"
 )
 
-// rebuild writes back what is damaged of a cold segment and can be rebuilt. Killed, it has written
-// some of it.
+// rebuild writes back in place what parity can rebuild. If it is interrupted, some of that is
+// written.
 func (r *repair) rebuild(s *segmentFile) error {
 	report, err := r.e.in.Scrub(s.file, true)
 	if err == nil && report.Lost > 0 {
@@ -21,7 +19,8 @@ func (r *repair) rebuild(s *segmentFile) error {
 	return err
 }
 
-// writeAnew replaces a cold segment by one of what can be read. What is lost is kept in the quarantine.
+// writeAnew replaces a cold segment by one with everything that can be read. It copies what is lost
+// to the quarantine.
 func (r *repair) writeAnew(s *segmentFile) error {
 	v, err := r.e.open(s.file)
 	if err != nil {
@@ -31,24 +30,16 @@ func (r *repair) writeAnew(s *segmentFile) error {
 	if err := r.keepLost(s); err != nil {
 		return err
 	}
-	fresh := v.Path() + inspect.MendSuffix
-	if err := r.o.FS.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if err := v.CopyReadable(fresh); err != nil {
-		return err
-	}
-	if err := r.complete(fresh, s); err != nil {
-		r.o.FS.Remove(fresh)
-		return err
-	}
-	if err := r.o.FS.Rename(fresh, v.Path()); err != nil {
-		return err
-	}
-	return r.o.FS.SyncDir(r.q.Path)
+	return r.replace(v.Path(), func(fresh string) error {
+		if err := v.CopyReadable(fresh); err != nil {
+			return err
+		}
+		return r.complete(fresh, s)
+	})
 }
 
-// keepLost copies into the quarantine where items were: all of the file, if it is not known where.
+// keepLost copies the ranges with lost items to the quarantine, or the whole file if it is not
+// known where they were.
 func (r *repair) keepLost(s *segmentFile) error {
 	const why = "is damaged beyond the parity"
 	for _, p := range s.cold.lost {
@@ -66,7 +57,7 @@ func (r *repair) keepLost(s *segmentFile) error {
 	return nil
 }
 
-// complete sees to it that the new file holds all that could be read: a disk that failed in between
+// complete checks that the new file holds all records that could be read. A read error meanwhile
 // would look like damage.
 func (r *repair) complete(fresh string, s *segmentFile) error {
 	v, err := r.e.in.OpenSegment(inspect.FileInfo{Name: s.file.Name + inspect.MendSuffix})

@@ -1,6 +1,6 @@
 package fsck
 
-// What the consumers have taken, from their files.
+// Offset files: what the consumers have taken.
 
 import (
 	"errors"
@@ -13,20 +13,21 @@ func (e *examination) readOffsets() {
 		e.readOffsetFile(f)
 	}
 	for _, f := range e.in.Files(inspect.RewriteFile) {
-		e.t.add(Finding{File: f.Name, Severity: Note, Kind: Rewrite, What: "an offset file that was being written anew; the server unites it with the other"})
+		e.t.note(f.Name, Rewrite,
+			"an offset file that was being written anew; the server unites it with the other")
 		c := e.readOffsetFile(f)
-		c.stale = true
+		c.rewrite = true
 	}
 	for _, c := range e.consumers {
 		if c.state != nil {
-			e.told, c.blank = true, false
+			e.durableKnown, c.blank = true, false
 			e.durable = max(e.durable, c.state.Durable)
 		}
 	}
 }
 
-// readOffsetFile adds what a file says to its consumer. Two files of one consumer are united, as the
-// server does.
+// readOffsetFile adds a file to its consumer. It unites two files of one consumer, as the server
+// does.
 func (e *examination) readOffsetFile(f inspect.FileInfo) *consumer {
 	c := e.consumer(f.Consumer())
 	c.files = append(c.files, f)
@@ -34,24 +35,29 @@ func (e *examination) readOffsetFile(f inspect.FileInfo) *consumer {
 	e.progress.add(f.Size)
 	switch {
 	case errors.Is(err, inspect.ErrBlankOffsets):
-		e.t.add(Finding{File: f.Name, Severity: Note, Kind: OffsetsLost, What: "is blank, as when it was made just before a crash: nothing was taken, or it comes again"})
-		c.stale, c.blank = true, true
+		e.t.note(f.Name, OffsetsLost,
+			"is blank, as when it was made just before a crash: nothing was taken, or it comes "+
+				"again")
+		c.rewrite, c.blank = true, true
 	case errors.Is(err, inspect.ErrNoOffsets) && f.Kind == inspect.RewriteFile:
-		c.stale = true // it is not written whole: the file it was to replace has all of it
+		c.rewrite = true // it is incomplete: the file that it was to replace has everything
 	case errors.Is(err, inspect.ErrNoOffsets):
-		c.stale, c.shown, c.nothing = true, true, true
+		c.rewrite, c.keep, c.unverified = true, true, true
 	case errors.Is(err, inspect.ErrVersion):
 		e.newer(f.Name)
 	case err != nil:
 		e.trouble(f.Name, err)
 	case e.in.Foreign(v.Log):
-		e.t.add(Finding{File: f.Name, Severity: Damage, Kind: OtherLog, What: otherLog + "; all items still on the disk come again, taken or not"})
-		c.stale, c.shown = true, true
+		e.t.damage(f.Name, OtherLog, otherLog+
+			"; all items still on the disk come again, taken or not")
+		c.rewrite, c.keep = true, true
 	default:
 		if v.Salvaged && v.Lost && f.Kind == inspect.OffsetFile {
-			e.t.add(Finding{File: f.Name, Severity: Damage, Kind: OffsetsLost, What: "neither copy of the head verifies, but entries do: items taken since the last sync may come again"})
+			e.t.damage(f.Name, OffsetsLost,
+				"neither copy of the head verifies, but entries do: items taken since the last "+
+					"sync may come again")
 		}
-		if f.Kind == inspect.OffsetFile { // a rewrite may have got to the disk in part
+		if f.Kind == inspect.OffsetFile { // a rewrite may be incomplete
 			e.offsetDamage(c, f, v)
 		}
 		if c.state == nil {
@@ -63,6 +69,7 @@ func (e *examination) readOffsetFile(f inspect.FileInfo) *consumer {
 	return c
 }
 
+// offsetDamage reports the damage in an offset file.
 func (e *examination) offsetDamage(c *consumer, f inspect.FileInfo, v *inspect.OffsetsView) {
 	for _, d := range v.Damage {
 		found := Finding{File: f.Name, From: d.From, To: d.To, Severity: Damage, Kind: OffsetEntry}
@@ -72,24 +79,28 @@ func (e *examination) offsetDamage(c *consumer, f inspect.FileInfo, v *inspect.O
 		case d.Stray:
 			found.Kind, found.What = Stray, strayBytes
 		case d.Short:
-			found.Kind, found.What = OffsetSlot, "the file ends early: it was cut, and items that were taken may come again"
+			found.Kind = OffsetSlot
+			found.What = "the file ends early: it was cut, and items that were taken may come again"
 		case d.Gone:
 			found.What = "entries are gone that were synced: items that were taken may come again"
 		case d.Slot && v.Salvaged:
 			continue
 		case d.Slot:
-			found.Kind, found.What = OffsetSlot, "one of two copies of the head does not verify: a few items that were taken last may come again"
+			found.Kind = OffsetSlot
+			found.What = "one of two copies of the head does not verify: a few items that were " +
+				"taken last may come again"
 		default:
 			found.What = "no entry verifies here: a few items that were taken may come again"
 		}
-		c.stale = c.stale || !d.Unfinished
-		c.shown = c.shown || !d.Unfinished
+		c.rewrite = c.rewrite || !d.Unfinished
+		c.keep = c.keep || !d.Unfinished
 		e.t.add(found)
 	}
-	c.stale = c.stale || v.Salvaged
-	c.shown = c.shown || v.Salvaged
+	c.rewrite = c.rewrite || v.Salvaged
+	c.keep = c.keep || v.Salvaged
 }
 
+// consumer returns the consumer of a name, and adds it if necessary.
 func (e *examination) consumer(name string) *consumer {
 	for _, c := range e.consumers {
 		if c.name == name {

@@ -1,7 +1,7 @@
 package fsck
 
-// What is set aside: copies of damaged ranges and whole files, each with a note of where it came from.
-// Nothing in the quarantine is ever overwritten or removed.
+// The quarantine: copies of damaged ranges, and whole files, each with a note of where it came
+// from. Nothing in it is ever overwritten or removed.
 
 import (
 	"errors"
@@ -18,8 +18,8 @@ import (
 
 const noteSuffix = ".note"
 
-// keep copies a range of a file, under the name that the server gives to such a copy. One that is
-// there already is left.
+// keep copies a range of a file, under the name that the server would use, unless it is there
+// already.
 func (r *repair) keep(file string, from, to int64, why string) error {
 	dir := r.dir.Quarantine(r.q)
 	path := filepath.Join(dir, fmt.Sprintf("%s@%d-%d", file, from, to))
@@ -40,7 +40,7 @@ func (r *repair) keep(file string, from, to int64, why string) error {
 	return r.create(path, io.NewSectionReader(in, from, to-from))
 }
 
-// exists tells whether a file of that size is there.
+// exists reports whether a file of this size is there.
 func (r *repair) exists(path string, size int64) bool {
 	f, err := r.o.FS.OpenRead(path)
 	if err != nil {
@@ -58,18 +58,25 @@ func (r *repair) note(path, file string, from, to int64, why string) error {
 	return r.create(path+noteSuffix, strings.NewReader(text))
 }
 
-// create makes a file of what is read, under its name only when it is whole.
+// create makes a file with the content of a reader.
 func (r *repair) create(path string, from io.Reader) error {
+	return r.replace(path, func(fresh string) error {
+		out, err := r.o.FS.Create(fresh)
+		if err != nil {
+			return err
+		}
+		return errors.Join(fill(out, from), out.Close())
+	})
+}
+
+// replace makes a file at path, in place of one that may be there. write writes and syncs it under
+// another name, which the server ignores. Then it is renamed, so that path never has part of it.
+func (r *repair) replace(path string, write func(fresh string) error) error {
 	fresh := path + inspect.MendSuffix
 	if err := r.o.FS.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	out, err := r.o.FS.Create(fresh)
-	if err != nil {
-		return err
-	}
-	err = fill(out, from)
-	if err = errors.Join(err, out.Close()); err != nil {
+	if err := write(fresh); err != nil {
 		r.o.FS.Remove(fresh)
 		return err
 	}
@@ -86,7 +93,7 @@ func fill(out disk.File, from io.Reader) error {
 	return out.Sync()
 }
 
-// moveAside moves a whole file of the queue.
+// moveAside moves a whole file of the queue to the quarantine.
 func (r *repair) moveAside(f inspect.FileInfo, why string) error {
 	dir := r.dir.Quarantine(r.q)
 	if err := r.makeQuarantine(); err != nil {
@@ -105,7 +112,7 @@ func (r *repair) moveAside(f inspect.FileInfo, why string) error {
 	return errors.Join(r.o.FS.SyncDir(dir), r.o.FS.SyncDir(r.q.Path))
 }
 
-// makeQuarantine makes the directory, for good.
+// makeQuarantine makes the queue's directory in the quarantine, and syncs it.
 func (r *repair) makeQuarantine() error {
 	if r.quarantined {
 		return nil
@@ -117,7 +124,7 @@ func (r *repair) makeQuarantine() error {
 	return nil
 }
 
-// freeName is a name in the quarantine that no file has.
+// freeName returns a name in the quarantine that is not in use.
 func (r *repair) freeName(path string) (string, error) {
 	for n := 1; ; n++ {
 		name := fmt.Sprintf("%s@%d", path, n)

@@ -1,10 +1,10 @@
 package fsck
 
-// Repairing one queue. The order is what makes it safe to be killed at any point: bodies get their
-// names before a segment is sealed; damaged ones are in the quarantine before their items are marked as
-// taken, for the server deletes those; lost items are marked before the segment that tells of them is
-// replaced; and bytes are in the quarantine before they go. Every file is replaced by a new one that
-// was synced before it was renamed.
+// Repairing one queue. The order of the steps makes it safe to be killed at any point. Bodies get
+// their names before a segment is sealed. Damaged bodies go to the quarantine before their items
+// are marked as taken, because the server would delete them then. Lost items are marked as taken
+// before the segment that shows the loss is replaced. Bytes are copied to the quarantine before
+// they are removed. Every file is replaced by a new one that was synced before it was renamed.
 
 import (
 	"errors"
@@ -23,31 +23,32 @@ type repair struct {
 	e           *examination
 	t           *tally
 	actions     int
-	said        map[string]int // steps, by what they are
-	quarantined bool           // its directory is there
+	counts      map[string]int // number of steps of each kind
+	quarantined bool           // the queue's directory in the quarantine is there
 }
 
 // maxActions is how many steps of one kind are listed for a queue; the others are counted.
 const maxActions = 100
 
+// all takes all steps. It stops at the first that fails.
 func (r *repair) all() {
-	r.said = make(map[string]int)
+	r.counts = make(map[string]int)
 	defer r.finish()
-	if r.e.handsOff || r.e.in == nil {
+	if r.e.noRepair || r.e.in == nil {
 		return
 	}
 	for _, step := range []func() error{
-		r.removeMendings, r.nameBodies, r.removeUploads, r.makeWay, r.nameSegments,
+		r.removeUnfinished, r.nameBodies, r.removeUploads, r.freeNames, r.nameSegments,
 		r.moveBodies, r.writeOffsets, r.clearSuperseded, r.mendSegments,
 	} {
 		if err := step(); err != nil {
 			r.failed(err)
-			return // what comes next may rely on it
+			return // later steps may rely on it
 		}
 	}
 }
 
-// failed says which step could not be taken. What was done so far stays, and is safe.
+// failed reports the step that failed. The steps before it stay, and are safe.
 func (r *repair) failed(err error) {
 	what := "the repair stops here: " + err.Error()
 	if disk.IsFull(err) {
@@ -55,40 +56,42 @@ func (r *repair) failed(err error) {
 		for _, s := range r.e.segments {
 			most = max(most, s.file.Size)
 		}
-		what += fmt.Sprintf(" (a segment is mended by writing it anew: free %s and run it again)", Size(most+1<<20))
+		what += fmt.Sprintf(" (a segment is mended by writing it anew: free %s and run it again)",
+			Size(most+1<<20))
 	}
 	r.t.add(Finding{Severity: Trouble, Kind: NotDone, What: what})
 }
 
-// do takes a step, or only tells of it.
+// do takes a step and reports it. In a dry run it only reports it.
 func (r *repair) do(file, what string, step func() error) error {
 	if !r.o.DryRun {
 		if err := step(); err != nil {
 			return fmt.Errorf("%s: %w", file, err)
 		}
 	}
-	r.told(file, what)
+	r.report(file, what)
 	return nil
 }
 
-func (r *repair) told(file, what string) {
+// report counts a step, and passes it on unless there were many of its kind.
+func (r *repair) report(file, what string) {
 	r.actions++
-	if r.said[what]++; r.said[what] > maxActions {
+	if r.counts[what]++; r.counts[what] > maxActions {
 		return
 	}
-	r.pass(file, what)
+	r.emit(file, what)
 }
 
-// finish tells of the steps that were not listed.
+// finish reports how many steps were not listed.
 func (r *repair) finish() {
-	for _, what := range slices.Sorted(maps.Keys(r.said)) {
-		if more := r.said[what] - maxActions; more > 0 {
-			r.pass("", fmt.Sprintf("and %d more %s", more, what))
+	for _, what := range slices.Sorted(maps.Keys(r.counts)) {
+		if more := r.counts[what] - maxActions; more > 0 {
+			r.emit("", fmt.Sprintf("and %d more %s", more, what))
 		}
 	}
 }
 
-func (r *repair) pass(file, what string) {
+func (r *repair) emit(file, what string) {
 	if r.o.Action != nil {
 		r.o.Action(Action{Queue: r.q.Name, File: file, What: what})
 	}
@@ -96,6 +99,7 @@ func (r *repair) pass(file, what string) {
 
 func (r *repair) path(name string) string { return r.e.in.Path(inspect.FileInfo{Name: name}) }
 
+// sync syncs the queue's directory.
 func (r *repair) sync() error {
 	if r.o.DryRun {
 		return nil
@@ -103,7 +107,7 @@ func (r *repair) sync() error {
 	return r.o.FS.SyncDir(r.q.Path)
 }
 
-// rename gives a file a name that no other has.
+// rename renames a file, unless the new name is in use.
 func (r *repair) rename(from, to string) error {
 	if r.e.exists(to) {
 		return fmt.Errorf("%s: %w", to, fs.ErrExist)
@@ -111,7 +115,7 @@ func (r *repair) rename(from, to string) error {
 	return r.o.FS.Rename(r.path(from), r.path(to))
 }
 
-// removeAll removes files of one kind, told of as one step: there may be a million.
+// removeAll removes files of one kind. It reports them as one step: there may be a million.
 func (r *repair) removeAll(files []inspect.FileInfo, what string) error {
 	if len(files) == 0 {
 		return nil
@@ -128,17 +132,21 @@ func (r *repair) removeAll(files []inspect.FileInfo, what string) error {
 	if n := len(files); n > 1 {
 		what, name = fmt.Sprintf("%s (%d files)", what, n), ""
 	}
-	r.told(name, what)
+	r.report(name, what)
 	return r.sync()
 }
 
-func (r *repair) removeMendings() error {
-	if err := r.removeAll(r.e.in.Files(inspect.UnfinishedFile), "removed, a cold segment that was not finished"); err != nil {
+// removeUnfinished removes files that a compaction or a repair left unfinished.
+func (r *repair) removeUnfinished() error {
+	if err := r.removeAll(r.e.in.Files(inspect.UnfinishedFile),
+		"removed, a cold segment that was not finished"); err != nil {
 		return err
 	}
-	return r.removeAll(r.e.in.Files(inspect.MendFile), "removed, the rest of a repair that was interrupted")
+	return r.removeAll(r.e.in.Files(inspect.MendFile),
+		"removed, the rest of a repair that was interrupted")
 }
 
+// nameBodies renames bodies from their uploads' names to their own.
 func (r *repair) nameBodies() error {
 	if len(r.e.claimed) == 0 {
 		return nil
@@ -158,6 +166,7 @@ func (r *repair) nameBodies() error {
 	return r.sync()
 }
 
+// removeUploads removes interrupted uploads.
 func (r *repair) removeUploads() error {
 	var broken []inspect.FileInfo
 	for _, f := range r.e.in.Files(inspect.PartFile) {
@@ -168,9 +177,9 @@ func (r *repair) removeUploads() error {
 	return r.removeAll(broken, "removed, an upload that broke off")
 }
 
-// makeWay frees the names that segments are to have and others bear, as when two were swapped. What
-// is on its way has a name that the server ignores and the next repair goes on with.
-func (r *repair) makeWay() error {
+// freeNames frees names that other segments will get, as when two were swapped. The files get names
+// that the server ignores, and that a next repair recognises.
+func (r *repair) freeNames() error {
 	wanted := make(map[string]bool)
 	for _, s := range r.e.segments {
 		if s.rename {
@@ -189,7 +198,8 @@ func (r *repair) makeWay() error {
 			continue
 		}
 		name := inspect.MovingName(s.name)
-		if err := r.do(s.file.Name, "renamed to "+name+" for now", func() error { return r.rename(s.file.Name, name) }); err != nil {
+		if err := r.do(s.file.Name, "renamed to "+name+" for now",
+			func() error { return r.rename(s.file.Name, name) }); err != nil {
 			return err
 		}
 		if !r.o.DryRun {
@@ -202,7 +212,7 @@ func (r *repair) makeWay() error {
 	return r.sync()
 }
 
-// nameSegments calls segments after their first items. Spares that nobody used go.
+// nameSegments names segments after their first items, and removes unused spares.
 func (r *repair) nameSegments() error {
 	used := make(map[string]bool)
 	for _, s := range r.e.segments {
@@ -233,20 +243,20 @@ func (r *repair) nameSegments() error {
 	return r.removeAll(unused, "removed, a segment prepared and never used")
 }
 
-// writeOffsets writes the files of consumers anew that were damaged or want lost items: these count
-// as taken from now on.
+// writeOffsets rewrites the offset files that are damaged, and those of consumers that want lost
+// items: lost items count as taken from now on.
 func (r *repair) writeOffsets() error {
 	for _, c := range r.e.consumers {
 		marked := false
 		for x, bytes := range r.e.lost.Ranges() {
 			for from, to := range c.state.Missing(x[0], x[1]) {
 				if marked = true; from > x[0] || to < x[1] {
-					bytes = 0 // of some part of it: nobody knows
+					bytes = 0 // those of a part are not known
 				}
 				c.state.Take(from, to, bytes)
 			}
 		}
-		if !marked && !c.stale {
+		if !marked && !c.rewrite {
 			continue
 		}
 		c.state.Log = r.e.in.Log
@@ -264,9 +274,10 @@ func (r *repair) writeOffsetFile(c *consumer, marked bool) error {
 		what += "; what is lost counts as taken"
 	}
 	return r.do(name, what, func() error {
-		if c.shown {
+		if c.keep {
 			for _, f := range c.files {
-				if err := r.keep(f.Name, 0, f.Size, "did not verify throughout; what it says was written anew"); err != nil {
+				if err := r.keep(f.Name, 0, f.Size,
+					"did not verify throughout; what it says was written anew"); err != nil {
 					return err
 				}
 			}
@@ -275,6 +286,7 @@ func (r *repair) writeOffsetFile(c *consumer, marked bool) error {
 	})
 }
 
+// mendSegments applies each segment's fix.
 func (r *repair) mendSegments() error {
 	for _, s := range r.e.segments {
 		var err error
@@ -283,15 +295,18 @@ func (r *repair) mendSegments() error {
 		}
 		switch s.fix {
 		case cutTail:
-			err = r.do(s.file.Name, "cut behind the last record", func() error { return r.cut(s) })
+			err = r.do(s.file.Name, "cut after the last record", func() error { return r.cut(s) })
 		case rebuild:
-			err = r.do(s.file.Name, "mended in place, from its parity and its other copies", func() error { return r.rebuild(s) })
+			err = r.do(s.file.Name, "mended in place, from its parity and its other copies",
+				func() error { return r.rebuild(s) })
 		case copyOver:
-			if s.cold.is {
-				err = r.do(s.file.Name, "written anew from what can be read", func() error { return r.writeAnew(s) })
+			if s.cold.isCold {
+				err = r.do(s.file.Name, "written anew from what can be read",
+					func() error { return r.writeAnew(s) })
 				break
 			}
-			err = r.do(s.file.Name, "written anew from its valid records, and completed", func() error { return r.copyOver(s) })
+			err = r.do(s.file.Name, "written anew from its valid records, and completed",
+				func() error { return r.copyOver(s) })
 		case setAside:
 			err = r.setAside(s)
 		case remove:
@@ -304,17 +319,22 @@ func (r *repair) mendSegments() error {
 	return nil
 }
 
+// setAside moves a segment to the quarantine.
 func (r *repair) setAside(s *segmentFile) error {
-	return r.do(s.file.Name, "moved to the quarantine", func() error { return r.moveAside(s.file, "no item in it can be read, or another segment has them") })
+	return r.do(s.file.Name, "moved to the quarantine", func() error {
+		return r.moveAside(s.file, "no item in it can be read, or another segment has them")
+	})
 }
 
-// moveBodies moves bodies aside that belong to no readable item.
+// moveBodies moves bodies without a readable item to the quarantine.
 func (r *repair) moveBodies() error {
 	for _, f := range r.e.aside {
-		if inspect.KindOf(f.Name) == inspect.PartFile { // it has its item's name since
+		if inspect.KindOf(f.Name) == inspect.PartFile { // it was renamed meanwhile
 			f.Name = inspect.BodyName(r.e.claimed[f.Number])
 		}
-		if err := r.do(f.Name, "moved to the quarantine", func() error { return r.moveAside(f, "is the body of an item that is lost") }); err != nil {
+		if err := r.do(f.Name, "moved to the quarantine", func() error {
+			return r.moveAside(f, "is the body of an item that is lost")
+		}); err != nil {
 			return err
 		}
 	}

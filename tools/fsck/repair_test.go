@@ -1,6 +1,6 @@
 package fsck_test
 
-// Repairs that are cut off at any point, and what the server makes of what they leave.
+// Repairs that are interrupted at any point, and what the server delivers afterwards.
 
 import (
 	"errors"
@@ -15,15 +15,17 @@ import (
 	"github.com/darner/darner/tools/fsck"
 )
 
-// changes tells a call that changes something from one that only looks.
+// changes reports whether a call changes something.
 func changes(op disktest.Op) bool {
 	switch op {
-	case disktest.OpOpen, disktest.OpReadDir, disktest.OpRead, disktest.OpSize, disktest.OpMap, disktest.OpLock:
+	case disktest.OpOpen, disktest.OpReadDir, disktest.OpRead, disktest.OpSize, disktest.OpMap,
+		disktest.OpLock:
 		return false
 	}
 	return true
 }
 
+// queueOf returns the name of a fixture's queue.
 func queueOf(fsys *disktest.FS) string {
 	if slices.Contains(fsys.Names(data), "blobs") {
 		return "blobs"
@@ -31,7 +33,8 @@ func queueOf(fsys *disktest.FS) string {
 	return "orders"
 }
 
-// Fixtures that are of a newer format are left alone, and the server refuses them.
+// isNewer reports whether a fixture has files of a newer format. Repairs leave it alone, and the
+// server refuses it.
 func isNewer(name string) bool { return strings.Contains(name, "newer-") || name == "offset-newer" }
 
 func TestARepairedQueueDeliversEveryReadableItem(t *testing.T) {
@@ -45,15 +48,15 @@ func TestARepairedQueueDeliversEveryReadableItem(t *testing.T) {
 		repair(t, fsys)
 		after := served(t, fsys, queue)
 		if uint64(len(after)) != res.Items {
-			t.Errorf("%d items were readable, %d are delivered", res.Items, len(after))
+			t.Errorf("got %d items delivered, want the %d readable ones", len(after), res.Items)
 		}
 		if got := readable(t, fsys, queue); !slices.Equal(got, after) {
-			t.Errorf("%d items are read offline, %d are delivered", len(got), len(after))
+			t.Errorf("got %d items offline, want the %d delivered", len(got), len(after))
 		}
 		for _, item := range before {
-			// One that comes although it was taken need not come a second time.
+			// An item that comes although it was taken need not come a second time.
 			if !slices.Contains(after, item) && !strings.HasPrefix(name, "offset") {
-				t.Errorf("the server delivered %s, and does no more", item)
+				t.Errorf("got no %s after the repair, want it as before", item)
 			}
 		}
 	})
@@ -64,12 +67,12 @@ func TestARepairDoneTwiceChangesNothing(t *testing.T) {
 		repair(t, fsys)
 		fsys.Fail(func(op disktest.Op, file string, n int) error {
 			if changes(op) {
-				t.Errorf("%s of %s", op, file)
+				t.Errorf("got %s of %s, want no change", op, file)
 			}
 			return nil
 		})
 		if res := repair(t, fsys); res.Actions > 0 {
-			t.Errorf("%d steps", res.Actions)
+			t.Errorf("got %d steps, want none", res.Actions)
 		}
 	})
 }
@@ -78,7 +81,7 @@ func TestACheckChangesNothing(t *testing.T) {
 	each(t, func(t *testing.T, name string, fsys *disktest.FS) {
 		fsys.Fail(func(op disktest.Op, file string, n int) error {
 			if changes(op) {
-				t.Errorf("%s of %s", op, file)
+				t.Errorf("got %s of %s, want no change", op, file)
 			}
 			return nil
 		})
@@ -86,13 +89,13 @@ func TestACheckChangesNothing(t *testing.T) {
 		_, dry := run(t, fsys, fsck.Options{Repair: true, DryRun: true})
 		fsys.Fail(nil)
 		if res := repair(t, fsys); res.Actions != dry.Actions {
-			t.Errorf("%d steps where a dry run said %d", res.Actions, dry.Actions)
+			t.Errorf("got %d steps, want the %d of the dry run", res.Actions, dry.Actions)
 		}
 	})
 }
 
-// A repair that was killed, or cut off from power, before any of its calls is finished by the next one,
-// with the same outcome.
+// A repair may be killed or lose power before any of its calls. The next one finishes it, with the
+// same outcome.
 func TestARepairCutOffAnywhereLosesNothing(t *testing.T) {
 	each(t, func(t *testing.T, name string, fsys *disktest.FS) {
 		if isNewer(name) {
@@ -120,19 +123,22 @@ func TestARepairCutOffAnywhereLosesNothing(t *testing.T) {
 			}
 			repair(t, image)
 			if report, res := run(t, image, fsck.Options{}); res.Exit() != fsck.ExitClean {
-				t.Fatalf("cut off at %d of %d and repaired again:\n%s", i, len(images), report)
+				t.Fatalf("cut off at %d of %d and repaired again: got\n%s\nwant a clean queue", i,
+					len(images), report)
 			}
 			if got := readable(t, image, queue); !slices.Equal(got, want) {
-				t.Fatalf("cut off at %d of %d and repaired again, it delivers\n%s\ninstead of\n%s", i, len(images), strings.Join(got, "\n"), strings.Join(want, "\n"))
+				t.Fatalf("cut off at %d of %d and repaired again: got items\n%s\nwant\n%s", i,
+					len(images), strings.Join(got, "\n"), strings.Join(want, "\n"))
 			}
 			if got := quarantined(t, image, queue); !maps.Equal(got, kept) {
-				t.Fatalf("cut off at %d of %d and repaired again, it has set aside %q instead of %q", i, len(images), slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(kept)))
+				t.Fatalf("cut off at %d of %d and repaired again: got %q set aside, want %q",
+					i, len(images), slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(kept)))
 			}
 		}
 	})
 }
 
-// callsOf tells of each call of a repair whether it changes something.
+// callsOf returns, for each call of a repair, whether it changes something.
 func callsOf(t *testing.T, fsys *disktest.FS) (changing []bool) {
 	t.Helper()
 	fsys.Fail(func(op disktest.Op, _ string, _ int) error {
@@ -143,7 +149,7 @@ func callsOf(t *testing.T, fsys *disktest.FS) (changing []bool) {
 	return changing
 }
 
-// quarantined is what was set aside, by name.
+// quarantined returns the content of the quarantine, by name.
 func quarantined(t *testing.T, fsys *disktest.FS, queue string) map[string]string {
 	t.Helper()
 	kept := make(map[string]string)
@@ -159,7 +165,7 @@ func quarantined(t *testing.T, fsys *disktest.FS, queue string) map[string]strin
 	return kept
 }
 
-// Whatever call fails, with whatever error, is told; and the next repair finishes the work.
+// A call that fails is reported, and the next repair finishes the work.
 func TestARepairThatMeetsAnErrorSaysSo(t *testing.T) {
 	each(t, func(t *testing.T, name string, fsys *disktest.FS) {
 		if isNewer(name) {
@@ -169,7 +175,9 @@ func TestARepairThatMeetsAnErrorSaysSo(t *testing.T) {
 		whole := fsys.Clone()
 		repair(t, whole)
 		want := readable(t, whole, queue)
-		every := 4 // calls that only look are many, and of a cold segment the more: all of them in one fixture
+		// There are many calls that change nothing, most of them for cold segments. One fixture
+		// tries all.
+		every := 4
 		switch {
 		case name == "cold-without-parity":
 			every = 1
@@ -187,7 +195,7 @@ func TestARepairThatMeetsAnErrorSaysSo(t *testing.T) {
 					return nil
 				}
 				failed, call = true, string(op)+" of "+file
-				mustTell = changes(op) && op != disktest.OpAllocate // which makes do with less
+				mustTell = changes(op) && op != disktest.OpAllocate // it is not needed
 				if op == disktest.OpWrite || op == disktest.OpAllocate || op == disktest.OpCreate {
 					return syscall.ENOSPC
 				}
@@ -196,17 +204,19 @@ func TestARepairThatMeetsAnErrorSaysSo(t *testing.T) {
 			res, err := fsck.Run(data, fsck.Options{FS: image, Repair: true})
 			image.Fail(nil)
 			if mustTell && err == nil && res.Exit()&fsck.ExitTrouble == 0 {
-				t.Fatalf("an error of call %d, %s, is not told", at, call)
+				t.Fatalf("call %d, %s, fails: got no error, want one", at, call)
 			}
 			if err != nil && !errors.Is(err, syscall.EIO) && !errors.Is(err, syscall.ENOSPC) {
-				t.Fatal(err)
+				t.Fatalf("got %v, want EIO or ENOSPC", err)
 			}
 			repair(t, image)
 			if report, res := run(t, image, fsck.Options{}); res.Exit() != fsck.ExitClean {
-				t.Fatalf("after an error at call %d and a second repair:\n%s", at, report)
+				t.Fatalf("an error at call %d and a second repair: got\n%s\nwant a clean queue",
+					at, report)
 			}
 			if got := readable(t, image, queue); !slices.Equal(got, want) {
-				t.Fatalf("after an error at call %d, %s, and a second repair it delivers\n%s\ninstead of\n%s", at, call, strings.Join(got, "\n"), strings.Join(want, "\n"))
+				t.Fatalf("an error at call %d, %s, and a second repair: got items\n%s\nwant\n%s",
+					at, call, strings.Join(got, "\n"), strings.Join(want, "\n"))
 			}
 		}
 	})

@@ -1,6 +1,6 @@
 package fsck
 
-// What a person reads, and what a program reads.
+// Reports: text for people and JSON for programs.
 
 import (
 	"encoding/json"
@@ -11,15 +11,15 @@ import (
 	"time"
 )
 
-// Report writes what a run finds for a person: findings and steps as they come, then a line for each
-// queue and the verdict. Close ends it.
+// Report writes the results of a run for people: findings and steps as they come, then a line for
+// each queue, and the verdict. Close ends it.
 type Report struct {
 	w    io.Writer
 	dry  bool
 	rows []Row
 }
 
-// NewReport returns a report of a run with options o, which it completes.
+// NewReport returns a report of a run with options o. It sets functions in o.
 func NewReport(w io.Writer, o *Options) *Report {
 	r := &Report{w: w, dry: o.DryRun}
 	o.Finding, o.Action = r.finding, r.action
@@ -35,7 +35,7 @@ func (r *Report) finding(f Finding) {
 	fmt.Fprintf(r.w, "%-8s %s: %s\n", severity, place(f), f.What)
 }
 
-// place is where a finding is: queue/file, bytes.
+// place says where a finding is: queue/file and the range of bytes.
 func place(f Finding) string {
 	at := strings.Trim(printable(f.Queue)+"/"+printable(f.File), "/")
 	if at == "" {
@@ -47,7 +47,7 @@ func place(f Finding) string {
 	return at
 }
 
-// printable keeps a name's odd bytes from the terminal.
+// printable quotes a name with bytes that a terminal should not get.
 func printable(name string) string {
 	if q := fmt.Sprintf("%q", name); q[1:len(q)-1] != name {
 		return q
@@ -63,7 +63,7 @@ func (r *Report) action(a Action) {
 	fmt.Fprintf(r.w, "%-8s %s: %s\n", word, place(Finding{Queue: a.Queue, File: a.File}), a.What)
 }
 
-// Close writes table and verdict.
+// Close writes the table and the verdict.
 func (r *Report) Close(res Result) error {
 	if len(r.rows) > 0 {
 		if err := r.table(); err != nil {
@@ -79,7 +79,8 @@ func (r *Report) table() error {
 	t := tabwriter.NewWriter(r.w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "items\tlive\tdead\tsegments\tdisk\toldest\tnewest\tlost\tgaps\t  queue")
 	for _, q := range r.rows {
-		fmt.Fprintf(t, "%d\t%s\t%s\t%d\t%s\t%s\t%s\t%d\t%d\t  %s\n", q.Items, Size(q.Live), Size(q.Dead), q.Segments, Size(q.Disk),
+		fmt.Fprintf(t, "%d\t%s\t%s\t%d\t%s\t%s\t%s\t%d\t%d\t  %s\n", q.Items, Size(q.Live),
+			Size(q.Dead), q.Segments, Size(q.Disk),
 			moment(q.Oldest), moment(q.Newest), q.Lost, q.Gaps, printable(q.Queue))
 	}
 	if err := t.Flush(); err != nil {
@@ -89,7 +90,7 @@ func (r *Report) table() error {
 	return err
 }
 
-// moment words a time of Unix milliseconds, to the second.
+// moment writes a time in Unix ms, to the second.
 func moment(ms int64) string {
 	if ms == 0 {
 		return "-"
@@ -97,7 +98,7 @@ func moment(ms int64) string {
 	return time.UnixMilli(ms).UTC().Format("2006-01-02T15:04:05Z")
 }
 
-// Size words a number of bytes.
+// Size writes a number of bytes with a binary unit.
 func Size(n int64) string {
 	if n < 1<<10 {
 		return fmt.Sprintf("%d B", n)
@@ -109,7 +110,7 @@ func Size(n int64) string {
 	return fmt.Sprintf("%.1f %ciB", f, units[0])
 }
 
-// Verdict is the result in a sentence.
+// Verdict returns the result in a sentence.
 func (r Result) Verdict() string {
 	all := fmt.Sprintf("%s, %s", count(r.Queues, "queue"), items(r.Items))
 	switch {
@@ -128,9 +129,11 @@ func (r Result) Verdict() string {
 	case mended && r.Left == 0:
 		say = fmt.Sprintf("repaired: %s; %s mended", all, count(r.Damage, "damaged place"))
 	case mended:
-		say = fmt.Sprintf("repaired in part: %s; %s, %d left", all, count(r.Damage, "damaged place"), r.Left)
+		say = fmt.Sprintf("repaired in part: %s; %s, %d left", all,
+			count(r.Damage, "damaged place"), r.Left)
 	case r.DryRun && r.Actions > 0:
-		say = fmt.Sprintf("damaged: %s; %s, to be mended in %s; nothing was changed", all, count(r.Damage, "damaged place"), count(r.Actions, "step"))
+		say = fmt.Sprintf("damaged: %s; %s, to be mended in %s; nothing was changed", all,
+			count(r.Damage, "damaged place"), count(r.Actions, "step"))
 	default:
 		say = fmt.Sprintf("damaged: %s; %s", all, count(r.Damage, "damaged place"))
 		if r.mendable > 0 && !r.asked {
@@ -146,6 +149,7 @@ func (r Result) Verdict() string {
 	return say
 }
 
+// count writes a number with a noun.
 func count(n int, one string) string {
 	if n == 1 {
 		return "1 " + one
@@ -153,8 +157,9 @@ func count(n int, one string) string {
 	return fmt.Sprintf("%d %ss", n, one)
 }
 
-// JSON completes options so that everything a run finds is written as a line of JSON: an object with
-// one member, finding, repair or queue. CloseJSON writes the last, result.
+// JSON sets functions in o so that a run writes a line of JSON for everything that it finds: an
+// object with one member, which is finding, repair or queue. CloseJSON writes the last line,
+// result.
 func JSON(w io.Writer, o *Options) {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
@@ -164,7 +169,7 @@ func JSON(w io.Writer, o *Options) {
 	o.Row = func(r Row) { write("queue", r) }
 }
 
-// CloseJSON writes the result behind what [JSON] wrote.
+// CloseJSON writes the result after the lines of [JSON].
 func CloseJSON(w io.Writer, res Result) error {
 	return json.NewEncoder(w).Encode(map[string]any{"result": res})
 }

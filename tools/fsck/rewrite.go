@@ -1,17 +1,16 @@
 package fsck
 
-// Mending one segment. There is one way for all kinds of damage: its valid records, with their
-// numbers, go into a new file, which is completed, synced and renamed over the old one.
+// Mending one segment. It works the same for all kinds of damage: the valid records, with their
+// numbers, are copied to a new file, which is sealed, synced and renamed over the old one.
 
 import (
 	"errors"
-	"io/fs"
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/wal/inspect"
 )
 
-// copyOver replaces a segment by a copy of its valid records. What does not verify is kept in the
+// copyOver replaces a segment by a copy of its valid records. It copies what does not verify to the
 // quarantine.
 func (r *repair) copyOver(s *segmentFile) error {
 	v, err := r.openKeeping(s)
@@ -19,28 +18,19 @@ func (r *repair) copyOver(s *segmentFile) error {
 		return err
 	}
 	defer v.Close()
-	fresh := v.Path() + inspect.MendSuffix
-	if err := r.o.FS.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if err := r.copyRecords(v, s.header, fresh); err != nil {
-		r.o.FS.Remove(fresh)
-		return err
-	}
-	if err := r.o.FS.Rename(fresh, v.Path()); err != nil {
-		return err
-	}
-	return r.o.FS.SyncDir(r.q.Path)
+	return r.replace(v.Path(),
+		func(fresh string) error { return r.copyRecords(v, s.header, fresh) })
 }
 
-// copyRecords makes a sealed segment of the valid records.
+// copyRecords writes a sealed segment with the valid records.
 func (r *repair) copyRecords(v *inspect.SegmentView, h segment.Header, path string) (err error) {
 	if h.Log == 0 {
 		h.Log = r.e.in.Log
 	}
-	h.Salt = 0 // a new one: no record of the old file verifies in the new one
+	h.Salt = 0 // get a new one, so that no old record verifies in the new file
 	if tail := int64(v.Tail()); v.Headless {
-		h.Capacity = min(segment.MaxCapacity, tail+tail/512+4<<10) // what it was is lost: so much that index and footer fit
+		// The capacity is lost. This is enough for index and footer.
+		h.Capacity = min(segment.MaxCapacity, tail+tail/512+4<<10)
 	}
 	to, err := segment.Create(r.o.FS, path, h.Capacity)
 	if err != nil {
@@ -63,6 +53,7 @@ func (r *repair) copyRecords(v *inspect.SegmentView, h segment.Header, path stri
 	return to.Seal()
 }
 
+// appendRecord appends a record, and allocates space for it if necessary.
 func appendRecord(to *segment.Segment, r *segment.Record) error {
 	_, err := to.Append(r)
 	if errors.Is(err, segment.ErrUnallocated) {
@@ -74,7 +65,7 @@ func appendRecord(to *segment.Segment, r *segment.Record) error {
 	return err
 }
 
-// cut ends a segment behind its last record.
+// cut truncates a segment after its last record.
 func (r *repair) cut(s *segmentFile) error {
 	v, err := r.openKeeping(s)
 	if err != nil {
@@ -92,7 +83,7 @@ func (r *repair) cut(s *segmentFile) error {
 	return errors.Join(err, f.Close())
 }
 
-// openKeeping opens a segment that is about to lose what does not verify in it.
+// openKeeping opens a segment, and copies what does not verify in it to the quarantine.
 func (r *repair) openKeeping(s *segmentFile) (*inspect.SegmentView, error) {
 	v, err := r.e.open(s.file)
 	if err != nil {
@@ -104,18 +95,20 @@ func (r *repair) openKeeping(s *segmentFile) (*inspect.SegmentView, error) {
 	return v, nil
 }
 
-// keepDamage copies into the quarantine what held items, or may have.
+// keepDamage copies ranges that held items, or may have, to the quarantine.
 func (r *repair) keepDamage(v *inspect.SegmentView, s *segmentFile) error {
 	for step := range v.Steps() {
 		if errors.Is(step.Err, segment.ErrDamaged) {
-			if err := r.keep(s.file.Name, int64(step.From), int64(step.To), "no record verifies in it"); err != nil {
+			if err := r.keep(s.file.Name, int64(step.From), int64(step.To),
+				"no record verifies in it"); err != nil {
 				return err
 			}
 		}
 	}
 	for _, d := range v.Found {
 		if d.Tail && !d.Unfinished && !d.Meta {
-			if err := r.keep(s.file.Name, int64(d.From), int64(d.To), "stood behind the last record and did not verify"); err != nil {
+			if err := r.keep(s.file.Name, int64(d.From), int64(d.To),
+				"came after the last record and did not verify"); err != nil {
 				return err
 			}
 		}

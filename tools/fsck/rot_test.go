@@ -1,6 +1,6 @@
 package fsck_test
 
-// Rot of any kind, anywhere: nothing crashes, no wrong byte is delivered, a repair settles it.
+// Rot of any kind, anywhere: nothing crashes, no wrong byte is delivered, and a repair mends it.
 
 import (
 	"fmt"
@@ -14,7 +14,7 @@ import (
 	"github.com/darner/darner/tools/fsck"
 )
 
-// rot damages one file in one of the ways that disks and people have.
+// rot damages one file in one of the ways in which disks and people do, and says how.
 func rot(t *testing.T, rng *rand.Rand, fsys *disktest.FS, dir string) string {
 	files := fsys.Names(dir)
 	path := dir + "/" + files[rng.IntN(len(files))]
@@ -67,7 +67,7 @@ func TestRotAnywhereIsRepaired(t *testing.T) {
 		base := load(t, name)
 		queue := queueOf(base)
 		all := base.Clone()
-		if queue == "orders" { // a slot that rots brings taken items back
+		if queue == "orders" { // a damaged offset file brings taken items back
 			must(t, all.Remove(offsets))
 		} else {
 			must(t, all.Remove(blobs+"/consumer.off"))
@@ -83,15 +83,16 @@ func TestRotAnywhereIsRepaired(t *testing.T) {
 			known[item] = wanted
 		}
 		for run := range runs / 4 {
-			rotten(t, base.Clone(), queue, known, rand.New(rand.NewPCG(uint64(run), uint64(len(name)))))
+			rotten(t, base.Clone(), queue, known,
+				rand.New(rand.NewPCG(uint64(run), uint64(len(name)))))
 		}
 	}
 }
 
-// wanted items are those that were not taken.
+// wanted is the value in known of items that were not taken.
 const wanted = true
 
-// rotten damages a queue, in which all items are known, and mends it.
+// rotten damages a queue with the known items, and mends it.
 func rotten(t *testing.T, fsys *disktest.FS, queue string, known map[string]bool, rng *rand.Rand) {
 	t.Helper()
 	var done []string
@@ -108,20 +109,22 @@ func rotten(t *testing.T, fsys *disktest.FS, queue string, known map[string]bool
 	_, res := run(t, fsys, fsck.Options{})
 	repair(t, fsys)
 	if report, res := run(t, fsys, fsck.Options{}); res.Exit() != fsck.ExitClean {
-		t.Fatalf("%s\nis repaired and then\n%s", say, report)
+		t.Fatalf("%s\nafter a repair: got\n%s\nwant a clean queue", say, report)
 	}
 	got := readable(t, fsys, queue)
 	if uint64(len(got)) != res.Items {
-		t.Fatalf("%s\nleaves %d items, and %d after the repair", say, res.Items, len(got))
+		t.Fatalf("%s\nafter a repair: got %d items, want %d", say, len(got), res.Items)
 	}
 	for _, item := range got {
 		if _, ok := known[item]; !ok {
-			t.Fatalf("%s\nmakes the item %s, which is none of\n%s", say, item, strings.Join(slices.Sorted(maps.Keys(known)), "\n"))
+			t.Fatalf("%s\nafter a repair: got item %s, want one of\n%s", say, item,
+				strings.Join(slices.Sorted(maps.Keys(known)), "\n"))
 		}
 	}
 	for _, item := range before {
-		if known[item] == wanted && !slices.Contains(got, item) && !strings.Contains(say, "consumer") {
-			t.Fatalf("%s\nlets the server deliver %s, but not after a repair", say, item)
+		if known[item] == wanted && !slices.Contains(got, item) &&
+			!strings.Contains(say, "consumer") {
+			t.Fatalf("%s\nafter a repair: got no %s, which the server delivered before", say, item)
 		}
 	}
 }

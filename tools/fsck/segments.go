@@ -1,6 +1,6 @@
 package fsck
 
-// The segments: which there are, and in which order.
+// The segments of a queue, and their order.
 
 import (
 	"cmp"
@@ -15,21 +15,21 @@ import (
 	"github.com/darner/darner/wal/inspect"
 )
 
-// segmentFile is one segment, or what has a segment's name.
+// segmentFile is a segment, or another file under a segment's name.
 type segmentFile struct {
 	file   inspect.FileInfo
-	first  uint64 // as its header says, or else its name
-	name   string // that it should have
+	first  uint64 // number of its first item, from its header or else its name; 0: not known
+	name   string // the name that it should have
 	header segment.Header
-	last   uint64 // highest number in it, of a sealed one
+	last   uint64 // number of the last item in a sealed segment
 	sealed bool
-	err    error // why nothing can be read from it, or that nothing is to be
+	err    error // why nothing is read from it; nil: it is read
 	fix    fix
-	rename bool   // it is to be called by its right name
-	items  int    // that can be read
-	end    uint64 // number after the last of them
+	rename bool   // it is to be renamed to name
+	items  int    // number of readable items
+	end    uint64 // the number after the last readable item
 
-	headless bool // it lost its header, and its records tell enough
+	headless bool // its header is lost, and its records hold what is needed
 	cold     coldFile
 }
 
@@ -38,15 +38,15 @@ type fix uint8
 
 const (
 	nothing  fix = iota
-	cutTail      // the bytes behind the last record go
-	rebuild      // what is damaged in a cold one is written back
-	copyOver     // its valid records are copied into a new file that takes its place
-	setAside     // it goes into the quarantine
-	remove       // it goes, for there is nothing in it
+	cutTail      // truncate it after the last record
+	rebuild      // write damaged bytes of a cold one back in place
+	copyOver     // replace it by a copy of its valid records
+	setAside     // move it to the quarantine
+	remove       // remove it: it holds nothing
 )
 
-// openSegments finds out where each segment belongs. Those that are called right come first: of two
-// that begin with the same item they count.
+// openSegments finds out where each segment belongs. If two begin with the same item, one with the
+// right name has precedence.
 func (e *examination) openSegments() {
 	var misnamed []*segmentFile
 	for _, f := range e.in.Files(inspect.SegmentFile) {
@@ -66,7 +66,8 @@ func (e *examination) openSegments() {
 	for _, f := range e.in.Files(inspect.MovingFile) {
 		e.openMoving(f)
 	}
-	slices.SortStableFunc(e.segments, func(a, b *segmentFile) int { return cmp.Compare(a.first, b.first) })
+	slices.SortStableFunc(e.segments,
+		func(a, b *segmentFile) int { return cmp.Compare(a.first, b.first) })
 	e.supersede()
 	e.row.Segments = len(e.segments)
 }
@@ -81,17 +82,17 @@ func (e *examination) openSegment(f inspect.FileInfo) *segmentFile {
 	defer v.Close()
 	s.header, s.sealed, s.headless, s.last = v.Header(), v.Sealed(), v.Headless, v.Totals().Last
 	s.first, s.name = s.header.First, v.Name(f)
-	s.cold.is = v.Cold()
+	s.cold.isCold = v.Cold()
 	return s
 }
 
-// counts reports whether what a segment holds is part of the queue, as far as it can be read.
-func (s *segmentFile) counts() bool {
+// inQueue reports whether a segment belongs to the queue, even if it cannot be read.
+func (s *segmentFile) inQueue() bool {
 	return s.err != errCopy && s.err != errSuperseded && !errors.Is(s.err, inspect.ErrForeign)
 }
 
-// open opens a segment. What the disk does not give reads as zeros, so that a segment seems to have
-// lost its header: that is no verdict, neither when the disk gives it later. It is one when it is found twice.
+// open opens a segment. After a read error of the disk a segment may seem to have lost its header.
+// So the file must be readable, and a lost header must be found twice.
 func (e *examination) open(f inspect.FileInfo) (*inspect.SegmentView, error) {
 	once, err := e.in.OpenSegment(f)
 	if err == nil && !once.Headless {
@@ -107,15 +108,17 @@ func (e *examination) open(f inspect.FileInfo) (*inspect.SegmentView, error) {
 	switch {
 	case err != nil && again != nil:
 		return nil, again
-	case err == nil && again == nil && once.Totals() == twice.Totals() && once.Tail() == twice.Tail():
+	case err == nil && again == nil && once.Totals() == twice.Totals() &&
+		once.Tail() == twice.Tail():
 		return twice, nil
 	case again == nil:
 		twice.Close()
 	}
-	return nil, fmt.Errorf("%s reads differently from one time to the next: %w", e.in.Path(f), syscall.EIO)
+	return nil, fmt.Errorf("%s reads differently from one time to the next: %w", e.in.Path(f),
+		syscall.EIO)
 }
 
-// readable reports whether the disk gives a range of a file.
+// readable returns an error if the disk cannot read a range of a file.
 func (e *examination) readable(f inspect.FileInfo, from, to int64) error {
 	file, err := e.o.FS.OpenRead(e.in.Path(f))
 	if err != nil {
@@ -124,25 +127,30 @@ func (e *examination) readable(f inspect.FileInfo, from, to int64) error {
 	defer file.Close()
 	buf := make([]byte, 64<<10)
 	for at := from; at < to; at += int64(len(buf)) {
-		if _, err := file.ReadAt(buf[:min(int64(len(buf)), to-at)], at); err != nil && err != io.EOF {
+		if _, err := file.ReadAt(buf[:min(int64(len(buf)), to-at)], at); err != nil &&
+			err != io.EOF {
 			return err
 		}
 	}
 	return nil
 }
 
-// misnamed deals with a segment under another's name: the server would set it aside.
+// misnamed reports a segment under a wrong name: the server would set it aside.
 func (e *examination) misnamed(s *segmentFile) {
-	f := Finding{File: s.file.Name, Severity: Damage, Kind: Misnamed, What: fmt.Sprintf("begins with item %d, so it is %s; the server would set it aside", s.first, s.name)}
+	f := Finding{File: s.file.Name, Severity: Damage, Kind: Misnamed,
+		What: fmt.Sprintf("begins with item %d, so it is %s; the server would set it aside",
+			s.first, s.name)}
 	switch {
 	case s.first != s.file.Number:
-	case s.cold.is && s.file.Cold:
-		f.What = fmt.Sprintf("holds items %d to %d, so it is %s; the server would delete what follows", s.first, s.last, s.name)
+	case s.cold.isCold && s.file.Cold:
+		f.What = fmt.Sprintf("holds items %d to %d, so it is %s; the server would delete what "+
+			"follows", s.first, s.last, s.name)
 	default:
 		f.What = "is of another form than its name says: it is " + s.name
 	}
-	if s.rename = !e.begun(s); !s.rename {
-		f.What = fmt.Sprintf("begins with item %d: it is a copy or a former state of %s", s.first, s.name)
+	if s.rename = !e.firstInUse(s); !s.rename {
+		f.What = fmt.Sprintf("begins with item %d: it is a copy or a former state of %s",
+			s.first, s.name)
 		s.fix, s.err = setAside, errCopy
 	}
 	e.t.add(f)
@@ -150,20 +158,20 @@ func (e *examination) misnamed(s *segmentFile) {
 
 var errCopy = errors.New("another segment begins with the same item")
 
-// begun reports whether there is a segment that begins with the same item. One that a cold segment
-// stands for is not in its way.
-func (e *examination) begun(s *segmentFile) bool {
+// firstInUse reports whether another segment begins with the same item. It ignores one that s, as a
+// cold segment, replaces.
+func (e *examination) firstInUse(s *segmentFile) bool {
 	for _, other := range e.segments {
-		if other.first == s.first && other.counts() && (other.file.Cold || !s.cold.is) {
+		if other.first == s.first && other.inQueue() && (other.file.Cold || !s.cold.isCold) {
 			return true
 		}
 	}
 	return false
 }
 
-// overlap has a segment set aside that begins as another does.
+// overlap sets a segment aside that begins with the same item as another.
 func (e *examination) overlap(s *segmentFile) {
-	e.t.add(Finding{File: s.file.Name, Severity: Damage, Kind: Overlap, What: "begins with the same item as " + s.name})
+	e.t.damage(s.file.Name, Overlap, "begins with the same item as %s", s.name)
 	s.fix, s.err = setAside, errCopy
 }
 
@@ -175,54 +183,59 @@ func (e *examination) exists(name string) bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// openSpare takes a spare that was started for the segment it is.
+// openSpare opens a spare, which may be in use as a segment already.
 func (e *examination) openSpare(f inspect.FileInfo) {
 	s := e.openSegment(f)
 	switch {
 	case errors.Is(s.err, segment.ErrBlank):
-		e.t.add(Finding{File: f.Name, Severity: Note, Kind: Spare, What: "a segment prepared ahead and never used; the server removes it"})
+		e.t.note(f.Name, Spare, "a segment prepared ahead and never used; the server removes it")
 		return
 	case s.err != nil:
 		s.first = 0
-	case e.begun(s):
+	case e.firstInUse(s):
 		e.overlap(s)
 	default:
-		e.t.add(Finding{File: f.Name, Severity: Note, Kind: Spare, What: fmt.Sprintf("is in use and was about to be called %s; the server does that", s.name)})
+		e.t.note(f.Name, Spare, "is in use and was about to be renamed to %s; the server does that",
+			s.name)
 		s.rename = true
 	}
 	e.segments = append(e.segments, s)
 }
 
-// openMoving takes a segment that an interrupted repair was about to give its name.
+// openMoving opens a segment that an interrupted repair was about to rename.
 func (e *examination) openMoving(f inspect.FileInfo) {
 	s := e.openSegment(f)
 	switch {
-	case s.err != nil: // judged by the walk
-	case e.begun(s):
+	case s.err != nil: // the walk judges it
+	case e.firstInUse(s):
 		e.overlap(s)
 	default:
-		e.t.add(Finding{File: f.Name, Severity: Damage, Kind: Misnamed, What: fmt.Sprintf("is %s: a repair that was interrupted was about to call it so; the server ignores it", s.name)})
+		e.t.damage(f.Name, Misnamed,
+			"is %s: an interrupted repair was about to rename it; the server ignores it", s.name)
 		s.rename = true
 	}
 	e.segments = append(e.segments, s)
 }
 
-// lastSealed notes that the last segment is completed: a server does that when the next one is begun.
+// lastSealed reports that the last segment is sealed. A server does that only when it begins the
+// next one.
 func (e *examination) lastSealed() {
 	for _, s := range slices.Backward(e.segments) {
-		if s.first == 0 || errors.Is(s.err, segment.ErrBlank) || !s.counts() {
+		if s.first == 0 || errors.Is(s.err, segment.ErrBlank) || !s.inQueue() {
 			continue
 		}
 		if s.err == nil && s.sealed {
-			e.t.add(Finding{File: s.file.Name, Severity: Note, Kind: NoSuccessor, What: "is completed, as by a repair or an import, and no segment follows: if one was lost, its items are"})
+			e.t.note(s.file.Name, NoSuccessor,
+				"is completed, as by a repair or an import, and no segment follows: if one did, "+
+					"it is lost with its items")
 		}
 		return
 	}
 }
 
-// planSealing sees to it that a repair leaves no segment unsealed before a sealed one: the server
-// looks for those that are not sealed from the end backwards, as far as the first that is. One
-// without an item goes: empty and sealed, it would stand in the way of the one that comes.
+// planSealing makes a repair seal all segments before a sealed one, because the server looks for
+// unsealed segments from the end backwards only to the first sealed one. It sets a segment without
+// items aside: sealed and empty, it would have the name of the next segment.
 func (e *examination) planSealing() {
 	sealed := false
 	for _, s := range slices.Backward(e.segments) {

@@ -1,6 +1,6 @@
 package fsck
 
-// Where the disk went: a line and a bar for each segment.
+// How the disk space is used: a line and a bar for each segment.
 
 import (
 	"fmt"
@@ -8,13 +8,14 @@ import (
 	"strings"
 )
 
-// signs draw the states of bytes.
+// signs are the characters that draw the states of bytes.
 var signs = [...]byte{other: ' ', alive: '#', dead: '-', damaged: 'x', free: '.'}
 
-// Space completes options so that a run draws every segment and all bodies of large items as a bar:
-// which part of the file is live, dead, damaged, free. Nothing else is written.
+// Space sets functions in o so that a run draws a bar for every segment, and one for all bodies of
+// large items: it shows which parts are live, dead, damaged or free. Nothing else is written.
 func Space(w io.Writer, o *Options) {
-	fmt.Fprintf(w, "%c live  %c dead  %c damaged  %c free: allocated ahead\n", signs[alive], signs[dead], signs[damaged], signs[free])
+	fmt.Fprintf(w, "%c live  %c dead  %c damaged  %c free: allocated ahead\n", signs[alive],
+		signs[dead], signs[damaged], signs[free])
 	queue := ""
 	o.Use = func(u Use) {
 		if u.Queue != queue {
@@ -24,7 +25,8 @@ func Space(w io.Writer, o *Options) {
 		fmt.Fprintf(w, "%-24s |%s| %10s  %s\n", u.File, u.bar(), Size(u.Size), u.parts())
 	}
 	o.Row = func(r Row) {
-		fmt.Fprintf(w, "%s: %s, %s on disk, %s live, %s dead\n", printable(r.Queue), items(r.Items), Size(r.Disk), Size(r.Live), Size(r.Dead))
+		fmt.Fprintf(w, "%s: %s, %s on disk, %s live, %s dead\n", printable(r.Queue), items(r.Items),
+			Size(r.Disk), Size(r.Live), Size(r.Dead))
 	}
 }
 
@@ -36,7 +38,7 @@ func (u Use) bar() string {
 	return string(b[:])
 }
 
-// parts names the shares that are not zero.
+// parts lists the states that have bytes.
 func (u Use) parts() string {
 	var say []string
 	for _, p := range []struct {

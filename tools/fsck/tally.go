@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// How many findings of one kind are listed for a queue; the others are counted. A million leftovers
-// must fill neither the memory nor the screen, but damage is to be named.
+// How many findings of one kind are listed for a queue. Others are only counted: a million
+// leftovers must fill neither the memory nor the screen.
 const (
 	maxNotes  = 10
 	maxDamage = 1000
@@ -18,40 +18,52 @@ const (
 type tally struct {
 	queue  string
 	emit   func(Finding)
-	left   bool // after a repair
-	newer  bool // something is of a newer format
+	left   bool // it counts what a repair has left
+	newer  bool // there was a file of a newer format
 	counts map[Severity]int
-	seen   map[group]*crowd
+	seen   map[group]*groupCount
 }
 
-// group is what findings have in common that are counted together.
+// group is what findings that are counted together have in common.
 type group struct {
 	severity Severity
 	kind     Kind
 }
 
-// crowd is the findings of a group.
-type crowd struct {
+// groupCount counts the findings of a group.
+type groupCount struct {
 	n, listed int
-	items     uint64 // lost by those not listed
+	items     uint64 // items lost in those that are not listed
 }
 
 func newTally(queue string, emit func(Finding)) *tally {
-	return &tally{queue: queue, emit: emit, counts: make(map[Severity]int), seen: make(map[group]*crowd)}
+	return &tally{queue: queue, emit: emit, counts: make(map[Severity]int),
+		seen: make(map[group]*groupCount)}
 }
 
+// note adds a Note about a file.
+func (t *tally) note(file string, kind Kind, format string, args ...any) {
+	t.add(Finding{File: file, Severity: Note, Kind: kind, What: fmt.Sprintf(format, args...)})
+}
+
+// damage adds a Damage of a file.
+func (t *tally) damage(file string, kind Kind, format string, args ...any) {
+	t.add(Finding{File: file, Severity: Damage, Kind: kind, What: fmt.Sprintf(format, args...)})
+}
+
+// add counts a finding, and passes it on unless there were many of its kind.
 func (t *tally) add(f Finding) {
 	t.counts[f.Severity]++
 	key := group{f.Severity, f.Kind}
 	c := t.seen[key]
 	if c == nil {
-		c = new(crowd)
+		c = new(groupCount)
 		t.seen[key] = c
 	}
 	c.n++
 	t.newer = t.newer || f.Kind == NewerFormat
 	limit := maxDamage
-	if f.Severity == Note || t.left { // what is left was listed before
+	if f.Severity == Note || t.left { // what is left is listed already
 		limit = maxNotes
 	}
 	if c.listed >= limit {
@@ -62,7 +74,7 @@ func (t *tally) add(f Finding) {
 	t.pass(f)
 }
 
-// finish tells of the findings that were not listed.
+// finish reports how many findings were not listed.
 func (t *tally) finish() {
 	keys := slices.SortedFunc(maps.Keys(t.seen), func(a, b group) int {
 		return cmp.Or(cmp.Compare(a.severity, b.severity), cmp.Compare(a.kind, b.kind))
@@ -85,7 +97,7 @@ func (t *tally) pass(f Finding) {
 	t.emit(f)
 }
 
-// items counts items, in words.
+// items writes a number of items.
 func items(n uint64) string {
 	if n == 1 {
 		return "1 item"
@@ -93,7 +105,7 @@ func items(n uint64) string {
 	return fmt.Sprintf("%d items", n)
 }
 
-// numbers words a run of sequence numbers.
+// numbers writes a range of sequence numbers.
 func numbers(from, to uint64) string {
 	if from == to {
 		return fmt.Sprint(from)

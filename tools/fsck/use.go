@@ -1,26 +1,26 @@
 package fsck
 
-// How the bytes of files are used: what is live, dead, damaged, free.
+// How the bytes of files are used: live, dead, damaged or free.
 
 import "github.com/darner/darner/wal/inspect"
 
-// Use says how the bytes of one segment are used, or of all bodies of large items.
+// Use says how the bytes of a segment, or of all bodies of large items, are used.
 type Use struct {
 	Queue   string
 	File    string
 	Sealed  bool
 	Size    int64
-	Live    int64 // in items that some consumer wants
-	Dead    int64 // in items that were taken
+	Live    int64 // bytes in items that some consumer wants
+	Dead    int64 // bytes in items that were taken
 	Damaged int64
-	Free    int64        // allocated ahead
-	Map     [Cells]State // what prevails in each part of the file, in order
+	Free    int64        // bytes allocated ahead
+	Map     [Cells]State // the prevailing state in each part of the file, in order
 }
 
-// Cells is how many parts a file is divided into for Use.Map.
+// Cells is the number of parts in Use.Map.
 const Cells = 48
 
-// State is what bytes are.
+// State is how bytes are used.
 type State uint8
 
 const (
@@ -31,7 +31,7 @@ const (
 	free
 )
 
-// use gathers a Use.
+// use collects a Use.
 type use struct {
 	Use
 	v     *inspect.SegmentView
@@ -39,7 +39,8 @@ type use struct {
 }
 
 func (e *examination) newUse(s *segmentFile, v *inspect.SegmentView) *use {
-	u := &use{Use: Use{Queue: e.q.Name, File: s.file.Name, Sealed: v.Sealed(), Size: s.file.Size}, v: v}
+	u := &use{Use: Use{Queue: e.q.Name, File: s.file.Name, Sealed: v.Sealed(), Size: s.file.Size},
+		v: v}
 	if !v.Sealed() {
 		end := v.Tail()
 		for _, d := range v.Found {
@@ -57,6 +58,7 @@ func (u *use) add(step *inspect.Step, s State) {
 	u.bytes(from, to, s)
 }
 
+// bytes counts a range of the file.
 func (u *use) bytes(from, to uint32, s State) {
 	n := int64(to) - int64(from)
 	switch s {
@@ -77,7 +79,7 @@ func (u *use) bytes(from, to uint32, s State) {
 	}
 }
 
-// shares fills the map of what has no order with the share of each state.
+// shares fills the map with the share of each state, for bytes without an order.
 func (u *Use) shares() {
 	for i := range u.Map {
 		switch at := u.Size * int64(i) / Cells; {
@@ -91,7 +93,7 @@ func (u *Use) shares() {
 	}
 }
 
-// use passes a segment's use on, and counts it.
+// use counts a segment's use, and passes it on.
 func (e *examination) use(u *use) {
 	e.row.Live += u.Live
 	e.row.Dead += u.Dead + u.Damaged

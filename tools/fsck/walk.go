@@ -1,6 +1,6 @@
 package fsck
 
-// One pass over all items, in their order: what is there, and what is missing in between.
+// The pass over all items, in order: which are there, and which are missing.
 
 import (
 	"errors"
@@ -10,26 +10,27 @@ import (
 	"github.com/darner/darner/wal/inspect"
 )
 
-// walk goes through all items. Whatever is missing between two of them, or before the first, is lost
-// unless it was taken.
+// walk visits all items. An item that is missing between two, or before the first, is lost unless
+// it was taken.
 func (e *examination) walk() {
-	e.end = e.begin()
+	e.end = e.firstItem()
 	for i, s := range e.segments {
 		next := e.nextFirst(i)
 		switch {
 		case errors.Is(s.err, segment.ErrBlank):
-			e.t.add(Finding{File: s.file.Name, Severity: Note, Kind: Spare, What: "has no header and no items: it was being made; the server removes it"})
+			e.t.note(s.file.Name, Spare,
+				"has no header and no items: it was being made; the server removes it")
 			s.fix = remove
 		case errors.Is(s.err, inspect.ErrForeign):
 			e.row.Dead += s.file.Size
-			e.t.add(Finding{File: s.file.Name, Severity: Damage, Kind: OtherLog, What: otherLog})
+			e.t.damage(s.file.Name, OtherLog, otherLog)
 			s.fix = setAside
-		case !s.counts():
+		case !s.inQueue():
 			e.row.Dead += s.file.Size
 		case s.first == 0: // a spare
 			e.unreadable(s, 0)
 		default:
-			e.upTo(s)
+			e.missingBefore(s)
 			if s.err == nil {
 				e.segment(s, next)
 				continue
@@ -40,45 +41,47 @@ func (e *examination) walk() {
 	}
 }
 
-// upTo notes what is missing before a segment.
-func (e *examination) upTo(s *segmentFile) {
+// missingBefore reports items that are missing before a segment.
+func (e *examination) missingBefore(s *segmentFile) {
 	if s.first > e.end {
 		e.missing(s, e.end, s.first-1, "are in no segment: what was before this one is gone")
 		e.end = s.first
 	}
 }
 
-// begin is the first item that is or should be there.
-func (e *examination) begin() uint64 {
-	begin := ^uint64(0)
+// firstItem returns the number of the first item that is or should be there.
+func (e *examination) firstItem() uint64 {
+	first := ^uint64(0)
 	for _, c := range e.consumers {
-		begin = min(begin, c.state.Head)
+		first = min(first, c.state.Head)
 	}
 	for _, s := range e.segments {
-		if s.first > 0 && s.counts() {
-			return min(begin, s.first)
+		if s.first > 0 && s.inQueue() {
+			return min(first, s.first)
 		}
 	}
-	return begin
+	return first
 }
 
-// nextFirst is the first item of the segment behind the i-th, 0 behind the last.
+// nextFirst returns the first item of the segment after the i-th, or 0 after the last.
 func (e *examination) nextFirst(i int) uint64 {
 	for _, s := range e.segments[i+1:] {
-		if s.first > 0 && s.counts() && !errors.Is(s.err, segment.ErrBlank) {
+		if s.first > 0 && s.inQueue() && !errors.Is(s.err, segment.ErrBlank) {
 			return s.first
 		}
 	}
 	return 0
 }
 
+// missing reports the wanted items in [from, to] as lost.
 func (e *examination) missing(s *segmentFile, from, to uint64, what string) {
 	if n, first, last := e.lose(from, to); n > 0 {
-		e.t.add(Finding{File: s.file.Name, Severity: e.severity(s, from), Kind: Missing, Items: n, What: fmt.Sprintf("%s (%s) %s", items(n), numbers(first, last), what)})
+		e.t.add(Finding{File: s.file.Name, Severity: e.severity(s, from), Kind: Missing, Items: n,
+			What: fmt.Sprintf("%s (%s) %s", items(n), numbers(first, last), what)})
 	}
 }
 
-// unreadable notes a file that has a segment's name and no item that could be read.
+// unreadable reports a file under a segment's name in which no item can be read.
 func (e *examination) unreadable(s *segmentFile, next uint64) {
 	f := Finding{File: s.file.Name, Severity: e.severity(s, s.first), Kind: NoSegment}
 	e.progress.add(s.file.Size)
@@ -87,10 +90,12 @@ func (e *examination) unreadable(s *segmentFile, next uint64) {
 		e.newer(f.File)
 		return
 	case errors.Is(s.err, segment.ErrHeaderLost):
-		if s.file.Kind == inspect.SpareFile { // it has its own name before it is synced
+		if s.file.Kind == inspect.SpareFile { // a segment is renamed before it is synced
 			f.Severity = Note
 		}
-		f.Kind, f.What = HeaderLost, "both copies of the header are damaged and there is no sound footer, without which no record verifies"
+		f.Kind = HeaderLost
+		f.What = "both copies of the header are damaged and there is no sound footer, without " +
+			"which no record verifies"
 		if s.file.Cold {
 			f.What = "all three copies of the header are damaged, without which no block verifies"
 		}
@@ -103,26 +108,28 @@ func (e *examination) unreadable(s *segmentFile, next uint64) {
 	s.fix = setAside
 	e.row.Dead += s.file.Size
 	switch {
-	case s.first == 0: // a spare that nobody can read: whether it was in use cannot be told
+	case s.first == 0: // an unreadable spare: whether it was in use is not known
 	case next > 0:
 		n, first, last := e.lose(max(s.first, e.end), next-1)
 		if f.Items = n; n > 0 {
 			f.What += fmt.Sprintf(": %s (%s) lost", items(n), numbers(first, last))
 		}
 	default:
-		f.What += ": what was in it is lost, and how much that was cannot be told"
-		e.lost.Take(max(s.first, e.end), s.first+uint64(s.file.Size/segment.RecordSize(0)), 0) // its numbers are not to come again
+		f.What += ": what was in it is lost; how many items that were is not known"
+		// Its numbers must not be used again.
+		e.lost.Take(max(s.first, e.end), s.first+uint64(s.file.Size/segment.RecordSize(0)), 0)
 	}
 	e.t.add(f)
 }
 
-// pending is a range of the file without a record of which it is not yet known what was there.
+// pending is a range of the file without a valid record. What was in it follows from the next
+// record.
 type pending struct {
 	from, to int64
-	fault    bool
+	fault    bool // the disk cannot read it
 }
 
-// segment goes through one segment. next is where the one behind it begins, 0 if there is none.
+// segment visits one segment. next is the first item of the next segment, or 0.
 func (e *examination) segment(s *segmentFile, next uint64) {
 	v, err := e.open(s.file)
 	if err == nil {
@@ -135,12 +142,12 @@ func (e *examination) segment(s *segmentFile, next uint64) {
 	if v == nil {
 		return
 	}
-	e.count(s)
+	e.countBefore(s)
 	u := e.newUse(s, v)
 	doubles := uint64(0)
 	var hole *pending
 	for step := range v.Steps() {
-		if s.cold.is && step.Err == nil {
+		if s.cold.isCold && step.Err == nil {
 			s.cold.records++
 		}
 		switch r := &step.Record; {
@@ -150,14 +157,14 @@ func (e *examination) segment(s *segmentFile, next uint64) {
 			continue
 		case r.Seq < e.end:
 			if hole != nil {
-				e.between(s, hole, e.end)
+				e.missingUntil(s, hole, e.end)
 				hole = nil
 			}
 			doubles++
 			u.add(step, dead)
 			continue
 		default:
-			e.between(s, hole, r.Seq)
+			e.missingUntil(s, hole, r.Seq)
 			hole = nil
 			e.end, s.end = r.Seq+1, r.Seq+1
 			s.items++
@@ -167,25 +174,27 @@ func (e *examination) segment(s *segmentFile, next uint64) {
 			}
 		}
 	}
-	e.between(s, hole, e.segmentEnd(v, next))
-	e.found(s, v, next, u)
-	e.foundCold(s, v)
+	e.missingUntil(s, hole, e.segmentEnd(v))
+	e.aroundRecords(s, v, next, u)
+	e.coldDamage(s, v)
 	if doubles > 0 {
-		e.t.add(Finding{File: s.file.Name, Severity: Note, Kind: Overlap, What: fmt.Sprintf("%s in it are in a segment before it as well, which counts", items(doubles))})
+		e.t.note(s.file.Name, Overlap, "%s in it are also in an earlier segment, which counts",
+			items(doubles))
 	}
 	e.progress.add(s.file.Size)
 	e.use(u)
 }
 
-// surroundings sees to it that the disk gives what the walk does not come to.
+// surroundings checks that the disk can read what the walk does not visit.
 func (e *examination) surroundings(s *segmentFile, v *inspect.SegmentView) error {
 	if v.Cold() {
 		return e.scrub(s)
 	}
-	return errors.Join(e.readable(s.file, 0, segment.HeaderSize), e.readable(s.file, int64(v.Tail()), s.file.Size))
+	return errors.Join(e.readable(s.file, 0, segment.HeaderSize),
+		e.readable(s.file, int64(v.Tail()), s.file.Size))
 }
 
-// hole is a Step without a record.
+// hole returns the range of a step without a record.
 func (e *examination) hole(s *segmentFile, v *inspect.SegmentView, step *inspect.Step) *pending {
 	if v.Cold() {
 		return s.cold.hole(v, step)
@@ -193,9 +202,9 @@ func (e *examination) hole(s *segmentFile, v *inspect.SegmentView, step *inspect
 	return &pending{int64(step.From), int64(step.To), !errors.Is(step.Err, segment.ErrDamaged)}
 }
 
-// count goes on counting what was ever in the log, from what a header says of it or, without one,
-// from what came before.
-func (e *examination) count(s *segmentFile) {
+// countBefore sets the count of items ever in the log from a segment's header, or the header from
+// the count if the header is lost.
+func (e *examination) countBefore(s *segmentFile) {
 	if !s.headless {
 		e.everItems, e.everBytes = s.header.ItemsBefore, s.header.BytesBefore
 		return
@@ -203,34 +212,37 @@ func (e *examination) count(s *segmentFile) {
 	s.header.ItemsBefore, s.header.BytesBefore = e.everItems, e.everBytes
 }
 
-// segmentEnd is the number behind a segment's last item, damaged or not.
-func (e *examination) segmentEnd(v *inspect.SegmentView, next uint64) uint64 {
+// segmentEnd returns the number after a segment's last item, damaged or not.
+func (e *examination) segmentEnd(v *inspect.SegmentView) uint64 {
 	if v.Sealed() {
 		return max(e.end, v.Totals().Last+1)
 	}
 	return e.end
 }
 
-// between notes what is missing before item to, in a damaged range or, if hole is nil, for no reason
-// to be seen.
-func (e *examination) between(s *segmentFile, hole *pending, to uint64) {
+// missingUntil reports items that are missing before item to: in a damaged range or, if hole is
+// nil, without visible damage.
+func (e *examination) missingUntil(s *segmentFile, hole *pending, to uint64) {
 	from := e.end
 	e.end = max(e.end, to)
 	switch {
-	case hole == nil && s.cold.is:
+	case hole == nil && s.cold.isCold:
 		e.leftOut(s, from, to)
 	case hole == nil:
-		e.missing(s, from, to-1, "are missing in it though nothing is damaged: is it an older copy?")
+		e.missing(s, from, to-1,
+			"are missing in it though nothing is damaged: is it an older copy?")
 	case hole.fault:
-		e.handsOff = true
-		e.t.add(Finding{File: s.file.Name, From: hole.from, To: hole.to, Severity: Trouble, Kind: Unreadable,
-			What: "the disk does not give these bytes: copy what can be read to another disk first"})
+		e.noRepair = true
+		e.t.add(Finding{File: s.file.Name, From: hole.from, To: hole.to, Severity: Trouble,
+			Kind: Unreadable,
+			What: "the disk cannot read these bytes: copy what can be read to another disk first"})
 	default:
 		s.fix = copyOver
 		n, first, last := e.lose(from, to-1)
-		f := Finding{File: s.file.Name, From: hole.from, To: hole.to, Severity: e.severity(s, from), Kind: DamagedRange, Items: n}
+		f := Finding{File: s.file.Name, From: hole.from, To: hole.to, Severity: e.severity(s, from),
+			Kind: DamagedRange, Items: n}
 		why := "no record verifies here"
-		if s.cold.is {
+		if s.cold.isCold {
 			why = "damaged beyond the parity"
 		}
 		if f.What = why + "; what stood here counts as taken"; n > 0 {
@@ -239,14 +251,14 @@ func (e *examination) between(s *segmentFile, hole *pending, to uint64) {
 		switch {
 		case f.Severity == Note:
 			f.What += unsyncedWhat
-		case n == 0 && !s.cold.is: // a power cut left it, and recovery has counted what it cost; or it costs nothing
+		case n == 0 && !s.cold.isCold: // it costs nothing, or recovery has counted what it costs
 			f.Severity = Note
 		}
 		e.t.add(f)
 	}
 }
 
-// record counts one item.
+// record counts an item.
 func (e *examination) record(s *segmentFile, step *inspect.Step, u *use) {
 	r := &step.Record
 	e.everItems++

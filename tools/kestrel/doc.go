@@ -1,7 +1,7 @@
-// Package kestrel reads the journals of a Kestrel queue server, so that it can be retired: which
-// items each of its queues holds, in order.
+// Package kestrel reads the journals of a Kestrel queue server, so that it can be replaced: it
+// finds which items each queue holds, in order.
 //
-// A journal is a sequence of operations that, replayed on an empty queue, give its state. Items
-// are found where they stand in the files and read only when asked for: memory depends on how many
-// were open or had come back to the head, not on how many there are. Nothing is ever written.
+// A journal is a sequence of operations. Replayed on an empty queue, they give the queue's state.
+// Payloads stay in the files until they are asked for, so memory depends only on the number of
+// items that were open or were returned to the head. The package never writes.
 package kestrel

@@ -2,7 +2,7 @@ package kestrel
 
 import "encoding/binary"
 
-// file builds a journal, operation by operation.
+// file is a journal that its methods append operations to.
 type file []byte
 
 func (f file) code(c byte) file    { return append(f, c) }

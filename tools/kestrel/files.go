@@ -1,6 +1,6 @@
 package kestrel
 
-// Which files of a directory are whose journals, and in what order they are replayed.
+// Which files in a directory belong to which queue, and the order in which they are replayed.
 
 import (
 	"cmp"
@@ -17,16 +17,16 @@ type Queue struct {
 	Files []string // names in the directory
 }
 
-// journal is what the name of a file says: cars, cars.123 or cars.123.pack.
+// journal is what a file's name says: cars, cars.123 or cars.123.pack.
 type journal struct {
 	file, queue string
-	current     bool // no time: the newest
+	current     bool // the newest file, whose name has no time
 	time        uint64
-	pack        bool // stands for all files of its time and before
+	pack        bool // replaces all files of its time and earlier
 }
 
-// Queues lists the queues of a Kestrel directory by name, and the files that are no journals.
-// Those with ~~ in their names are temporary, and neither.
+// Queues lists the queues of a Kestrel directory by name, and the files that are not journals. It
+// leaves out files with ~~ in their names, which are temporary.
 func Queues(fsys disk.FS, dir string) (queues []Queue, foreign []string, err error) {
 	entries, err := fsys.ReadDir(dir)
 	if err != nil {
@@ -50,7 +50,7 @@ func Queues(fsys disk.FS, dir string) (queues []Queue, foreign []string, err err
 	return queues, foreign, nil
 }
 
-// parse reads a file's name. Names of queues have no dots.
+// parse reads a file's name. Queue names contain no dots.
 func parse(file string) (j journal, ok bool) {
 	j.file = file
 	rest, pack := strings.CutSuffix(file, ".pack")
@@ -66,7 +66,7 @@ func parse(file string) (j journal, ok bool) {
 	return j, err == nil
 }
 
-// replayOrder sorts a queue's files and leaves out those that a packed one stands for.
+// replayOrder sorts a queue's files, and leaves out those that a packed file replaces.
 func replayOrder(journals []journal) (files []string) {
 	packed, isPacked := uint64(0), false
 	for _, j := range journals {
@@ -81,8 +81,8 @@ func replayOrder(journals []journal) (files []string) {
 		return cmp.Compare(a.time, b.time)
 	})
 	for _, j := range journals {
-		stood := isPacked && !j.current && j.time <= packed && !(j.pack && j.time == packed)
-		if !stood {
+		replaced := isPacked && !j.current && j.time <= packed && !(j.pack && j.time == packed)
+		if !replaced {
 			files = append(files, j.file)
 		}
 	}

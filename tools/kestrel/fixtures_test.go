@@ -14,14 +14,14 @@ import (
 	"github.com/darner/darner/segment/disk"
 )
 
-var update = flag.Bool("update", false, "write testdata/kestrel anew")
+var update = flag.Bool("update", false, "rewrite testdata/kestrel")
 
 const fixtures = "../../testdata/kestrel"
 
 // when is a time of the fixtures, in Unix ms.
 const when = 1_300_000_000_000
 
-// directories of a Kestrel: what is in each, and what its queues hold.
+// directories lists directories of a Kestrel: their files, and what their queues hold.
 var directories = map[string]struct {
 	files map[string]file
 	want  string
@@ -29,16 +29,21 @@ var directories = map[string]struct {
 	"plain": {
 		map[string]file{"cars": file{}.add("old style", 0).add("old style, expires", 1_300_000_100).
 			addX("one", when, 0).addX("", when+1, 0).addX("two", when+2, when+5000).remove()},
-		"cars 0\n old style, expires/0/1300000100000\n one/1300000000000/0\n /1300000000001/0\n two/1300000000002/1300000005000\n",
+		"cars 0\n old style, expires/0/1300000100000\n one/1300000000000/0\n" +
+			" /1300000000001/0\n two/1300000000002/1300000005000\n",
 	},
-	"open": { // b and d are open at the end, a and c came back, the one after the other
-		map[string]file{"cars": file{}.addX("a", when, 0).addX("b", when, 0).addX("c", when, 0).addX("d", when, 0).addX("e", when, 0).addX("f", when, 0).
-			open().open().open().open().open().unremove(1).unremove(3).confirm(5).unremove(99).confirm(98)},
-		"cars 2\n b/1300000000000/0\n d/1300000000000/0\n c/1300000000000/0\n a/1300000000000/0\n f/1300000000000/0\n",
-	},
-	"open-by-id": { // as releases from 2.2 on write it: ids start again from 1 after a restart
+	"open": { // b and d are open at the end; a and then c were returned
 		map[string]file{"cars": file{}.addX("a", when, 0).addX("b", when, 0).addX("c", when, 0).
-			openID(2).openID(1).unremove(1).unremove(2).openID(1).resume(1, "a again", when+9, 0).openID(2)},
+			addX("d", when, 0).addX("e", when, 0).addX("f", when, 0).
+			open().open().open().open().open().
+			unremove(1).unremove(3).confirm(5).unremove(99).confirm(98)},
+		"cars 2\n b/1300000000000/0\n d/1300000000000/0\n c/1300000000000/0\n" +
+			" a/1300000000000/0\n f/1300000000000/0\n",
+	},
+	"open-by-id": { // written by release 2.2 and later: ids start again from 1 after a restart
+		map[string]file{"cars": file{}.addX("a", when, 0).addX("b", when, 0).addX("c", when, 0).
+			openID(2).openID(1).unremove(1).unremove(2).openID(1).resume(1, "a again", when+9, 0).
+			openID(2)},
 		"cars 1\n b/1300000000000/0\n c/1300000000000/0\n a again/1300000000009/0\n",
 	},
 	"rotated": {
@@ -51,7 +56,7 @@ var directories = map[string]struct {
 		},
 		"cars 0\n c/1300000000000/0\n d/1300000000000/0\n",
 	},
-	"packed": { // the pack stands for .1 and .2; it begins with what was open
+	"packed": { // the pack replaces .1 and .2; it begins with the open items
 		map[string]file{
 			"cars.1":      file{}.addX("gone", when, 0).addX("a", when, 0),
 			"cars.2":      file{}.remove().open().addX("b", when, 0),
@@ -61,7 +66,7 @@ var directories = map[string]struct {
 		},
 		"cars 1\n b/1300000000000/0\n a/1300000000000/0\n c/1300000000000/0\n",
 	},
-	"checkpoint": { // a rotated file ends by telling again what is open
+	"checkpoint": { // a rotated file ends with the open items
 		map[string]file{
 			"cars.1": file{}.addX("a", when, 0).addX("b", when, 0).addX("c", when, 0).open().open().
 				dump(2, 2).addID(1, "a", when, 0).addID(2, "b", when, 0),
@@ -72,13 +77,15 @@ var directories = map[string]struct {
 		"cars 2\n b/1300000000000/0\n c/1300000000000/0\n",
 	},
 	"torn": {
-		map[string]file{"cars": file{}.addX("a", when, 0).remove().addX("b", when, 0).addX("never whole", when, 0)[:60]},
+		map[string]file{"cars": file{}.addX("a", when, 0).remove().addX("b", when, 0).
+			addX("never whole", when, 0)[:60]},
 		"cars 0 1\n b/1300000000000/0\n",
 	},
-	"damaged": { // what was removed behind the damage cannot be known
+	"damaged": { // what was removed after the damage cannot be known
 		map[string]file{
-			"cars.1": file{}.addX("a", when, 0).addX("b", when, 0).remove().code(77).addX("c", when, 0),
-			"cars":   file{}.remove().remove().addX("d", when, 0).open(),
+			"cars.1": file{}.addX("a", when, 0).addX("b", when, 0).remove().code(77).
+				addX("c", when, 0),
+			"cars": file{}.remove().remove().addX("d", when, 0).open(),
 		},
 		"cars 0 1\n b/1300000000000/0\n c/1300000000000/0\n d/1300000000000/0\n",
 	},
@@ -89,12 +96,13 @@ var directories = map[string]struct {
 			"boats":      {},
 			"notes.txt":  file{}.bytes("not a journal"),
 		},
-		"boats 0\ncars 0\n a/1300000000000/0\ncars+audit 0\n a/1300000000000/0\n b/1300000000000/0\nforeign notes.txt\n",
+		"boats 0\ncars 0\n a/1300000000000/0\n" +
+			"cars+audit 0\n a/1300000000000/0\n b/1300000000000/0\nforeign notes.txt\n",
 	},
 }
 
-// read writes down what all queues of a directory hold: name, how many were open, findings if any;
-// and each item's payload, time and expiry.
+// read writes down what all queues of a directory hold: the name, the number of open items and of
+// findings, if any; then each item's payload, time and expiry.
 func read(t *testing.T, fsys disk.FS, dir string) string {
 	t.Helper()
 	queues, foreign, err := Queues(fsys, dir)
@@ -119,7 +127,7 @@ func read(t *testing.T, fsys disk.FS, dir string) string {
 			n++
 			bytes += i.Size
 			if int64(len(payload)) != i.Size {
-				t.Errorf("%q is said to have %d bytes", payload, i.Size)
+				t.Errorf("%q: got size %d, want %d", payload, i.Size, len(payload))
 			}
 			return err
 		})
@@ -127,7 +135,8 @@ func read(t *testing.T, fsys disk.FS, dir string) string {
 			t.Fatal(err)
 		}
 		if n != c.Items || bytes != c.Bytes {
-			t.Errorf("%s is said to have %d items, %d bytes, and has %d, %d", q.Name, c.Items, c.Bytes, n, bytes)
+			t.Errorf("%s: got %d items and %d bytes, want %d and %d", q.Name, c.Items,
+				c.Bytes, n, bytes)
 		}
 		if err := c.Close(); err != nil {
 			t.Error(err)
@@ -153,6 +162,7 @@ func TestJournalsGiveBackWhatTheirQueuesHeld(t *testing.T) {
 	}
 }
 
+// write writes a fixture.
 func write(t *testing.T, dir string, files map[string]file) {
 	t.Helper()
 	if err := os.RemoveAll(dir); err != nil {
@@ -178,12 +188,14 @@ func TestFixturesAreWhatTheEncoderWrites(t *testing.T) {
 		var names []string
 		for _, e := range entries {
 			names = append(names, e.Name())
-			if got, err := os.ReadFile(filepath.Join(dir, e.Name())); err != nil || string(got) != string(d.files[e.Name()]) {
-				t.Errorf("%s/%s: %d bytes, %v; want %d", name, e.Name(), len(got), err, len(d.files[e.Name()]))
+			if got, err := os.ReadFile(filepath.Join(dir, e.Name())); err != nil ||
+				string(got) != string(d.files[e.Name()]) {
+				t.Errorf("%s/%s: got %d bytes, %v; want %d", name, e.Name(), len(got), err,
+					len(d.files[e.Name()]))
 			}
 		}
 		if want := slices.Sorted(maps.Keys(d.files)); !slices.Equal(names, want) {
-			t.Errorf("%s holds %v; want %v", name, names, want)
+			t.Errorf("%s: got files %v, want %v", name, names, want)
 		}
 	}
 }
@@ -203,7 +215,7 @@ func TestFindingsSayWhere(t *testing.T) {
 		}
 		c.Close()
 		if got := c.Findings[0].String(); !strings.HasSuffix(got, want) {
-			t.Errorf("%s: %s", name, got)
+			t.Errorf("%s: got %s, want %s", name, got, want)
 		}
 	}
 }

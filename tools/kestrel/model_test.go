@@ -12,16 +12,17 @@ import (
 	"github.com/darner/darner/segment/disk/disktest"
 )
 
-// server is a Kestrel that forgets nothing: one queue, and the journal it writes.
+// server is a model of a Kestrel with one queue, and the journal that it writes.
 type server struct {
-	old     bool // opens without telling the id
+	old     bool // it opens items without writing their ids
 	queue   []string
 	open    map[int32]string
 	id      int32
 	count   int
 	current file
 	rotated []file
-	alike   []int // places in current where an operation cut short is a whole checkpoint to the letter
+	// alike lists lengths of current at which a cut operation looks like a checkpoint.
+	alike []int
 }
 
 func (s *server) add() {
@@ -52,7 +53,7 @@ func (s *server) openHead() {
 	}
 }
 
-// close ends an open read in one way or another.
+// close ends an open read in one of three ways.
 func (s *server) close(id int32, how int) {
 	item := s.open[id]
 	delete(s.open, id)
@@ -83,7 +84,7 @@ func (s *server) ids() (ids []int32) {
 	return ids
 }
 
-// state is what the queue holds when the server is gone.
+// state returns what the queue holds after the server has ended.
 func (s *server) state() (items []string) {
 	for _, id := range s.ids() {
 		items = append(items, s.open[id])
@@ -91,7 +92,7 @@ func (s *server) state() (items []string) {
 	return append(items, s.queue...)
 }
 
-// journal puts the files on a disk, the newest cut to so many bytes.
+// journal writes the files to a disk, the newest cut to cut bytes.
 func (s *server) journal(cut int) *disktest.FS {
 	fsys := disktest.New()
 	for i, f := range s.rotated {
@@ -108,7 +109,7 @@ func TestReplayAgreesWithTheServerThatWrote(t *testing.T) {
 			at    int
 			state []string
 		}
-		points := []point{{0, nil}} // of the newest file: where operations end
+		points := []point{{0, nil}} // where operations of the newest file end
 		for range rapid.IntRange(0, 60).Draw(t, "operations") {
 			switch rapid.IntRange(0, 9).Draw(t, "operation") {
 			case 0, 1, 2, 3:
@@ -119,7 +120,8 @@ func TestReplayAgreesWithTheServerThatWrote(t *testing.T) {
 				s.openHead()
 			case 7, 8:
 				if ids := s.ids(); len(ids) > 0 {
-					s.close(rapid.SampledFrom(ids).Draw(t, "id"), rapid.IntRange(0, 2).Draw(t, "how"))
+					s.close(rapid.SampledFrom(ids).Draw(t, "id"),
+						rapid.IntRange(0, 2).Draw(t, "how"))
 				}
 			case 9:
 				s.rotate()
@@ -138,13 +140,15 @@ func TestReplayAgreesWithTheServerThatWrote(t *testing.T) {
 		if !slices.Equal(got, want.state) {
 			t.Fatalf("cut at %d:\n got %q\nwant %q", cut, got, want.state)
 		}
-		if torn := cut > want.at && !slices.Contains(s.alike, cut); torn != (len(findings) == 1) || torn && !findings[0].Torn {
-			t.Fatalf("cut at %d, an operation ends at %d: %v", cut, want.at, findings)
+		if torn := cut > want.at && !slices.Contains(s.alike, cut); torn != (len(findings) == 1) ||
+			torn && !findings[0].Torn {
+			t.Fatalf("cut at %d, an operation ends at %d: got findings %v, want torn %v", cut,
+				want.at, findings, torn)
 		}
 	})
 }
 
-// held reads the items of the queue q in k.
+// held returns the items of the only queue in directory k.
 func held(t interface{ Fatal(...any) }, fsys *disktest.FS) (items []string, findings []Finding) {
 	queues, _, err := Queues(fsys, "k")
 	if err != nil || len(queues) != 1 {
@@ -166,7 +170,7 @@ func held(t interface{ Fatal(...any) }, fsys *disktest.FS) (items []string, find
 	return items, c.Findings
 }
 
-// No bytes are a journal that cannot be read, and what is read is in them.
+// Any bytes can be read as a journal, and all items read are in them.
 func FuzzReplay(f *testing.F) {
 	for _, d := range directories {
 		var all file
@@ -183,13 +187,13 @@ func FuzzReplay(f *testing.F) {
 		items, _ := held(t, fsys)
 		for _, i := range items {
 			if !strings.Contains(string(rotated), i) && !strings.Contains(string(current), i) {
-				t.Fatalf("%q is in neither file", i)
+				t.Fatalf("got item %q, which is in neither file", i)
 			}
 		}
 	})
 }
 
-// Memory depends on what is open, not on what there is: a large item is not read to find the next.
+// Memory depends on the open items alone: a payload is not read to find the next item.
 func TestReplayReadsNoPayloads(t *testing.T) {
 	fsys := disktest.New()
 	large := strings.Repeat("x", 1<<20)
@@ -211,6 +215,7 @@ func TestReplayReadsNoPayloads(t *testing.T) {
 	}
 	defer c.Close()
 	if c.Items != 8 || c.Bytes != 8<<20 || read > 20 {
-		t.Errorf("%d items, %d bytes, %d reads", c.Items, c.Bytes, read)
+		t.Errorf("got %d items of %d bytes in %d reads, want 8 of 8 MiB in at most 20", c.Items,
+			c.Bytes, read)
 	}
 }

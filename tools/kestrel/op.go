@@ -1,21 +1,21 @@
 package kestrel
 
-// The operations of a journal, one behind another, little-endian; a size counts what follows it.
+// The operations of a journal follow each other, little-endian. A size counts the bytes after it.
 //
-//	0 ADD                  i32 size, i32 expiry in Unix seconds, data      append
-//	1 REMOVE                                                               drop the head
-//	2 ADDX                 i32 size, i64 added, i64 expiry in ms, data     append
-//	3 REMOVE_TENTATIVE                                                     open the head under the next id
-//	4 SAVE_XID             i32 id                                          the last id used
-//	5 UNREMOVE             i32 id                                          that open item back to the head
-//	6 CONFIRM_REMOVE       i32 id                                          that open item is gone
-//	7 ADD_XID              i32 id, then as ADDX                            append; opened by the 3 behind it, under id
-//	8 STATE_DUMP           i32 id, i32 count                               count open items follow, as 7
-//	8 CONTINUE             i32 id, then as ADDX                            that open item is gone, append
-//	9 REMOVE_TENTATIVE_XID i32 id                                          open the head under id
+//	0 ADD                  i32 size, i32 expiry in Unix seconds, data  append
+//	1 REMOVE                                                           drop the head
+//	2 ADDX                 i32 size, i64 added, i64 expiry in ms, data append
+//	3 REMOVE_TENTATIVE                                                 open the head as next id
+//	4 SAVE_XID             i32 id                                      the last id used
+//	5 UNREMOVE             i32 id                                      return an open item
+//	6 CONFIRM_REMOVE       i32 id                                      drop an open item
+//	7 ADD_XID              i32 id, then as ADDX                        append; a 3 after it opens it
+//	8 STATE_DUMP           i32 id, i32 count                           count open items follow
+//	8 CONTINUE             i32 id, then as ADDX                        drop an open item, append
+//	9 REMOVE_TENTATIVE_XID i32 id                                      open the head as id
 //
-// Releases differ in what 8 means, and from 2.2 on wrote 9 instead of 3. The two meanings of 8 are
-// told apart by the time that a CONTINUE has where a STATE_DUMP ends.
+// Releases differ in what 8 means, and wrote 9 instead of 3 from 2.2 on. A CONTINUE has a time
+// where a STATE_DUMP ends: this shows which of the two an 8 is.
 
 import (
 	"bufio"
@@ -38,24 +38,25 @@ const (
 	codeRemoveTentativeID
 )
 
-// kind is what an operation does to a queue.
+// kind is what an operation does to the queue.
 type kind uint8
 
 const (
-	add      kind = iota // item to the tail
-	remove               // head away
-	open                 // head aside, under id, or the next one if id is nextID
-	openItem             // item itself aside, under id; it never was in the queue
-	saveID               // id is the last one used
-	unremove             // open item back to the head
-	confirm              // open item away
-	resume               // open item away, item to the tail
+	add      kind = iota // append the item
+	remove               // drop the head
+	open                 // open the head under id, or under the next id if id is nextID
+	openItem             // open the item under id; it never was in the queue
+	saveID               // id is the last id used
+	unremove             // return the open item to the head
+	confirm              // drop the open item
+	resume               // drop the open item, append the item
 )
 
-// byID are the operations that are an id and no more.
-var byID = map[byte]kind{codeRemoveTentativeID: open, codeSaveID: saveID, codeUnremove: unremove, codeConfirm: confirm}
+// byID lists the operations that consist of an id only.
+var byID = map[byte]kind{codeRemoveTentativeID: open, codeSaveID: saveID, codeUnremove: unremove,
+	codeConfirm: confirm}
 
-// nextID is no id that Kestrel gives.
+// nextID stands for the next id. Kestrel never uses it.
 const nextID = 0
 
 type op struct {
@@ -64,18 +65,18 @@ type op struct {
 	item entry
 }
 
-// entry is an item where it stands.
+// entry says where an item is.
 type entry struct {
-	file           int   // which of the queue's
-	at, size       int64 // of the payload, bytes
-	added, expires int64 // Unix ms; 0 when not known, or never
+	file           int   // index of the queue's file
+	at, size       int64 // of the payload, in bytes
+	added, expires int64 // Unix ms; 0: not known, never
 }
 
 var (
-	// errTorn: the last operation was cut short.
+	// errTorn means that the file ends within an operation.
 	errTorn = errors.New("the last operation is cut short")
 
-	// errBeyond: it cannot have been cut short by a crash, as other operations follow.
+	// errBeyond is errTorn where other operations follow, so that it was no crash.
 	errBeyond = errors.New("an operation claims more bytes than there are")
 
 	errDamaged = errors.New("no operation")
@@ -84,23 +85,24 @@ var (
 // decoder reads the operations of one file.
 type decoder struct {
 	r      *bufio.Reader
-	src    *io.SectionReader // below r
-	at     int64             // of the next operation
-	size   int64             // of the file
-	dumped int32             // open items yet to come of a STATE_DUMP
+	src    *io.SectionReader // what r reads from
+	at     int64             // offset of the next operation
+	size   int64             // size of the file
+	dumped int32             // open items of a STATE_DUMP that are still to come
 }
 
 const (
 	bufferSize = 64 << 10
-	stampSize  = 16 // added and expiry
+	stampSize  = 16 // time added and expiry
+	oldStamp   = 4  // expiry of an ADD
 )
 
 func newDecoder(r *io.SectionReader, size int64) *decoder {
 	return &decoder{r: bufio.NewReaderSize(r, bufferSize), src: r, size: size}
 }
 
-// next returns the next operation; io.EOF at the end, errTorn or errDamaged where reading has to
-// end. at stays on the operation that could not be read.
+// next returns the next operation. The error is io.EOF at the end, and errTorn or errDamaged if the
+// operation cannot be read; at then stays at this operation.
 func (d *decoder) next() (o op, err error) {
 	at := d.at
 	if o, err = d.read(); err != nil {
@@ -118,10 +120,10 @@ func (d *decoder) read() (o op, err error) {
 	switch code {
 	case codeAdd:
 		o.kind = add
-		o.item, err = d.oldItem()
+		o.item, err = d.item(oldStamp)
 	case codeAddX:
 		o.kind = add
-		o.item, err = d.item()
+		o.item, err = d.item(stampSize)
 	case codeRemove:
 		o.kind = remove
 	case codeRemoveTentative:
@@ -139,13 +141,13 @@ func (d *decoder) read() (o op, err error) {
 	return o, err
 }
 
-// addID joins an ADD_XID with the REMOVE_TENTATIVE behind it. In a STATE_DUMP there may be none.
+// addID reads an ADD_XID and the REMOVE_TENTATIVE after it. In a STATE_DUMP this may be missing.
 func (d *decoder) addID() (o op, err error) {
 	o.kind = add
 	if o.id, err = d.int32(); err != nil {
 		return o, err
 	}
-	if o.item, err = d.item(); err != nil {
+	if o.item, err = d.item(stampSize); err != nil {
 		return o, err
 	}
 	if code, err := d.r.Peek(1); err == nil && code[0] == codeRemoveTentative {
@@ -166,7 +168,7 @@ func (d *decoder) dumpOrContinue() (o op, err error) {
 	}
 	if d.continues() {
 		o.kind = resume
-		o.item, err = d.item()
+		o.item, err = d.item(stampSize)
 		return o, err
 	}
 	count, err := d.int32()
@@ -177,7 +179,7 @@ func (d *decoder) dumpOrContinue() (o op, err error) {
 	return o, err
 }
 
-// continues looks whether a size and a time between the years 2004 and 2100 come next.
+// continues reports whether a size and a time between the years 2004 and 2100 come next.
 func (d *decoder) continues() bool {
 	b, err := d.r.Peek(4 + 8)
 	if err != nil {
@@ -195,7 +197,7 @@ func (d *decoder) int32() (int32, error) {
 	return int32(binary.LittleEndian.Uint32(b)), nil
 }
 
-// bytes returns the next few bytes, valid until more is read.
+// bytes returns the next n bytes. They are valid until the next read.
 func (d *decoder) bytes(n int) ([]byte, error) {
 	b, err := d.r.Peek(n)
 	if err == io.EOF {
@@ -209,45 +211,30 @@ func (d *decoder) bytes(n int) ([]byte, error) {
 	return b, nil
 }
 
-// oldItem reads an item that has no time of its own.
-func (d *decoder) oldItem() (e entry, err error) {
-	size, err := d.itemSize(4)
-	if err != nil {
-		return e, err
-	}
-	seconds, err := d.int32()
-	if err != nil {
-		return e, err
-	}
-	e.expires = int64(seconds) * 1000
-	e.at, e.size = d.at, size-4
-	return e, d.skip(e.size)
-}
-
-func (d *decoder) item() (e entry, err error) {
-	size, err := d.itemSize(stampSize)
-	if err != nil {
-		return e, err
-	}
-	b, err := d.bytes(stampSize)
-	if err != nil {
-		return e, err
-	}
-	e.added, e.expires = int64(binary.LittleEndian.Uint64(b)), int64(binary.LittleEndian.Uint64(b[8:]))
-	e.at, e.size = d.at, size-stampSize
-	return e, d.skip(e.size)
-}
-
-// itemSize reads a size that counts at least so many bytes.
-func (d *decoder) itemSize(least int32) (int64, error) {
+// item reads an item. Its times take stamp bytes, which is oldStamp or stampSize.
+func (d *decoder) item(stamp int) (e entry, err error) {
 	size, err := d.int32()
-	if err == nil && size < least {
-		err = fmt.Errorf("%w has an item of %d bytes", errDamaged, size)
+	if err != nil {
+		return e, err
 	}
-	return int64(size), err
+	if int(size) < stamp {
+		return e, fmt.Errorf("%w has an item of %d bytes", errDamaged, size)
+	}
+	b, err := d.bytes(stamp)
+	if err != nil {
+		return e, err
+	}
+	if stamp == oldStamp {
+		e.expires = int64(int32(binary.LittleEndian.Uint32(b))) * 1000
+	} else {
+		e.added = int64(binary.LittleEndian.Uint64(b))
+		e.expires = int64(binary.LittleEndian.Uint64(b[8:]))
+	}
+	e.at, e.size = d.at, int64(size)-int64(stamp)
+	return e, d.skip(e.size)
 }
 
-// skip passes over a payload, reading no more of it than is buffered.
+// skip skips a payload without reading it, except for what is buffered already.
 func (d *decoder) skip(n int64) error {
 	if n > d.size-d.at {
 		return errTorn

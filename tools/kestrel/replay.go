@@ -1,7 +1,7 @@
 package kestrel
 
-// Replaying: one walk over the operations, and behind it a second over the items they add, which
-// stops at the head of the queue.
+// Replaying: one walker reads all operations. A second one follows it over the items that they add,
+// and stops at the head of the queue.
 
 import (
 	"errors"
@@ -15,7 +15,7 @@ import (
 // Contents is what a queue holds at the end of its journal.
 type Contents struct {
 	Items, Bytes int64
-	Open         int // of the items: were open and never confirmed
+	Open         int // number of items that were open and never confirmed
 	Findings     []Finding
 
 	q queue
@@ -23,16 +23,16 @@ type Contents struct {
 
 // Item is one item of a queue.
 type Item struct {
-	Added   int64     // Unix ms, 0 when the journal does not tell
-	Expires int64     // Unix ms, 0 never
+	Added   int64     // Unix ms; 0: not known
+	Expires int64     // Unix ms; 0: never
 	Size    int64     // bytes
 	Body    io.Reader // valid until the next item
 }
 
-// Replay finds out what a queue of a directory holds. Close the result.
+// Replay finds out what a queue of a directory holds. The caller must close the result.
 //
-// Behind a damaged range it cannot be known which items a removal meant, nor an id, as Kestrel uses
-// ids again. Nothing is taken away then: rather an item twice than none.
+// After a damaged range it is not known which item a removal is of. Nor is it known for an id, as
+// Kestrel reuses ids. Nothing is removed then, so an item may come twice, and none is lost.
 func Replay(fsys disk.FS, dir string, q Queue) (*Contents, error) {
 	c := &Contents{q: newQueue(fsys, paths(dir, q.Files))}
 	err := c.replay(&walker{fs: fsys, paths: c.q.adds.paths})
@@ -63,8 +63,8 @@ func (c *Contents) replay(w *walker) error {
 	return nil
 }
 
-// Each calls fn for every item in the queue's order, until it returns an error. It can be called
-// once.
+// Each calls fn for every item, in the order of the queue, until fn returns an error. It can be
+// called only once.
 func (c *Contents) Each(fn func(Item) error) error {
 	for range c.Items {
 		e, err := c.q.pop()
@@ -86,25 +86,25 @@ func (c *Contents) Each(fn func(Item) error) error {
 // Close closes the files.
 func (c *Contents) Close() error { return c.q.close() }
 
-// queue is the state of a queue in the middle of its journal: items that came back, the last one at
-// the head, then those of adds from where it stands.
+// queue is the state of a queue in the middle of its journal: the returned items, with the last one
+// at the head, then the items that adds still has to read.
 type queue struct {
-	back  []entry
-	adds  *walker
-	open  map[int32]entry
-	id    int32 // last one used
-	items int64
-	bytes int64
+	returned []entry
+	adds     *walker
+	open     map[int32]entry
+	id       int32 // the last id used
+	items    int64
+	bytes    int64
 
-	bodies disk.File // the file that an item was read from last
-	body   int
+	bodies disk.File // the file with the payload that was read last; nil: none
+	body   int       // its index
 }
 
 func newQueue(fsys disk.FS, paths []string) queue {
 	return queue{adds: &walker{fs: fsys, paths: paths}, open: map[int32]entry{}}
 }
 
-// apply does one operation. With keep, nothing is taken away.
+// apply applies one operation. With keep, it removes nothing.
 func (q *queue) apply(o op, keep bool) error {
 	switch o.kind {
 	case add:
@@ -129,7 +129,7 @@ func (q *queue) apply(o op, keep bool) error {
 		q.id = o.id
 	case unremove:
 		if e, ok := q.open[o.id]; ok {
-			q.giveBack(o.id, e)
+			q.unremove(o.id, e)
 		}
 	case confirm:
 		if !keep {
@@ -155,7 +155,7 @@ func (q *queue) openHead(id int32, keep bool) error {
 	return nil
 }
 
-// nextID is the id that Kestrel gave to an item it opened.
+// nextID returns the id that Kestrel gave to the next item that it opened.
 func (q *queue) nextID() int32 {
 	for {
 		q.id++
@@ -165,17 +165,18 @@ func (q *queue) nextID() int32 {
 	}
 }
 
-func (q *queue) giveBack(id int32, e entry) {
+// unremove returns an open item to the head.
+func (q *queue) unremove(id int32, e entry) {
 	delete(q.open, id)
-	q.back = append(q.back, e)
+	q.returned = append(q.returned, e)
 	q.count(e, +1)
 }
 
-// closeOpen puts what was never confirmed before the head, in the order of the ids.
+// closeOpen returns the items that were never confirmed to the head, in the order of their ids.
 func (q *queue) closeOpen() {
 	ids := slices.Sorted(maps.Keys(q.open))
 	for _, id := range slices.Backward(ids) {
-		q.giveBack(id, q.open[id])
+		q.unremove(id, q.open[id])
 	}
 }
 
@@ -184,17 +185,17 @@ func (q *queue) count(e entry, n int64) {
 	q.bytes += n * e.size
 }
 
-// pop takes the head. There has to be one.
+// pop removes and returns the head. The queue must not be empty.
 func (q *queue) pop() (entry, error) {
-	if n := len(q.back); n > 0 {
-		e := q.back[n-1]
-		q.back = q.back[:n-1]
+	if n := len(q.returned); n > 0 {
+		e := q.returned[n-1]
+		q.returned = q.returned[:n-1]
 		return e, nil
 	}
 	for {
 		o, err := q.adds.next()
 		if err == io.EOF {
-			err = io.ErrUnexpectedEOF // a file has shrunk since
+			err = io.ErrUnexpectedEOF // a file has shrunk meanwhile
 		}
 		if err != nil || o.kind == add || o.kind == resume {
 			return o.item, err
@@ -202,7 +203,7 @@ func (q *queue) pop() (entry, error) {
 	}
 }
 
-// file returns one of the queue's files, open.
+// file opens one of the queue's files, and closes the one before.
 func (q *queue) file(i int) (disk.File, error) {
 	if q.bodies != nil && q.body == i {
 		return q.bodies, nil

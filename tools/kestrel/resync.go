@@ -1,8 +1,8 @@
 package kestrel
 
-// Finding the way back behind damage. An item that was added tells itself by its size and its times:
-// nothing else in a journal does. What is passed over until the next one is at most operations that
-// take away, and behind damage those are not applied anyway.
+// Resynchronising after damage. An added item is recognised by its size and its times; nothing else
+// in a journal can be. At worst, the operations skipped before it remove something, and after
+// damage those are not applied anyway.
 
 import (
 	"bufio"
@@ -10,18 +10,19 @@ import (
 )
 
 const (
-	// Times in Unix ms that a Kestrel can have written, of the years 2004 to 2100. With the sizes
-	// beside them, some sixty bits have to be as they are: no payload is like that by chance.
+	// Times in Unix ms that a Kestrel can have written: the years 2004 to 2100. Together with the
+	// size, some sixty bits must match, which does not happen by chance in a payload.
 	timeFrom, timeTo = 1 << 40, 4_102_444_800_000
 
-	headSize = 1 + 4 + 4 + stampSize // of the longest operation, without its payload
+	headSize = 1 + 4 + 4 + stampSize // bytes of the longest operation, without its payload
 
-	// An old ADD has one time only, mostly 0. It takes so many, one behind another, to be believed.
+	// An ADD has only one time, which is mostly 0. So oldItems of them must come within
+	// oldOperations operations.
 	oldItems, oldOperations = 4, 64
 )
 
-// resync goes on at the first place behind the operation at d.at where an item was added that ends
-// within the file. Without one it stays, and returns false.
+// resync moves on to the first added item after the operation at d.at that ends within the file. If
+// there is none, it does not move and returns false.
 func (d *decoder) resync() (bool, error) {
 	buf := make([]byte, bufferSize)
 	for base := d.at + 1; base < d.size; base += int64(len(buf) - headSize) {
@@ -40,14 +41,16 @@ func (d *decoder) resync() (bool, error) {
 	return false, nil
 }
 
-// plausible reports whether an added item may begin with b, when so many bytes are left of the file.
+// plausible reports whether b may be the beginning of an added item, with left bytes left in the
+// file.
 func plausible(b []byte, left int64) bool {
 	switch b[0] {
 	case codeAdd:
 		if len(b) < 1+4+4 {
 			return false
 		}
-		size, expires := int32(binary.LittleEndian.Uint32(b[1:])), int64(int32(binary.LittleEndian.Uint32(b[5:])))*1000
+		size := int32(binary.LittleEndian.Uint32(b[1:]))
+		expires := int64(int32(binary.LittleEndian.Uint32(b[5:]))) * 1000
 		return size >= 4 && int64(size) <= left-5 && (expires == 0 || expires > timeFrom)
 	case codeAddX:
 		return plausibleItem(b[1:], left-1)
@@ -57,17 +60,19 @@ func plausible(b []byte, left int64) bool {
 	return false
 }
 
+// plausibleItem is plausible for an item's size and times.
 func plausibleItem(b []byte, left int64) bool {
 	if len(b) < 4+stampSize {
 		return false
 	}
 	size := int32(binary.LittleEndian.Uint32(b))
-	added, expires := int64(binary.LittleEndian.Uint64(b[4:])), int64(binary.LittleEndian.Uint64(b[12:]))
+	added := int64(binary.LittleEndian.Uint64(b[4:]))
+	expires := int64(binary.LittleEndian.Uint64(b[12:]))
 	return size >= stampSize && int64(size) <= left-4 && added > timeFrom && added < timeTo &&
 		(expires == 0 || expires > timeFrom && expires < timeTo)
 }
 
-// chain reports whether enough old items follow one another, with nothing implausible in between.
+// chain reports whether enough old items follow, with only valid operations in between.
 func (d *decoder) chain(at int64) bool {
 	c := &decoder{r: bufio.NewReaderSize(d.src, 256), src: d.src, size: d.size}
 	if c.seek(at) != nil {

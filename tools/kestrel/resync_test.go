@@ -18,7 +18,7 @@ func one(t *testing.T, f file) ([]string, []Finding) {
 	return held(t, fsys)
 }
 
-// A flipped bit of a size costs the item that it is of, not those behind it.
+// A flipped bit in an item's size costs this item, not those after it.
 func TestDamagedSizeIsNoTornTail(t *testing.T) {
 	for name, add := range map[string]func(file, string) file{
 		"ADDX": func(f file, s string) file { return f.addX(s, when, 0).openID(1).confirm(1) },
@@ -43,16 +43,17 @@ func TestDamagedSizeIsNoTornTail(t *testing.T) {
 			binary.LittleEndian.PutUint32(f[from+1:], binary.LittleEndian.Uint32(f[from+1:])|1<<30)
 			got, findings := one(t, f)
 			if !slices.Equal(got, want) {
-				t.Errorf("%d items, want %d", len(got), len(want))
+				t.Errorf("got %d items, want %d", len(got), len(want))
 			}
-			if len(findings) != 1 || findings[0].Torn || findings[0].At != int64(from) || findings[0].Lost != int64(to-from) {
-				t.Errorf("%v; want bytes %d to %d", findings, from, to-1)
+			if len(findings) != 1 || findings[0].Torn || findings[0].At != int64(from) ||
+				findings[0].Lost != int64(to-from) {
+				t.Errorf("got findings %v, want bytes %d to %d", findings, from, to-1)
 			}
 		})
 	}
 }
 
-// What a crash cut off has nothing behind it, however large it is and whatever is in it.
+// An operation that a crash cut short is a torn tail, whatever its size and payload.
 func TestCutOperationIsATornTail(t *testing.T) {
 	for name, payload := range map[string]string{
 		"text":        strings.Repeat("some text. ", 1<<17),
@@ -67,24 +68,27 @@ func TestCutOperationIsATornTail(t *testing.T) {
 			f = f[:len(f)-1]
 			got, findings := one(t, f)
 			if !slices.Equal(got, []string{"whole"}) {
-				t.Errorf("%d items", len(got))
+				t.Errorf("got %d items, want 1", len(got))
 			}
 			if len(findings) != 1 || !findings[0].Torn || findings[0].Lost != int64(len(f)-at) {
-				t.Errorf("got findings %+v, want one that is torn and has lost %d bytes", findings, len(f)-at)
+				t.Errorf("got findings %+v, want one that is torn and has lost %d bytes",
+					findings, len(f)-at)
 			}
 		})
 	}
 }
 
-// Wherever the next item begins, it is found.
+// The next item is found wherever it begins.
 func TestResyncMissesNoPlace(t *testing.T) {
 	for size := bufferSize - 2*headSize; size < bufferSize+2*headSize; size++ {
 		f := file{}.addX(strings.Repeat("x", size), when, 0)
 		f[4] = 0x7f
 		at := len(f)
 		got, findings := one(t, f.addX("next", when, 0))
-		if !slices.Equal(got, []string{"next"}) || len(findings) != 1 || findings[0].Lost != int64(at) {
-			t.Fatalf("behind %d bytes: %d items, %v", size, len(got), findings)
+		if !slices.Equal(got, []string{"next"}) || len(findings) != 1 ||
+			findings[0].Lost != int64(at) {
+			t.Fatalf("after %d bytes: got %d items, %v; want 1 and a finding of %d bytes", size,
+				len(got), findings, at)
 		}
 	}
 }

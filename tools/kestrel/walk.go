@@ -1,6 +1,6 @@
 package kestrel
 
-// Going through the operations of all of a queue's files as one sequence.
+// Reading the operations of all files of a queue as one sequence.
 
 import (
 	"errors"
@@ -14,31 +14,33 @@ import (
 // Finding is a range of a file that could not be read.
 type Finding struct {
 	File string // path
-	At   int64  // byte of the operation that could not be read
-	Lost int64  // bytes from there to where reading went on, or to the end of the file
-	Torn bool   // the last operation of the newest file, cut short by a crash: it never was
+	At   int64  // offset of the operation that could not be read
+	Lost int64  // bytes from At to where reading continued, or to the end of the file
+	Torn bool   // a crash cut the last operation of the newest file short, so it does not count
 	Err  error
 }
 
 func (f Finding) String() string {
 	if f.Torn {
-		return fmt.Sprintf("%s: the operation at byte %d was cut short by a crash and left out, %d bytes", f.File, f.At, f.Lost)
+		return fmt.Sprintf("%s: the operation at byte %d was cut short by a crash and left out, "+
+			"%d bytes", f.File, f.At, f.Lost)
 	}
-	return fmt.Sprintf("%s: damaged, bytes %d to %d cannot be read: %v", f.File, f.At, f.At+f.Lost-1, f.Err)
+	return fmt.Sprintf("%s: damaged, bytes %d to %d cannot be read: %v", f.File, f.At,
+		f.At+f.Lost-1, f.Err)
 }
 
-// walker reads operations, file by file. One file is open at a time.
+// walker reads operations, file by file, with one file open at a time.
 type walker struct {
 	fs    disk.FS
 	paths []string
-	i     int // file being read, or to be read next
+	i     int // index of the file that is read now or next
 	file  disk.File
 	ops   *decoder
 	found []Finding
 }
 
-// next returns the next operation, io.EOF behind the last. In a damaged file reading goes on
-// behind the damage, where that can be found, else in the next file.
+// next returns the next operation, or io.EOF after the last one. After damage it continues in the
+// same file if it can, else in the next file.
 func (w *walker) next() (op, error) {
 	for {
 		if w.ops == nil {
@@ -57,11 +59,11 @@ func (w *walker) next() (op, error) {
 		if err != io.EOF && !errors.Is(err, errTorn) && !errors.Is(err, errDamaged) {
 			return op{}, err
 		}
-		on, err := w.note(err)
+		found, err := w.note(err)
 		if err != nil {
 			return op{}, err
 		}
-		if on {
+		if found {
 			continue
 		}
 		if err := w.close(); err != nil {
@@ -71,19 +73,19 @@ func (w *walker) next() (op, error) {
 	}
 }
 
-// note keeps why a file cannot be read on, and looks for a place behind that where it can. The last
-// operation of the newest file is taken for cut short by a crash only when there is none: a damaged
-// size claims more than there is as well, but has whole operations behind it.
-func (w *walker) note(why error) (on bool, err error) {
+// note records why an operation cannot be read, and looks for a later place where reading can
+// continue. Only without one is the last operation of the newest file torn: a damaged size also
+// claims too many bytes, but whole operations follow it.
+func (w *walker) note(why error) (found bool, err error) {
 	if why == io.EOF {
 		return false, nil
 	}
 	from := w.ops.at
-	if on, err = w.ops.resync(); err != nil {
+	if found, err = w.ops.resync(); err != nil {
 		return false, err
 	}
 	f := Finding{File: w.paths[w.i], At: from, Lost: w.ops.size - from, Err: why}
-	if on {
+	if found {
 		f.Lost = w.ops.at - from
 	} else {
 		f.Torn = errors.Is(why, errTorn) && w.i == len(w.paths)-1
@@ -92,10 +94,10 @@ func (w *walker) note(why error) (on bool, err error) {
 		f.Err = errBeyond
 	}
 	w.found = append(w.found, f)
-	return on, nil
+	return found, nil
 }
 
-// damaged reports whether anything that once was in the journal is not.
+// damaged reports whether a part of the journal is lost.
 func (w *walker) damaged() bool {
 	return len(w.found) > 0 && !w.found[0].Torn
 }

@@ -26,7 +26,7 @@ func (c *client) send(request string) {
 	check(err)
 }
 
-// flood sends a request n times and reads n answers of so many bytes.
+// flood sends a request n times and reads n answers of answer bytes each.
 func (c *client) flood(n int, request string, answer int) {
 	const batch = 512
 	sent := make(chan error, 1)
@@ -43,7 +43,7 @@ func (c *client) flood(n int, request string, answer int) {
 	check(<-sent)
 }
 
-// item is what is set: of the length of telemetry, no more.
+// item returns a payload of size bytes.
 func item(size int) string { return strings.Repeat("0123456789abcdef", size/16+1)[:size] }
 
 func setOf(queue string, size int) string {
@@ -52,10 +52,11 @@ func setOf(queue string, size int) string {
 
 const stored = len("STORED\r\n")
 
-// fill sets n items.
+// fill sets n items of size bytes.
 func (c *client) fill(queue string, n, size int) { c.flood(n, setOf(queue, size), stored) }
 
-// drain gets n items that are there.
+// drain gets n items, which must be in the queue.
 func (c *client) drain(queue string, n, size int) {
-	c.flood(n, "get "+queue+"\r\n", len(fmt.Sprintf("VALUE %s 0 %d\r\n%s\r\nEND\r\n", queue, size, item(size))))
+	c.flood(n, "get "+queue+"\r\n",
+		len(fmt.Sprintf("VALUE %s 0 %d\r\n%s\r\nEND\r\n", queue, size, item(size))))
 }

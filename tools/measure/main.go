@@ -1,19 +1,23 @@
-// Command measure makes the figures of docs/edge.md again: what a server costs a small box in memory,
-// start-up and writes to the disk. It starts a darner binary of its own for each figure, with the flags
-// that follow the measurement's name, and prints tables in Markdown.
+// Command measure makes the figures of docs/edge.md: what a server costs a small box in memory,
+// start-up time and writes to the disk. For each figure it starts a darner binary of its own, with
+// the flags that follow the measurement's name. It prints tables in Markdown.
 //
 //	measure [flags] memory|clients|queues|start|idle|wear [flags of darner]
-//	measure lines
+//	measure [flags] lines
 //
-// lines prints telemetry as small devices send it. The script cold, beside this file, compares what it takes on the disk.
+// lines prints telemetry as small devices send it. The script cold, beside this file, compares what
+// different servers need on the disk for it.
 package main
 
 import (
 	"bufio"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -22,27 +26,36 @@ import (
 )
 
 var (
-	darner  = flag.String("darner", "bin/darner", "`PATH` of the server's binary")
-	where   = flag.String("dir", os.TempDir(), "`DIRECTORY` in which data directories are made, and removed")
-	items   = flag.Int("items", 10_000_000, "memory, start: items of the backlog; lines: how many")
-	size    = flag.Int("size", 300, "bytes of an item")
-	count   = flag.Int("count", 10_000, "clients: connections; queues: queues")
-	devices = flag.Int("devices", 8, "lines: devices that report in turn")
-	watched = flag.Duration("for", time.Minute, "idle, wear: how long the server is watched")
-	cold    = flag.Bool("cold", false, "queues, start: drop the page cache before a start (as root)")
-	mount   = flag.String("mount", "defaults", "wear: `OPTIONS` that the file system is mounted with")
+	darner = flag.String("darner", "bin/darner", "`PATH` of the server's binary")
+	where  = flag.String("dir", os.TempDir(),
+		"`DIRECTORY` for the data directories, which are removed again")
+	items = flag.Int("items", 10_000_000,
+		"memory, start: items in the backlog; lines: number of lines")
+	size    = flag.Int("size", 300, "bytes in an item")
+	count   = flag.Int("count", 10_000, "clients: number of connections; queues: number of queues")
+	devices = flag.Int("devices", 8, "lines: number of devices that report in turn")
+	watched = flag.Duration("for", time.Minute, "idle, wear: how long to watch the server")
+	cold    = flag.Bool("cold", false,
+		"queues, start: drop the page cache before each start (needs root)")
+	mount = flag.String("mount", "defaults", "wear: mount `OPTIONS` of the file system")
 )
 
 var measurements = map[string]func(){
-	"memory": memory, "clients": clients, "queues": queues, "start": start, "idle": idle, "wear": wear, "lines": lines,
+	"memory": memory, "clients": clients, "queues": queues, "start": start, "idle": idle,
+	"wear": wear, "lines": lines,
 }
 
 func main() {
+	flag.Usage = func() {
+		fmt.Fprintln(os.Stderr, "usage: measure [flags] MEASUREMENT [flags of darner]")
+		names := slices.Sorted(maps.Keys(measurements))
+		fmt.Fprintln(os.Stderr, "measurements:", strings.Join(names, ", "))
+		flag.PrintDefaults()
+	}
 	flag.Parse()
 	measure := measurements[flag.Arg(0)]
 	if measure == nil {
-		fmt.Fprintln(os.Stderr, "usage: measure [flags] memory|clients|queues|start|idle|wear|lines [flags of darner]")
-		flag.PrintDefaults()
+		flag.Usage()
 		os.Exit(2)
 	}
 	if err := try(measure); err != nil {
@@ -51,16 +64,17 @@ func main() {
 	}
 }
 
-// failure is what a measurement cannot go on from: it is thrown, so that all that was set up is cleared away.
+// failure ends a measurement. It is thrown as a panic, so that deferred calls clean up.
 type failure struct{ error }
 
+// check throws err, if there is one.
 func check(err error) {
 	if err != nil {
 		panic(failure{err})
 	}
 }
 
-// try returns what check threw.
+// try calls do and returns what check threw.
 func try(do func()) (err error) {
 	defer func() {
 		switch thrown := recover().(type) {
@@ -75,7 +89,7 @@ func try(do func()) (err error) {
 	return nil
 }
 
-// inDir runs a measurement in a data directory of its own.
+// inDir calls do with an empty data directory, which it removes afterwards.
 func inDir(do func(data string)) {
 	dir, err := os.MkdirTemp(*where, "measure-*")
 	check(err)
@@ -85,19 +99,19 @@ func inDir(do func(data string)) {
 	do(dir)
 }
 
-// server is a server under measurement, and a connection to it.
+// server is a server process under measurement and a connection to it.
 type server struct {
 	*spawn.Server
 	*client
-	started time.Time     // of the exec
-	ready   time.Duration // from there to the first answer
-	work    time.Duration // CPU time until then
+	started time.Time     // time of the exec
+	ready   time.Duration // from the exec to the first answer
+	work    time.Duration // CPU time used until the first answer
 }
 
-// limit is how long starting and stopping may take.
+// limit bounds starting and stopping.
 const limit = 10 * time.Minute
 
-// launch starts a server and waits for its first answer. Whoever launches kills.
+// launch starts a server and waits for its first answer. The caller kills it.
 func launch(data string, flags ...string) *server {
 	s := &server{started: time.Now()}
 	var err error
@@ -119,8 +133,9 @@ func launch(data string, flags ...string) *server {
 	return s
 }
 
-// again ends the server by a signal and starts it anew, if asked for with nothing in the page cache.
-func (s *server) again(how syscall.Signal, data string) {
+// restart ends the server with a signal and starts it again. With -cold it drops the page cache in
+// between.
+func (s *server) restart(how syscall.Signal, data string) {
 	check(s.Stop(how, limit))
 	if *cold {
 		syscall.Sync()
@@ -129,10 +144,10 @@ func (s *server) again(how syscall.Signal, data string) {
 	*s = *launch(data)
 }
 
-// megabytes is the server's own memory.
+// megabytes returns the server's anonymous memory in MB.
 func (s *server) megabytes() float64 { return float64(s.Memory()) / 1e6 }
 
-// cache names the state of the page cache in a table.
+// cache names the state of the page cache for a table.
 func cache() string {
 	if *cold {
 		return "dropped"

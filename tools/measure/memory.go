@@ -1,6 +1,6 @@
 package main
 
-// Memory: of a backlog, of connections that do nothing, of queues that nobody uses.
+// Memory for a backlog, for idle connections and for idle queues.
 
 import (
 	"fmt"
@@ -8,29 +8,32 @@ import (
 	"time"
 )
 
-// memory of a backlog is not to depend on its length.
+// memory shows that memory does not depend on the length of the backlog.
 func memory() {
-	fmt.Println("| items | bytes each | filled | half drained | drained | restarted, first get |\n|---:|---:|---:|---:|---:|---:|")
+	fmt.Print("| items | bytes each | filled | half drained | drained | restarted, first get |\n",
+		"|---:|---:|---:|---:|---:|---:|\n")
 	for _, n := range []int{10_000, *items} {
 		inDir(func(data string) {
 			s := launch(data)
 			defer func() { s.Kill() }()
 			s.fill("q", n, *size)
 			filled := s.megabytes()
-			s.again(syscall.SIGTERM, data)
+			s.restart(syscall.SIGTERM, data)
 			s.drain("q", 1, *size)
 			restarted := s.megabytes()
 			s.drain("q", n/2-1, *size)
 			half := s.megabytes()
 			s.drain("q", n-n/2, *size)
-			fmt.Printf("| %d | %d | %.1f MB | %.1f MB | %.1f MB | %.1f MB |\n", n, *size, filled, half, s.megabytes(), restarted)
+			fmt.Printf("| %d | %d | %.1f MB | %.1f MB | %.1f MB | %.1f MB |\n", n, *size, filled,
+				half, s.megabytes(), restarted)
 		})
 	}
 }
 
-// settle is what a server is given to have given back what it held.
-const settle = 10 * time.Second
+// releaseTime is long enough for a server to release the memory of idle connections.
+const releaseTime = 10 * time.Second
 
+// clients shows what idle and waiting connections cost.
 func clients() {
 	fmt.Printf("| %d connections that | RssAnon | each |\n|---|---:|---:|\n", *count)
 	chat := func(n, size int) func(*client) {
@@ -59,16 +62,18 @@ func clients() {
 				defer c.conn.Close()
 				k.talk(c)
 			}
-			time.Sleep(settle)
+			time.Sleep(releaseTime)
 			after := s.megabytes()
-			fmt.Printf("| %s | %.1f MB | %.1f KB |\n", k.what, after, (after-before)*1e3/float64(*count))
+			fmt.Printf("| %s | %.1f MB | %.1f KB |\n", k.what, after,
+				(after-before)*1e3/float64(*count))
 		})
 	}
 }
 
-// parkTime is what it takes until a queue that nobody uses is surely parked.
+// parkTime is long enough for the server to park a queue that nobody uses.
 const parkTime = 95 * time.Second
 
+// queues shows what many queues cost, in use and parked, and how long a restart takes with them.
 func queues() {
 	inDir(func(data string) {
 		n := *count
@@ -87,7 +92,7 @@ func queues() {
 		time.Sleep(parkTime)
 		parked := s.megabytes()
 		open, mapped := s.Holds(data)
-		s.again(syscall.SIGTERM, data)
+		s.restart(syscall.SIGTERM, data)
 		restarted := s.megabytes()
 		began := time.Now()
 		s.drain(name(n/2), 1, *size)
@@ -97,7 +102,8 @@ func queues() {
 		fmt.Printf("| a minute and a half later, all parked | %.1f MB |\n", parked)
 		fmt.Printf("| files open, files mapped then | %d, %d |\n", open, mapped)
 		fmt.Printf("| after a restart | %.1f MB |\n", restarted)
-		fmt.Printf("| from exec to the first answer, its CPU time | %d ms, %d ms |\n", s.ready.Milliseconds(), s.work.Milliseconds())
+		fmt.Printf("| from exec to the first answer, its CPU time | %d ms, %d ms |\n",
+			s.ready.Milliseconds(), s.work.Milliseconds())
 		fmt.Printf("| first get of one of them | %.1f ms |\n", first.Seconds()*1e3)
 	})
 }

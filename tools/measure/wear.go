@@ -1,7 +1,7 @@
 package main
 
-// Bytes that reach the device for each byte that a client set: on an ext4 of its own, on a loop device,
-// whose statistics count sectors. Needs root.
+// Wear: how many bytes reach the device for each byte that a client set. It mounts an ext4 of its
+// own on a loop device, whose statistics count sectors, and needs root.
 
 import (
 	"errors"
@@ -15,21 +15,24 @@ import (
 	"time"
 )
 
-// load is so many items a second for as long as the server is watched, or a burst if rate is 0.
+// load sets rate items a second while the server is watched, or a burst if rate is 0.
 type load struct {
 	name string
 	rate int
-	take bool // each is got as well
+	take bool // each item is also got
 }
 
-const burst = 1_000_000 // items
+const burst = 1_000_000 // items in a burst
 
+// wear runs every load under every sync policy.
 func wear() {
-	fmt.Println("| load | --sync | payload | device | bytes per payload byte | flushes |\n|---|---|---:|---:|---:|---:|")
+	fmt.Print("| load | --sync | payload | device | bytes per payload byte | flushes |\n",
+		"|---|---|---:|---:|---:|---:|\n")
 	policies := []string{"always", "1s", "10s", "never"}
 	var paced []<-chan result
-	for _, l := range []load{{"1/s, set", 1, false}, {"1/s, set and got", 1, true}, {"100/s, set", 100, false}, {"100/s, set and got", 100, true}} {
-		for _, policy := range policies { // side by side: they mostly wait
+	for _, l := range []load{{"1/s, set", 1, false}, {"1/s, set and got", 1, true},
+		{"100/s, set", 100, false}, {"100/s, set and got", 100, true}} {
+		for _, policy := range policies { // in parallel: they mostly wait
 			paced = append(paced, trial(l, policy))
 		}
 	}
@@ -41,7 +44,7 @@ func wear() {
 	}
 	check(errors.Join(errs...))
 	for _, l := range []load{{"burst, set", 0, false}, {"burst, set and got", 0, true}} {
-		for _, policy := range policies[1:] { // a client alone would have a sync for each item, as above
+		for _, policy := range policies[1:] { // "always" would sync for each item, as above
 			r := <-trial(l, policy)
 			fmt.Print(r.row)
 			check(r.err)
@@ -54,6 +57,7 @@ type result struct {
 	err error
 }
 
+// trial starts one measurement.
 func trial(l load, policy string) <-chan result {
 	done := make(chan result, 1)
 	go func() {
@@ -64,13 +68,13 @@ func trial(l load, policy string) <-chan result {
 	return done
 }
 
-// onLoop mounts a new ext4 for a measurement.
+// onLoop calls do with a new ext4, mounted on dir, and the name of its loop device.
 func onLoop(do func(dir, loop string)) {
 	inDir(func(tmp string) {
 		image, dir := filepath.Join(tmp, "image"), filepath.Join(tmp, "mnt")
 		check(os.Mkdir(dir, 0o700))
 		run("truncate", "-s", "1G", image)
-		// Everything made at once: a lazy mkfs would write for hours.
+		// Initialise everything now: a lazy mkfs would go on writing for hours.
 		run("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0", image)
 		loop := attach(image)
 		defer exec.Command("losetup", "--detach", loop).Run()
@@ -80,7 +84,8 @@ func onLoop(do func(dir, loop string)) {
 	})
 }
 
-var attaching sync.Mutex // two that look for a free loop device find the same
+// attaching is held while a loop device is searched: two searches would find the same one.
+var attaching sync.Mutex
 
 func attach(image string) string {
 	attaching.Lock()
@@ -96,7 +101,7 @@ func run(command ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// device returns the bytes written to a loop device and how often it was flushed.
+// device returns how many bytes were written to a loop device, and how often it was flushed.
 func device(loop string) (written, flushes int64) {
 	stat, _ := os.ReadFile("/sys/block/" + loop + "/stat")
 	f := strings.Fields(string(stat))
@@ -108,24 +113,26 @@ func device(loop string) (written, flushes int64) {
 	return sectors * 512, flushes
 }
 
+// wear puts the load on a server and returns a row of the table.
 func (l load) wear(dir, loop, policy string) string {
 	s := launch(filepath.Join(dir, "data"), "--sync", policy)
 	defer s.Kill()
-	s.fill("q", 1, *size) // the queue is there
+	s.fill("q", 1, *size) // creates the queue
 	time.Sleep(2 * time.Second)
 	run("sync", "-f", dir)
 	before, flushed := device(loop)
 	payload := int64(l.on(s)) * int64(*size)
 	if l.rate == 0 {
-		time.Sleep(2 * time.Second) // for what the background writes
+		time.Sleep(2 * time.Second) // the background finishes its writes
 	}
 	run("sync", "-f", dir)
 	after, flushes := device(loop)
-	return fmt.Sprintf("| %s | %s | %d B | %d B | %.2f | %d |\n", l.name, policy, payload, after-before,
+	return fmt.Sprintf("| %s | %s | %d B | %d B | %.2f | %d |\n", l.name, policy, payload,
+		after-before,
 		float64(after-before)/float64(payload), flushes-flushed)
 }
 
-// on puts the load on and returns the number of items.
+// on puts the load on a server and returns the number of items.
 func (l load) on(s *server) (n int) {
 	put := func(n int) {
 		s.fill("q", n, *size)
@@ -134,7 +141,7 @@ func (l load) on(s *server) (n int) {
 		}
 	}
 	if l.rate == 0 {
-		const slice = 1000 // set, then got
+		const slice = 1000 // items that are set, then got
 		for ; n < burst; n += slice {
 			put(slice)
 		}

@@ -1,6 +1,6 @@
 package spawn
 
-// What Linux tells of a process under /proc.
+// What Linux says about a process in /proc.
 
 import (
 	"fmt"
@@ -10,10 +10,13 @@ import (
 	"time"
 )
 
-// Proc is the path of a file of the process.
-func (s *Server) Proc(file string) string { return fmt.Sprintf("/proc/%d/%s", s.Cmd.Process.Pid, file) }
+// Proc returns the path of a file about the process, such as "status".
+func (s *Server) Proc(file string) string {
+	return fmt.Sprintf("/proc/%d/%s", s.Cmd.Process.Pid, file)
+}
 
-// Figure is a number after a name in such a file; 0 when there is none, as of a thread that has ended.
+// Figure returns the number after a name in such a file. It is 0 when there is none, as for a
+// thread that has ended.
 func (s *Server) Figure(file, name string) (n int64) {
 	text, _ := os.ReadFile(s.Proc(file))
 	for line := range strings.Lines(string(text)) {
@@ -24,13 +27,13 @@ func (s *Server) Figure(file, name string) (n int64) {
 	return n
 }
 
-// Memory is the process's anonymous memory in bytes.
+// Memory returns the process's anonymous memory in bytes.
 func (s *Server) Memory() int64 { return s.Figure("status", "RssAnon") << 10 }
 
-// Written is how many bytes the process has made dirty.
+// Written returns how many bytes of files the process has written, counted when they become dirty.
 func (s *Server) Written() int64 { return s.Figure("io", "write_bytes") }
 
-// Sleeps is how often the process's threads have gone to sleep.
+// Sleeps returns how often the process's threads have gone to sleep.
 func (s *Server) Sleeps() (n int64) {
 	for _, task := range s.tasks() {
 		n += s.Figure("task/"+task+"/status", "voluntary_ctxt_switches")
@@ -38,7 +41,7 @@ func (s *Server) Sleeps() (n int64) {
 	return n
 }
 
-// CPU is the time that the process's threads have computed.
+// CPU returns the CPU time that the process's threads have used.
 func (s *Server) CPU() (total time.Duration) {
 	for _, task := range s.tasks() {
 		text, _ := os.ReadFile(s.Proc("task/" + task + "/schedstat"))
@@ -58,11 +61,13 @@ func (s *Server) tasks() (ids []string) {
 	return ids
 }
 
-// Holds counts the files below a directory that the process has open, but for its lock, and those it has mapped.
+// Holds counts the files below a directory that the process has open, except its lock, and those
+// that it has mapped.
 func (s *Server) Holds(dir string) (open, mapped int) {
 	descriptors, _ := os.ReadDir(s.Proc("fd"))
 	for _, fd := range descriptors {
-		if to, _ := os.Readlink(s.Proc("fd/" + fd.Name())); strings.HasPrefix(to, dir+"/") && !strings.HasSuffix(to, "/.lock") {
+		to, _ := os.Readlink(s.Proc("fd/" + fd.Name()))
+		if strings.HasPrefix(to, dir+"/") && !strings.HasSuffix(to, "/.lock") {
 			open++
 		}
 	}

@@ -1,5 +1,5 @@
-// Package spawn builds the server's real binary and runs it as a process of its own, for tests and
-// measurements that start one, stop it and kill it.
+// Package spawn builds the server's binary and runs it as a process, for tests and measurements
+// that start, stop and kill one.
 package spawn
 
 import (
@@ -14,7 +14,8 @@ import (
 	"time"
 )
 
-// Build builds the server as it is released and returns the path of its binary, in dir.
+// Build builds the server without cgo, as it is released, and returns the path of its binary in
+// dir.
 func Build(dir string) (string, error) {
 	binary := filepath.Join(dir, "darner")
 	build := exec.Command("go", "build", "-o", binary, "github.com/darner/darner/cmd/darner")
@@ -28,18 +29,18 @@ func Build(dir string) (string, error) {
 // Server is a server process.
 type Server struct {
 	Cmd  *exec.Cmd
-	Addr string        // where it listens, once Ready has returned
+	Addr string        // where it listens; set when Ready has returned
 	Log  *Log          // what it writes to standard error
 	Gone chan struct{} // closed when the process has ended
 	Err  error         // how it ended, once Gone is closed
 }
 
-// Command is a server on a data directory and a port of its own.
+// Command returns the command that starts a server on a data directory and a free port.
 func Command(program, data string, flags ...string) *exec.Cmd {
 	return exec.Command(program, append([]string{"--data", data, "--port", "0"}, flags...)...)
 }
 
-// Start starts a Command. End it with Kill, or with Stop.
+// Start starts a Command. End it with Kill or Stop.
 func Start(cmd *exec.Cmd) (*Server, error) {
 	s := &Server{Cmd: cmd, Log: &Log{ready: make(chan string, 1)}, Gone: make(chan struct{})}
 	cmd.Stderr = s.Log
@@ -53,7 +54,7 @@ func Start(cmd *exec.Cmd) (*Server, error) {
 	return s, nil
 }
 
-// Ready waits until the server listens.
+// Ready waits until the server listens, at most for limit.
 func (s *Server) Ready(limit time.Duration) error {
 	select {
 	case s.Addr = <-s.Log.ready:
@@ -61,17 +62,18 @@ func (s *Server) Ready(limit time.Duration) error {
 	case <-s.Gone:
 		return fmt.Errorf("the server ended: %v\n%s", s.Err, s.Log)
 	case <-time.After(limit):
-		return fmt.Errorf("the server does not come up\n%s", s.Log)
+		return fmt.Errorf("the server does not get ready\n%s", s.Log)
 	}
 }
 
-// Kill ends the server as kill -9 does. It may have ended before.
+// Kill ends the server as kill -9 does, if it has not ended yet.
 func (s *Server) Kill() {
 	s.Cmd.Process.Kill()
 	<-s.Gone
 }
 
-// Stop asks the server to end and waits until it has; Err says how it did.
+// Stop sends a signal and waits until the server has ended, at most for limit. Err then says how it
+// ended.
 func (s *Server) Stop(how os.Signal, limit time.Duration) error {
 	if err := s.Cmd.Process.Signal(how); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
@@ -84,13 +86,13 @@ func (s *Server) Stop(how os.Signal, limit time.Duration) error {
 	}
 }
 
-// Log is text that a process writes while others read it.
+// Log collects what a process writes. Any goroutine may read it with String.
 type Log struct {
-	ready chan string // gets the address that the server tells
+	ready chan string // receives the address that the server listens on
 
 	mu   sync.Mutex
 	text bytes.Buffer
-	told bool
+	sent bool // the address, to ready
 }
 
 var readyLine = regexp.MustCompile(`msg="darner is ready".* address=(\S+)`)
@@ -99,11 +101,11 @@ func (l *Log) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.text.Write(p)
-	if l.told {
+	if l.sent {
 		return len(p), nil
 	}
 	if m := readyLine.FindSubmatch(l.text.Bytes()); m != nil {
-		l.told = true
+		l.sent = true
 		l.ready <- string(m[1])
 	}
 	return len(p), nil

@@ -1,7 +1,7 @@
 package torture
 
-// Bounds on the disk, through the real server on real file systems: what is refused, that all else goes on, and
-// that the figures are those of du, also after kill -9.
+// Limits on disk space, with the real server on real file systems: what is refused, that everything
+// else goes on, and that the figures equal those of du, even after kill -9.
 
 import (
 	"fmt"
@@ -9,9 +9,10 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
-// onFileSystems runs a test on those that the form asks for.
+// onFileSystems runs a test on several file systems, more of them in the long form.
 func onFileSystems(t *testing.T, test func(t *testing.T, dir string)) {
 	t.Helper()
 	t.Run("plain", func(t *testing.T) { test(t, t.TempDir()) })
@@ -26,25 +27,28 @@ func onFileSystems(t *testing.T, test func(t *testing.T, dir string)) {
 	}
 }
 
-// wantDu asks that the server's figures are du's once it is quiet.
+// wantDu checks that the server's figures equal those of du once the server is quiet.
 func wantDu(t *testing.T, d *daemon, c *client, data string) {
 	t.Helper()
 	du := func(dir string) string {
-		out, _ := exec.Command("du", "-s", "--block-size=1", dir).Output() // it complains when files go meanwhile
+		// du complains when files are removed meanwhile.
+		out, _ := exec.Command("du", "-s", "--block-size=1", dir).Output()
 		size, _, _ := strings.Cut(string(out), "\t")
 		return size
 	}
-	for try := 0; ; try++ {
-		told, real := c.figures(t, "")["disk_bytes"], du(data)
-		if size := c.figures(t, "q")["logsize"]; told == real && size != "" {
-			told, real = size, du(data+"/q")
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(limit); ; <-tick.C {
+		got, want := c.figures(t, "")["disk_bytes"], du(data)
+		if size := c.figures(t, "q")["logsize"]; got == want && size != "" {
+			got, want = size, du(data+"/q")
 		}
-		if told == real {
+		if got == want {
 			return
 		}
-		if try > 500 {
+		if time.Now().After(end) {
 			out, _ := exec.Command("du", "-a", "--block-size=1", data).Output()
-			t.Fatalf("the server says %s, du %s\n%s\n%s", told, real, out, d.Log)
+			t.Fatalf("got %s from the server, want %s from du\n%s\n%s", got, want, out, d.Log)
 		}
 	}
 }
@@ -76,11 +80,12 @@ func TestAtTheLimitAllButSetsGoesOnAndTheFiguresAreThoseOfDu(t *testing.T) {
 				for round := range 3 {
 					answer := fill(t, c, &stored, round)
 					if !strings.HasPrefix(answer, bound.answer) {
-						t.Fatalf("at the limit a set is answered %q", answer)
+						t.Fatalf("a set at the limit: got %q, want %q", answer, bound.answer)
 					}
-					// What is taken is noted over a queue's limit, and xfs takes ahead for a body that comes.
-					if n := used(t, c, bound.figure, bound.queue); n > bound.size+256<<10 || n < bound.size/2 {
-						t.Fatalf("%d bytes of %d are in use", n, bound.size)
+					// Offset files may grow beyond the limit, and xfs allocates ahead for bodies.
+					if n := used(t, c, bound.figure, bound.queue); n > bound.size+256<<10 ||
+						n < bound.size/2 {
+						t.Fatalf("got %d bytes in use, want about %d", n, bound.size)
 					}
 					wantDu(t, d, c, data)
 					d.Kill()
@@ -107,7 +112,8 @@ func TestAtTheLimitAllButSetsGoesOnAndTheFiguresAreThoseOfDu(t *testing.T) {
 				}
 				wantDu(t, d, c, data)
 				d.stop()
-				if log := d.Log.String(); strings.Contains(log, "panic") || strings.Contains(log, "level=ERROR") {
+				if log := d.Log.String(); strings.Contains(log, "panic") ||
+					strings.Contains(log, "level=ERROR") {
 					t.Errorf("got errors in the log, want none:\n%s", log)
 				}
 			})
@@ -119,22 +125,23 @@ func TestTheOldestItemsMakeRoomForTheNewest(t *testing.T) {
 	onFileSystems(t, func(t *testing.T, dir string) {
 		data := dir + "/data"
 		const limit = 4 << 20
-		flags := append([]string{"--queue-max-disk", fmt.Sprint(limit), "--when-full", "discard-oldest"}, small...)
+		flags := append([]string{"--queue-max-disk", fmt.Sprint(limit), "--when-full",
+			"discard-oldest"}, small...)
 		d := launch(t, data, flags...)
 		c := d.dial()
 		n := 0
 		for round := range 3 {
 			for end := n + 4*limit/3000; n < end; n++ {
 				if answer, err := c.set("q", body("q", number{0, n})); answer != "STORED" {
-					t.Fatalf("item %d is answered %q, %v", n, answer, err)
+					t.Fatalf("item %d: got %q, %v; want STORED", n, answer, err)
 				}
 			}
 			if bytes := used(t, c, "logsize", "q"); bytes > limit+256<<10 {
-				t.Fatalf("%d bytes of %d are in use", bytes, limit)
+				t.Fatalf("got %d bytes in use, want at most about %d", bytes, limit)
 			}
 			wantDu(t, d, c, data)
 			if lost := used(t, c, "discarded_full", "q"); lost == 0 && round == 0 {
-				t.Fatal("nothing is said to be given up")
+				t.Fatal("got no items counted as discarded, want some")
 			}
 			d.Kill()
 			d = launch(t, data, flags...)
@@ -143,7 +150,7 @@ func TestTheOldestItemsMakeRoomForTheNewest(t *testing.T) {
 		}
 		left := used(t, c, "items", "q")
 		if left*3000 < limit/4 {
-			t.Errorf("%d items are left", left)
+			t.Errorf("got %d items left, want at least a quarter of the limit", left)
 		}
 		for i := n - left; i < n; i++ {
 			b, err := c.get("q")
@@ -151,11 +158,11 @@ func TestTheOldestItemsMakeRoomForTheNewest(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got, err := parse("q", b); err != nil || got != (number{0, i}) {
-				t.Fatalf("%v comes instead of %d, %v", got, i, err)
+				t.Fatalf("got %v, %v; want item %d", got, err, i)
 			}
 		}
 		if b, err := c.get("q"); b != nil || err != nil {
-			t.Fatalf("%.40q, %v is left", b, err)
+			t.Fatalf("got %.40q, %v; want an empty queue", b, err)
 		}
 	})
 }
@@ -167,17 +174,20 @@ func TestSomeOfTheFileSystemStaysFree(t *testing.T) {
 	d := launch(t, m.dir+"/data", flags...)
 	c := d.dial()
 	var stored []number
-	if answer := fill(t, c, &stored, 0); !strings.HasPrefix(answer, "SERVER_ERROR no space left: the file system") {
-		t.Fatalf("answered %q", answer)
+	answer := fill(t, c, &stored, 0)
+	if !strings.HasPrefix(answer, "SERVER_ERROR no space left: the file system") {
+		t.Fatalf("got %q, want a refusal for the file system", answer)
 	}
-	const notAsking = 256 << 10 // offset files and segments on their way to another form
-	if free := m.free(); free < 4<<20-notAsking || free > 6<<20 {
-		t.Errorf("%d bytes are free", free)
+	const unlimited = 256 << 10 // offset files, and segments that are rewritten
+	if free := m.free(); free < 4<<20-unlimited || free > 6<<20 {
+		t.Errorf("got %d bytes free, want some 4 MiB", free)
 	}
-	run(t, "fallocate", "--length", fmt.Sprint(m.free()-notAsking), m.dir+"/ballast") // by somebody else, nearly all there is
+	// Another program takes nearly all space.
+	run(t, "fallocate", "--length", fmt.Sprint(m.free()-unlimited), m.dir+"/ballast")
 	takeFrom(t, c, &stored, len(stored)/2, false)
-	if answer, err := c.set("q", body("q", number{9, 9})); err != nil || answer == "STORED" && m.free() < 4<<20 {
-		t.Errorf("answered %q, %v with %d bytes free", answer, err, m.free())
+	answer, err := c.set("q", body("q", number{9, 9}))
+	if err != nil || answer == "STORED" && m.free() < 4<<20 {
+		t.Errorf("got %q, %v with %d bytes free; want a refusal", answer, err, m.free())
 	}
 	run(t, "rm", m.dir+"/ballast")
 	until(t, "a set to be stored", func() bool {

@@ -21,7 +21,7 @@ type daemon struct {
 	t testing.TB
 }
 
-// start starts a server on a directory, on a port of its own.
+// start starts a server on a data directory and a free port.
 func start(t testing.TB, data string, flags ...string) *daemon {
 	t.Helper()
 	cmd := spawn.Command(program, data, flags...)
@@ -52,7 +52,7 @@ func (d *daemon) stop() {
 	}
 }
 
-// lives fails the test when the process has ended.
+// lives fails the test if the process has ended.
 func (d *daemon) lives() {
 	d.t.Helper()
 	select {
@@ -62,8 +62,8 @@ func (d *daemon) lives() {
 	}
 }
 
-// client is a connection to a server. Its methods return io errors: the server may be killed at
-// any time.
+// client is a connection to a server. Its methods return I/O errors, because the server may be
+// killed at any time.
 type client struct {
 	net.Conn
 	r  *bufio.Reader
@@ -79,7 +79,7 @@ func (d *daemon) connect() (*client, error) {
 	return &client{c, bufio.NewReader(c), d}, nil
 }
 
-// dial connects to a server that is there.
+// dial connects to a server, which must be running.
 func (d *daemon) dial() *client {
 	d.t.Helper()
 	c, err := d.connect()
@@ -110,8 +110,8 @@ func (c *client) set(queue string, body []byte) (string, error) {
 	return c.line()
 }
 
-// get returns the item that a GET is answered with, nil when there is none. An answer that is
-// neither is an *answerError.
+// get sends a GET, and returns the item or, if there is none, nil. Any other answer is an
+// *answerError.
 func (c *client) get(request string) ([]byte, error) {
 	line, err := c.ask("get " + request)
 	if err != nil || line == "END" {
@@ -136,7 +136,7 @@ type answerError struct{ answer string }
 
 func (e *answerError) Error() string { return fmt.Sprintf("a get was answered %q", e.answer) }
 
-// figures are the stats of a queue, or of the server for "".
+// figures returns the statistics of a queue, or of the server for "".
 func (c *client) figures(t testing.TB, queue string) map[string]string {
 	t.Helper()
 	request, prefix := "stats", "STAT "
@@ -157,14 +157,14 @@ func (c *client) figures(t testing.TB, queue string) map[string]string {
 	return found
 }
 
-// until waits for a condition.
+// until waits until a condition holds.
 func until(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	for end := time.Now().Add(limit); !holds(); <-tick.C {
 		if time.Now().After(end) {
-			t.Fatal("waited in vain: " + what)
+			t.Fatalf("waited %v in vain for %s", limit, what)
 		}
 	}
 }

@@ -1,7 +1,7 @@
 package torture
 
-// A disk in memory with a volatile cache, as a file system sees one: writes count only once they
-// were flushed. It can be cut off from power at any write, and refuse any request.
+// A disk in memory with a volatile cache: a write is safe only after a flush. The disk can lose
+// power at any write, and can refuse any request.
 
 import (
 	"maps"
@@ -19,31 +19,34 @@ type (
 	sector [sectorSize]byte
 )
 
-// device is one disk. Its pages are never changed, only replaced, so that an image costs little.
+// device is a disk. Its pages are replaced and never changed, so that a copy of it costs little.
 type device struct {
-	size  int64
-	whole func(off int64) int64 // so many bytes it writes there whole or not at all: one sector or more, a page at most
+	size int64
+	// whole returns how many bytes the disk writes atomically at an offset: a sector, up to a page.
+	whole func(off int64) int64
 
 	mu     sync.Mutex
-	pages  map[int64]*page   // by number; what is missing is zero
-	before map[int64]*sector // sectors written since the last flush, as they were then
+	pages  map[int64]*page   // by number; a missing page is zero
+	before map[int64]*sector // earlier content of the sectors written since the last flush
 	refuse func(op string, off, n int64) error
-	cutIn  int // writes until atCut is called, with mu held
+	cutIn  int // number of writes until atCut is called, with mu held
 	atCut  func()
 }
 
 func newDevice(size int64) *device {
-	return &device{size: size, whole: bySector, pages: map[int64]*page{}, before: map[int64]*sector{}}
+	return &device{size: size, whole: bySector, pages: map[int64]*page{},
+		before: map[int64]*sector{}}
 }
 
-func (d *device) asked(op string, off, n int64) error {
+// refusedLocked returns the error for a request, if it is to be refused.
+func (d *device) refusedLocked(op string, off, n int64) error {
 	if d.refuse == nil {
 		return nil
 	}
 	return d.refuse(op, off, n)
 }
 
-// refusing has requests ("read", "write", "flush") asked for their result.
+// refusing sets a function that returns the error of each "read", "write" and "flush", or nil.
 func (d *device) refusing(refuse func(op string, off, n int64) error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -53,14 +56,14 @@ func (d *device) refusing(refuse func(op string, off, n int64) error) {
 func (d *device) read(b []byte, off int64) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if err := d.asked("read", off, int64(len(b))); err != nil {
+	if err := d.refusedLocked("read", off, int64(len(b))); err != nil {
 		return err
 	}
-	d.copyOut(b, off)
+	d.readLocked(b, off)
 	return nil
 }
 
-func (d *device) copyOut(b []byte, off int64) {
+func (d *device) readLocked(b []byte, off int64) {
 	for len(b) > 0 {
 		n := min(len(b), pageSize-int(off%pageSize))
 		if p := d.pages[off/pageSize]; p != nil {
@@ -78,21 +81,21 @@ func (d *device) write(b []byte, off int64) error {
 	if d.cutIn--; d.cutIn == 0 {
 		d.atCut()
 	}
-	if err := d.asked("write", off, int64(len(b))); err != nil {
+	if err := d.refusedLocked("write", off, int64(len(b))); err != nil {
 		return err
 	}
 	for s := off / sectorSize; s*sectorSize < off+int64(len(b)); s++ {
 		if d.before[s] == nil {
 			was := new(sector)
-			d.copyOut(was[:], s*sectorSize)
+			d.readLocked(was[:], s*sectorSize)
 			d.before[s] = was
 		}
 	}
-	d.copyIn(b, off)
+	d.writeLocked(b, off)
 	return nil
 }
 
-func (d *device) copyIn(b []byte, off int64) {
+func (d *device) writeLocked(b []byte, off int64) {
 	for len(b) > 0 {
 		n := min(len(b), pageSize-int(off%pageSize))
 		p := new(page)
@@ -112,14 +115,14 @@ func (d *device) copyIn(b []byte, off int64) {
 func (d *device) flush() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if err := d.asked("flush", 0, 0); err != nil {
+	if err := d.refusedLocked("flush", 0, 0); err != nil {
 		return err
 	}
 	clear(d.before)
 	return nil
 }
 
-// cut calls fn just before the n-th write from now on, in the middle of everything.
+// cut calls fn just before the n-th write from now on, with mu held.
 func (d *device) cut(n int, fn func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -128,9 +131,10 @@ func (d *device) cut(n int, fn func()) {
 
 func bySector(int64) int64 { return sectorSize }
 
-// afterPowerCut is what the disk has when power comes back: of what was written since the last flush, a random
-// subset. Call it from cut, or when nobody uses the disk.
-func (d *device) afterPowerCut(rng *rand.Rand) *device {
+// afterPowerCutLocked returns the disk after a power cut. It has a random subset of what was
+// written since the last flush. mu is held, as in the function given to cut, or nobody uses the
+// disk.
+func (d *device) afterPowerCutLocked(rng *rand.Rand) *device {
 	image := newDevice(d.size)
 	image.whole, image.pages = d.whole, maps.Clone(d.pages)
 	quarters := rng.IntN(5) // from nothing to everything
@@ -142,7 +146,7 @@ func (d *device) afterPowerCut(rng *rand.Rand) *device {
 			lost[unit] = rng.IntN(4) >= quarters
 		}
 		if lost[unit] {
-			image.copyIn(was[:], s*sectorSize)
+			image.writeLocked(was[:], s*sectorSize)
 		}
 	}
 	return image

@@ -1,11 +1,11 @@
-// Package torture holds tests only: they run the real server on real file systems and take the
-// disk away from under it. docs/durability.md tells what each shows.
+// Package torture holds only tests. They run the real server on real file systems, and take away
+// the disk under it. docs/durability.md says what each test shows.
 //
-// Most of them need Linux and root: they mount file systems, from disks that live in the memory of
-// the test and that can be cut off from power, filled and broken at any request. All of it is in a
-// mount namespace of the test's own, so nothing is left over however the test ends.
+// Most tests need Linux and root, because they mount file systems. The disks are in the memory of
+// the test process. They can lose power, get full and fail at any request. The mounts are in a
+// namespace of their own, so that nothing is left over, however a test ends.
 //
-//	go test ./tools/torture                      the small form, some seconds
-//	make torture                                 the long one
+//	go test ./tools/torture                      the short form, some seconds
+//	make torture                                 the long form
 //	make soak                                    hours of load, kills and restarts
 package torture

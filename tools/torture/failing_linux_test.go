@@ -1,7 +1,7 @@
 package torture
 
-// Disks that fail under the real server: no item is answered STORED that is not, the queue that is
-// hit says so, the process and the other queues go on.
+// Disks that fail under the real server. It answers STORED only to items that are. The queue that
+// is hit says so, and the process and the other queues go on.
 
 import (
 	"errors"
@@ -31,7 +31,8 @@ func TestADiskThatStopsWritingFailsSyncedSetsForGood(t *testing.T) {
 				if n%4 == 0 {
 					key = "q/sync"
 				}
-				if answer, err := c.set(key, body("q", number{0, n})); answer != "STORED" || err != nil {
+				if answer, err := c.set(key, body("q", number{0, n})); answer != "STORED" ||
+					err != nil {
 					t.Fatalf("got %q, %v; want STORED", answer, err)
 				}
 				stored = append(stored, number{0, n})
@@ -44,37 +45,38 @@ func TestADiskThatStopsWritingFailsSyncedSetsForGood(t *testing.T) {
 			})
 			answer, err := c.set("q/sync", body("q", number{0, 40}))
 			if err != nil || !strings.HasPrefix(answer, "SERVER_ERROR ") {
-				t.Fatalf("a synced set on a disk that writes nothing is answered %q, %v\n%s", answer, err, d.Log)
+				t.Fatalf("a synced set on a disk that fails: got %q, %v; want SERVER_ERROR\n%s",
+					answer, err, d.Log)
 			}
 			if failed := c.figures(t, "q")["failed"]; failed == "no" {
 				t.Errorf("got failed %q in the stats, want a reason", failed)
 			}
-			disk.refusing(nil) // the kernel has dropped what it could not write: nothing is mended by that
+			disk.refusing(nil) // mends nothing, as the kernel has dropped what it could not write
 			answer, err = c.set("q/sync", body("q", number{0, 41}))
 			if err != nil || !strings.HasPrefix(answer, "SERVER_ERROR ") {
-				t.Errorf("a failed sync is final, and a set after it is answered %q, %v", answer, err)
+				t.Errorf("a set after a failed sync: got %q, %v; want SERVER_ERROR", answer, err)
 			}
-			takeSome(t, c, stored) // what is there can be had
+			takeSome(t, c, stored) // gets still work
 			d.lives()
 		})
 	}
 }
 
-// takeSome takes items which must be those, in order.
+// takeSome takes items. They must be those of want, in order.
 func takeSome(t *testing.T, c *client, want []number) {
 	t.Helper()
 	for _, w := range want {
 		b, err := c.get("q/close/open")
 		if err != nil || b == nil {
-			t.Fatalf("item %v is answered %v, %v", w, b, err)
+			t.Fatalf("item %v: got %v, %v", w, b, err)
 		}
 		if i, err := parse("q", b); err != nil || i != w {
-			t.Fatalf("got %v instead of %v, %v", i, w, err)
+			t.Fatalf("got %v, %v; want %v", i, err, w)
 		}
 	}
 }
 
-// What a file system does by itself when its journal cannot be written: everything is read-only.
+// A file system turns read-only by itself when it cannot write its journal.
 func TestAFileSystemThatTurnsReadOnlyRefusesSetsAndServesTheRest(t *testing.T) {
 	k := kindNamed("ext4")
 	k.needs(t)
@@ -85,7 +87,7 @@ func TestAFileSystemThatTurnsReadOnlyRefusesSetsAndServesTheRest(t *testing.T) {
 	d := launch(t, m.dir+"/data", small...)
 	c := d.dial()
 	var stored []number
-	for n := range 600 { // some segments
+	for n := range 600 { // enough for some segments
 		if answer, err := c.set("q", body("q", number{0, n})); answer != "STORED" || err != nil {
 			t.Fatalf("got %q, %v; want STORED", answer, err)
 		}
@@ -102,7 +104,7 @@ func TestAFileSystemThatTurnsReadOnlyRefusesSetsAndServesTheRest(t *testing.T) {
 	})
 	until(t, "a read-only file system", func() bool {
 		err := os.WriteFile(filepath.Join(m.dir, "x"), nil, 0o600)
-		exec.Command("sync", "--file-system", m.dir).Run() // it says that it failed
+		exec.Command("sync", "--file-system", m.dir).Run() // it fails
 		return errors.Is(err, unix.EROFS)
 	})
 	until(t, "a refusal", func() bool {
@@ -112,8 +114,10 @@ func TestAFileSystemThatTurnsReadOnlyRefusesSetsAndServesTheRest(t *testing.T) {
 		}
 		return strings.HasPrefix(answer, "SERVER_ERROR ")
 	})
-	if answer, err := c.set("new", []byte("x")); err != nil || !strings.HasPrefix(answer, "SERVER_ERROR ") {
-		t.Errorf("a new queue on a read-only file system is answered %q, %v", answer, err)
+	if answer, err := c.set("new", []byte("x")); err != nil ||
+		!strings.HasPrefix(answer, "SERVER_ERROR ") {
+		t.Errorf("a new queue on a read-only file system: got %q, %v; want SERVER_ERROR",
+			answer, err)
 	}
 	takeSome(t, c, stored)
 	d.lives()
@@ -127,7 +131,8 @@ func TestAFileCutShortFromOutsideIsAnErrorOfItsQueue(t *testing.T) {
 			c := d.dial()
 			for n := range 30 {
 				for _, q := range []string{"q", "good"} {
-					if answer, err := c.set(q, body(q, number{0, n})); answer != "STORED" || err != nil {
+					if answer, err := c.set(q, body(q, number{0, n})); answer != "STORED" ||
+						err != nil {
 						t.Fatalf("got %q, %v; want STORED", answer, err)
 					}
 				}
@@ -141,7 +146,8 @@ func TestAFileCutShortFromOutsideIsAnErrorOfItsQueue(t *testing.T) {
 			for range 30 {
 				if _, err := c.get("q/close/open"); err != nil {
 					var answer *answerError
-					if !errors.As(err, &answer) || !strings.HasPrefix(answer.answer, "SERVER_ERROR") {
+					if !errors.As(err, &answer) ||
+						!strings.HasPrefix(answer.answer, "SERVER_ERROR") {
 						t.Fatalf("got %v, want SERVER_ERROR\n%s", err, d.Log)
 					}
 				}
@@ -149,15 +155,17 @@ func TestAFileCutShortFromOutsideIsAnErrorOfItsQueue(t *testing.T) {
 			for n := range 30 {
 				answer, err := c.set("q/sync", body("q", number{1, n}))
 				if err != nil || !strings.HasPrefix(answer, "SERVER_ERROR ") {
-					t.Fatalf("a set to a queue whose file is gone is answered %q, %v", answer, err)
+					t.Fatalf("a set with a truncated file: got %q, %v; want SERVER_ERROR",
+						answer, err)
 				}
 			}
 			if failed := c.figures(t, "q")["failed"]; failed == "no" {
 				t.Errorf("got failed %q in the stats, want a reason", failed)
 			}
 			for n := range 30 {
-				if b, err := c.get("good"); err != nil || string(b) != string(body("good", number{0, n})) {
-					t.Fatalf("another queue gives %.40q, %v", b, err)
+				if b, err := c.get("good"); err != nil ||
+					string(b) != string(body("good", number{0, n})) {
+					t.Fatalf("another queue: got %.40q, %v; want item %d", b, err, n)
 				}
 			}
 			if answer, err := c.set("good/sync", []byte("x")); answer != "STORED" || err != nil {
@@ -168,7 +176,7 @@ func TestAFileCutShortFromOutsideIsAnErrorOfItsQueue(t *testing.T) {
 	}
 }
 
-// A sector that the disk does not give, under a segment: while the server runs, and when it starts.
+// A sector of a segment that the disk cannot read: in a sealed and in the active segment.
 func TestABadSectorCostsItsItemsAndNoOther(t *testing.T) {
 	for _, name := range []string{"ext4", "xfs"} {
 		for _, where := range []string{"a sealed segment", "the active segment"} {
@@ -208,7 +216,7 @@ func badSector(t *testing.T, k kind, where string) {
 	}
 	m.unmount()
 
-	// Find the sectors on the disk by their content, and break the pages they are in.
+	// Find a page of the segment on the disk by its content, and make it unreadable.
 	victim := content[len(content)/2/pageSize*pageSize:][:pageSize]
 	bad := int64(-1)
 	for n, p := range disk.pages {
@@ -217,7 +225,7 @@ func badSector(t *testing.T, k kind, where string) {
 		}
 	}
 	if bad < 0 {
-		t.Fatal("the page is not on the disk as one")
+		t.Fatal("got no page of the disk with this content, want one")
 	}
 	disk.refusing(func(op string, off, n int64) error {
 		if op == "read" && off < bad+pageSize && bad < off+n {
@@ -232,7 +240,7 @@ func badSector(t *testing.T, k kind, where string) {
 	for {
 		b, err := c.get("q/close/open")
 		if err != nil {
-			t.Fatalf("%v\n%s", err, d.Log)
+			t.Fatalf("got %v, want an answer\n%s", err, d.Log)
 		}
 		if b == nil {
 			break
@@ -244,13 +252,13 @@ func badSector(t *testing.T, k kind, where string) {
 		last, came = i.n, came+1
 	}
 	if lost := items - came; lost < 1 || lost > 30 {
-		t.Errorf("%d items are lost to a page of %d bytes\n%s", lost, pageSize, d.Log)
+		t.Errorf("got %d items lost to a page of %d bytes, want 1 to 30\n%s", lost, pageSize, d.Log)
 	}
 	if damaged := c.figures(t, "q")["damaged_records"]; damaged != fmt.Sprint(items-came) {
-		t.Errorf("%d items are lost, %s are counted", items-came, damaged)
+		t.Errorf("got %s items counted as damaged, want the %d lost", damaged, items-came)
 	}
 	if answer, err := c.set("q/sync", body("q", number{1, 0})); answer != "STORED" || err != nil {
-		t.Errorf("a set is answered %q, %v\n%s", answer, err, d.Log)
+		t.Errorf("got %q, %v; want STORED\n%s", answer, err, d.Log)
 	}
 	d.lives()
 }

@@ -1,7 +1,7 @@
 package torture
 
-// A disk that is full, over quota or read-only, through the real server: sets are refused with a
-// reason, nothing is lost, gets and confirms go on, and sets succeed again once there is space,
+// The real server on a disk that is full, over quota or read-only. It refuses sets with a reason,
+// loses nothing, and goes on with gets and confirms. Sets succeed again once there is space,
 // without a restart.
 
 import (
@@ -17,7 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tmpfs mounts one of that many bytes.
+// tmpfs mounts a tmpfs of size bytes.
 func tmpfs(t *testing.T, size int) *mounted {
 	t.Helper()
 	m := &mounted{t: t, dir: t.TempDir()}
@@ -44,7 +44,8 @@ func TestAFullDiskRefusesSetsAndRecoversByItself(t *testing.T) {
 	}
 	for name, prepare := range ways {
 		t.Run(name, func(t *testing.T) {
-			if *long == 1 && name != "tmpfs" && name != "ext4" || testing.Short() && name != "tmpfs" {
+			if *long == 1 && name != "tmpfs" && name != "ext4" ||
+				testing.Short() && name != "tmpfs" {
 				t.Skip("in the long form")
 			}
 			fillAndDrain(t, prepare(t), strings.HasPrefix(name, "btrfs"))
@@ -52,7 +53,7 @@ func TestAFullDiskRefusesSetsAndRecoversByItself(t *testing.T) {
 	}
 }
 
-// fresh makes and mounts a file system; size 0 is its usual one.
+// fresh makes and mounts a file system. Size 0 means its usual size.
 func fresh(t *testing.T, name string, size int64) *mounted {
 	k := kindNamed(name)
 	k.needs(t)
@@ -63,13 +64,13 @@ func fresh(t *testing.T, name string, size int64) *mounted {
 	return k.use(t, s, k.make(t, s, size))
 }
 
-// filledUp leaves about so much free in a file system that cannot be made small.
+// filledUp fills a file system that cannot be made small, until about free bytes are free.
 func filledUp(t *testing.T, m *mounted, free uint64) *mounted {
 	run(t, "fallocate", "--length", fmt.Sprint(m.free()-free), m.dir+"/ballast")
 	return m
 }
 
-// free is how many bytes are left.
+// free returns the number of free bytes.
 func (m *mounted) free() uint64 {
 	m.t.Helper()
 	var st unix.Statfs_t
@@ -79,20 +80,22 @@ func (m *mounted) free() uint64 {
 	return st.Bavail * uint64(st.Bsize)
 }
 
-// failed ends a test at an error of a client. Where the server waits in the kernel for a page that btrfs finds no
-// space for, and does not say so, it is skipped: see docs/durability.md.
+// failed ends a test because of a client's error. It skips the test if the server waits in the
+// kernel for a page for which btrfs looks for space without end: see docs/durability.md.
 func (c *client) failed(t *testing.T, format string, args ...any) {
 	t.Helper()
 	stacks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stack", c.of.Cmd.Process.Pid))
 	for _, name := range stacks {
-		if stack, err := os.ReadFile(name); err == nil && strings.Contains(string(stack), "btrfs_page_mkwrite") {
+		if stack, err := os.ReadFile(name); err == nil &&
+			strings.Contains(string(stack), "btrfs_page_mkwrite") {
 			t.Skip("the kernel looks without end for space on a full btrfs")
 		}
 	}
 	t.Fatalf(format, args...)
 }
 
-// Nothing is kept free, so that the disk is full for everything.
+// fillAndDrain fills a disk and drains the queue, several times. The server keeps no space free, so
+// that the disk is full for everything.
 func fillAndDrain(t *testing.T, m *mounted, again bool) {
 	flags := append([]string{"--min-free", "0"}, small...)
 	d := launch(t, m.dir+"/data", flags...)
@@ -100,16 +103,17 @@ func fillAndDrain(t *testing.T, m *mounted, again bool) {
 	var stored []number
 	refusal := fill(t, c, &stored, 0)
 	if !strings.HasPrefix(refusal, "SERVER_ERROR ") || !strings.Contains(refusal, "no space") {
-		t.Fatalf("a set on a full disk is answered %q", refusal)
+		t.Fatalf("a set on a full disk: got %q, want SERVER_ERROR and no space", refusal)
 	}
 	if n := len(stored); n < 500 {
-		t.Fatalf("full after %d items", n)
+		t.Fatalf("got a full disk after %d items, want at least 500", n)
 	}
-	if answer, err := c.set("other", body("other", number{})); err != nil || answer != "STORED" && !strings.HasPrefix(answer, "SERVER_ERROR") {
-		t.Fatalf("another queue answers %q, %v", answer, err)
+	answer, err := c.set("other", body("other", number{}))
+	if err != nil || answer != "STORED" && !strings.HasPrefix(answer, "SERVER_ERROR") {
+		t.Fatalf("another queue: got %q, %v; want STORED or SERVER_ERROR", answer, err)
 	}
 	if failed := c.figures(t, "q")["failed"]; failed != "no" {
-		t.Fatalf("a full disk is no failure of the queue: %s", failed)
+		t.Fatalf("got failed %q for a full disk, want no", failed)
 	}
 	takeFrom(t, c, &stored, len(stored)/2, again)
 	until(t, "space", func() bool {
@@ -123,7 +127,7 @@ func fillAndDrain(t *testing.T, m *mounted, again bool) {
 		}
 		return answer == "STORED"
 	})
-	for round := 2; round < 4; round++ { // full again, killed on the full disk, and back
+	for round := 2; round < 4; round++ { // fill it again, kill the server, and restart it
 		fill(t, c, &stored, round)
 		d.Kill()
 		d = launch(t, m.dir+"/data", flags...)
@@ -132,12 +136,12 @@ func fillAndDrain(t *testing.T, m *mounted, again bool) {
 	}
 	takeFrom(t, c, &stored, len(stored), again)
 	if b, err := c.get("q"); b != nil || err != nil {
-		t.Fatalf("%.40q, %v is left", b, err)
+		t.Fatalf("got %.40q, %v; want an empty queue", b, err)
 	}
 	d.lives()
 	d.stop()
 	if log := d.Log.String(); strings.Contains(log, "panic") || d.Err != nil {
-		t.Fatalf("%v\n%s", d.Err, log)
+		t.Fatalf("got %v, want a clean end\n%s", d.Err, log)
 	}
 }
 
@@ -158,23 +162,23 @@ func fill(t *testing.T, c *client, stored *[]number, generation int) string {
 	}
 }
 
-// takeFrom takes so many items, which must be the oldest of those stored. Where a file system writes
-// no block twice a full disk may keep a confirmation from being written: after a kill such items
-// come again, before all others.
+// takeFrom takes n items, which must be the oldest stored. With again, items that were taken may
+// come again before them, after a kill: a file system that writes no block in place may have no
+// space for a confirmation on a full disk.
 func takeFrom(t *testing.T, c *client, stored *[]number, n int, again bool) {
 	t.Helper()
 	for n > 0 {
 		c.SetDeadline(time.Now().Add(limit))
 		b, err := c.get("q/close/open")
 		if err != nil || b == nil {
-			c.failed(t, "%d items are left, the next is answered %v, %v", len(*stored), b, err)
+			c.failed(t, "got %v, %v; want the next of %d items", b, err, len(*stored))
 		}
 		i, err := parse("q", b)
 		if err == nil && again && i.less((*stored)[0]) {
 			continue
 		}
 		if err != nil || i != (*stored)[0] {
-			t.Fatalf("got %v instead of %v, %v", i, (*stored)[0], err)
+			t.Fatalf("got %v, %v; want %v", i, err, (*stored)[0])
 		}
 		*stored = (*stored)[1:]
 		n--
@@ -184,8 +188,8 @@ func takeFrom(t *testing.T, c *client, stored *[]number, n int, again bool) {
 	}
 }
 
-// The kernel refuses to remount while the server has files open, so this is what a boot after
-// trouble leaves.
+// A boot after trouble leaves the file system read-only. The kernel refuses to remount it so while
+// the server has files open.
 func TestAServerOnAReadOnlyFileSystemSaysSo(t *testing.T) {
 	m := fresh(t, "ext4", 0)
 	d := launch(t, m.dir+"/data", small...)
@@ -197,6 +201,6 @@ func TestAServerOnAReadOnlyFileSystemSaysSo(t *testing.T) {
 	out, err := exec.Command(program, "--data", m.dir+"/data", "--port", "0").CombinedOutput()
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || !strings.Contains(string(out), "read-only file system") {
-		t.Fatalf("%v\n%s", err, out)
+		t.Fatalf("got %v, want a read-only file system\n%s", err, out)
 	}
 }

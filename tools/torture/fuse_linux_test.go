@@ -1,7 +1,7 @@
 package torture
 
-// The kernel's way to a device: a file system in user space with one file for each, under which a
-// loop device is set up. Only the requests that a loop device makes are answered.
+// The kernel's access to a device. A FUSE file system has one file for each device, and a loop
+// device is set up on it. The file system answers only the requests that a loop device makes.
 
 import (
 	"encoding/binary"
@@ -36,10 +36,10 @@ type shelf struct {
 	fd  int
 
 	mu      sync.Mutex
-	devices []*device // file number i is node i+2
+	devices []*device // the i-th is node i+2
 }
 
-// newShelf mounts one for the time of the test.
+// newShelf mounts a shelf for the duration of the test.
 func newShelf(t *testing.T) *shelf {
 	t.Helper()
 	s := &shelf{dir: t.TempDir()}
@@ -62,7 +62,7 @@ func newShelf(t *testing.T) *shelf {
 	return s
 }
 
-// add puts a device on the shelf and returns its path.
+// add adds a device, and returns the path of its file.
 func (s *shelf) add(d *device) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -70,6 +70,7 @@ func (s *shelf) add(d *device) string {
 	return fmt.Sprintf("%s%s%d", s.dir, deviceName(os.Getppid()), len(s.devices)-1)
 }
 
+// node returns the device of a node, or nil.
 func (s *shelf) node(id uint64) *device {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -112,7 +113,7 @@ func (s *shelf) serve() {
 	}
 }
 
-// answer fills out and returns how much of it counts.
+// answer writes the answer to a request to out, and returns its length.
 func (s *shelf) answer(op uint32, id uint64, in, out []byte) (int, error) {
 	switch op {
 	case fuseInit:
@@ -128,7 +129,8 @@ func (s *shelf) answer(op uint32, id uint64, in, out []byte) (int, error) {
 	case fuseLookup:
 		var i uint64
 		name := strings.TrimRight("/"+string(in), "\x00")
-		if _, err := fmt.Sscan(strings.TrimPrefix(name, deviceName(os.Getppid())), &i); err != nil || s.node(i+fuseRoot+1) == nil {
+		_, err := fmt.Sscan(strings.TrimPrefix(name, deviceName(os.Getppid())), &i)
+		if err != nil || s.node(i+fuseRoot+1) == nil {
 			return 0, unix.ENOENT
 		}
 		clear(out[:40])
@@ -144,7 +146,7 @@ func (s *shelf) answer(op uint32, id uint64, in, out []byte) (int, error) {
 		return 104, nil
 	case fuseOpen:
 		clear(out[:16])
-		le.PutUint32(out[8:], 1) // direct: the kernel keeps no copy of its own
+		le.PutUint32(out[8:], 1) // direct I/O: the kernel keeps no copy
 		return 16, nil
 	case fuseOpendir:
 		clear(out[:16])

@@ -1,10 +1,10 @@
 package torture
 
-// Mounts, and processes on them, that go when the test does, even if it is killed.
+// Mounts, and processes that use them, that end with the test even if it is killed.
 //
-// There are three processes: the one that go test started; a keeper, which makes the mount namespace;
-// and in it the one that runs the tests and answers for the disks. The namespace must not end before
-// that last one has: the kernel would wait for a disk that nobody answers for.
+// There are three processes: the one that go test starts, a keeper that makes the mount namespace,
+// and in it the one that runs the tests and answers for the disks. The namespace must outlive the
+// last one: the kernel would wait for a disk for which nobody answers.
 
 import (
 	"errors"
@@ -20,8 +20,8 @@ import (
 
 const insideVariable = "DARNER_TORTURE_ISOLATED"
 
-// isolated runs the test binary again in a mount namespace of its own, as root; else, and inside,
-// it does nothing.
+// isolated runs the test binary again in a mount namespace of its own. It does nothing if it is in
+// one already, or not run by root.
 func isolated() (code int, done bool) {
 	switch stage := os.Getenv(insideVariable); {
 	case os.Getuid() != 0 || stage == "yes":
@@ -33,20 +33,23 @@ func isolated() (code int, done bool) {
 	if err != nil {
 		return 0, false
 	}
-	defer mine.Close() // when this process ends the keeper sees it
+	defer mine.Close() // the keeper notices when this process ends
 	cmd := again("keeper")
 	cmd.ExtraFiles = []*os.File{alive}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS, Setsid: true} // not to be killed with its group
+	// With a session of its own, it is not killed with this process's group.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS, Setsid: true}
 	if err := cmd.Start(); err != nil {
-		fmt.Fprintln(os.Stderr, "no mount namespace of its own, tests that mount are skipped:", err)
+		fmt.Fprintln(os.Stderr, "cannot make a mount namespace, so tests that mount are skipped:",
+			err)
 		return 0, false
 	}
 	return exitCode(cmd.Wait()), true
 }
 
-// keep runs the tests, outlives them and clears up.
+// keep runs the tests, and cleans up after they have ended.
 func keep() int {
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP,
+		syscall.SIGQUIT)
 	dir, err := os.MkdirTemp("", "darner-torture-*")
 	if err != nil {
 		return exitCode(err)
@@ -64,7 +67,7 @@ func keep() int {
 	return exitCode(cmd.Wait())
 }
 
-// clearUp takes away what tests that were killed could not: mounts, loop devices, files.
+// clearUp removes what killed tests left: mounts, loop devices and files.
 func clearUp(dir string) {
 	mounts, _ := os.ReadFile("/proc/self/mounts")
 	for _, line := range slices.Backward(slices.Collect(strings.Lines(string(mounts)))) {
@@ -72,7 +75,8 @@ func clearUp(dir string) {
 			syscall.Unmount(f[1], syscall.MNT_DETACH)
 		}
 	}
-	loops, _ := exec.Command("losetup", "--list", "--noheadings", "--output", "NAME,BACK-FILE").Output()
+	loops, _ := exec.Command("losetup", "--list", "--noheadings", "--output",
+		"NAME,BACK-FILE").Output()
 	for line := range strings.Lines(string(loops)) {
 		if strings.Contains(line, deviceName(os.Getpid())) {
 			exec.Command("losetup", "--detach", strings.Fields(line)[0]).Run()
@@ -81,9 +85,11 @@ func clearUp(dir string) {
 	os.RemoveAll(dir)
 }
 
-// deviceName begins the names of the files that loop devices stand for, as the keeper can tell them.
+// deviceName returns the prefix of the paths of loop devices' files, by which the keeper recognises
+// them.
 func deviceName(keeper int) string { return fmt.Sprintf("/torture-%d-", keeper) }
 
+// again returns a command that runs the test binary for a stage.
 func again(stage string) *exec.Cmd {
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
@@ -102,7 +108,7 @@ func exitCode(err error) int {
 	return 2
 }
 
-// dieWithTest has a process killed when the test ends, however it does.
+// dieWithTest makes the kernel kill a process when the test process ends.
 func dieWithTest(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 }

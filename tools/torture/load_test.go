@@ -1,6 +1,6 @@
 package torture
 
-// Load of numbered items, and what the clients know about each of them from the answers they got.
+// A load of numbered items, and what its clients know about each item from the answers.
 
 import (
 	"errors"
@@ -13,29 +13,31 @@ import (
 	"time"
 )
 
-// number is the n-th item of a queue. A queue that is deleted and made again goes through
-// generations.
+// number identifies an item of a queue: the n-th of a generation. A queue that is deleted and
+// created again is in its next generation.
 type number struct{ generation, n int }
 
 func (a number) less(b number) bool {
 	return a.generation < b.generation || a.generation == b.generation && a.n < b.n
 }
 
-// body is an item's payload: its queue and number, filler of a length that depends on them, and a
-// checksum. One in fifty is large enough to get a file of its own.
+// body returns an item's payload: its queue and number, filler and a checksum. One item in fifty is
+// large enough for a body file.
 func body(queue string, i number) []byte {
 	size := i.n * 7919 % 3000
 	if i.n%50 == 49 {
 		size += 70_000
 	}
-	text := fmt.Sprintf("%s %d %d %s", queue, i.generation, i.n, strings.Repeat(string(rune('a'+i.n%26)), size))
+	text := fmt.Sprintf("%s %d %d %s", queue, i.generation, i.n,
+		strings.Repeat(string(rune('a'+i.n%26)), size))
 	return fmt.Appendf(nil, "%s %08x", text, crc32.ChecksumIEEE([]byte(text)))
 }
 
-// parse reads an item back; a wrong byte is an error.
+// parse returns the number of an item. A wrong byte is an error.
 func parse(queue string, b []byte) (i number, err error) {
 	var name string
-	if _, err = fmt.Sscan(string(b[:min(len(b), 80)]), &name, &i.generation, &i.n); err == nil && string(b) != string(body(queue, i)) {
+	if _, err = fmt.Sscan(string(b[:min(len(b), 80)]), &name, &i.generation, &i.n); err == nil &&
+		string(b) != string(body(queue, i)) {
 		err = errors.New("wrong bytes")
 	}
 	if err != nil {
@@ -44,36 +46,38 @@ func parse(queue string, b []byte) (i number, err error) {
 	return i, nil
 }
 
-// fate is what is known of one item.
+// fate is what is known about an item.
 type fate struct {
 	sent   bool
-	stored time.Time // answered STORED
-	synced bool      // answered STORED under /sync, itself or a later one
-	taking bool      // it may be gone: a get of it, or a delete of its queue, was under way
+	stored time.Time // when it was answered STORED
+	synced bool      // it or a later item was answered STORED with /sync
+	// taking says that it may be gone: a request to confirm it, or to delete its queue, was sent.
+	taking bool
 }
 
-// ledger is all that is known.
+// ledger is what is known about all items.
 type ledger struct {
 	mu     sync.Mutex
 	queues map[string]map[number]*fate
-	dead   map[string]int // generations below are deleted, answered so
+	dead   map[string]int // generations below this were answered DELETED
 
-	syncedTo map[string]number // the last that was synced
-	acks     atomic.Int64
+	syncedTo map[string]number // the last synced item
+	acks     atomic.Int64      // number of answers
 
-	generation int  // of the items
-	forgets    bool // what is confirmed is forgotten: it must not come back, for only processes die
+	generation int  // generation of new items
+	forgets    bool // it drops confirmed items, which must not come back as only processes die
 }
 
-// most is how many items a queue may hold that forgets.
+// most is how many items a queue may hold if the ledger forgets.
 const most = 3000
 
 func newLedger() *ledger {
-	return &ledger{queues: map[string]map[number]*fate{}, dead: map[string]int{}, syncedTo: map[string]number{}}
+	return &ledger{queues: map[string]map[number]*fate{}, dead: map[string]int{},
+		syncedTo: map[string]number{}}
 }
 
-// of returns the fate of an item; mu is held.
-func (l *ledger) of(queue string, i number) *fate {
+// fateLocked returns the fate of an item, and adds the item if necessary.
+func (l *ledger) fateLocked(queue string, i number) *fate {
 	if l.queues[queue] == nil {
 		l.queues[queue] = map[number]*fate{}
 	}
@@ -86,11 +90,10 @@ func (l *ledger) of(queue string, i number) *fate {
 func (l *ledger) sent(queue string, i number) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.of(queue, i).sent = true
+	l.fateLocked(queue, i).sent = true
 }
 
-// stored notes an answer; a synced one speaks for all before it as well. What was confirmed and
-// forgotten meanwhile stays so.
+// stored records that an item was answered STORED. A synced answer is also for all items before it.
 func (l *ledger) stored(queue string, i number, synced bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -113,7 +116,7 @@ func (l *ledger) stored(queue string, i number, synced bool) {
 	l.syncedTo[queue] = i
 }
 
-// taking notes that an item may be gone from now on.
+// taking records that an item may be gone from now on.
 func (l *ledger) taking(queue string, i number) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -131,13 +134,14 @@ func (l *ledger) confirmed(queue string, i number) {
 	}
 }
 
+// crowded reports whether a queue holds too many items for a ledger that forgets.
 func (l *ledger) crowded(queue string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.forgets && len(l.queues[queue]) > most
 }
 
-// takingAll says so of all items of a queue.
+// takingAll is taking for all items of a queue.
 func (l *ledger) takingAll(queue string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -146,6 +150,7 @@ func (l *ledger) takingAll(queue string) {
 	}
 }
 
+// deleted records that all generations below one are deleted.
 func (l *ledger) deleted(queue string, below int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -155,8 +160,7 @@ func (l *ledger) deleted(queue string, below int) {
 	}
 }
 
-// moment is what had been promised at one point in time, and what might have been gone at another
-// a little later: between the two, power went.
+// moment is what was promised just before a power cut, and what may have been gone just after it.
 type moment struct {
 	at     time.Time
 	synced map[string]map[number]bool
@@ -165,13 +169,21 @@ type moment struct {
 	taken  map[string]map[number]bool
 }
 
-// promised begins a moment.
+// promised starts a moment with what is promised now.
 func (l *ledger) promised() *moment {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	m := &moment{at: time.Now(), synced: map[string]map[number]bool{}, stored: map[string]map[number]time.Time{}, dead: map[string]int{}, taken: map[string]map[number]bool{}}
+	m := &moment{
+		at:     time.Now(),
+		synced: map[string]map[number]bool{},
+		stored: map[string]map[number]time.Time{},
+		dead:   map[string]int{},
+		taken:  map[string]map[number]bool{},
+	}
 	for queue, items := range l.queues {
-		m.synced[queue], m.stored[queue], m.taken[queue] = map[number]bool{}, map[number]time.Time{}, map[number]bool{}
+		m.synced[queue] = map[number]bool{}
+		m.stored[queue] = map[number]time.Time{}
+		m.taken[queue] = map[number]bool{}
 		m.dead[queue] = l.dead[queue]
 		for i, f := range items {
 			if f.synced {
@@ -185,7 +197,7 @@ func (l *ledger) promised() *moment {
 	return m
 }
 
-// gone ends it.
+// gone completes a moment with what may be gone now.
 func (l *ledger) gone(m *moment) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -198,7 +210,7 @@ func (l *ledger) gone(m *moment) {
 	}
 }
 
-// load is clients at work on a server.
+// load is clients that use a server.
 type load struct {
 	*ledger
 	d       *daemon
@@ -207,11 +219,11 @@ type load struct {
 	refused atomic.Int64 // sets answered with an error
 
 	mu  sync.Mutex
-	err error // the first thing that should not have been
+	err error // broken promises
 }
 
-// put on some queues: each has somebody who sets and somebody who takes more slowly; one queue
-// more is deleted again and again.
+// put starts a load on some queues. Each has a client that sets items and a slower one that takes
+// them. One more queue is deleted again and again.
 func (l *ledger) put(d *daemon, queues ...string) *load {
 	w := &load{ledger: l, d: d}
 	for _, q := range queues {
@@ -222,6 +234,7 @@ func (l *ledger) put(d *daemon, queues ...string) *load {
 	return w
 }
 
+// client starts a client. Only wrong answers of the server are errors.
 func (w *load) client(work func(*client) error) {
 	w.clients.Go(func() {
 		c, err := w.d.connect()
@@ -240,7 +253,7 @@ func (w *load) client(work func(*client) error) {
 
 var errWrong = errors.New("broken promise")
 
-// end has the clients finish what they are at.
+// end stops the clients, and returns the broken promises that they saw.
 func (w *load) end() error {
 	w.stop.Store(true)
 	w.clients.Wait()
@@ -249,6 +262,7 @@ func (w *load) end() error {
 	return w.err
 }
 
+// highest returns the number after the last item of a queue.
 func (w *load) highest(queue string) (n int) {
 	w.ledger.mu.Lock()
 	defer w.ledger.mu.Unlock()
@@ -272,6 +286,7 @@ func (w *load) produce(c *client, queue string) error {
 	return nil
 }
 
+// one sets an item.
 func (w *load) one(c *client, queue string, i number, sync bool) error {
 	w.sent(queue, i)
 	key := queue
@@ -291,7 +306,7 @@ func (w *load) one(c *client, queue string, i number, sync bool) error {
 	return nil
 }
 
-// consume takes in order, two of three; the third it gives back first.
+// consume takes items in order. It aborts every third one before it takes it.
 func (w *load) consume(c *client, queue string) error {
 	last := number{-1, -1}
 	pace := time.NewTicker(time.Millisecond) // slower than the producer, so that there is a backlog
@@ -309,7 +324,7 @@ func (w *load) consume(c *client, queue string) error {
 			return fmt.Errorf("%w: %w", errWrong, err)
 		}
 		if i.less(last) {
-			return fmt.Errorf("%w: %s delivered %v behind %v", errWrong, queue, i, last)
+			return fmt.Errorf("%w: %s delivered %v after %v", errWrong, queue, i, last)
 		}
 		last = i
 		how := "/abort"
@@ -328,7 +343,7 @@ func (w *load) consume(c *client, queue string) error {
 	return nil
 }
 
-// churn fills a queue, deletes it, and begins again.
+// churn fills a queue and deletes it, again and again.
 func (w *load) churn(c *client, queue string) error {
 	generation := w.generation
 	w.ledger.mu.Lock()
@@ -354,8 +369,8 @@ func (w *load) churn(c *client, queue string) error {
 	return nil
 }
 
-// judge takes everything a server has and holds it against what was promised at a moment. grace
-// is how old an item has to be to be safe without /sync; 0 tells nothing of those.
+// judge takes all items of a server and compares them with what was promised. grace is how old an
+// item must be to be safe without /sync; with 0, only synced items are.
 func (m *moment) judge(d *daemon, l *ledger, grace time.Duration) error {
 	c := d.dial()
 	var errs []error
@@ -374,9 +389,10 @@ func (m *moment) judge(d *daemon, l *ledger, grace time.Duration) error {
 			switch {
 			case err != nil:
 			case !last.less(i):
-				err = fmt.Errorf("%s delivered %v behind %v", queue, i, last)
+				err = fmt.Errorf("%s delivered %v after %v", queue, i, last)
 			case i.generation < m.dead[queue]:
-				err = fmt.Errorf("%s delivered %v after all below generation %d were deleted", queue, i, m.dead[queue])
+				err = fmt.Errorf("%s delivered %v after all below generation %d were deleted",
+					queue, i, m.dead[queue])
 			}
 			if l.forgets && l.queues[queue][i] == nil {
 				err = errors.Join(err, fmt.Errorf("%s delivered %v, which was confirmed", queue, i))

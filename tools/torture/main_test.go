@@ -1,6 +1,6 @@
 package torture
 
-// The real binary, built once.
+// Builds the real binary, once.
 
 import (
 	"flag"
@@ -9,17 +9,17 @@ import (
 	"testing"
 	"time"
 
-	_ "github.com/darner/darner/server" // a change of it is a reason to test again
+	_ "github.com/darner/darner/server" // go test runs the tests again when it changes
 	"github.com/darner/darner/tools/spawn"
 )
 
-// long multiplies what the small form does.
-var long = flag.Int("long", 1, "times as many power cuts and faults as by default")
+// long multiplies what the short form does.
+var long = flag.Int("long", 1, "multiple of the default number of power cuts and faults")
 
-// program is the path of the program under test.
+// program is the path of the server's binary.
 var program string
 
-// limit is how long anything may take before it counts as stuck.
+// limit is how long anything may take before it counts as hung.
 const limit = 60 * time.Second
 
 func TestMain(m *testing.M) {

@@ -9,12 +9,12 @@ import (
 	"testing"
 )
 
-// kind is a file system that the server is to be safe on.
+// kind is a kind of file system.
 type kind struct {
 	name  string
-	size  int64 // the least that mkfs takes, or more
+	size  int64 // bytes, at least what mkfs needs
 	mkfs  []string
-	mount string // options
+	mount string // mount options
 }
 
 var kinds = []kind{
@@ -23,7 +23,7 @@ var kinds = []kind{
 	{"btrfs", 128 << 20, []string{"mkfs.btrfs", "-q", "-f", "-K"}, ""},
 }
 
-// exfat mounts one in user space, which is near enough to FAT for kernels that have none.
+// exfat mounts exFAT with FUSE. It stands for FAT on kernels without it.
 const exfat = "mount.exfat-fuse"
 
 func (k kind) options() string {
@@ -33,13 +33,15 @@ func (k kind) options() string {
 	return k.mount
 }
 
-// whole is how much its disk writes whole or not at all, in bytes: a sector, save where the file system itself
-// relies on more. xfs gives up on a torn block of a directory, as its recovery takes the LSN in the block's head for
-// that of all of it; ext4 and btrfs on a torn superblock, which they write over the old one.
+// whole returns how many bytes the disk writes atomically at an offset. It is a sector, except
+// where the file system itself relies on more. xfs cannot recover a torn directory block, because
+// it takes the LSN in the block's head for that of the whole block. ext4 and btrfs cannot recover a
+// torn superblock, which they overwrite in place.
 func (k kind) whole(off int64) int64 {
 	page := off / pageSize * pageSize
 	switch {
-	case k.name == "xfs", k.name == "ext4" && page == 0, k.name == "btrfs" && (page == 64<<10 || page == 64<<20):
+	case k.name == "xfs", k.name == "ext4" && page == 0,
+		k.name == "btrfs" && (page == 64<<10 || page == 64<<20):
 		return pageSize
 	}
 	return sectorSize
@@ -54,7 +56,7 @@ func kindNamed(name string) kind {
 	panic(name)
 }
 
-// needsRoot skips a test that mounts things where it may not.
+// needsRoot skips a test that mounts if it is not allowed to.
 func needsRoot(t *testing.T) {
 	t.Helper()
 	if os.Getuid() != 0 {
@@ -65,7 +67,7 @@ func needsRoot(t *testing.T) {
 	}
 }
 
-// needs skips a test of a file system that this machine lacks.
+// needs skips a test of a file system that this machine does not have.
 func (k kind) needs(t *testing.T) {
 	t.Helper()
 	needsRoot(t)
@@ -94,14 +96,14 @@ func run(t *testing.T, command ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// mounted is a file system of a device in use.
+// mounted is a mounted file system.
 type mounted struct {
 	t    *testing.T
 	dir  string
 	done bool
 }
 
-// make puts an empty file system on a new device.
+// make makes a device with an empty file system.
 func (k kind) make(t *testing.T, s *shelf, size int64) *device {
 	t.Helper()
 	d := newDevice(size)
@@ -112,22 +114,22 @@ func (k kind) make(t *testing.T, s *shelf, size int64) *device {
 	return d
 }
 
-// attach sets up a loop device.
+// attach sets up a loop device, and returns its path.
 func attach(t *testing.T, s *shelf, d *device) string {
 	t.Helper()
 	return run(t, "losetup", "--find", "--show", s.add(d))
 }
 
-// use mounts a device's file system, for the time of the test at most.
+// use mounts a device's file system, until the end of the test at most.
 func (k kind) use(t *testing.T, s *shelf, d *device) *mounted {
 	t.Helper()
 	m := &mounted{t: t, dir: t.TempDir()}
 	loop := attach(t, s, d)
-	defer run(t, "losetup", "--detach", loop) // in use it stays until it is unmounted
+	defer run(t, "losetup", "--detach", loop) // it stays until it is unmounted
 	if k.name == "btrfs" {
-		run(t, "btrfs", "device", "scan", "--forget") // that it saw this file system on another device
+		run(t, "btrfs", "device", "scan", "--forget") // the same file system on another device
 	}
-	// By another process: this one answers for the disk, and could not be ended while it waits for it.
+	// Another process mounts: this one answers for the disk, and must not wait for it.
 	if k.name == "fuseblk" {
 		run(t, exfat, loop, m.dir)
 	} else {
@@ -137,7 +139,7 @@ func (k kind) use(t *testing.T, s *shelf, d *device) *mounted {
 	return m
 }
 
-// unmount ends it; the device has all of it then.
+// unmount unmounts the file system. The device then holds all of it.
 func (m *mounted) unmount() {
 	m.t.Helper()
 	if m.done {

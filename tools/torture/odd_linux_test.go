@@ -1,7 +1,7 @@
 package torture
 
-// File systems that work otherwise than the usual: without fallocate, with small and with large
-// blocks, that compress, that take fewer names.
+// Unusual file systems: without fallocate, with small or large blocks, with compression, with fewer
+// valid names.
 
 import (
 	"bytes"
@@ -16,22 +16,32 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// odd file systems. Not here for want of a kernel that has them: vfat, ext4 and btrfs with blocks
-// larger than a page.
+// odd lists unusual file systems. Kernels with vfat, or with ext4 and btrfs blocks larger than a
+// page, were not at hand.
 var odd = []struct {
 	what string
 	kind
-	again bool // on a full disk, see takeFrom
-	long  bool
+	again bool // see takeFrom
+	long  bool // in the long form only
 }{
-	{"ext2, without fallocate", kind{"ext2", 16 << 20, []string{"mkfs.ext2", "-q", "-F"}, ""}, false, false},
-	{"exfat by FUSE, without fallocate", kind{"fuseblk", 16 << 20, []string{"mkfs.exfat"}, ""}, false, false},
-	{"ext4 with blocks of 1 KiB", kind{"ext4", 32 << 20, []string{"mkfs.ext4", "-q", "-F", "-b", "1024"}, ""}, false, false},
-	{"ext4 in clusters of 64 KiB", kind{"ext4", 64 << 20, []string{"mkfs.ext4", "-q", "-F", "-O", "bigalloc", "-C", "65536"}, ""}, false, true},
-	{"xfs with blocks of 1 KiB", kind{"xfs", 300 << 20, []string{"mkfs.xfs", "-q", "-f", "-K", "-b", "size=1k"}, "nouuid"}, false, true},
-	{"xfs with blocks of 64 KiB", kind{"xfs", 300 << 20, []string{"mkfs.xfs", "-q", "-f", "-K", "-b", "size=64k"}, "nouuid"}, false, false},
+	{"ext2, without fallocate", kind{"ext2", 16 << 20, []string{"mkfs.ext2", "-q", "-F"}, ""},
+		false, false},
+	{"exfat by FUSE, without fallocate", kind{"fuseblk", 16 << 20, []string{"mkfs.exfat"}, ""},
+		false, false},
+	{"ext4 with blocks of 1 KiB",
+		kind{"ext4", 32 << 20, []string{"mkfs.ext4", "-q", "-F", "-b", "1024"}, ""}, false, false},
+	{"ext4 in clusters of 64 KiB",
+		kind{"ext4", 64 << 20, []string{"mkfs.ext4", "-q", "-F", "-O", "bigalloc", "-C", "65536"},
+			""}, false, true},
+	{"xfs with blocks of 1 KiB",
+		kind{"xfs", 300 << 20, []string{"mkfs.xfs", "-q", "-f", "-K", "-b", "size=1k"}, "nouuid"},
+		false, true},
+	{"xfs with blocks of 64 KiB",
+		kind{"xfs", 300 << 20, []string{"mkfs.xfs", "-q", "-f", "-K", "-b", "size=64k"}, "nouuid"},
+		false, false},
 	{"btrfs", kind{"btrfs", 128 << 20, []string{"mkfs.btrfs", "-q", "-f", "-K"}, ""}, true, true},
-	{"btrfs that compresses", kind{"btrfs", 128 << 20, []string{"mkfs.btrfs", "-q", "-f", "-K"}, "compress-force=zstd"}, true, false},
+	{"btrfs that compresses", kind{"btrfs", 128 << 20, []string{"mkfs.btrfs", "-q", "-f", "-K"},
+		"compress-force=zstd"}, true, false},
 }
 
 func TestItWorksOnOddFileSystems(t *testing.T) {
@@ -47,7 +57,7 @@ func TestItWorksOnOddFileSystems(t *testing.T) {
 			if o.name == "fuseblk" {
 				refusesNamesOfFAT(t, m)
 			}
-			// btrfs full to the brim has a test of its own; others are made full after they were.
+			// A completely full btrfs has a test of its own.
 			if o.name == "btrfs" && *long == 1 || testing.Short() {
 				return
 			}
@@ -65,20 +75,22 @@ func keepsWhatItTakes(t *testing.T, m *mounted) {
 	const items = 20_000
 	large := make([]byte, 300_000)
 	rand.Read(large)
-	item := func(i int) []byte { return fmt.Appendf(nil, "item %d of %d, %s", i, items, strings.Repeat("x", i%50)) }
+	item := func(i int) []byte {
+		return fmt.Appendf(nil, "item %d of %d, %s", i, items, strings.Repeat("x", i%50))
+	}
 	d := launch(t, m.dir+"/data", small...)
 	c := d.dial()
 	set := func(b []byte) {
 		t.Helper()
 		if answer, err := c.set("kept", b); answer != "STORED" || err != nil {
-			t.Fatalf("%q, %v\n%s", answer, err, d.Log)
+			t.Fatalf("got %q, %v; want STORED\n%s", answer, err, d.Log)
 		}
 	}
 	for i := range items {
 		set(item(i))
 	}
 	set(large)
-	for range 2 { // what recovery left is recovered again
+	for range 2 { // recover the result of a recovery too
 		d.Kill()
 		d = launch(t, m.dir+"/data", small...)
 	}
@@ -89,22 +101,24 @@ func keepsWhatItTakes(t *testing.T, m *mounted) {
 			want = item(i)
 		}
 		if b, err := c.get("kept"); err != nil || !bytes.Equal(b, want) {
-			t.Fatalf("item %d is %.40q, %v\n%s", i, b, err, d.Log)
+			t.Fatalf("item %d: got %.40q, %v; want %.40q\n%s", i, b, err, want, d.Log)
 		}
 	}
 	if b, err := c.get("kept"); b != nil || err != nil {
-		t.Fatalf("%.40q, %v is left", b, err)
+		t.Fatalf("got %.40q, %v; want an empty queue", b, err)
 	}
 	if n := c.figures(t, "kept")["damaged_records"]; n != "0" {
-		t.Errorf("%s damaged records", n)
+		t.Errorf("got %s damaged records, want 0", n)
 	}
 	d.stop()
-	if log := d.Log.String(); strings.Contains(log, "level=WARN") || strings.Contains(log, "level=ERROR") || d.Err != nil {
-		t.Errorf("%v\n%s", d.Err, log)
+	log := d.Log.String()
+	if strings.Contains(log, "level=WARN") || strings.Contains(log, "level=ERROR") || d.Err != nil {
+		t.Errorf("got %v, want a clean end without warnings\n%s", d.Err, log)
 	}
 }
 
-// refusesNamesOfFAT: names that differ in case are one there, and there is no ':' in a name.
+// refusesNamesOfFAT checks the names that FAT cannot tell apart, because they differ only in case,
+// or does not allow, because they contain ':'.
 func refusesNamesOfFAT(t *testing.T, m *mounted) {
 	t.Helper()
 	d := launch(t, m.dir+"/data", small...)
@@ -115,18 +129,23 @@ func refusesNamesOfFAT(t *testing.T, m *mounted) {
 		{"a:b", "takes no directory of this name"},
 		{"a=b@c~d+e,f?*<>|\"\\", "STORED"},
 	} {
-		if answer, err := c.set(s.queue, []byte(s.queue)); err != nil || !strings.Contains(answer, s.answer) {
-			t.Errorf("%s: %q, %v", s.queue, answer, err)
+		if answer, err := c.set(s.queue, []byte(s.queue)); err != nil ||
+			!strings.Contains(answer, s.answer) {
+			t.Errorf("%s: got %q, %v; want %q", s.queue, answer, err, s.answer)
 		}
-		if b, err := c.get(s.queue); err != nil || s.answer == "STORED" && string(b) != s.queue || s.answer != "STORED" && b != nil {
-			t.Errorf("%s: %q, %v", s.queue, b, err)
+		want := ""
+		if s.answer == "STORED" {
+			want = s.queue
+		}
+		if b, err := c.get(s.queue); err != nil || string(b) != want {
+			t.Errorf("%s: got %q, %v; want %q", s.queue, b, err, want)
 		}
 	}
 	d.stop()
 }
 
-// Files without a cache of the kernel's cannot be mapped for writing that others see: as it is with some
-// file systems on a network.
+// Without a page cache, files cannot be mapped shared for writing. Some network file systems are
+// like this.
 func TestItDoesNotStartWithoutSharedMaps(t *testing.T) {
 	needsRoot(t)
 	if _, err := exec.LookPath("bindfs"); err != nil {
@@ -141,15 +160,19 @@ func TestItDoesNotStartWithoutSharedMaps(t *testing.T) {
 	case <-time.After(limit):
 		t.Fatalf("the server does not end\n%s", d.Log)
 	}
-	if log := d.Log.String(); d.Cmd.ProcessState.ExitCode() != 1 || !strings.Contains(log, "it cannot map files into memory") || !strings.Contains(log, dir+"/data") {
-		t.Errorf("%v\n%s", d.Err, log)
+	log := d.Log.String()
+	if d.Cmd.ProcessState.ExitCode() != 1 ||
+		!strings.Contains(log, "it cannot map files into memory") ||
+		!strings.Contains(log, dir+"/data") {
+		t.Errorf("got %v, want exit code 1 and the reason\n%s", d.Err, log)
 	}
-	if left, err := os.ReadDir(below + "/data"); err != nil || len(left) != 1 || left[0].Name() != ".lock" {
-		t.Errorf("it leaves %v, %v", left, err)
+	left, err := os.ReadDir(below + "/data")
+	if err != nil || len(left) != 1 || left[0].Name() != ".lock" {
+		t.Errorf("got files %v, %v; want .lock alone", left, err)
 	}
 }
 
-// ballast leaves about so much free, of a file system that was made larger.
+// ballast fills a file system until about free bytes are free.
 func ballast(t *testing.T, m *mounted, free int64) {
 	t.Helper()
 	var st unix.Statfs_t

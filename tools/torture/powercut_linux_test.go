@@ -1,8 +1,8 @@
 package torture
 
-// Power cuts for real: the server under load on ext4, xfs and btrfs, the disk cut off at some
-// write, with a random part of its cache lost; then the file system's own recovery, and the
-// server's on it.
+// Real power cuts. The server is under load on ext4, xfs or btrfs. The disk loses power at some
+// write, and with it a random part of its cache. Then the file system recovers, and the server on
+// it.
 
 import (
 	"flag"
@@ -15,8 +15,8 @@ import (
 
 var cuts = flag.Int("cuts", 2, "power cuts on each file system")
 
-// grace is how old an item must be to be safe from a power cut without /sync: the interval that
-// the servers here are given, and what a slow machine may take for a sync.
+// interval is the server's sync interval. grace is how old an item must be to survive a power cut
+// without /sync: the interval, and the time that a slow machine may need for a sync.
 const (
 	interval = "100ms"
 	grace    = 5 * time.Second
@@ -26,10 +26,10 @@ var small = []string{"--segment-size", "256KiB", "--sync", interval}
 
 func TestWhatWasSyncedSurvivesAPowerCut(t *testing.T) { cutOnEach(t, 3, *cuts) }
 
-// So many queues are synced together, by one sync of the file system.
+// That many queues share one sync of the file system.
 func TestWhatManyQueuesSyncedTogetherSurvivesAPowerCut(t *testing.T) {
 	if testing.Short() {
-		t.Skip("much of the same")
+		t.Skip("repeats much of the test before")
 	}
 	cutOnEach(t, 100, (*cuts+1)/2)
 }
@@ -41,14 +41,17 @@ func cutOnEach(t *testing.T, queues, n int) {
 			if testing.Short() {
 				n = 1
 			}
-			for done := 0; done < n; done += 5 { // five cuts of one load: a fresh file system each time, and its disks go after it
-				t.Run(strconv.Itoa(done), func(t *testing.T) { cutLoad(t, k, min(5, n-done), queues) })
+			// Five cuts under one load. Each load has a new file system, and frees its disks
+			// afterwards.
+			for done := 0; done < n; done += 5 {
+				t.Run(strconv.Itoa(done),
+					func(t *testing.T) { cutLoad(t, k, min(5, n-done), queues) })
 			}
 		})
 	}
 }
 
-// blackout is a disk after a power cut, and what had been promised until then.
+// blackout is a disk after a power cut, and what was promised before.
 type blackout struct {
 	disk *device
 	at   *moment
@@ -86,35 +89,35 @@ func names(n int) (queues []string) {
 	return queues
 }
 
-// blackoutOf cuts a disk off at one of its next writes. What was promised is looked up before, what
-// might have been taken after.
+// blackoutOf cuts the power at one of the disk's next writes. It reads what is promised before
+// that, and what may be taken after.
 func blackoutOf(disk *device, l *ledger, rng *rand.Rand) blackout {
 	taken := make(chan blackout)
 	disk.cut(1+rng.IntN(30), func() {
 		at := l.promised()
-		image := disk.afterPowerCut(rng)
+		image := disk.afterPowerCutLocked(rng)
 		l.gone(at)
 		go func() { taken <- blackout{image, at} }()
 	})
 	return <-taken
 }
 
-// check brings a disk back and holds what a server delivers from it against what was promised;
-// with again, power is cut once more while file system and server recover.
+// check compares what a server delivers from the disk with what was promised. With again, power is
+// cut once more while the file system and the server recover.
 func (b blackout) check(t *testing.T, k kind, s *shelf, l *ledger, rng *rand.Rand, again bool) {
 	t.Helper()
 	var second *device
 	if again {
-		b.disk.cut(1+rng.IntN(60), func() { second = b.disk.afterPowerCut(rng) })
+		b.disk.cut(1+rng.IntN(60), func() { second = b.disk.afterPowerCutLocked(rng) })
 	}
 	m := k.use(t, s, b.disk)
 	d := launch(t, m.dir+"/data", small...)
-	if again { // whatever it has done so far may be lost: nothing was taken yet
+	if again { // all that the server has done may be lost, as nothing was taken yet
 		b.disk.cut(0, nil)
 		d.dial().figures(t, "")
 		b.disk.mu.Lock()
 		if second == nil {
-			second = b.disk.afterPowerCut(rng)
+			second = b.disk.afterPowerCutLocked(rng)
 		}
 		b.disk.mu.Unlock()
 	}

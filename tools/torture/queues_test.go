@@ -1,7 +1,7 @@
 package torture
 
-// The registry of queues on a disk in memory: every call to the disk fails in turn, for one queue
-// among others; and power is cut while queues come and go.
+// The registry of queues on a disk in memory. Every call to the disk fails in turn for one of two
+// queues. Power is cut while queues are created and deleted.
 
 import (
 	"errors"
@@ -21,7 +21,8 @@ import (
 
 func registry(fs *disktest.FS) (*queue.Registry, error) {
 	return queue.OpenRegistry("/data", queue.Options{Log: wal.Options{
-		FS: fs, SegmentSize: wal.MinSegmentSize, InlineMax: 4 << 10, SyncEvery: wal.SyncNever, Logger: slog.New(slog.DiscardHandler),
+		FS: fs, SegmentSize: wal.MinSegmentSize, InlineMax: 4 << 10, SyncEvery: wal.SyncNever,
+		Logger: slog.New(slog.DiscardHandler),
 	}})
 }
 
@@ -40,15 +41,15 @@ func syncQueue(q *queue.Queue) error {
 	return <-done
 }
 
-// worked is what came of a workload on one queue.
+// worked is the result of a workload on one queue.
 type worked struct {
 	stored  []string
-	synced  int // so many of stored
+	synced  int // how many of stored are synced
 	taken   map[string]bool
 	refused error // the last refusal
 }
 
-// work puts, takes and syncs.
+// work puts, takes and syncs items.
 func (w *worked) work(q *queue.Queue, from, to int) {
 	for i := from; i < to; i++ {
 		text := fmt.Sprintf("%s %06d %s", q.Name(), i, strings.Repeat("x", i*37%900))
@@ -56,8 +57,9 @@ func (w *worked) work(q *queue.Queue, from, to int) {
 		if i%60 == 30 {
 			text = fmt.Sprintf("%s %06d %s", q.Name(), i, strings.Repeat("L", 70_000))
 			err = errors.Join(err, upload(q, text))
-			if err == nil { // the small one before it has the same number
-				w.stored = append(w.stored, fmt.Sprintf("%s %06d %s", q.Name(), i, strings.Repeat("x", i*37%900)))
+			if err == nil { // the small item before it was stored too
+				w.stored = append(w.stored,
+					fmt.Sprintf("%s %06d %s", q.Name(), i, strings.Repeat("x", i*37%900)))
 			}
 		}
 		if err != nil {
@@ -121,7 +123,8 @@ func read(q *queue.Queue, it queue.Item) (string, error) {
 	return string(b), nil
 }
 
-// holds compares what a queue has with what was promised: the first n stored, in order, but those taken.
+// holds compares a queue's items with what was promised: the first n stored, in order, except those
+// taken.
 func (w *worked) holds(q *queue.Queue, n int) error {
 	promised := map[string]bool{}
 	for i, text := range w.stored {
@@ -153,8 +156,8 @@ func (w *worked) holds(q *queue.Queue, n int) error {
 		if !strings.HasPrefix(text, q.Name()+" ") {
 			return fmt.Errorf("wrong bytes: %.40q", text)
 		}
-		if at := place[text]; at > 0 && at <= last { // one whose put was refused may be there or not
-			return fmt.Errorf("%.20q comes behind number %d", text, last)
+		if at := place[text]; at > 0 && at <= last { // an item whose put failed has no place
+			return fmt.Errorf("%.20q comes after number %d", text, last)
 		} else if at > 0 {
 			last = at
 		}
@@ -170,11 +173,14 @@ func (w *worked) holds(q *queue.Queue, n int) error {
 }
 
 var faultOps = []disktest.Op{
-	disktest.OpCreate, disktest.OpOpen, disktest.OpReadDir, disktest.OpMkdir, disktest.OpRename, disktest.OpRemove, disktest.OpSyncDir,
-	disktest.OpRead, disktest.OpWrite, disktest.OpSize, disktest.OpTruncate, disktest.OpAllocate, disktest.OpSync, disktest.OpMap,
+	disktest.OpCreate, disktest.OpOpen, disktest.OpReadDir, disktest.OpMkdir, disktest.OpRename,
+	disktest.OpRemove, disktest.OpSyncDir,
+	disktest.OpRead, disktest.OpWrite, disktest.OpSize, disktest.OpTruncate, disktest.OpAllocate,
+	disktest.OpSync, disktest.OpMap,
 }
 
-// runFaulty works on two queues while the calls number from to from+span of a kind fail for one.
+// runFaulty works on two queues. For one of them, span calls of a kind fail, starting with number
+// from. It returns the number of calls.
 func runFaulty(t *testing.T, op disktest.Op, from, span int64, reason error) (calls int64) {
 	fs := disktest.New()
 	var n atomic.Int64
@@ -199,7 +205,8 @@ func runFaulty(t *testing.T, op disktest.Op, from, span int64, reason error) (ca
 		g.work(good, i, i+50)
 	}
 	full := errors.Is(reason, syscall.ENOSPC) || errors.Is(reason, syscall.EDQUOT)
-	lent := full && errors.Is(g.refused, wal.ErrFull) // what is kept for compaction was in use: a full disk is everybody's
+	// The reserve for compaction may be in use. Then the disk is full for all.
+	lent := full && errors.Is(g.refused, wal.ErrFull)
 	if g.refused != nil && !lent || good.Stats().Failed != "" {
 		t.Errorf("%s: another queue is hit: %v, %q", what, g.refused, good.Stats().Failed)
 	}
@@ -211,7 +218,7 @@ func runFaulty(t *testing.T, op disktest.Op, from, span int64, reason error) (ca
 		t.Errorf("%s: a full disk is no failure: %s", what, failed)
 	}
 	fs.Fail(nil)
-	if failed == "" { // whatever it was has passed
+	if failed == "" { // the fault is over
 		if err := bad.Put([]byte("bad after"), wal.Meta{}); err != nil {
 			t.Errorf("%s: afterwards a put is refused: %v", what, err)
 		}
@@ -219,7 +226,8 @@ func runFaulty(t *testing.T, op disktest.Op, from, span int64, reason error) (ca
 	if v := fs.Violations(); len(v) > 0 {
 		t.Errorf("%s: stores without blocks: %v", what, v)
 	}
-	for image, promised := range map[*disktest.FS]int{fs.Clone(): len(w.stored), fs.Crash(rand.New(rand.NewPCG(uint64(from), 7))): w.synced} {
+	for image, promised := range map[*disktest.FS]int{fs.Clone(): len(w.stored),
+		fs.Crash(rand.New(rand.NewPCG(uint64(from), 7))): w.synced} {
 		after, err := registry(image)
 		if err != nil {
 			t.Fatalf("%s: got %v, want a registry", what, err)
@@ -232,10 +240,11 @@ func runFaulty(t *testing.T, op disktest.Op, from, span int64, reason error) (ca
 	return n.Load()
 }
 
-// inTurn picks calls: every one of them in the long form. Each fails alone, or all from there on do.
+// inTurn chooses calls to fail: every call in the long form. A call fails alone, or with all after
+// it.
 func inTurn(t *testing.T, calls int64, fail func(n, span int64)) {
-	some := int64(*long)
-	for n := 1 + rand.Int64N(max(1, calls/some)); n <= calls && !t.Failed(); n += max(1, calls/some) {
+	step := max(1, calls/int64(*long))
+	for n := 1 + rand.Int64N(step); n <= calls && !t.Failed(); n += step {
 		if rand.IntN(2) == 0 || *long > 1 {
 			fail(n, 1)
 		}
@@ -249,7 +258,8 @@ func TestEveryFailureOfTheDiskStaysWithItsQueueAndCostsNothingStored(t *testing.
 	for _, op := range faultOps {
 		t.Run(string(op), func(t *testing.T) {
 			t.Parallel()
-			if testing.Short() && (op == disktest.OpSize || op == disktest.OpMap || op == disktest.OpReadDir || op == disktest.OpMkdir) {
+			if testing.Short() && (op == disktest.OpSize || op == disktest.OpMap ||
+				op == disktest.OpReadDir || op == disktest.OpMkdir) {
 				t.Skip("in the longer forms")
 			}
 			calls := runFaulty(t, op, -1, 0, syscall.EIO)
@@ -265,7 +275,8 @@ func TestEveryFailureOfTheDiskStaysWithItsQueueAndCostsNothingStored(t *testing.
 }
 
 func TestEveryAllocationMayFindTheDiskFull(t *testing.T) {
-	for _, op := range []disktest.Op{disktest.OpAllocate, disktest.OpCreate, disktest.OpWrite, disktest.OpRename, disktest.OpMkdir} {
+	for _, op := range []disktest.Op{disktest.OpAllocate, disktest.OpCreate, disktest.OpWrite,
+		disktest.OpRename, disktest.OpMkdir} {
 		t.Run(string(op), func(t *testing.T) {
 			t.Parallel()
 			calls := runFaulty(t, op, -1, 0, syscall.ENOSPC)
@@ -280,7 +291,7 @@ func TestEveryAllocationMayFindTheDiskFull(t *testing.T) {
 	}
 }
 
-// Queues come, go and come again until power is cut.
+// Queues are created, deleted and created again until power is cut.
 func TestQueuesThatComeAndGoSurvivePowerCuts(t *testing.T) {
 	n := 3 * *long
 	if testing.Short() {
@@ -293,10 +304,10 @@ func TestQueuesThatComeAndGoSurvivePowerCuts(t *testing.T) {
 
 func comeAndGo(t *testing.T, rng *rand.Rand) {
 	fs := disktest.New()
-	var mu sync.Mutex // the model
+	var mu sync.Mutex // guards the model
 	type life struct {
 		*worked
-		born, deleting, deleted int
+		count, deleting, deleted int
 	}
 	lives := map[string]*life{}
 	for generation := range 3 {
@@ -317,7 +328,8 @@ func comeAndGo(t *testing.T, rng *rand.Rand) {
 				for k := range l.taken {
 					taken[k] = true
 				}
-				atCut[name] = life{&worked{stored: l.stored[:len(l.stored):len(l.stored)], synced: l.synced, taken: taken}, l.born, l.deleting, l.deleted}
+				atCut[name] = life{&worked{stored: l.stored[:len(l.stored):len(l.stored)],
+					synced: l.synced, taken: taken}, l.count, l.deleting, l.deleted}
 			}
 			image = fs.Crash(luck)
 		}
@@ -377,8 +389,9 @@ func comeAndGo(t *testing.T, rng *rand.Rand) {
 					q.Confirm(it)
 				}
 			default:
-				l.born++
-				text := fmt.Sprintf("%s %d %06d %s", name, generation, l.born, strings.Repeat("y", rng.IntN(2000)))
+				l.count++
+				text := fmt.Sprintf("%s %d %06d %s", name, generation, l.count,
+					strings.Repeat("y", rng.IntN(2000)))
 				if err := q.Put([]byte(text), wal.Meta{}); err != nil {
 					t.Fatal(err)
 				}
@@ -416,7 +429,7 @@ func comeAndGo(t *testing.T, rng *rand.Rand) {
 			if err := l.holds(q, l.synced); err != nil {
 				t.Fatalf("%s, generation %d: %v", name, generation, err)
 			}
-			lives[name] = &life{worked: &worked{taken: map[string]bool{}}, born: l.born + 1000}
+			lives[name] = &life{worked: &worked{taken: map[string]bool{}}, count: l.count + 1000}
 		}
 		after.Close()
 	}

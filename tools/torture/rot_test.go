@@ -1,6 +1,6 @@
 package torture
 
-// Bits that flip in a large queue while no server runs: each costs at most its item.
+// Bits flip in a large queue while no server runs. Each costs at most one item.
 
 import (
 	"bufio"
@@ -29,16 +29,19 @@ func TestAHundredFlippedBitsCostAtMostAHundredItems(t *testing.T) {
 	c := d.dial()
 	came := getMany(t, c, items)
 	figures := c.figures(t, "q")
-	t.Logf("%d bits flipped: %d of %d items delivered, %d lost, %s counted as damaged", flips, came, items, items-came, figures["damaged_records"])
-	if lost := items - came; lost > flips || lost < flips/4 || figures["damaged_records"] != fmt.Sprint(lost) {
-		t.Errorf("%d items are lost to %d bits, %s are counted", lost, flips, figures["damaged_records"])
+	t.Logf("%d bits flipped: %d of %d items delivered, %d lost, %s counted as damaged", flips, came,
+		items, items-came, figures["damaged_records"])
+	if lost := items - came; lost > flips || lost < flips/4 ||
+		figures["damaged_records"] != fmt.Sprint(lost) {
+		t.Errorf("got %d items lost and %s counted, want at most the %d bits, and all counted",
+			lost, figures["damaged_records"], flips)
 	}
 	until(t, "damaged ranges set aside", func() bool {
 		aside, _ := filepath.Glob(filepath.Join(data, ".quarantine", "q", "*"))
-		return len(aside) >= (items-came)*3/4 // two that touch are one range
+		return len(aside) >= (items-came)*3/4 // adjacent ones are one range
 	})
 	if log := d.Log.String(); !strings.Contains(log, "damage") {
-		t.Errorf("the log does not tell:\n%s", log)
+		t.Errorf("got no damage in the log, want some:\n%s", log)
 	}
 	d.lives()
 }
@@ -62,7 +65,7 @@ func setMany(t *testing.T, c *client, items int) {
 	}
 }
 
-// getMany takes everything in one stream and returns how many came, each whole and in order.
+// getMany takes all items in one stream, and returns their number. They must be whole and in order.
 func getMany(t *testing.T, c *client, items int) (came int) {
 	t.Helper()
 	go io.WriteString(c, strings.Repeat("get q\r\n", items))
@@ -79,7 +82,7 @@ func getMany(t *testing.T, c *client, items int) (came int) {
 		var n int
 		fmt.Sscanf(got, "item %d", &n)
 		if err != nil || got != text(n) || n <= last {
-			t.Fatalf("%q %q behind number %d, %v", answer, got, last, err)
+			t.Fatalf("got %q %q, %v; want an item after number %d", answer, got, err, last)
 		}
 		last = n
 		came++
@@ -90,7 +93,7 @@ func getMany(t *testing.T, c *client, items int) (came int) {
 	return came
 }
 
-// flipBits flips bits of a directory's segments, each before the end of the records.
+// flipBits flips random bits in the records of a directory's segments.
 func flipBits(t *testing.T, dir string, flips int) {
 	t.Helper()
 	files, _ := filepath.Glob(filepath.Join(dir, "*.seg"))

@@ -1,7 +1,7 @@
 package torture
 
-// Random load for as long as one likes, with random kills and restarts: what was answered holds, and
-// the server's memory, descriptors and disk stay flat.
+// Random load for any time, with random kills and restarts. The server keeps its promises, and its
+// use of memory, descriptors and disk does not grow.
 
 import (
 	"flag"
@@ -18,7 +18,7 @@ import (
 
 var soak = flag.Duration("soak", time.Second, "how long the soak runs")
 
-// vitals are what must not grow in the life of a server.
+// vitals holds figures that must not grow while a server runs.
 type vitals struct{ memory, descriptors int64 }
 
 func (d *daemon) vitals(t *testing.T) (v vitals) {
@@ -57,12 +57,13 @@ func TestSoak(t *testing.T) {
 		for _, v := range seen {
 			worst = vitals{max(worst.memory, v.memory), max(worst.descriptors, v.descriptors)}
 		}
-		settleRound(t, data, l, rounds)
+		checkRound(t, data, l, rounds)
 	}
-	t.Logf("%d answers in %d lives, %d of them ended by kill -9; at most %d KiB of memory, %d descriptors", acks, rounds, kills, worst.memory>>10, worst.descriptors)
+	t.Logf("%d answers in %d lives, %d of them ended by kill -9", acks, rounds, kills)
+	t.Logf("at most %d KiB of memory, %d descriptors", worst.memory>>10, worst.descriptors)
 }
 
-// watch looks at a server at work, some dozens of times in its life.
+// watch samples the vitals of a running server, some dozens of times.
 func watch(t *testing.T, d *daemon, life time.Duration) (seen []vitals) {
 	t.Helper()
 	tick := time.NewTicker(max(life/50, 10*time.Millisecond))
@@ -74,12 +75,12 @@ func watch(t *testing.T, d *daemon, life time.Duration) (seen []vitals) {
 	return seen
 }
 
-// flat compares the second quarter of a life with the last.
+// flat compares the second quarter of the samples with the last.
 func flat(t *testing.T, seen []vitals) {
 	t.Helper()
 	n := len(seen) / 4
 	if n < 5 {
-		return // too short to tell
+		return // too few samples
 	}
 	middle := func(of []vitals, what func(vitals) int64) int64 {
 		var all []int64
@@ -91,16 +92,20 @@ func flat(t *testing.T, seen []vitals) {
 	}
 	memory := func(v vitals) int64 { return v.memory }
 	descriptors := func(v vitals) int64 { return v.descriptors }
-	if early, late := middle(seen[n:2*n], memory), middle(seen[3*n:], memory); late > early*5/4+8<<20 {
-		t.Errorf("memory went from %d to %d KiB", early>>10, late>>10)
+	early, late := middle(seen[n:2*n], memory), middle(seen[3*n:], memory)
+	if late > early*5/4+8<<20 {
+		t.Errorf("got %d KiB of memory at the end, want about the %d of the beginning",
+			late>>10, early>>10)
 	}
-	if early, late := middle(seen[n:2*n], descriptors), middle(seen[3*n:], descriptors); late > early+40 {
-		t.Errorf("descriptors went from %d to %d", early, late)
+	early, late = middle(seen[n:2*n], descriptors), middle(seen[3*n:], descriptors)
+	if late > early+40 {
+		t.Errorf("got %d descriptors at the end, want about the %d of the beginning", late, early)
 	}
 }
 
-// settleRound starts a server, takes all there is and judges it; then the disk has to be empty.
-func settleRound(t *testing.T, data string, l *ledger, round int) {
+// checkRound starts a server, takes all items and judges them. Afterwards the disk must be nearly
+// empty.
+func checkRound(t *testing.T, data string, l *ledger, round int) {
 	t.Helper()
 	d := launch(t, data, small...)
 	m := l.promised()
@@ -110,7 +115,7 @@ func settleRound(t *testing.T, data string, l *ledger, round int) {
 	}
 	d.stop()
 	if strings.Contains(d.Log.String(), "level=ERROR") {
-		t.Errorf("round %d: the server complains:\n%s", round, d.Log)
+		t.Errorf("round %d: got errors in the log, want none:\n%s", round, d.Log)
 	}
 	var bytes int64
 	filepath.WalkDir(data, func(_ string, e fs.DirEntry, err error) error {
@@ -123,6 +128,7 @@ func settleRound(t *testing.T, data string, l *ledger, round int) {
 		return nil
 	})
 	if bytes > 4<<20 {
-		t.Errorf("round %d: all is taken, and %d bytes are left on the disk", round, bytes)
+		t.Errorf("round %d: got %d bytes on the disk after all was taken, want at most 4 MiB",
+			round, bytes)
 	}
 }

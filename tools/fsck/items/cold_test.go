@@ -11,8 +11,8 @@ import (
 	"github.com/darner/darner/wal/inspect"
 )
 
-// freeze turns the first segments of many into one cold segment, without item 70, of blocks of 129
-// items, and returns its path.
+// freeze turns the first segments of many into one cold segment, and returns its path. It leaves
+// out item 70. A block has 129 items.
 func freeze(t *testing.T, fsys *disktest.FS, o segment.ColdOptions) string {
 	t.Helper()
 	var sources []*segment.Segment
@@ -25,7 +25,8 @@ func freeze(t *testing.T, fsys *disktest.FS, o segment.ColdOptions) string {
 		sources = append(sources, s)
 	}
 	path := "data/q/" + inspect.ColdName(1, 123)
-	err := segment.WriteCold(fsys, path, sources, o, func(r *segment.Record) bool { return r.Seq != 70 }, nil)
+	err := segment.WriteCold(fsys, path, sources, o,
+		func(r *segment.Record) bool { return r.Seq != 70 }, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +47,7 @@ func TestDumpReadsColdSegments(t *testing.T) {
 	}
 	freeze(t, fsys, segment.ColdOptions{Codec: segment.CodecZstd, Parity: 1})
 	if got := dump(t, fsys, items.DumpOptions{}); got != strings.Join(want, "") {
-		t.Errorf("got\n%.3000s", got)
+		t.Errorf("got\n%.3000s\nwant\n%.3000s", got, strings.Join(want, ""))
 	}
 }
 
@@ -59,15 +60,17 @@ func TestDumpNamesTheBlockThatIsLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := damages(t, fsys)
-	if len(got) != 1 || !strings.HasPrefix(got[0], "1-130 - - - - damaged "+inspect.ColdName(1, 123)+" bytes 1136-") {
-		t.Errorf("%q", got)
+	want := "1-130 - - - - damaged " + inspect.ColdName(1, 123) + " bytes 1136-"
+	if len(got) != 1 || !strings.HasPrefix(got[0], want) {
+		t.Errorf("got %q, want items 1 to 130", got)
 	}
 	if got := firstColumn(dump(t, fsys, items.DumpOptions{Limit: 2})); got != "1-130 131" {
-		t.Errorf("the first are %s", got)
+		t.Errorf("got the first records %s, want 1-130 131", got)
 	}
 }
 
-// What a cold segment was made without was taken: it is not missing, whatever happened to the offset file.
+// Items that were left out of a cold segment were taken. They are not missing, even if the offset
+// file is damaged.
 func TestDumpMissesNothingInAColdSegment(t *testing.T) {
 	fsys := many(t)
 	logged(t, fsys, func(_ *wal.Log, c *wal.Consumer) { take(t, c, 70) })
@@ -82,16 +85,16 @@ func TestDumpMissesNothingInAColdSegment(t *testing.T) {
 	n := 0
 	for rec, err := range r.Records() {
 		if n++; err != nil || rec.State == items.Damaged {
-			t.Fatalf("%+v, %v", rec, err)
+			t.Fatalf("got %+v, %v; want no damage", rec, err)
 		}
 	}
 	if n != 199 {
-		t.Errorf("%d items", n)
+		t.Errorf("got %d items, want 199", n)
 	}
 }
 
-// While a compaction is not finished, both forms are there: each item counts once.
-func TestDumpLeavesOutWhatAColdSegmentStandsFor(t *testing.T) {
+// During a compaction an item may be in two segments. It counts once.
+func TestDumpLeavesOutWhatAColdSegmentReplaces(t *testing.T) {
 	fsys := many(t)
 	old, err := fsys.ReadFile("data/q/" + inspect.SegmentName(62))
 	if err != nil {
@@ -102,7 +105,7 @@ func TestDumpLeavesOutWhatAColdSegmentStandsFor(t *testing.T) {
 	fsys.WriteFile("data/q/"+inspect.SegmentName(62), old)
 	fsys.WriteFile(path+".new", []byte("?"))
 	if lines := strings.Count(dump(t, fsys, items.DumpOptions{}), "\n"); lines != 1+199 {
-		t.Errorf("%d lines", lines)
+		t.Errorf("got %d lines, want 200", lines)
 	}
 }
 
@@ -112,17 +115,17 @@ func TestRewindReachesIntoColdSegments(t *testing.T) {
 	logged(t, fsys, func(_ *wal.Log, c *wal.Consumer) { take(t, c, 1, 2, 3, 4, 130, 131) })
 	r, err := items.PlanRewind(fsys, queue, items.Point{Seq: 3}, noon)
 	if err != nil || r.Items != 4 || r.First != 3 || r.Last != 131 {
-		t.Fatalf("%+v, %v", r, err)
+		t.Fatalf("got %+v, %v; want 4 items from 3 to 131", r, err)
 	}
 	if err := r.Do(); err != nil {
 		t.Fatal(err)
 	}
 	logged(t, fsys, func(_ *wal.Log, c *wal.Consumer) {
 		if n, _ := c.Pending(); n != 197 {
-			t.Errorf("%d items are there", n)
+			t.Errorf("got %d items in the queue, want 197", n)
 		}
 	})
 	if r, err = items.PlanUndo(fsys, queue, noon); err != nil || r.Items != 4 {
-		t.Fatalf("%+v, %v", r, err)
+		t.Fatalf("got %+v, %v; want 4 items", r, err)
 	}
 }

@@ -1,3 +1,4 @@
-// Package items reads a queue's items from its files, offline: those that are there, those that are
-// taken and still on disk, and the damage between them. It lists them, and puts taken ones back.
+// Package items reads a queue's items from its files, offline: items in the queue, items that were
+// taken and are still on disk, and the damage between them. It lists items, and puts taken ones
+// back.
 package items

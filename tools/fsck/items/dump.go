@@ -1,6 +1,6 @@
 package items
 
-// Dump: a line for each item on disk.
+// Dump: writes a line for each item on disk.
 
 import (
 	"bufio"
@@ -17,26 +17,27 @@ import (
 type PayloadAs string
 
 const (
-	AsText   PayloadAs = "text" // what is not printable, and backslashes, as Go escapes them
+	AsText   PayloadAs = "text" // backslashes and unprintable characters are escaped as in Go
 	AsHex    PayloadAs = "hex"
 	AsBase64 PayloadAs = "base64"
 )
 
-// DumpOptions say which records are written, and how.
+// DumpOptions says which records are written, and how.
 type DumpOptions struct {
 	From   Point
-	To     *Point  // the last one; nil: to the end
+	To     *Point  // the last record; nil: the end
 	States []State // none: all
-	Limit  int     // how many at most; 0: all
+	Limit  int     // maximum number of records; 0: all
 	As     PayloadAs
 }
 
 // Dump writes a line for each record: sequence number, when it was set, when it expires, flags,
-// size, state, payload. Where something has no value there is a dash. Memory does not depend on
-// how much there is.
+// size, state and payload. A dash stands for no value. Memory does not depend on the number of
+// records.
 func (r *Reading) Dump(w io.Writer, o DumpOptions) error {
 	out := bufio.NewWriterSize(w, 64<<10)
-	fmt.Fprintf(out, "%10s  %-24s  %-24s  %10s  %10s  %-7s  %s\n", "sequence", "set", "expires", "flags", "size", "state", "payload")
+	fmt.Fprintf(out, "%10s  %-24s  %-24s  %10s  %10s  %-7s  %s\n", "sequence", "set", "expires",
+		"flags", "size", "state", "payload")
 	n := 0
 	for rec, err := range r.Records() {
 		if err != nil {
@@ -67,7 +68,7 @@ func (o *DumpOptions) wants(s State) bool {
 	return len(o.States) == 0
 }
 
-// past reports whether a record comes behind the point.
+// past reports whether a record comes after the point.
 func past(p Point, r *Record) bool {
 	if p.Time != 0 {
 		return r.State != Damaged && r.Enqueued > p.Time
@@ -77,17 +78,20 @@ func past(p Point, r *Record) bool {
 
 func writeRecord(out *bufio.Writer, r *Record, as PayloadAs) error {
 	if r.State == Damaged {
-		_, err := fmt.Fprintf(out, "%10s  %-24s  %-24s  %10s  %10s  %-7s  %s\n", numbers(r), "-", "-", "-", "-", r.State, place(r, r.Err))
+		_, err := fmt.Fprintf(out, "%10s  %-24s  %-24s  %10s  %10s  %-7s  %s\n", numbers(r), "-",
+			"-", "-", "-", r.State, place(r, r.Err))
 		return err
 	}
-	fmt.Fprintf(out, "%10d  %-24s  %-24s  %10d  %10d  %-7s  ", r.Seq, stamp(r.Enqueued), stamp(r.Expires), r.Flags, r.Size, r.State)
+	fmt.Fprintf(out, "%10d  %-24s  %-24s  %10d  %10d  %-7s  ", r.Seq, stamp(r.Enqueued),
+		stamp(r.Expires), r.Flags, r.Size, r.State)
 	if err := writePayload(out, r, as); err != nil {
 		return err
 	}
 	return out.WriteByte('\n')
 }
 
-// writePayload writes what can be read, and why not all of it. The error is the writer's.
+// writePayload writes a payload as far as it can be read, and the reason if that is not all. The
+// error is the writer's.
 func writePayload(out *bufio.Writer, r *Record, as PayloadAs) error {
 	body, err := r.Payload()
 	if err == nil {
@@ -100,10 +104,10 @@ func writePayload(out *bufio.Writer, r *Record, as PayloadAs) error {
 	case err == nil:
 		return nil
 	case r.State == Taken && errors.Is(err, fs.ErrNotExist):
-		_, err = io.WriteString(out, "(the body went when the item was taken)")
+		_, err = io.WriteString(out, "(the body was removed when the item was taken)")
 		return err
 	}
-	_, err = fmt.Fprintf(out, "(%v)", err) // the writer's own error comes again
+	_, err = fmt.Fprintf(out, "(%v)", err) // an error of the writer is returned again
 	return err
 }
 
@@ -121,7 +125,7 @@ type leaveOpen struct{ io.Writer }
 
 func (leaveOpen) Close() error { return nil }
 
-// stamp words a time in Unix ms.
+// stamp writes a time in Unix ms.
 func stamp(ms int64) string {
 	if ms == 0 {
 		return "-"
@@ -129,7 +133,7 @@ func stamp(ms int64) string {
 	return time.UnixMilli(ms).UTC().Format("2006-01-02T15:04:05.000Z")
 }
 
-// numbers words which item it is, or which ones a damaged stretch held.
+// numbers writes the number of an item, or the numbers that a damaged range held.
 func numbers(r *Record) string {
 	switch {
 	case r.State != Damaged || r.Last == r.Seq:
@@ -140,7 +144,7 @@ func numbers(r *Record) string {
 	return fmt.Sprintf("%d-%d", r.Seq, r.Last)
 }
 
-// Where words which items cannot be read, where they are and why.
+// Where says which items cannot be read, where they are, and why.
 func (r *Record) Where(why error) string {
 	if n := numbers(r); n != "-" {
 		return "item " + n + ", " + place(r, why)
@@ -148,6 +152,7 @@ func (r *Record) Where(why error) string {
 	return place(r, why)
 }
 
+// place says where a record is, and why it cannot be read.
 func place(r *Record, why error) string {
 	switch {
 	case r.File == "":

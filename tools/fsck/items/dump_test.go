@@ -16,15 +16,17 @@ import (
 	"github.com/darner/darner/wal/inspect"
 )
 
-// noon is when the items of these tests were set, a second each after the other.
+// noon is when these tests begin. The n-th item was set n seconds later.
 var noon = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 
 var queue = datadir.Queue{Name: "q", Path: "data/q"}
 
-// logged runs fn on the queue's log, whose segments keep their form.
+// logged calls fn with the queue's log. Its segments are not compressed.
 func logged(t *testing.T, fsys *disktest.FS, fn func(l *wal.Log, c *wal.Consumer)) {
 	t.Helper()
-	l, err := wal.Open(queue.Path, wal.Options{FS: fsys, SegmentSize: wal.MinSegmentSize, InlineMax: 4000, SyncEvery: wal.SyncNever, Cold: &segment.ColdOptions{}, Logger: slog.New(slog.DiscardHandler)})
+	l, err := wal.Open(queue.Path, wal.Options{FS: fsys, SegmentSize: wal.MinSegmentSize,
+		InlineMax: 4000, SyncEvery: wal.SyncNever, Cold: &segment.ColdOptions{},
+		Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +60,7 @@ func set(t *testing.T, l *wal.Log, payload string, m wal.Meta) {
 	}
 }
 
-// take takes the items of these numbers.
+// take takes the items with these numbers.
 func take(t *testing.T, c *wal.Consumer, seqs ...uint64) {
 	t.Helper()
 	for {
@@ -79,9 +81,10 @@ func take(t *testing.T, c *wal.Consumer, seqs ...uint64) {
 	}
 }
 
+// at returns a time after noon, in Unix ms.
 func at(second int64) int64 { return noon.UnixMilli() + second*1000 }
 
-// small is a queue of a few items of each kind: 1 and 3 are taken, 4 has expired, 6 is large.
+// small makes a queue with a few items: 1 and 3 are taken, 4 has expired, 6 is large.
 func small(t *testing.T) *disktest.FS {
 	t.Helper()
 	fsys := disktest.New()
@@ -113,7 +116,7 @@ func dump(t *testing.T, fsys *disktest.FS, o items.DumpOptions) string {
 	return b.String()
 }
 
-func TestDumpTellsAllAboutEachItem(t *testing.T) {
+func TestDumpWritesAllAboutEachItem(t *testing.T) {
 	const want = `
   sequence  set                       expires                        flags        size  state    payload
          1  2026-01-31T12:00:01.000Z  -                                  7           3  taken    one
@@ -122,16 +125,19 @@ func TestDumpTellsAllAboutEachItem(t *testing.T) {
          4  2026-01-31T12:00:04.000Z  2026-01-31T12:00:10.000Z           0           4  expired  four
          5  2026-01-31T12:00:05.000Z  2026-01-31T12:16:40.000Z           0           0  live     
          6  2026-01-31T12:00:06.000Z  -                                  0        6000  live     `
-	if got := "\n" + dump(t, small(t), items.DumpOptions{}); got != want+strings.Repeat("large ", 1000)+"\n" {
+	got := "\n" + dump(t, small(t), items.DumpOptions{})
+	if got != want+strings.Repeat("large ", 1000)+"\n" {
 		t.Errorf("got\n%.1500s\nwant\n%s", got, want)
 	}
 }
 
 func TestDumpWritesPayloadsAsAsked(t *testing.T) {
-	for as, want := range map[items.PayloadAs]string{items.AsHex: "7a77c3b66c66205c202200ff0a", items.AsBase64: "enfDtmxmIFwgIgD/Cg=="} {
-		got := strings.Fields(dump(t, small(t), items.DumpOptions{From: items.Point{Seq: 2}, Limit: 1, As: as}))
+	for as, want := range map[items.PayloadAs]string{items.AsHex: "7a77c3b66c66205c202200ff0a",
+		items.AsBase64: "enfDtmxmIFwgIgD/Cg=="} {
+		got := strings.Fields(dump(t, small(t),
+			items.DumpOptions{From: items.Point{Seq: 2}, Limit: 1, As: as}))
 		if got[len(got)-1] != want {
-			t.Errorf("%s: %s; want %s", as, got[len(got)-1], want)
+			t.Errorf("%s: got %s, want %s", as, got[len(got)-1], want)
 		}
 	}
 }
@@ -152,7 +158,7 @@ func TestDumpChooses(t *testing.T) {
 		{items.DumpOptions{From: *seq(7)}, ""},
 	} {
 		if got := firstColumn(dump(t, fsys, c.o)); got != c.want {
-			t.Errorf("%+v: %s; want %s", c.o, got, c.want)
+			t.Errorf("%+v: got %s, want %s", c.o, got, c.want)
 		}
 	}
 }
@@ -165,7 +171,7 @@ func firstColumn(dump string) string {
 	return strings.Join(column[1:], " ")
 }
 
-// many is a queue of three segments of 61 items each and a little more.
+// many makes a queue of three segments with 61 items each, and a fourth.
 func many(t *testing.T) *disktest.FS {
 	t.Helper()
 	fsys := disktest.New()
@@ -177,9 +183,11 @@ func many(t *testing.T) *disktest.FS {
 	return fsys
 }
 
+// damages returns the lines of a dump about damage.
 func damages(t *testing.T, fsys *disktest.FS) (lines []string) {
 	t.Helper()
-	for line := range strings.Lines(dump(t, fsys, items.DumpOptions{States: []items.State{items.Damaged}})) {
+	for line := range strings.Lines(dump(t, fsys,
+		items.DumpOptions{States: []items.State{items.Damaged}})) {
 		lines = append(lines, strings.Join(strings.Fields(line), " "))
 	}
 	return lines[1:]
@@ -188,7 +196,8 @@ func damages(t *testing.T, fsys *disktest.FS) (lines []string) {
 func TestDumpNamesWhatIsDamaged(t *testing.T) {
 	fsys := many(t)
 	first, second := "data/q/"+inspect.SegmentName(1), "data/q/"+inspect.SegmentName(62)
-	for _, at := range []int64{1024 + 1040*4 + 500, 1024 + 1040*5 + 500, 1024 + 1040*60 + 500} { // items 5, 6, 61
+	// Items 5, 6 and 61.
+	for _, at := range []int64{1024 + 1040*4 + 500, 1024 + 1040*5 + 500, 1024 + 1040*60 + 500} {
 		if err := fsys.Corrupt(first, at, 1); err != nil {
 			t.Fatal(err)
 		}
@@ -201,7 +210,7 @@ func TestDumpNamesWhatIsDamaged(t *testing.T) {
 		"63 - - - - damaged 00000000000000000062.seg bytes 2064-3104:",
 	}
 	if len(got) != len(want) {
-		t.Fatalf("got\n%s", strings.Join(got, "\n"))
+		t.Fatalf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	for i := range want {
 		if !strings.HasPrefix(got[i], want[i]) {
@@ -212,7 +221,10 @@ func TestDumpNamesWhatIsDamaged(t *testing.T) {
 
 func TestDumpNamesWhatIsMissing(t *testing.T) {
 	for name, damage := range map[string]func(fsys *disktest.FS, segment string) error{
-		"62-122 - - - - damaged no file holds these items": func(fsys *disktest.FS, s string) error { return fsys.Remove(s) },
+		"62-122 - - - - damaged no file holds these items": func(fsys *disktest.FS,
+			s string) error {
+			return fsys.Remove(s)
+		},
 		"62-122 - - - - damaged 00000000000000000062.seg bytes 0-9: segment data/q/00000000000000000062.seg: open: not a segment": func(fsys *disktest.FS, s string) error {
 			return fsys.WriteFile(s, []byte("something"))
 		},
@@ -229,26 +241,28 @@ func TestDumpNamesWhatIsMissing(t *testing.T) {
 	logged(t, fsys, func(_ *wal.Log, c *wal.Consumer) { take(t, c, 1) })
 	fsys.Remove("data/q/" + inspect.SegmentName(1))
 	if got := damages(t, fsys); len(got) != 1 || !strings.HasPrefix(got[0], "2-61 ") {
-		t.Errorf("the first segment is missing: %q", got)
+		t.Errorf("the first segment is missing: got %q, want items 2 to 61", got)
 	}
 	fsys = small(t)
 	fsys.Remove("data/q/" + inspect.BodyName(6))
 	if got := damages(t, fsys); len(got) != 1 || !strings.HasPrefix(got[0], "6 - - - - damaged ") {
-		t.Errorf("a body is missing: %q", got)
+		t.Errorf("a body is missing: got %q, want item 6", got)
 	}
 }
 
-// A body that is damaged within is known only when it is read: what can be read is written, and why
-// it ends.
+// Damage in a body is found only when it is read. A dump writes what can be read, and why it ends.
 func TestDumpSaysWhereABodyEnds(t *testing.T) {
 	fsys := disktest.New()
-	logged(t, fsys, func(l *wal.Log, _ *wal.Consumer) { set(t, l, strings.Repeat("x", 100_000), wal.Meta{}) })
+	logged(t, fsys,
+		func(l *wal.Log, _ *wal.Consumer) { set(t, l, strings.Repeat("x", 100_000), wal.Meta{}) })
 	if err := fsys.Corrupt("data/q/"+inspect.BodyName(1), 80_000, 1); err != nil {
 		t.Fatal(err)
 	}
 	got := dump(t, fsys, items.DumpOptions{})
-	if n := strings.Count(got, "x"); n < 65536 || n > 65540 || !strings.Contains(got, "chunk 1: item is damaged)\n") {
-		t.Errorf("%d bytes, then %s", n, strings.Trim(got, "x"))
+	if n := strings.Count(got, "x"); n < 65536 || n > 65540 ||
+		!strings.Contains(got, "chunk 1: item is damaged)\n") {
+		t.Errorf("got %d bytes, then %s; want one chunk, then the damage", n,
+			strings.Trim(got, "x"))
 	}
 }
 
@@ -263,7 +277,7 @@ func TestDumpWithoutOffsetsWarns(t *testing.T) {
 	}
 	var b strings.Builder
 	if err := r.Dump(&b, items.DumpOptions{}); err != nil || strings.Contains(b.String(), "taken") {
-		t.Errorf("%v\n%.1000s", err, b.String())
+		t.Errorf("got %v and\n%.1000s\nwant nothing taken", err, b.String())
 	}
 }
 
@@ -293,12 +307,12 @@ func TestPointsAreParsed(t *testing.T) {
 		"2026-01-31T14:00:00.5+02:00":  {Time: noon.UnixMilli() + 500},
 	} {
 		if got, err := items.ParsePoint(in, noon); err != nil || got != want {
-			t.Errorf("%s is %+v, %v; want %+v", in, got, err, want)
+			t.Errorf("%s: got %+v, %v; want %+v", in, got, err, want)
 		}
 	}
 	for _, in := range []string{"", "-5", "-5m", "yesterday", "2026-13-01", "1.5"} {
 		if got, err := items.ParsePoint(in, noon); err == nil {
-			t.Errorf("%q is %+v", in, got)
+			t.Errorf("%q: got %+v, want an error", in, got)
 		}
 	}
 }
@@ -307,15 +321,16 @@ func TestRewindFindsItsPoint(t *testing.T) {
 	fsys := many(t)
 	logged(t, fsys, func(_ *wal.Log, c *wal.Consumer) {
 		var seqs []uint64
-		for i := range uint64(25) { // of 61: so little that they are not cleared away
+		for i := range uint64(25) { // of 61: too few for their segment to be compacted
 			seqs = append(seqs, i+1)
 		}
 		take(t, c, seqs...)
 	})
-	for to, want := range map[items.Point]int64{{}: 25, {Seq: 16}: 10, {Time: at(6)}: 20, {Time: at(5) + 1}: 20, {Time: at(26)}: 0, {Time: at(900)}: 0} {
+	for to, want := range map[items.Point]int64{{}: 25, {Seq: 16}: 10, {Time: at(6)}: 20,
+		{Time: at(5) + 1}: 20, {Time: at(26)}: 0, {Time: at(900)}: 0} {
 		r, err := items.PlanRewind(fsys, queue, to, noon)
 		if err != nil || r.Items != want {
-			t.Errorf("to %+v: %d items, %v; want %d", to, r.Items, err, want)
+			t.Errorf("to %+v: got %d items, %v; want %d", to, r.Items, err, want)
 		}
 	}
 }

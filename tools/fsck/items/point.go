@@ -7,14 +7,18 @@ import (
 	"time"
 )
 
-// Point is a place in a queue: a sequence number or a time. The zero Point is the beginning.
+// Point is a place in a queue: a sequence number or a time. The zero Point is the oldest item.
 type Point struct {
 	Seq  uint64
-	Time int64 // Unix ms, when it is not 0
+	Time int64 // Unix ms; 0: Seq counts
 }
 
-// layouts of a time. Without a zone it is local.
-var layouts = []string{time.RFC3339Nano, "2006-01-02T15:04:05.999", "2006-01-02T15:04", "2006-01-02 15:04:05.999", "2006-01-02 15:04", "2006-01-02"}
+// layouts lists the formats of a time. Without a zone it is local time.
+var layouts = []string{
+	time.RFC3339Nano,
+	"2006-01-02T15:04:05.999", "2006-01-02T15:04",
+	"2006-01-02 15:04:05.999", "2006-01-02 15:04", "2006-01-02",
+}
 
 // ParsePoint reads a sequence number, a time, a duration before now, or oldest.
 func ParsePoint(s string, now time.Time) (Point, error) {
@@ -32,10 +36,11 @@ func ParsePoint(s string, now time.Time) (Point, error) {
 			return Point{Time: t.UnixMilli()}, nil
 		}
 	}
-	return Point{}, fmt.Errorf("%q is no place in a queue: give a sequence number, a time like 2026-01-31T15:04:05, a duration like 90m for so long ago, or oldest", s)
+	return Point{}, fmt.Errorf("%q is not a place in a queue: give a sequence number, a time "+
+		"like 2026-01-31T15:04:05, a duration before now like 90m, or oldest", s)
 }
 
-// reached reports whether a record is at the point or behind it. Of damage only the number is known.
+// reached reports whether a record is at the point or after it. Damage has only a number.
 func (p Point) reached(r *Record) bool {
 	if p.Time != 0 {
 		return r.State != Damaged && r.Enqueued >= p.Time
@@ -43,5 +48,5 @@ func (p Point) reached(r *Record) bool {
 	return max(r.Seq, r.Last) >= p.Seq
 }
 
-// nowhere is behind all items.
-const nowhere = math.MaxUint64
+// afterAll is a sequence number after all items.
+const afterAll = math.MaxUint64

@@ -1,7 +1,7 @@
 package items
 
-// A queue read from its files: every item that is on disk, taken or not, in order, and the damage
-// between them. Dump, export and rewind stand on it.
+// Reading a queue from its files: every item on disk, taken or not, in order, and the damage
+// between them. Dump, export and rewind use it.
 
 import (
 	"bytes"
@@ -19,30 +19,35 @@ import (
 	"github.com/darner/darner/wal/inspect"
 )
 
-// State is what an item's consumer would make of it.
+// State says whether an item would be delivered.
 type State string
 
 const (
 	Live    State = "live"
 	Taken   State = "taken"
-	Expired State = "expired" // not taken; it would be dropped on the way to a client
+	Expired State = "expired" // not taken; it would be dropped instead of delivered
 	Damaged State = "damaged" // cannot be read
 )
 
-// Record is an item, or a stretch in which no item can be read. It is valid until the next one.
+// Record is an item, or a range in which no item can be read. It is valid until the next one.
 type Record struct {
-	State             State
-	Seq               uint64 // of Damaged: the first that is missing
-	Last              uint64 // that is missing; below Seq when it is not known that any is
-	Enqueued, Expires int64  // Unix ms; 0 not known, never
-	Flags             uint32 // the client's
+	State State
+	Seq   uint64 // if Damaged: the first item that is missing
+	// Last is the last item that is missing, if Damaged. It is below Seq if it is not known that
+	// any item is missing.
+	Last              uint64
+	Enqueued, Expires int64  // Unix ms; 0: not known, never
+	Flags             uint32 // the client's flags
 	Size              int64  // bytes of payload
-	File              string // that it is in, without the directory; "" when a file is missing
-	From, To          int64  // bytes of the file, in a cold segment those of the blocks it is in; 0 and 0 where that is not known
-	Err               error  // of Damaged: what is wrong
+	File              string // name of the file; "" if the file is missing
+	Err               error  // if Damaged: what is wrong
+
+	// From and To are the range in the file, in a cold segment that of the item's blocks. Both are
+	// 0 if it is not known.
+	From, To int64
 
 	path    string
-	payload []byte // in the map, of an item that is in the segment
+	payload []byte // in the map, unless the item has a body
 	body    *inspect.FileInfo
 	in      *inspect.Inspection
 }
@@ -52,8 +57,8 @@ var (
 	errNoBody  = errors.New("the file with the body is missing or has the wrong size")
 )
 
-// Payload returns an item's payload. Reading stops with inspect.ErrDamaged where it is damaged. The body
-// of a large item that was taken may be gone: fs.ErrNotExist.
+// Payload returns an item's payload. Reading ends with inspect.ErrDamaged where it is damaged. The
+// error is fs.ErrNotExist if the item was taken and its body is removed.
 func (r *Record) Payload() (io.ReadCloser, error) {
 	switch {
 	case r.body == nil:
@@ -66,16 +71,16 @@ func (r *Record) Payload() (io.ReadCloser, error) {
 	return io.NopCloser(bytes.NewReader(b)), err
 }
 
-// copyOut takes the payload out of the map, any page of which may turn out unreadable.
+// copyOut copies the payload out of the map. A page of the map that cannot be read is an error.
 func (r *Record) copyOut() (b []byte, err error) {
 	defer segment.Guard(r.path, debug.SetPanicOnFault(true), &err)
 	return bytes.Clone(r.payload), nil
 }
 
-// Reading is a queue about to be read.
+// Reading reads a queue.
 type Reading struct {
-	// Warning is why nothing counts as taken though something may be: the offset file is damaged.
-	// A server would set it aside and deliver everything again.
+	// Warning says that the offset file is damaged, so that no item counts as taken. A server would
+	// set the file aside and deliver everything again.
 	Warning error
 
 	in    *inspect.Inspection
@@ -83,7 +88,8 @@ type Reading struct {
 	now   int64
 }
 
-// Read lists a queue's files. States are as of now. Nobody may write to the queue meanwhile.
+// Read lists a queue's files. now decides which items have expired. Nobody may write to the queue
+// meanwhile.
 func Read(fsys disk.FS, q datadir.Queue, now time.Time) (*Reading, error) {
 	in, err := inspect.Open(fsys, q.Path)
 	if err != nil {
@@ -98,8 +104,8 @@ func Read(fsys disk.FS, q datadir.Queue, now time.Time) (*Reading, error) {
 	return r, err
 }
 
-// Records goes through the queue. It ends with the first error, which is one of the disk: damage is
-// a record.
+// Records returns the records of the queue. It ends with the first error, which is a read error:
+// damage is a record.
 func (r *Reading) Records() iter.Seq2[*Record, error] {
 	return func(yield func(*Record, error) bool) {
 		files, err := r.in.InOrder()
@@ -120,15 +126,15 @@ func (r *Reading) Records() iter.Seq2[*Record, error] {
 	}
 }
 
-// walk is one going-through. Damage is held back until the next item tells what is missing.
+// walk is one pass over the records. Damage is held back until the next item shows what is missing.
 type walk struct {
 	*Reading
 	yield   func(*Record, error) bool
-	next    uint64 // the number that is expected
-	damaged *Record
+	next    uint64  // the expected number
+	damaged *Record // damage that is held back
 }
 
-// segment goes through one file; false ends it all.
+// segment visits one file. It returns false to end the pass.
 func (w *walk) segment(f inspect.FileInfo) bool {
 	v, err := w.in.OpenSegment(f)
 	if err == nil && v.Header().First != f.Number {
@@ -140,7 +146,8 @@ func (w *walk) segment(f inspect.FileInfo) bool {
 		defer v.Close()
 	case errors.Is(err, segment.ErrBlank):
 		return true
-	case errors.Is(err, segment.ErrNotSegment), errors.Is(err, segment.ErrHeaderLost), errors.Is(err, segment.ErrFault):
+	case errors.Is(err, segment.ErrNotSegment), errors.Is(err, segment.ErrHeaderLost),
+		errors.Is(err, segment.ErrFault):
 		return w.damage(f.Name, 0, f.Size, err)
 	default:
 		return w.yield(nil, err)
@@ -161,15 +168,16 @@ func (w *walk) segment(f inspect.FileInfo) bool {
 		}
 	}
 	for _, d := range v.Found {
-		if d.Tail && !d.Unfinished && !d.Meta && !w.damage(f.Name, int64(d.From), int64(d.To), segment.ErrDamaged) {
+		if d.Tail && !d.Unfinished && !d.Meta &&
+			!w.damage(f.Name, int64(d.From), int64(d.To), segment.ErrDamaged) {
 			return false
 		}
 	}
 	return true
 }
 
-// until is flush within a segment. A cold one has no records of items that were taken: where it is
-// not known which were, what is not in it is not missing.
+// until is flush within a segment. A cold segment has no records of taken items. If it is not known
+// which were taken, nothing counts as missing in it.
 func (w *walk) until(v *inspect.SegmentView, seq uint64) bool {
 	if v.Cold() && w.Warning != nil && w.damaged == nil {
 		w.next = max(w.next, seq)
@@ -177,11 +185,13 @@ func (w *walk) until(v *inspect.SegmentView, seq uint64) bool {
 	return w.flush(seq)
 }
 
+// item passes on an item.
 func (w *walk) item(f inspect.FileInfo, v *inspect.SegmentView, s *inspect.Step) bool {
 	rec := &s.Record
 	from, to := v.FileRange(s.From, s.To)
 	r := &Record{
-		Seq: rec.Seq, Enqueued: rec.Enqueued, Expires: rec.Expires, Flags: rec.ClientFlags, Size: int64(len(rec.Payload)),
+		Seq: rec.Seq, Enqueued: rec.Enqueued, Expires: rec.Expires, Flags: rec.ClientFlags,
+		Size: int64(len(rec.Payload)),
 		File: f.Name, From: from, To: to,
 		path: v.Path(), payload: rec.Payload, in: w.in,
 	}
@@ -206,10 +216,10 @@ func (w *walk) item(f inspect.FileInfo, v *inspect.SegmentView, s *inspect.Step)
 	return w.yield(r, nil)
 }
 
-// damage holds a stretch back, after the one before it.
+// damage holds a damaged range back, and passes on the one before it.
 func (w *walk) damage(file string, from, to int64, err error) bool {
 	if d := w.damaged; d != nil {
-		d.Last = 0 // which of the two holds what is missing is not known
+		d.Last = 0 // it is not known which of the two held the missing items
 		if !w.yield(d, nil) {
 			return false
 		}
@@ -218,7 +228,7 @@ func (w *walk) damage(file string, from, to int64, err error) bool {
 	return true
 }
 
-// flush passes on the damage held back, and what else is missing below an item.
+// flush passes on the damage that is held back, or items missing before number seq.
 func (w *walk) flush(seq uint64) bool {
 	d := w.damaged
 	w.damaged = nil
@@ -232,8 +242,8 @@ func (w *walk) flush(seq uint64) bool {
 	return d == nil || w.yield(d, nil)
 }
 
-// anyLeft reports whether a number in [from, to) is not taken. Those that are taken may have no
-// record: a power cut can keep the removal of an item and lose the item.
+// anyLeft reports whether a number in [from, to) is not taken. A taken item may have no record: a
+// power cut can keep the removal of an item and lose the item.
 func (w *walk) anyLeft(from, to uint64) bool {
 	for range w.taken.Missing(from, to-1) {
 		return true

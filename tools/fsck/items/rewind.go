@@ -8,8 +8,8 @@ import (
 	"github.com/darner/darner/wal/inspect"
 )
 
-// PlanRewind works out what comes back when a queue is rewound to a point: of a time, to the first
-// item that was set then or later. Nothing is changed before the plan's Do.
+// PlanRewind finds the items that come back when a queue is rewound to a point. A time means the
+// first item that was set then or later. Only the plan's Do changes anything.
 func PlanRewind(fsys disk.FS, q datadir.Queue, to Point, now time.Time) (*inspect.Rewind, error) {
 	in, err := inspect.Open(fsys, q.Path)
 	if err != nil {
@@ -24,7 +24,7 @@ func PlanRewind(fsys disk.FS, q datadir.Queue, to Point, now time.Time) (*inspec
 	return in.PlanRewind("", from, now.UnixMilli())
 }
 
-// PlanUndo works out what undoing the last rewind of a queue comes to.
+// PlanUndo finds what undoing the last rewind of a queue does.
 func PlanUndo(fsys disk.FS, q datadir.Queue, now time.Time) (*inspect.Rewind, error) {
 	in, err := inspect.Open(fsys, q.Path)
 	if err != nil {
@@ -33,7 +33,7 @@ func PlanUndo(fsys disk.FS, q datadir.Queue, now time.Time) (*inspect.Rewind, er
 	return in.PlanUndo("", now.UnixMilli())
 }
 
-// firstAt finds the number of the first item at a point or behind it.
+// firstAt returns the number of the first item at a point or after it.
 func firstAt(fsys disk.FS, q datadir.Queue, p Point, now time.Time) (uint64, error) {
 	r, err := Read(fsys, q, now)
 	if err != nil {
@@ -47,5 +47,5 @@ func firstAt(fsys disk.FS, q datadir.Queue, p Point, now time.Time) (uint64, err
 			return rec.Seq, nil
 		}
 	}
-	return nowhere, nil
+	return afterAll, nil
 }

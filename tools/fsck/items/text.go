@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// textWriter writes text on one line: what cannot be printed is escaped, and so are backslashes.
+// textWriter writes text on one line. It escapes backslashes and what cannot be printed.
 type textWriter struct {
 	out  *bufio.Writer
 	rest []byte // the beginning of a character whose end has not come yet
@@ -18,10 +18,10 @@ func (w *textWriter) Write(p []byte) (int, error) {
 		b = b[w.character(b):]
 	}
 	w.rest = append([]byte(nil), b...)
-	return len(p), nil // a bufio.Writer keeps its error to Flush
+	return len(p), nil // a bufio.Writer keeps its error until Flush
 }
 
-// Close writes what is left, which is no character.
+// Close writes the bytes left, which are not a whole character.
 func (w *textWriter) Close() error {
 	for b := w.rest; len(b) > 0; {
 		b = b[w.character(b):]
@@ -30,6 +30,7 @@ func (w *textWriter) Close() error {
 	return nil
 }
 
+// character writes the first character of b and returns its length in b.
 func (w *textWriter) character(b []byte) int {
 	r, n := utf8.DecodeRune(b)
 	switch {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// What is written as text is one line, wherever it is cut, and Go's own unquoting gives it back.
+// Text is written on one line, in whatever pieces it comes, and strconv.Unquote gives it back.
 func FuzzTextIsOneLineAndLossless(f *testing.F) {
 	f.Add([]byte("zwölf\n\x00\xc3"), 3)
 	f.Add([]byte("\\x41 \u2028 \U0001f600 \ufffd"), 9)

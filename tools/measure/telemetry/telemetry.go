@@ -9,19 +9,22 @@ import (
 	"time"
 )
 
-// readings are what a device measures: where it starts, how far a step goes, and with how many
-// decimals it is written.
+// readings lists what a device measures: the first value, the size of a step and the number of
+// decimals.
 var readings = [...]struct {
 	name        string
 	start, step float64
 	decimals    int
 }{
-	{"temp_in", 21.5, 0.05, 2}, {"temp_out", 8, 0.05, 2}, {"humidity", 48, 0.1, 1}, {"pressure", 1013.2, 0.05, 2},
-	{"volt_a", 230.1, 0.2, 1}, {"volt_b", 229.8, 0.2, 1}, {"amp_a", 4.2, 0.02, 3}, {"amp_b", 3.9, 0.02, 3},
-	{"freq", 50, 0.005, 3}, {"vib_x", 0.012, 0.0004, 4}, {"vib_y", 0.009, 0.0004, 4}, {"battery", 12.6, 0.002, 3},
+	{"temp_in", 21.5, 0.05, 2}, {"temp_out", 8, 0.05, 2}, {"humidity", 48, 0.1, 1},
+	{"pressure", 1013.2, 0.05, 2},
+	{"volt_a", 230.1, 0.2, 1}, {"volt_b", 229.8, 0.2, 1}, {"amp_a", 4.2, 0.02, 3},
+	{"amp_b", 3.9, 0.02, 3},
+	{"freq", 50, 0.005, 3}, {"vib_x", 0.012, 0.0004, 4}, {"vib_y", 0.009, 0.0004, 4},
+	{"battery", 12.6, 0.002, 3},
 }
 
-// statuses, from the most frequent on.
+// statuses repeats a status as often as it is likely.
 var statuses = [...]string{"ok", "ok", "ok", "ok", "ok", "ok", "degraded", "maintenance", "fault"}
 
 type device struct {
@@ -30,8 +33,9 @@ type device struct {
 	status string
 }
 
-// Lines returns endless lines, without their ends, of some 300 bytes: so many devices report in turn, all of them
-// once in ten seconds, their readings drifting. A line is valid until the next.
+// Lines returns an endless sequence of lines of some 300 bytes, without line feeds. Each of the
+// devices reports once in ten seconds, and its readings drift. A line is valid until the next one.
+// The same seed gives the same lines.
 func Lines(seed uint64, devices int) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		rng := rand.New(rand.NewPCG(seed, uint64(devices)))
@@ -48,7 +52,8 @@ func Lines(seed uint64, devices int) iter.Seq[[]byte] {
 			if !yield(line) {
 				return
 			}
-			now = now.Add(10*time.Second/time.Duration(devices) + time.Duration(rng.IntN(3))*time.Millisecond)
+			now = now.Add(10*time.Second/time.Duration(devices) +
+				time.Duration(rng.IntN(3))*time.Millisecond)
 		}
 	}
 }

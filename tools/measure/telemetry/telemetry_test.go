@@ -16,12 +16,13 @@ func TestLinesAreJSONAndTheSameForTheSameSeed(t *testing.T) {
 			Time           time.Time
 			TempIn         float64 `json:"temp_in"`
 		}
-		if err := json.Unmarshal(line, &v); err != nil || v.Status == "" || v.Time.IsZero() || v.TempIn == 0 {
+		if err := json.Unmarshal(line, &v); err != nil || v.Status == "" || v.Time.IsZero() ||
+			v.TempIn == 0 {
 			t.Fatalf("%s: %v", line, err)
 		}
 		devices[v.Device] = true
 		if !bytes.Equal(line, again[n]) {
-			t.Fatalf("line %d is another the second time", n)
+			t.Fatalf("line %d differs the second time", n)
 		}
 		n++
 	}

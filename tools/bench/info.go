@@ -1,7 +1,7 @@
 package bench
 
-// Questions that come before and after a load, in each protocol: what the server is, what is in
-// the queue; and its end.
+// Requests before and after a load, in each protocol: what the server is, what the queue holds, and
+// the deletion of the queue.
 
 import (
 	"bufio"
@@ -14,29 +14,29 @@ import (
 	"time"
 )
 
-// talk is a connection for questions.
-type talk struct {
+// control is a connection for requests outside a load.
+type control struct {
 	net.Conn
 	r *bufio.Reader
 }
 
-func (t *target) talk(ctx context.Context) (*talk, error) {
-	d := net.Dialer{Timeout: stuck}
+func (t *target) control(ctx context.Context) (*control, error) {
+	d := net.Dialer{Timeout: answerTimeout}
 	conn, err := d.DialContext(ctx, network(t.address), t.address)
 	if err != nil {
 		return nil, fmt.Errorf("no server at %s: %w", t.address, err)
 	}
-	conn.SetDeadline(time.Now().Add(2 * stuck))
-	return &talk{conn, bufio.NewReader(conn)}, nil
+	conn.SetDeadline(time.Now().Add(2 * answerTimeout))
+	return &control{conn, bufio.NewReader(conn)}, nil
 }
 
-// ask sends a request and reads a line.
-func (c *talk) ask(format string, args ...any) (string, error) {
+// ask sends a request and reads one line of the answer.
+func (c *control) ask(format string, args ...any) (string, error) {
 	fmt.Fprintf(c, format+"\r\n", args...)
 	return c.line()
 }
 
-func (c *talk) line() (string, error) {
+func (c *control) line() (string, error) {
 	line, err := c.r.ReadString('\n')
 	if err == io.EOF {
 		err = io.ErrUnexpectedEOF
@@ -44,14 +44,14 @@ func (c *talk) line() (string, error) {
 	return strings.TrimRight(line, "\r\n"), err
 }
 
-// facts asks for lines that each have a name and a value, as redis and beanstalkd answer behind
-// prefix and the length of them all. There are none of a tube that beanstalkd does not know.
-func (c *talk) facts(prefix, request string) (map[string]string, error) {
+// facts asks for lines of a name and a value. Redis and beanstalkd send prefix and the length of
+// all lines first. The result is empty for a tube that beanstalkd does not know.
+func (c *control) facts(prefix, request string) (map[string]string, error) {
 	line, err := c.ask("%s", request)
 	if err != nil || line == "NOT_FOUND" {
 		return nil, err
 	}
-	m, n := itemBehind([]byte(line), prefix)
+	m, n := itemLength([]byte(line), prefix)
 	if m != item || n > 1<<20 {
 		return nil, unexpected(request, line)
 	}
@@ -69,20 +69,20 @@ func (c *talk) facts(prefix, request string) (map[string]string, error) {
 
 func unexpected(asked, got string) error { return fmt.Errorf("asked %q, got %.80q", asked, got) }
 
-func (memcache) look(c *talk, queue string) (about, error) {
+func (memcache) info(c *control, queue string) (info, error) {
 	stats := map[string]string{}
 	line, err := c.ask("stats")
 	for ; err == nil && line != "END"; line, err = c.line() {
 		name, value, _ := strings.Cut(strings.TrimPrefix(line, "STAT "), " ")
 		if !strings.HasPrefix(line, "STAT ") {
-			return about{}, unexpected("stats", line)
+			return info{}, unexpected("stats", line)
 		}
 		stats[name] = value
 	}
 	if err != nil {
-		return about{}, err
+		return info{}, err
 	}
-	a := about{product: "server", version: stats["version"], pid: number(stats["pid"])}
+	a := info{product: "server", version: stats["version"], pid: number(stats["pid"])}
 	switch {
 	case stats["evictions"] != "":
 		a.product, a.cache = "memcached", true
@@ -93,11 +93,12 @@ func (memcache) look(c *talk, queue string) (about, error) {
 	case stats["disk_limit"] != "":
 		a.product = "darner"
 	}
-	a.items += int64(number(stats["queue_"+queue+"_items"]) + number(stats["queue_"+queue+"_open_transactions"]))
+	a.items += int64(number(stats["queue_"+queue+"_items"]) +
+		number(stats["queue_"+queue+"_open_transactions"]))
 	return a, err
 }
 
-func (memcache) remove(c *talk, queue string) error {
+func (memcache) remove(c *control, queue string) error {
 	line, err := c.ask("delete %s", queue)
 	if err == nil && line != "DELETED" && line != "NOT_FOUND" {
 		err = unexpected("delete", line)
@@ -105,21 +106,21 @@ func (memcache) remove(c *talk, queue string) error {
 	return err
 }
 
-func (redis) look(c *talk, queue string) (about, error) {
+func (redis) info(c *control, queue string) (info, error) {
 	facts, err := c.facts("$", "INFO server")
 	if err != nil {
-		return about{}, err
+		return info{}, err
 	}
 	line, err := c.ask("LLEN %s", queue)
 	if err == nil && !strings.HasPrefix(line, ":") {
 		err = unexpected("LLEN "+queue, line)
 	}
-	a := about{product: "redis", version: facts["redis_version"], pid: number(facts["process_id"])}
+	a := info{product: "redis", version: facts["redis_version"], pid: number(facts["process_id"])}
 	a.items = int64(number(strings.TrimPrefix(line, ":")))
 	return a, err
 }
 
-func (redis) remove(c *talk, queue string) error {
+func (redis) remove(c *control, queue string) error {
 	line, err := c.ask("DEL %s", queue)
 	if err == nil && !strings.HasPrefix(line, ":") {
 		err = unexpected("DEL", line)
@@ -127,12 +128,12 @@ func (redis) remove(c *talk, queue string) error {
 	return err
 }
 
-func (beanstalkd) look(c *talk, queue string) (about, error) {
+func (beanstalkd) info(c *control, queue string) (info, error) {
 	facts, err := c.facts("OK ", "stats")
 	if err != nil {
-		return about{}, err
+		return info{}, err
 	}
-	a := about{product: "beanstalkd", version: facts["version"], pid: number(facts["pid"])}
+	a := info{product: "beanstalkd", version: facts["version"], pid: number(facts["pid"])}
 	facts, err = c.facts("OK ", "stats-tube "+queue)
 	for _, state := range []string{"ready", "reserved", "delayed", "buried"} {
 		a.items += int64(number(facts["current-jobs-"+state]))
@@ -140,7 +141,7 @@ func (beanstalkd) look(c *talk, queue string) (about, error) {
 	return a, err
 }
 
-func (beanstalkd) remove(*talk, string) error { return nil }
+func (beanstalkd) remove(*control, string) error { return nil }
 
 func number(s string) int {
 	n, _ := strconv.Atoi(s)

@@ -44,21 +44,21 @@ type pace struct {
 	fast  bool
 	f     *file // when it was last looked at, and so is the rest
 	tail  uint32
-	at    time.Time
+	at    time.Duration // steady time
 	items uint64
 	syncs uint64
 }
 
 // look finds out whether items come fast. They do not when a sync follows on a few of them: it would write, each
 // time, the pages that were got ready. And pages are of no use to items that are so long that they are written.
-func (p *pace) look(f *file, items, syncs uint64, now time.Time) {
+func (p *pace) look(f *file, items, syncs uint64, now time.Duration) {
 	was := *p
 	*p = pace{f: f, tail: f.seg.Tail(), at: now, items: items, syncs: syncs}
 	filled := int64(p.tail)
 	if f == was.f {
 		filled -= int64(was.tail)
 	}
-	p.fast = !was.at.IsZero() && filled*int64(time.Second) >= int64(now.Sub(was.at))*fastRate &&
+	p.fast = was.f != nil && filled*int64(time.Second) >= int64(now-was.at)*fastRate &&
 		filled < int64(items-was.items)*segment.Written && int64(syncs-was.syncs)*populateAhead <= 8*filled
 }
 
@@ -73,7 +73,7 @@ func (l *Log) readyActive() {
 	f.pins++
 	items := l.ever.items
 	l.mu.Unlock()
-	l.preparing.pace.look(f, items, l.stats.syncs.Load(), time.Now())
+	l.preparing.pace.look(f, items, l.stats.syncs.Load(), l.steady())
 	if f.seg.Tail() >= f.extendAt {
 		l.extendAhead(f)
 	}

@@ -25,7 +25,7 @@ func TestPagesAreGotReadyForItemsThatComeFastAlone(t *testing.T) {
 	} {
 		f := &file{seg: blankSegment(t)}
 		var p pace
-		now, items, syncs := time.Now(), uint64(0), uint64(0)
+		now, items, syncs := time.Duration(0), uint64(0), uint64(0)
 		for range 5 {
 			for filled := 0; filled < 128<<10; filled += c.size {
 				items++
@@ -33,7 +33,7 @@ func TestPagesAreGotReadyForItemsThatComeFastAlone(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			now, syncs = now.Add(c.every), syncs+c.syncs
+			now, syncs = now+c.every, syncs+c.syncs
 			p.look(f, items, syncs, now)
 		}
 		if p.fast != c.fast {

@@ -3,7 +3,6 @@ package wal
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
@@ -41,7 +40,7 @@ func (l *Log) appendLocked(kind segment.Kind, payload []byte, size int64, m Meta
 		return p, err
 	}
 	if m.Enqueued == 0 {
-		m.Enqueued = time.Now().UnixMilli()
+		m.Enqueued = l.now()
 	}
 	r := segment.Record{
 		Seq: l.next, Kind: kind, Flags: m.recordFlags(), ClientFlags: m.Flags,
@@ -127,7 +126,7 @@ func (l *Log) rollLocked() error {
 	l.spare.file = nil
 	f.named = f.named && f.path == l.path(files.SegmentName(l.next))
 	if err := f.seg.Start(segment.Header{
-		First: l.next, Created: time.Now().UnixMilli(), Capacity: l.o.SegmentSize,
+		First: l.next, Created: l.now(), Capacity: l.o.SegmentSize,
 		ItemsBefore: l.ever.items, BytesBefore: l.ever.bytes, Longest: uint32(max(l.o.InlineMax, body.RecordSize)), Log: l.id,
 	}); err != nil {
 		return errors.Join(err, f.seg.Close(), l.fs.Remove(f.path))

@@ -22,6 +22,7 @@ type Background struct {
 	reserve reserve
 	syncs   syncer
 	done    atomic.Uint64 // syncs of all logs
+	closing chan struct{}
 }
 
 // NewBackground starts one. Close it after the logs that use it. Compaction reads and writes at
@@ -30,7 +31,7 @@ func NewBackground(rate int64, c clock.Clock) *Background {
 	if rate == 0 {
 		rate = defaultCompactRate
 	}
-	b := &Background{pace: pacer{clock: clock.Or(c), rate: rate, quit: make(chan struct{})}}
+	b := &Background{pace: pacer{clock: clock.Or(c), rate: rate}, closing: make(chan struct{})}
 	b.syncs.togetherFrom = togetherFrom
 	for _, n := range b.lanes() {
 		n.start()
@@ -70,7 +71,7 @@ func (b *Background) Syncs() uint64 { return b.done.Load() }
 
 // Close stops the goroutines once what is under way is done.
 func (b *Background) Close() {
-	close(b.pace.quit)
+	close(b.closing)
 	for _, n := range b.lanes() {
 		n.stop()
 	}
@@ -82,11 +83,10 @@ type pacer struct {
 	clock clock.Clock
 	rate  int64         // bytes a second; no bound if not positive
 	free  time.Duration // steady time when what was done so far would be done at that rate
-	quit  chan struct{}
 }
 
-// wait returns when n more bytes may be read or written. It is for one goroutine.
-func (p *pacer) wait(n int) {
+// wait returns when n more bytes may be read or written, or done is closed. It is for one goroutine.
+func (p *pacer) wait(n int, done <-chan struct{}) {
 	if p.rate <= 0 {
 		return
 	}
@@ -94,7 +94,7 @@ func (p *pacer) wait(n int) {
 	now := clock.Steady(p.clock)
 	p.free = max(p.free, now) + time.Duration(float64(n)/float64(p.rate)*float64(time.Second))
 	if ahead := p.free - now; ahead > slack {
-		clock.Wait(p.clock, ahead, p.quit)
+		clock.Wait(p.clock, ahead, done)
 	}
 }
 

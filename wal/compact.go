@@ -17,6 +17,7 @@ import (
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/wal/clock"
 	"github.com/darner/darner/wal/internal/offset"
 )
 
@@ -27,7 +28,7 @@ type compactor struct {
 	working sync.Mutex   // held by run, and by Close
 	asked   atomic.Bool  // the background has the log on its lane
 	urgent  atomic.Int32 // callers that wait for it to let go
-	timer   *time.Timer  // fires when readers may have come to rest
+	timer   clock.Timer  // fires when readers may have come to rest
 
 	// Log.mu guards the rest.
 	forSpace  bool   // the disk was too full for an item: until compaction has given back something or has tried

@@ -226,7 +226,7 @@ func (l *Log) wanted(dead []offset.Span) func(r *segment.Record) bool {
 // paced holds compaction back to its rate, and ends it when the log is closed.
 func (k *compactor) paced(n int) error {
 	if !k.isForSpace() {
-		k.l.slow.pace.wait(n)
+		k.l.slow.pace.wait(n, k.l.slow.closing)
 	}
 	switch {
 	case k.l.isClosed():

@@ -3,7 +3,6 @@ package wal
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
@@ -103,7 +102,7 @@ func (l *Log) registerLocked(c *Consumer) *Consumer {
 }
 
 func (l *Log) newConsumerLocked(name string, from Start) *Consumer {
-	c := &Consumer{l: l, name: name, st: offset.New(0, 0, time.Now().UnixMilli())}
+	c := &Consumer{l: l, name: name, st: offset.New(0, 0, l.now())}
 	c.begin(from)
 	c.seq, c.seen = c.st.Head, c.st.Head
 	return c

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime"
-	"time"
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
@@ -133,9 +132,20 @@ func (l *Log) moveAside(path string) (string, error) {
 	} else if err != nil {
 		return dir, err
 	}
-	to := filepath.Join(dir, fmt.Sprintf("%s@%d", filepath.Base(path), time.Now().UnixNano()))
+	day, _ := l.o.Clock.Now()
+	to := l.unused(filepath.Join(dir, filepath.Base(path)), day.UnixNano())
 	if err := l.fs.Rename(path, to); err != nil {
 		return to, err
 	}
 	return to, errors.Join(l.fs.SyncDir(dir), l.fs.SyncDir(l.dir))
+}
+
+// unused returns path@n for the first n from a number on that no file has: the time of day may be set back.
+func (l *Log) unused(path string, n int64) string {
+	for ; ; n++ {
+		name := fmt.Sprintf("%s@%d", path, n)
+		if _, err := l.fs.Allocated(name); err != nil {
+			return name
+		}
+	}
 }

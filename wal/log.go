@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/wal/clock"
 	"github.com/darner/darner/wal/internal/offset"
 )
 
@@ -84,7 +85,7 @@ type dirt struct {
 	any    bool        // something came since the last sync began
 	dir    bool        // files came, went or changed their names since the directory was synced
 	newDir bool        // the directory is not yet durable in its parent
-	timer  *time.Timer // fires SyncEvery after the log became dirty
+	timer  clock.Timer // fires SyncEvery after the log became dirty
 	place  int         // among the dirty logs, from 1; the syncer's
 	shares bool        // it may be synced together with others
 }
@@ -265,6 +266,12 @@ func (l *Log) closeFiles(trim bool) error {
 	}
 	return errors.Join(errs...)
 }
+
+// now is the time of day, in Unix ms.
+func (l *Log) now() int64 { return clock.UnixMilli(l.o.Clock) }
+
+// steady is the time that passes, whatever the time of day is set to.
+func (l *Log) steady() time.Duration { return clock.Steady(l.o.Clock) }
 
 func (l *Log) name() string { return filepath.Base(l.dir) }
 

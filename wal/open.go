@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/wal/clock"
 	"github.com/darner/darner/wal/internal/body"
 	"github.com/darner/darner/wal/internal/files"
 	"github.com/darner/darner/wal/internal/offset"
@@ -24,15 +24,12 @@ func Open(dir string, o Options) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Log{dir: dir, fs: o.FS, o: o, log: o.Logger, slow: o.Background, consumers: make(map[string]*Consumer), created: time.Now().UnixMilli()}
+	l := &Log{dir: dir, fs: o.FS, o: o, log: o.Logger, slow: o.Background, consumers: make(map[string]*Consumer), created: clock.UnixMilli(o.Clock)}
 	l.compaction.l = l
 	l.commit.init()
-	l.dirty.timer = time.AfterFunc(time.Hour, func() { l.slow.syncs.due(l) })
-	l.dirty.timer.Stop()
-	l.compaction.timer = time.AfterFunc(time.Hour, l.compaction.lookAgain)
-	l.compaction.timer.Stop()
-	l.empty.timer = time.AfterFunc(time.Hour, l.stillEmpty)
-	l.empty.timer.Stop()
+	l.dirty.timer = clock.NewTimer(o.Clock, func() { l.slow.syncs.due(l) })
+	l.compaction.timer = clock.NewTimer(o.Clock, l.compaction.lookAgain)
+	l.empty.timer = clock.NewTimer(o.Clock, l.stillEmpty)
 	if l.slow == nil {
 		l.slow = NewBackground(0, o.Clock)
 	}

@@ -9,12 +9,13 @@ import (
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/wal/clock"
 	"github.com/darner/darner/wal/internal/offset"
 )
 
 // emptied is what a log knows about holding space in vain. Log.mu guards it.
 type emptied struct {
-	timer *time.Timer
+	timer clock.Timer
 	armed bool
 	moved uint64 // movedLocked when that was last found
 	quiet bool   // nothing happened since then: the background is to give the space back

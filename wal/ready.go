@@ -26,8 +26,8 @@ type room struct {
 
 	diskFull bool // an item was refused for want of space; until what is taken was looked for
 
-	err    error // why it could not be had: for the next one that lacks as much
-	failed time.Time
+	err    error         // why it could not be had: for the next one that lacks as much
+	failed time.Duration // when, in steady time
 }
 
 // staleAfter is how long a refusal is told to who asks next. Who caused it is there by then, or gone.
@@ -39,7 +39,7 @@ func (l *Log) lacksRoomLocked(f *file, bytes int64) error {
 	if err := r.err; err != nil && bytes >= r.bytes {
 		r.err = nil
 		switch {
-		case time.Since(r.failed) > staleAfter:
+		case l.steady()-r.failed > staleAfter:
 		case errors.Is(err, segment.ErrFault) && !disk.IsFull(err):
 			return l.failLocked(err)
 		default:
@@ -91,7 +91,7 @@ func (l *Log) getRoom() {
 	defer l.mu.Unlock()
 	l.room.lacks, l.room.extent, l.room.asked = false, nil, false
 	if wanted { // else what another found is to be told yet
-		l.room.err, l.room.bytes, l.room.failed = err, bytes, time.Now()
+		l.room.err, l.room.bytes, l.room.failed = err, bytes, l.steady()
 	}
 	l.room.waiting.tell()
 }

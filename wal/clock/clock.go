@@ -44,6 +44,13 @@ func Or(c Clock) Clock {
 	return c
 }
 
+// NewTimer returns a timer that is not set. It calls fn when Reset has set it.
+func NewTimer(c Clock, fn func()) Timer {
+	t := c.AfterFunc(never, fn)
+	t.Stop()
+	return t
+}
+
 // Steady is the steady time alone.
 func Steady(c Clock) time.Duration {
 	_, steady := c.Now()
@@ -66,13 +73,12 @@ type Alarm struct {
 func NewAlarm(c Clock) *Alarm {
 	rings := make(chan struct{}, 1)
 	a := &Alarm{C: rings}
-	a.timer = c.AfterFunc(never, func() {
+	a.timer = NewTimer(c, func() {
 		select {
 		case rings <- struct{}{}:
 		default: // nobody has seen the last one yet
 		}
 	})
-	a.timer.Stop()
 	return a
 }
 

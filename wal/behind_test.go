@@ -17,7 +17,7 @@ func slowDisk(t *testing.T) (l *wal.Log, release func(error)) {
 	o := options(m.FS)
 	o.Lag = 4 * o.SegmentSize
 	o.SyncEvery = wal.SyncNever
-	l = open(t, "/data/q", o)
+	l = openRunning(t, "/data/q", o)
 	var outcome error
 	gate := make(chan struct{})
 	m.Fail(func(op disktest.Op, name string, _ int) error {
@@ -154,7 +154,7 @@ func caughtUp(l *wal.Log) <-chan struct{} {
 func TestALogIsNotBehindWhenWhatAwaitedTheDiskIsTaken(t *testing.T) {
 	l, release := slowDisk(t)
 	c := consumer(t, l)
-	goOn := wal.HoldTidying(l)
+	_, goOn := wal.BackgroundOf(l).Hold()
 	fillUp(t, l)
 	told := caughtUp(l)
 	for p, item := next(t, l, c); item != ""; p, item = next(t, l, c) {
@@ -169,7 +169,7 @@ func TestALogIsNotBehindWhenWhatAwaitedTheDiskIsTaken(t *testing.T) {
 
 func TestADiskThatFailsKeepsNobodyWaiting(t *testing.T) {
 	l, release := slowDisk(t)
-	defer wal.HoldTidying(l)() // a sync for somebody else may be the one that fails
+	wal.BackgroundOf(l).Hold() // a sync for somebody else may be the one that fails
 	fillUp(t, l)
 	told := caughtUp(l)
 	broken := errors.New("the disk is broken")

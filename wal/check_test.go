@@ -70,7 +70,7 @@ func (w *life) store(do func() error) error {
 func (w *life) open() {
 	o := options(w.m.FS)
 	o.Cold = nil
-	w.l = open(w.m.t, "/data/q", wal.WithOffsetCapacity(o, 24<<10))
+	w.l = openRunning(w.m.t, "/data/q", wal.WithOffsetCapacity(o, 24<<10))
 	for i, name := range []string{"", "audit"} {
 		c, err := w.l.Consumer(name, wal.Oldest)
 		if err != nil {

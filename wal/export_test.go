@@ -5,6 +5,7 @@ import (
 	"runtime"
 
 	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/wal/clock"
 )
 
 // ShareFrom is how many logs have to want a sync to have one together.
@@ -29,8 +30,12 @@ func RewriteOffsets(l *Log) error {
 	return errors.Join(errs...)
 }
 
-// Tidy does the background's work on a log in the caller's goroutine, for tests that want to see
-// its outcome.
+// BackgroundOf returns what does a log's slow work, and ClockOf what its timers go by.
+func BackgroundOf(l *Log) *Background { return l.slow }
+
+func ClockOf(l *Log) clock.Clock { return l.o.Clock }
+
+// Tidy does the background's work on a log in the caller's goroutine, asked for or not.
 func Tidy(l *Log) {
 	l.prepare()
 	l.tidy()
@@ -45,24 +50,6 @@ func Compact(l *Log) {
 			return
 		}
 	}
-}
-
-// CompactNow is Compact that minds readers who move.
-func CompactNow(l *Log) {
-	for l.compaction.once() {
-	}
-}
-
-// HoldCompaction keeps the background from compacting until release is called.
-func HoldCompaction(l *Log) (release func()) {
-	l.compaction.working.Lock()
-	return l.compaction.working.Unlock
-}
-
-// HoldTidying keeps the background from sealing and deleting until release is called.
-func HoldTidying(l *Log) (release func()) {
-	l.tidying.Lock()
-	return l.tidying.Unlock
 }
 
 // GiveBack does what happens when a log has been empty for a while.
@@ -126,6 +113,9 @@ func DirtyLogs(b *Background) int {
 	defer b.syncs.mu.Unlock()
 	return len(b.syncs.dirty)
 }
+
+// AwaitSyncs returns when no sync of a log is under way or asked for.
+func AwaitSyncs(l *Log) { l.commit.wait() }
 
 // Unsynced reports whether something awaits a sync.
 func (l *Log) Unsynced() bool {

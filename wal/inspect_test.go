@@ -39,7 +39,7 @@ func TestAnInspectionSeesAllItems(t *testing.T) {
 			}
 		}
 	}
-	wal.Tidy(l) // seals
+	settle(l) // seals
 	in := inspected(t, fsys.Clone())
 	var got []string
 	sealed := 0

@@ -45,7 +45,7 @@ func TestARemovedConsumerHoldsNothingBack(t *testing.T) {
 	if err := l.RemoveConsumer("audit"); err != nil {
 		t.Fatal(err)
 	}
-	wal.GiveBack(l) // compaction may have had hold of a segment
+	settle(l)
 	if segs, bodies := m.files(".seg"), m.files(".item"); len(segs) > 1 || len(bodies) != 0 {
 		t.Errorf("got %v and %v, want one segment that takes appends", segs, bodies)
 	}
@@ -125,8 +125,7 @@ func TestAConsumerIsGoneForGoodBeforeWhatItHeldBackIs(t *testing.T) {
 			t.Fatal(err)
 		}
 		gone.Store(true)
-		settle(l)
-		wal.GiveBack(l)
+		rest(l)
 	}, func(m memory) {
 		l, complaints := m.told()
 		has := slices.Contains(m.files(".off"), "consumer+audit.off")
@@ -217,8 +216,7 @@ func TestAConsumerIsRemovedWhileCompactionRuns(t *testing.T) {
 			case <-stop:
 				return
 			default:
-				wal.Tidy(l)
-				wal.Compact(l)
+				rest(l)
 			}
 		}
 	})

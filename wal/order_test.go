@@ -21,7 +21,7 @@ import (
 // cutAt runs work and cuts the power at every call that matches, in several ways each.
 func cutAt(t *testing.T, m memory, match func(op disktest.Op, name string) bool, work func(), judge func(memory)) {
 	t.Helper()
-	var mu sync.Mutex // compaction calls beside work
+	var mu sync.Mutex // syncs call beside work
 	var images []*disktest.FS
 	rng := rand.New(rand.NewPCG(1, 2))
 	m.Fail(func(op disktest.Op, name string, _ int) error {
@@ -50,9 +50,9 @@ func TestAColdSegmentIsDurableBeforeItsSourcesGo(t *testing.T) {
 	m := newMemory(t)
 	l := openCold(m)
 	c := consumer(t, l)
-	release := wal.HoldCompaction(l)
 	const n = 3000
 	fill(t, l, 0, n)
+	settle(l)
 	taken := 0
 	for i := range n / 2 { // so that some are rewritten to what is left
 		p, _ := next(t, l, c)
@@ -63,12 +63,10 @@ func TestAColdSegmentIsDurableBeforeItsSourcesGo(t *testing.T) {
 			}
 		}
 	}
-	settle(l)
 	cutAt(t, m, func(op disktest.Op, name string) bool {
 		return op == disktest.OpRemove && strings.HasSuffix(name, ".seg")
 	}, func() {
-		release()
-		wal.Compact(l)
+		rest(l)
 	}, func(m memory) {
 		l := openCold(m)
 		if got := drain(t, l, consumer(t, l)); len(got) < n-taken || l.Stats().Damaged != 0 {
@@ -89,8 +87,6 @@ func TestWhatIsTakenIsDurableBeforeItsSegmentGoes(t *testing.T) {
 		return op == disktest.OpRemove && (strings.HasSuffix(name, ".seg") || strings.HasSuffix(name, ".cold"))
 	}, func() {
 		drain(t, l, c)
-		settle(l)
-		wal.CompactNow(l) // which may have claimed what settle leaves then
 		settle(l)
 	}, func(m memory) {
 		l := m.open()
@@ -280,13 +276,9 @@ func TestAFullDiskThatIsOneSegmentRecoversWhenItIsTaken(t *testing.T) {
 	if _, err := l.Append(make([]byte, 1000), wal.Meta{}); err == nil {
 		t.Fatal("the disk has room: this test shows nothing")
 	}
-	var last wal.Position
-	for err := error(wal.ErrFull); errors.Is(err, wal.ErrFull); { // until the background let go of it
-		settle(l)
-		last, err = l.Append([]byte(payload(1)), wal.Meta{Flags: 7, Expires: 99})
-	}
-	if last.Seq != uint64(n+1) {
-		t.Fatalf("numbering went on at %d, want %d", last.Seq, n+1)
+	settle(l)
+	if last := put(t, l, payload(1)); last.Seq != uint64(n+1) {
+		t.Fatalf("got number %d, want %d: numbering goes on", last.Seq, n+1)
 	}
 	l.Close()
 	l = open(t, "/data/q", o)

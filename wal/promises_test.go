@@ -6,13 +6,11 @@ import (
 	"fmt"
 	"io"
 	"path"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/darner/darner/segment/disk/disktest"
 	"github.com/darner/darner/wal"
@@ -82,9 +80,6 @@ func drain(t testing.TB, l *wal.Log, c *wal.Consumer) (got []string) {
 		}
 	}
 }
-
-// settle waits for the background by asking it for the same work in this goroutine.
-func settle(l *wal.Log) { wal.Tidy(l) }
 
 func TestAFlippedBitCostsOneItemAndNoOther(t *testing.T) {
 	for _, where := range []string{"a sealed segment", "the active segment"} {
@@ -174,18 +169,11 @@ func TestAFullDiskRefusesItemsAndRecoversByItself(t *testing.T) {
 			}
 		}
 	}
-	for tries := 0; ; tries++ { // what the background was about to prepare it may have given back since
-		if err := fillUp(); !errors.Is(err, wal.ErrFull) {
-			t.Fatalf("a full disk answers %v", err)
-		}
-		w, err := l.Create(100_000, wal.Meta{})
-		if err != nil {
-			break
-		}
-		if tries == 10 {
-			t.Fatal("a full disk takes a large item")
-		}
-		w.Abort()
+	if err := fillUp(); !errors.Is(err, wal.ErrFull) {
+		t.Fatalf("got %v from an append to a full disk, want ErrFull", err)
+	}
+	if _, err := l.Create(100_000, wal.Meta{}); !errors.Is(err, wal.ErrFull) {
+		t.Fatalf("got %v for a large item on a full disk, want ErrFull", err)
 	}
 	for i := range stored { // reads and acknowledgements go on
 		p, got := next(t, l, c)
@@ -196,16 +184,11 @@ func TestAFullDiskRefusesItemsAndRecoversByItself(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	settle(l) // what was taken is deleted, once the background has let go of it
-	for i, began := 0, time.Now(); i < 50; {
-		_, err := l.Append([]byte(payload(i)), wal.Meta{})
-		switch {
-		case err == nil:
-			i++
-		case !errors.Is(err, wal.ErrFull) || time.Since(began) > 20*time.Second:
-			t.Fatalf("item %d after all were taken: %v", i, err)
+	settle(l)
+	for i := range 50 {
+		if _, err := l.Append([]byte(payload(i)), wal.Meta{}); err != nil {
+			t.Fatalf("got %v for item %d after all were taken", err, i)
 		}
-		runtime.Gosched()
 	}
 	if v := m.Violations(); len(v) > 0 {
 		t.Fatalf("stores without blocks: %v", v)
@@ -398,7 +381,7 @@ func TestSkipToEndTakesEverythingAndDeletesIt(t *testing.T) {
 	if !c.Taken(open) {
 		t.Fatal("an item that was handed out before is not taken")
 	}
-	wal.GiveBack(l) // which waits for what compaction has in hand
+	settle(l)
 	if segs, items := m.files(".seg"), m.files(".item"); len(segs) != 1 || len(items) != 0 {
 		t.Fatalf("left after a flush: %v %v", segs, items)
 	}
@@ -626,7 +609,7 @@ func TestOutOfOrderTakesStayTakenThroughRewritesAndKills(t *testing.T) {
 }
 
 func TestHotPathAllocatesNothing(t *testing.T) {
-	l := open(t, t.TempDir(), wal.Options{SegmentSize: wal.DefaultSegmentSize})
+	l := openRunning(t, t.TempDir(), wal.Options{SegmentSize: wal.DefaultSegmentSize})
 	c := consumer(t, l)
 	body, buf := make([]byte, 64), make([]byte, 0, 64)
 	if n := testing.AllocsPerRun(1000, func() {

@@ -77,8 +77,7 @@ func TestAConsumerThatHasTakenNothingHoldsSegmentsBackAfterACrash(t *testing.T) 
 	drain(t, l, own)
 	for _, m := range crashed(m) {
 		l := m.open()
-		settle(l)
-		wal.Compact(l)
+		rest(l)
 		audit, err := l.Consumer("audit", wal.Oldest)
 		if err != nil {
 			t.Fatal(err)
@@ -174,7 +173,6 @@ func TestWhatAFullDiskHadNoRoomToNoteIsNotDeleted(t *testing.T) {
 	o.Cold = nil
 	l := open(t, "/data/q", o)
 	c := consumer(t, l)
-	release := wal.HoldCompaction(l)
 	fill(t, l, 0, n)
 	settle(l)
 	m.SetCapacity(m.Used())
@@ -195,8 +193,7 @@ func TestWhatAFullDiskHadNoRoomToNoteIsNotDeleted(t *testing.T) {
 		images = append(images, m.Clone())
 		return nil
 	})
-	release()
-	wal.Compact(l)
+	rest(l)
 	m.Fail(nil)
 	mu.Lock() // a call may be in the hook yet
 	all := append(slices.Clone(images), m.Clone())

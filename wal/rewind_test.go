@@ -40,19 +40,14 @@ func newRewound(t *testing.T, fsys *disktest.FS) *rewound {
 
 func (w *rewound) open() {
 	w.t.Helper()
-	l, err := wal.Open(w.dir, w.o)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.l, w.c = l, consumer(w.t, l)
+	w.l = open(w.t, w.dir, w.o)
+	w.c = consumer(w.t, w.l)
 }
 
-// close leaves no segment behind that is taken, as it would one that is being compacted.
+// close leaves no segment behind that is taken.
 func (w *rewound) close() {
 	w.t.Helper()
-	release := wal.HoldCompaction(w.l)
 	settle(w.l)
-	release()
 	if err := w.l.Close(); err != nil {
 		w.t.Fatal(err)
 	}

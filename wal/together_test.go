@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,6 +17,7 @@ import (
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/segment/disk/disktest"
 	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/clock/clocktest"
 )
 
 const manyLogs = 100
@@ -26,6 +26,7 @@ const manyLogs = 100
 type crowd struct {
 	memory
 	background *wal.Background
+	clock      *clocktest.Clock
 	logs       []*wal.Log
 	wholes     atomic.Int64 // syncs of the file system
 	files      atomic.Int64 // of one file
@@ -33,7 +34,8 @@ type crowd struct {
 }
 
 func newCrowd(t *testing.T, every time.Duration) *crowd {
-	c := &crowd{memory: newMemory(t), background: wal.NewBackground(0, nil)}
+	c := &crowd{memory: newMemory(t), clock: clocktest.New(time.UnixMilli(1))}
+	c.background = heldBackground(t, c.clock)
 	c.crowdOn(c.FS, every)
 	c.Fail(func(op disktest.Op, name string, _ int) error {
 		switch op {
@@ -58,10 +60,9 @@ func (c *crowd) crowdOn(fsys disk.FS, every time.Duration) {
 	if err := c.background.SyncTogether(fsys, "/data/.lock"); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(c.background.Close)
 	for i := range manyLogs {
 		o := options(fsys)
-		o.Background, o.SyncEvery = c.background, every
+		o.Background, o.SyncEvery, o.Clock = c.background, every, c.clock
 		c.logs = append(c.logs, open(t, c.dir(i), o))
 		consumer(t, c.logs[i])
 	}
@@ -130,16 +131,23 @@ func TestFewLogsAreSyncedEachForItself(t *testing.T) {
 }
 
 func TestLogsThatGetDirtyAtDifferentTimesComeToBeSyncedTogether(t *testing.T) {
-	c := newCrowd(t, 20*time.Millisecond)
-	for round := 1; c.wholes.Load() < 3; round++ {
-		c.fill()
-		if round > 100_000 {
-			t.Fatal("they never were")
+	c := newCrowd(t, time.Second)
+	for round := range int64(3) {
+		for i, l := range c.logs {
+			put(t, l, payload(i))
+			c.clock.Step(time.Millisecond)
 		}
-	}
-	for _, l := range c.logs { // what came last is synced without being asked for, too
-		for l.Unsynced() {
-			runtime.Gosched()
+		release := wal.HoldSyncs(c.background)
+		c.clock.Step(time.Second - manyLogs*time.Millisecond) // only the first is due
+		release()
+		for i, l := range c.logs {
+			wal.AwaitSyncs(l)
+			if l.Unsynced() {
+				t.Errorf("round %d: got log %d unsynced, want it synced with the first", round, i)
+			}
+		}
+		if wholes := c.wholes.Load(); wholes != round+1 {
+			t.Errorf("got %d syncs of the file system, want %d", wholes, round+1)
 		}
 	}
 }
@@ -195,7 +203,8 @@ type partly struct {
 func (p partly) Holds(name string) bool { return !p.elsewhere(name) }
 
 func TestALogOnAnotherFileSystemIsSyncedForItself(t *testing.T) {
-	c := &crowd{memory: newMemory(t), background: wal.NewBackground(0, nil)}
+	c := &crowd{memory: newMemory(t), clock: clocktest.New(time.UnixMilli(1))}
+	c.background = heldBackground(t, c.clock)
 	c.crowdOn(elsewhere{c.FS, func(name string) bool { return path.Clean(name) == c.dir(7) }}, wal.SyncNever)
 	c.fill()
 	var synced sync.Map

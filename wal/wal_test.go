@@ -6,14 +6,54 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/clock"
+	"github.com/darner/darner/wal/clock/clocktest"
 )
 
 // quiet keeps expected reports of damage out of the tests' output.
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
+// open opens a log whose clock stands and whose background waits: settle and rest have it go on.
 func open(t testing.TB, dir string, o wal.Options) *wal.Log {
+	t.Helper()
+	if o.Clock == nil {
+		o.Clock = clocktest.New(time.UnixMilli(1_700_000_000_000))
+	}
+	if o.Background == nil {
+		o.Background = heldBackground(t, o.Clock)
+	}
+	return openRunning(t, dir, o)
+}
+
+// heldBackground does nothing by itself.
+func heldBackground(t testing.TB, c clock.Clock) *wal.Background {
+	b := wal.NewBackground(-1, c)
+	b.Hold()
+	t.Cleanup(b.Close)
+	return b
+}
+
+// settle has the background do what waits to be done. From then on it waits.
+func settle(l *wal.Log) {
+	step, _ := wal.BackgroundOf(l).Hold()
+	step()
+}
+
+// rest is settle of a log that nobody uses for so long that no timer is left. Its clock is clocktest's.
+func rest(l *wal.Log) {
+	settle(l)
+	c := wal.ClockOf(l).(*clocktest.Clock)
+	for n := 0; c.Timers() > 0 && n < 20; n++ {
+		c.Step(5 * time.Second)
+		settle(l)
+	}
+}
+
+// openRunning opens a log as its users do.
+func openRunning(t testing.TB, dir string, o wal.Options) *wal.Log {
 	t.Helper()
 	if o.SegmentSize == 0 {
 		o.SegmentSize = wal.MinSegmentSize
@@ -105,7 +145,7 @@ func TestItemsComeBackInOrderAcrossSegmentsAndRestarts(t *testing.T) {
 }
 
 func BenchmarkAppendNextReadTake64(b *testing.B) {
-	l := open(b, filepath.Join(b.TempDir(), "q"), wal.Options{SegmentSize: wal.DefaultSegmentSize})
+	l := openRunning(b, filepath.Join(b.TempDir(), "q"), wal.Options{SegmentSize: wal.DefaultSegmentSize})
 	c := consumer(b, l)
 	body := make([]byte, 64)
 	var buf []byte

@@ -17,15 +17,15 @@ func (e notAdmitted) Is(target error) bool { return target == ErrFull }
 
 func (e notAdmitted) Unwrap() error { return e.error }
 
-// errLent: what the disk has left is compaction's for the moment.
-var errLent = errors.New("no space left on the disk: some is being made")
+// errReserveLent: what the disk has left is compaction's for the moment.
+var errReserveLent = errors.New("no space left on the disk: some is being made")
 
 func (l *Log) admit(bytes int64) error {
 	if bytes <= 0 {
 		return nil
 	}
-	if l.slow.reserve.lent.Load() {
-		return notAdmitted{errLent}
+	if l.background.reserve.lent.Load() {
+		return notAdmitted{errReserveLent}
 	}
 	if l.o.Admit == nil {
 		return nil
@@ -49,11 +49,11 @@ func (l *Log) extendForItem(f *file, n int64) error {
 
 // rollForItemLocked starts the next segment for a record; the one that was prepared has been admitted. Log.mu is held.
 func (l *Log) rollForItemLocked(bytes int64) error {
-	if err := l.keepUpLocked(); err != nil {
+	if err := l.checkBacklogLocked(); err != nil {
 		return err
 	}
 	if !l.canRollLocked() {
-		return l.lacksRoomLocked(nil, bytes)
+		return l.requestRoomLocked(nil, bytes)
 	}
 	err := l.rollLocked()
 	if err != nil && !disk.IsFull(err) {
@@ -67,12 +67,12 @@ func (l *Log) rollForItemLocked(bytes int64) error {
 // rewrites. It waits for the disk.
 func (l *Log) GiveBack() {
 	defer l.compaction.interrupt()()
-	l.tidying.Lock() // what the background has in hand is as good as gone
+	l.cleaning.Lock() // what the background has in hand is as good as gone
 	scattered := l.takenInTheMiddle()
 	some := scattered || l.anyTaken()
-	l.tidying.Unlock()
+	l.cleaning.Unlock()
 	if some {
-		l.tidy()
+		l.cleanup()
 	}
 	if scattered {
 		l.compaction.removeDead()

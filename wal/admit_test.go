@@ -117,10 +117,10 @@ func TestItemsThatAreNotAdmittedAreRefusedUntilThereIsRoom(t *testing.T) {
 
 func TestLargeItemsAreRefusedBeforeTheyCome(t *testing.T) {
 	l, _, b := budgeted(t, 1<<20)
-	if _, err := l.Create(2<<20, Meta{}); !errors.Is(err, ErrFull) || !errors.Is(err, errBudget) {
+	if _, err := l.BeginLarge(2<<20, Meta{}); !errors.Is(err, ErrFull) || !errors.Is(err, errBudget) {
 		t.Fatalf("Create: %v", err)
 	}
-	w, err := l.Create(500_000, Meta{})
+	w, err := l.BeginLarge(500_000, Meta{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,14 +16,14 @@ import (
 // Errors: ErrTooLarge, ErrFull, ErrFailed, ErrClosed; nothing was stored then.
 func (l *Log) Append(payload []byte, m Meta) (Position, error) {
 	p, err := l.TryAppend(payload, m)
-	for errors.Is(err, ErrBehind) {
+	for errors.Is(err, ErrBacklog) {
 		l.CatchUp()
 		p, err = l.TryAppend(payload, m)
 	}
 	return p, err
 }
 
-// TryAppend is Append for callers that must not wait: where that would wait for the disk it is ErrBehind, or, where
+// TryAppend is Append for callers that must not wait: where that would wait for the disk it is ErrBacklog, or, where
 // it takes a moment only, ErrUnready. Call CatchUp then, where waiting does no harm, or CatchUpThen, and again.
 func (l *Log) TryAppend(payload []byte, m Meta) (Position, error) {
 	if len(payload) > l.o.InlineMax {
@@ -66,7 +66,7 @@ func (l *Log) appendLocked(kind segment.Kind, payload []byte, size int64, m Meta
 		}
 		switch {
 		case errors.Is(err, segment.ErrUnallocated):
-			return p, l.lacksRoomLocked(f, bytes)
+			return p, l.requestRoomLocked(f, bytes)
 		case errors.Is(err, segment.ErrFull):
 			if err := l.rollForItemLocked(bytes); err != nil {
 				return p, err
@@ -81,13 +81,13 @@ func (l *Log) appendLocked(kind segment.Kind, payload []byte, size int64, m Meta
 
 func (l *Log) appendedLocked(f *file, off uint32, size int64) {
 	l.next++
-	l.ever.items++
-	l.ever.bytes += uint64(size)
+	l.total.items++
+	l.total.bytes += uint64(size)
 	f.dirty = true
 	l.touchLocked()
 	if off >= f.prepareAt {
-		f.prepareAt = asked
-		l.askSoon()
+		f.prepareAt = prepareRequested
+		l.requestPrepare()
 	}
 }
 
@@ -99,10 +99,10 @@ func (l *Log) refusedLocked(err error) error {
 		return err
 	}
 	l.room.diskFull = true
-	l.askLater()
+	l.requestCleanup()
 	if !l.compaction.forSpace {
 		l.compaction.forSpace = true
-		l.compaction.ask()
+		l.compaction.request()
 	}
 	if !admitted {
 		return err
@@ -127,7 +127,7 @@ func (l *Log) rollLocked() error {
 	f.named = f.named && f.path == l.path(files.SegmentName(l.next))
 	if err := f.seg.Start(segment.Header{
 		First: l.next, Created: l.now(), Capacity: l.o.SegmentSize,
-		ItemsBefore: l.ever.items, BytesBefore: l.ever.bytes, Longest: uint32(max(l.o.InlineMax, body.RecordSize)), Log: l.id,
+		ItemsBefore: l.total.items, BytesBefore: l.total.bytes, Longest: uint32(max(l.o.InlineMax, body.RecordSize)), Log: l.id,
 	}); err != nil {
 		return errors.Join(err, f.seg.Close(), l.fs.Remove(f.path))
 	}
@@ -135,7 +135,7 @@ func (l *Log) rollLocked() error {
 	f.dirty = true
 	f.plan()
 	l.files = append(l.files, f)
-	l.askLater()
+	l.requestCleanup()
 	return nil
 }
 

@@ -13,16 +13,16 @@ import (
 // next, another seals and deletes, and the third compacts, at a rate that leaves the disk to
 // others. It also syncs them, a few at once or, when they are many, all together.
 type Background struct {
-	soon    lane
-	later   lane
-	compact lane
-	urgent  pool // what appends wait for
-	reads   pool // what readers wait for
-	pace    pacer
-	reserve reserve
-	syncs   syncer
-	done    atomic.Uint64 // syncs of all logs
-	closing chan struct{}
+	prepareLane lane
+	cleanupLane lane
+	compactLane lane
+	appendPool  pool // what appends wait for
+	readPool    pool // what readers wait for
+	pace        pacer
+	reserve     reserve
+	syncs       syncer
+	done        atomic.Uint64 // syncs of all logs
+	closing     chan struct{}
 }
 
 // NewBackground starts one. Close it after the logs that use it. Compaction reads and writes at
@@ -32,14 +32,14 @@ func NewBackground(rate int64, c clock.Clock) *Background {
 		rate = defaultCompactRate
 	}
 	b := &Background{pace: pacer{clock: clock.Or(c), rate: rate}, closing: make(chan struct{})}
-	b.syncs.togetherFrom = togetherFrom
+	b.syncs.shareFrom = shareFrom
 	for _, n := range b.lanes() {
 		n.start()
 	}
 	return b
 }
 
-func (b *Background) lanes() []*lane { return []*lane{&b.soon, &b.later, &b.compact} }
+func (b *Background) lanes() []*lane { return []*lane{&b.prepareLane, &b.cleanupLane, &b.compactLane} }
 
 // Hold keeps the lanes from any further job, once the ones under way are done. step then does what
 // waits, and what that leads to, on the caller's goroutine; release lets the lanes go on. What an append
@@ -189,4 +189,44 @@ func (n *lane) stop() {
 	n.mu.Unlock()
 	n.cond.Broadcast()
 	<-n.done
+}
+
+// pool runs jobs that may wait for the disk, a bounded number at a time, as each takes a thread of the system.
+type pool struct {
+	mu      sync.Mutex // a leaf
+	waiting []func()
+	running int
+}
+
+const poolSize = 16
+
+// do has a job done. It does not block.
+func (p *pool) do(job func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.waiting = append(p.waiting, job)
+	if p.running < poolSize {
+		p.running++
+		go p.run()
+	}
+}
+
+func (p *pool) run() {
+	for job := p.next(); job != nil; job = p.next() {
+		job()
+	}
+}
+
+func (p *pool) next() (job func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.waiting) == 0 {
+		p.running--
+		p.waiting = nil
+		return nil
+	}
+	job = p.waiting[0]
+	p.waiting[0] = nil
+	p.waiting = p.waiting[1:]
+	return job
 }

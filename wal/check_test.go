@@ -88,9 +88,9 @@ func (w *life) step() error {
 	case r < 91:
 		return w.l.Sync()
 	case r < 94:
-		wal.Tidy(w.l)
+		wal.PrepareAndCleanup(w.l)
 	case r < 97:
-		wal.Tidy(w.l)
+		wal.PrepareAndCleanup(w.l)
 		wal.Compact(w.l)
 	default:
 		if err := w.l.Close(); err != nil {
@@ -116,7 +116,7 @@ func (w *life) use(i, r int) error {
 		_, err := upload(w.l, body(fmt.Sprintf("%06d", w.n), 1000+w.rng.IntN(150_000)))
 		return err
 	case r < 48: // one that breaks off
-		u, err := w.l.Create(100_000, wal.Meta{})
+		u, err := w.l.BeginLarge(100_000, wal.Meta{})
 		if err != nil {
 			return err
 		}

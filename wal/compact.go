@@ -25,10 +25,10 @@ import (
 type compactor struct {
 	l *Log
 
-	working sync.Mutex   // held by run, and by Close
-	asked   atomic.Bool  // the background has the log on its lane
-	urgent  atomic.Int32 // callers that wait for it to let go
-	timer   clock.Timer  // fires when readers may have come to rest
+	working    sync.Mutex   // held by run, and by Close
+	asked      atomic.Bool  // the background has the log on its lane
+	interrupts atomic.Int32 // callers that wait for it to let go
+	timer      clock.Timer  // fires when readers may have come to rest
 
 	// Log.mu guards the rest.
 	forSpace  bool   // the disk was too full for an item: until compaction has given back something or has tried
@@ -40,8 +40,8 @@ const (
 	// newest is how many of the newest segments keep the form in which they were written.
 	newest = 2
 
-	// near is how many segments behind its own a reader that moves is said to come to soon.
-	near = 2
+	// nearSegments is how many segments behind its own a reader that moves is said to come to soon.
+	nearSegments = 2
 
 	// quietAfter is how long a reader stands still before what is near it may be rewritten.
 	quietAfter = 5 * time.Second
@@ -68,10 +68,10 @@ func nearlyDead(live, records uint64) bool { return nearlyShare*live <= records 
 // segments.
 func (k *compactor) slack(live int64) int64 { return live/10 + 2*k.l.o.SegmentSize }
 
-// ask has the background look for something to compact.
-func (k *compactor) ask() {
+// request has the background look for something to compact.
+func (k *compactor) request() {
 	if !k.asked.Swap(true) {
-		k.l.slow.compact.push(k.run)
+		k.l.background.compactLane.push(k.run)
 	}
 }
 
@@ -80,7 +80,7 @@ func (k *compactor) ask() {
 func (k *compactor) run() {
 	k.asked.Store(false)
 	if k.once() {
-		k.ask()
+		k.request()
 	}
 }
 
@@ -95,7 +95,7 @@ func (k *compactor) once() (more bool) {
 	if k.mend() {
 		return true
 	}
-	l.noteBehind()
+	l.saveUnsaved()
 	s := k.survey()
 	run := s.choose()
 	switch err := k.rewriteRun(run); {
@@ -107,17 +107,17 @@ func (k *compactor) once() (more bool) {
 		k.forSpace = true
 		l.mu.Unlock()
 		return true
-	case disk.IsFull(err) || passing(err):
+	case disk.IsFull(err) || isTransient(err):
 		if k.isForSpace() { // somebody waits for space: something may have been taken by then
-			k.later()
+			k.lookAgainLater()
 		}
 	case err != nil:
-		k.leave(run)
+		k.skip(run)
 		l.log.Error("cannot compact a queue; it keeps the space that it has", "queue", l.name(), "error", err)
 	case len(run) > 0:
 		return true
 	case s.wait:
-		k.later()
+		k.lookAgainLater()
 	default:
 		l.mu.Lock()
 		k.forSpace = false
@@ -129,9 +129,9 @@ func (k *compactor) once() (more bool) {
 // interrupt waits until compaction has let go of what it has in hand, and keeps it from going on until release
 // is called.
 func (k *compactor) interrupt() (release func()) {
-	k.urgent.Add(1)
+	k.interrupts.Add(1)
 	k.working.Lock()
-	k.urgent.Add(-1)
+	k.interrupts.Add(-1)
 	return k.working.Unlock
 }
 
@@ -140,7 +140,7 @@ func (k *compactor) lookAgain() {
 	k.l.mu.Lock()
 	k.forSpace = false
 	k.l.mu.Unlock()
-	k.ask()
+	k.request()
 }
 
 // scatterLocked counts what is taken out of order, and asks for compaction when that has become much. Log.mu is held.
@@ -148,21 +148,21 @@ func (k *compactor) scatterLocked(x offset.Span) {
 	k.scattered += int64(x.Bytes) + int64(x.To-x.From+1)*segment.RecordSize(0)
 	if k.scattered >= k.l.o.SegmentSize/8 {
 		k.scattered = 0
-		k.ask()
+		k.request()
 	}
 }
 
-// leave keeps compaction off segments that it cannot rewrite: trying again would not help.
-func (k *compactor) leave(run []candidate) {
+// skip keeps compaction off segments that it cannot rewrite: trying again would not help.
+func (k *compactor) skip(run []candidate) {
 	k.l.mu.Lock()
 	defer k.l.mu.Unlock()
 	for _, c := range run {
-		c.f.left = true
+		c.f.skipCompaction = true
 	}
 }
 
-// later looks again when readers may have come to rest.
-func (k *compactor) later() {
+// lookAgainLater looks again when readers may have come to rest.
+func (k *compactor) lookAgainLater() {
 	l := k.l
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -173,15 +173,15 @@ func (k *compactor) later() {
 
 // candidate is a sealed segment as the policy sees it.
 type candidate struct {
-	f       *file
-	end     uint64 // first number behind it
-	live    uint64 // records that somebody has yet to take
-	records uint64 // in the file, at most
-	size    int64  // of the file
-	raw     int64  // bytes of the live records in a segment's form, about
-	soon    bool   // a reader comes to it soon
-	reading bool   // a reader is in it: what is taken of it will go with the rest, see nearlyDead
-	young   bool   // among the newest
+	f        *file
+	end      uint64 // first number behind it
+	live     uint64 // records that somebody has yet to take
+	records  uint64 // in the file, at most
+	size     int64  // of the file
+	raw      int64  // bytes of the live records in a segment's form, about
+	readSoon bool   // a reader comes to it soon
+	reading  bool   // a reader is in it: what is taken of it will go with the rest, see nearlyDead
+	young    bool   // among the newest
 }
 
 func (c *candidate) small(k *compactor) bool { return c.raw <= k.coldTarget()/smallPart }
@@ -201,13 +201,13 @@ func (k *compactor) survey() *survey {
 	l.mu.Lock()
 	s.forSpace, s.resting, k.surveyed = k.forSpace, k.surveyed == l.next, l.next
 	n := len(l.files) - 1
-	soon, reading := k.comingUpLocked()
+	nearby, reading := k.nearReadersLocked()
 	for i := 0; i < n; i++ {
 		f := l.files[i]
-		if !f.sealed || f.lost || f.left || f.renames > 0 || !f.named {
+		if !f.sealed || f.lost || f.skipCompaction || f.renames > 0 || !f.named {
 			continue
 		}
-		s.list = append(s.list, candidate{f: f, end: l.files[i+1].first, size: f.bytes(), records: f.records, raw: f.recordSize, soon: soon[f], reading: reading[f], young: i > n-newest})
+		s.list = append(s.list, candidate{f: f, end: l.files[i+1].first, size: f.bytes(), records: f.records, raw: f.recordSize, readSoon: nearby[f], reading: reading[f], young: i > n-newest})
 	}
 	l.mu.Unlock()
 	for i := range s.list {
@@ -216,11 +216,11 @@ func (k *compactor) survey() *survey {
 	return s
 }
 
-// comingUpLocked is the segments that a reader who has moved since the last look is in or near, and those
+// nearReadersLocked is the segments that a reader who has moved since the last look is in or near, and those
 // that any reader is in. Log.mu is held.
-func (k *compactor) comingUpLocked() (soon, reading map[*file]bool) {
+func (k *compactor) nearReadersLocked() (near, reading map[*file]bool) {
 	l := k.l
-	soon, reading = make(map[*file]bool), make(map[*file]bool)
+	near, reading = make(map[*file]bool), make(map[*file]bool)
 	for _, c := range l.consumers {
 		i := l.indexLocked(c.seq)
 		if i < 0 {
@@ -231,11 +231,11 @@ func (k *compactor) comingUpLocked() (soon, reading map[*file]bool) {
 			continue
 		}
 		c.seen = c.seq
-		for _, f := range l.files[i:min(i+1+near, len(l.files))] {
-			soon[f] = true
+		for _, f := range l.files[i:min(i+1+nearSegments, len(l.files))] {
+			near[f] = true
 		}
 	}
-	return soon, reading
+	return near, reading
 }
 
 // measure finds out how much of a segment is still wanted. What is in a file that was never opened
@@ -289,7 +289,7 @@ func (s *survey) emptiest() int {
 		c := &s.list[i]
 		used, live = used+c.size, live+c.raw
 		mostly, nearly := mostlyDead(c.live, c.records), nearlyDead(c.live, c.records)
-		if (c.soon || c.reading && !(nearly && s.resting)) && !s.forSpace {
+		if (c.readSoon || c.reading && !(nearly && s.resting)) && !s.forSpace {
 			s.wait = s.wait || mostly && (nearly || !c.reading)
 			continue
 		}
@@ -317,7 +317,7 @@ func (s *survey) share(c *candidate) float64 {
 func (s *survey) joined(pick int) []candidate {
 	list, from, to, raw := s.list, pick, pick+1, s.list[pick].raw
 	fits := func(c *candidate) bool {
-		return c.small(s.k) && !c.soon && raw+c.raw <= s.k.coldTarget()
+		return c.small(s.k) && !c.readSoon && raw+c.raw <= s.k.coldTarget()
 	}
 	if !list[pick].small(s.k) || s.forSpace { // a full disk has room for little at a time
 		return list[from:to]
@@ -338,7 +338,7 @@ func (s *survey) joined(pick int) []candidate {
 func (s *survey) coldRun() []candidate {
 	for to := len(s.list); to > 0; {
 		from, raw := to, int64(0)
-		for from > 0 && s.freezes(&s.list[from-1]) && (from == to || s.list[from-1].end == s.list[from].f.first) &&
+		for from > 0 && s.shouldFreeze(&s.list[from-1]) && (from == to || s.list[from-1].end == s.list[from].f.first) &&
 			(from == to || raw+s.list[from-1].raw <= s.k.coldTarget()) {
 			from--
 			raw += s.list[from].raw
@@ -356,13 +356,13 @@ func (s *survey) coldRun() []candidate {
 	return nil
 }
 
-// freezes reports that a segment should get its cold form, and now.
-func (s *survey) freezes(c *candidate) bool {
+// shouldFreeze reports that a segment should get its cold form, and now.
+func (s *survey) shouldFreeze(c *candidate) bool {
 	if !s.k.wantsCold(c) {
 		return false
 	}
-	s.wait = s.wait || c.soon && !s.forSpace
-	return !c.soon || s.forSpace
+	s.wait = s.wait || c.readSoon && !s.forSpace
+	return !c.readSoon || s.forSpace
 }
 
 // isForSpace reports that it is asked for space: then it does not keep to its rate.

@@ -27,8 +27,8 @@ func (k *compactor) rewriteRun(run []candidate) error {
 		return nil
 	}
 	defer func() { // when the old files are closed: before that they give nothing back
-		l.slow.reserve.takeBack()
-		l.askLater() // for what had to wait
+		l.background.reserve.takeBack()
+		l.requestCleanup() // for what had to wait
 	}()
 	defer k.unclaim(run)
 	for i := range run {
@@ -52,14 +52,14 @@ func (k *compactor) rewriteRun(run []candidate) error {
 			return err
 		}
 	}
-	if whole(dead, first, end) {
+	if coversAll(dead, first, end) {
 		return k.replaceRun(run, nil)
 	}
 	if err := k.setAsideDamage(run); err != nil {
 		return err
 	}
 	made, err := k.writeCold(run, dead)
-	if disk.IsFull(err) && l.slow.reserve.lend() {
+	if disk.IsFull(err) && l.background.reserve.lend() {
 		made, err = k.writeCold(run, dead)
 	}
 	if err == nil {
@@ -71,7 +71,7 @@ func (k *compactor) rewriteRun(run []candidate) error {
 // removeDead deletes the segments that are not the first ones and of which all is taken, and rewrites the
 // one of which the least is left, if that is little.
 func (k *compactor) removeDead() {
-	k.l.noteBehind()
+	k.l.saveUnsaved()
 	s := k.survey()
 	s.forSpace = true
 	for i := range s.list {
@@ -98,8 +98,8 @@ func (l *Log) takenInTheMiddle() bool {
 	return false
 }
 
-// whole reports that all of [from, to) is dead.
-func whole(dead []offset.Span, from, to uint64) bool {
+// coversAll reports that all of [from, to) is dead.
+func coversAll(dead []offset.Span, from, to uint64) bool {
 	for _, x := range dead {
 		if x.From > from {
 			return false
@@ -200,7 +200,7 @@ func (k *compactor) writeCold(run []candidate, dead []offset.Span) (*file, error
 	if err != nil {
 		return nil, fmt.Errorf("a cold segment just written: %w", err)
 	}
-	made.opened(seg)
+	made.setOpenLocked(seg)
 	made.size = seg.Size()
 	l.mu.Lock()
 	l.noteDamageLocked(made, found)
@@ -226,12 +226,12 @@ func (l *Log) wanted(dead []offset.Span) func(r *segment.Record) bool {
 // paced holds compaction back to its rate, and ends it when the log is closed.
 func (k *compactor) paced(n int) error {
 	if !k.isForSpace() {
-		k.l.slow.pace.wait(n, k.l.slow.closing)
+		k.l.background.pace.wait(n, k.l.background.closing)
 	}
 	switch {
 	case k.l.isClosed():
 		return ErrClosed
-	case k.urgent.Load() > 0:
+	case k.interrupts.Load() > 0:
 		return errInterrupted
 	}
 	return nil

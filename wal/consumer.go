@@ -39,12 +39,12 @@ type Consumer struct {
 
 	reading reading
 
-	marks        int  // syncs that could have noted in its file what is durable
-	dirty        bool // its file awaits a sync
-	behind       bool // something is taken that its file does not say, for want of space
-	rewriteAt    int  // bytes of entries from which the file is rewritten
-	rewriteAsked bool // the background is to do so
-	ended        bool // by RemoveConsumer
+	marks            int  // syncs that could have noted in its file what is durable
+	dirty            bool // its file awaits a sync
+	unsaved          bool // something is taken that its file does not say, for want of space
+	rewriteAt        int  // bytes of entries from which the file is rewritten
+	rewriteRequested bool // the background is to do so
+	ended            bool // by RemoveConsumer
 }
 
 // Consumer returns the consumer of that name, "" being the log's own, and makes it when it is new.
@@ -89,7 +89,7 @@ func (l *Log) ensureFilesRelocking() {
 	err := l.makeOffsets()
 	l.preparing.Unlock()
 	l.mu.Lock()
-	if err != nil && !disk.IsFull(err) && !passing(err) {
+	if err != nil && !disk.IsFull(err) && !isTransient(err) {
 		l.log.Warn("cannot make an offset file yet", "queue", l.name(), "error", err)
 	}
 }
@@ -114,13 +114,13 @@ func (c *Consumer) begin(from Start) {
 	if from == Oldest && len(l.files) > 0 {
 		c.st.Head, c.st.Below = l.files[0].first, l.bytesBefore(l.files[0])
 	} else {
-		c.st.Head, c.st.Below = l.next, l.ever.bytes
+		c.st.Head, c.st.Below = l.next, l.total.bytes
 	}
 }
 
 // loseMissing counts as lost what recovery found missing, also where the consumer's file was lost.
 func (c *Consumer) loseMissing() {
-	for _, gap := range c.l.found.missing {
+	for _, gap := range c.l.missing.spans {
 		c.lose(gap.From, gap.To)
 	}
 }
@@ -161,7 +161,7 @@ func (c *Consumer) TryNext() (p Position, m Meta, ok bool, err error) {
 			continue
 		}
 		if c.at >= c.f.seg.Tail() {
-			c.leaveSegment()
+			c.nextSegment()
 			continue
 		}
 		if c.f.cold && c.at >= c.ahead {
@@ -215,8 +215,8 @@ func (c *Consumer) jump(seq uint64) {
 	c.seq = max(c.seq, seq)
 }
 
-// leaveSegment moves the cursor to the next segment. What the last one lacked is lost.
-func (c *Consumer) leaveSegment() {
+// nextSegment moves the cursor to the next segment. What the last one lacked is lost.
+func (c *Consumer) nextSegment() {
 	i := c.l.indexLocked(c.f.first) + 1
 	end := c.l.next
 	c.f = nil
@@ -227,8 +227,8 @@ func (c *Consumer) leaveSegment() {
 		c.lose(c.seq, end-1)
 		c.seq = end
 	}
-	c.l.askSoon() // the segment behind the next one may be opened ahead
-	c.l.askLater()
+	c.l.requestPrepare() // the segment behind the next one may be opened ahead
+	c.l.requestCleanup()
 }
 
 // seek finds the segment that holds c.seq and the place in it, or one before it. It is false when that has to be
@@ -265,9 +265,9 @@ func (c *Consumer) seek() bool {
 // what had to be rebuilt on the way.
 func (c *Consumer) readAhead() {
 	c.ahead = c.f.seg.BlockEnd(c.at)
-	c.l.askSoon()
+	c.l.requestPrepare()
 	if c.f.needsMendingLocked() {
-		c.l.compaction.ask()
+		c.l.compaction.request()
 	}
 }
 
@@ -302,21 +302,21 @@ func (c *Consumer) Take(p Position) error {
 	c.take(offset.Span{From: p.Seq, To: p.Seq, Bytes: uint64(p.Size)})
 	if p.Large() {
 		l.uploads.taken = append(l.uploads.taken, p.Seq)
-		l.askLater()
+		l.requestCleanup()
 	}
-	return c.faulted()
+	return c.checkFault()
 }
 
-// faulted makes a log fail whose offset file cannot be written: the state lives in memory from here
+// checkFault makes a log fail whose offset file cannot be written: the state lives in memory from here
 // on. On a full disk it does so only until there is space.
-func (c *Consumer) faulted() error {
+func (c *Consumer) checkFault() error {
 	if c.off == nil || c.off.Fault == nil {
 		return nil
 	}
 	fault := c.off.Fault
 	c.off.Fault = nil
 	if disk.IsFull(fault) {
-		c.behind = true
+		c.unsaved = true
 		return nil
 	}
 	return c.l.failLocked(fault)
@@ -341,16 +341,16 @@ func (c *Consumer) SkipToEnd() error {
 	}
 	c.st.Taken.Clear()
 	if l.next > c.st.Head {
-		c.take(offset.Span{From: c.st.Head, To: l.next - 1, Bytes: l.ever.bytes - c.st.Below})
+		c.take(offset.Span{From: c.st.Head, To: l.next - 1, Bytes: l.total.bytes - c.st.Below})
 	}
 	c.seq, c.f = l.next, l.activeLocked()
 	if c.f != nil {
 		c.at = c.f.seg.Tail()
 	}
 	l.uploads.sweep = l.uploads.count > 0
-	l.askLater()
-	l.noteEmptyLocked()
-	return c.faulted()
+	l.requestCleanup()
+	l.checkEmptyLocked()
+	return c.checkFault()
 }
 
 // Pending is how many items are not taken, those handed out by Next included, and their bytes.
@@ -365,7 +365,7 @@ func (c *Consumer) pending() (items, bytes int64) {
 		return 0, 0
 	}
 	items = int64(c.l.next - c.st.Head - c.st.Taken.Count)
-	return items, max(0, int64(c.l.ever.bytes)-int64(c.st.Below)-int64(c.st.Taken.Bytes))
+	return items, max(0, int64(c.l.total.bytes)-int64(c.st.Below)-int64(c.st.Taken.Bytes))
 }
 
 // take moves the head or keeps a range, and writes it down.
@@ -378,20 +378,20 @@ func (c *Consumer) take(x offset.Span) {
 		c.st.Below += x.Bytes
 		c.st.Absorb()
 		if c.st.Head == c.l.next {
-			c.st.Below = c.l.ever.bytes // exact again, whatever damage took
+			c.st.Below = c.l.total.bytes // exact again, whatever damage took
 		}
-		c.keepHead()
+		c.saveHead()
 	} else if c.st.Taken.Add(x) {
-		c.keepRange(x)
+		c.saveRange(x)
 		c.l.compaction.scatterLocked(x)
 	}
 	if c.st.Head == c.l.next {
-		c.l.noteEmptyLocked()
+		c.l.checkEmptyLocked()
 	}
 	c.dirty = true
 	c.l.touchLocked()
 	if len(c.l.files) > 1 && c.st.Head >= c.l.files[1].first {
-		c.l.askLater()
+		c.l.requestCleanup()
 	}
 }
 
@@ -414,65 +414,65 @@ func (c *Consumer) ensureFile() error {
 	if err != nil {
 		return err
 	}
-	return c.use(off)
+	return c.adoptFile(off)
 }
 
-// use makes a blank file the consumer's, filled with what is taken; after an error nothing is left of it. Log.mu is held.
-func (c *Consumer) use(off *offset.File) error {
+// adoptFile makes a blank file the consumer's, filled with what is taken; after an error nothing is left of it. Log.mu is held.
+func (c *Consumer) adoptFile(off *offset.File) error {
 	if err := off.Fill(&c.st, false); err != nil {
 		return errors.Join(err, off.Close(), c.l.fs.Remove(off.Path))
 	}
-	c.off, c.dirty, c.l.dirty.dir, c.behind = off, true, true, false
+	c.off, c.dirty, c.l.dirty.dir, c.unsaved = off, true, true, false
 	c.rewriteAt = max(c.l.rewriteBound(), 2*c.live())
 	return nil
 }
 
-func (c *Consumer) keepHead() {
+func (c *Consumer) saveHead() {
 	if c.off == nil {
-		c.askFile()
+		c.requestFile()
 		return
 	}
 	c.off.SetHead(c.st.Head, c.st.Below)
 }
 
-// askFile has the background make the file, which must not keep a taker waiting. Until then what is taken is known
+// requestFile has the background make the file, which must not keep a taker waiting. Until then what is taken is known
 // in memory alone.
-func (c *Consumer) askFile() {
-	c.behind = true
-	if !c.rewriteAsked {
-		c.rewriteAsked = true
-		c.l.askLater()
+func (c *Consumer) requestFile() {
+	c.unsaved = true
+	if !c.rewriteRequested {
+		c.rewriteRequested = true
+		c.l.requestCleanup()
 	}
 }
 
-// keepRange appends an entry. Without a place for it the range is kept in memory until the file
+// saveRange appends an entry. Without a place for it the range is kept in memory until the file
 // can be rewritten: a crash meanwhile brings the item back.
-func (c *Consumer) keepRange(x offset.Span) {
+func (c *Consumer) saveRange(x offset.Span) {
 	if c.off == nil {
-		c.askFile()
+		c.requestFile()
 		return
 	}
 	for !c.off.Note(x) {
-		if c.l.slow.reserve.lent.Load() || c.off.Grow() != nil {
-			c.behind = true
+		if c.l.background.reserve.lent.Load() || c.off.Grow() != nil {
+			c.unsaved = true
 			break
 		}
 	}
-	c.askRewrite()
+	c.requestRewriteIfDue()
 }
 
-// askRewrite has the background rewrite the file when it is due.
-func (c *Consumer) askRewrite() {
-	if (c.behind || c.off.End() >= c.rewriteAt) && !c.rewriteAsked {
-		c.rewriteAsked = true
-		c.l.askLater()
+// requestRewriteIfDue has the background rewrite the file when it is due.
+func (c *Consumer) requestRewriteIfDue() {
+	if (c.unsaved || c.off.End() >= c.rewriteAt) && !c.rewriteRequested {
+		c.rewriteRequested = true
+		c.l.requestCleanup()
 	}
 }
 
 // checkpoint notes in the file the head, and what is durable of the log. Log.mu is held.
 func (c *Consumer) checkpoint() {
 	c.off.Checkpoint(c.st.Head, c.st.Below, c.l.durable)
-	c.askRewrite()
+	c.requestRewriteIfDue()
 }
 
 // close leaves an offset file of one block where its state fits into one. If that fails, for want

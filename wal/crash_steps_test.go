@@ -44,13 +44,13 @@ func (w *world) do(q *queue, s step) error {
 		return w.flush(q, who)
 	case opTidy:
 		w.catchUp()
-		wal.Tidy(q.l)
+		wal.PrepareAndCleanup(q.l)
 	case opCompact:
 		return w.compact(q, who, s.n)
 	case opRace:
 		return w.race(q, who, s.n)
 	case opGiveBack:
-		wal.GiveBack(q.l)
+		wal.ShrinkIdle(q.l)
 	case opReopen:
 		return w.reopen(q, func() error { return nil })
 	case opRewind:
@@ -96,7 +96,7 @@ func body(id string, n int) []byte {
 func (w *world) patiently(try func() error) error {
 	for {
 		err := try()
-		if !errors.Is(err, wal.ErrBehind) {
+		if !errors.Is(err, wal.ErrBacklog) {
 			return err
 		}
 		w.catchUp()
@@ -116,7 +116,7 @@ func (w *world) append(q *queue, size int) error {
 func (w *world) upload(q *queue, size int) error {
 	return w.add(q, func(id string) (p wal.Position, err error) {
 		b := body(id, size)
-		u, err := q.l.Create(int64(len(b)), wal.Meta{})
+		u, err := q.l.BeginLarge(int64(len(b)), wal.Meta{})
 		if err != nil {
 			return p, err
 		}
@@ -262,7 +262,7 @@ func (w *world) takeMany(q *queue, who, n int) (err error) {
 		err = errors.Join(err, w.take(q, who, 2*(n+7*i)+1))
 	}
 	if n%3 == 0 { // lest the background falls behind what the file is mapped for
-		wal.Tidy(q.l)
+		wal.PrepareAndCleanup(q.l)
 	}
 	return err
 }
@@ -285,7 +285,7 @@ func (w *world) takeLarge(q *queue, who int) (err error) {
 func (w *world) compact(q *queue, who, n int) error {
 	err := w.scatter(q, who, n)
 	w.catchUp()
-	wal.Tidy(q.l)
+	wal.PrepareAndCleanup(q.l)
 	wal.Compact(q.l)
 	return err
 }
@@ -306,7 +306,7 @@ func (w *world) race(q *queue, who, n int) (err error) {
 	var compacted sync.WaitGroup
 	compacted.Go(func() { wal.Compact(q.l) })
 	err = errors.Join(err, w.takeMany(q, who, n), wal.RewriteOffsets(q.l))
-	wal.Tidy(q.l)
+	wal.PrepareAndCleanup(q.l)
 	compacted.Wait()
 	return err
 }

@@ -216,7 +216,7 @@ func (w *world) cutRecovery(calls int) error {
 	err := w.open()
 	for _, q := range w.queues {
 		if err == nil {
-			wal.Tidy(q.l)
+			wal.PrepareAndCleanup(q.l)
 		}
 		if err == nil && w.cold {
 			wal.Compact(q.l)

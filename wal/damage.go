@@ -24,7 +24,7 @@ func (l *Log) noteDamageLocked(f *file, found []segment.Damage) {
 			continue
 		}
 		l.aside.damage = append(l.aside.damage, damage{f, d.From, d.To, d.Bytes})
-		l.askLater()
+		l.requestCleanup()
 	}
 }
 

@@ -100,22 +100,22 @@ func (l *Log) deletableLocked(seq uint64) bool {
 	return len(l.consumers) > 0
 }
 
-// noteBehind rewrites the files of consumers that had no room to note what is taken, with the reserve if need
+// saveUnsaved rewrites the files of consumers that had no room to note what is taken, with the reserve if need
 // be: then it can be deleted.
-func (l *Log) noteBehind() {
+func (l *Log) saveUnsaved() {
 	l.mu.Lock()
 	var behind []*Consumer
 	for _, c := range l.consumers {
-		if c.behind && c.off != nil {
+		if c.unsaved && c.off != nil {
 			behind = append(behind, c)
 		}
 	}
 	l.mu.Unlock()
 	for _, c := range behind {
 		err := c.rewrite(0)
-		if disk.IsFull(err) && l.slow.reserve.lend() {
+		if disk.IsFull(err) && l.background.reserve.lend() {
 			err = c.rewrite(0)
-			l.slow.reserve.takeBack()
+			l.background.reserve.takeBack()
 		}
 		if err != nil && !disk.IsFull(err) {
 			l.log.Warn("cannot rewrite an offset file", "queue", l.name(), "consumer", c.name, "error", err)
@@ -128,7 +128,7 @@ func (c *Consumer) takenFrom(seq uint64) (x offset.Span, ok bool) {
 	if seq < c.st.Head {
 		return offset.Span{From: seq, To: c.st.Head - 1}, true
 	}
-	if c.behind { // what only memory says would come again, and is not to be missing then
+	if c.unsaved { // what only memory says would come again, and is not to be missing then
 		return x, false
 	}
 	if x, ok = c.st.Taken.Find(seq); ok {

@@ -86,7 +86,7 @@ func store(l *wal.Log, i int) (p wal.Position, err error) {
 	if i != foreignLarge {
 		return l.Append(b, m)
 	}
-	u, err := l.Create(int64(len(b)), m)
+	u, err := l.BeginLarge(int64(len(b)), m)
 	if err != nil {
 		return p, err
 	}

@@ -7,13 +7,13 @@ package wal
 
 import "slices"
 
-// unmarked is how many shared syncs in a row may leave out an offset file that they had nothing of: a mark has the
+// marksSkipped is how many shared syncs in a row may leave out an offset file that they had nothing of: a mark has the
 // next one write it.
-const unmarked = 16
+const marksSkipped = 16
 
-// mark notes in the offset files what is durable now. It is evidence, and nothing waits for it: it reaches the disk with
+// noteDurable notes in the offset files what is durable now. It is evidence, and nothing waits for it: it reaches the disk with
 // the next sync, or when the kernel writes it.
-func (l *Log) mark(u unsynced) {
+func (l *Log) noteDurable(u unsynced) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.durable = max(l.durable, u.next)
@@ -24,7 +24,7 @@ func (l *Log) mark(u unsynced) {
 		if c.off == nil || !c.off.Settled() || l.closed || l.failed != nil {
 			continue
 		}
-		if c.marks++; u.shared && c.marks%unmarked != 0 && !slices.Contains(u.offsets, c.off) {
+		if c.marks++; u.shared && c.marks%marksSkipped != 0 && !slices.Contains(u.offsets, c.off) {
 			continue
 		}
 		if c.off.Durable() != l.durable {
@@ -33,13 +33,13 @@ func (l *Log) mark(u unsynced) {
 		if c.off.Untold() {
 			c.off.SetHead(c.st.Head, c.st.Below)
 		}
-		c.faulted()
+		c.checkFault()
 	}
 }
 
-// allWholeLocked is the number below which all items are known to have what they consist of. A body whose Commit is
+// wholeBelowLocked is the number below which all items are known to have what they consist of. A body whose Commit is
 // under way has a name that is not in the directory for good. Log.mu is held.
-func (l *Log) allWholeLocked() uint64 {
+func (l *Log) wholeBelowLocked() uint64 {
 	whole := l.durable
 	if n := len(l.files); n > 0 && l.files[n-1].seg != nil { // numbers that a power cut left without an item prove nothing
 		whole = max(l.files[n-1].first, l.files[n-1].seg.Totals().Last+1)
@@ -51,19 +51,19 @@ func (l *Log) allWholeLocked() uint64 {
 		}
 	}
 	u := &l.uploads
-	for len(u.doubtful) > 0 && l.everybodyTookLocked(u.doubtful[0]) {
-		u.doubtful = u.doubtful[1:]
+	for len(u.maybeTorn) > 0 && l.takenByAllLocked(u.maybeTorn[0]) {
+		u.maybeTorn = u.maybeTorn[1:]
 	}
-	if len(u.doubtful) > 0 {
-		whole = min(whole, u.doubtful[0])
+	if len(u.maybeTorn) > 0 {
+		whole = min(whole, u.maybeTorn[0])
 	}
 	return max(l.durable, whole)
 }
 
-// doubt notes a large item, in their order, of which it is not known that its body was ever synced.
-func (u *uploads) doubt(seq, durable uint64) {
+// noteMaybeTorn notes a large item, in their order, of which it is not known that its body was ever synced.
+func (u *uploads) noteMaybeTorn(seq, durable uint64) {
 	if seq >= durable {
-		u.doubtful = append(u.doubtful, seq)
+		u.maybeTorn = append(u.maybeTorn, seq)
 	}
 }
 
@@ -81,18 +81,18 @@ func (l *Log) resumeDurable() {
 	}
 	l.log.Error("log ends before what was on stable storage: its last segment was cut, removed or put back from an older copy",
 		"queue", l.name(), "ends", l.next-1, "stored", l.durable-1)
-	l.found.ends, l.next = l.next, l.durable
+	l.missing.endedAt, l.next = l.next, l.durable
 }
 
 // orphaned reports whether a body's record is among what the log lacks, and somebody has yet to take the item.
 func (l *Log) orphaned(seq uint64) bool {
-	return seq >= l.next || l.found.ends > 0 && seq >= l.found.ends && !l.everybodyTookLocked(seq)
+	return seq >= l.next || l.missing.endedAt > 0 && seq >= l.missing.endedAt && !l.takenByAllLocked(seq)
 }
 
-// tellShort sees to it that a log which ended too early is not told of again, and that it counts though
+// reportEarlyEnd sees to it that a log which ended too early is not told of again, and that it counts though
 // all that it lacks was taken.
-func (l *Log) tellShort(counted bool) {
-	if l.found.ends == 0 {
+func (l *Log) reportEarlyEnd(counted bool) {
+	if l.missing.endedAt == 0 {
 		return
 	}
 	if !counted {
@@ -103,8 +103,8 @@ func (l *Log) tellShort(counted bool) {
 	}
 }
 
-// tellLost counts what an offset file has lost, and mends the file: taken items may come again.
-func (c *Consumer) tellLost() {
+// reportLostEntries counts what an offset file has lost, and mends the file: taken items may come again.
+func (c *Consumer) reportLostEntries() {
 	o := c.off
 	if lost := o.Lost(); lost > 0 {
 		c.l.stats.damaged.Add(uint64(lost))

@@ -60,7 +60,7 @@ var shortened = map[string]func(m, former memory) error{
 		}
 		return m.WriteFile(m.segment(), b[:1024+50*48])
 	},
-	"emptied":     func(m, _ memory) error { return m.WriteFile(m.segment(), nil) },
+	"idleness":    func(m, _ memory) error { return m.WriteFile(m.segment(), nil) },
 	"zeroed":      func(m, _ memory) error { return m.WriteFile(m.segment(), make([]byte, 64<<10)) },
 	"its header":  func(m, _ memory) error { b, _ := m.ReadFile(m.segment()); return m.WriteFile(m.segment(), b[:1024]) },
 	"deleted":     func(m, _ memory) error { return m.Remove(m.segment()) },
@@ -93,7 +93,7 @@ func TestALogThatEndsBeforeWhatWasSyncedSaysSo(t *testing.T) {
 			if left := len(got) - 1; taken < n && l.Stats().Damaged < uint64(n-taken-max(left, 0)) {
 				t.Errorf("%s, %d taken: %d came and %d count as damaged", how, taken, left, l.Stats().Damaged)
 			}
-			if alone := how == "deleted" || how == "emptied" || how == "zeroed"; taken < n || !alone { // all taken and no segment: as on a full disk
+			if alone := how == "deleted" || how == "idleness" || how == "zeroed"; taken < n || !alone { // all taken and no segment: as on a full disk
 				if lines := said(); lines[0] == "" || l.Stats().Damaged == 0 {
 					t.Errorf("%s, %d taken: %d count as damaged, and it says %q", how, taken, l.Stats().Damaged, lines)
 				}

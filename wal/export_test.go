@@ -9,7 +9,7 @@ import (
 )
 
 // ShareFrom is how many logs have to want a sync to have one together.
-func ShareFrom(b *Background, logs int) { b.syncs.togetherFrom = logs }
+func ShareFrom(b *Background, logs int) { b.syncs.shareFrom = logs }
 
 // RewriteOffsets rewrites the offset files of all consumers.
 func RewriteOffsets(l *Log) error {
@@ -31,35 +31,35 @@ func RewriteOffsets(l *Log) error {
 }
 
 // BackgroundOf returns what does a log's slow work, and ClockOf what its timers go by.
-func BackgroundOf(l *Log) *Background { return l.slow }
+func BackgroundOf(l *Log) *Background { return l.background }
 
 func ClockOf(l *Log) clock.Clock { return l.o.Clock }
 
-// Tidy does the background's work on a log in the caller's goroutine, asked for or not.
-func Tidy(l *Log) {
+// PrepareAndCleanup does the background's work on a log in the caller's goroutine, asked for or not.
+func PrepareAndCleanup(l *Log) {
 	l.prepare()
-	l.tidy()
+	l.cleanup()
 }
 
 // Compact does all that there is to be compacted, in the caller's goroutine, as if no reader had
 // moved for a while.
 func Compact(l *Log) {
 	for {
-		l.compaction.rested()
+		l.compaction.assumeAtRest()
 		if !l.compaction.once() {
 			return
 		}
 	}
 }
 
-// GiveBack does what happens when a log has been empty for a while.
-func GiveBack(l *Log) {
+// ShrinkIdle does what happens when a log has been empty for a while.
+func ShrinkIdle(l *Log) {
 	l.mu.Lock()
-	l.empty.quiet = true
+	l.idle.expired = true
 	l.mu.Unlock()
-	l.tidy()
+	l.cleanup()
 	l.compaction.working.Lock() // it may have had hold of a file
-	l.tidy()
+	l.cleanup()
 	l.compaction.working.Unlock()
 }
 
@@ -96,14 +96,14 @@ func HoldSyncs(b *Background) (release func()) {
 		b.syncs.mu.Lock()
 	}
 	b.syncs.shared = true // nobody begins one while many wait
-	b.syncs.busy += syncsAtOnce
+	b.syncs.workers += syncsAtOnce
 	b.syncs.mu.Unlock()
 	return func() {
 		b.syncs.mu.Lock()
 		defer b.syncs.mu.Unlock()
 		b.syncs.shared = false
-		b.syncs.busy -= syncsAtOnce
-		b.syncs.spread()
+		b.syncs.workers -= syncsAtOnce
+		b.syncs.startWorkerLocked()
 	}
 }
 

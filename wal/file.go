@@ -24,13 +24,13 @@ type file struct {
 	extendAt  uint32 // tail at which that is another extent
 	size      int64  // of a sealed one
 
-	cold       bool   // in the cold form
-	through    uint64 // first number of the last segment that it stands for: its own, unless it is a cold one made of several
-	left       bool   // compaction failed on it and leaves it alone
-	compacting bool   // about to be replaced: nobody else takes it out of the log
-	records    uint64 // in it, and the bytes they take in a segment: of a sealed one, 0 while they are not known
-	recordSize int64
-	rebuilt    uint64 // damage rebuilt by readers that the background knows of
+	cold           bool   // in the cold form
+	through        uint64 // first number of the last segment that it stands for: its own, unless it is a cold one made of several
+	skipCompaction bool   // compaction failed on it and leaves it alone
+	compacting     bool   // about to be replaced: nobody else takes it out of the log
+	records        uint64 // in it, and the bytes they take in a segment: of a sealed one, 0 while they are not known
+	recordSize     int64
+	rebuilt        uint64 // damage rebuilt by readers that the background knows of
 }
 
 func (f *file) bytes() int64 {
@@ -112,14 +112,14 @@ func (l *Log) open(f *file, path string) error {
 	if err != nil {
 		if errors.Is(err, segment.ErrForeign) {
 			l.mu.Lock()
-			l.banishLocked(f)
+			l.dropForeignLocked(f)
 			l.mu.Unlock()
 		}
 		return err
 	}
 	l.mu.Lock()
 	if f.seg == nil {
-		f.opened(seg)
+		f.setOpenLocked(seg)
 		seg = nil
 		l.noteDamageLocked(f, found)
 	}
@@ -130,14 +130,14 @@ func (l *Log) open(f *file, path string) error {
 	return nil
 }
 
-// opened makes a segment the file's. Log.mu is held.
-func (f *file) opened(seg *segment.Segment) {
+// setOpenLocked makes a segment the file's. Log.mu is held.
+func (f *file) setOpenLocked(seg *segment.Segment) {
 	f.seg = seg
-	f.learn()
+	f.noteTotalsLocked()
 }
 
-// learn notes how much is in a segment that is open and sealed.
-func (f *file) learn() {
+// noteTotalsLocked notes how much is in a segment that is open and sealed.
+func (f *file) noteTotalsLocked() {
 	if f.seg.Sealed() {
 		f.records, f.recordSize = f.seg.Totals().Items, int64(f.seg.Tail())-segment.HeaderSize
 	}
@@ -145,13 +145,13 @@ func (f *file) learn() {
 
 // release lets go of a pinned segment.
 func (l *Log) release(f *file) {
-	if l.letGo(f) {
+	if l.unpin(f) {
 		l.close(f)
 	}
 }
 
-// letGo is release that leaves it to the caller to close a segment that is gone: then it is true.
-func (l *Log) letGo(f *file) (last bool) {
+// unpin is release that leaves it to the caller to close a segment that is gone: then it is true.
+func (l *Log) unpin(f *file) (last bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	f.pins--

@@ -24,28 +24,28 @@ func (l *Log) openOwn(path string, o segment.OpenOptions) (*segment.Segment, []s
 	return segment.Open(l.fs, path, o)
 }
 
-// banishLocked takes a segment out of the log that turns out to be another log's. The background sets it
+// dropForeignLocked takes a segment out of the log that turns out to be another log's. The background sets it
 // aside. Log.mu is held.
-func (l *Log) banishLocked(f *file) {
+func (l *Log) dropForeignLocked(f *file) {
 	for i := range l.files {
 		if l.files[i] == f {
 			l.files = append(append([]*file(nil), l.files[:i]...), l.files[i+1:]...)
 			f.lost, f.gone = true, true
-			l.aside.strangers = append(l.aside.strangers, f)
+			l.aside.foreign = append(l.aside.foreign, f)
 			l.stats.damaged.Add(1)
-			l.askLater()
+			l.requestCleanup()
 			return
 		}
 	}
 }
 
-// setStrangersAside moves banished files out of the log's directory.
-func (l *Log) setStrangersAside() {
+// setForeignAside moves banished files out of the log's directory.
+func (l *Log) setForeignAside() {
 	l.mu.Lock()
-	strangers := l.aside.strangers
-	l.aside.strangers = nil
+	foreign := l.aside.foreign
+	l.aside.foreign = nil
 	l.mu.Unlock()
-	for _, f := range strangers {
+	for _, f := range foreign {
 		if err := l.discardFile(f); err != nil && !isNotExist(err) {
 			l.log.Error("a segment of another log cannot be set aside", "queue", l.name(), "file", f.path, "error", err)
 		}

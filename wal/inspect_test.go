@@ -81,7 +81,7 @@ func TestBodiesAreCheckedToTheLastByte(t *testing.T) {
 	l := open(t, "q", wal.Options{FS: fsys})
 	consumer(t, l)
 	const size = 200_000 // four chunks
-	w, err := l.Create(size, wal.Meta{})
+	w, err := l.BeginLarge(size, wal.Meta{})
 	if err != nil {
 		t.Fatal(err)
 	}

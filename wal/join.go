@@ -12,8 +12,8 @@ import (
 // deleted.
 func (l *Log) join(name string, from Start) (*Consumer, error) {
 	defer l.compaction.interrupt()()
-	l.tidying.Lock()
-	defer l.tidying.Unlock()
+	l.cleaning.Lock()
+	defer l.cleaning.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {

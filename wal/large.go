@@ -23,7 +23,7 @@ type uploads struct {
 	count    int        // bodies that have their place
 	bytes    int64      // size of those
 
-	doubtful []uint64 // found on opening: no sync is known to have covered them, so a power cut may have torn them
+	maybeTorn []uint64 // found on opening: no sync is known to have covered them, so a power cut may have torn them
 
 	damaged map[uint64]bool // found by readers: set aside, not deleted, when their items are given up
 }
@@ -53,9 +53,9 @@ type Writer struct {
 	err     error // of an earlier Write: nothing can come of it any more
 }
 
-// Create begins a large item of the given size in bytes. Nothing of it is in the queue until its
+// BeginLarge begins a large item of the given size in bytes. Nothing of it is in the queue until its
 // Commit; Abort, or the death of the process, leaves nothing.
-func (l *Log) Create(size int64, m Meta) (*Writer, error) {
+func (l *Log) BeginLarge(size int64, m Meta) (*Writer, error) {
 	if size < 0 {
 		return nil, fmt.Errorf("an item cannot have %d bytes", size)
 	}
@@ -66,16 +66,16 @@ func (l *Log) Create(size int64, m Meta) (*Writer, error) {
 		err = l.admit(body.FileSize(size))
 	}
 	if err != nil {
-		return nil, l.refusedUpload(err)
+		return nil, l.uploadRefused(err)
 	}
 	n := rand.Uint64() // never used again: recovery tells a committed body by it
 	w := &Writer{l: l, m: m, upload: n, size: size, path: l.path(files.PartName(n))}
 	if w.f, err = l.fs.Create(w.path); err != nil {
-		return nil, l.refusedUpload(err)
+		return nil, l.uploadRefused(err)
 	}
 	if w.body, err = body.NewWriter(w.f, size, n, l.id); err != nil {
 		w.Abort()
-		return nil, l.refusedUpload(err)
+		return nil, l.uploadRefused(err)
 	}
 	return w, nil
 }
@@ -108,12 +108,12 @@ func (w *Writer) writeChunk() error {
 		err = w.body.Flush()
 	}
 	if err != nil {
-		return w.l.refusedUpload(err)
+		return w.l.uploadRefused(err)
 	}
 	return nil
 }
 
-func (l *Log) refusedUpload(err error) error {
+func (l *Log) uploadRefused(err error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.refusedLocked(err)
@@ -123,14 +123,14 @@ func (l *Log) refusedUpload(err error) error {
 // After an error nothing is left of it. It waits for the disk when that is behind: see TryCommit.
 func (w *Writer) Commit() (Position, error) {
 	p, err := w.TryCommit()
-	for errors.Is(err, ErrBehind) {
+	for errors.Is(err, ErrBacklog) {
 		w.l.CatchUp()
 		p, err = w.TryCommit()
 	}
 	return p, err
 }
 
-// TryCommit is Commit that does not wait for a disk that is behind: it is ErrBehind then, and the item is as it was
+// TryCommit is Commit that does not wait for a disk that is behind: it is ErrBacklog then, and the item is as it was
 // before. Call CatchUpThen, and again; or Abort.
 func (w *Writer) TryCommit() (p Position, err error) {
 	if w.err == nil && w.f == nil {
@@ -151,13 +151,13 @@ func (w *Writer) TryCommit() (p Position, err error) {
 	for p, err = w.appendRecord(); err == ErrUnready; p, err = w.appendRecord() {
 		w.l.getRoom()
 	}
-	if errors.Is(err, ErrBehind) {
+	if errors.Is(err, ErrBacklog) {
 		return p, err
 	}
 	if err != nil {
 		return p, errors.Join(err, w.Abort())
 	}
-	w.name(p)
+	w.nameBody(p)
 	return p, nil
 }
 
@@ -196,8 +196,8 @@ func (w *Writer) appendRecord() (Position, error) {
 	return p, nil
 }
 
-// name renames the body after its item. If that fails the item is found under the upload's name.
-func (w *Writer) name(p Position) {
+// nameBody renames the body after its item. If that fails the item is found under the upload's name.
+func (w *Writer) nameBody(p Position) {
 	l := w.l
 	final := l.path(files.BodyName(p.Seq))
 	err := l.fs.Rename(w.path, final)
@@ -215,10 +215,10 @@ func (w *Writer) name(p Position) {
 		w.f.Close()
 	}
 	w.f = nil // else a sync has it now
-	w.giveBack()
+	w.releaseBuffer()
 }
 
-func (w *Writer) giveBack() {
+func (w *Writer) releaseBuffer() {
 	if w.body != nil {
 		w.body.Release()
 	}
@@ -226,7 +226,7 @@ func (w *Writer) giveBack() {
 
 // Abort ends an upload and leaves nothing of it. After Commit it does nothing.
 func (w *Writer) Abort() error {
-	w.giveBack()
+	w.releaseBuffer()
 	if w.f == nil {
 		return nil
 	}
@@ -261,7 +261,7 @@ func (l *Log) Open(p Position) (io.ReadCloser, error) {
 		}
 	}
 	if errors.Is(err, ErrDamaged) {
-		l.noteBody(p.Seq)
+		l.noteDamagedBody(p.Seq)
 	}
 	if err != nil {
 		return nil, err
@@ -294,15 +294,15 @@ func (r *reader) Read(p []byte) (int, error) {
 	switch {
 	case err == nil:
 	case errors.Is(err, ErrDamaged):
-		r.l.noteBody(r.seq)
+		r.l.noteDamagedBody(r.seq)
 	case errors.Is(err, fs.ErrClosed):
 		err = ErrClosed
 	}
 	return n, err
 }
 
-// noteBody remembers that a body does not verify.
-func (l *Log) noteBody(seq uint64) {
+// noteDamagedBody remembers that a body does not verify.
+func (l *Log) noteDamagedBody(seq uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.uploads.damaged == nil {
@@ -343,7 +343,7 @@ func (l *Log) takenBodies() (gone []uint64) {
 // sweepDueLocked reports that bodies are left while no item is.
 func (l *Log) sweepDueLocked() bool { return l.uploads.count > 0 && l.minHeadLocked() == l.next }
 
-func (l *Log) everybodyTookLocked(seq uint64) bool {
+func (l *Log) takenByAllLocked(seq uint64) bool {
 	for _, c := range l.consumers {
 		if !c.has(seq) {
 			return false

@@ -19,8 +19,8 @@ func (l *Log) RemoveConsumer(name string) error {
 		return errors.New("a log's own consumer cannot be removed")
 	}
 	defer l.compaction.interrupt()()
-	l.tidying.Lock()
-	defer l.tidying.Unlock()
+	l.cleaning.Lock()
+	defer l.cleaning.Unlock()
 	l.preparing.Lock() // nobody makes offset files
 	defer l.preparing.Unlock()
 	l.commit.syncing.Lock() // nor replaces or syncs them
@@ -61,7 +61,7 @@ func (c *Consumer) replaceFile() error {
 	off := c.off
 	c.off = nil
 	if !l.closed {
-		c.askFile()
+		c.requestFile()
 	}
 	l.mu.Unlock()
 	if off == nil {
@@ -80,9 +80,9 @@ func (c *Consumer) end() error {
 	delete(l.consumers, c.name)
 	l.uploads.sweep = l.uploads.count > 0
 	if !l.closed {
-		l.noteEmptyLocked()
-		l.askLater()
-		l.compaction.ask()
+		l.checkEmptyLocked()
+		l.requestCleanup()
+		l.compaction.request()
 	}
 	l.mu.Unlock()
 	if off == nil {

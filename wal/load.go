@@ -77,7 +77,7 @@ func (c *Consumer) loadFile(rewriting bool) error {
 	}
 	c.off, c.st = old, oldState
 	if old != nil {
-		c.tellLost()
+		c.reportLostEntries()
 	}
 	if !rewriting {
 		return err

@@ -15,19 +15,19 @@ import (
 
 // Log is one queue's log. All methods may be called from any goroutine.
 //
-// Locks, in the order they are taken: compaction.working, tidying, preparing, commit.syncing, spare.naming, mu. mu is
+// Locks, in the order they are taken: compaction.working, cleaning, preparing, commit.syncing, spare.naming, mu. mu is
 // held for nanoseconds and never over a wait for the disk: what the background did not prepare in time is got ready
 // without it, see ready.go. Functions that need it end in Locked.
 type Log struct {
-	dir  string
-	id   uint64 // its identity; see identity.go
-	fs   disk.FS
-	o    Options
-	log  *slog.Logger
-	slow *Background // that of Options, or one for this log alone
+	dir        string
+	id         uint64 // its identity; see identity.go
+	fs         disk.FS
+	o          Options
+	log        *slog.Logger
+	background *Background // that of Options, or one for this log alone
 
 	compaction compactor
-	tidying    chore // tidy
+	cleaning   chore // cleanup
 	preparing  struct {
 		chore      // prepare
 		pace  pace // guarded by it
@@ -40,14 +40,14 @@ type Log struct {
 	spare     spare
 	next      uint64                        // sequence number of the next item
 	durable   uint64                        // all items below were on stable storage when a sync was over
-	ever      struct{ items, bytes uint64 } // appended, and their payload bytes
+	total     struct{ items, bytes uint64 } // appended, and their payload bytes
 	created   int64                         // when the log was made, Unix ms
 	consumers map[string]*Consumer
 	uploads   uploads
 	aside     aside
-	found     found
+	missing   missing
 	dirty     dirt
-	empty     emptied
+	idle      idleness
 	room      room
 	backlog   backlog
 	failed    error // why the log takes no more items
@@ -69,15 +69,15 @@ type spare struct {
 
 // aside is what has to be set aside yet. Log.mu guards it.
 type aside struct {
-	damage    []damage // found by readers
-	strangers []*file  // segments of another log
+	damage  []damage // found by readers
+	foreign []*file  // segments of another log
 }
 
-// found is what was missing when the log was opened. Log.mu guards it.
-type found struct {
-	ends       uint64        // where it ends, if that is before what was durable; else 0
-	unreadable uint64        // numbers below it may have been used in a segment that is lost
-	missing    []offset.Span // numbers without an item
+// missing is what was missing when the log was opened. Log.mu guards it.
+type missing struct {
+	endedAt         uint64        // where it ends, if that is before what was durable; else 0
+	unreadableBelow uint64        // numbers below it may have been used in a segment that is lost
+	spans           []offset.Span // numbers without an item
 }
 
 // dirt is what awaits a sync. Log.mu guards it.
@@ -107,7 +107,7 @@ func (l *Log) Stats() Stats {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := Stats{
-		Appended:    l.ever.items,
+		Appended:    l.total.items,
 		Segments:    len(l.files),
 		DiskBytes:   l.diskBytesLocked(),
 		Damaged:     l.stats.damaged.Load(),
@@ -161,15 +161,15 @@ func (l *Log) usableLocked() error {
 func (l *Log) Close() error {
 	l.stopTimers()
 	l.shrink(l.usedUpLocked) // a log that is closed empty keeps no more than a block
-	l.tidy()
+	l.cleanup()
 	syncErr := l.Sync()
-	if !l.shut() {
+	if !l.markClosed() {
 		return nil
 	}
 	if errors.Is(syncErr, ErrClosed) {
 		syncErr = nil
 	}
-	if err := l.closeFiles(true); err != nil && !passing(err) { // all there was to keep is synced
+	if err := l.closeFiles(true); err != nil && !isTransient(err) { // all there was to keep is synced
 		l.log.Warn("closing a log", "queue", l.name(), "error", err)
 	}
 	return syncErr
@@ -180,7 +180,7 @@ func (l *Log) Close() error {
 // name in the directory, so another may take its place. Its files are closed in the background.
 func (l *Log) Abandon() {
 	l.stopTimers()
-	if !l.shut() {
+	if !l.markClosed() {
 		return
 	}
 	l.quiesce()
@@ -188,7 +188,7 @@ func (l *Log) Abandon() {
 		l.closeFiles(false)
 		return
 	}
-	l.slow.later.push(func() { l.closeFiles(false) })
+	l.background.cleanupLane.push(func() { l.closeFiles(false) })
 }
 
 // ownsBackground reports that it was started for this log alone.
@@ -197,20 +197,20 @@ func (l *Log) ownsBackground() bool { return l.o.Background == nil }
 func (l *Log) stopTimers() {
 	l.dirty.timer.Stop()
 	l.compaction.timer.Stop()
-	l.empty.timer.Stop()
+	l.idle.timer.Stop()
 }
 
 // shut lets nothing new begin; false when somebody has done so before.
-func (l *Log) shut() bool {
+func (l *Log) markClosed() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	was := l.closed
 	l.closed = true
-	l.slow.syncs.isClean(l)
-	l.caughtUpLocked()
-	l.room.waiting.tell()
+	l.background.syncs.markClean(l)
+	l.notifyCaughtUpLocked()
+	l.room.waiting.notify()
 	for _, c := range l.consumers {
-		c.reading.waiting.tell()
+		c.reading.waiting.notify()
 	}
 	return !was
 }
@@ -218,7 +218,7 @@ func (l *Log) shut() bool {
 // quiesce waits until nobody works on the log, once it is shut.
 func (l *Log) quiesce() {
 	l.commit.wait()
-	for _, busy := range []*sync.Mutex{&l.compaction.working, &l.tidying.Mutex, &l.preparing.Mutex} {
+	for _, busy := range []*sync.Mutex{&l.compaction.working, &l.cleaning.Mutex, &l.preparing.Mutex} {
 		busy.Lock()
 		busy.Unlock() //lint:ignore SA2001 who comes later finds the log closed
 	}
@@ -228,10 +228,10 @@ func (l *Log) quiesce() {
 func (l *Log) closeFiles(trim bool) error {
 	l.quiesce()
 	if l.ownsBackground() {
-		l.slow.Close()
+		l.background.Close()
 	}
-	l.tidying.Lock()
-	defer l.tidying.Unlock()
+	l.cleaning.Lock()
+	defer l.cleaning.Unlock()
 	l.preparing.Lock()
 	defer l.preparing.Unlock()
 	l.mu.Lock()

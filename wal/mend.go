@@ -8,15 +8,15 @@ import (
 	"github.com/darner/darner/segment"
 )
 
-// askMend has the background mend a pinned segment of which something had to be rebuilt.
-func (l *Log) askMend(f *file) {
+// requestMend has the background mend a pinned segment of which something had to be rebuilt.
+func (l *Log) requestMend(f *file) {
 	if !f.cold || f.seg.Rebuilt() == 0 {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if f.needsMendingLocked() {
-		l.compaction.ask()
+		l.compaction.request()
 	}
 }
 

@@ -24,14 +24,14 @@ func Open(dir string, o Options) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Log{dir: dir, fs: o.FS, o: o, log: o.Logger, slow: o.Background, consumers: make(map[string]*Consumer), created: clock.UnixMilli(o.Clock)}
+	l := &Log{dir: dir, fs: o.FS, o: o, log: o.Logger, background: o.Background, consumers: make(map[string]*Consumer), created: clock.UnixMilli(o.Clock)}
 	l.compaction.l = l
 	l.commit.init()
-	l.dirty.timer = clock.NewTimer(o.Clock, func() { l.slow.syncs.due(l) })
+	l.dirty.timer = clock.NewTimer(o.Clock, func() { l.background.syncs.due(l) })
 	l.compaction.timer = clock.NewTimer(o.Clock, l.compaction.lookAgain)
-	l.empty.timer = clock.NewTimer(o.Clock, l.stillEmpty)
-	if l.slow == nil {
-		l.slow = NewBackground(0, o.Clock)
+	l.idle.timer = clock.NewTimer(o.Clock, l.idleTimerFired)
+	if l.background == nil {
+		l.background = NewBackground(0, o.Clock)
 	}
 	if err := l.recover(); err != nil {
 		l.Abandon()
@@ -48,7 +48,7 @@ func (l *Log) recover() error {
 	if err != nil {
 		return err
 	}
-	l.dirty.shares = l.slow.syncs.holds(l.dir)
+	l.dirty.shares = l.background.syncs.holds(l.dir)
 	l.mu.Lock() // no one else is here yet, but what follows calls functions that want it held
 	defer l.mu.Unlock()
 	if err := l.identify(&d); err != nil {
@@ -73,18 +73,18 @@ func (l *Log) recover() error {
 	if err := l.recoverBodies(&d); err != nil {
 		return err
 	}
-	l.found.missing = l.gaps()
+	l.missing.spans = l.gaps()
 	counted := l.stats.damaged.Load()
 	for _, c := range l.consumers {
 		c.loseMissing()
 	}
-	l.tellShort(l.stats.damaged.Load() > counted)
+	l.reportEarlyEnd(l.stats.damaged.Load() > counted)
 	if len(l.files) > 0 {
-		l.askLater()
-		l.compaction.ask()
+		l.requestCleanup()
+		l.compaction.request()
 	}
-	l.noteWasteLocked()
-	return l.distrust()
+	l.checkWasteLocked()
+	return l.markAllDirty()
 }
 
 // makeDir makes the log's directory, which the first sync makes durable in its parent. Where that is new as
@@ -100,9 +100,9 @@ func (l *Log) makeDir() error {
 	return l.fs.Mkdir(l.dir)
 }
 
-// distrust has the first sync bring everything to stable storage that a process which was killed
+// markAllDirty has the first sync bring everything to stable storage that a process which was killed
 // may not have synced: it may be in memory alone.
-func (l *Log) distrust() error {
+func (l *Log) markAllDirty() error {
 	if len(l.files)+len(l.consumers) == 0 {
 		return nil
 	}
@@ -111,27 +111,27 @@ func (l *Log) distrust() error {
 	}
 	l.dirty.dir, l.dirty.newDir = true, true
 	l.touchLocked()
-	return l.distrustBodies()
+	return l.markBodiesDirty()
 }
 
-// distrustBodies does so for the bodies behind records of unsealed segments: before a segment is
+// markBodiesDirty does so for the bodies behind records of unsealed segments: before a segment is
 // sealed its bodies are synced.
-func (l *Log) distrustBodies() (err error) {
+func (l *Log) markBodiesDirty() (err error) {
 	for _, f := range l.files {
 		if f.seg == nil || f.seg.Sealed() || f.seg.Totals().Large == 0 {
 			continue
 		}
 		eachRecord(f.seg, func(r segment.Record) {
 			if r.Kind == segment.KindLarge && err == nil {
-				err = l.distrustBody(r)
-				l.uploads.doubt(r.Seq, l.durable)
+				err = l.markBodyDirty(r)
+				l.uploads.noteMaybeTorn(r.Seq, l.durable)
 			}
 		})
 	}
 	return err
 }
 
-func (l *Log) distrustBody(r segment.Record) error {
+func (l *Log) markBodyDirty(r segment.Record) error {
 	f, err := l.fs.Open(l.path(files.BodyName(r.Seq)))
 	if isNotExist(err) {
 		return nil // taken, or damage that its reader will find
@@ -250,7 +250,7 @@ func (l *Log) openSegments(list []files.Info) error {
 					return err
 				}
 				if len(found) == 0 && !errors.Is(err, segment.ErrBlank) && !errors.Is(err, segment.ErrForeign) { // else what follows tells
-					l.found.unreadable = max(l.found.unreadable, f.first+uint64(l.o.SegmentSize/segment.RecordSize(0)))
+					l.missing.unreadableBelow = max(l.missing.unreadableBelow, f.first+uint64(l.o.SegmentSize/segment.RecordSize(0)))
 				}
 				continue
 			}
@@ -268,7 +268,7 @@ func (l *Log) openSegments(list []files.Info) error {
 	last := found[0]
 	h, t := last.seg.Header(), last.seg.Totals()
 	l.next = max(last.first, t.Last+1)
-	l.ever.items, l.ever.bytes = h.ItemsBefore+t.Items, h.BytesBefore+t.Bytes+largeBytes(last.seg)
+	l.total.items, l.total.bytes = h.ItemsBefore+t.Items, h.BytesBefore+t.Bytes+largeBytes(last.seg)
 	last.plan()
 	l.created = h.Created // of the last segment; the own consumer knows better
 	return nil
@@ -287,7 +287,7 @@ func (l *Log) openSegment(f *file) error {
 	if h := seg.Header(); h.First != f.first {
 		return errors.Join(fmt.Errorf("%s: %w: its first item is %d", f.path, segment.ErrNotSegment, h.First), seg.Close())
 	}
-	f.opened(seg)
+	f.setOpenLocked(seg)
 	f.sealed = seg.Sealed() || unwritable
 	f.dirty = !f.sealed // a kill may have left it unsynced
 	l.noteDamageLocked(f, found)
@@ -325,19 +325,19 @@ func eachRecord(s *segment.Segment, fn func(segment.Record)) {
 // of which nothing can be read, and above all that was once durable, which no crash takes away.
 func (l *Log) resumeNumbers() {
 	l.resumeDurable()
-	if l.found.unreadable > l.next {
+	if l.missing.unreadableBelow > l.next {
 		for _, c := range l.consumers {
-			c.take(offset.Span{From: l.next, To: l.found.unreadable - 1})
+			c.take(offset.Span{From: l.next, To: l.missing.unreadableBelow - 1})
 		}
-		l.next = l.found.unreadable
-		if l.found.ends == 0 { // else those are counted that were on stable storage
+		l.next = l.missing.unreadableBelow
+		if l.missing.endedAt == 0 { // else those are counted that were on stable storage
 			l.stats.damaged.Add(1) // how many is not known
 		}
 	}
 	for _, c := range l.consumers {
 		if c.st.Head >= l.next {
 			l.next = c.st.Head
-			c.st.Below = l.ever.bytes
+			c.st.Below = l.total.bytes
 		}
 		c.st.Taken.Each(func(x offset.Span) bool {
 			l.next = max(l.next, x.To+1)

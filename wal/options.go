@@ -21,9 +21,9 @@ var (
 	ErrFailed   = errors.New("log has failed and takes no items") // a sync or a mapped page failed: final until the log is opened again
 	ErrDamaged  = body.ErrDamaged                                 // Read, Open, Reader.Read: the bytes do not verify
 	ErrGone     = errors.New("item is gone")                      // Read, Open: taken by every consumer and deleted since
-	ErrBehind   = errors.New("the disk is behind the items")      // TryAppend, TryCommit: nothing was stored; goes away as the disk catches up
-	ErrUnready  = fmt.Errorf("not ready yet: %w", ErrBehind)      // TryAppend, TryNext, TryRead: it takes the disk, or long
-	ErrTooLarge = errors.New("item is too large for a record")    // Append: over Options.InlineMax; use Create
+	ErrBacklog  = errors.New("the disk is behind the items")      // TryAppend, TryCommit: nothing was stored; goes away as the disk catches up
+	ErrUnready  = fmt.Errorf("not ready yet: %w", ErrBacklog)     // TryAppend, TryNext, TryRead: it takes the disk, or long
+	ErrTooLarge = errors.New("item is too large for a record")    // Append: over Options.InlineMax; use BeginLarge
 )
 
 // Limits of Options.
@@ -48,7 +48,7 @@ type Cold = segment.ColdOptions
 type Options struct {
 	FS          disk.FS       // default disk.OS{}
 	SegmentSize int64         // bytes of a new segment, MinSegmentSize to 1 GiB; default 16 MiB. Space is used as items come
-	InlineMax   int           // largest payload in bytes kept inside a segment, at most a quarter of SegmentSize; default 64 KiB. Larger ones go through Create
+	InlineMax   int           // largest payload in bytes kept inside a segment, at most a quarter of SegmentSize; default 64 KiB. Larger ones go through BeginLarge
 	SyncEvery   time.Duration // what a power cut may cost; default 1 s; SyncNever
 	Lag         int64         // bytes of segments that may await sealing, which are read again after a kill, and two segments in any case; default 256 MiB, less where addresses are few, 64 MiB in a 32-bit process
 	Cold        *Cold         // how sealed segments are kept that will not be read soon; default zstd at level 1 with one parity block for every 16. The zero Cold leaves them as they are, and compaction rewrites them only to leave out what is taken

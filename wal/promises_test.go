@@ -172,7 +172,7 @@ func TestAFullDiskRefusesItemsAndRecoversByItself(t *testing.T) {
 	if err := fillUp(); !errors.Is(err, wal.ErrFull) {
 		t.Fatalf("got %v from an append to a full disk, want ErrFull", err)
 	}
-	if _, err := l.Create(100_000, wal.Meta{}); !errors.Is(err, wal.ErrFull) {
+	if _, err := l.BeginLarge(100_000, wal.Meta{}); !errors.Is(err, wal.ErrFull) {
 		t.Fatalf("got %v for a large item on a full disk, want ErrFull", err)
 	}
 	for i := range stored { // reads and acknowledgements go on
@@ -522,7 +522,7 @@ func TestAnUploadThatBreaksOffLeavesNothing(t *testing.T) {
 	l := m.open()
 	consumer(t, l)
 	put(t, l, "x")
-	w, err := l.Create(100_000, wal.Meta{})
+	w, err := l.BeginLarge(100_000, wal.Meta{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -530,7 +530,7 @@ func TestAnUploadThatBreaksOffLeavesNothing(t *testing.T) {
 	if _, err := w.Commit(); err == nil {
 		t.Fatal("half an item was committed")
 	}
-	if _, err := l.Create(100_000, wal.Meta{}); err != nil { // and one that a crash breaks off
+	if _, err := l.BeginLarge(100_000, wal.Meta{}); err != nil { // and one that a crash breaks off
 		t.Fatal(err)
 	}
 	image := memory{m.Clone(), t}

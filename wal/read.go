@@ -36,8 +36,8 @@ func (l *Log) TryRead(p Position, buf []byte) ([]byte, Meta, error) {
 	f.pins++
 	l.mu.Unlock()
 	out, m, err := l.read(f, p, buf)
-	if l.letGo(f) {
-		l.slow.reads.do(func() { l.close(f) })
+	if l.unpin(f) {
+		l.background.readPool.do(func() { l.close(f) })
 	}
 	return out, m, err
 }
@@ -45,7 +45,7 @@ func (l *Log) TryRead(p Position, buf []byte) ([]byte, Meta, error) {
 // read is Read from a pinned segment.
 func (l *Log) read(f *file, p Position, buf []byte) ([]byte, Meta, error) {
 	out, m, err := f.copyOut(p, buf)
-	l.askMend(f)
+	l.requestMend(f)
 	if err != nil {
 		err = l.unread(p, err)
 		l.noteRecord(p, err)
@@ -94,7 +94,7 @@ func (l *Log) noteRecord(p Position, err error) {
 	defer l.mu.Unlock()
 	if f := l.holdingLocked(p); f != nil && !f.cold { // of a cold one whole blocks are set aside, when they are found
 		l.aside.damage = append(l.aside.damage, damage{f, p.offset(), p.offset() + uint32(segment.RecordSize(int(p.Size))), nil})
-		l.askLater()
+		l.requestCleanup()
 	}
 }
 
@@ -115,7 +115,7 @@ func (l *Log) unread(p Position, err error) error {
 func (l *Log) taken(seq uint64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.everybodyTookLocked(seq)
+	return l.takenByAllLocked(seq)
 }
 
 func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }

@@ -7,7 +7,6 @@ package wal
 import (
 	"container/list"
 	"errors"
-	"sync"
 	"time"
 
 	"github.com/darner/darner/segment"
@@ -33,8 +32,8 @@ type room struct {
 // staleAfter is how long a refusal is told to who asks next. Who caused it is there by then, or gone.
 const staleAfter = time.Second
 
-// lacksRoomLocked is for an append that found no blocks in a segment, or, nil, no segment. Log.mu is held.
-func (l *Log) lacksRoomLocked(f *file, bytes int64) error {
+// requestRoomLocked is for an append that found no blocks in a segment, or, nil, no segment. Log.mu is held.
+func (l *Log) requestRoomLocked(f *file, bytes int64) error {
 	r := &l.room
 	if err := r.err; err != nil && bytes >= r.bytes {
 		r.err = nil
@@ -93,7 +92,7 @@ func (l *Log) getRoom() {
 	if wanted { // else what another found is to be told yet
 		l.room.err, l.room.bytes, l.room.failed = err, bytes, l.steady()
 	}
-	l.room.waiting.tell()
+	l.room.waiting.notify()
 }
 
 // makeNext makes what the next segment takes: the consumers' offset files, so that on a full disk they still have
@@ -158,7 +157,7 @@ func (l *Log) makeOffsets() error {
 			return err
 		}
 		l.mu.Lock()
-		err = c.use(off)
+		err = c.adoptFile(off)
 		l.mu.Unlock()
 		if err != nil {
 			return err
@@ -211,7 +210,7 @@ func (c *Consumer) ReadyThen(fn func()) {
 	c.reading.waiting.add(fn)
 	if !c.reading.asked {
 		c.reading.asked = true
-		l.slow.reads.do(c.GetReady)
+		l.background.readPool.do(c.GetReady)
 	}
 }
 
@@ -243,7 +242,7 @@ func (c *Consumer) GetReady() {
 	if damaged && c.f == f && c.at == at {
 		from, to := f.seg.FileRange(at, next)
 		l.aside.damage = append(l.aside.damage, damage{f, from, to, nil})
-		l.askLater()
+		l.requestCleanup()
 		c.at = next
 	}
 	if i := l.indexLocked(c.seq); err != nil {
@@ -270,7 +269,7 @@ func (c *Consumer) atDamage() bool {
 // isReady tells who waits. Log.mu is held.
 func (c *Consumer) isReady(err error) {
 	c.reading.lacks, c.reading.asked, c.reading.err = false, false, err
-	c.reading.waiting.tell()
+	c.reading.waiting.notify()
 }
 
 // waitlist is functions that are to be called once. Log.mu guards it.
@@ -285,8 +284,8 @@ func (w *waitlist) remove(e *list.Element) bool {
 	return w.list.Len() < n
 }
 
-// tell calls them, in their order, on another goroutine.
-func (w *waitlist) tell() {
+// notify calls them, in their order, on another goroutine.
+func (w *waitlist) notify() {
 	if w.list.Len() == 0 {
 		return
 	}
@@ -299,44 +298,4 @@ func (w *waitlist) tell() {
 			fn()
 		}
 	}()
-}
-
-// pool runs jobs that may wait for the disk, a bounded number at a time, as each takes a thread of the system.
-type pool struct {
-	mu      sync.Mutex // a leaf
-	waiting []func()
-	running int
-}
-
-const poolSize = 16
-
-// do has a job done. It does not block.
-func (p *pool) do(job func()) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.waiting = append(p.waiting, job)
-	if p.running < poolSize {
-		p.running++
-		go p.run()
-	}
-}
-
-func (p *pool) run() {
-	for job := p.next(); job != nil; job = p.next() {
-		job()
-	}
-}
-
-func (p *pool) next() (job func()) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.waiting) == 0 {
-		p.running--
-		p.waiting = nil
-		return nil
-	}
-	job = p.waiting[0]
-	p.waiting[0] = nil
-	p.waiting = p.waiting[1:]
-	return job
 }

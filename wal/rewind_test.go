@@ -235,7 +235,7 @@ func TestRewindLeavesLargeItemsWithoutBodiesTaken(t *testing.T) {
 	w := newRewound(t, disktest.New())
 	large := bytes.Repeat([]byte("large"), 50_000)
 	for range 3 {
-		u, err := w.l.Create(int64(len(large)), wal.Meta{})
+		u, err := w.l.BeginLarge(int64(len(large)), wal.Meta{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -51,7 +51,7 @@ func (l *Log) SyncThen(fn func(error)) {
 	g.waiting = append(g.waiting, fn)
 	if !g.running {
 		g.running = true
-		l.slow.syncs.ask(l)
+		l.background.syncs.ask(l)
 	}
 }
 
@@ -64,8 +64,8 @@ func (g *groupCommit) callers() []func(error) {
 	return callers
 }
 
-// serve tells them how it went, and reports whether others wait for another sync by now.
-func (g *groupCommit) serve(callers []func(error), err error) (more bool) {
+// notify tells them how it went, and reports whether others wait for another sync by now.
+func (g *groupCommit) notify(callers []func(error), err error) (more bool) {
 	for i, fn := range callers {
 		fn(err)
 		callers[i] = nil
@@ -80,15 +80,15 @@ func (g *groupCommit) serve(callers []func(error), err error) (more bool) {
 	return g.running
 }
 
-// syncForCallers serves those who wait for a sync.
-func (l *Log) syncForCallers() {
+// syncAndNotify serves those who wait for a sync.
+func (l *Log) syncAndNotify() {
 	callers := l.commit.callers()
-	l.serve(callers, l.syncOnce())
+	l.notifyCallers(callers, l.syncOnce())
 }
 
-func (l *Log) serve(callers []func(error), err error) {
-	if l.commit.serve(callers, err) {
-		l.slow.syncs.ask(l)
+func (l *Log) notifyCallers(callers []func(error), err error) {
+	if l.commit.notify(callers, err) {
+		l.background.syncs.ask(l)
 	}
 }
 
@@ -134,7 +134,7 @@ func (l *Log) beginShared() (b begunSync, ok bool) {
 	var err error
 	if b.u, err = l.prepareSync(); err != nil {
 		l.commit.syncing.Unlock()
-		l.serve(b.callers, err)
+		l.notifyCallers(b.callers, err)
 		return begunSync{}, true
 	}
 	b.u.shared = true
@@ -153,7 +153,7 @@ func (b begunSync) end(synced bool) {
 	}
 	err = l.endSync(b.u, err)
 	l.commit.syncing.Unlock()
-	l.serve(b.callers, err)
+	l.notifyCallers(b.callers, err)
 }
 
 // prepareSync says what there is to sync. commit.syncing is held from here to endSync.
@@ -170,7 +170,7 @@ func (l *Log) endSync(u unsynced, err error) error {
 	for _, f := range u.files {
 		l.release(f)
 	}
-	if passing(err) {
+	if isTransient(err) {
 		l.postpone(u)
 		return err
 	}
@@ -182,8 +182,8 @@ func (l *Log) endSync(u unsynced, err error) error {
 	}
 	if u.any() {
 		l.stats.syncs.Add(1)
-		l.slow.done.Add(1)
-		l.mark(u)
+		l.background.done.Add(1)
+		l.noteDurable(u)
 	}
 	return nil
 }
@@ -192,7 +192,7 @@ func (l *Log) endSync(u unsynced, err error) error {
 // Log.mu is held meanwhile, as a taker holds it: one that found the file being given room would have no place to
 // note what it takes.
 func (l *Log) growOffsets() {
-	if l.slow.reserve.lent.Load() {
+	if l.background.reserve.lent.Load() {
 		return
 	}
 	l.mu.Lock()
@@ -209,7 +209,7 @@ func (l *Log) beginSync() (u unsynced, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.dirty.timer.Stop()
-	l.slow.syncs.isClean(l)
+	l.background.syncs.markClean(l)
 	if err := l.usableLocked(); err != nil {
 		return u, err
 	}
@@ -224,12 +224,12 @@ func (l *Log) beginSync() (u unsynced, err error) {
 	}
 	for _, c := range l.consumers {
 		if c.dirty && c.off != nil {
-			if c.behind { // there may be space again
+			if c.unsaved { // there may be space again
 				c.off.SetHead(c.st.Head, c.st.Below)
 			}
 			c.checkpoint()
 			c.dirty = c.off.Fault != nil
-			if err := c.faulted(); err != nil {
+			if err := c.checkFault(); err != nil {
 				u.fault = err
 			}
 			c.off.BeingSynced()
@@ -239,7 +239,7 @@ func (l *Log) beginSync() (u unsynced, err error) {
 	u.bodies, l.uploads.unsynced = l.uploads.unsynced, nil
 	u.dir, l.dirty.dir = l.dirty.dir, false
 	u.newDir, l.dirty.newDir = l.dirty.newDir, false
-	u.next = l.allWholeLocked()
+	u.next = l.wholeBelowLocked()
 	return u, nil
 }
 
@@ -277,7 +277,7 @@ func (l *Log) flush(u unsynced) error {
 
 // passing reports whether an error is a shortage of descriptors or memory in this process or on
 // this machine: nothing reached the disk or failed to, and it can be tried again.
-func passing(err error) bool {
+func isTransient(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM)
 }
 
@@ -308,12 +308,12 @@ func (l *Log) failLocked(err error) error {
 	if l.closed {
 		return ErrClosed
 	}
-	if passing(err) {
+	if isTransient(err) {
 		return err
 	}
 	if l.failed == nil {
 		l.failed = fmt.Errorf("%w: %w", ErrFailed, err)
-		l.caughtUpLocked()
+		l.notifyCaughtUpLocked()
 		l.log.Error("log takes no more items; mend the disk and restart", "dir", l.dir, "error", err)
 	}
 	return l.failed
@@ -327,6 +327,6 @@ func (l *Log) touchLocked() {
 	l.dirty.any = true
 	if l.o.SyncEvery > 0 {
 		l.dirty.timer.Reset(l.o.SyncEvery)
-		l.slow.syncs.getsDirty(l)
+		l.background.syncs.markDirty(l)
 	}
 }

@@ -16,23 +16,23 @@ const (
 	// enough that 10,000 logs do not take 10,000 threads.
 	syncsAtOnce = 16
 
-	// togetherFrom is how many logs have to want a sync for one of the file system to be worth its while, which
+	// shareFrom is how many logs have to want a sync for one of the file system to be worth its while, which
 	// writes what other programs have there as well.
-	togetherFrom = 64
+	shareFrom = 64
 )
 
 // syncer has the logs of a Background that want a sync, and the goroutines that see to it: as many as there is
 // work for, up to syncsAtOnce.
 type syncer struct {
-	mu     sync.Mutex // a leaf
-	asked  []*Log     // in the order they came, each once
-	dirty  []*Log     // those whose timers run; each knows its place
-	busy   int        // goroutines
-	whole  disk.Whole // nil: there is none
-	failed bool       // a sync of it did: each for itself from then on
-	shared bool       // a sync of the whole is under way
+	mu      sync.Mutex // a leaf
+	asked   []*Log     // in the order they came, each once
+	dirty   []*Log     // those whose timers run; each knows its place
+	workers int        // goroutines
+	volume  disk.Whole // nil: there is none
+	failed  bool       // a sync of it did: each for itself from then on
+	shared  bool       // a sync of the whole is under way
 
-	togetherFrom int // logs that want one
+	shareFrom int // logs that want one
 }
 
 // SyncTogether lets the logs whose directories are on the file system of a file, which has to stay, share a sync of
@@ -43,16 +43,16 @@ func (b *Background) SyncTogether(fsys disk.FS, file string) error {
 	if errors.Is(err, errors.ErrUnsupported) {
 		return nil
 	}
-	b.syncs.whole = w
+	b.syncs.volume = w
 	return err
 }
 
 // holds reports whether a log in a directory may sync together with others.
-func (s *syncer) holds(dir string) bool { return s.whole != nil && s.whole.Holds(dir) }
+func (s *syncer) holds(dir string) bool { return s.volume != nil && s.volume.Holds(dir) }
 
 func (s *syncer) close() {
-	if s.whole != nil {
-		s.whole.Close()
+	if s.volume != nil {
+		s.volume.Close()
 	}
 }
 
@@ -61,23 +61,23 @@ func (s *syncer) ask(l *Log) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked = append(s.asked, l)
-	s.spread()
+	s.startWorkerLocked()
 }
 
-// spread has one goroutine more for what is in the list, if there may be. mu is held.
-func (s *syncer) spread() {
-	if s.busy < syncsAtOnce && len(s.asked) > 0 && !s.waits() {
-		s.busy++
+// startWorkerLocked has one goroutine more for what is in the list, if there may be. mu is held.
+func (s *syncer) startWorkerLocked() {
+	if s.workers < syncsAtOnce && len(s.asked) > 0 && !s.heldBackLocked() {
+		s.workers++
 		go s.work()
 	}
 }
 
-// waits reports that the logs in the list are left to whoever syncs the file system now. mu is held.
-func (s *syncer) waits() bool { return s.shared && s.many(s.asked) }
+// heldBackLocked reports that the logs in the list are left to whoever syncs the file system now. mu is held.
+func (s *syncer) heldBackLocked() bool { return s.shared && s.manyLocked(s.asked) }
 
-// many reports that logs are to share a sync. mu is held.
-func (s *syncer) many(logs []*Log) bool {
-	return s.whole != nil && !s.failed && len(logs) >= s.togetherFrom
+// manyLocked reports that logs are to share a sync. mu is held.
+func (s *syncer) manyLocked(logs []*Log) bool {
+	return s.volume != nil && !s.failed && len(logs) >= s.shareFrom
 }
 
 func (s *syncer) work() {
@@ -87,9 +87,9 @@ func (s *syncer) work() {
 		case len(logs) == 0:
 			return
 		case len(logs) == 1:
-			logs[0].syncForCallers()
+			logs[0].syncAndNotify()
 		default:
-			s.together(logs)
+			s.syncShared(logs)
 		}
 	}
 }
@@ -99,25 +99,25 @@ func (s *syncer) next() (logs []*Log) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case len(s.asked) == 0 || s.waits():
-		s.busy--
+	case len(s.asked) == 0 || s.heldBackLocked():
+		s.workers--
 		return nil
-	case s.many(s.asked):
+	case s.manyLocked(s.asked):
 		logs, s.asked, s.shared = s.asked, nil, true
 		return logs
 	}
 	logs = []*Log{s.asked[0]}
 	s.asked = slices.Delete(s.asked, 0, 1)
-	s.spread()
+	s.startWorkerLocked()
 	return logs
 }
 
-// together serves the callers of many logs with one sync of the file system. A log that is at something else, or is
+// syncShared serves the callers of many logs with one sync of the file system. A log that is at something else, or is
 // on another file system, has its own.
 //
 // When the one fails, which does not tell whose data was lost, all have their own, now and ever after: what was written meanwhile for
 // a log that is not among them may be lost as well, and the next sync of the file system would not tell of that again.
-func (s *syncer) together(logs []*Log) {
+func (s *syncer) syncShared(logs []*Log) {
 	begun := make([]begunSync, 0, len(logs))
 	var alone []*Log
 	for _, l := range logs {
@@ -127,7 +127,7 @@ func (s *syncer) together(logs []*Log) {
 			alone = append(alone, l)
 		}
 	}
-	err := s.whole.Sync()
+	err := s.volume.Sync()
 	if err != nil {
 		logs[0].log.Warn("a sync of the file system failed: each queue is synced for itself from now on", "error", err)
 	}
@@ -135,12 +135,12 @@ func (s *syncer) together(logs []*Log) {
 		b.end(err == nil)
 	}
 	for _, l := range alone {
-		l.syncForCallers()
+		l.syncAndNotify()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.shared, s.failed = false, err != nil
-	s.spread()
+	s.startWorkerLocked()
 }
 
 // due is called when a log's data is as old as it may get. When many logs are dirty all are synced with it, rather
@@ -159,7 +159,7 @@ func (s *syncer) due(l *Log) {
 func (s *syncer) takeDirty() (logs []*Log) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.many(s.dirty) {
+	if !s.manyLocked(s.dirty) {
 		return nil
 	}
 	logs = slices.Clone(s.dirty)
@@ -171,8 +171,8 @@ func (s *syncer) takeDirty() (logs []*Log) {
 	return logs
 }
 
-// getsDirty notes that a log's timer runs, isClean that what it was set for is being synced. Log.mu is held.
-func (s *syncer) getsDirty(l *Log) {
+// markDirty notes that a log's timer runs, markClean that what it was set for is being synced. Log.mu is held.
+func (s *syncer) markDirty(l *Log) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if l.dirty.place == 0 {
@@ -181,7 +181,7 @@ func (s *syncer) getsDirty(l *Log) {
 	}
 }
 
-func (s *syncer) isClean(l *Log) {
+func (s *syncer) markClean(l *Log) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if l.dirty.place == 0 {

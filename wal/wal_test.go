@@ -169,7 +169,7 @@ func BenchmarkAppendNextReadTake64(b *testing.B) {
 
 // upload stores a large item.
 func upload(l *wal.Log, b []byte) (p wal.Position, err error) {
-	u, err := l.Create(int64(len(b)), wal.Meta{})
+	u, err := l.BeginLarge(int64(len(b)), wal.Meta{})
 	if err != nil {
 		return p, err
 	}

@@ -24,7 +24,7 @@ func (walLogs) look(fsys disk.FS, dir string) (wal.Glance, error) { return wal.L
 type walLog struct{ *wal.Log }
 
 func (l walLog) Create(size int64, m Meta) (largeBody, error) {
-	w, err := l.Log.Create(size, m)
+	w, err := l.Log.BeginLarge(size, m)
 	if err != nil {
 		return nil, err
 	}

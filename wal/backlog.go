@@ -39,10 +39,10 @@ func (l *Log) CatchUpThen(fn func()) (stop func() bool) {
 		list = &l.room.waiting
 		if !l.room.asked {
 			l.room.asked = true
-			l.slow.urgent.do(l.getRoom)
+			l.background.appendPool.do(l.getRoom)
 		}
-	case l.behindLocked(l.o.Lag) && !l.pointlessLocked():
-		l.askLater()
+	case l.sealBacklogExceedsLocked(l.o.Lag) && !l.cannotCatchUpLocked():
+		l.requestCleanup()
 	default:
 		go fn()
 		return func() bool { return false }
@@ -55,18 +55,18 @@ func (l *Log) CatchUpThen(fn func()) (stop func() bool) {
 	}
 }
 
-// caughtUpLocked tells those who wait for the disk when they need no longer. Log.mu is held.
-func (l *Log) caughtUpLocked() {
-	if !l.behindLocked(l.o.Lag/2) || l.pointlessLocked() {
-		l.backlog.waiting.tell()
+// notifyCaughtUpLocked tells those who wait for the disk when they need no longer. Log.mu is held.
+func (l *Log) notifyCaughtUpLocked() {
+	if !l.sealBacklogExceedsLocked(l.o.Lag/2) || l.cannotCatchUpLocked() {
+		l.backlog.waiting.notify()
 	}
 }
 
-// pointlessLocked reports that the disk is not going to catch up. Log.mu is held.
-func (l *Log) pointlessLocked() bool { return l.backlog.stuck != nil || l.usableLocked() != nil }
+// cannotCatchUpLocked reports that the disk is not going to catch up. Log.mu is held.
+func (l *Log) cannotCatchUpLocked() bool { return l.backlog.stuck != nil || l.usableLocked() != nil }
 
-// behindLocked reports whether as many bytes await sealing as most. Log.mu is held.
-func (l *Log) behindLocked(most int64) bool {
+// sealBacklogExceedsLocked reports whether as many bytes await sealing as most. Log.mu is held.
+func (l *Log) sealBacklogExceedsLocked(most int64) bool {
 	n := int64(0)
 	for i := len(l.files) - 2; i >= 0 && !l.files[i].sealed; i-- { // the last takes appends
 		if l.files[i].renames > 0 { // it stays so until the log is opened again
@@ -77,22 +77,22 @@ func (l *Log) behindLocked(most int64) bool {
 	return n >= max(2, most/l.o.SegmentSize)
 }
 
-// keepUpLocked refuses a new segment when too many await sealing. Log.mu is held.
-func (l *Log) keepUpLocked() error {
-	if !l.behindLocked(l.o.Lag) {
+// checkBacklogLocked refuses a new segment when too many await sealing. Log.mu is held.
+func (l *Log) checkBacklogLocked() error {
+	if !l.sealBacklogExceedsLocked(l.o.Lag) {
 		return nil
 	}
-	l.askLater()
+	l.requestCleanup()
 	if l.backlog.stuck != nil {
 		return l.refusedLocked(l.backlog.stuck)
 	}
-	return ErrBehind
+	return ErrBacklog
 }
 
-// sealing notes how it went, nil or what keeps it from going on.
-func (l *Log) sealing(err error) {
+// noteSealing notes how it went, nil or what keeps it from going on.
+func (l *Log) noteSealing(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.backlog.stuck = err
-	l.caughtUpLocked()
+	l.notifyCaughtUpLocked()
 }

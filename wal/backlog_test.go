@@ -48,7 +48,7 @@ func TestALogThatTheDiskDoesNotKeepUpWithRefusesBeforeItGrowsWithoutBound(t *tes
 	for ; err == nil && n < 100_000; n++ {
 		_, err = tryAppend(l, []byte("an item of some length"), wal.Meta{})
 	}
-	if !errors.Is(err, wal.ErrBehind) {
+	if !errors.Is(err, wal.ErrBacklog) {
 		t.Fatalf("%d items were stored: %v", n, err)
 	}
 	if s := l.Stats().Segments; s > 6 {
@@ -104,7 +104,7 @@ func fillUp(t *testing.T, l *wal.Log) {
 	for n := 0; err == nil && n < 100_000; n++ {
 		_, err = tryAppend(l, []byte("an item of some length"), wal.Meta{Flags: 7, Expires: 99})
 	}
-	if !errors.Is(err, wal.ErrBehind) {
+	if !errors.Is(err, wal.ErrBacklog) {
 		t.Fatal(err)
 	}
 }
@@ -184,7 +184,7 @@ func TestADiskThatFailsKeepsNobodyWaiting(t *testing.T) {
 func TestALargeItemWaitsForADiskThatIsBehind(t *testing.T) {
 	l, release := slowDisk(t)
 	fillUp(t, l)
-	w, err := l.Create(4, wal.Meta{Flags: 7, Expires: 99})
+	w, err := l.BeginLarge(4, wal.Meta{Flags: 7, Expires: 99})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +195,7 @@ func TestALargeItemWaitsForADiskThatIsBehind(t *testing.T) {
 		_, err = tryAppend(l, nil, wal.Meta{Flags: 7, Expires: 99})
 	}
 	for range 2 {
-		if _, err := w.TryCommit(); !errors.Is(err, wal.ErrBehind) {
+		if _, err := w.TryCommit(); !errors.Is(err, wal.ErrBacklog) {
 			t.Fatalf("committed: %v", err)
 		}
 	}

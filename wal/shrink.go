@@ -5,6 +5,7 @@ package wal
 // that is opened is judged by what it holds, however it came to that: a crash may have come first.
 
 import (
+	"errors"
 	"time"
 
 	"github.com/darner/darner/segment"
@@ -13,12 +14,12 @@ import (
 	"github.com/darner/darner/wal/internal/offset"
 )
 
-// emptied is what a log knows about holding space in vain. Log.mu guards it.
-type emptied struct {
-	timer clock.Timer
-	armed bool
-	moved uint64 // movedLocked when that was last found
-	quiet bool   // nothing happened since then: the background is to give the space back
+// idleness is what a log knows about holding space in vain. Log.mu guards it.
+type idleness struct {
+	timer    clock.Timer
+	armed    bool
+	activity uint64 // activityLocked when the timer was set
+	expired  bool   // it rang without activity since: the background frees the space
 }
 
 const (
@@ -35,28 +36,28 @@ const (
 	nearlyShare = 8
 )
 
-// noteEmptyLocked is called when a consumer has taken all there is. Log.mu is held.
-func (l *Log) noteEmptyLocked() {
-	if l.empty.armed || l.closed || !l.worthGivingBackLocked() {
+// checkEmptyLocked is called when a consumer has taken all there is. Log.mu is held.
+func (l *Log) checkEmptyLocked() {
+	if l.idle.armed || l.closed || !l.worthGivingBackLocked() {
 		return
 	}
-	l.waitForQuietLocked()
+	l.startIdleTimerLocked()
 }
 
-// noteWasteLocked is called when the log is opened. Log.mu is held.
-func (l *Log) noteWasteLocked() {
-	if !l.empty.armed && l.holdsInVainLocked() {
-		l.waitForQuietLocked()
+// checkWasteLocked is called when the log is opened. Log.mu is held.
+func (l *Log) checkWasteLocked() {
+	if !l.idle.armed && l.holdsWasteLocked() {
+		l.startIdleTimerLocked()
 	}
 }
 
-func (l *Log) waitForQuietLocked() {
-	l.empty.armed, l.empty.moved = true, l.movedLocked()
-	l.empty.timer.Reset(emptyFor)
+func (l *Log) startIdleTimerLocked() {
+	l.idle.armed, l.idle.activity = true, l.activityLocked()
+	l.idle.timer.Reset(emptyFor)
 }
 
-// movedLocked goes up with all that is appended and taken. Log.mu is held.
-func (l *Log) movedLocked() uint64 {
+// activityLocked goes up with all that is appended and taken. Log.mu is held.
+func (l *Log) activityLocked() uint64 {
 	n := l.next
 	for _, c := range l.consumers {
 		n += c.st.Head + c.st.Taken.Count
@@ -77,8 +78,8 @@ func (l *Log) worthGivingBackLocked() bool {
 	return false
 }
 
-// holdsInVainLocked reports that the log is empty, or nearly so, and yet holds space. Log.mu is held.
-func (l *Log) holdsInVainLocked() bool {
+// holdsWasteLocked reports that the log is empty, or nearly so, and yet holds space. Log.mu is held.
+func (l *Log) holdsWasteLocked() bool {
 	switch {
 	case l.usableLocked() != nil || len(l.consumers) == 0:
 		return false
@@ -127,27 +128,27 @@ func (l *Log) nearlyUsedUpLocked(active *file) bool {
 	return active.bytes() > worthMoving && nearlyDead(live, active.seg.Totals().Items)
 }
 
-// stillEmpty is what the timer does.
-func (l *Log) stillEmpty() {
+// idleTimerFired is what the timer does.
+func (l *Log) idleTimerFired() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
-	case l.closed || !l.holdsInVainLocked():
-		l.empty.armed = false
-	case l.empty.moved != l.movedLocked():
-		l.waitForQuietLocked()
+	case l.closed || !l.holdsWasteLocked():
+		l.idle.armed = false
+	case l.idle.activity != l.activityLocked():
+		l.startIdleTimerLocked()
 	default:
-		l.empty.armed, l.empty.quiet = false, true
-		l.askLater()
+		l.idle.armed, l.idle.expired = false, true
+		l.requestCleanup()
 	}
 }
 
-// giveBack begins a small segment in place of a large one, and small offset files likewise, when the
+// shrinkIdle begins a small segment in place of a large one, and small offset files likewise, when the
 // log has been empty, or nearly so, for a while.
-func (l *Log) giveBack() {
+func (l *Log) shrinkIdle() {
 	l.mu.Lock()
-	wanted := l.empty.quiet && l.holdsInVainLocked()
-	l.empty.quiet = false
+	wanted := l.idle.expired && l.holdsWasteLocked()
+	l.idle.expired = false
 	n := len(l.files)
 	large := n > 0 && l.files[n-1].bytes() > smallEnough
 	var offsets []*Consumer
@@ -170,26 +171,63 @@ func (l *Log) giveBack() {
 	}
 }
 
+// shrink begins a new segment when the active one is of little use any more, so that it can go.
+func (l *Log) shrink(useless func(active *file) bool) {
+	l.preparing.Lock() // else it might put back what is dropped
+	defer l.preparing.Unlock()
+	if l.spareBytes() > smallEnough {
+		l.dropSpare()
+	}
+	l.makeSpare(false, useless)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.wantsAnotherLocked(useless) {
+		return
+	}
+	if !l.canRollLocked() {
+		l.mu.Unlock()
+		err := l.makeNext()
+		l.mu.Lock()
+		if err != nil && !disk.IsFull(err) && !errors.Is(err, ErrFull) && !isTransient(err) {
+			l.log.Warn("cannot prepare the next segment", "queue", l.name(), "error", err)
+		}
+	}
+	if !l.wantsAnotherLocked(useless) || !l.canRollLocked() {
+		return
+	}
+	if err := l.rollLocked(); err != nil && !disk.IsFull(err) && !isTransient(err) {
+		l.log.Warn("cannot give an empty queue's space back", "queue", l.name(), "error", err)
+	}
+}
+
+// wantsAnotherLocked reports that the last segment is of little use any more. Log.mu is held.
+func (l *Log) wantsAnotherLocked(useless func(active *file) bool) bool {
+	if f := l.activeLocked(); f != nil {
+		return useless(f)
+	}
+	return l.largeAndTakenLocked()
+}
+
 // Slim gives back what a log holds in vain that is empty or nearly so, as time does while the log is open. It
 // is for one that nobody uses, and waits for the disk and for compaction; when quit is closed it returns
 // and leaves the rest undone.
 func (l *Log) Slim(quit <-chan struct{}) {
 	l.mu.Lock()
-	l.empty.quiet = l.holdsInVainLocked()
-	wanted := l.empty.quiet
+	l.idle.expired = l.holdsWasteLocked()
+	wanted := l.idle.expired
 	l.mu.Unlock()
 	if !wanted {
 		return
 	}
-	l.tidy()
+	l.cleanup()
 	done := make(chan struct{})
-	l.slow.compact.push(func() {
+	l.background.compactLane.push(func() {
 		defer close(done)
 		l.compaction.runNearlyDead()
 	})
 	select {
 	case <-done:
-		l.tidy()
+		l.cleanup()
 	case <-quit:
 	}
 }
@@ -199,7 +237,7 @@ func (k *compactor) runNearlyDead() {
 	k.working.Lock()
 	defer k.working.Unlock()
 	for k.l.Err() == nil {
-		k.rested()
+		k.assumeAtRest()
 		s := k.survey()
 		i := s.emptiest()
 		if i < 0 || !nearlyDead(s.list[i].live, s.list[i].records) || k.rewriteRun(s.joined(i)) != nil {
@@ -209,7 +247,7 @@ func (k *compactor) runNearlyDead() {
 }
 
 // rested has the next survey find readers and writers at rest.
-func (k *compactor) rested() {
+func (k *compactor) assumeAtRest() {
 	l := k.l
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -107,10 +107,10 @@ func (c *Consumer) moveTo(fresh *offset.File) (old *offset.File, err error) {
 	if err := fresh.Fill(&c.st, true); err != nil {
 		return nil, err
 	}
-	if c.behind { // bodies that it kept may go
+	if c.unsaved { // bodies that it kept may go
 		l.uploads.sweep = l.uploads.count > 0
 	}
-	old, c.off, c.behind = c.off, fresh, false
+	old, c.off, c.unsaved = c.off, fresh, false
 	c.rewriteAt = max(l.rewriteBound(), 2*c.live())
 	return old, nil
 }

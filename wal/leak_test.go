@@ -56,7 +56,7 @@ func untidy(t *testing.T) *disktest.FS {
 	}
 	settle(l)
 	fillWith(t, l, 5500, 7000, telemetry) // segments that nobody seals
-	if _, err := l.Create(100<<10, wal.Meta{}); err != nil {
+	if _, err := l.BeginLarge(100<<10, wal.Meta{}); err != nil {
 		t.Fatal(err)
 	}
 	image := m.Clone()
@@ -86,7 +86,7 @@ func named(t testing.TB, l *wal.Log, name string) *wal.Consumer {
 
 func large(t testing.TB, l *wal.Log, size int64) {
 	t.Helper()
-	w, err := l.Create(size, wal.Meta{Enqueued: 1})
+	w, err := l.BeginLarge(size, wal.Meta{Enqueued: 1})
 	if err == nil {
 		_, err = w.Write(make([]byte, size))
 	}
@@ -205,19 +205,19 @@ func live(l *wal.Log) {
 	for range 500 {
 		l.Append([]byte(telemetry(1)), wal.Meta{Enqueued: 1})
 	}
-	if w, err := l.Create(70<<10, wal.Meta{Enqueued: 1}); err == nil {
+	if w, err := l.BeginLarge(70<<10, wal.Meta{Enqueued: 1}); err == nil {
 		if _, err := w.Write(bytes.Repeat([]byte("x"), 70<<10)); err != nil {
 			w.Abort()
-		} else if _, err := w.Commit(); errors.Is(err, wal.ErrBehind) {
+		} else if _, err := w.Commit(); errors.Is(err, wal.ErrBacklog) {
 			w.Abort()
 		}
 	}
 	l.Sync()
-	wal.Tidy(l) // once: what fails for good is asked for again and again
+	wal.PrepareAndCleanup(l) // once: what fails for good is asked for again and again
 	wal.Compact(l)
 	own.SkipToEnd()
 	audit.SkipToEnd()
-	wal.Tidy(l)
+	wal.PrepareAndCleanup(l)
 	l.GiveBack()
 }
 

@@ -1,0 +1,231 @@
+package wal
+
+// Preparing.
+
+import (
+	"errors"
+	"time"
+
+	"github.com/darner/darner/segment"
+	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/wal/internal/files"
+)
+
+const (
+	// populateAhead is how many bytes ahead the pages of a segment are got ready that fills fast. So much is
+	// written for nothing when no more comes.
+	populateAhead = 1 << 20
+
+	// fastRate is how fast a segment fills, in bytes a second, for which that is worth while.
+	fastRate = 4 << 20
+
+	// fastExtent is what the next segment of a log that fills fast has of the disk from the start.
+	fastExtent = 1 << 20
+)
+
+func (l *Log) requestPrepare() {
+	if !l.preparing.asked.Swap(true) {
+		l.background.prepareLane.push(l.prepare)
+	}
+}
+
+// prepare gets ready what will be needed next, so that nobody waits for it: blocks ahead of the
+// tail, a blank segment for the next roll, the segment a consumer comes to next.
+func (l *Log) prepare() {
+	l.preparing.asked.Store(false)
+	l.preparing.Lock()
+	defer l.preparing.Unlock()
+	l.readyActive()
+	l.prepareSpare()
+	l.openAhead()
+	l.decodeAhead()
+}
+
+func (l *Log) prepareSpare() {
+	l.makeSpare(l.preparing.pace.fast, func(f *file) bool { return int64(f.seg.Tail()) >= l.o.SegmentSize/2 })
+}
+
+// makeSpare makes a spare if there is none and the active segment is such that one is wanted, for a log
+// that fills fast or one that does not.
+func (l *Log) makeSpare(fast bool, wants func(active *file) bool) {
+	l.mu.Lock()
+	f := l.activeLocked()
+	wanted := !l.closed && f != nil && l.spare.file == nil && wants(f)
+	l.spare.made++
+	path := l.path(files.SpareName(l.spare.made))
+	l.mu.Unlock()
+	if !wanted || l.admit(l.blankBytes()) != nil {
+		return
+	}
+	spare, err := l.create(path)
+	if err != nil {
+		if !disk.IsFull(err) && !isTransient(err) {
+			l.log.Warn("cannot prepare the next segment", "queue", l.name(), "error", err)
+		}
+		return
+	}
+	if fast {
+		l.readySpare(spare.seg)
+	}
+	l.mu.Lock()
+	keep := !l.closed && l.spare.file == nil && l.activeLocked() == f
+	if keep {
+		l.spare.file = spare
+		l.dirty.dir = true
+	}
+	l.mu.Unlock()
+	if !keep {
+		spare.seg.Close()
+		l.fs.Remove(path)
+	}
+}
+
+// openAhead opens the segment behind each consumer's, and has it read.
+func (l *Log) openAhead() {
+	for _, f := range l.besideCursors() {
+		l.mu.Lock()
+		closed, path := f.seg == nil, f.path
+		l.mu.Unlock()
+		if closed {
+			if err := l.open(f, path); err != nil && !isTransient(err) {
+				l.log.Warn("cannot open ahead", "file", path, "error", err)
+			}
+		}
+		l.mu.Lock()
+		seg := f.seg
+		l.mu.Unlock()
+		if seg != nil {
+			seg.ReadAhead()
+		}
+		l.release(f)
+	}
+}
+
+// decodeAhead has the next block of cold segments ready when their readers come to it.
+func (l *Log) decodeAhead() {
+	type place struct {
+		f  *file
+		at uint32
+	}
+	var places []place
+	l.mu.Lock()
+	for _, c := range l.consumers {
+		if c.f != nil && c.f.cold {
+			c.f.pins++
+			places = append(places, place{c.f, c.at})
+		}
+	}
+	l.mu.Unlock()
+	for _, p := range places {
+		if p.f.seg.BlockEnd(p.at) < p.f.seg.Tail() {
+			p.f.seg.Prefetch(p.at)
+		}
+		l.release(p.f)
+	}
+	for _, f := range l.besideCursors() {
+		if f.cold && f.seg != nil {
+			f.seg.At(segment.HeaderSize)
+		}
+		l.release(f)
+	}
+}
+
+// besideCursors returns, pinned, the segments next to the ones that consumers are in.
+func (l *Log) besideCursors() (ahead []*file) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range l.consumers {
+		if i := l.indexLocked(c.seq) + 1; i > 0 && i < len(l.files) {
+			l.files[i].pins++
+			ahead = append(ahead, l.files[i])
+		}
+	}
+	return ahead
+}
+
+// prepareRequested is the prepareAt of a segment that the background is to prepare room for.
+const prepareRequested = ^uint32(0)
+
+// plan says from which tail on the background should prepare: the next extent when half of the room allocated
+// ahead is used, the next segment when half of the capacity is. Log.mu is held, or nobody has the file.
+func (f *file) plan() {
+	tail, half := f.seg.Tail(), uint32(f.seg.Header().Capacity/2)
+	if tail >= f.extendAt || f.prepareAt == 0 {
+		f.extendAt = tail + uint32(f.seg.Room()/2)
+	}
+	f.prepareAt = f.extendAt
+	if tail < half {
+		f.prepareAt = min(f.prepareAt, half)
+	}
+}
+
+// pace is how fast a log fills. Log.preparing guards it.
+type pace struct {
+	fast  bool
+	f     *file // when it was last looked at, and so is the rest
+	tail  uint32
+	at    time.Duration // steady time
+	items uint64
+	syncs uint64
+}
+
+// look finds out whether items come fast. They do not when a sync follows on a few of them: it would write, each
+// time, the pages that were got ready. And pages are of no use to items that are so long that they are written.
+func (p *pace) look(f *file, items, syncs uint64, now time.Duration) {
+	was := *p
+	*p = pace{f: f, tail: f.seg.Tail(), at: now, items: items, syncs: syncs}
+	filled := int64(p.tail)
+	if f == was.f {
+		filled -= int64(was.tail)
+	}
+	p.fast = was.f != nil && filled*int64(time.Second) >= int64(now-was.at)*fastRate &&
+		filled < int64(items-was.items)*segment.Written && int64(syncs-was.syncs)*populateAhead <= 8*filled
+}
+
+// readyActive prepares what comes next in the active segment.
+func (l *Log) readyActive() {
+	l.mu.Lock()
+	f := l.activeLocked()
+	if f == nil || l.closed || f.prepareAt != prepareRequested {
+		l.mu.Unlock()
+		return
+	}
+	f.pins++
+	items := l.total.items
+	l.mu.Unlock()
+	l.preparing.pace.look(f, items, l.stats.syncs.Load(), l.steady())
+	if f.seg.Tail() >= f.extendAt {
+		l.extendAhead(f)
+	}
+	again := prepareRequested
+	if l.preparing.pace.fast {
+		if ready := f.seg.Populate(populateAhead); ready > f.seg.Tail()+populateAhead/2 { // else the disk lags
+			again = ready - populateAhead*3/4
+		}
+	}
+	l.mu.Lock()
+	if f.seg != nil {
+		f.plan()
+		f.prepareAt = min(f.prepareAt, again)
+	}
+	l.mu.Unlock()
+	l.release(f)
+}
+
+func (l *Log) extendAhead(f *file) {
+	more := f.seg.Room() + 1 // one step more than there is
+	err := l.admit(f.seg.Step(more))
+	if err == nil {
+		err = f.seg.Extend(more)
+	}
+	if err != nil && !disk.IsFull(err) && !errors.Is(err, ErrFull) && !errors.Is(err, segment.ErrReadOnly) { // sealed meanwhile
+		l.log.Warn("cannot allocate ahead", "queue", l.name(), "error", err)
+	}
+}
+
+// readySpare prepares in a spare what a log needs at once that fills fast; small segments grow by small steps.
+func (l *Log) readySpare(s *segment.Segment) {
+	if l.o.SegmentSize >= 4*fastExtent && l.admit(s.Step(fastExtent)) == nil && s.Extend(fastExtent) == nil {
+		s.Populate(populateAhead)
+	}
+}

@@ -10,9 +10,9 @@ import (
 	"github.com/darner/darner/wal/internal/files"
 )
 
-// Append gives an item its place at the end of the log. When it returns the item is visible to
-// consumers and survives the death of the process; for a power cut, see Sync. The payload is
-// copied. It waits for the disk when what it takes was not prepared in time: see TryAppend.
+// Append gives an item its place at the end of the log. When it returns, consumers see the item,
+// and it survives the death of the process; for a power cut, see Sync. The payload is copied.
+// Append waits for the disk if the background has not prepared enough space in time: see TryAppend.
 // Errors: ErrTooLarge, ErrFull, ErrFailed, ErrClosed; nothing was stored then.
 func (l *Log) Append(payload []byte, m Meta) (Position, error) {
 	p, err := l.TryAppend(payload, m)
@@ -23,19 +23,23 @@ func (l *Log) Append(payload []byte, m Meta) (Position, error) {
 	return p, err
 }
 
-// TryAppend is Append for callers that must not wait: where that would wait for the disk it is ErrBacklog, or, where
-// it takes a moment only, ErrUnready. Call CatchUp then, where waiting does no harm, or CatchUpThen, and again.
+// TryAppend is Append for callers that must not wait for the disk. It returns ErrUnready if the
+// wait would be short, and otherwise ErrBacklog. Then call CatchUp, which may wait, or CatchUpThen,
+// and try again.
 func (l *Log) TryAppend(payload []byte, m Meta) (Position, error) {
 	if len(payload) > l.o.InlineMax {
-		return Position{}, fmt.Errorf("%w: %d bytes of at most %d", ErrTooLarge, len(payload), l.o.InlineMax)
+		err := fmt.Errorf("%w: %d bytes of at most %d", ErrTooLarge, len(payload), l.o.InlineMax)
+		return Position{}, err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.appendLocked(segment.KindItem, payload, int64(len(payload)), m)
 }
 
-// appendLocked writes one record; size is what the item counts for.
-func (l *Log) appendLocked(kind segment.Kind, payload []byte, size int64, m Meta) (p Position, err error) {
+// appendLocked writes one record. size is the item's size: for a large item, that of its body.
+func (l *Log) appendLocked(
+	kind segment.Kind, payload []byte, size int64, m Meta,
+) (p Position, err error) {
 	if err := l.usableLocked(); err != nil {
 		return p, err
 	}
@@ -91,8 +95,8 @@ func (l *Log) appendedLocked(f *file, off uint32, size int64) {
 	}
 }
 
-// refusedLocked words an error that kept an item out without harming the log, and has the background
-// look for space to give back. Log.mu is held.
+// refusedLocked turns an error that kept an item out, but did no harm, into this package's error.
+// After a lack of space it has the background look for some to give back.
 func (l *Log) refusedLocked(err error) error {
 	admitted := !errors.As(err, new(notAdmitted))
 	if admitted && (!disk.IsFull(err) || errors.Is(err, ErrFull)) {
@@ -110,7 +114,7 @@ func (l *Log) refusedLocked(err error) error {
 	return fmt.Errorf("%w: %w", ErrFull, err)
 }
 
-// canRollLocked reports whether all is there that makeNext makes. Log.mu is held.
+// canRollLocked reports whether everything that makeNext makes is there.
 func (l *Log) canRollLocked() bool {
 	for _, c := range l.consumers {
 		if c.off == nil {
@@ -120,14 +124,15 @@ func (l *Log) canRollLocked() bool {
 	return l.spare.file != nil
 }
 
-// rollLocked starts the next segment, in the spare. Log.mu is held.
+// rollLocked makes the spare the active segment.
 func (l *Log) rollLocked() error {
 	f := l.spare.file
 	l.spare.file = nil
 	f.named = f.named && f.path == l.path(files.SegmentName(l.next))
 	if err := f.seg.Start(segment.Header{
 		First: l.next, Created: l.now(), Capacity: l.o.SegmentSize,
-		ItemsBefore: l.total.items, BytesBefore: l.total.bytes, Longest: uint32(max(l.o.InlineMax, body.RecordSize)), Log: l.id,
+		ItemsBefore: l.total.items, BytesBefore: l.total.bytes,
+		Longest: uint32(max(l.o.InlineMax, body.RecordSize)), Log: l.id,
 	}); err != nil {
 		return errors.Join(err, f.seg.Close(), l.fs.Remove(f.path))
 	}

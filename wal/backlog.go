@@ -1,20 +1,21 @@
 package wal
 
-// How far sealing may lag behind appending. What is not sealed is read when the log is opened after a kill, and is
-// mapped: a disk that is slower than the items come must not let it grow without bound.
+// The backlog of sealing. Recovery after a kill reads every segment that is not sealed, and each is
+// mapped. So a disk that seals more slowly than items come must not let them grow without bound.
 
-// backlog is what awaits sealing. Log.mu guards it.
+// backlog is the segments that await sealing. Log.mu guards it.
 type backlog struct {
-	stuck   error    // why no segment can be sealed for now
-	waiting waitlist // who waits until the disk has caught up
+	stuck   error    // why sealing cannot go on for now
+	waiting waitlist // callers of CatchUpThen
 }
 
-// defaultLag leaves most of the addresses to other logs.
+// defaultLag leaves most of the address space to other logs.
 func defaultLag(addresses int64) int64 { return min(256<<20, addresses/24) }
 
-// CatchUp gets ready what an append lacked; where that is nothing, it waits until the disk has caught up so far that
-// a good many items can be appended without waiting, or no longer does. It returns at once while there is nothing to
-// wait for.
+// CatchUp waits until an append that was refused with ErrUnready or ErrBacklog is worth another
+// try. For ErrUnready it prepares the missing space itself. For ErrBacklog it waits until half of
+// the backlog is sealed, or sealing has failed. If there is nothing to wait for, it returns at
+// once.
 func (l *Log) CatchUp() {
 	l.mu.Lock()
 	lacks := l.room.lacks
@@ -28,8 +29,8 @@ func (l *Log) CatchUp() {
 	<-done
 }
 
-// CatchUpThen calls fn once, on another goroutine, when CatchUp would return. It never blocks; fn must not either.
-// stop has the log forget fn; it is false when that was called before, or is about to be.
+// CatchUpThen calls fn once, on another goroutine, when CatchUp would return. It never blocks; fn
+// must not either. stop cancels the call. It returns false if fn has been called or is about to be.
 func (l *Log) CatchUpThen(fn func()) (stop func() bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -55,21 +56,25 @@ func (l *Log) CatchUpThen(fn func()) (stop func() bool) {
 	}
 }
 
-// notifyCaughtUpLocked tells those who wait for the disk when they need no longer. Log.mu is held.
+// notifyCaughtUpLocked ends the wait for the backlog when it is small enough, or will not get
+// smaller.
 func (l *Log) notifyCaughtUpLocked() {
 	if !l.sealBacklogExceedsLocked(l.o.Lag/2) || l.cannotCatchUpLocked() {
 		l.backlog.waiting.notify()
 	}
 }
 
-// cannotCatchUpLocked reports that the disk is not going to catch up. Log.mu is held.
-func (l *Log) cannotCatchUpLocked() bool { return l.backlog.stuck != nil || l.usableLocked() != nil }
+// cannotCatchUpLocked reports that no segment will be sealed for now.
+func (l *Log) cannotCatchUpLocked() bool {
+	return l.backlog.stuck != nil || l.usableLocked() != nil
+}
 
-// sealBacklogExceedsLocked reports whether as many bytes await sealing as most. Log.mu is held.
+// sealBacklogExceedsLocked reports whether at least most bytes of segments, and at least two
+// segments, await sealing.
 func (l *Log) sealBacklogExceedsLocked(most int64) bool {
 	n := int64(0)
 	for i := len(l.files) - 2; i >= 0 && !l.files[i].sealed; i-- { // the last takes appends
-		if l.files[i].renames > 0 { // it stays so until the log is opened again
+		if l.files[i].renames > 0 { // not sealed before the log is opened again
 			return false
 		}
 		n++
@@ -77,7 +82,7 @@ func (l *Log) sealBacklogExceedsLocked(most int64) bool {
 	return n >= max(2, most/l.o.SegmentSize)
 }
 
-// checkBacklogLocked refuses a new segment when too many await sealing. Log.mu is held.
+// checkBacklogLocked refuses a new segment when too many await sealing.
 func (l *Log) checkBacklogLocked() error {
 	if !l.sealBacklogExceedsLocked(l.o.Lag) {
 		return nil
@@ -89,7 +94,7 @@ func (l *Log) checkBacklogLocked() error {
 	return ErrBacklog
 }
 
-// noteSealing notes how it went, nil or what keeps it from going on.
+// noteSealing records how sealing went: nil, or why it cannot go on.
 func (l *Log) noteSealing(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

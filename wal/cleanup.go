@@ -1,6 +1,7 @@
 package wal
 
-// Cleanup.
+// Cleanup: what the background does on a log after the fact. It seals and deletes segments, deletes
+// bodies, rewrites offset files and closes segments that nobody reads.
 
 import (
 	"errors"
@@ -8,13 +9,14 @@ import (
 	"github.com/darner/darner/segment/disk"
 )
 
+// requestCleanup has the background call cleanup.
 func (l *Log) requestCleanup() {
 	if !l.cleaning.asked.Swap(true) {
 		l.background.cleanupLane.push(l.cleanup)
 	}
 }
 
-// tidy does what can wait.
+// cleanup does everything that can wait.
 func (l *Log) cleanup() {
 	l.cleaning.asked.Store(false)
 	l.cleaning.Lock()
@@ -36,16 +38,17 @@ func (l *Log) cleanup() {
 }
 
 func (l *Log) rewriteOffsets() {
-	if l.background.reserve.lent.Load() { // compaction needs what there is, and asks again behind it
+	// Compaction needs the space, and requests another cleanup afterwards.
+	if l.background.reserve.lent.Load() {
 		return
 	}
 	if err := l.replaceLost(); err != nil && !disk.IsFull(err) {
-		l.log.Warn("cannot make an offset file", "queue", l.name(), "error", err)
+		l.log.Warn("cannot make an offset file", "error", err)
 	}
 	for _, c := range l.needRewrite() {
 		if err := c.rewrite(l.rewriteBound()); err != nil {
 			if !disk.IsFull(err) {
-				l.log.Warn("cannot rewrite an offset file", "queue", l.name(), "consumer", c.name, "error", err)
+				l.log.Warn("cannot rewrite an offset file", "consumer", c.name, "error", err)
 			}
 		}
 	}
@@ -74,7 +77,7 @@ func (l *Log) needRewrite() (due []*Consumer) {
 		if !c.rewriteRequested {
 			continue
 		}
-		c.rewriteRequested = false // after a failure it is asked for again
+		c.rewriteRequested = false // after a failure it is requested again
 		if c.off != nil && (c.unsaved || c.off.End() >= c.rewriteAt) {
 			due = append(due, c)
 		}
@@ -82,8 +85,8 @@ func (l *Log) needRewrite() (due []*Consumer) {
 	return due
 }
 
-// removeTaken deletes what every consumer has taken: segments, and bodies of large items. What was
-// taken is made durable first, so that a segment that is missing later is known to be damage.
+// removeTaken deletes segments and bodies of large items that every consumer has taken. It syncs
+// first what was taken, so that a segment that is missing later is known to be damage.
 func (l *Log) removeTaken() {
 	head, some := l.takenBelow()
 	bodies := l.takenBodies()
@@ -96,10 +99,10 @@ func (l *Log) removeTaken() {
 	files := l.takenFiles(head)
 	for _, f := range files {
 		if l.isClosed() {
-			break // the names may be another log's soon
+			break // the names may soon be another log's
 		}
 		if err := l.discardFile(f); err != nil && !isNotExist(err) {
-			l.log.Warn("cannot delete a segment that is taken", "file", f.path, "error", err)
+			l.log.Warn("cannot delete a taken segment", "file", f.path, "error", err)
 		}
 	}
 	for _, seq := range bodies {
@@ -117,20 +120,21 @@ func (l *Log) removeTaken() {
 	}
 }
 
-// discardFile deletes a segment that is taken. What could not be read was not taken, only passed.
+// discardFile deletes a segment that is taken. An unreadable one is set aside instead, since its
+// items were not delivered.
 func (l *Log) discardFile(f *file) error {
 	if !f.lost {
 		return l.fs.Remove(f.path)
 	}
 	to, err := l.moveAside(f.path)
 	if err == nil {
-		l.log.Error("unreadable segment set aside", "queue", l.name(), "file", f.path, "now", to)
+		l.log.Error("unreadable segment set aside", "file", f.path, "now", to)
 	}
 	return err
 }
 
-// reclaim gives back an active segment of which all is taken, when the disk is full: it may be all
-// the space there is. The next item begins another.
+// reclaim deletes the active segment if the disk is full and everything is taken: it may be all the
+// space there is. The next item begins another segment.
 func (l *Log) reclaim() {
 	l.mu.Lock()
 	wanted, next := l.room.diskFull && l.allTakenLocked(), l.next
@@ -140,19 +144,20 @@ func (l *Log) reclaim() {
 	if full {
 		l.dropSpare()
 	}
-	if !wanted || l.Sync() != nil { // numbering goes on from what the consumers have taken
+	if !wanted || l.Sync() != nil { // the consumers' heads keep the numbering
 		return
 	}
 	l.mu.Lock()
 	var gone []*file
-	if f := l.activeLocked(); f != nil && l.next == next && len(l.files) == 1 && f.named && f.renames == 0 {
+	f := l.activeLocked()
+	if f != nil && l.next == next && len(l.files) == 1 && f.named && f.renames == 0 {
 		gone, l.files = l.files, nil
 		l.dropLocked(gone)
 	}
 	l.mu.Unlock()
 	for _, f := range gone {
 		if err := l.fs.Remove(f.path); err != nil {
-			l.log.Warn("cannot delete a segment that is taken", "file", f.path, "error", err)
+			l.log.Warn("cannot delete a taken segment", "file", f.path, "error", err)
 		}
 		l.release(f)
 	}
@@ -167,7 +172,7 @@ func (l *Log) spareBytes() int64 {
 	return l.spare.file.bytes()
 }
 
-// dropSpare gives back the segment prepared ahead: on a full disk its blocks are for compaction.
+// dropSpare deletes the spare: on a full disk compaction needs its blocks.
 func (l *Log) dropSpare() {
 	l.mu.Lock()
 	spare := l.spare.file
@@ -177,16 +182,17 @@ func (l *Log) dropSpare() {
 		return
 	}
 	if err := errors.Join(spare.seg.Close(), l.fs.Remove(spare.path)); err != nil {
-		l.log.Warn("cannot give back a segment prepared ahead", "file", spare.path, "error", err)
+		l.log.Warn("cannot delete a segment prepared ahead", "file", spare.path, "error", err)
 	}
 }
 
-// allTakenLocked reports that every consumer has taken all there is.
+// allTakenLocked reports whether every consumer has taken everything.
 func (l *Log) allTakenLocked() bool {
 	return l.usableLocked() == nil && len(l.consumers) > 0 && l.minHeadLocked() == l.next
 }
 
-// takenBelow is what every consumer has taken, and whether a segment is wholly below it.
+// takenBelow returns the number below which every consumer has taken everything, and whether a
+// whole segment is below it.
 func (l *Log) takenBelow() (head uint64, some bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -197,13 +203,13 @@ func (l *Log) takenBelow() (head uint64, some bool) {
 	return head, len(l.files) > 1 && l.files[1].first <= head
 }
 
-// takenFiles takes the segments below head out of the log, pinned. The last one stays: it takes
+// takenFiles removes from the log, and pins, the segments below head. The last one stays: it takes
 // appends.
 func (l *Log) takenFiles(head uint64) (gone []*file) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n := 0
-	for n < len(l.files)-1 && l.files[n+1].first <= head && l.files[n].named && l.files[n].renames == 0 && !l.files[n].compacting {
+	for n < len(l.files)-1 && l.files[n+1].first <= head && l.files[n].removableLocked() {
 		n++
 	}
 	gone = append(gone, l.files[:n]...)
@@ -212,7 +218,10 @@ func (l *Log) takenFiles(head uint64) (gone []*file) {
 	return gone
 }
 
-// dropLocked pins segments that were taken out of the log, for whoever removes their files.
+// removableLocked reports whether nothing under way needs the segment's file.
+func (f *file) removableLocked() bool { return f.named && f.renames == 0 && !f.compacting }
+
+// dropLocked pins segments that were removed from the log, for whoever deletes their files.
 func (l *Log) dropLocked(gone []*file) {
 	for _, f := range gone {
 		f.gone = true
@@ -233,14 +242,15 @@ func (l *Log) minHeadLocked() uint64 {
 	return head
 }
 
-// closeUnused closes sealed segments that nobody reads: only those in use are mapped.
+// closeUnused closes sealed segments that nobody reads, so that only those in use are mapped.
 func (l *Log) closeUnused() {
 	ahead := l.besideCursors()
 	l.mu.Lock()
 	used := make(map[*file]bool)
 	for _, c := range l.consumers {
 		used[c.f] = true
-		if i := l.indexLocked(c.seq); i >= 0 { // it may have been opened for a reader that is about to go on
+		// It may have been opened for a reader that comes soon.
+		if i := l.indexLocked(c.seq); i >= 0 {
 			used[l.files[i]] = true
 		}
 	}
@@ -258,7 +268,7 @@ func (l *Log) closeUnused() {
 	l.mu.Unlock()
 	for _, f := range unused {
 		if err := f.seg.Close(); err != nil {
-			l.log.Warn("closing a segment", "file", f.path, "error", err)
+			l.log.Warn("cannot close a segment", "file", f.path, "error", err)
 		}
 	}
 	for _, f := range ahead {

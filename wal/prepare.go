@@ -1,6 +1,8 @@
 package wal
 
-// Preparing.
+// Preparing: what the background makes ready before anybody needs it. That is blocks and, where
+// items come fast, pages ahead of the tail of the active segment; the segment for the next roll;
+// and the segment or block that a reader comes to next.
 
 import (
 	"errors"
@@ -12,25 +14,25 @@ import (
 )
 
 const (
-	// populateAhead is how many bytes ahead the pages of a segment are got ready that fills fast. So much is
-	// written for nothing when no more comes.
+	// populateAhead is how many bytes of pages are populated ahead of the tail of a segment that
+	// fills fast. They are written for nothing if no more items come.
 	populateAhead = 1 << 20
 
-	// fastRate is how fast a segment fills, in bytes a second, for which that is worth while.
+	// fastRate is how fast a segment has to fill for that, in bytes a second.
 	fastRate = 4 << 20
 
-	// fastExtent is what the next segment of a log that fills fast has of the disk from the start.
+	// fastExtent is how many bytes of blocks the next segment gets at first if the log fills fast.
 	fastExtent = 1 << 20
 )
 
+// requestPrepare has the background call prepare.
 func (l *Log) requestPrepare() {
 	if !l.preparing.asked.Swap(true) {
 		l.background.prepareLane.push(l.prepare)
 	}
 }
 
-// prepare gets ready what will be needed next, so that nobody waits for it: blocks ahead of the
-// tail, a blank segment for the next roll, the segment a consumer comes to next.
+// prepare makes ready what will be needed next.
 func (l *Log) prepare() {
 	l.preparing.asked.Store(false)
 	l.preparing.Lock()
@@ -42,11 +44,12 @@ func (l *Log) prepare() {
 }
 
 func (l *Log) prepareSpare() {
-	l.makeSpare(l.preparing.pace.fast, func(f *file) bool { return int64(f.seg.Tail()) >= l.o.SegmentSize/2 })
+	half := func(f *file) bool { return int64(f.seg.Tail()) >= l.o.SegmentSize/2 }
+	l.makeSpare(l.preparing.pace.fast, half)
 }
 
-// makeSpare makes a spare if there is none and the active segment is such that one is wanted, for a log
-// that fills fast or one that does not.
+// makeSpare makes a spare if there is none and wants says that the active segment needs one. If the
+// log fills fast, the spare gets blocks and pages.
 func (l *Log) makeSpare(fast bool, wants func(active *file) bool) {
 	l.mu.Lock()
 	f := l.activeLocked()
@@ -60,7 +63,7 @@ func (l *Log) makeSpare(fast bool, wants func(active *file) bool) {
 	spare, err := l.create(path)
 	if err != nil {
 		if !disk.IsFull(err) && !isTransient(err) {
-			l.log.Warn("cannot prepare the next segment", "queue", l.name(), "error", err)
+			l.log.Warn("cannot prepare the next segment", "error", err)
 		}
 		return
 	}
@@ -80,7 +83,7 @@ func (l *Log) makeSpare(fast bool, wants func(active *file) bool) {
 	}
 }
 
-// openAhead opens the segment behind each consumer's, and has it read.
+// openAhead opens the segment after each consumer's, and has the kernel read it.
 func (l *Log) openAhead() {
 	for _, f := range l.besideCursors() {
 		l.mu.Lock()
@@ -88,7 +91,7 @@ func (l *Log) openAhead() {
 		l.mu.Unlock()
 		if closed {
 			if err := l.open(f, path); err != nil && !isTransient(err) {
-				l.log.Warn("cannot open ahead", "file", path, "error", err)
+				l.log.Warn("cannot open the next segment ahead", "file", path, "error", err)
 			}
 		}
 		l.mu.Lock()
@@ -101,7 +104,7 @@ func (l *Log) openAhead() {
 	}
 }
 
-// decodeAhead has the next block of cold segments ready when their readers come to it.
+// decodeAhead decodes the blocks of cold segments that readers come to next.
 func (l *Log) decodeAhead() {
 	type place struct {
 		f  *file
@@ -130,7 +133,7 @@ func (l *Log) decodeAhead() {
 	}
 }
 
-// besideCursors returns, pinned, the segments next to the ones that consumers are in.
+// besideCursors returns, pinned, the segments after the ones that consumers are in.
 func (l *Log) besideCursors() (ahead []*file) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -143,11 +146,12 @@ func (l *Log) besideCursors() (ahead []*file) {
 	return ahead
 }
 
-// prepareRequested is the prepareAt of a segment that the background is to prepare room for.
+// prepareRequested is the prepareAt of a segment for which prepare was requested.
 const prepareRequested = ^uint32(0)
 
-// plan says from which tail on the background should prepare: the next extent when half of the room allocated
-// ahead is used, the next segment when half of the capacity is. Log.mu is held, or nobody has the file.
+// plan sets the tail from which the background should prepare: the next extent when half of the
+// room is used, the next segment when half of the capacity is. Log.mu is held, or nobody else has
+// the file.
 func (f *file) plan() {
 	tail, half := f.seg.Tail(), uint32(f.seg.Header().Capacity/2)
 	if tail >= f.extendAt || f.prepareAt == 0 {
@@ -162,15 +166,16 @@ func (f *file) plan() {
 // pace is how fast a log fills. Log.preparing guards it.
 type pace struct {
 	fast  bool
-	f     *file // when it was last looked at, and so is the rest
+	f     *file // the active segment at the last look; the rest is of then as well
 	tail  uint32
 	at    time.Duration // steady time
 	items uint64
 	syncs uint64
 }
 
-// look finds out whether items come fast. They do not when a sync follows on a few of them: it would write, each
-// time, the pages that were got ready. And pages are of no use to items that are so long that they are written.
+// look finds out whether items come fast. They do not if a sync follows after a few of them: each
+// sync would write the populated pages. Pages are also useless for items so long that they are
+// written to the file.
 func (p *pace) look(f *file, items, syncs uint64, now time.Duration) {
 	was := *p
 	*p = pace{f: f, tail: f.seg.Tail(), at: now, items: items, syncs: syncs}
@@ -179,10 +184,11 @@ func (p *pace) look(f *file, items, syncs uint64, now time.Duration) {
 		filled -= int64(was.tail)
 	}
 	p.fast = was.f != nil && filled*int64(time.Second) >= int64(now-was.at)*fastRate &&
-		filled < int64(items-was.items)*segment.Written && int64(syncs-was.syncs)*populateAhead <= 8*filled
+		filled < int64(items-was.items)*segment.Written &&
+		int64(syncs-was.syncs)*populateAhead <= 8*filled
 }
 
-// readyActive prepares what comes next in the active segment.
+// readyActive prepares the active segment.
 func (l *Log) readyActive() {
 	l.mu.Lock()
 	f := l.activeLocked()
@@ -199,7 +205,8 @@ func (l *Log) readyActive() {
 	}
 	again := prepareRequested
 	if l.preparing.pace.fast {
-		if ready := f.seg.Populate(populateAhead); ready > f.seg.Tail()+populateAhead/2 { // else the disk lags
+		ready := f.seg.Populate(populateAhead)
+		if ready > f.seg.Tail()+populateAhead/2 { // otherwise the disk is too slow
 			again = ready - populateAhead*3/4
 		}
 	}
@@ -218,14 +225,18 @@ func (l *Log) extendAhead(f *file) {
 	if err == nil {
 		err = f.seg.Extend(more)
 	}
-	if err != nil && !disk.IsFull(err) && !errors.Is(err, ErrFull) && !errors.Is(err, segment.ErrReadOnly) { // sealed meanwhile
-		l.log.Warn("cannot allocate ahead", "queue", l.name(), "error", err)
+	sealed := errors.Is(err, segment.ErrReadOnly) // meanwhile
+	if err != nil && !sealed && !disk.IsFull(err) && !errors.Is(err, ErrFull) {
+		l.log.Warn("cannot allocate blocks ahead", "error", err)
 	}
 }
 
-// readySpare prepares in a spare what a log needs at once that fills fast; small segments grow by small steps.
+// readySpare prepares a spare for a log that fills fast. Small segments grow in small steps.
 func (l *Log) readySpare(s *segment.Segment) {
-	if l.o.SegmentSize >= 4*fastExtent && l.admit(s.Step(fastExtent)) == nil && s.Extend(fastExtent) == nil {
+	if l.o.SegmentSize < 4*fastExtent || l.admit(s.Step(fastExtent)) != nil {
+		return
+	}
+	if s.Extend(fastExtent) == nil {
 		s.Populate(populateAhead)
 	}
 }

@@ -1,8 +1,9 @@
 package wal
 
-// What an append or a reader lacks that takes the disk, or long: blocks, the next segment, an offset file; a
-// segment to be opened, the end of a damaged range. It is got ready without Log.mu, by whoever may wait or by the
-// background, while the caller is told ErrUnready: so nobody waits for it but who needs it.
+// What an append or a reader lacks and is slow to get. An append may lack blocks, the next segment
+// or an offset file. A reader may lack an open segment or the end of a damaged range. The caller
+// gets ErrUnready; then somebody who may wait, or the background, prepares what is missing without
+// Log.mu. So only callers that need it wait for it.
 
 import (
 	"container/list"
@@ -17,22 +18,24 @@ import (
 
 // room is what appends lack. Log.mu guards it.
 type room struct {
-	lacks   bool  // somebody was told ErrUnready since it was last seen to
-	extent  *file // in which blocks are lacking; nil: it is a segment that is
-	bytes   int64 // of the record that lacked it
-	asked   bool  // the background is to see to it
+	lacks   bool  // an append got ErrUnready since getRoom last ran
+	extent  *file // it lacks blocks; nil if a segment is lacking
+	bytes   int64 // of the record that needs it
+	asked   bool  // getRoom or GetReady waits in a pool
 	waiting waitlist
 
-	diskFull bool // an item was refused for want of space; until what is taken was looked for
+	diskFull bool // an item was refused, and cleanup has not looked for space since
 
-	err    error         // why it could not be had: for the next one that lacks as much
+	err    error         // why getRoom failed: for the next append of at least bytes
 	failed time.Duration // when, in steady time
 }
 
-// staleAfter is how long a refusal is told to who asks next. Who caused it is there by then, or gone.
+// staleAfter is how long a refusal is kept for the next append. Whoever caused it has asked again
+// by then, or is gone.
 const staleAfter = time.Second
 
-// requestRoomLocked is for an append that found no blocks in a segment, or, nil, no segment. Log.mu is held.
+// requestRoomLocked notes that an append lacks blocks in segment f or, if f is nil, a segment. It
+// returns the refusal of an earlier attempt, or ErrUnready.
 func (l *Log) requestRoomLocked(f *file, bytes int64) error {
 	r := &l.room
 	if err := r.err; err != nil && bytes >= r.bytes {
@@ -49,8 +52,8 @@ func (l *Log) requestRoomLocked(f *file, bytes int64) error {
 	return ErrUnready
 }
 
-// Prepare gets ready what the first append takes after the log was opened, so that it need not wait. It waits for the
-// disk. A refusal is for that append.
+// Prepare gets ready what the first append after Open needs, so that it does not wait. Prepare
+// waits for the disk. If it fails, that append is refused.
 func (l *Log) Prepare() {
 	l.mu.Lock()
 	f := l.activeLocked()
@@ -64,13 +67,13 @@ func (l *Log) Prepare() {
 	}
 }
 
-// getRoom gets ready what an append lacks.
+// getRoom prepares what an append lacks.
 func (l *Log) getRoom() {
 	l.preparing.Lock()
 	defer l.preparing.Unlock()
 	l.mu.Lock()
 	wanted, f, bytes := l.room.lacks && l.usableLocked() == nil, l.room.extent, l.room.bytes
-	extends := f != nil && f == l.activeLocked() // else another segment has taken its place
+	extends := f != nil && f == l.activeLocked() // otherwise the log has rolled since
 	if extends {
 		f.pins++
 	}
@@ -89,20 +92,21 @@ func (l *Log) getRoom() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.room.lacks, l.room.extent, l.room.asked = false, nil, false
-	if wanted { // else what another found is to be told yet
+	if wanted { // otherwise the result of another call stays
 		l.room.err, l.room.bytes, l.room.failed = err, bytes, l.steady()
 	}
 	l.room.waiting.notify()
 }
 
-// makeNext makes what the next segment takes: the consumers' offset files, so that on a full disk they still have
-// a place to say what they took, and a blank segment. The first has its final name at once. Log.preparing is held.
+// makeNext makes what the next segment needs: the consumers' offset files, so that even on a full
+// disk they can note what they take, and a blank segment. The log's first segment gets its final
+// name at once. Log.preparing is held.
 func (l *Log) makeNext() error {
 	l.mu.Lock()
 	there, first := l.spare.file != nil, l.activeLocked() == nil
 	l.spare.made++
 	path := l.path(files.SpareName(l.spare.made))
-	if first { // nothing else can give the next item its place meanwhile
+	if first { // no item can be appended meanwhile
 		path = l.path(files.SegmentName(l.next))
 	}
 	l.mu.Unlock()
@@ -121,12 +125,13 @@ func (l *Log) makeNext() error {
 	f.named = first
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.spare.file = f // Close, which may have been called, waits for Log.preparing
+	l.spare.file = f // if the log was closed, closeFiles waits for Log.preparing
 	l.dirty.dir = true
 	return nil
 }
 
-// rollNowLocked makes what the next segment takes and starts it, where nobody waits for Log.mu, which is held.
+// rollNowLocked makes what the next segment needs and starts it. It waits for the disk under
+// Log.mu, so it is for recovery.
 func (l *Log) rollNowLocked() error {
 	for _, c := range l.consumers {
 		if err := c.ensureFile(); err != nil {
@@ -165,7 +170,7 @@ func (l *Log) makeOffsets() error {
 	}
 }
 
-// withoutOffsetsLocked returns a consumer that has no offset file. Log.mu is held.
+// withoutOffsetsLocked returns a consumer without an offset file.
 func (l *Log) withoutOffsetsLocked() *Consumer {
 	for _, c := range l.consumers {
 		if c.off == nil {
@@ -175,9 +180,11 @@ func (l *Log) withoutOffsetsLocked() *Consumer {
 	return nil
 }
 
-// blankOffsets makes an offset file with room for so many bytes of entries, and for some that come meanwhile.
+// blankOffsets makes an offset file with room for live bytes of entries, and for more that come
+// meanwhile.
 func (l *Log) blankOffsets(name string, live int, created int64) (*offset.File, error) {
-	off, err := offset.Create(l.fs, l.path(files.OffsetName(name)), max(l.offsetCapacity(), 4*live), created, l.id)
+	path, capacity := l.path(files.OffsetName(name)), max(l.offsetCapacity(), 4*live)
+	off, err := offset.Create(l.fs, path, capacity, created, l.id)
 	if err != nil {
 		return nil, err
 	}
@@ -189,16 +196,16 @@ func (l *Log) blankOffsets(name string, live int, created int64) (*offset.File, 
 	return off, nil
 }
 
-// reading is what a consumer lacks in order to go on. Log.mu guards it.
+// reading is what a consumer lacks to go on. Log.mu guards it.
 type reading struct {
-	lacks   bool // it was told ErrUnready for want of it: its segment is to be opened, or damage passed
-	asked   bool // the background is to see to it
+	lacks   bool // TryNext returned ErrUnready: the segment is not open, or is damaged here
+	asked   bool // getRoom or GetReady waits in a pool
 	err     error
 	waiting waitlist
 }
 
-// ReadyThen calls fn once, on another goroutine, when it is worth calling TryNext again after ErrUnready. It never
-// blocks; fn must not either.
+// ReadyThen calls fn once, on another goroutine, when TryNext is worth calling again after
+// ErrUnready. It never blocks; fn must not either.
 func (c *Consumer) ReadyThen(fn func()) {
 	l := c.l
 	l.mu.Lock()
@@ -214,7 +221,8 @@ func (c *Consumer) ReadyThen(fn func()) {
 	}
 }
 
-// GetReady opens the segment that the cursor comes to, or finds where the damage that it has met ends.
+// GetReady prepares what TryNext lacked: it opens the segment at the cursor, or finds the end of
+// the damage there. It waits for the disk.
 func (c *Consumer) GetReady() {
 	l := c.l
 	l.mu.Lock()
@@ -223,7 +231,8 @@ func (c *Consumer) GetReady() {
 	if i := l.indexLocked(c.seq); f == nil && i >= 0 {
 		f = l.files[i]
 	}
-	if !lacks || f == nil || c.f != nil && !damaged { // it was flushed, or somebody else opened the segment, meanwhile
+	// Meanwhile it was flushed, or somebody else opened the segment.
+	if !lacks || f == nil || c.f != nil && !damaged {
 		c.isReady(nil)
 		l.mu.Unlock()
 		return
@@ -246,7 +255,8 @@ func (c *Consumer) GetReady() {
 		c.at = next
 	}
 	if i := l.indexLocked(c.seq); err != nil {
-		if c.ended || i < 0 || l.files[i] != f || f.path != path { // it was renamed or replaced meanwhile
+		// Meanwhile it was renamed or replaced.
+		if c.ended || i < 0 || l.files[i] != f || f.path != path {
 			err = nil
 		} else {
 			err = c.unreadable(i, err)
@@ -257,7 +267,7 @@ func (c *Consumer) GetReady() {
 	l.release(f)
 }
 
-// atDamage reports that no record verifies where the cursor is. Log.mu is held.
+// atDamage reports whether no record verifies at the cursor.
 func (c *Consumer) atDamage() bool {
 	if c.f == nil || c.at >= c.f.seg.Tail() {
 		return false
@@ -266,25 +276,25 @@ func (c *Consumer) atDamage() bool {
 	return err != nil
 }
 
-// isReady tells who waits. Log.mu is held.
+// isReady ends the wait for what the cursor lacked.
 func (c *Consumer) isReady(err error) {
 	c.reading.lacks, c.reading.asked, c.reading.err = false, false, err
 	c.reading.waiting.notify()
 }
 
-// waitlist is functions that are to be called once. Log.mu guards it.
+// waitlist is functions to call once. Log.mu guards it.
 type waitlist struct{ list list.List }
 
 func (w *waitlist) add(fn func()) *list.Element { return w.list.PushBack(fn) }
 
-// remove has a function forgotten; it is false when that was called, or is about to be.
+// remove cancels a call. It is false if the function was called or is about to be.
 func (w *waitlist) remove(e *list.Element) bool {
 	n := w.list.Len()
 	w.list.Remove(e)
 	return w.list.Len() < n
 }
 
-// notify calls them, in their order, on another goroutine.
+// notify calls the functions in order, on another goroutine.
 func (w *waitlist) notify() {
 	if w.list.Len() == 0 {
 		return

@@ -1,7 +1,7 @@
 package wal
 
-// Scrubbing: cold segments are read now and then although nobody asks for them, so that damage is
-// found while there is still enough to rebuild it from.
+// Scrubbing: cold segments are read from time to time, so that damage is found while it can still
+// be repaired.
 
 import (
 	"context"
@@ -14,21 +14,21 @@ import (
 	"github.com/darner/darner/wal/internal/files"
 )
 
-// scrubShare is which part of compaction's rate scrubbing gets.
+// scrubShare: scrubbing gets one part in so many of compaction's rate.
 const scrubShare = 8
 
 // Scrubber verifies cold segments, slowly. Use it from one goroutine.
 type Scrubber struct {
 	FS     disk.FS
 	Logger *slog.Logger
-	Rate   int64       // bytes a second, as of NewBackground: scrubbing takes an eighth of it
+	Rate   int64       // bytes a second, as in NewBackground; scrubbing takes an eighth of it
 	Clock  clock.Clock // default the machine's
 	pace   pacer
 }
 
-// Scrub verifies every byte of the cold segments in a log's directory, open or not, mends in place
-// what their parity can rebuild, and logs what it finds. Files that are deleted meanwhile are passed
-// over. It returns early, with the context's error, when ctx is done.
+// Scrub verifies every byte of the cold segments in a log's directory, whether the log is open or
+// not. It repairs in place what parity can rebuild, and logs what it finds. It passes over files
+// that are deleted meanwhile. When ctx is done, it returns the context's error.
 func (s *Scrubber) Scrub(ctx context.Context, dir string) error {
 	entries, err := s.FS.ReadDir(dir)
 	if isNotExist(err) {
@@ -55,7 +55,7 @@ func (s *Scrubber) Scrub(ctx context.Context, dir string) error {
 			return ctx.Err()
 		}
 		if !isNotExist(err) {
-			logScrub(s.Logger, filepath.Base(dir), path, r, err)
+			logScrub(s.Logger.With("queue", filepath.Base(dir)), path, r, err)
 		}
 	}
 	return nil

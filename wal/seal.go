@@ -1,5 +1,7 @@
 package wal
 
+// Sealing: segments that take no more appends get their final names and are completed.
+
 import (
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/wal/internal/files"
@@ -24,7 +26,7 @@ func (l *Log) nameStarted() error {
 		}
 		path := l.path(files.SegmentName(f.first))
 		if err := l.fs.Rename(f.path, path); disk.IsFull(err) {
-			return nil // recovery knows it by its content; again at the next occasion
+			return nil // recovery knows it by its content, and the next call tries again
 		} else if err != nil {
 			return err
 		}
@@ -34,15 +36,14 @@ func (l *Log) nameStarted() error {
 	}
 }
 
-// sealRolled completes segments that take no more appends, oldest first: those not sealed are
-// always the last ones, which is what recovery counts on. One sync goes before all that are due:
-// recovery looks for bodies that are not durable, or still have their upload's name, only behind
-// records of unsealed segments.
+// sealRolled seals segments that take no more appends, oldest first: recovery counts on the
+// unsealed ones being the last. One sync comes before all of them: recovery looks for bodies that
+// are not durable, or have their uploads' names, only in unsealed segments.
 func (l *Log) sealRolled() {
 	for {
 		due := l.rolled()
 		if len(due) == 0 {
-			l.noteSealing(nil) // what awaited it may be taken
+			l.noteSealing(nil) // what awaited sealing may have been taken
 			return
 		}
 		err := l.Sync()
@@ -52,7 +53,7 @@ func (l *Log) sealRolled() {
 			}
 			l.release(f)
 		}
-		if err != nil { // they stay as they are until there is room
+		if err != nil { // they stay unsealed until there is space
 			if disk.IsFull(err) || isTransient(err) {
 				l.noteSealing(err)
 			} else {

@@ -1,8 +1,8 @@
 package wal
 
-// A log that is empty, or nearly so, gives its space back: when nothing happened for a moment a new segment is
-// begun, a small one, and the old ones are deleted, or rewritten to the little that is left of them. A log
-// that is opened is judged by what it holds, however it came to that: a crash may have come first.
+// Shrinking: a log that is empty, or nearly so, frees its disk space. After a moment without
+// activity it begins a new, small segment; the old ones are deleted, or rewritten to the little
+// that is left. A log that is opened is judged by what it holds, whatever happened before.
 
 import (
 	"errors"
@@ -14,7 +14,7 @@ import (
 	"github.com/darner/darner/wal/internal/offset"
 )
 
-// idleness is what a log knows about holding space in vain. Log.mu guards it.
+// idleness is what a log knows about the space that it need not hold. Log.mu guards it.
 type idleness struct {
 	timer    clock.Timer
 	armed    bool
@@ -23,20 +23,20 @@ type idleness struct {
 }
 
 const (
-	// emptyFor is how long nothing happens before space is given back.
+	// emptyFor is how long the log is idle before it frees space.
 	emptyFor = time.Second
 
-	// smallEnough is not worth giving back before the log is closed, in bytes.
+	// smallEnough is how many bytes are not worth freeing before the log is closed.
 	smallEnough = 64 << 10
 
-	// worthMoving is how many bytes a log has to hold for what is left in it to be written anew.
+	// worthMoving is how many bytes a log holds at least before what is left in it is rewritten.
 	worthMoving = 256 << 10
 
-	// nearlyShare is which part of a log, or of a segment, is left at most when it is nearly empty.
+	// nearlyShare: a log or a segment is nearly empty when at most one part in so many is live.
 	nearlyShare = 8
 )
 
-// checkEmptyLocked is called when a consumer has taken all there is. Log.mu is held.
+// checkEmptyLocked is called when a consumer has taken everything.
 func (l *Log) checkEmptyLocked() {
 	if l.idle.armed || l.closed || !l.worthGivingBackLocked() {
 		return
@@ -44,7 +44,7 @@ func (l *Log) checkEmptyLocked() {
 	l.startIdleTimerLocked()
 }
 
-// checkWasteLocked is called when the log is opened. Log.mu is held.
+// checkWasteLocked is called when the log is opened.
 func (l *Log) checkWasteLocked() {
 	if !l.idle.armed && l.holdsWasteLocked() {
 		l.startIdleTimerLocked()
@@ -56,7 +56,7 @@ func (l *Log) startIdleTimerLocked() {
 	l.idle.timer.Reset(emptyFor)
 }
 
-// activityLocked goes up with all that is appended and taken. Log.mu is held.
+// activityLocked rises with everything that is appended or taken.
 func (l *Log) activityLocked() uint64 {
 	n := l.next
 	for _, c := range l.consumers {
@@ -78,7 +78,7 @@ func (l *Log) worthGivingBackLocked() bool {
 	return false
 }
 
-// holdsWasteLocked reports that the log is empty, or nearly so, and yet holds space. Log.mu is held.
+// holdsWasteLocked reports whether the log is empty, or nearly so, and yet holds space.
 func (l *Log) holdsWasteLocked() bool {
 	switch {
 	case l.usableLocked() != nil || len(l.consumers) == 0:
@@ -94,26 +94,26 @@ func (l *Log) holdsWasteLocked() bool {
 	return nearlyEmpty(live, l.diskBytesLocked())
 }
 
-// liveBytes is what items take of a segment, and of bodies of their own.
+// liveBytes is how many bytes items take in segments and bodies.
 func liveBytes(items, bytes int64) int64 { return items*segment.RecordSize(0) + bytes }
 
-// nearlyEmpty reports that of so many bytes of disk so little is live that it pays to write that anew.
+// nearlyEmpty reports whether so little of the disk space is live that rewriting it pays.
 func nearlyEmpty(live, disk int64) bool { return disk > worthMoving && nearlyShare*live <= disk }
 
-// usedUpLocked reports that all there is was taken, the active segment's records too. Log.mu is held.
+// usedUpLocked reports whether everything is taken, and the active segment has some records.
 func (l *Log) usedUpLocked(active *file) bool {
 	const worthwhile = 4 << 10
 	return active.seg.Tail() >= worthwhile && l.allTakenLocked()
 }
 
-// largeAndTakenLocked reports that all was taken of a log whose last segment takes no appends, and is worth giving
-// back. Log.mu is held.
+// largeAndTakenLocked reports whether everything is taken, and the last segment, which takes no
+// appends, is worth freeing.
 func (l *Log) largeAndTakenLocked() bool {
 	n := len(l.files)
 	return n > 0 && l.files[n-1].bytes() > smallEnough && l.allTakenLocked()
 }
 
-// nearlyUsedUpLocked is usedUp, or true when little is left of the active segment. Log.mu is held.
+// nearlyUsedUpLocked is usedUpLocked, but also true if little is left of the active segment.
 func (l *Log) nearlyUsedUpLocked(active *file) bool {
 	if l.usedUpLocked(active) {
 		return true
@@ -128,7 +128,7 @@ func (l *Log) nearlyUsedUpLocked(active *file) bool {
 	return active.bytes() > worthMoving && nearlyDead(live, active.seg.Totals().Items)
 }
 
-// idleTimerFired is what the timer does.
+// idleTimerFired is called by the timer.
 func (l *Log) idleTimerFired() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -143,8 +143,8 @@ func (l *Log) idleTimerFired() {
 	}
 }
 
-// shrinkIdle begins a small segment in place of a large one, and small offset files likewise, when the
-// log has been empty, or nearly so, for a while.
+// shrinkIdle replaces a large active segment, and large offset files, by small ones if the log has
+// been idle and empty, or nearly so.
 func (l *Log) shrinkIdle() {
 	l.mu.Lock()
 	wanted := l.idle.expired && l.holdsWasteLocked()
@@ -166,14 +166,14 @@ func (l *Log) shrinkIdle() {
 	}
 	for _, c := range offsets {
 		if err := c.rewrite(offset.FirstStep); err != nil && !disk.IsFull(err) {
-			l.log.Warn("cannot rewrite an offset file", "queue", l.name(), "consumer", c.name, "error", err)
+			l.log.Warn("cannot rewrite an offset file", "consumer", c.name, "error", err)
 		}
 	}
 }
 
-// shrink begins a new segment when the active one is of little use any more, so that it can go.
+// shrink begins a new segment if the active one is useless, so that the active one can be deleted.
 func (l *Log) shrink(useless func(active *file) bool) {
-	l.preparing.Lock() // else it might put back what is dropped
+	l.preparing.Lock() // so that prepare does not make again what is dropped
 	defer l.preparing.Unlock()
 	if l.spareBytes() > smallEnough {
 		l.dropSpare()
@@ -189,18 +189,18 @@ func (l *Log) shrink(useless func(active *file) bool) {
 		err := l.makeNext()
 		l.mu.Lock()
 		if err != nil && !disk.IsFull(err) && !errors.Is(err, ErrFull) && !isTransient(err) {
-			l.log.Warn("cannot prepare the next segment", "queue", l.name(), "error", err)
+			l.log.Warn("cannot prepare the next segment", "error", err)
 		}
 	}
 	if !l.wantsAnotherLocked(useless) || !l.canRollLocked() {
 		return
 	}
 	if err := l.rollLocked(); err != nil && !disk.IsFull(err) && !isTransient(err) {
-		l.log.Warn("cannot give an empty queue's space back", "queue", l.name(), "error", err)
+		l.log.Warn("cannot free the space of an empty queue", "error", err)
 	}
 }
 
-// wantsAnotherLocked reports that the last segment is of little use any more. Log.mu is held.
+// wantsAnotherLocked reports whether the last segment is useless.
 func (l *Log) wantsAnotherLocked(useless func(active *file) bool) bool {
 	if f := l.activeLocked(); f != nil {
 		return useless(f)
@@ -208,9 +208,9 @@ func (l *Log) wantsAnotherLocked(useless func(active *file) bool) bool {
 	return l.largeAndTakenLocked()
 }
 
-// Slim gives back what a log holds in vain that is empty or nearly so, as time does while the log is open. It
-// is for one that nobody uses, and waits for the disk and for compaction; when quit is closed it returns
-// and leaves the rest undone.
+// Slim frees the space of a log that is empty or nearly so, as time does while the log is open. It
+// is for a log that nobody uses. It waits for the disk and for compaction. When quit is closed, it
+// returns and leaves the rest undone.
 func (l *Log) Slim(quit <-chan struct{}) {
 	l.mu.Lock()
 	l.idle.expired = l.holdsWasteLocked()
@@ -232,7 +232,8 @@ func (l *Log) Slim(quit <-chan struct{}) {
 	}
 }
 
-// runNearlyDead rewrites the segments of which nearly nothing is left, as if all readers were at rest.
+// runNearlyDead rewrites the segments of which nearly nothing is left, as if all readers were at
+// rest.
 func (k *compactor) runNearlyDead() {
 	k.working.Lock()
 	defer k.working.Unlock()
@@ -240,13 +241,16 @@ func (k *compactor) runNearlyDead() {
 		k.assumeAtRest()
 		s := k.survey()
 		i := s.emptiest()
-		if i < 0 || !nearlyDead(s.list[i].live, s.list[i].records) || k.rewriteRun(s.joined(i)) != nil {
+		if i < 0 || !nearlyDead(s.list[i].live, s.list[i].records) {
+			return
+		}
+		if k.rewriteRun(s.joined(i)) != nil {
 			return
 		}
 	}
 }
 
-// rested has the next survey find readers and writers at rest.
+// assumeAtRest makes the next survey find readers and writers at rest.
 func (k *compactor) assumeAtRest() {
 	l := k.l
 	l.mu.Lock()

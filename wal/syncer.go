@@ -1,7 +1,7 @@
 package wal
 
-// Which logs sync when: each for itself while few want to, all of them with one sync of their file system when
-// many do.
+// Which logs sync when: each by itself while few want to, and all with one sync of their file
+// system when many do.
 
 import (
 	"errors"
@@ -12,17 +12,17 @@ import (
 )
 
 const (
-	// syncsAtOnce is enough for a journalling file system to commit some logs together, and few
-	// enough that 10,000 logs do not take 10,000 threads.
+	// syncsAtOnce lets a journalling file system commit some logs together, and keeps 10,000 logs
+	// from taking 10,000 threads.
 	syncsAtOnce = 16
 
-	// shareFrom is how many logs have to want a sync for one of the file system to be worth its while, which
-	// writes what other programs have there as well.
+	// shareFrom is how many logs must want a sync before they share one of the file system. That
+	// one writes the data of other programs as well.
 	shareFrom = 64
 )
 
-// syncer has the logs of a Background that want a sync, and the goroutines that see to it: as many as there is
-// work for, up to syncsAtOnce.
+// syncer has the logs of a Background that want a sync, and up to syncsAtOnce goroutines that sync
+// them.
 type syncer struct {
 	mu      sync.Mutex // a leaf
 	asked   []*Log     // in the order they came, each once
@@ -35,9 +35,9 @@ type syncer struct {
 	shareFrom int // logs that want one
 }
 
-// SyncTogether lets the logs whose directories are on the file system of a file, which has to stay, share a sync of
-// that file system when many of them want one. It is for before the first is opened. It does nothing where disk.FS
-// has no such thing; other errors are those of opening the file.
+// SyncTogether lets logs share a sync of their file system when many want one. The file, which must
+// stay, says which file system. Call it before the first log is opened. It does nothing if disk.FS
+// cannot sync file systems; other errors are those of opening the file.
 func (b *Background) SyncTogether(fsys disk.FS, file string) error {
 	w, err := fsys.Whole(file)
 	if errors.Is(err, errors.ErrUnsupported) {
@@ -47,7 +47,7 @@ func (b *Background) SyncTogether(fsys disk.FS, file string) error {
 	return err
 }
 
-// holds reports whether a log in a directory may sync together with others.
+// holds reports whether a log in a directory may share a sync.
 func (s *syncer) holds(dir string) bool { return s.volume != nil && s.volume.Holds(dir) }
 
 func (s *syncer) close() {
@@ -56,7 +56,7 @@ func (s *syncer) close() {
 	}
 }
 
-// ask puts a log in the list: for each time it is put there, its callers are served once.
+// ask puts a log in the list. Each time that a log is put there, its callers are notified once.
 func (s *syncer) ask(l *Log) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -64,7 +64,7 @@ func (s *syncer) ask(l *Log) {
 	s.startWorkerLocked()
 }
 
-// startWorkerLocked has one goroutine more for what is in the list, if there may be. mu is held.
+// startWorkerLocked starts one more goroutine if there is work for it. s.mu is held.
 func (s *syncer) startWorkerLocked() {
 	if s.workers < syncsAtOnce && len(s.asked) > 0 && !s.heldBackLocked() {
 		s.workers++
@@ -72,10 +72,10 @@ func (s *syncer) startWorkerLocked() {
 	}
 }
 
-// heldBackLocked reports that the logs in the list are left to whoever syncs the file system now. mu is held.
+// heldBackLocked reports whether the list waits for the end of a shared sync. s.mu is held.
 func (s *syncer) heldBackLocked() bool { return s.shared && s.manyLocked(s.asked) }
 
-// manyLocked reports that logs are to share a sync. mu is held.
+// manyLocked reports whether logs should share a sync. s.mu is held.
 func (s *syncer) manyLocked(logs []*Log) bool {
 	return s.volume != nil && !s.failed && len(logs) >= s.shareFrom
 }
@@ -94,7 +94,8 @@ func (s *syncer) work() {
 	}
 }
 
-// next takes one log out of the list, or all when they are many, or says that the goroutine has to end.
+// next takes one log from the list, or all of them when they are many. It returns none when the
+// goroutine has to end.
 func (s *syncer) next() (logs []*Log) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -112,11 +113,12 @@ func (s *syncer) next() (logs []*Log) {
 	return logs
 }
 
-// syncShared serves the callers of many logs with one sync of the file system. A log that is at something else, or is
-// on another file system, has its own.
+// syncShared syncs many logs with one sync of the file system. A log that is being synced, or is on
+// another file system, is synced by itself.
 //
-// When the one fails, which does not tell whose data was lost, all have their own, now and ever after: what was written meanwhile for
-// a log that is not among them may be lost as well, and the next sync of the file system would not tell of that again.
+// If the one sync fails, nobody knows whose data was lost. Then all logs are synced by themselves,
+// from then on: data of other logs may be lost as well, and the next sync of the file system would
+// not report it again.
 func (s *syncer) syncShared(logs []*Log) {
 	begun := make([]begunSync, 0, len(logs))
 	var alone []*Log
@@ -129,7 +131,8 @@ func (s *syncer) syncShared(logs []*Log) {
 	}
 	err := s.volume.Sync()
 	if err != nil {
-		logs[0].log.Warn("a sync of the file system failed: each queue is synced for itself from now on", "error", err)
+		logs[0].o.Logger.Warn("sync of the file system failed; queues are synced one by one from now on",
+			"error", err)
 	}
 	for _, b := range begun {
 		b.end(err == nil)
@@ -143,8 +146,8 @@ func (s *syncer) syncShared(logs []*Log) {
 	s.startWorkerLocked()
 }
 
-// due is called when a log's data is as old as it may get. When many logs are dirty all are synced with it, rather
-// than each a moment later: so they come to be due together.
+// due is called when a log's oldest unsynced data is SyncEvery old. If many logs are dirty, they
+// are all synced with it, so that they are due together again.
 func (s *syncer) due(l *Log) {
 	logs := s.takeDirty()
 	if len(logs) == 0 {
@@ -155,7 +158,7 @@ func (s *syncer) due(l *Log) {
 	}
 }
 
-// takeDirty takes all dirty logs out of their list, if they are many.
+// takeDirty empties the list of dirty logs and returns them, if they are many.
 func (s *syncer) takeDirty() (logs []*Log) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -164,14 +167,14 @@ func (s *syncer) takeDirty() (logs []*Log) {
 	}
 	logs = slices.Clone(s.dirty)
 	clear(s.dirty)
-	s.dirty = s.dirty[:0] // who gets dirty is not to allocate
+	s.dirty = s.dirty[:0] // markDirty must not allocate
 	for _, l := range logs {
 		l.dirty.place = 0
 	}
 	return logs
 }
 
-// markDirty notes that a log's timer runs, markClean that what it was set for is being synced. Log.mu is held.
+// markDirty notes that a log's timer runs. Log.mu is held.
 func (s *syncer) markDirty(l *Log) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -181,6 +184,7 @@ func (s *syncer) markDirty(l *Log) {
 	}
 }
 
+// markClean notes that a log's timer has stopped. Log.mu is held.
 func (s *syncer) markClean(l *Log) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

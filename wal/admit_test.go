@@ -33,7 +33,8 @@ func (b *budget) open(t *testing.T, segmentSize int64) *Log {
 	slow := NewBackground(-1, nil)
 	slow.Hold()
 	t.Cleanup(slow.Close)
-	l, err := Open("/q", Options{FS: b.fs, SegmentSize: segmentSize, SyncEvery: SyncNever, Admit: b.admit, Background: slow})
+	l, err := Open("/q", Options{FS: b.fs, SegmentSize: segmentSize, SyncEvery: SyncNever,
+		Admit: b.admit, Background: slow})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +62,8 @@ func fillUp(t *testing.T, l *Log) (stored int) {
 		if err == nil {
 			continue
 		}
-		if !errors.Is(err, ErrFull) || !errors.Is(err, errBudget) || err.Error() != errBudget.Error() {
+		if !errors.Is(err, ErrFull) || !errors.Is(err, errBudget) ||
+			err.Error() != errBudget.Error() {
 			t.Fatalf("refused with %v", err)
 		}
 		return stored
@@ -85,13 +87,15 @@ func TestItemsThatAreNotAdmittedAreRefusedUntilThereIsRoom(t *testing.T) {
 	const limit = 1 << 20
 	l, c, b := budgeted(t, limit)
 	n := fillUp(t, l)
-	if used := b.fs.Used(); used > limit+64<<10 || n < limit/1000/2 { // what does not ask: an index, an offset file
+	// What does not ask: an index, an offset file.
+	if used := b.fs.Used(); used > limit+64<<10 || n < limit/1000/2 {
 		t.Fatalf("%d items, %d bytes of %d in use", n, used, limit)
 	}
 	take(t, c, n/2)
 	l.GiveBack()
 	if more := fillUp(t, l); more < n/4 || b.fs.Used() > limit+64<<10 {
-		t.Errorf("after %d of %d items were taken %d found room; %d bytes in use", n/2, n, more, b.fs.Used())
+		t.Errorf("after %d of %d items were taken %d found room; %d bytes in use",
+			n/2, n, more, b.fs.Used())
 	}
 	for { // all of it: also the segment that takes appends goes
 		p, _, ok, err := c.Next()
@@ -117,7 +121,8 @@ func TestItemsThatAreNotAdmittedAreRefusedUntilThereIsRoom(t *testing.T) {
 
 func TestLargeItemsAreRefusedBeforeTheyCome(t *testing.T) {
 	l, _, b := budgeted(t, 1<<20)
-	if _, err := l.BeginLarge(2<<20, Meta{}); !errors.Is(err, ErrFull) || !errors.Is(err, errBudget) {
+	if _, err := l.BeginLarge(2<<20, Meta{}); !errors.Is(err, ErrFull) ||
+		!errors.Is(err, errBudget) {
 		t.Fatalf("Create: %v", err)
 	}
 	w, err := l.BeginLarge(500_000, Meta{})
@@ -136,8 +141,8 @@ func TestLargeItemsAreRefusedBeforeTheyCome(t *testing.T) {
 	}
 }
 
-// Taking in and out of order, the rewriting of offset files, sealing, syncing, closing: none of it needs to be
-// admitted.
+// Taking in and out of order, the rewriting of offset files, sealing, syncing, closing: none of it
+// needs to be admitted.
 func TestWithNothingAdmittedAllButNewItemsGoesOn(t *testing.T) {
 	l, c, b := budgeted(t, 1<<20)
 	n := fillUp(t, l)

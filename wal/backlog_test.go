@@ -11,7 +11,8 @@ import (
 	"github.com/darner/darner/wal"
 )
 
-// slowDisk is a log on a disk whose syncs and renames wait until release is called, and have its outcome.
+// slowDisk is a log on a disk whose syncs and renames wait until release is called, and have its
+// outcome.
 func slowDisk(t *testing.T) (l *wal.Log, release func(error)) {
 	m := newMemory(t)
 	o := options(m.FS)

@@ -62,7 +62,8 @@ func TestABacklogIsCompressedAndComesBackAsItWas(t *testing.T) {
 	rest(l)
 	after := l.Stats().DiskBytes
 	if cold := m.files(".cold"); len(cold) == 0 || after > before/3 {
-		t.Fatalf("%d cold segments, %d bytes of %d: %v", len(cold), after, before, m.Names("/data/q"))
+		t.Fatalf("%d cold segments, %d bytes of %d: %v",
+			len(cold), after, before, m.Names("/data/q"))
 	}
 	for i, p := range opened {
 		if b, _, err := l.Read(p, nil); err != nil || string(b) != telemetry(i) {
@@ -148,9 +149,11 @@ func TestSpaceInUseIsBoundedWhateverTheOrderOfTaking(t *testing.T) {
 				if i%1000 == 999 {
 					rest(l)
 					most := live*11/10 + 2*wal.MinSegmentSize // of sealed segments
-					most += 2*wal.MinSegmentSize + 64<<10     // the active one, the next one, the offset file
+					// The active one, the next one, the offset file.
+					most += 2*wal.MinSegmentSize + 64<<10
 					if used := l.Stats().DiskBytes; used > most {
-						t.Fatalf("after %d items %d bytes are used for %d that are live: %v", i, used, live, m.sizes())
+						t.Fatalf("after %d items %d bytes are used for %d that are live: %v",
+							i, used, live, m.sizes())
 					}
 				}
 			}
@@ -231,11 +234,13 @@ func TestCompactionGivesSpaceBackOnAFullDisk(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	l.Append([]byte(noise(0)), wal.Meta{Flags: 7, Expires: 99}) // refused or not, it tells that space is wanted
+	// Refused or not, it tells that space is wanted.
+	l.Append([]byte(noise(0)), wal.Meta{Flags: 7, Expires: 99})
 	rest(l)
 	for i := range 1000 {
 		_, err := l.Append([]byte(noise(i)), wal.Meta{Flags: 7, Expires: 99})
-		for again := 0; errors.Is(err, wal.ErrFull) && again < 10; again++ { // as clients do; a refusal asks for space
+		// As clients do; a refusal asks for space.
+		for again := 0; errors.Is(err, wal.ErrFull) && again < 10; again++ {
 			rest(l)
 			_, err = l.Append([]byte(noise(i)), wal.Meta{Flags: 7, Expires: 99})
 		}
@@ -291,7 +296,8 @@ func TestADamagedColdSegmentIsMendedWhenItIsRead(t *testing.T) {
 	}
 	var name string
 	var sound []byte
-	for _, n := range m.files(".cold") { // the largest: in a small one there may be padding at any place
+	// The largest: in a small one there may be padding at any place.
+	for _, n := range m.files(".cold") {
 		b, err := m.ReadFile("/data/q/" + n)
 		if err != nil {
 			t.Fatal(err)
@@ -300,7 +306,8 @@ func TestADamagedColdSegmentIsMendedWhenItIsRead(t *testing.T) {
 			name, sound = "/data/q/"+n, b
 		}
 	}
-	const within = 4096 + 100 // the first block, whether it begins behind the directory or on the next page
+	// The first block, whether it begins behind the directory or on the next page.
+	const within = 4096 + 100
 	if err := m.Corrupt(name, within, 0x10); err != nil {
 		t.Fatal(err)
 	}

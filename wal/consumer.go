@@ -206,8 +206,7 @@ func (c *Consumer) TryNext() (p Position, m Meta, ok bool, err error) {
 }
 
 // How much TryNext skips while it holds Log.mu: bytes of records, and the cost of looking at one,
-// in
-// bytes.
+// in bytes.
 const (
 	atOnceBytes = 256 << 10
 	lookCost    = 128

@@ -37,8 +37,9 @@ func lateAudit(t *testing.T, m memory, fill func(*wal.Log)) (l *wal.Log, own *wa
 	return l, own
 }
 
-// Seeds 1326, 1694, 3282, 3558, 4635, 6366, 7062 and 8110 of the crash campaign: the consumer was in memory alone, so after
-// a crash, until it was asked for again, the bodies of what the other one took were deleted.
+// Seeds 1326, 1694, 3282, 3558, 4635, 6366, 7062 and 8110 of the crash campaign: the consumer was
+// in memory alone, so after a crash, until it was asked for again, the bodies of what the other one
+// took were deleted.
 func TestAConsumerThatHasTakenNothingHoldsBodiesBackAfterACrash(t *testing.T) {
 	m := newMemory(t)
 	_, own := lateAudit(t, m, func(l *wal.Log) {
@@ -94,7 +95,8 @@ func TestAConsumerWhoseFileCannotBeReadHoldsBackWhatItMayNotHaveTaken(t *testing
 	m := newMemory(t)
 	l, _ := lateAudit(t, m, func(l *wal.Log) { fill(t, l, 0, n) })
 	l.Close()
-	if err := m.WriteFile("/data/q/consumer+audit.off", slices.Repeat([]byte("garbage "), 512)); err != nil {
+	if err := m.WriteFile("/data/q/consumer+audit.off",
+		slices.Repeat([]byte("garbage "), 512)); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 { // the second start finds no trace of the damage
@@ -150,8 +152,10 @@ func TestAnOffsetFileThatLostItsHeadBeginsAtTheOldestItem(t *testing.T) {
 	c = consumer(t, l)
 	announced, _ := c.Pending()
 	got := drain(t, l, c)
-	if want := n - n/4; announced != int64(want) || len(got) != want || l.Stats().Damaged != 2 { // the places of the head
-		t.Fatalf("%d items are announced, %d came, want %d; %d records count as damaged", announced, len(got), want, l.Stats().Damaged)
+	// The places of the head.
+	if want := n - n/4; announced != int64(want) || len(got) != want || l.Stats().Damaged != 2 {
+		t.Fatalf("%d items are announced, %d came, want %d; %d records count as damaged",
+			announced, len(got), want, l.Stats().Damaged)
 	}
 }
 
@@ -203,16 +207,19 @@ func TestWhatAFullDiskHadNoRoomToNoteIsNotDeleted(t *testing.T) {
 		c := consumer(t, l)
 		announced, _ := c.Pending()
 		if got := drain(t, l, c); int(announced) != len(got) || l.Stats().Damaged != 0 {
-			t.Fatalf("%d items are announced, %d came, %d count as lost", announced, len(got), l.Stats().Damaged)
+			t.Fatalf("%d items are announced, %d came, %d count as lost",
+				announced, len(got), l.Stats().Damaged)
 		}
 		l.Close()
 	}
 }
 
-// Seeds 40040699 and 30027739: while a sync gave the file room, what was taken out of order was noted in memory alone.
+// Seeds 40040699 and 30027739: while a sync gave the file room, what was taken out of order was
+// noted in memory alone.
 func TestWhatIsTakenWhileTheOffsetFileIsGivenRoomIsNoted(t *testing.T) {
 	const entries = (4096 - 1024) / 32
-	for taken := entries - 4; taken <= entries+1; taken++ { // with one of them there is no room for another
+	// With one of them there is no room for another.
+	for taken := entries - 4; taken <= entries+1; taken++ {
 		takeDuringSync(t, taken)
 	}
 }

@@ -192,11 +192,13 @@ func (w *world) came(q *queue, who int, p wal.Position) error {
 	d := &it.by[who]
 	switch {
 	case p.Seq < r.begin:
-		return fmt.Errorf("item %s came to consumer %q, which began after it", it.id, consumerNames[who])
+		return fmt.Errorf("item %s came to consumer %q, which began after it",
+			it.id, consumerNames[who])
 	case it.refused:
 		return fmt.Errorf("item %s was refused and came", it.id)
 	case d.taken && !d.maybe && !d.unnoted:
-		return fmt.Errorf("item %s was taken and came again to consumer %q", it.id, consumerNames[who])
+		return fmt.Errorf("item %s was taken and came again to consumer %q",
+			it.id, consumerNames[who])
 	}
 	*d = delivery{owed: true}
 	r.handed = append(r.handed, it)
@@ -224,7 +226,8 @@ func (q *queue) read(p wal.Position) (*item, error) {
 	}
 	it := q.items[string(b[:6])]
 	if it == nil || string(b) != string(body(it.id, len(b))) {
-		return nil, fmt.Errorf("item %d came back with wrong bytes: %.10q, %d of them, known %v", p.Seq, b, len(b), it != nil)
+		return nil, fmt.Errorf("item %d came back with wrong bytes: %.10q, %d of them, known %v",
+			p.Seq, b, len(b), it != nil)
 	}
 	return it, nil
 }

@@ -9,7 +9,8 @@ package wal_test
 //	crash_steps_test.go  what each step does
 //	crash_check_test.go  what recovery has to deliver, and what it is excused
 //
-// A long campaign with new seeds: go test ./wal -run 'TestKillKeeps|TestPowerCutKeeps' -v -timeout 2h -crashes 100000 -seed 5000000
+// A long campaign with new seeds: go test ./wal -run 'TestKillKeeps|TestPowerCutKeeps' -v -timeout
+// 2h -crashes 100000 -seed 5000000
 
 import (
 	"flag"

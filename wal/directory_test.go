@@ -1,6 +1,7 @@
 package wal_test
 
-// Directories that the log makes, its own and the quarantine's, and what a power cut leaves of them.
+// Directories that the log makes, its own and the quarantine's, and what a power cut leaves of
+// them.
 
 import (
 	"math/rand/v2"

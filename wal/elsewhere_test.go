@@ -23,7 +23,8 @@ import (
 
 var (
 	writeLog = flag.String("write-log", "", "leave a log for another machine in this `DIRECTORY`")
-	readLog  = flag.String("read-log", "", "read the log that another machine left in this `DIRECTORY`")
+	readLog  = flag.String("read-log", "",
+		"read the log that another machine left in this `DIRECTORY`")
 )
 
 const (
@@ -38,11 +39,13 @@ func foreignItem(i int) (payload []byte, m wal.Meta) {
 		size = 70_000 // two chunks
 	}
 	payload = bytes.Repeat(fmt.Appendf(nil, "item %d ", i), size)[:size]
-	return payload, wal.Meta{Flags: 0xfedcba98 + uint32(i), Enqueued: 1_700_000_000_000 + int64(i), Expires: 1<<40 + int64(i)}
+	return payload, wal.Meta{Flags: 0xfedcba98 + uint32(i), Enqueued: 1_700_000_000_000 + int64(i),
+		Expires: 1<<40 + int64(i)}
 }
 
 // foreignTaken is what each consumer has taken: a head, and ranges above it.
-var foreignTaken = map[string][]int{"": {0, 1, 2, 5, 6, foreignItems - 2}, "audit": {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 20}}
+var foreignTaken = map[string][]int{"": {0, 1, 2, 5, 6, foreignItems - 2},
+	"audit": {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 20}}
 
 func TestALogIsLeftForElsewhere(t *testing.T) {
 	if *writeLog == "" {
@@ -126,7 +129,8 @@ func TestALogFromElsewhereIsReadAndWrittenTo(t *testing.T) {
 				t.Errorf("item %d is %q", p.Seq, got)
 			}
 			settle(l)
-			if left := names(t, own); strings.Contains(left, "0001.seg") || strings.Contains(left, ".item") {
+			if left := names(t, own); strings.Contains(left, "0001.seg") ||
+				strings.Contains(left, ".item") {
 				t.Errorf("what all consumers have taken is still there: %s", left)
 			}
 		})

@@ -26,8 +26,8 @@ func (m memory) told() (*wal.Log, func() []string) {
 	return l, func() []string { return strings.Split(strings.TrimSpace(b.String()), "\n") }
 }
 
-// synced is a log with n synced items, the first of which are taken, as a kill leaves it. former is the same
-// with half as many, as it was before.
+// synced is a log with n synced items, the first of which are taken, as a kill leaves it. former is
+// the same with half as many, as it was before.
 func synced(t *testing.T, n, taken int) (m, former memory) {
 	m = newMemory(t)
 	l := m.open()
@@ -51,6 +51,9 @@ func (m memory) segment() string {
 	return path.Join("/data/q", segments[len(segments)-1])
 }
 
+// overwrite replaces the content of the last segment's file.
+func (m memory) overwrite(b []byte) error { return m.WriteFile(m.segment(), b) }
+
 // shortened are the ways to lose the end of a log.
 var shortened = map[string]func(m, former memory) error{
 	"cut to a half": func(m, _ memory) error {
@@ -60,19 +63,22 @@ var shortened = map[string]func(m, former memory) error{
 		}
 		return m.WriteFile(m.segment(), b[:1024+50*48])
 	},
-	"idleness":    func(m, _ memory) error { return m.WriteFile(m.segment(), nil) },
-	"zeroed":      func(m, _ memory) error { return m.WriteFile(m.segment(), make([]byte, 64<<10)) },
-	"its header":  func(m, _ memory) error { b, _ := m.ReadFile(m.segment()); return m.WriteFile(m.segment(), b[:1024]) },
+	"emptied": func(m, _ memory) error { return m.overwrite(nil) },
+	"zeroed":  func(m, _ memory) error { return m.overwrite(make([]byte, 64<<10)) },
+	"its header": func(m, _ memory) error {
+		b, _ := m.ReadFile(m.segment())
+		return m.overwrite(b[:1024])
+	},
 	"deleted":     func(m, _ memory) error { return m.Remove(m.segment()) },
-	"overwritten": func(m, _ memory) error { return m.WriteFile(m.segment(), bytes.Repeat([]byte("x"), 64<<10)) },
+	"overwritten": func(m, _ memory) error { return m.overwrite(bytes.Repeat([]byte("x"), 64<<10)) },
 	"of yesterday": func(m, former memory) error {
 		b, _ := former.ReadFile(former.segment())
 		return m.WriteFile(m.segment(), b)
 	},
 }
 
-// Whether the head is within what is left, beyond it or at the end: every item that is lost is counted, told
-// once, and named by darner-fsck.
+// Whether the head is within what is left, beyond it or at the end: every item that is lost is
+// counted, told once, and named by darner-fsck.
 func TestALogThatEndsBeforeWhatWasSyncedSaysSo(t *testing.T) {
 	const n = 200
 	for how, shorten := range shortened {
@@ -87,15 +93,20 @@ func TestALogThatEndsBeforeWhatWasSyncedSaysSo(t *testing.T) {
 				t.Errorf("%s, %d taken: number %d is given again", how, taken, p.Seq)
 			}
 			if _, err := examine(m.Clone(), "/data/q"); err != nil {
-				t.Errorf("%s, %d taken: darner-fsck goes on about what was told: %v", how, taken, err)
+				t.Errorf("%s, %d taken: darner-fsck goes on about what was told: %v",
+					how, taken, err)
 			}
 			got := drain(t, l, consumer(t, l))
 			if left := len(got) - 1; taken < n && l.Stats().Damaged < uint64(n-taken-max(left, 0)) {
-				t.Errorf("%s, %d taken: %d came and %d count as damaged", how, taken, left, l.Stats().Damaged)
+				t.Errorf("%s, %d taken: %d came and %d count as damaged",
+					how, taken, left, l.Stats().Damaged)
 			}
-			if alone := how == "deleted" || how == "idleness" || how == "zeroed"; taken < n || !alone { // all taken and no segment: as on a full disk
+			// All taken and no segment: as on a full disk.
+			if alone := how == "deleted" || how == "emptied" || how == "zeroed"; taken < n ||
+				!alone {
 				if lines := said(); lines[0] == "" || l.Stats().Damaged == 0 {
-					t.Errorf("%s, %d taken: %d count as damaged, and it says %q", how, taken, l.Stats().Damaged, lines)
+					t.Errorf("%s, %d taken: %d count as damaged, and it says %q",
+						how, taken, l.Stats().Damaged, lines)
 				}
 			}
 			l.Close()
@@ -115,7 +126,8 @@ func TestFsckNamesWhatWasSyncedAndIsGone(t *testing.T) {
 		}
 		res, err := examine(m.FS, "/data/q")
 		if err == nil || res.Lost+res.Items != 180 {
-			t.Errorf("%s: %d are there and %d lost, want 180 in all (%v)", how, res.Items, res.Lost, err)
+			t.Errorf("%s: %d are there and %d lost, want 180 in all (%v)",
+				how, res.Items, res.Lost, err)
 		}
 		if _, err := fsck.Run("/data/q", fsck.Options{FS: m.FS, Repair: true}); err != nil {
 			t.Fatal(err)
@@ -143,7 +155,8 @@ func TestAPowerCutIsNoEvidence(t *testing.T) {
 	fill(t, l, 100, 200)
 	drain(t, l, c)
 	m = memory{m.Clone(), t}
-	if err := m.WriteFile(m.segment(), before); err != nil { // what came since the sync is lost, that it was taken is not
+	// What came since the sync is lost, that it was taken is not.
+	if err := m.WriteFile(m.segment(), before); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := examine(m.FS, "/data/q"); err != nil {
@@ -178,21 +191,24 @@ func scattered(t *testing.T) memory {
 // A file that lost something says so once, and by then it is whole again.
 func TestAnOffsetFileThatIsCutOrDamagedSaysSo(t *testing.T) {
 	const offsets = "/data/q/consumer.off"
+	write := func(m memory, b []byte) error { return m.WriteFile(offsets, b) }
+	corrupt := func(m memory, at int64) error { return m.Corrupt(offsets, at, 8) }
 	for how, harm := range map[string]func(m memory, b []byte) error{
-		"cut within the slots":   func(m memory, b []byte) error { return m.WriteFile(offsets, b[:500]) },
-		"cut before the entries": func(m memory, b []byte) error { return m.WriteFile(offsets, b[:1024]) },
-		"cut in the entries":     func(m memory, b []byte) error { return m.WriteFile(offsets, b[:1024+32*20]) },
-		"an entry is damaged":    func(m memory, _ []byte) error { return m.Corrupt(offsets, 1024+32*20+9, 8) },
-		"a slot is damaged":      func(m memory, _ []byte) error { return m.Corrupt(offsets, 512+30, 8) },
+		"cut within the slots":   func(m memory, b []byte) error { return write(m, b[:500]) },
+		"cut before the entries": func(m memory, b []byte) error { return write(m, b[:1024]) },
+		"cut in the entries":     func(m memory, b []byte) error { return write(m, b[:1024+32*20]) },
+		"an entry is damaged":    func(m memory, _ []byte) error { return corrupt(m, 1024+32*20+9) },
+		"a slot is damaged":      func(m memory, _ []byte) error { return corrupt(m, 512+30) },
 		"a checkpoint among ranges is damaged": func(m memory, b []byte) error {
 			at := entriesAt
-			for kind := func(at int) byte { return b[at+4] }; kind(at) != 1 || kind(at+entrySize) != 2 || at > entriesAt && kind(at-entrySize) != 2; {
+			for kind := func(at int) byte { return b[at+4] }; kind(at) != 1 ||
+				kind(at+entrySize) != 2 || at > entriesAt && kind(at-entrySize) != 2; {
 				at += entrySize
 			}
 			return m.Corrupt(offsets, int64(at)+9, 8)
 		},
-		"entries are zeros": func(m memory, b []byte) error { clear(b[2048:2560]); return m.WriteFile(offsets, b) },
-		"a slot is zeros":   func(m memory, b []byte) error { clear(b[:512]); return m.WriteFile(offsets, b) },
+		"entries are zeros": func(m memory, b []byte) error { clear(b[2048:2560]); return write(m, b) },
+		"a slot is zeros":   func(m memory, b []byte) error { clear(b[:512]); return write(m, b) },
 	} {
 		m := scattered(t)
 		b, err := m.ReadFile(offsets)
@@ -206,7 +222,9 @@ func TestAnOffsetFileThatIsCutOrDamagedSaysSo(t *testing.T) {
 			t.Errorf("%s: darner-fsck finds nothing", how)
 		}
 		l, said := m.told()
-		if lines := said(); len(lines) != 1 || !strings.Contains(lines[0], "offset file is damaged or was cut") || l.Stats().Damaged == 0 {
+		if lines := said(); len(lines) != 1 ||
+			!strings.Contains(lines[0], "offset file is damaged or was cut") ||
+			l.Stats().Damaged == 0 {
 			t.Errorf("%s: %d count as damaged, and it says %q", how, l.Stats().Damaged, lines)
 		}
 		if items, _ := consumer(t, l).Pending(); items < 50 {
@@ -249,7 +267,8 @@ func another(t *testing.T) *disktest.FS {
 	return m.Clone()
 }
 
-// Of all that another log's directory may leave here nothing is delivered, and nothing of this log is lost.
+// Of all that another log's directory may leave here nothing is delivered, and nothing of this log
+// is lost.
 func TestAFileOfAnotherLogIsSetAsideAndCostsNothing(t *testing.T) {
 	other := another(t)
 	m := newMemory(t)
@@ -275,7 +294,8 @@ func TestAFileOfAnotherLogIsSetAsideAndCostsNothing(t *testing.T) {
 			if err := m.WriteFile("/data/q/"+as, b); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := examine(m.FS, "/data/q"); err == nil || !strings.Contains(err.Error(), "belongs to another") {
+			if _, err := examine(m.FS, "/data/q"); err == nil ||
+				!strings.Contains(err.Error(), "belongs to another") {
 				t.Errorf("%s as %s: darner-fsck says %v", name, as, err)
 			}
 			l, said := m.told()
@@ -289,7 +309,8 @@ func TestAFileOfAnotherLogIsSetAsideAndCostsNothing(t *testing.T) {
 			}
 			settle(l)
 			if lines := said(); len(lines) != 1 || lines[0] == "" || l.Stats().Damaged != 1 {
-				t.Errorf("%s as %s: %d count as damaged, and it says %q", name, as, l.Stats().Damaged, lines)
+				t.Errorf("%s as %s: %d count as damaged, and it says %q",
+					name, as, l.Stats().Damaged, lines)
 			}
 			if aside := m.Names("/data/q/.quarantine/q"); len(aside) != 1 {
 				t.Errorf("%s as %s: set aside is %q", name, as, aside)
@@ -299,7 +320,8 @@ func TestAFileOfAnotherLogIsSetAsideAndCostsNothing(t *testing.T) {
 	}
 }
 
-// placesFor are names that a file may have been given by mistake, and that cost this log no file of its own.
+// placesFor are names that a file may have been given by mistake, and that cost this log no file of
+// its own.
 func placesFor(m memory, name string) []string {
 	switch kind := inspect.Classify(name); kind.Kind {
 	case inspect.OffsetFile:
@@ -380,7 +402,8 @@ func TestOneSegmentOfAnotherLogIsAStrangerAlsoWhereNoOffsetFileIsLeft(t *testing
 			last = n
 		}
 	}
-	if err := errors.Join(m.Rename("/data/other/"+last, "/data/q/"+last), m.Remove("/data/q/consumer.off")); err != nil {
+	if err := errors.Join(m.Rename("/data/other/"+last, "/data/q/"+last),
+		m.Remove("/data/q/consumer.off")); err != nil {
 		t.Fatal(err)
 	}
 	l := m.open()

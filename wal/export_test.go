@@ -35,7 +35,8 @@ func BackgroundOf(l *Log) *Background { return l.background }
 
 func ClockOf(l *Log) clock.Clock { return l.o.Clock }
 
-// PrepareAndCleanup does the background's work on a log in the caller's goroutine, asked for or not.
+// PrepareAndCleanup does the background's work on a log in the caller's goroutine, asked for or
+// not.
 func PrepareAndCleanup(l *Log) {
 	l.prepare()
 	l.cleanup()
@@ -87,7 +88,8 @@ func CursorDistance(c *Consumer) (n int) {
 	return n
 }
 
-// HoldSyncs keeps all syncs from beginning until release is called, once a shared one that is under way is over.
+// HoldSyncs keeps all syncs from beginning until release is called, once a shared one that is under
+// way is over.
 func HoldSyncs(b *Background) (release func()) {
 	b.syncs.mu.Lock()
 	for b.syncs.shared {

@@ -24,9 +24,10 @@ type file struct {
 	extendAt  uint32 // tail from which that is another extent
 	size      int64  // in bytes, of a sealed one
 
-	cold bool // in the cold form
-	// First number of the last segment that it replaces; its own if of one alone.
-	through        uint64
+	// through is the first number of the last segment that a cold one replaces; of others, first.
+	through uint64
+
+	cold           bool   // in the cold form
 	skipCompaction bool   // compaction failed on it
 	compacting     bool   // about to be replaced: nobody else removes it
 	records        uint64 // in a sealed one; 0 while not known

@@ -17,7 +17,8 @@ func TestAGlanceSaysWhatTheLogDoes(t *testing.T) {
 			consumer(t, l)
 			slim(l)
 			l.Close()
-			for state, m := range map[string]memory{"killed": killedWith(t, enough, left), "closed": killed} {
+			for state, m := range map[string]memory{"killed": killedWith(t, enough, left),
+				"closed": killed} {
 				g, err := wal.Look(m.FS, "/data/q")
 				if err != nil {
 					t.Fatal(err)
@@ -31,9 +32,11 @@ func TestAGlanceSaysWhatTheLogDoes(t *testing.T) {
 					t.Fatal(p, ok, err)
 				}
 				s := l.Stats()
-				if g.Items != items || g.Bytes != bytes || g.Appended != s.Appended || g.CreatedUnix != s.CreatedUnix ||
+				if g.Items != items || g.Bytes != bytes || g.Appended != s.Appended ||
+					g.CreatedUnix != s.CreatedUnix ||
 					g.Enqueued != meta.Enqueued || g.Expires != meta.Expires {
-					t.Errorf("%s: the glance says %+v, the log %d items, %d bytes, %+v, head %+v", state, g, items, bytes, s, meta)
+					t.Errorf("%s: the glance says %+v, the log %d items, %d bytes, %+v, head %+v",
+						state, g, items, bytes, s, meta)
 				}
 				if wants := state == "killed" && left < enough; g.Waste != wants && left != enough {
 					t.Errorf("%s: waste %v, want %v", state, g.Waste, wants)
@@ -93,7 +96,8 @@ func TestAGlanceAtAnyOfALogsFilesTellsSomething(t *testing.T) {
 }
 
 func TestAGlanceAtALogThatIsNotThereIsAnError(t *testing.T) {
-	if _, err := wal.Look(newMemory(t).FS, "/data/none"); err == nil || !strings.Contains(err.Error(), "none") {
+	if _, err := wal.Look(newMemory(t).FS, "/data/none"); err == nil ||
+		!strings.Contains(err.Error(), "none") {
 		t.Fatal(err)
 	}
 }

@@ -10,7 +10,8 @@ import (
 	"github.com/darner/darner/wal/inspect"
 )
 
-// sealedPair is a log's directory with segments of five items each, of a few KiB, from 1 and from 6 on.
+// sealedPair is a log's directory with segments of five items each, of a few KiB, from 1 and from 6
+// on.
 func sealedPair(t *testing.T) (fsys *disktest.FS, sources []*segment.Segment) {
 	t.Helper()
 	fsys = disktest.New()
@@ -30,7 +31,8 @@ func sealedPair(t *testing.T) (fsys *disktest.FS, sources []*segment.Segment) {
 			if err := s.Extend(80 << 10); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := s.Append(&segment.Record{Seq: seq, Kind: segment.KindItem, ClientFlags: 7, Enqueued: 1, Expires: 99, Payload: make([]byte, 50<<10)}); err != nil {
+			if _, err := s.Append(&segment.Record{Seq: seq, Kind: segment.KindItem, ClientFlags: 7,
+				Enqueued: 1, Expires: 99, Payload: make([]byte, 50<<10)}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -45,7 +47,8 @@ func sealedPair(t *testing.T) (fsys *disktest.FS, sources []*segment.Segment) {
 func writeCold(t *testing.T, fsys *disktest.FS, name string, sources ...*segment.Segment) {
 	t.Helper()
 	all := func(*segment.Record) bool { return true }
-	if err := segment.WriteCold(fsys, "q/"+name, sources, segment.ColdOptions{}, all, nil); err != nil {
+	if err := segment.WriteCold(fsys, "q/"+name, sources, segment.ColdOptions{}, all,
+		nil); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -106,7 +109,8 @@ func TestAColdSegmentsFileIsSharedByItsRecords(t *testing.T) {
 		from, to := v.Share(s.From, s.To)
 		blockFrom, blockTo := v.FileRange(s.From, s.To)
 		if int64(from) < blockFrom || int64(to) > blockTo || from >= to {
-			t.Errorf("item %d has bytes %d to %d in a block from %d to %d", s.Record.Seq, from, to, blockFrom, blockTo)
+			t.Errorf("item %d has bytes %d to %d in a block from %d to %d",
+				s.Record.Seq, from, to, blockFrom, blockTo)
 		}
 		all += int64(to - from)
 		n++

@@ -63,7 +63,8 @@ func TestAnInspectionSeesAllItems(t *testing.T) {
 		v.Close()
 	}
 	if !slices.Equal(got, want) || sealed < 2 {
-		t.Errorf("%d items in %d sealed segments, and not the %d that were put", len(got), sealed, len(want))
+		t.Errorf("%d items in %d sealed segments, and not the %d that were put",
+			len(got), sealed, len(want))
 	}
 	taken, err := in.Taken("")
 	if err != nil {
@@ -96,24 +97,30 @@ func TestBodiesAreCheckedToTheLastByte(t *testing.T) {
 		damage("q/"+f.Name, image)
 		return inspected(t, image).CheckBody(f, nil)
 	}
-	if v, err := check(func(string, *disktest.FS) {}); err != nil || v.Size != size || len(v.Damage) > 0 {
+	if v, err := check(func(string, *disktest.FS) {}); err != nil || v.Size != size ||
+		len(v.Damage) > 0 {
 		t.Errorf("undamaged it is %+v, %v", v, err)
 	}
 	v, err := check(func(path string, image *disktest.FS) {
 		image.Corrupt(path, 64+10, 1)
 		image.Corrupt(path, inspect.BodyFileSize(size)-1, 1)
 	})
-	if err != nil || len(v.Damage) != 2 || v.Damage[0].From != 64 || v.Damage[1].To != inspect.BodyFileSize(size) {
+	if err != nil || len(v.Damage) != 2 || v.Damage[0].From != 64 ||
+		v.Damage[1].To != inspect.BodyFileSize(size) {
 		t.Errorf("with two bits flipped it is %+v, %v", v, err)
 	}
 	v, err = check(func(path string, image *disktest.FS) {
 		b, _ := image.ReadFile(path)
 		image.WriteFile(path, b[:100])
 	})
-	if err != nil || len(v.Damage) != 1 || v.Damage[0] != (inspect.BodyDamage{From: 64, To: inspect.BodyFileSize(size)}) {
+	if err != nil || len(v.Damage) != 1 ||
+		v.Damage[0] != (inspect.BodyDamage{From: 64, To: inspect.BodyFileSize(size)}) {
 		t.Errorf("cut short it is %+v, %v", v, err)
 	}
-	if _, err := check(func(path string, image *disktest.FS) { image.Corrupt(path, 20, 1) }); !errors.Is(err, wal.ErrDamaged) {
+	if _, err := check(func(path string,
+		image *disktest.FS) {
+		image.Corrupt(path, 20, 1)
+	}); !errors.Is(err, wal.ErrDamaged) {
 		t.Errorf("with a damaged header: %v", err)
 	}
 }

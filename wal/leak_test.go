@@ -43,7 +43,8 @@ func untidy(t *testing.T) *disktest.FS {
 		large(t, l, 100<<10)
 		fillWith(t, l, 0, 200+i, telemetry)
 	}
-	for i, c := range []*wal.Consumer{own, audit} { // every other item, so that the files outgrow their bound
+	// Every other item, so that the files outgrow their bound.
+	for i, c := range []*wal.Consumer{own, audit} {
 		for range 2500 {
 			p, _, ok, err := c.Next()
 			if err != nil || !ok {
@@ -127,7 +128,8 @@ func eachFailure(t *testing.T, image *disktest.FS, fn func(*disktest.FS)) {
 				fn(m)
 				m.Fail(nil)
 				if files, maps := m.InUse(); files != 0 || maps != 0 {
-					t.Errorf("%s (%v, for good: %v) leaves %d files open and %d maps", what, failure, forGood, files, maps)
+					t.Errorf("%s (%v, for good: %v) leaves %d files open and %d maps",
+						what, failure, forGood, files, maps)
 				}
 				if what == "none" {
 					break
@@ -287,7 +289,8 @@ func TestAShortageOfDescriptorsIsSurvivedByALog(t *testing.T) {
 			}
 			l = m.open()
 			if got := drain(t, l, consumer(t, l)); len(got) != 1 || got[0] != "after" {
-				t.Fatalf("call %d, for good: %v: %d items came, %v", n, forGood, len(got), l.Stats())
+				t.Fatalf("call %d, for good: %v: %d items came, %v",
+					n, forGood, len(got), l.Stats())
 			}
 			l.Close()
 		}

@@ -55,7 +55,8 @@ func TestARemovedConsumerHoldsNothingBack(t *testing.T) {
 	if _, _, _, err := audit.Next(); err != wal.ErrClosed {
 		t.Errorf("Next of a removed consumer: got %v, want ErrClosed", err)
 	}
-	if err := errors.Join(audit.Take(wal.Position{Seq: 1}), audit.SkipToEnd()); !errors.Is(err, wal.ErrClosed) {
+	if err := errors.Join(audit.Take(wal.Position{Seq: 1}), audit.SkipToEnd()); !errors.Is(err,
+		wal.ErrClosed) {
 		t.Errorf("Take and SkipToEnd of a removed consumer: got %v, want ErrClosed", err)
 	}
 	if err := l.RemoveConsumer("audit"); err != nil {
@@ -134,7 +135,8 @@ func TestAConsumerIsGoneForGoodBeforeWhatItHeldBackIs(t *testing.T) {
 			t.Errorf("%d items came again that were taken and synced", len(own))
 		}
 		if has {
-			if got := drain(t, l, named(t, l, "audit")); len(got) != n || got[0] != payload(0) || got[n-1] != payload(n-1) {
+			if got := drain(t, l, named(t, l, "audit")); len(got) != n || got[0] != payload(0) ||
+				got[n-1] != payload(n-1) {
 				t.Errorf("audit is there after the cut and got %d items of %d", len(got), n)
 			}
 		}
@@ -195,7 +197,8 @@ func TestAConsumerThatCannotBeRemovedStays(t *testing.T) {
 			}
 			after := memory{m.Clone(), t}
 			for _, l := range []*wal.Log{l, after.open()} {
-				if got := drain(t, l, named(t, l, "audit")); len(got) != 1000-had || got[0] != payload(had) {
+				if got := drain(t, l, named(t, l, "audit")); len(got) != 1000-had ||
+					got[0] != payload(had) {
 					t.Errorf("got %d items, want the %d that were left", len(got), 1000-had)
 				}
 			}

@@ -18,7 +18,7 @@ import (
 // Locks, in the order they are taken: compaction.working, cleaning, preparing, commit.syncing,
 // spare.naming, mu. mu is held for nanoseconds and never during a wait for the disk: what the
 // background did not prepare in time is prepared without mu, see ready.go. Functions that need mu
-// held end in Locked; so do methods of the types whose comments say that Log.mu guards them.
+// held end in Locked. Methods of types whose comments say that Log.mu guards them need it too.
 type Log struct {
 	dir        string
 	id         uint64 // its identity: see identity.go

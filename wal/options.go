@@ -73,8 +73,7 @@ type Options struct {
 	SegmentSize int64
 
 	// InlineMax is the largest payload in bytes that Append takes: at most a quarter of
-	// SegmentSize,
-	// default 64 KiB. BeginLarge takes larger ones.
+	// SegmentSize, default 64 KiB. BeginLarge takes larger ones.
 	InlineMax int
 
 	// SyncEvery is how old data may get before the log syncs it, so how much a power cut may lose;
@@ -86,8 +85,7 @@ type Options struct {
 	Lag int64
 
 	// Cold says how to keep sealed segments that will not be read soon; default zstd at level 1
-	// with
-	// one parity block for every 16. With the zero Cold they stay as they are, and compaction
+	// with one parity block for every 16. With the zero Cold they stay as they are, and compaction
 	// rewrites them only to leave out what is taken.
 	Cold *Cold
 

@@ -8,8 +8,8 @@ import (
 	"github.com/darner/darner/segment/disk/disktest"
 )
 
-// Only where items come fast are pages got ready that nothing may ever come into: what is written to
-// flash for nothing wears it out.
+// Only where items come fast are pages got ready that nothing may ever come into: what is written
+// to flash for nothing wears it out.
 func TestPagesAreGotReadyForItemsThatComeFastAlone(t *testing.T) {
 	for _, c := range []struct {
 		what  string
@@ -21,7 +21,8 @@ func TestPagesAreGotReadyForItemsThatComeFastAlone(t *testing.T) {
 		{"items come fast", 10 * time.Millisecond, 100, 0, true},
 		{"items come slowly", time.Second, 100, 0, false},
 		{"each few items are synced", 10 * time.Millisecond, 100, 50, false},
-		{"items are so long that they are written", 10 * time.Millisecond, segment.Written, 0, false},
+		{"items are so long that they are written", 10 * time.Millisecond, segment.Written, 0,
+			false},
 	} {
 		f := &file{seg: blankSegment(t)}
 		var p pace
@@ -29,7 +30,8 @@ func TestPagesAreGotReadyForItemsThatComeFastAlone(t *testing.T) {
 		for range 5 {
 			for filled := 0; filled < 128<<10; filled += c.size {
 				items++
-				if _, err := f.seg.Append(&segment.Record{Seq: items, Kind: segment.KindItem, Payload: make([]byte, c.size)}); err != nil {
+				if _, err := f.seg.Append(&segment.Record{Seq: items, Kind: segment.KindItem,
+					Payload: make([]byte, c.size)}); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -150,7 +150,8 @@ func TestAMissingSegmentCostsItsItemsAndNoOther(t *testing.T) {
 	var first, behind int
 	fmt.Sscanf(segs[1], "%d", &first)
 	fmt.Sscanf(segs[2], "%d", &behind)
-	if len(got) != n-(behind-first) || got[first-2] != payload(first-2) || got[first-1] != payload(behind-1) {
+	if len(got) != n-(behind-first) || got[first-2] != payload(first-2) ||
+		got[first-1] != payload(behind-1) {
 		t.Fatalf("%d items came, want all but %d to %d", len(got), first, behind-1)
 	}
 }
@@ -164,7 +165,8 @@ func TestAFullDiskRefusesItemsAndRecoversByItself(t *testing.T) {
 	stored := 10
 	fillUp := func() error {
 		for ; ; stored++ {
-			if _, err := l.Append(bytes.Repeat([]byte("x"), 1000), wal.Meta{Flags: 7, Expires: 99}); err != nil {
+			if _, err := l.Append(bytes.Repeat([]byte("x"), 1000),
+				wal.Meta{Flags: 7, Expires: 99}); err != nil {
 				return err
 			}
 		}
@@ -223,7 +225,8 @@ func TestAFailedSyncIsFinal(t *testing.T) {
 
 func TestEveryCallToTheDiskMayFail(t *testing.T) {
 	const items = 900 // some segments
-	work := func(m memory, hook func(disktest.Op, string, int) error) (stored []string, l *wal.Log) {
+	work := func(m memory, hook func(disktest.Op, string, int) error) (stored []string,
+		l *wal.Log) {
 		m.FS.Fail(hook)
 		defer m.FS.Fail(nil)
 		l, err := wal.Open("/data/q", options(m.FS))
@@ -296,7 +299,8 @@ func TestEveryCallToTheDiskMayFail(t *testing.T) {
 				got = append(got, string(b))
 			}
 			if strings.Join(got, "\n") != strings.Join(stored, "\n") {
-				t.Fatalf("call %d fails with %v: %d items were stored, %d came back", fail, reason, len(stored), len(got))
+				t.Fatalf("call %d fails with %v: %d items were stored, %d came back",
+					fail, reason, len(stored), len(got))
 			}
 			l.Close()
 		}
@@ -571,7 +575,10 @@ func TestNothingIsWrittenBeforeTheFirstItem(t *testing.T) {
 
 func TestOutOfOrderTakesStayTakenThroughRewritesAndKills(t *testing.T) {
 	m := newMemory(t)
-	reopen := func() *wal.Log { return open(t, "/data/q", wal.WithOffsetCapacity(options(m.FS), 64<<10)) }
+	reopen := func() *wal.Log {
+		return open(t, "/data/q",
+			wal.WithOffsetCapacity(options(m.FS), 64<<10))
+	}
 	l := reopen()
 	c := consumer(t, l)
 	const n, kills = 6000, 3
@@ -596,7 +603,8 @@ func TestOutOfOrderTakesStayTakenThroughRewritesAndKills(t *testing.T) {
 			c = consumer(t, l)
 			for j := range i/100 + 1 { // what was handed out and not taken comes again
 				if _, got := next(t, l, c); got != payload(j*100) {
-					t.Fatalf("after %d takes and a kill item %d is %q, want %q", i, j, got, payload(j*100))
+					t.Fatalf("after %d takes and a kill item %d is %q, want %q",
+						i, j, got, payload(j*100))
 				}
 			}
 		case i%500 == 1: // lest a slow background lets the file fill up

@@ -63,10 +63,12 @@ func TestTheEndOfADamagedRangeIsLookedForInTheBackground(t *testing.T) {
 	for i := range 100 {
 		put(t, l, payload(i))
 	}
-	from, to := int64(segment.HeaderSize), int64(segment.HeaderSize+50*segment.RecordSize(len(payload(0))))
+	from, to := int64(segment.HeaderSize),
+		int64(segment.HeaderSize+50*segment.RecordSize(len(payload(0))))
 	f, err := m.FS.Open("/data/q/00000000000000000001.seg")
 	if err == nil {
-		_, err = f.WriteAt([]byte(strings.Repeat("\x01\x00\x00\x00\x20\x00\x00\x00", int(to-from)/8)), from)
+		_, err = f.WriteAt([]byte(strings.Repeat("\x01\x00\x00\x00\x20\x00\x00\x00",
+			int(to-from)/8)), from)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -120,7 +122,8 @@ func TestOnlyWhoLackedAsMuchIsToldThatThereIsNoRoom(t *testing.T) {
 	put(t, l, "there is room again")
 }
 
-// What is taken out of order has a place in the offset file though the file cannot be given blocks meanwhile.
+// What is taken out of order has a place in the offset file though the file cannot be given blocks
+// meanwhile.
 func TestATakerNeedsNoBlocksToBeAllocated(t *testing.T) {
 	m := newMemory(t)
 	o := options(m.FS)
@@ -150,7 +153,8 @@ func TestATakerNeedsNoBlocksToBeAllocated(t *testing.T) {
 	}
 }
 
-// unready is a log of many items that was opened again, and its consumer, which was told ErrUnready.
+// unready is a log of many items that was opened again, and its consumer, which was told
+// ErrUnready.
 func unready(t *testing.T) (l *wal.Log, c *wal.Consumer, oldest wal.Position) {
 	t.Helper()
 	m := newMemory(t)
@@ -178,7 +182,8 @@ func TestAReaderWhoseSegmentSomebodyElseOpensPassesOverNothing(t *testing.T) {
 	for want := uint64(1); want < 5; want++ {
 		p, _, ok, err := c.TryNext()
 		if !ok || err != nil || p.Seq != want || l.Stats().Damaged != 0 {
-			t.Fatalf("item %d instead of %d, %v, %v; %d count as lost", p.Seq, want, ok, err, l.Stats().Damaged)
+			t.Fatalf("item %d instead of %d, %v, %v; %d count as lost",
+				p.Seq, want, ok, err, l.Stats().Damaged)
 		}
 		c.GetReady() // as was asked for at first
 	}

@@ -33,7 +33,9 @@ func newRewound(t *testing.T, fsys *disktest.FS) *rewound {
 	if err := fsys.WriteFile("data/.lock", nil); err != nil { // the data directory is durable
 		t.Fatal(err)
 	}
-	w := &rewound{t: t, fs: fsys, dir: "data/q", o: wal.WithOffsetCapacity(wal.Options{FS: fsys, Cold: &wal.Cold{}, SegmentSize: wal.MinSegmentSize, SyncEvery: wal.SyncNever, Logger: quiet()}, 64<<10)}
+	w := &rewound{t: t, fs: fsys, dir: "data/q",
+		o: wal.WithOffsetCapacity(wal.Options{FS: fsys, Cold: &wal.Cold{},
+			SegmentSize: wal.MinSegmentSize, SyncEvery: wal.SyncNever, Logger: quiet()}, 64<<10)}
 	w.open()
 	return w
 }
@@ -57,7 +59,8 @@ func (w *rewound) close() {
 func (w *rewound) items(n int) {
 	w.t.Helper()
 	for range n {
-		if _, err := w.l.Append(make([]byte, 1000), wal.Meta{Enqueued: 1, Expires: 50}); err != nil {
+		if _, err := w.l.Append(make([]byte, 1000),
+			wal.Meta{Enqueued: 1, Expires: 50}); err != nil {
 			w.t.Fatal(err)
 		}
 	}
@@ -100,7 +103,8 @@ func (w *rewound) left() (seqs []uint64) {
 		bytes -= p.Size
 	}
 	if int64(len(seqs)) != items || bytes != 0 && !w.damaged {
-		w.t.Errorf("%d items are said to be there, %d are; the bytes are %d too many", items, len(seqs), bytes)
+		w.t.Errorf("%d items are said to be there, %d are; the bytes are %d too many",
+			items, len(seqs), bytes)
 	}
 	if s := w.l.Stats(); s.Damaged > 0 {
 		w.t.Errorf("%d items are said to be lost", s.Damaged)
@@ -164,7 +168,8 @@ func TestRewindPutsBackWhatIsStillOnDisk(t *testing.T) {
 	former := slices.Concat(numbers(81, 149), []uint64{151}, numbers(154, 200))
 
 	r := w.plan(0)
-	if r.Items != 19+3 || r.Bytes != 22_000 || r.First != 62 || r.Last != 153 || r.Expired != 22 || r.Bodiless != 0 {
+	if r.Items != 19+3 || r.Bytes != 22_000 || r.First != 62 || r.Last != 153 || r.Expired != 22 ||
+		r.Bodiless != 0 {
 		t.Fatalf("the plan is %+v", *r)
 	}
 	w.expect(former) // a plan changes nothing
@@ -284,7 +289,8 @@ func TestRewindStepsOverDamage(t *testing.T) {
 	w.close()
 	w.damaged = true
 	for _, seq := range []int64{5, 6, 30} {
-		if err := fsys.Corrupt("data/q/"+inspect.SegmentName(1), 1024+1040*(seq-1)+100, 1); err != nil {
+		if err := fsys.Corrupt("data/q/"+inspect.SegmentName(1), 1024+1040*(seq-1)+100,
+			1); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -314,7 +320,8 @@ func TestNothingTakenIsNothingToRewind(t *testing.T) {
 func TestRewindIsAtomic(t *testing.T) {
 	for _, end := range []string{"power cut", "kill", "error"} {
 		for _, undo := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s,undo=%v", end, undo), func(t *testing.T) { breakRewind(t, end, undo) })
+			t.Run(fmt.Sprintf("%s,undo=%v",
+				end, undo), func(t *testing.T) { breakRewind(t, end, undo) })
 		}
 	}
 }

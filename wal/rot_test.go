@@ -21,7 +21,8 @@ import (
 	"github.com/darner/darner/wal"
 )
 
-var rotAll = flag.Bool("rot-all", false, "every bit of the sample, every sector and every length, rather than some")
+var rotAll = flag.Bool("rot-all", false,
+	"every bit of the sample, every sector and every length, rather than some")
 
 // stride is how much of all that could be done is left out.
 func stride(all, some, few int) int {
@@ -73,7 +74,8 @@ func newStock(t *testing.T) *stock {
 			keep(p, b, err)
 		}
 		if i%4 == 0 {
-			if p, _, ok, err := c.Next(); ok && err == nil && (i < 80 || i%3 == 0) { // some of them out of order
+			// Some of them out of order.
+			if p, _, ok, err := c.Next(); ok && err == nil && (i < 80 || i%3 == 0) {
 				s.taken[p.Seq] = true
 				c.Take(p)
 			}
@@ -211,11 +213,14 @@ func (s *stock) check(t *testing.T, r *rotten) {
 			lost++
 		}
 	}
-	if damaged := int(l.Stats().Damaged); !r.again && (damaged+dropped < lost || damaged > lost+behind) {
-		t.Fatalf("%s: %d items are lost, %d behind all others, %d are counted", r.what, lost, behind, damaged)
+	if damaged := int(l.Stats().Damaged); !r.again &&
+		(damaged+dropped < lost || damaged > lost+behind) {
+		t.Fatalf("%s: %d items are lost, %d behind all others, %d are counted",
+			r.what, lost, behind, damaged)
 	}
 	settle(l)
-	if lost > dropped && !strings.HasPrefix(r.what, "delete") && !strings.HasPrefix(r.what, "cut") && !strings.HasPrefix(r.what, "yesterday") &&
+	if lost > dropped && !strings.HasPrefix(r.what, "delete") &&
+		!strings.HasPrefix(r.what, "cut") && !strings.HasPrefix(r.what, "yesterday") &&
 		len(r.fs.Names("/data/q/.quarantine/q")) == 0 {
 		t.Fatalf("%s: %d items are lost and nothing is set aside", r.what, lost)
 	}

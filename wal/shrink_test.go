@@ -1,6 +1,7 @@
 package wal_test
 
-// A log that is empty, or nearly so, gives its space back because of what it is, whatever happened before.
+// A log that is empty, or nearly so, gives its space back because of what it is, whatever happened
+// before.
 
 import (
 	"fmt"
@@ -20,7 +21,8 @@ func largeSegments(fs *disktest.FS) wal.Options {
 	return o
 }
 
-// killedWith is a disk after the death of a process that had n items set and all but left of them taken.
+// killedWith is a disk after the death of a process that had n items set and all but left of them
+// taken.
 func killedWith(t *testing.T, n, left int) memory {
 	t.Helper()
 	m := newMemory(t)
@@ -119,7 +121,9 @@ func TestSlimRewritesASegmentThatAReaderRestsIn(t *testing.T) {
 	if got := drain(t, l, c); len(got) != 3*enough-3 {
 		t.Fatalf("%d came", len(got))
 	}
-	settle(l) // its offset file is small here: what it had no place for until it is rewritten would come again
+	// Its offset file is small here: what it had no place for until it is rewritten would come
+	// again.
+	settle(l)
 	m = memory{m.Clone(), t}
 	l = open(t, "/data/q", largeSegments(m.FS))
 	c = consumer(t, l)
@@ -160,7 +164,8 @@ func TestALogOfWhichMuchIsLeftIsNotRewritten(t *testing.T) {
 	consumer(t, l)
 	before := m.files(".seg")
 	slim(l)
-	if after := m.files(".seg"); fmt.Sprint(after) != fmt.Sprint(before) || len(m.files(".cold")) > 0 {
+	if after := m.files(".seg"); fmt.Sprint(after) != fmt.Sprint(before) ||
+		len(m.files(".cold")) > 0 {
 		t.Fatalf("segments before %q, after %q", before, after)
 	}
 }

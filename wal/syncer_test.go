@@ -1,6 +1,7 @@
 package wal_test
 
-// Many logs that want a sync share one of their file system. All that a sync promises holds of a shared one.
+// Many logs that want a sync share one of their file system. All that a sync promises holds of a
+// shared one.
 
 import (
 	"errors"
@@ -70,7 +71,8 @@ func (c *crowd) crowdOn(fsys disk.FS, every time.Duration) {
 
 func (c *crowd) dir(i int) string { return fmt.Sprintf("/data/q%d", i) }
 
-// syncAll has every log asked for a sync before any can have had one, and returns what each was told.
+// syncAll has every log asked for a sync before any can have had one, and returns what each was
+// told.
 func (c *crowd) syncAll() (told []error) {
 	told = make([]error, len(c.logs))
 	release := wal.HoldSyncs(c.background)
@@ -101,7 +103,8 @@ func TestManyLogsShareOneSync(t *testing.T) {
 		}
 	}
 	if wholes, files := c.wholes.Load(), c.files.Load(); wholes != 1 || files > 0 {
-		t.Errorf("%d logs were synced by %d syncs of the file system and %d of files", manyLogs, wholes, files)
+		t.Errorf("%d logs were synced by %d syncs of the file system and %d of files",
+			manyLogs, wholes, files)
 	}
 	for seed := range uint64(3) {
 		after := memory{c.Crash(rand.New(rand.NewPCG(seed, 1))), t}
@@ -156,7 +159,8 @@ func TestASharedSyncThatFailsCostsTheLogsWhoseDataWasLost(t *testing.T) {
 	c := newCrowd(t, wal.SyncNever)
 	c.fill()
 	fail := func(op disktest.Op, name string) error {
-		if op == disktest.OpSyncAll || op == disktest.OpSync && strings.HasPrefix(name, c.dir(7)+"/") {
+		if op == disktest.OpSyncAll || op == disktest.OpSync &&
+			strings.HasPrefix(name, c.dir(7)+"/") {
 			return syscall.EIO
 		}
 		return nil
@@ -167,7 +171,8 @@ func TestASharedSyncThatFailsCostsTheLogsWhoseDataWasLost(t *testing.T) {
 	put(t, c.logs[8], payload(1000)) // and again, when the file system has nothing to tell any more
 	c.wholes.Store(0)
 	if err := c.syncAll()[8]; err != nil || c.wholes.Load() > 0 {
-		t.Errorf("%v; the file system was synced as a whole %d times after that failed", err, c.wholes.Load())
+		t.Errorf("%v; the file system was synced as a whole %d times after that failed",
+			err, c.wholes.Load())
 	}
 	for i, err := range told {
 		if want := i == 7; errors.Is(err, wal.ErrFailed) != want || (err != nil) != want {
@@ -205,7 +210,8 @@ func (p partly) Holds(name string) bool { return !p.elsewhere(name) }
 func TestALogOnAnotherFileSystemIsSyncedForItself(t *testing.T) {
 	c := &crowd{memory: newMemory(t), clock: clocktest.New(time.UnixMilli(1))}
 	c.background = heldBackground(t, c.clock)
-	c.crowdOn(elsewhere{c.FS, func(name string) bool { return path.Clean(name) == c.dir(7) }}, wal.SyncNever)
+	c.crowdOn(elsewhere{c.FS, func(name string) bool { return path.Clean(name) == c.dir(7) }},
+		wal.SyncNever)
 	c.fill()
 	var synced sync.Map
 	c.Fail(func(op disktest.Op, name string, _ int) error {

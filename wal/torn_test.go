@@ -30,7 +30,8 @@ func mixtures(before, now []byte) (all [][]byte) {
 	return all
 }
 
-// A kill may come in the middle of any store into an offset file, and a power cut may leave a page as it was then.
+// A kill may come in the middle of any store into an offset file, and a power cut may leave a page
+// as it was then.
 func TestAStoreIntoAnOffsetFileThatIsTornIsNoDamage(t *testing.T) {
 	const offsets = "/data/q/consumer.off"
 	m := newMemory(t)
@@ -70,7 +71,8 @@ func TestAStoreIntoAnOffsetFileThatIsTornIsNoDamage(t *testing.T) {
 					if err := image.WriteFile(offsets, b); err != nil {
 						t.Fatal(err)
 					}
-					isNoDamage(t, image, 1000-taken, fmt.Sprintf("%s, %d: % x at %d", step.name, round, torn, at))
+					isNoDamage(t, image, 1000-taken, fmt.Sprintf("%s, %d: % x at %d",
+						step.name, round, torn, at))
 				}
 			}
 		}
@@ -127,7 +129,8 @@ func isNoDamage(t *testing.T, image memory, left int64, what string) {
 	if n := l.Stats().Damaged; n != 0 || said()[0] != "" {
 		t.Fatalf("%s: %d count as damaged, %q", what, n, said())
 	}
-	if items, _ := consumer(t, l).Pending(); items < left || items > left+2 { // what was taken last may come again
+	// What was taken last may come again.
+	if items, _ := consumer(t, l).Pending(); items < left || items > left+2 {
 		t.Fatalf("%s: %d items are left, %d were not taken", what, items, left)
 	}
 	l.Close()

@@ -42,7 +42,8 @@ func settle(l *wal.Log) {
 	step()
 }
 
-// rest is settle of a log that nobody uses for so long that no timer is left. Its clock is clocktest's.
+// rest is settle of a log that nobody uses for so long that no timer is left. Its clock is
+// clocktest's.
 func rest(l *wal.Log) {
 	settle(l)
 	c := wal.ClockOf(l).(*clocktest.Clock)
@@ -101,7 +102,8 @@ func next(t testing.TB, l *wal.Log, c *wal.Consumer) (wal.Position, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m.Flags != 7 || m.Expires != 99 || m.Enqueued == 0 || p.Flags != 7 || p.Size != int64(len(b)) {
+	if m.Flags != 7 || m.Expires != 99 || m.Enqueued == 0 || p.Flags != 7 ||
+		p.Size != int64(len(b)) {
 		t.Fatalf("item %d came back as %+v %+v", p.Seq, p, m)
 	}
 	return p, string(b)
@@ -145,7 +147,8 @@ func TestItemsComeBackInOrderAcrossSegmentsAndRestarts(t *testing.T) {
 }
 
 func BenchmarkAppendNextReadTake64(b *testing.B) {
-	l := openRunning(b, filepath.Join(b.TempDir(), "q"), wal.Options{SegmentSize: wal.DefaultSegmentSize})
+	l := openRunning(b, filepath.Join(b.TempDir(), "q"),
+		wal.Options{SegmentSize: wal.DefaultSegmentSize})
 	c := consumer(b, l)
 	body := make([]byte, 64)
 	var buf []byte

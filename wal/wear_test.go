@@ -67,7 +67,8 @@ func TestASyncWritesTheFilesThatChangedAndNoOther(t *testing.T) {
 		{"two items", func() { put(t, l, "b"); put(t, l, "c") }, []string{segment}},
 		{"an item taken", func() { p, _ := next(t, l, c); c.Take(p) }, []string{offsets}},
 		{"an item handed out", func() { next(t, l, c) }, nil},
-		{"an item, one taken", func() { put(t, l, "d"); p, _ := next(t, l, c); c.Take(p) }, []string{segment, offsets}},
+		{"an item, one taken", func() { put(t, l, "d"); p, _ := next(t, l, c); c.Take(p) },
+			[]string{segment, offsets}},
 	} {
 		step.do()
 		syncNow(t, l)
@@ -98,7 +99,8 @@ func TestTakingInOrderWritesOneBlock(t *testing.T) {
 		t.Errorf("the offset file has %d bytes", used)
 	}
 	const slots, slot = 2, 512
-	for i := range slots { // both lost, the checkpoints still tell where the head was at the last sync
+	// Both lost, the checkpoints still tell where the head was at the last sync.
+	for i := range slots {
 		if err := m.Corrupt("/data/q/consumer.off", int64(i*slot), 0xff); err != nil {
 			t.Fatal(err)
 		}
@@ -131,8 +133,8 @@ func TestOpeningALogOpensItsLastSegmentsAlone(t *testing.T) {
 		if _, got := next(t, again, consumer(t, again)); got != payload(0) {
 			t.Fatalf("got %.20q first", got)
 		}
-		// The active segment, the sealed one before it, the first for the item, the offset file, and one
-		// more that the background opens ahead or seals.
+		// The active segment, the sealed one before it, the first for the item, the offset file,
+		// and one more that the background opens ahead or seals.
 		if got := opened.since(); len(got) > 6 {
 			t.Errorf("after a %s %d files were opened: %q", how, len(got), got)
 		}

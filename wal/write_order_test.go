@@ -19,7 +19,8 @@ import (
 // each image has to keep the promise.
 
 // cutAt runs work and cuts the power at every call that matches, in several ways each.
-func cutAt(t *testing.T, m memory, match func(op disktest.Op, name string) bool, work func(), judge func(memory)) {
+func cutAt(t *testing.T, m memory, match func(op disktest.Op, name string) bool, work func(),
+	judge func(memory)) {
 	t.Helper()
 	var mu sync.Mutex // syncs call beside work
 	var images []*disktest.FS
@@ -70,7 +71,8 @@ func TestAColdSegmentIsDurableBeforeItsSourcesGo(t *testing.T) {
 	}, func(m memory) {
 		l := openCold(m)
 		if got := drain(t, l, consumer(t, l)); len(got) < n-taken || l.Stats().Damaged != 0 {
-			t.Fatalf("%d items came back, %d were not taken; %d count as lost", len(got), n-taken, l.Stats().Damaged)
+			t.Fatalf("%d items came back, %d were not taken; %d count as lost",
+				len(got), n-taken, l.Stats().Damaged)
 		}
 	})
 }
@@ -84,7 +86,8 @@ func TestWhatIsTakenIsDurableBeforeItsSegmentGoes(t *testing.T) {
 		t.Fatal(err)
 	}
 	cutAt(t, m, func(op disktest.Op, name string) bool {
-		return op == disktest.OpRemove && (strings.HasSuffix(name, ".seg") || strings.HasSuffix(name, ".cold"))
+		return op == disktest.OpRemove &&
+			(strings.HasSuffix(name, ".seg") || strings.HasSuffix(name, ".cold"))
 	}, func() {
 		drain(t, l, c)
 		settle(l)
@@ -504,7 +507,8 @@ func TestALogOpensOnADiskWithoutRoomForWhatIsSetAside(t *testing.T) {
 	if items, _ := consumer(t, l).Pending(); items != 0 {
 		t.Fatalf("%d items are pending", items)
 	}
-	kept := slices.ContainsFunc(m.Names("/data/q"), func(name string) bool { return strings.Contains(name, ".item@") })
+	kept := slices.ContainsFunc(m.Names("/data/q"),
+		func(name string) bool { return strings.Contains(name, ".item@") })
 	if !kept || len(m.files(".item")) != 0 {
 		t.Fatalf("the body was not set aside: %v", m.Names("/data/q"))
 	}

@@ -1,5 +1,5 @@
-// Package clock is the time, for all that reads it or waits for it: the server hands one Clock down,
-// and nothing below asks the package time. So a test can hold the time, step it and set it.
+// Package clock is the time, for all that reads it or waits for it: the server hands one Clock
+// down, and nothing below asks the package time. So a test can hold the time, step it and set it.
 package clock
 
 import "time"

@@ -68,7 +68,8 @@ func (c *Clock) pass(d time.Duration) {
 // next returns the timer that is due first, in the order they were set, or nil. mu is held.
 func (c *Clock) next(until time.Duration) (first *timer) {
 	for _, t := range c.timers {
-		if t.due <= until && (first == nil || t.due < first.due || t.due == first.due && t.order < first.order) {
+		if t.due <= until && (first == nil || t.due < first.due ||
+			t.due == first.due && t.order < first.order) {
 			first = t
 		}
 	}

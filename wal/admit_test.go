@@ -64,7 +64,7 @@ func fillUp(t *testing.T, l *Log) (stored int) {
 		}
 		if !errors.Is(err, ErrFull) || !errors.Is(err, errBudget) ||
 			err.Error() != errBudget.Error() {
-			t.Fatalf("refused with %v", err)
+			t.Fatalf("got %v, want the refusal of Admit as an ErrFull", err)
 		}
 		return stored
 	}
@@ -75,7 +75,7 @@ func take(t *testing.T, c *Consumer, n int) {
 	for range n {
 		p, _, ok, err := c.Next()
 		if err != nil || !ok {
-			t.Fatal(ok, err)
+			t.Fatalf("got ok %v and %v, want an item", ok, err)
 		}
 		if err := c.Take(p); err != nil {
 			t.Fatal(err)
@@ -89,12 +89,13 @@ func TestItemsThatAreNotAdmittedAreRefusedUntilThereIsRoom(t *testing.T) {
 	n := fillUp(t, l)
 	// What does not ask: an index, an offset file.
 	if used := b.fs.Used(); used > limit+64<<10 || n < limit/1000/2 {
-		t.Fatalf("%d items, %d bytes of %d in use", n, used, limit)
+		t.Fatalf("got %d items with %d bytes in use, want at most %d and half of that used",
+			n, used, limit)
 	}
 	take(t, c, n/2)
 	l.GiveBack()
 	if more := fillUp(t, l); more < n/4 || b.fs.Used() > limit+64<<10 {
-		t.Errorf("after %d of %d items were taken %d found room; %d bytes in use",
+		t.Errorf("%d of %d items taken: got room for %d and %d bytes in use, want room for half as many",
 			n/2, n, more, b.fs.Used())
 	}
 	for { // all of it: also the segment that takes appends goes
@@ -115,7 +116,7 @@ func TestItemsThatAreNotAdmittedAreRefusedUntilThereIsRoom(t *testing.T) {
 		t.Fatalf("got %d bytes in use, want at most %d once all is taken", used, little)
 	}
 	if more := fillUp(t, l); more < n {
-		t.Errorf("drained, it takes %d items; it took %d", more, n)
+		t.Errorf("got room for %d items once all is taken, want %d as before", more, n)
 	}
 }
 
@@ -123,7 +124,7 @@ func TestLargeItemsAreRefusedBeforeTheyCome(t *testing.T) {
 	l, _, b := budgeted(t, 1<<20)
 	if _, err := l.BeginLarge(2<<20, Meta{}); !errors.Is(err, ErrFull) ||
 		!errors.Is(err, errBudget) {
-		t.Fatalf("Create: %v", err)
+		t.Fatalf("BeginLarge: got %v, want the refusal of Admit as an ErrFull", err)
 	}
 	w, err := l.BeginLarge(500_000, Meta{})
 	if err != nil {
@@ -134,10 +135,10 @@ func TestLargeItemsAreRefusedBeforeTheyCome(t *testing.T) {
 	}
 	b.limit.Store(0) // others were quicker
 	if _, err := w.Write(make([]byte, 400_000)); !errors.Is(err, errBudget) {
-		t.Fatalf("Write: %v", err)
+		t.Fatalf("Write: got %v, want the refusal of Admit", err)
 	}
 	if err := w.Abort(); err != nil || b.fs.Used() != 0 {
-		t.Fatalf("%d bytes are left, %v", b.fs.Used(), err)
+		t.Fatalf("got %d bytes in use after Abort and %v, want none", b.fs.Used(), err)
 	}
 }
 
@@ -151,7 +152,7 @@ func TestWithNothingAdmittedAllButNewItemsGoesOn(t *testing.T) {
 	for range n - 1 {
 		p, _, ok, err := c.Next()
 		if err != nil || !ok {
-			t.Fatal(ok, err)
+			t.Fatalf("got ok %v and %v, want an item", ok, err)
 		}
 		taken = append(taken, p)
 	}
@@ -177,10 +178,10 @@ func TestWithNothingAdmittedAllButNewItemsGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	if used := b.fs.Used(); used > 80<<10 {
-		t.Errorf("empty and closed the log takes %d bytes", used)
+		t.Errorf("got %d bytes in use by an empty log that is closed, want at most 80 KiB", used)
 	}
 	if v := b.fs.Violations(); len(v) > 0 {
-		t.Error(v)
+		t.Errorf("got stores without blocks: %v", v)
 	}
 }
 
@@ -197,7 +198,7 @@ func TestAnItemWithRoomInItsSegmentAsksForNothing(t *testing.T) {
 	}
 	take(t, c, 101)
 	if asked := b.asked.Load(); asked != 0 {
-		t.Errorf("admission was asked for %d times", asked)
+		t.Errorf("got %d calls of Admit, want none", asked)
 	}
 }
 
@@ -217,11 +218,11 @@ func TestNothingIsPreparedOverTheBudget(t *testing.T) {
 	}
 	l.prepare()
 	if used := b.fs.Used(); used > before {
-		t.Errorf("%d bytes were taken ahead", used-before)
+		t.Errorf("got %d bytes allocated ahead, want none over the budget", used-before)
 	}
 	b.limit.Store(1 << 20)
 	l.prepare()
 	if used := b.fs.Used(); used == before {
-		t.Error("nothing was prepared within the budget")
+		t.Error("got nothing allocated ahead, want the next segment within the budget")
 	}
 }

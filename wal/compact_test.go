@@ -62,17 +62,17 @@ func TestABacklogIsCompressedAndComesBackAsItWas(t *testing.T) {
 	rest(l)
 	after := l.Stats().DiskBytes
 	if cold := m.files(".cold"); len(cold) == 0 || after > before/3 {
-		t.Fatalf("%d cold segments, %d bytes of %d: %v",
+		t.Fatalf("got %d cold segments and %d bytes of %d, want some and at most a third: %v",
 			len(cold), after, before, m.Names("/data/q"))
 	}
 	for i, p := range opened {
 		if b, _, err := l.Read(p, nil); err != nil || string(b) != telemetry(i) {
-			t.Fatalf("item %d, open since before: %q, %v", i, b, err)
+			t.Fatalf("item %d, open since before: got %q, %v", i, b, err)
 		}
 	}
 	for i := 100; i < n; i++ {
 		if _, got := next(t, l, c); got != telemetry(i) {
-			t.Fatalf("item %d is %q", i, got)
+			t.Fatalf("item %d: got %q", i, got)
 		}
 	}
 	if err := l.Close(); err != nil {
@@ -81,7 +81,7 @@ func TestABacklogIsCompressedAndComesBackAsItWas(t *testing.T) {
 	l = openCold(m)
 	got := drain(t, l, consumer(t, l))
 	if len(got) != n || got[0] != telemetry(0) || got[n-1] != telemetry(n-1) {
-		t.Fatalf("after a restart %d items of %d", len(got), n)
+		t.Fatalf("after a restart: got %d items, want %d", len(got), n)
 	}
 }
 
@@ -102,7 +102,7 @@ func TestAQueueThatIsKeptShortIsNeverRewritten(t *testing.T) {
 		}
 	}
 	if s := l.Stats(); s.Compactions != 0 {
-		t.Fatalf("%d segments were rewritten", s.Compactions)
+		t.Fatalf("got %d segments rewritten, want none", s.Compactions)
 	}
 }
 
@@ -152,14 +152,14 @@ func TestSpaceInUseIsBoundedWhateverTheOrderOfTaking(t *testing.T) {
 					// The active one, the next one, the offset file.
 					most += 2*wal.MinSegmentSize + 64<<10
 					if used := l.Stats().DiskBytes; used > most {
-						t.Fatalf("after %d items %d bytes are used for %d that are live: %v",
+						t.Fatalf("after %d items: got %d bytes in use for %d that are live, want a tenth more at most: %v",
 							i, used, live, m.sizes())
 					}
 				}
 			}
 			for _, h := range open {
 				if b, _, err := l.Read(h.p, nil); err != nil || string(b) != h.line {
-					t.Fatalf("an item that stayed open: %.20q, %v", b, err)
+					t.Fatalf("an item that stayed open: got %.20q, %v", b, err)
 				}
 			}
 			if err := l.Close(); err != nil {
@@ -168,21 +168,21 @@ func TestSpaceInUseIsBoundedWhateverTheOrderOfTaking(t *testing.T) {
 			l = m.open()
 			got := drain(t, l, consumer(t, l))
 			if len(got) != len(open) {
-				t.Fatalf("%d items came after a restart, want %d", len(got), len(open))
+				t.Fatalf("after a restart: got %d items, want %d", len(got), len(open))
 			}
 			for i, h := range open {
 				if got[i] != h.line {
-					t.Fatalf("item %d after a restart is %.20q, want %.20q", i, got[i], h.line)
+					t.Fatalf("item %d after a restart: got %.20q, want %.20q", i, got[i], h.line)
 				}
 			}
 			if s := l.Stats(); s.Damaged != 0 {
-				t.Fatalf("%d items count as damaged", s.Damaged)
+				t.Fatalf("got %d damaged items, want none", s.Damaged)
 			}
 		})
 	}
 }
 
-func TestWhatIsTakenBehindAStuckItemIsDeletedAtOnce(t *testing.T) {
+func TestWhatIsTakenAfterAStuckItemIsDeletedAtOnce(t *testing.T) {
 	m := newMemory(t)
 	l := m.open()
 	c := consumer(t, l)
@@ -196,10 +196,10 @@ func TestWhatIsTakenBehindAStuckItemIsDeletedAtOnce(t *testing.T) {
 	}
 	rest(l)
 	if n := l.Stats().Segments; n > 2 {
-		t.Fatalf("%d segments are left for one item", n)
+		t.Fatalf("got %d segments for one item, want at most 2", n)
 	}
 	if b, _, err := l.Read(stuck, nil); err != nil || string(b) != noise(0) {
-		t.Fatalf("the stuck item: %v", err)
+		t.Fatalf("the stuck item: got %v, want it as it was", err)
 	}
 }
 
@@ -234,7 +234,7 @@ func TestCompactionGivesSpaceBackOnAFullDisk(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// Refused or not, it tells that space is wanted.
+	// Refused or not, it makes compaction look for space.
 	l.Append([]byte(noise(0)), wal.Meta{Flags: 7, Expires: 99})
 	rest(l)
 	for i := range 1000 {
@@ -249,14 +249,14 @@ func TestCompactionGivesSpaceBackOnAFullDisk(t *testing.T) {
 		}
 	}
 	if v := m.Violations(); len(v) > 0 {
-		t.Fatalf("stores without blocks: %v", v)
+		t.Fatalf("got stores without blocks: %v", v)
 	}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
 	l = m.open()
 	if got := drain(t, l, consumer(t, l)); len(got) < kept+1000 || len(got) > kept+1001 {
-		t.Fatalf("%d items came, want %d", len(got), kept+1000)
+		t.Fatalf("got %d items, want %d", len(got), kept+1000)
 	}
 }
 
@@ -272,17 +272,19 @@ func TestAnEmptiedQueueGivesItsSpaceBack(t *testing.T) {
 	}
 	rest(l)
 	if used := l.Stats().DiskBytes; used > 72<<10 {
-		t.Fatalf("an empty queue uses %d bytes: %v", used, m.Names("/data/q"))
+		t.Fatalf("got %d bytes in use by an empty queue, want at most 72 KiB: %v",
+			used, m.Names("/data/q"))
 	}
 	put(t, l, "hello")
 	if got := drain(t, l, c); len(got) != 1 || got[0] != "hello" {
-		t.Fatalf("got %q", got)
+		t.Fatalf("got %q, want the one item", got)
 	}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if used := m.Used(); used > 8<<10 {
-		t.Fatalf("an empty queue that is closed uses %d bytes: %v", used, m.Names("/data/q"))
+		t.Fatalf("got %d bytes in use by an empty queue that is closed, want at most 8 KiB: %v",
+			used, m.Names("/data/q"))
 	}
 }
 
@@ -306,7 +308,7 @@ func TestADamagedColdSegmentIsMendedWhenItIsRead(t *testing.T) {
 			name, sound = "/data/q/"+n, b
 		}
 	}
-	// The first block, whether it begins behind the directory or on the next page.
+	// In the first block, whether it begins right after the directory or on the next page.
 	const within = 4096 + 100
 	if err := m.Corrupt(name, within, 0x10); err != nil {
 		t.Fatal(err)
@@ -323,7 +325,7 @@ func TestADamagedColdSegmentIsMendedWhenItIsRead(t *testing.T) {
 		t.Fatalf("got another file than before the damage (%v), want it mended", err)
 	}
 	if s := l.Stats(); s.Damaged != 0 {
-		t.Fatalf("%d items count as damaged", s.Damaged)
+		t.Fatalf("got %d damaged items, want none", s.Damaged)
 	}
 }
 
@@ -355,7 +357,7 @@ func TestNamesAloneTellWhatAColdSegmentStandsFor(t *testing.T) {
 		}
 	}
 	if joined == "" {
-		t.Fatalf("nothing was joined: %v", m.Names("/data/q"))
+		t.Fatalf("got no joined segment: %v", m.Names("/data/q"))
 	}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
@@ -370,9 +372,9 @@ func TestNamesAloneTellWhatAColdSegmentStandsFor(t *testing.T) {
 	}
 	l = openCold(m)
 	if got := drain(t, l, consumer(t, l)); len(got) != 39+100 {
-		t.Fatalf("%d items came, want %d", len(got), 39+100)
+		t.Fatalf("got %d items, want %d", len(got), 39+100)
 	}
 	if s := l.Stats(); s.Damaged != 0 {
-		t.Fatalf("%d items count as damaged", s.Damaged)
+		t.Fatalf("got %d damaged items, want none", s.Damaged)
 	}
 }

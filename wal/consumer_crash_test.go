@@ -63,7 +63,7 @@ func TestAConsumerThatHasTakenNothingHoldsBodiesBackAfterACrash(t *testing.T) {
 		}
 		p, _, ok, err := audit.Next()
 		if err != nil || !ok {
-			t.Fatal(ok, err)
+			t.Fatalf("got ok %v and %v, want the item", ok, err)
 		}
 		readAll(t, l, p)
 		l.Close()
@@ -84,7 +84,7 @@ func TestAConsumerThatHasTakenNothingHoldsSegmentsBackAfterACrash(t *testing.T) 
 			t.Fatal(err)
 		}
 		if got := drain(t, l, audit); len(got) != n || l.Stats().Damaged != 0 {
-			t.Fatalf("%d of %d items came, %d count as lost", len(got), n, l.Stats().Damaged)
+			t.Fatalf("got %d items, want %d; %d are lost", len(got), n, l.Stats().Damaged)
 		}
 		l.Close()
 	}
@@ -112,7 +112,7 @@ func TestAConsumerWhoseFileCannotBeReadHoldsBackWhatItMayNotHaveTaken(t *testing
 		t.Fatal(err)
 	}
 	if got := drain(t, l, audit); len(got) != n {
-		t.Fatalf("%d of %d items came", len(got), n)
+		t.Fatalf("got %d items, want %d", len(got), n)
 	}
 }
 
@@ -122,7 +122,7 @@ func TestAConsumerThatCannotBeRememberedIsRefused(t *testing.T) {
 	fill(t, l, 0, 10)
 	m.SetCapacity(m.Used())
 	if _, err := l.Consumer("audit", wal.Oldest); err == nil {
-		t.Fatal("a consumer was made that the next start does not know")
+		t.Fatal("got a consumer that the next start does not know, want a refusal")
 	}
 	consumer(t, l) // the log's own needs no file to be known
 	m.SetCapacity(-1)
@@ -152,9 +152,9 @@ func TestAnOffsetFileThatLostItsHeadBeginsAtTheOldestItem(t *testing.T) {
 	c = consumer(t, l)
 	announced, _ := c.Pending()
 	got := drain(t, l, c)
-	// The places of the head.
+	// Damaged are the two places of the head.
 	if want := n - n/4; announced != int64(want) || len(got) != want || l.Stats().Damaged != 2 {
-		t.Fatalf("%d items are announced, %d came, want %d; %d records count as damaged",
+		t.Fatalf("got %d items pending and %d items, want %d; got %d damaged records, want 2",
 			announced, len(got), want, l.Stats().Damaged)
 	}
 }
@@ -207,7 +207,7 @@ func TestWhatAFullDiskHadNoRoomToNoteIsNotDeleted(t *testing.T) {
 		c := consumer(t, l)
 		announced, _ := c.Pending()
 		if got := drain(t, l, c); int(announced) != len(got) || l.Stats().Damaged != 0 {
-			t.Fatalf("%d items are announced, %d came, %d count as lost",
+			t.Fatalf("got %d items pending, %d items and %d lost ones, want none lost",
 				announced, len(got), l.Stats().Damaged)
 		}
 		l.Close()
@@ -241,11 +241,11 @@ func takeDuringSync(t *testing.T, taken int) {
 	for range taken {
 		takeOne()
 	}
-	inside, goOn := make(chan bool), make(chan bool)
+	inside, resume := make(chan bool), make(chan bool)
 	m.Fail(func(op disktest.Op, name string, _ int) error {
 		if op == disktest.OpAllocate && strings.HasSuffix(name, ".off") {
 			inside <- true
-			<-goOn
+			<-resume
 		}
 		return nil
 	})
@@ -263,10 +263,10 @@ func takeDuringSync(t *testing.T, taken int) {
 	image := m.Clone()
 	m.Fail(nil)
 	if waits {
-		close(goOn)
+		close(resume)
 		<-synced
 	}
 	if again := (memory{image, t}).open(); !consumer(t, again).Taken(last) {
-		t.Fatalf("item %d was taken before the kill and comes back", last.Seq)
+		t.Fatalf("item %d: got it again, want it taken as before the kill", last.Seq)
 	}
 }

@@ -79,7 +79,7 @@ func (w *world) room() {
 	w.full = false
 }
 
-// body is an item's content: it can be told from every other and checked in full.
+// body is an item's content. It differs from every other and can be checked in full.
 func body(id string, n int) []byte {
 	b := append(make([]byte, 0, max(n, 16)), id...)
 	b = append(b, '|')
@@ -92,7 +92,7 @@ func body(id string, n int) []byte {
 	return b
 }
 
-// patiently tries again what a disk that is behind refuses.
+// patiently tries again while the backlog of sealing refuses items.
 func (w *world) patiently(try func() error) error {
 	for {
 		err := try()
@@ -133,7 +133,7 @@ func (w *world) upload(q *queue, size int) error {
 	})
 }
 
-// add gives the log an item, which may be refused for want of room.
+// add gives the log an item, which a full disk or budget may refuse.
 func (w *world) add(q *queue, store func(id string) (wal.Position, error)) error {
 	w.mu.Lock()
 	w.count++
@@ -163,7 +163,7 @@ func (w *world) next(q *queue, who int) error {
 	return w.came(q, who, p)
 }
 
-// tryNext takes what is ready, or leaves it unready, and has it got ready at another time.
+// tryNext is handed an item that is ready. Sometimes it has the next one made ready first.
 func (w *world) tryNext(q *queue, who, n int) error {
 	c := q.readers[who].c
 	if n%3 == 0 {
@@ -222,7 +222,7 @@ func (q *queue) read(p wal.Position) (*item, error) {
 		return nil, fmt.Errorf("item %d: %w", p.Seq, err)
 	}
 	if len(b) < 7 {
-		return nil, fmt.Errorf("item %d has %d bytes", p.Seq, len(b))
+		return nil, fmt.Errorf("item %d: got only %d bytes", p.Seq, len(b))
 	}
 	it := q.items[string(b[:6])]
 	if it == nil || string(b) != string(body(it.id, len(b))) {
@@ -264,7 +264,7 @@ func (w *world) takeMany(q *queue, who, n int) (err error) {
 	for i := range 30 {
 		err = errors.Join(err, w.take(q, who, 2*(n+7*i)+1))
 	}
-	if n%3 == 0 { // lest the background falls behind what the file is mapped for
+	if n%3 == 0 { // before the file is as long as its map
 		wal.PrepareAndCleanup(q.l)
 	}
 	return err
@@ -368,14 +368,14 @@ func (w *world) sync(queues []*queue, do func() error) error {
 // syncShared has all logs want a sync before one begins.
 func (w *world) syncShared() error {
 	release := wal.HoldSyncs(w.back)
-	told := make(chan error, len(w.queues))
+	synced := make(chan error, len(w.queues))
 	for _, q := range w.queues {
-		q.l.SyncThen(func(err error) { told <- err })
+		q.l.SyncThen(func(err error) { synced <- err })
 	}
 	release()
 	var errs []error
 	for range w.queues {
-		errs = append(errs, <-told)
+		errs = append(errs, <-synced)
 	}
 	return errors.Join(errs...)
 }

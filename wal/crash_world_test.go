@@ -231,7 +231,7 @@ func (w *world) cutRecovery(calls int) error {
 	w.fs = image
 	w.roomForDirectories()
 	if err != nil {
-		return fmt.Errorf("recovery that is going to be cut: %w", err)
+		return fmt.Errorf("recovery before its cut: %w", err)
 	}
 	return nil
 }

@@ -56,7 +56,7 @@ func TestWhatIsSetAsideSurvivesAPowerCut(t *testing.T) {
 			for seed := range uint64(20) {
 				after := m.Crash(rand.New(rand.NewPCG(seed, 1)))
 				if got := after.Names("/data/q/.quarantine/q"); len(got) == 0 {
-					t.Fatalf("seed %d: it is gone", seed)
+					t.Fatalf("seed %d: got an empty quarantine, want what was set aside", seed)
 				}
 			}
 		})

@@ -77,7 +77,7 @@ func TestALogIsLeftForElsewhere(t *testing.T) {
 	}
 	settle(l)
 	if n := l.Stats().Segments; n < 3 {
-		t.Fatalf("%d segments: sealed ones and an active one are wanted", n)
+		t.Fatalf("got %d segments, want sealed ones and an active one", n)
 	}
 	if err := os.CopyFS(*writeLog, os.DirFS(dir)); err != nil { // as a kill leaves it
 		t.Fatal(err)
@@ -117,21 +117,21 @@ func TestALogFromElsewhereIsReadAndWrittenTo(t *testing.T) {
 					t.Fatal(err)
 				}
 				if items, _ := c.Pending(); items != int64(foreignItems-len(foreignTaken[name])) {
-					t.Errorf("consumer %q has %d items to come", name, items)
+					t.Errorf("consumer %q: got %d items pending", name, items)
 				}
 				takeForeign(t, l, c, foreignTaken[name])
 			}
 			if s := l.Stats(); s.Damaged != 0 || s.Appended != foreignItems {
-				t.Errorf("stats: %+v", s)
+				t.Errorf("got stats %+v, want nothing damaged and all items", s)
 			}
 			put(t, l, "one more")
 			if p, got := next(t, l, consumer(t, l)); got != "one more" || p.Seq != foreignItems+1 {
-				t.Errorf("item %d is %q", p.Seq, got)
+				t.Errorf("got item %d as %q, want the one appended last", p.Seq, got)
 			}
 			settle(l)
 			if left := names(t, own); strings.Contains(left, "0001.seg") ||
 				strings.Contains(left, ".item") {
-				t.Errorf("what all consumers have taken is still there: %s", left)
+				t.Errorf("got %s, want nothing that all consumers have taken", left)
 			}
 		})
 	}
@@ -150,15 +150,15 @@ func takeForeign(t *testing.T, l *wal.Log, c *wal.Consumer, taken []int) {
 		}
 		p, m, ok, err := c.Next()
 		if err != nil || !ok || p.Seq != uint64(i+1) || p.Large() != (i == foreignLarge) {
-			t.Fatalf("instead of item %d comes %+v, %v, %v", i+1, p, ok, err)
+			t.Fatalf("want item %d, got %+v, %v, %v", i+1, p, ok, err)
 		}
 		want, wantMeta := foreignItem(i)
 		b, err := readAny(l, p)
 		if err != nil || !bytes.Equal(b, want) {
-			t.Fatalf("item %d came back as %.20q, %v", p.Seq, b, err)
+			t.Fatalf("item %d: got %.20q, %v", p.Seq, b, err)
 		}
 		if m != wantMeta || p.Flags != wantMeta.Flags {
-			t.Fatalf("item %d came back with %+v", p.Seq, m)
+			t.Fatalf("item %d: got %+v", p.Seq, m)
 		}
 		if err := c.Take(p); err != nil {
 			t.Fatal(err)

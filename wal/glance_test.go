@@ -29,17 +29,17 @@ func TestAGlanceSaysWhatTheLogDoes(t *testing.T) {
 				items, bytes := c.Pending()
 				p, meta, ok, err := c.Next()
 				if err != nil || ok != (left > 0) {
-					t.Fatal(p, ok, err)
+					t.Fatalf("got %+v, %v, %v", p, ok, err)
 				}
 				s := l.Stats()
 				if g.Items != items || g.Bytes != bytes || g.Appended != s.Appended ||
 					g.CreatedUnix != s.CreatedUnix ||
 					g.Enqueued != meta.Enqueued || g.Expires != meta.Expires {
-					t.Errorf("%s: the glance says %+v, the log %d items, %d bytes, %+v, head %+v",
+					t.Errorf("%s: got the glance %+v, want %d items, %d bytes, %+v and the head %+v",
 						state, g, items, bytes, s, meta)
 				}
 				if wants := state == "killed" && left < enough; g.Waste != wants && left != enough {
-					t.Errorf("%s: waste %v, want %v", state, g.Waste, wants)
+					t.Errorf("%s: got waste %v, want %v", state, g.Waste, wants)
 				}
 				l.Close()
 			}
@@ -54,12 +54,12 @@ func TestAGlanceChangesNothing(t *testing.T) {
 		switch op {
 		case disktest.OpReadDir, disktest.OpOpen, disktest.OpRead, disktest.OpSize, disktest.OpMap:
 		default:
-			t.Errorf("%s of %s", op, name)
+			t.Errorf("got a call %s of %s, want none that writes", op, name)
 		}
 		return nil
 	})
 	if g, err := wal.Look(m.FS, "/data/q"); err != nil || g.Items != 10 {
-		t.Fatalf("%+v, %v", g, err)
+		t.Fatalf("got %+v, %v, want 10 items", g, err)
 	}
 }
 
@@ -90,7 +90,7 @@ func TestAGlanceAtAnyOfALogsFilesTellsSomething(t *testing.T) {
 		}
 		g, err := wal.Look(image.FS, "/data/q")
 		if err != nil || g.Items > 2500 {
-			t.Errorf("with %b of %q missing: %+v, %v", missing, names, g, err)
+			t.Errorf("with %b of %q missing: got %+v, %v", missing, names, g, err)
 		}
 	}
 }

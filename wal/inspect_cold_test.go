@@ -79,18 +79,18 @@ func TestAnInspectionLeavesOutWhatRecoveryRemoves(t *testing.T) {
 	} {
 		writeCold(t, fsys, step.name, step.of...)
 		if got := inOrder(t, fsys); !slices.Equal(got, step.want) {
-			t.Errorf("with %s it is %q", step.name, got)
+			t.Errorf("with %s: got %q", step.name, got)
 		}
 	}
 	if err := fsys.WriteFile("q/"+both, []byte("something else")); err != nil {
 		t.Fatal(err)
 	}
 	if got := inOrder(t, fsys); !slices.Equal(got, []string{one, six}) {
-		t.Errorf("with one that cannot be read it is %q", got)
+		t.Errorf("with an unreadable one: got %q", got)
 	}
 	l := open(t, "q", wal.Options{FS: fsys, SegmentSize: 1 << 20})
 	if got := drain(t, l, consumer(t, l)); len(got) != 10 {
-		t.Errorf("recovery finds %d items", len(got))
+		t.Errorf("got %d items after recovery, want 10", len(got))
 	}
 }
 
@@ -109,7 +109,7 @@ func TestAColdSegmentsFileIsSharedByItsRecords(t *testing.T) {
 		from, to := v.Share(s.From, s.To)
 		blockFrom, blockTo := v.FileRange(s.From, s.To)
 		if int64(from) < blockFrom || int64(to) > blockTo || from >= to {
-			t.Errorf("item %d has bytes %d to %d in a block from %d to %d",
+			t.Errorf("item %d: got bytes %d to %d, want them in the block from %d to %d",
 				s.Record.Seq, from, to, blockFrom, blockTo)
 		}
 		all += int64(to - from)
@@ -117,6 +117,6 @@ func TestAColdSegmentsFileIsSharedByItsRecords(t *testing.T) {
 	}
 	from, to := v.FileRange(segment.HeaderSize, v.Tail())
 	if n != 10 || all > to-from || all < to-from-64 { // blocks begin at multiples of 8
-		t.Errorf("%d items share %d bytes of %d", n, all, to-from)
+		t.Errorf("got %d items that share %d bytes, want 10 and %d", n, all, to-from)
 	}
 }

@@ -48,7 +48,7 @@ func untidy(t *testing.T) *disktest.FS {
 		for range 2500 {
 			p, _, ok, err := c.Next()
 			if err != nil || !ok {
-				t.Fatal(ok, err)
+				t.Fatalf("got ok %v and %v, want an item", ok, err)
 			}
 			if p.Seq%2 == uint64(i) {
 				c.Take(p)
@@ -71,7 +71,7 @@ func untidy(t *testing.T) *disktest.FS {
 		}
 	}
 	if len(kinds) != 6 {
-		t.Fatalf("the disk has only %v: %v", kinds, image.Names("/data/q"))
+		t.Fatalf("got only the kinds %v: %v", kinds, image.Names("/data/q"))
 	}
 	return image
 }
@@ -99,7 +99,7 @@ func large(t testing.TB, l *wal.Log, size int64) {
 	}
 }
 
-// failures are the ways in which a call fails: for ever, for now, and for want of space.
+// failures are the ways in which a call fails: for ever, for now, and for lack of space.
 var failures = []error{syscall.EACCES, syscall.EIO, syscall.EMFILE, syscall.ENOSPC}
 
 // eachFailure runs fn on a copy of image for every call that it makes, with that call failing, or
@@ -128,7 +128,7 @@ func eachFailure(t *testing.T, image *disktest.FS, fn func(*disktest.FS)) {
 				fn(m)
 				m.Fail(nil)
 				if files, maps := m.InUse(); files != 0 || maps != 0 {
-					t.Errorf("%s (%v, for good: %v) leaves %d files open and %d maps",
+					t.Errorf("%s (%v, for good: %v): got %d open files and %d maps, want none",
 						what, failure, forGood, files, maps)
 				}
 				if what == "none" {
@@ -289,7 +289,7 @@ func TestAShortageOfDescriptorsIsSurvivedByALog(t *testing.T) {
 			}
 			l = m.open()
 			if got := drain(t, l, consumer(t, l)); len(got) != 1 || got[0] != "after" {
-				t.Fatalf("call %d, for good: %v: %d items came, %v",
+				t.Fatalf("call %d, for good: %v: got %d items, want one; %v",
 					n, forGood, len(got), l.Stats())
 			}
 			l.Close()

@@ -8,9 +8,9 @@ import (
 	"github.com/darner/darner/segment/disk/disktest"
 )
 
-// Only where items come fast are pages got ready that nothing may ever come into: what is written
+// Pages are populated only where items come fast: pages that no item comes into are written
 // to flash for nothing wears it out.
-func TestPagesAreGotReadyForItemsThatComeFastAlone(t *testing.T) {
+func TestPagesArePopulatedForItemsThatComeFastAlone(t *testing.T) {
 	for _, c := range []struct {
 		what  string
 		every time.Duration // from look to look
@@ -39,7 +39,7 @@ func TestPagesAreGotReadyForItemsThatComeFastAlone(t *testing.T) {
 			p.look(f, items, syncs, now)
 		}
 		if p.fast != c.fast {
-			t.Errorf("%s: fast is %v", c.what, p.fast)
+			t.Errorf("%s: got fast %v", c.what, p.fast)
 		}
 	}
 }

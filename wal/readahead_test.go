@@ -50,7 +50,7 @@ func TestTheSegmentThatAReaderComesToNextIsReadAhead(t *testing.T) {
 	settle(l)
 	segments := m.files(".seg")
 	if len(segments) < 4 {
-		t.Fatal(segments)
+		t.Fatalf("got %v, want at least 4 segments", segments)
 	}
 	for p, _ := next(t, l, c); p.Seq < 1200; p, _ = next(t, l, c) { // into the second segment
 	}

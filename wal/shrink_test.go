@@ -61,7 +61,7 @@ func eventually(t *testing.T, what string, cond func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); !cond(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatal("waited in vain: " + what)
+			t.Fatal("waited for 20 s: " + what)
 		}
 	}
 }
@@ -83,16 +83,16 @@ func TestALogThatIsFoundEmptyGivesItsSpaceBack(t *testing.T) {
 			}
 			got := drain(t, l, c)
 			if len(got) != left || left > 0 && got[0] != fmt.Sprintf("%0100d", enough-left) {
-				t.Fatalf("%d items are left, want %d: %.120q", len(got), left, got)
+				t.Fatalf("got %d items, want %d: %.120q", len(got), left, got)
 			}
 			if s := l.Stats(); s.Damaged != 0 || s.Appended != enough {
-				t.Fatalf("%+v", s)
+				t.Fatalf("got %+v, want nothing damaged", s)
 			}
 		})
 	}
 }
 
-func TestSlimGivesBackAtOnceWhatIsHeldInVain(t *testing.T) {
+func TestSlimFreesSpaceAtOnce(t *testing.T) {
 	for _, left := range []int{0, 3, 500} {
 		t.Run(fmt.Sprint(left, " left"), func(t *testing.T) {
 			m := killedWith(t, enough, left)
@@ -100,10 +100,10 @@ func TestSlimGivesBackAtOnceWhatIsHeldInVain(t *testing.T) {
 			c := consumer(t, l)
 			slim(l)
 			if n := m.disk(); n > 300<<10 {
-				t.Errorf("%d bytes are held: %q", n, m.files(""))
+				t.Errorf("got %d bytes held, want at most 300 KiB: %q", n, m.files(""))
 			}
 			if got := drain(t, l, c); len(got) != left {
-				t.Fatalf("%d items are left, want %d", len(got), left)
+				t.Fatalf("got %d items, want %d", len(got), left)
 			}
 		})
 	}
@@ -119,7 +119,7 @@ func TestSlimRewritesASegmentThatAReaderRestsIn(t *testing.T) {
 		next(t, l, c)
 	}
 	if got := drain(t, l, c); len(got) != 3*enough-3 {
-		t.Fatalf("%d came", len(got))
+		t.Fatalf("got %d items, want all but 3", len(got))
 	}
 	// Its offset file is small here: what it had no place for until it is rewritten would come
 	// again.
@@ -129,7 +129,7 @@ func TestSlimRewritesASegmentThatAReaderRestsIn(t *testing.T) {
 	c = consumer(t, l)
 	slim(l)
 	if n := m.disk(); n > 300<<10 {
-		t.Errorf("%d bytes are held: %q", n, m.files(""))
+		t.Errorf("got %d bytes held, want at most 300 KiB: %q", n, m.files(""))
 	}
 	if got := drain(t, l, c); len(got) != 3 || got[0] != payload(0) {
 		t.Fatalf("got %d items, want the first 3", len(got))
@@ -146,14 +146,14 @@ func TestALogThatWasSlimmedIsLeftAlone(t *testing.T) {
 	before := m.files("")
 	for range 3 {
 		if g, err := wal.Look(m.FS, "/data/q"); err != nil || g.Waste {
-			t.Fatalf("%+v, %v", g, err)
+			t.Fatalf("got %+v, %v, want no waste", g, err)
 		}
 		l := open(t, "/data/q", largeSegments(m.FS))
 		consumer(t, l)
 		slim(l)
 		l.Close()
 		if after := m.files(""); fmt.Sprint(after) != fmt.Sprint(before) {
-			t.Fatalf("files before %q, after %q", before, after)
+			t.Fatalf("want the files %q, got %q", before, after)
 		}
 	}
 }
@@ -166,6 +166,6 @@ func TestALogOfWhichMuchIsLeftIsNotRewritten(t *testing.T) {
 	slim(l)
 	if after := m.files(".seg"); fmt.Sprint(after) != fmt.Sprint(before) ||
 		len(m.files(".cold")) > 0 {
-		t.Fatalf("segments before %q, after %q", before, after)
+		t.Fatalf("want the segments %q, got %q", before, after)
 	}
 }

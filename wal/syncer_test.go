@@ -71,19 +71,19 @@ func (c *crowd) crowdOn(fsys disk.FS, every time.Duration) {
 
 func (c *crowd) dir(i int) string { return fmt.Sprintf("/data/q%d", i) }
 
-// syncAll has every log asked for a sync before any can have had one, and returns what each was
-// told.
-func (c *crowd) syncAll() (told []error) {
-	told = make([]error, len(c.logs))
+// syncAll has every log asked for a sync before any can have had one, and returns what each
+// got.
+func (c *crowd) syncAll() (errs []error) {
+	errs = make([]error, len(c.logs))
 	release := wal.HoldSyncs(c.background)
 	var all sync.WaitGroup
 	for i, l := range c.logs {
 		all.Add(1)
-		l.SyncThen(func(err error) { told[i] = err; all.Done() })
+		l.SyncThen(func(err error) { errs[i] = err; all.Done() })
 	}
 	release()
 	all.Wait()
-	return told
+	return errs
 }
 
 func (c *crowd) fill() {
@@ -99,11 +99,11 @@ func TestManyLogsShareOneSync(t *testing.T) {
 	c.files.Store(0)
 	for i, err := range c.syncAll() {
 		if err != nil {
-			t.Fatal(i, err)
+			t.Fatalf("log %d: %v", i, err)
 		}
 	}
 	if wholes, files := c.wholes.Load(), c.files.Load(); wholes != 1 || files > 0 {
-		t.Errorf("%d logs were synced by %d syncs of the file system and %d of files",
+		t.Errorf("%d logs: got %d syncs of the file system and %d of files, want one and none",
 			manyLogs, wholes, files)
 	}
 	for seed := range uint64(3) {
@@ -111,7 +111,7 @@ func TestManyLogsShareOneSync(t *testing.T) {
 		for i := range c.logs {
 			l := open(t, c.dir(i), options(after.FS))
 			if got := drain(t, l, consumer(t, l)); len(got) != 1 || got[0] != string(payload(i)) {
-				t.Fatalf("seed %d: log %d has %q after a power cut", seed, i, got)
+				t.Fatalf("seed %d, log %d: got %q after a power cut", seed, i, got)
 			}
 			l.Close()
 		}
@@ -125,11 +125,11 @@ func TestFewLogsAreSyncedEachForItself(t *testing.T) {
 	c.wholes.Store(0)
 	for i, err := range c.syncAll() {
 		if err != nil {
-			t.Fatal(i, err)
+			t.Fatalf("log %d: %v", i, err)
 		}
 	}
 	if wholes := c.wholes.Load(); wholes != 0 {
-		t.Errorf("the file system was synced %d times for 10 logs", wholes)
+		t.Errorf("got %d syncs of the file system for 10 logs, want none", wholes)
 	}
 }
 
@@ -166,24 +166,25 @@ func TestASharedSyncThatFailsCostsTheLogsWhoseDataWasLost(t *testing.T) {
 		return nil
 	}
 	c.fail.Store(&fail)
-	told := c.syncAll()
+	errs := c.syncAll()
 	c.fail.Store(nil)
-	put(t, c.logs[8], payload(1000)) // and again, when the file system has nothing to tell any more
+	// And again, now that the file system does not report the failure any more.
+	put(t, c.logs[8], payload(1000))
 	c.wholes.Store(0)
 	if err := c.syncAll()[8]; err != nil || c.wholes.Load() > 0 {
-		t.Errorf("%v; the file system was synced as a whole %d times after that failed",
+		t.Errorf("got %v and %d syncs of the file system after one failed, want none",
 			err, c.wholes.Load())
 	}
-	for i, err := range told {
+	for i, err := range errs {
 		if want := i == 7; errors.Is(err, wal.ErrFailed) != want || (err != nil) != want {
-			t.Errorf("log %d was told %v", i, err)
+			t.Errorf("log %d: got %v", i, err)
 		}
 	}
 	after := memory{c.Crash(rand.New(rand.NewPCG(3, 3))), t}
 	for i := range c.logs {
 		l := open(t, c.dir(i), options(after.FS))
 		if got := drain(t, l, consumer(t, l)); i != 7 && len(got) < 1 {
-			t.Fatalf("log %d has %q after a power cut", i, got)
+			t.Fatalf("log %d: got %q after a power cut", i, got)
 		}
 		l.Close()
 	}
@@ -222,12 +223,12 @@ func TestALogOnAnotherFileSystemIsSyncedForItself(t *testing.T) {
 	})
 	for i, err := range c.syncAll() {
 		if err != nil {
-			t.Fatal(i, err)
+			t.Fatalf("log %d: %v", i, err)
 		}
 	}
 	for i := range c.logs {
 		if _, alone := synced.Load(c.dir(i)); alone != (i == 7) {
-			t.Errorf("log %d was synced for itself: %v", i, alone)
+			t.Errorf("log %d: got %v as synced by itself", i, alone)
 		}
 	}
 }
@@ -243,13 +244,13 @@ func TestLogsThatAreClosedAreOutOfTheCrowd(t *testing.T) {
 		}
 	}
 	if n := wal.DirtyLogs(c.background); n != 10 {
-		t.Errorf("%d logs count as dirty, 10 are", n)
+		t.Errorf("got %d dirty logs, want 10", n)
 	}
 	if err := c.logs[95].Sync(); err != nil {
 		t.Fatal(err)
 	}
 	if n := wal.DirtyLogs(c.background); n != 9 {
-		t.Errorf("%d logs count as dirty, 9 are", n)
+		t.Errorf("got %d dirty logs, want 9", n)
 	}
 }
 
@@ -264,7 +265,7 @@ func TestASharedSyncTellsOfATakeThatCouldNotBeStored(t *testing.T) {
 	wal.FaultInOffsets(c.logs[7], errors.New("the page cannot be written"))
 	for i, err := range c.syncAll() {
 		if (err != nil) != (i == 7) {
-			t.Errorf("log %d was told %v", i, err)
+			t.Errorf("log %d: got %v", i, err)
 		}
 	}
 }

@@ -104,7 +104,7 @@ func next(t testing.TB, l *wal.Log, c *wal.Consumer) (wal.Position, string) {
 	}
 	if m.Flags != 7 || m.Expires != 99 || m.Enqueued == 0 || p.Flags != 7 ||
 		p.Size != int64(len(b)) {
-		t.Fatalf("item %d came back as %+v %+v", p.Seq, p, m)
+		t.Fatalf("item %d: got %+v %+v", p.Seq, p, m)
 	}
 	return p, string(b)
 }
@@ -129,20 +129,20 @@ func TestItemsComeBackInOrderAcrossSegmentsAndRestarts(t *testing.T) {
 		}
 		p, got := next(t, l, c)
 		if got != payload(i) {
-			t.Fatalf("item %d is %q", i, got)
+			t.Fatalf("item %d: got %q", i, got)
 		}
 		if err := c.Take(p); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if _, got := next(t, l, c); got != "" {
-		t.Fatalf("an empty log hands out %q", got)
+		t.Fatalf("got %q from an empty log", got)
 	}
 	if items, bytes := c.Pending(); items != 0 || bytes != 0 {
-		t.Fatalf("an empty log has %d items, %d bytes", items, bytes)
+		t.Fatalf("got %d items, %d bytes, want an empty log", items, bytes)
 	}
 	if s := l.Stats(); s.Damaged != 0 || s.Appended != n {
-		t.Fatalf("stats: %+v", s)
+		t.Fatalf("got %+v, want nothing damaged and all items", s)
 	}
 }
 

@@ -5,6 +5,7 @@ package wal
 // that is left. A log that is opened is judged by what it holds, whatever happened before.
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -209,9 +210,9 @@ func (l *Log) wantsAnotherLocked(useless func(active *file) bool) bool {
 }
 
 // Slim frees the space of a log that is empty or nearly so, as time does while the log is open. It
-// is for a log that nobody uses. It waits for the disk and for compaction. When quit is closed, it
+// is for a log that nobody uses. It waits for the disk and for compaction. When ctx is done, it
 // returns and leaves the rest undone.
-func (l *Log) Slim(quit <-chan struct{}) {
+func (l *Log) Slim(ctx context.Context) {
 	l.mu.Lock()
 	l.idle.expired = l.holdsWasteLocked()
 	wanted := l.idle.expired
@@ -228,7 +229,7 @@ func (l *Log) Slim(quit <-chan struct{}) {
 	select {
 	case <-done:
 		l.cleanup()
-	case <-quit:
+	case <-ctx.Done():
 	}
 }
 

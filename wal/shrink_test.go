@@ -4,6 +4,7 @@ package wal_test
 // before.
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -53,7 +54,7 @@ func (m memory) disk() (bytes int64) {
 func slim(l *wal.Log) {
 	_, release := wal.BackgroundOf(l).Hold()
 	release()
-	l.Slim(nil)
+	l.Slim(context.Background())
 	wal.BackgroundOf(l).Hold()
 }
 

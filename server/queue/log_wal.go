@@ -3,6 +3,7 @@ package queue
 // Package wal as the log of a store: the same methods, in terms of this package's interfaces.
 
 import (
+	"context"
 	"io"
 
 	"github.com/darner/darner/segment/disk"
@@ -29,6 +30,19 @@ func (l walLog) Create(size int64, m Meta) (largeBody, error) {
 		return nil, err
 	}
 	return w, nil
+}
+
+func (l walLog) Slim(quit <-chan struct{}) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		select {
+		case <-quit:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	l.Log.Slim(ctx)
 }
 
 func (l walLog) Cursor(name string, from wal.Start) (cursor, error) {

@@ -138,7 +138,7 @@ func (l *Log) rollLocked() error {
 	}
 	f.first, f.through = l.next, l.next
 	f.dirty = true
-	f.plan()
+	f.planLocked()
 	l.files = append(l.files, f)
 	l.requestCleanup()
 	return nil

@@ -169,7 +169,7 @@ func (l *Log) spareBytes() int64 {
 	if l.spare.file == nil {
 		return 0
 	}
-	return l.spare.file.bytes()
+	return l.spare.file.bytesLocked()
 }
 
 // dropSpare deletes the spare: on a full disk compaction needs its blocks.

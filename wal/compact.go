@@ -209,7 +209,8 @@ func (k *compactor) survey() *survey {
 			continue
 		}
 		s.list = append(s.list, candidate{
-			f: f, end: l.files[i+1].first, size: f.bytes(), records: f.records, raw: f.recordSize,
+			f: f, end: l.files[i+1].first, size: f.bytesLocked(),
+			records: f.records, raw: f.recordSize,
 			readSoon: nearby[f], reading: reading[f], young: i > n-newest,
 		})
 	}

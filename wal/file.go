@@ -35,7 +35,7 @@ type file struct {
 	rebuilt        uint64 // Segment.Rebuilt when it was last mended
 }
 
-func (f *file) bytes() int64 {
+func (f *file) bytesLocked() int64 {
 	if f.seg != nil {
 		return f.seg.Size()
 	}

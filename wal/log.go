@@ -128,10 +128,10 @@ func (l *Log) Stats() Stats {
 func (l *Log) diskBytesLocked() int64 {
 	n := l.uploads.bytes
 	for _, f := range l.files {
-		n += f.bytes()
+		n += f.bytesLocked()
 	}
 	if l.spare.file != nil {
-		n += l.spare.file.bytes()
+		n += l.spare.file.bytesLocked()
 	}
 	for _, c := range l.consumers {
 		if c.off != nil {

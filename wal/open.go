@@ -26,7 +26,8 @@ func Open(dir string, o Options) (*Log, error) {
 	}
 	l := &Log{
 		dir: dir, fs: o.FS, o: o, log: o.Logger.With("queue", filepath.Base(dir)),
-		background: o.Background, consumers: make(map[string]*Consumer), created: clock.UnixMilli(o.Clock),
+		background: o.Background, consumers: make(map[string]*Consumer),
+		created: clock.UnixMilli(o.Clock),
 	}
 	l.compaction.l = l
 	l.commit.init()
@@ -43,6 +44,8 @@ func Open(dir string, o Options) (*Log, error) {
 	return l, nil
 }
 
+// recover reads and repairs what is in the directory. It holds Log.mu from where it changes the log;
+// functions that recovery alone calls do not say so.
 func (l *Log) recover() error {
 	d, err := files.List(l.fs, l.dir)
 	if isNotExist(err) {
@@ -277,7 +280,7 @@ func (l *Log) openSegments(list []files.Info) error {
 	h, t := last.seg.Header(), last.seg.Totals()
 	l.next = max(last.first, t.Last+1)
 	l.total.items, l.total.bytes = h.ItemsBefore+t.Items, h.BytesBefore+t.Bytes+largeBytes(last.seg)
-	last.plan()
+	last.planLocked()
 	l.created = h.Created // of the last segment; the own consumer's file knows better
 	return nil
 }

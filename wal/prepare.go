@@ -149,10 +149,10 @@ func (l *Log) besideCursors() (ahead []*file) {
 // prepareRequested is the prepareAt of a segment for which prepare was requested.
 const prepareRequested = ^uint32(0)
 
-// plan sets the tail from which the background should prepare: the next extent when half of the
-// room is used, the next segment when half of the capacity is. Log.mu is held, or nobody else has
-// the file.
-func (f *file) plan() {
+// planLocked sets the tail from which the background should prepare: the next extent when half of
+// the room is used, the next segment when half of the capacity is. Log.mu is held, or nobody else
+// has the file.
+func (f *file) planLocked() {
 	tail, half := f.seg.Tail(), uint32(f.seg.Header().Capacity/2)
 	if tail >= f.extendAt || f.prepareAt == 0 {
 		f.extendAt = tail + uint32(f.seg.Room()/2)
@@ -212,7 +212,7 @@ func (l *Log) readyActive() {
 	}
 	l.mu.Lock()
 	if f.seg != nil {
-		f.plan()
+		f.planLocked()
 		f.prepareAt = min(f.prepareAt, again)
 	}
 	l.mu.Unlock()

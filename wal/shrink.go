@@ -68,7 +68,7 @@ func (l *Log) activityLocked() uint64 {
 
 func (l *Log) worthGivingBackLocked() bool {
 	n := len(l.files)
-	if n > 1 || n == 1 && l.files[0].bytes() > smallEnough {
+	if n > 1 || n == 1 && l.files[0].bytesLocked() > smallEnough {
 		return true
 	}
 	for _, c := range l.consumers {
@@ -111,7 +111,7 @@ func (l *Log) usedUpLocked(active *file) bool {
 // appends, is worth freeing.
 func (l *Log) largeAndTakenLocked() bool {
 	n := len(l.files)
-	return n > 0 && l.files[n-1].bytes() > smallEnough && l.allTakenLocked()
+	return n > 0 && l.files[n-1].bytesLocked() > smallEnough && l.allTakenLocked()
 }
 
 // nearlyUsedUpLocked is usedUpLocked, but also true if little is left of the active segment.
@@ -126,7 +126,7 @@ func (l *Log) nearlyUsedUpLocked(active *file) bool {
 			live -= c.st.Taken.Count
 		}
 	}
-	return active.bytes() > worthMoving && nearlyDead(live, active.seg.Totals().Items)
+	return active.bytesLocked() > worthMoving && nearlyDead(live, active.seg.Totals().Items)
 }
 
 // idleTimerFired is called by the timer.
@@ -151,7 +151,7 @@ func (l *Log) shrinkIdle() {
 	wanted := l.idle.expired && l.holdsWasteLocked()
 	l.idle.expired = false
 	n := len(l.files)
-	large := n > 0 && l.files[n-1].bytes() > smallEnough
+	large := n > 0 && l.files[n-1].bytesLocked() > smallEnough
 	var offsets []*Consumer
 	for _, c := range l.consumers {
 		if c.off != nil && c.off.Allocated() > smallEnough && c.live() <= smallEnough/2 {

@@ -131,8 +131,8 @@ func (s *syncer) syncShared(logs []*Log) {
 	}
 	err := s.volume.Sync()
 	if err != nil {
-		logs[0].o.Logger.Warn("sync of the file system failed; queues are synced one by one from now on",
-			"error", err)
+		const failed = "sync of the file system failed; queues are synced one by one from now on"
+		logs[0].o.Logger.Warn(failed, "error", err)
 	}
 	for _, b := range begun {
 		b.end(err == nil)

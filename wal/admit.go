@@ -7,25 +7,26 @@ import (
 	"github.com/darner/darner/segment/disk"
 )
 
-// Whoever uses a log may bound the disk that its items take: see Options.Admit. Only what is for new items
-// asks, so that at the bound all else goes on.
+// Options.Admit bounds the disk space that items may take. Only new items ask for space, so
+// everything else goes on at the bound.
 
-// notAdmitted is the refusal of Options.Admit, in its own words.
+// notAdmitted is an error of Options.Admit. Its text is that error's text.
 type notAdmitted struct{ error }
 
 func (e notAdmitted) Is(target error) bool { return target == ErrFull }
 
 func (e notAdmitted) Unwrap() error { return e.error }
 
-// errLent: what the disk has left is compaction's for the moment.
-var errLent = errors.New("no space left on the disk: some is being made")
+// errReserveLent refuses items while compaction works with the last of the disk space.
+var errReserveLent = errors.New("no space left on the disk: some is being made")
 
+// admit asks Options.Admit whether new items may take more bytes of disk.
 func (l *Log) admit(bytes int64) error {
 	if bytes <= 0 {
 		return nil
 	}
-	if l.slow.reserve.lent.Load() {
-		return notAdmitted{errLent}
+	if l.background.reserve.lent.Load() {
+		return notAdmitted{errReserveLent}
 	}
 	if l.o.Admit == nil {
 		return nil
@@ -36,10 +37,11 @@ func (l *Log) admit(bytes int64) error {
 	return nil
 }
 
-// blankBytes is what a new segment takes of the disk.
+// blankBytes is how much disk space a new segment takes at first.
 func (l *Log) blankBytes() int64 { return min(segment.FirstExtent, l.o.SegmentSize) }
 
-// extendForItem makes room for n more bytes where the background did not do so ahead.
+// extendForItem allocates n more bytes of a segment for an item. The background did not do so in
+// time.
 func (l *Log) extendForItem(f *file, n int64) error {
 	if err := l.admit(f.seg.Step(n)); err != nil {
 		return err
@@ -47,13 +49,14 @@ func (l *Log) extendForItem(f *file, n int64) error {
 	return f.seg.Extend(n)
 }
 
-// rollForItemLocked starts the next segment for a record; the one that was prepared has been admitted. Log.mu is held.
+// rollForItemLocked starts the next segment for a record. Space for the prepared one has been
+// admitted already.
 func (l *Log) rollForItemLocked(bytes int64) error {
-	if err := l.keepUpLocked(); err != nil {
+	if err := l.checkBacklogLocked(); err != nil {
 		return err
 	}
 	if !l.canRollLocked() {
-		return l.lacksRoomLocked(nil, bytes)
+		return l.requestRoomLocked(nil, bytes)
 	}
 	err := l.rollLocked()
 	if err != nil && !disk.IsFull(err) {
@@ -62,28 +65,30 @@ func (l *Log) rollForItemLocked(bytes int64) error {
 	return l.refusedLocked(err)
 }
 
-// GiveBack deletes at once what is taken, which else the background does in time: every segment of which
-// nothing is left, and the one that takes appends, when all is taken. A segment of which little is left it
-// rewrites. It waits for the disk.
+// GiveBack deletes at once what every consumer has taken, which otherwise the background does in
+// time: each segment with nothing left in it, and also the active one when all is taken. It
+// rewrites a segment with little left in it. It waits for the disk.
 func (l *Log) GiveBack() {
 	defer l.compaction.interrupt()()
-	l.tidying.Lock() // what the background has in hand is as good as gone
+	l.cleaning.Lock() // the background finishes what it is deleting
 	scattered := l.takenInTheMiddle()
 	some := scattered || l.anyTaken()
-	l.tidying.Unlock()
+	l.cleaning.Unlock()
 	if some {
-		l.tidy()
+		l.cleanup()
 	}
 	if scattered {
 		l.compaction.removeDead()
 	}
 }
 
-// anyTaken reports that something could be deleted, as on a full disk.
+// anyTaken reports whether something can be deleted. It counts the active segment as if the disk
+// were full.
 func (l *Log) anyTaken() bool {
 	_, some := l.takenBelow()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.room.diskFull = l.room.diskFull || len(l.files) > 0 && l.allTakenLocked()
-	return some || len(l.uploads.taken) > 0 || l.uploads.sweep || l.room.diskFull && l.allTakenLocked()
+	return some || len(l.uploads.taken) > 0 || l.uploads.sweep ||
+		l.room.diskFull && l.allTakenLocked()
 }

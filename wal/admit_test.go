@@ -3,10 +3,8 @@ package wal
 import (
 	"bytes"
 	"errors"
-	"runtime"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk/disktest"
@@ -29,15 +27,26 @@ func (b *budget) admit(bytes int64) error {
 	return nil
 }
 
-func budgeted(t *testing.T, limit int64) (*Log, *Consumer, *budget) {
+// open opens a log whose background does nothing.
+func (b *budget) open(t *testing.T, segmentSize int64) *Log {
 	t.Helper()
-	b := &budget{fs: disktest.New()}
-	b.limit.Store(limit)
-	l, err := Open("/q", Options{FS: b.fs, SegmentSize: MinSegmentSize * 2, SyncEvery: SyncNever, Admit: b.admit})
+	slow := NewBackground(-1, nil)
+	slow.Hold()
+	t.Cleanup(slow.Close)
+	l, err := Open("/q", Options{FS: b.fs, SegmentSize: segmentSize, SyncEvery: SyncNever,
+		Admit: b.admit, Background: slow})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
+	return l
+}
+
+func budgeted(t *testing.T, limit int64) (*Log, *Consumer, *budget) {
+	t.Helper()
+	b := &budget{fs: disktest.New()}
+	b.limit.Store(limit)
+	l := b.open(t, MinSegmentSize*2)
 	c, err := l.Consumer("", Oldest)
 	if err != nil {
 		t.Fatal(err)
@@ -53,8 +62,9 @@ func fillUp(t *testing.T, l *Log) (stored int) {
 		if err == nil {
 			continue
 		}
-		if !errors.Is(err, ErrFull) || !errors.Is(err, errBudget) || err.Error() != errBudget.Error() {
-			t.Fatalf("refused with %v", err)
+		if !errors.Is(err, ErrFull) || !errors.Is(err, errBudget) ||
+			err.Error() != errBudget.Error() {
+			t.Fatalf("got %v, want the refusal of Admit as an ErrFull", err)
 		}
 		return stored
 	}
@@ -65,7 +75,7 @@ func take(t *testing.T, c *Consumer, n int) {
 	for range n {
 		p, _, ok, err := c.Next()
 		if err != nil || !ok {
-			t.Fatal(ok, err)
+			t.Fatalf("got ok %v and %v, want an item", ok, err)
 		}
 		if err := c.Take(p); err != nil {
 			t.Fatal(err)
@@ -77,13 +87,16 @@ func TestItemsThatAreNotAdmittedAreRefusedUntilThereIsRoom(t *testing.T) {
 	const limit = 1 << 20
 	l, c, b := budgeted(t, limit)
 	n := fillUp(t, l)
-	if used := b.fs.Used(); used > limit+64<<10 || n < limit/1000/2 { // what does not ask: an index, an offset file
-		t.Fatalf("%d items, %d bytes of %d in use", n, used, limit)
+	// What does not ask: an index, an offset file.
+	if used := b.fs.Used(); used > limit+64<<10 || n < limit/1000/2 {
+		t.Fatalf("got %d items with %d bytes in use, want at most %d and half of that used",
+			n, used, limit)
 	}
 	take(t, c, n/2)
 	l.GiveBack()
 	if more := fillUp(t, l); more < n/4 || b.fs.Used() > limit+64<<10 {
-		t.Errorf("after %d of %d items were taken %d found room; %d bytes in use", n/2, n, more, b.fs.Used())
+		t.Errorf("%d of %d items taken: got room for %d and %d bytes in use, want room for half as many",
+			n/2, n, more, b.fs.Used())
 	}
 	for { // all of it: also the segment that takes appends goes
 		p, _, ok, err := c.Next()
@@ -98,22 +111,22 @@ func TestItemsThatAreNotAdmittedAreRefusedUntilThereIsRoom(t *testing.T) {
 		}
 	}
 	const little = 2*segment.FirstExtent + 16<<10
-	for began := time.Now(); b.fs.Used() > little; runtime.Gosched() {
-		if l.GiveBack(); time.Since(began) > 20*time.Second { // what the background has hold of goes when it lets go
-			t.Fatalf("drained, it takes %d bytes", b.fs.Used())
-		}
+	l.GiveBack()
+	if used := b.fs.Used(); used > little {
+		t.Fatalf("got %d bytes in use, want at most %d once all is taken", used, little)
 	}
-	if more := fillUp(t, l); more < n-3*segment.FirstExtent/1000 { // of what the background was about to prepare
-		t.Errorf("drained, it takes %d items; it took %d", more, n)
+	if more := fillUp(t, l); more < n {
+		t.Errorf("got room for %d items once all is taken, want %d as before", more, n)
 	}
 }
 
 func TestLargeItemsAreRefusedBeforeTheyCome(t *testing.T) {
 	l, _, b := budgeted(t, 1<<20)
-	if _, err := l.Create(2<<20, Meta{}); !errors.Is(err, ErrFull) || !errors.Is(err, errBudget) {
-		t.Fatalf("Create: %v", err)
+	if _, err := l.BeginLarge(2<<20, Meta{}); !errors.Is(err, ErrFull) ||
+		!errors.Is(err, errBudget) {
+		t.Fatalf("BeginLarge: got %v, want the refusal of Admit as an ErrFull", err)
 	}
-	w, err := l.Create(500_000, Meta{})
+	w, err := l.BeginLarge(500_000, Meta{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,15 +135,15 @@ func TestLargeItemsAreRefusedBeforeTheyCome(t *testing.T) {
 	}
 	b.limit.Store(0) // others were quicker
 	if _, err := w.Write(make([]byte, 400_000)); !errors.Is(err, errBudget) {
-		t.Fatalf("Write: %v", err)
+		t.Fatalf("Write: got %v, want the refusal of Admit", err)
 	}
 	if err := w.Abort(); err != nil || b.fs.Used() != 0 {
-		t.Fatalf("%d bytes are left, %v", b.fs.Used(), err)
+		t.Fatalf("got %d bytes in use after Abort and %v, want none", b.fs.Used(), err)
 	}
 }
 
-// Taking in and out of order, the rewriting of offset files, sealing, syncing, closing: none of it needs to be
-// admitted.
+// Taking in and out of order, the rewriting of offset files, sealing, syncing, closing: none of it
+// needs to be admitted.
 func TestWithNothingAdmittedAllButNewItemsGoesOn(t *testing.T) {
 	l, c, b := budgeted(t, 1<<20)
 	n := fillUp(t, l)
@@ -139,7 +152,7 @@ func TestWithNothingAdmittedAllButNewItemsGoesOn(t *testing.T) {
 	for range n - 1 {
 		p, _, ok, err := c.Next()
 		if err != nil || !ok {
-			t.Fatal(ok, err)
+			t.Fatalf("got ok %v and %v, want an item", ok, err)
 		}
 		taken = append(taken, p)
 	}
@@ -165,10 +178,10 @@ func TestWithNothingAdmittedAllButNewItemsGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	if used := b.fs.Used(); used > 80<<10 {
-		t.Errorf("empty and closed the log takes %d bytes", used)
+		t.Errorf("got %d bytes in use by an empty log that is closed, want at most 80 KiB", used)
 	}
 	if v := b.fs.Violations(); len(v) > 0 {
-		t.Error(v)
+		t.Errorf("got stores without blocks: %v", v)
 	}
 }
 
@@ -185,18 +198,14 @@ func TestAnItemWithRoomInItsSegmentAsksForNothing(t *testing.T) {
 	}
 	take(t, c, 101)
 	if asked := b.asked.Load(); asked != 0 {
-		t.Errorf("admission was asked for %d times", asked)
+		t.Errorf("got %d calls of Admit, want none", asked)
 	}
 }
 
 func TestNothingIsPreparedOverTheBudget(t *testing.T) {
 	b := &budget{fs: disktest.New()}
 	b.limit.Store(1 << 20)
-	l, err := Open("/q", Options{FS: b.fs, SegmentSize: MinSegmentSize, SyncEvery: SyncNever, Admit: b.admit})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
+	l := b.open(t, MinSegmentSize)
 	if _, err := l.Append(make([]byte, 1000), Meta{}); err != nil {
 		t.Fatal(err)
 	}
@@ -209,11 +218,11 @@ func TestNothingIsPreparedOverTheBudget(t *testing.T) {
 	}
 	l.prepare()
 	if used := b.fs.Used(); used > before {
-		t.Errorf("%d bytes were taken ahead", used-before)
+		t.Errorf("got %d bytes allocated ahead, want none over the budget", used-before)
 	}
 	b.limit.Store(1 << 20)
 	l.prepare()
 	if used := b.fs.Used(); used == before {
-		t.Error("nothing was prepared within the budget")
+		t.Error("got nothing allocated ahead, want the next segment within the budget")
 	}
 }

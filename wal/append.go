@@ -3,7 +3,6 @@ package wal
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
@@ -11,37 +10,41 @@ import (
 	"github.com/darner/darner/wal/internal/files"
 )
 
-// Append gives an item its place at the end of the log. When it returns the item is visible to
-// consumers and survives the death of the process; for a power cut, see Sync. The payload is
-// copied. It waits for the disk when what it takes was not prepared in time: see TryAppend.
+// Append gives an item its place at the end of the log. When it returns, consumers see the item,
+// and it survives the death of the process; for a power cut, see Sync. The payload is copied.
+// Append waits for the disk if the background has not prepared enough space in time: see TryAppend.
 // Errors: ErrTooLarge, ErrFull, ErrFailed, ErrClosed; nothing was stored then.
 func (l *Log) Append(payload []byte, m Meta) (Position, error) {
 	p, err := l.TryAppend(payload, m)
-	for errors.Is(err, ErrBehind) {
+	for errors.Is(err, ErrBacklog) {
 		l.CatchUp()
 		p, err = l.TryAppend(payload, m)
 	}
 	return p, err
 }
 
-// TryAppend is Append for callers that must not wait: where that would wait for the disk it is ErrBehind, or, where
-// it takes a moment only, ErrUnready. Call CatchUp then, where waiting does no harm, or CatchUpThen, and again.
+// TryAppend is Append for callers that must not wait for the disk. It returns ErrUnready if the
+// wait would be short, and otherwise ErrBacklog. Then call CatchUp, which may wait, or CatchUpThen,
+// and try again.
 func (l *Log) TryAppend(payload []byte, m Meta) (Position, error) {
 	if len(payload) > l.o.InlineMax {
-		return Position{}, fmt.Errorf("%w: %d bytes of at most %d", ErrTooLarge, len(payload), l.o.InlineMax)
+		err := fmt.Errorf("%w: %d bytes of at most %d", ErrTooLarge, len(payload), l.o.InlineMax)
+		return Position{}, err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.appendLocked(segment.KindItem, payload, int64(len(payload)), m)
 }
 
-// appendLocked writes one record; size is what the item counts for.
-func (l *Log) appendLocked(kind segment.Kind, payload []byte, size int64, m Meta) (p Position, err error) {
+// appendLocked writes one record. size is the item's size: for a large item, that of its body.
+func (l *Log) appendLocked(
+	kind segment.Kind, payload []byte, size int64, m Meta,
+) (p Position, err error) {
 	if err := l.usableLocked(); err != nil {
 		return p, err
 	}
 	if m.Enqueued == 0 {
-		m.Enqueued = time.Now().UnixMilli()
+		m.Enqueued = l.now()
 	}
 	r := segment.Record{
 		Seq: l.next, Kind: kind, Flags: m.recordFlags(), ClientFlags: m.Flags,
@@ -67,7 +70,7 @@ func (l *Log) appendLocked(kind segment.Kind, payload []byte, size int64, m Meta
 		}
 		switch {
 		case errors.Is(err, segment.ErrUnallocated):
-			return p, l.lacksRoomLocked(f, bytes)
+			return p, l.requestRoomLocked(f, bytes)
 		case errors.Is(err, segment.ErrFull):
 			if err := l.rollForItemLocked(bytes); err != nil {
 				return p, err
@@ -82,28 +85,28 @@ func (l *Log) appendLocked(kind segment.Kind, payload []byte, size int64, m Meta
 
 func (l *Log) appendedLocked(f *file, off uint32, size int64) {
 	l.next++
-	l.ever.items++
-	l.ever.bytes += uint64(size)
+	l.total.items++
+	l.total.bytes += uint64(size)
 	f.dirty = true
 	l.touchLocked()
 	if off >= f.prepareAt {
-		f.prepareAt = asked
-		l.askSoon()
+		f.prepareAt = prepareRequested
+		l.requestPrepare()
 	}
 }
 
-// refusedLocked words an error that kept an item out without harming the log, and has the background
-// look for space to give back. Log.mu is held.
+// refusedLocked turns an error that kept an item out, but did no harm, into this package's error.
+// After a lack of space it has the background look for some to give back.
 func (l *Log) refusedLocked(err error) error {
 	admitted := !errors.As(err, new(notAdmitted))
 	if admitted && (!disk.IsFull(err) || errors.Is(err, ErrFull)) {
 		return err
 	}
 	l.room.diskFull = true
-	l.askLater()
+	l.requestCleanup()
 	if !l.compaction.forSpace {
 		l.compaction.forSpace = true
-		l.compaction.ask()
+		l.compaction.request()
 	}
 	if !admitted {
 		return err
@@ -111,7 +114,7 @@ func (l *Log) refusedLocked(err error) error {
 	return fmt.Errorf("%w: %w", ErrFull, err)
 }
 
-// canRollLocked reports whether all is there that makeNext makes. Log.mu is held.
+// canRollLocked reports whether everything that makeNext makes is there.
 func (l *Log) canRollLocked() bool {
 	for _, c := range l.consumers {
 		if c.off == nil {
@@ -121,22 +124,23 @@ func (l *Log) canRollLocked() bool {
 	return l.spare.file != nil
 }
 
-// rollLocked starts the next segment, in the spare. Log.mu is held.
+// rollLocked makes the spare the active segment.
 func (l *Log) rollLocked() error {
 	f := l.spare.file
 	l.spare.file = nil
 	f.named = f.named && f.path == l.path(files.SegmentName(l.next))
 	if err := f.seg.Start(segment.Header{
-		First: l.next, Created: time.Now().UnixMilli(), Capacity: l.o.SegmentSize,
-		ItemsBefore: l.ever.items, BytesBefore: l.ever.bytes, Longest: uint32(max(l.o.InlineMax, body.RecordSize)), Log: l.id,
+		First: l.next, Created: l.now(), Capacity: l.o.SegmentSize,
+		ItemsBefore: l.total.items, BytesBefore: l.total.bytes,
+		Longest: uint32(max(l.o.InlineMax, body.RecordSize)), Log: l.id,
 	}); err != nil {
 		return errors.Join(err, f.seg.Close(), l.fs.Remove(f.path))
 	}
 	f.first, f.through = l.next, l.next
 	f.dirty = true
-	f.plan()
+	f.planLocked()
 	l.files = append(l.files, f)
-	l.askLater()
+	l.requestCleanup()
 	return nil
 }
 

@@ -9,40 +9,45 @@ import (
 )
 
 // Background does the slow work of any number of logs, so that no caller of Append, Next or Take
-// waits for the disk. It has three lanes, each one goroutine: one prepares what will be needed
-// next, another seals and deletes, and the third compacts, at a rate that leaves the disk to
-// others. It also syncs them, a few at once or, when they are many, all together.
+// waits for the disk. It has three lanes of one goroutine each: the first prepares what is needed
+// next, the second seals and deletes, the third compacts at a bounded rate. It also syncs the logs:
+// a few at a time or, when many want it, all with one sync of their file system.
 type Background struct {
-	soon    lane
-	later   lane
-	compact lane
-	urgent  pool // what appends wait for
-	reads   pool // what readers wait for
-	pace    pacer
-	reserve reserve
-	syncs   syncer
-	done    atomic.Uint64 // syncs of all logs
+	prepareLane lane
+	cleanupLane lane
+	compactLane lane
+	appendPool  pool // what appends wait for
+	readPool    pool // what readers wait for
+	pace        pacer
+	reserve     reserve
+	syncs       syncer
+	done        atomic.Uint64 // syncs of all logs
+	closing     chan struct{}
 }
 
-// NewBackground starts one. Close it after the logs that use it. Compaction reads and writes at
-// most rate bytes a second; 0 is 32 MiB, negative no bound. It goes by a clock; nil is the machine's.
+// NewBackground starts a background. Close it after the logs that use it. Compaction reads and
+// writes at most rate bytes a second; 0 means 32 MiB, a negative rate no bound. A nil clock is the
+// machine's.
 func NewBackground(rate int64, c clock.Clock) *Background {
 	if rate == 0 {
 		rate = defaultCompactRate
 	}
-	b := &Background{pace: pacer{clock: clock.Or(c), rate: rate, quit: make(chan struct{})}}
-	b.syncs.togetherFrom = togetherFrom
+	b := &Background{pace: pacer{clock: clock.Or(c), rate: rate}, closing: make(chan struct{})}
+	b.syncs.shareFrom = shareFrom
 	for _, n := range b.lanes() {
 		n.start()
 	}
 	return b
 }
 
-func (b *Background) lanes() []*lane { return []*lane{&b.soon, &b.later, &b.compact} }
+func (b *Background) lanes() []*lane {
+	return []*lane{&b.prepareLane, &b.cleanupLane, &b.compactLane}
+}
 
-// Hold keeps the lanes from any further job, once the ones under way are done. step then does what
-// waits, and what that leads to, on the caller's goroutine; release lets the lanes go on. What an append
-// or a reader waits for, and syncs, are done as ever. For tests, and for who wants to say when.
+// Hold waits for the jobs under way and keeps the lanes from starting others. step then runs all
+// waiting jobs, and those that they ask for, on the caller's goroutine. release lets the lanes go
+// on. Syncs, and what an append or a reader waits for, are not held. Hold is for tests and for
+// callers that choose the time for slow work.
 func (b *Background) Hold() (step, release func()) {
 	for _, n := range b.lanes() {
 		n.hold()
@@ -65,47 +70,47 @@ func (b *Background) Hold() (step, release func()) {
 	}
 }
 
-// Syncs is how many syncs the logs have had.
+// Syncs is the number of syncs that the logs have had.
 func (b *Background) Syncs() uint64 { return b.done.Load() }
 
-// Close stops the goroutines once what is under way is done.
+// Close stops the goroutines when the jobs that were asked for are done.
 func (b *Background) Close() {
-	close(b.pace.quit)
+	close(b.closing)
 	for _, n := range b.lanes() {
 		n.stop()
 	}
 	b.syncs.close()
 }
 
-// pacer spreads work out over time.
+// pacer bounds how much is read and written in a second.
 type pacer struct {
 	clock clock.Clock
 	rate  int64         // bytes a second; no bound if not positive
-	free  time.Duration // steady time when what was done so far would be done at that rate
-	quit  chan struct{}
+	free  time.Duration // steady time from which more may be done
 }
 
-// wait returns when n more bytes may be read or written. It is for one goroutine.
-func (p *pacer) wait(n int) {
+// wait returns when n more bytes may be read or written, or when done is closed. One goroutine may
+// call it.
+func (p *pacer) wait(n int, done <-chan struct{}) {
 	if p.rate <= 0 {
 		return
 	}
-	const slack = 10 * time.Millisecond // less is not worth a timer
+	const slack = 10 * time.Millisecond // a shorter wait is not worth a timer
 	now := clock.Steady(p.clock)
 	p.free = max(p.free, now) + time.Duration(float64(n)/float64(p.rate)*float64(time.Second))
 	if ahead := p.free - now; ahead > slack {
-		clock.Wait(p.clock, ahead, p.quit)
+		clock.Wait(p.clock, ahead, done)
 	}
 }
 
-// lane runs jobs in the order they came, one at a time. Logs ask for work by kind and at most
-// once at a time, so its list is bounded by the number of logs.
+// lane runs jobs one at a time, in the order they came. Each log asks for one job of a kind at a
+// time, so the list is bounded by the number of logs.
 type lane struct {
 	mu     sync.Mutex
-	cond   *sync.Cond // a job came, one is done, or it is to stop
+	cond   *sync.Cond // signalled when any field below changes
 	jobs   []func()
-	busy   bool // a job is under way
-	held   bool // it takes none
+	busy   bool // the goroutine runs a job
+	held   bool // the goroutine starts no job
 	closed bool
 	done   chan struct{}
 }
@@ -130,7 +135,7 @@ func (n *lane) run() {
 	}
 }
 
-// next waits for a job, and returns nil when there will be none.
+// next waits for a job. It returns nil when the lane is closed.
 func (n *lane) next() (job func()) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -147,7 +152,7 @@ func (n *lane) next() (job func()) {
 	return job
 }
 
-// take returns the next job at once, nil when there is none.
+// take returns the next job without waiting; nil if there is none.
 func (n *lane) take() (job func()) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -165,7 +170,7 @@ func (n *lane) takeLocked() (job func()) {
 	return job
 }
 
-// hold returns when no job is under way, and none will be until release.
+// hold returns when no job runs. None starts until release.
 func (n *lane) hold() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -182,11 +187,52 @@ func (n *lane) release() {
 	n.cond.Broadcast()
 }
 
-// stop returns when what was asked for is done; a lane that is held leaves it undone.
+// stop returns when all jobs are done. A lane that is held leaves them undone.
 func (n *lane) stop() {
 	n.mu.Lock()
 	n.closed = true
 	n.mu.Unlock()
 	n.cond.Broadcast()
 	<-n.done
+}
+
+// pool runs jobs that may wait for the disk. It bounds how many run at a time, because each takes a
+// thread.
+type pool struct {
+	mu      sync.Mutex // a leaf
+	waiting []func()
+	running int
+}
+
+const poolSize = 16
+
+// do has a job run. It does not block.
+func (p *pool) do(job func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.waiting = append(p.waiting, job)
+	if p.running < poolSize {
+		p.running++
+		go p.run()
+	}
+}
+
+func (p *pool) run() {
+	for job := p.next(); job != nil; job = p.next() {
+		job()
+	}
+}
+
+func (p *pool) next() (job func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.waiting) == 0 {
+		p.running--
+		p.waiting = nil
+		return nil
+	}
+	job = p.waiting[0]
+	p.waiting[0] = nil
+	p.waiting = p.waiting[1:]
+	return job
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/darner/darner/wal"
 )
 
-func TestABackgroundThatIsHeldDoesWhatItIsToldToAndNoMore(t *testing.T) {
+func TestABackgroundThatIsHeldWorksInStepsAlone(t *testing.T) {
 	m := newMemory(t)
 	o := options(m.FS)
 	o.Background = wal.NewBackground(-1, nil)

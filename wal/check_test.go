@@ -1,6 +1,7 @@
 package wal_test
 
-// What a crash leaves is no damage: darner-fsck finds notes at most, whatever call the crash came before.
+// What a crash leaves is no damage: darner-fsck finds notes at most, whatever call the crash came
+// before.
 
 import (
 	"errors"
@@ -21,13 +22,16 @@ import (
 
 var checks = flag.Int("checks", 12, "random workloads whose crashes are examined by darner-fsck")
 
-// examine runs darner-fsck on a log's directory of an image. Its error tells of what is damage, or trouble.
+// examine runs darner-fsck on a log's directory of an image. Its error tells of what is damage, or
+// trouble.
 func examine(fsys *disktest.FS, dir string) (fsck.Result, error) {
 	return examineBut(fsys, dir, func(fsck.Finding) bool { return false })
 }
 
 // examineBut is examine that excuses some findings.
-func examineBut(fsys *disktest.FS, dir string, excused func(fsck.Finding) bool) (fsck.Result, error) {
+func examineBut(
+	fsys *disktest.FS, dir string, excused func(fsck.Finding) bool,
+) (fsck.Result, error) {
 	var found []string
 	some := false
 	res, err := fsck.Run(dir, fsck.Options{FS: fsys, Finding: func(f fsck.Finding) {
@@ -36,10 +40,12 @@ func examineBut(fsys *disktest.FS, dir string, excused func(fsck.Finding) bool) 
 		case excused(f):
 			some = true
 		default:
-			found = append(found, fmt.Sprintf("%s %s %s %d-%d: %s", f.Severity, f.Kind, f.File, f.From, f.To, f.What))
+			found = append(found, fmt.Sprintf("%s %s %s %d-%d: %s",
+				f.Severity, f.Kind, f.File, f.From, f.To, f.What))
 		}
 	}})
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, datadir.ErrNotData) { // it was not made yet, or is empty
+	// It was not made yet, or is empty.
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, datadir.ErrNotData) {
 		return res, nil
 	}
 	if err == nil && res.Exit() != fsck.ExitClean && (len(found) > 0 || !some) {
@@ -60,7 +66,8 @@ type life struct {
 	storing atomic.Bool // by this goroutine, into maps
 }
 
-// store does what stores into maps: an image that another goroutine takes of it meanwhile is of no moment.
+// store does what stores into maps: an image that another goroutine takes of it meanwhile is of no
+// moment.
 func (w *life) store(do func() error) error {
 	w.storing.Store(true)
 	defer w.storing.Store(false)
@@ -70,7 +77,7 @@ func (w *life) store(do func() error) error {
 func (w *life) open() {
 	o := options(w.m.FS)
 	o.Cold = nil
-	w.l = open(w.m.t, "/data/q", wal.WithOffsetCapacity(o, 24<<10))
+	w.l = openRunning(w.m.t, "/data/q", wal.WithOffsetCapacity(o, 24<<10))
 	for i, name := range []string{"", "audit"} {
 		c, err := w.l.Consumer(name, wal.Oldest)
 		if err != nil {
@@ -88,9 +95,9 @@ func (w *life) step() error {
 	case r < 91:
 		return w.l.Sync()
 	case r < 94:
-		wal.Tidy(w.l)
+		wal.PrepareAndCleanup(w.l)
 	case r < 97:
-		wal.Tidy(w.l)
+		wal.PrepareAndCleanup(w.l)
 		wal.Compact(w.l)
 	default:
 		if err := w.l.Close(); err != nil {
@@ -107,7 +114,8 @@ func (w *life) use(i, r int) error {
 	case r < 40:
 		for range 1 + w.rng.IntN(30) {
 			w.n++
-			if _, err := w.l.Append(body(fmt.Sprintf("%06d", w.n), w.rng.IntN(1500)), wal.Meta{}); err != nil {
+			b := body(fmt.Sprintf("%06d", w.n), w.rng.IntN(1500))
+			if _, err := w.l.Append(b, wal.Meta{}); err != nil {
 				return err
 			}
 		}
@@ -116,7 +124,7 @@ func (w *life) use(i, r int) error {
 		_, err := upload(w.l, body(fmt.Sprintf("%06d", w.n), 1000+w.rng.IntN(150_000)))
 		return err
 	case r < 48: // one that breaks off
-		u, err := w.l.Create(100_000, wal.Meta{})
+		u, err := w.l.BeginLarge(100_000, wal.Meta{})
 		if err != nil {
 			return err
 		}
@@ -165,7 +173,8 @@ func lives(t *testing.T, seed uint64) (crashes []crash) {
 	m.Fail(func(op disktest.Op, name string, _ int) error {
 		mu.Lock()
 		defer mu.Unlock()
-		if luck.IntN(20) > 0 && (op == disktest.OpWrite || op == disktest.OpOpen || op == disktest.OpRead) || luck.IntN(4) > 0 {
+		if luck.IntN(20) > 0 && (op == disktest.OpWrite || op == disktest.OpOpen ||
+			op == disktest.OpRead) || luck.IntN(4) > 0 {
 			return nil
 		}
 		where := fmt.Sprintf("seed %d, call %d, %v of %s", seed, len(crashes), op, name)

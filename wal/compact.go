@@ -1,13 +1,13 @@
 package wal
 
-// Compaction, the policy: which sealed segments are worth rewriting, and when. How it is done is in
-// compact_write.go.
+// Compaction, the policy: which sealed segments to rewrite, and when. compact_write.go does the
+// rewriting.
 //
-// A segment that nobody wants any more is deleted wherever it stands. One of which half is taken
-// is rewritten to what is left, and joined with neighbours that have become small. One that will
-// not be read soon gets its cold form. Beyond that, while the log uses more than its live records
-// are worth, the segment with the least in it is rewritten. So the space in use is bounded whatever
-// the order in which items are taken, and a queue that is kept short is never rewritten.
+// A segment without live records is deleted, wherever it is in the log. A segment that is half
+// taken is rewritten to its live records, together with neighbours that have become small. A
+// segment that will not be read soon gets its cold form. If the log still uses much more than its
+// live records need, the segment with the smallest live share is rewritten. So disk use is bounded
+// in whatever order items are taken, and a queue that is kept short is never rewritten.
 
 import (
 	"errors"
@@ -17,73 +17,75 @@ import (
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/wal/clock"
 	"github.com/darner/darner/wal/internal/offset"
 )
 
-// compactor is a log's compaction: what it knows and who has to do with it.
+// compactor is the compaction of one log.
 type compactor struct {
 	l *Log
 
-	working sync.Mutex   // held by run, and by Close
-	asked   atomic.Bool  // the background has the log on its lane
-	urgent  atomic.Int32 // callers that wait for it to let go
-	timer   *time.Timer  // fires when readers may have come to rest
+	working    sync.Mutex   // held by run, and by Close
+	asked      atomic.Bool  // run waits in the background's lane
+	interrupts atomic.Int32 // callers of interrupt that wait
+	timer      clock.Timer  // fires when readers may have come to rest
 
 	// Log.mu guards the rest.
-	forSpace  bool   // the disk was too full for an item: until compaction has given back something or has tried
-	surveyed  uint64 // Log.next when it last looked
-	scattered int64  // bytes taken out of order since it was last asked for
+	forSpace  bool   // an item found the disk full, and compaction has not looked for space since
+	surveyed  uint64 // Log.next at the last survey
+	scattered int64  // bytes taken out of order since compaction was last requested
 }
 
 const (
-	// newest is how many of the newest segments keep the form in which they were written.
+	// newest is the number of newest segments that do not get their cold form.
 	newest = 2
 
-	// near is how many segments behind its own a reader that moves is said to come to soon.
-	near = 2
+	// nearSegments is the number of segments after its own that a moving reader is expected to
+	// reach soon.
+	nearSegments = 2
 
-	// quietAfter is how long a reader stands still before what is near it may be rewritten.
+	// quietAfter is how long a reader stays at its place before segments near it may be rewritten.
 	quietAfter = 5 * time.Second
 
-	// coldSize is how much is written into one cold segment, in bytes before compression, where
-	// segments are smaller: with fewer blocks parity would cost more than its share.
+	// coldSize is how many bytes of records go into one cold segment, before compression, even if
+	// segments are smaller: with fewer blocks, parity would cost more than its share.
 	coldSize = 2 << 20
 
-	// smallPart of that is what a segment with less in it is joined with others for.
+	// smallPart: a segment with less than this part of coldTarget left is joined with others.
 	smallPart = 8
 )
 
-// coldTarget is how many bytes of records may be written into one cold segment.
+// coldTarget is the most bytes of records that go into one cold segment.
 func (k *compactor) coldTarget() int64 { return max(coldSize, k.l.o.SegmentSize) }
 
-// mostlyDead reports whether so many of a segment's records are left that rewriting it is due.
+// mostlyDead reports whether so few of a segment's records are live that it should be rewritten.
 func mostlyDead(live, records uint64) bool { return 2*live <= records }
 
-// nearlyDead reports that so little of a segment is left that it is rewritten even when a reader who has come to
-// rest is in it: what there is to be written is small beside what comes back.
+// nearlyDead reports whether so few of a segment's records are live that it is rewritten even while
+// a reader rests in it: little is written for the space that it returns.
 func nearlyDead(live, records uint64) bool { return nearlyShare*live <= records }
 
-// slack is what the log may use beyond its live records before more is rewritten: a tenth, and two
+// slack is how many bytes the log may use beyond its live records: a tenth of them, and two
 // segments.
 func (k *compactor) slack(live int64) int64 { return live/10 + 2*k.l.o.SegmentSize }
 
-// ask has the background look for something to compact.
-func (k *compactor) ask() {
+// request has the background look for something to compact.
+func (k *compactor) request() {
 	if !k.asked.Swap(true) {
-		k.l.slow.compact.push(k.run)
+		k.l.background.compactLane.push(k.run)
 	}
 }
 
-// run does one piece of work, and asks for the next turn while there may be more: other logs
-// come in between.
+// run does one piece of work. While there may be more, it requests another turn, so that other logs
+// get theirs in between.
 func (k *compactor) run() {
 	k.asked.Store(false)
 	if k.once() {
-		k.ask()
+		k.request()
 	}
 }
 
-// once rewrites one run of segments, if that is worth while, and reports whether it did.
+// once rewrites one run of segments, if any is worth it. It reports whether it did.
 func (k *compactor) once() (more bool) {
 	l := k.l
 	k.working.Lock()
@@ -94,7 +96,7 @@ func (k *compactor) once() (more bool) {
 	if k.mend() {
 		return true
 	}
-	l.noteBehind()
+	l.saveUnsaved()
 	s := k.survey()
 	run := s.choose()
 	switch err := k.rewriteRun(run); {
@@ -106,17 +108,17 @@ func (k *compactor) once() (more bool) {
 		k.forSpace = true
 		l.mu.Unlock()
 		return true
-	case disk.IsFull(err) || passing(err):
-		if k.isForSpace() { // somebody waits for space: something may have been taken by then
-			k.later()
+	case disk.IsFull(err) || disk.IsTransient(err):
+		if k.isForSpace() { // an item waits for space, and something may be taken meanwhile
+			k.lookAgainLater()
 		}
 	case err != nil:
-		k.leave(run)
-		l.log.Error("cannot compact a queue; it keeps the space that it has", "queue", l.name(), "error", err)
+		k.skip(run)
+		l.log.Error("compaction failed; the queue keeps its disk space", "error", err)
 	case len(run) > 0:
 		return true
 	case s.wait:
-		k.later()
+		k.lookAgainLater()
 	default:
 		l.mu.Lock()
 		k.forSpace = false
@@ -125,43 +127,43 @@ func (k *compactor) once() (more bool) {
 	return false
 }
 
-// interrupt waits until compaction has let go of what it has in hand, and keeps it from going on until release
-// is called.
+// interrupt waits until compaction has stopped what it is doing. Compaction goes on after release.
 func (k *compactor) interrupt() (release func()) {
-	k.urgent.Add(1)
+	k.interrupts.Add(1)
 	k.working.Lock()
-	k.urgent.Add(-1)
+	k.interrupts.Add(-1)
 	return k.working.Unlock
 }
 
-// lookAgain is what the timer does.
+// lookAgain is called by the timer.
 func (k *compactor) lookAgain() {
 	k.l.mu.Lock()
 	k.forSpace = false
 	k.l.mu.Unlock()
-	k.ask()
+	k.request()
 }
 
-// scatterLocked counts what is taken out of order, and asks for compaction when that has become much. Log.mu is held.
+// scatterLocked counts bytes that were taken out of order, and requests compaction when they are
+// many.
 func (k *compactor) scatterLocked(x offset.Span) {
 	k.scattered += int64(x.Bytes) + int64(x.To-x.From+1)*segment.RecordSize(0)
 	if k.scattered >= k.l.o.SegmentSize/8 {
 		k.scattered = 0
-		k.ask()
+		k.request()
 	}
 }
 
-// leave keeps compaction off segments that it cannot rewrite: trying again would not help.
-func (k *compactor) leave(run []candidate) {
+// skip excludes segments that compaction failed on: another try would fail too.
+func (k *compactor) skip(run []candidate) {
 	k.l.mu.Lock()
 	defer k.l.mu.Unlock()
 	for _, c := range run {
-		c.f.left = true
+		c.f.skipCompaction = true
 	}
 }
 
-// later looks again when readers may have come to rest.
-func (k *compactor) later() {
+// lookAgainLater sets the timer to when readers may have come to rest.
+func (k *compactor) lookAgainLater() {
 	l := k.l
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -172,26 +174,26 @@ func (k *compactor) later() {
 
 // candidate is a sealed segment as the policy sees it.
 type candidate struct {
-	f       *file
-	end     uint64 // first number behind it
-	live    uint64 // records that somebody has yet to take
-	records uint64 // in the file, at most
-	size    int64  // of the file
-	raw     int64  // bytes of the live records in a segment's form, about
-	soon    bool   // a reader comes to it soon
-	reading bool   // a reader is in it: what is taken of it will go with the rest, see nearlyDead
-	young   bool   // among the newest
+	f        *file
+	end      uint64 // first number of the next segment
+	live     uint64 // records that some consumer has yet to take
+	records  uint64 // in the file, or more; 0 while not known
+	size     int64  // of the file
+	raw      int64  // about how many bytes its live records take, uncompressed
+	readSoon bool   // a moving reader is in it or near it
+	reading  bool   // a reader is in it and will take the rest: see nearlyDead
+	young    bool   // one of the newest
 }
 
 func (c *candidate) small(k *compactor) bool { return c.raw <= k.coldTarget()/smallPart }
 
-// survey is every sealed segment but the last file, which takes appends.
+// survey is a look at all sealed segments but the last file.
 type survey struct {
 	k        *compactor
 	list     []candidate
-	forSpace bool // the disk is full: whatever gives space back is welcome
+	forSpace bool // the disk is full: do whatever frees space
 	resting  bool // nothing was appended since the last survey
-	wait     bool // there will be something to do when readers and writers have come to rest
+	wait     bool // there is more to do once readers and writers are at rest
 }
 
 func (k *compactor) survey() *survey {
@@ -200,13 +202,17 @@ func (k *compactor) survey() *survey {
 	l.mu.Lock()
 	s.forSpace, s.resting, k.surveyed = k.forSpace, k.surveyed == l.next, l.next
 	n := len(l.files) - 1
-	soon, reading := k.comingUpLocked()
+	nearby, reading := k.nearReadersLocked()
 	for i := 0; i < n; i++ {
 		f := l.files[i]
-		if !f.sealed || f.lost || f.left || f.renames > 0 || !f.named {
+		if !f.sealed || f.lost || f.skipCompaction || f.renames > 0 || !f.named {
 			continue
 		}
-		s.list = append(s.list, candidate{f: f, end: l.files[i+1].first, size: f.bytes(), records: f.records, raw: f.recordSize, soon: soon[f], reading: reading[f], young: i > n-newest})
+		s.list = append(s.list, candidate{
+			f: f, end: l.files[i+1].first, size: f.bytesLocked(),
+			records: f.records, raw: f.recordSize,
+			readSoon: nearby[f], reading: reading[f], young: i > n-newest,
+		})
 	}
 	l.mu.Unlock()
 	for i := range s.list {
@@ -215,11 +221,11 @@ func (k *compactor) survey() *survey {
 	return s
 }
 
-// comingUpLocked is the segments that a reader who has moved since the last look is in or near, and those
-// that any reader is in. Log.mu is held.
-func (k *compactor) comingUpLocked() (soon, reading map[*file]bool) {
+// nearReadersLocked returns the segments in or near which a reader has moved since the last survey,
+// and the segments that any reader is in.
+func (k *compactor) nearReadersLocked() (near, reading map[*file]bool) {
 	l := k.l
-	soon, reading = make(map[*file]bool), make(map[*file]bool)
+	near, reading = make(map[*file]bool), make(map[*file]bool)
 	for _, c := range l.consumers {
 		i := l.indexLocked(c.seq)
 		if i < 0 {
@@ -230,15 +236,15 @@ func (k *compactor) comingUpLocked() (soon, reading map[*file]bool) {
 			continue
 		}
 		c.seen = c.seq
-		for _, f := range l.files[i:min(i+1+near, len(l.files))] {
-			soon[f] = true
+		for _, f := range l.files[i:min(i+1+nearSegments, len(l.files))] {
+			near[f] = true
 		}
 	}
-	return soon, reading
+	return near, reading
 }
 
-// measure finds out how much of a segment is still wanted. What is in a file that was never opened
-// is only looked up when something of it was taken.
+// measure finds out how much of a segment is live. It opens a segment of unknown content only if
+// something of it was taken.
 func (k *compactor) measure(c *candidate) {
 	l := k.l
 	dead := uint64(0)
@@ -256,18 +262,18 @@ func (k *compactor) measure(c *candidate) {
 			l.release(f)
 		}
 	}
-	c.live = min(c.live, c.records) // numbers without a record are nobody's
+	c.live = min(c.live, c.records) // some numbers have no record
 	if c.records > 0 {
 		c.raw = int64(float64(c.raw) * float64(c.live) / float64(c.records))
 	}
 }
 
-// wantsCold reports that a segment should get its cold form.
+// wantsCold reports whether a segment should get its cold form.
 func (k *compactor) wantsCold(c *candidate) bool {
 	return *k.l.o.Cold != (Cold{}) && !c.f.cold && !c.young
 }
 
-// choose picks what to rewrite next: one segment, or several in a row that become one.
+// choose picks what to rewrite next: one segment, or several neighbours that become one.
 func (s *survey) choose() []candidate {
 	for i := range s.list {
 		if s.list[i].live == 0 {
@@ -280,7 +286,7 @@ func (s *survey) choose() []candidate {
 	return s.coldRun()
 }
 
-// emptiest is the segment of which the least is left, if so little that it is to be rewritten; else -1.
+// emptiest is the segment with the smallest live share, if it should be rewritten; else -1.
 func (s *survey) emptiest() int {
 	pick, best, due := -1, 2.0, false
 	var used, live int64
@@ -288,12 +294,13 @@ func (s *survey) emptiest() int {
 		c := &s.list[i]
 		used, live = used+c.size, live+c.raw
 		mostly, nearly := mostlyDead(c.live, c.records), nearlyDead(c.live, c.records)
-		if (c.soon || c.reading && !(nearly && s.resting)) && !s.forSpace {
+		if (c.readSoon || c.reading && !(nearly && s.resting)) && !s.forSpace {
 			s.wait = s.wait || mostly && (nearly || !c.reading)
 			continue
 		}
 		due = due || mostly
-		if share := s.share(c); share < best && (mostly || !s.forSpace && c.live < c.records-c.records/20) {
+		some := !s.forSpace && c.live < c.records-c.records/20 // worth it for the slack
+		if share := s.share(c); share < best && (mostly || some) {
 			pick, best = i, share
 		}
 	}
@@ -303,8 +310,8 @@ func (s *survey) emptiest() int {
 	return -1
 }
 
-// share is what rewriting the segment leaves of it. On a full disk what leaves the least to be written
-// comes first.
+// share is how much rewriting a segment leaves of it. On a full disk the segment with the fewest
+// bytes to write is the best.
 func (s *survey) share(c *candidate) float64 {
 	if s.forSpace {
 		return float64(c.raw) / float64(s.k.coldTarget())
@@ -312,13 +319,13 @@ func (s *survey) share(c *candidate) float64 {
 	return float64(c.live) / float64(c.records)
 }
 
-// joined extends a choice to the small segments before and behind it, as far as they fit into one.
+// joined adds the small neighbours of a chosen segment, as far as all fit into one.
 func (s *survey) joined(pick int) []candidate {
 	list, from, to, raw := s.list, pick, pick+1, s.list[pick].raw
 	fits := func(c *candidate) bool {
-		return c.small(s.k) && !c.soon && raw+c.raw <= s.k.coldTarget()
+		return c.small(s.k) && !c.readSoon && raw+c.raw <= s.k.coldTarget()
 	}
-	if !list[pick].small(s.k) || s.forSpace { // a full disk has room for little at a time
+	if !list[pick].small(s.k) || s.forSpace { // a full disk has room for little
 		return list[from:to]
 	}
 	for from > 0 && list[from-1].end == list[from].f.first && fits(&list[from-1]) {
@@ -332,12 +339,13 @@ func (s *survey) joined(pick int) []candidate {
 	return list[from:to]
 }
 
-// coldRun is the newest run of segments that should get their cold form, when there is enough of
-// them for one: what is read last is worth it most. While items come, small ones wait for more.
+// coldRun is the newest run of segments that should get their cold form, if it is long enough: what
+// is read last gains the most. While items come, a short run waits for more.
 func (s *survey) coldRun() []candidate {
 	for to := len(s.list); to > 0; {
 		from, raw := to, int64(0)
-		for from > 0 && s.freezes(&s.list[from-1]) && (from == to || s.list[from-1].end == s.list[from].f.first) &&
+		for from > 0 && s.shouldFreeze(&s.list[from-1]) &&
+			(from == to || s.list[from-1].end == s.list[from].f.first) &&
 			(from == to || raw+s.list[from-1].raw <= s.k.coldTarget()) {
 			from--
 			raw += s.list[from].raw
@@ -355,16 +363,16 @@ func (s *survey) coldRun() []candidate {
 	return nil
 }
 
-// freezes reports that a segment should get its cold form, and now.
-func (s *survey) freezes(c *candidate) bool {
+// shouldFreeze reports whether a segment should get its cold form now.
+func (s *survey) shouldFreeze(c *candidate) bool {
 	if !s.k.wantsCold(c) {
 		return false
 	}
-	s.wait = s.wait || c.soon && !s.forSpace
-	return !c.soon || s.forSpace
+	s.wait = s.wait || c.readSoon && !s.forSpace
+	return !c.readSoon || s.forSpace
 }
 
-// isForSpace reports that it is asked for space: then it does not keep to its rate.
+// isForSpace reports whether an item waits for space. Then compaction ignores its rate.
 func (k *compactor) isForSpace() bool {
 	k.l.mu.Lock()
 	defer k.l.mu.Unlock()

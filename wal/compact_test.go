@@ -8,9 +8,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/clock/clocktest"
 )
 
 // openCold opens a log whose sealed segments are compressed.
@@ -48,7 +50,6 @@ func TestABacklogIsCompressedAndComesBackAsItWas(t *testing.T) {
 	m := newMemory(t)
 	l := openCold(m)
 	c := consumer(t, l)
-	release := wal.HoldCompaction(l)
 	const n = 5000 // some 14 segments, which become one
 	fillWith(t, l, 0, n, telemetry)
 	var opened []wal.Position // open reads from before
@@ -58,20 +59,20 @@ func TestABacklogIsCompressedAndComesBackAsItWas(t *testing.T) {
 	}
 	settle(l)
 	before := l.Stats().DiskBytes
-	release()
-	wal.Compact(l)
+	rest(l)
 	after := l.Stats().DiskBytes
 	if cold := m.files(".cold"); len(cold) == 0 || after > before/3 {
-		t.Fatalf("%d cold segments, %d bytes of %d: %v", len(cold), after, before, m.Names("/data/q"))
+		t.Fatalf("got %d cold segments and %d bytes of %d, want some and at most a third: %v",
+			len(cold), after, before, m.Names("/data/q"))
 	}
 	for i, p := range opened {
 		if b, _, err := l.Read(p, nil); err != nil || string(b) != telemetry(i) {
-			t.Fatalf("item %d, open since before: %q, %v", i, b, err)
+			t.Fatalf("item %d, open since before: got %q, %v", i, b, err)
 		}
 	}
 	for i := 100; i < n; i++ {
 		if _, got := next(t, l, c); got != telemetry(i) {
-			t.Fatalf("item %d is %q", i, got)
+			t.Fatalf("item %d: got %q", i, got)
 		}
 	}
 	if err := l.Close(); err != nil {
@@ -80,7 +81,7 @@ func TestABacklogIsCompressedAndComesBackAsItWas(t *testing.T) {
 	l = openCold(m)
 	got := drain(t, l, consumer(t, l))
 	if len(got) != n || got[0] != telemetry(0) || got[n-1] != telemetry(n-1) {
-		t.Fatalf("after a restart %d items of %d", len(got), n)
+		t.Fatalf("after a restart: got %d items, want %d", len(got), n)
 	}
 }
 
@@ -98,11 +99,10 @@ func TestAQueueThatIsKeptShortIsNeverRewritten(t *testing.T) {
 		}
 		if i%100 == 0 {
 			settle(l)
-			wal.CompactNow(l)
 		}
 	}
 	if s := l.Stats(); s.Compactions != 0 {
-		t.Fatalf("%d segments were rewritten", s.Compactions)
+		t.Fatalf("got %d segments rewritten, want none", s.Compactions)
 	}
 }
 
@@ -147,19 +147,19 @@ func TestSpaceInUseIsBoundedWhateverTheOrderOfTaking(t *testing.T) {
 					open = slices.Delete(open, k, k+1)
 				}
 				if i%1000 == 999 {
-					settle(l)
-					wal.Compact(l)
-					settle(l)
+					rest(l)
 					most := live*11/10 + 2*wal.MinSegmentSize // of sealed segments
-					most += 2*wal.MinSegmentSize + 64<<10     // the active one, the next one, the offset file
+					// The active one, the next one, the offset file.
+					most += 2*wal.MinSegmentSize + 64<<10
 					if used := l.Stats().DiskBytes; used > most {
-						t.Fatalf("after %d items %d bytes are used for %d that are live: %v", i, used, live, m.sizes())
+						t.Fatalf("after %d items: got %d bytes in use for %d that are live, want a tenth more at most: %v",
+							i, used, live, m.sizes())
 					}
 				}
 			}
 			for _, h := range open {
 				if b, _, err := l.Read(h.p, nil); err != nil || string(b) != h.line {
-					t.Fatalf("an item that stayed open: %.20q, %v", b, err)
+					t.Fatalf("an item that stayed open: got %.20q, %v", b, err)
 				}
 			}
 			if err := l.Close(); err != nil {
@@ -168,21 +168,21 @@ func TestSpaceInUseIsBoundedWhateverTheOrderOfTaking(t *testing.T) {
 			l = m.open()
 			got := drain(t, l, consumer(t, l))
 			if len(got) != len(open) {
-				t.Fatalf("%d items came after a restart, want %d", len(got), len(open))
+				t.Fatalf("after a restart: got %d items, want %d", len(got), len(open))
 			}
 			for i, h := range open {
 				if got[i] != h.line {
-					t.Fatalf("item %d after a restart is %.20q, want %.20q", i, got[i], h.line)
+					t.Fatalf("item %d after a restart: got %.20q, want %.20q", i, got[i], h.line)
 				}
 			}
 			if s := l.Stats(); s.Damaged != 0 {
-				t.Fatalf("%d items count as damaged", s.Damaged)
+				t.Fatalf("got %d damaged items, want none", s.Damaged)
 			}
 		})
 	}
 }
 
-func TestWhatIsTakenBehindAStuckItemIsDeletedAtOnce(t *testing.T) {
+func TestWhatIsTakenAfterAStuckItemIsDeletedAtOnce(t *testing.T) {
 	m := newMemory(t)
 	l := m.open()
 	c := consumer(t, l)
@@ -194,24 +194,22 @@ func TestWhatIsTakenBehindAStuckItemIsDeletedAtOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	settle(l)
-	wal.Compact(l)
+	rest(l)
 	if n := l.Stats().Segments; n > 2 {
-		t.Fatalf("%d segments are left for one item", n)
+		t.Fatalf("got %d segments for one item, want at most 2", n)
 	}
 	if b, _, err := l.Read(stuck, nil); err != nil || string(b) != noise(0) {
-		t.Fatalf("the stuck item: %v", err)
+		t.Fatalf("the stuck item: got %v, want it as it was", err)
 	}
 }
 
 func TestCompactionGivesSpaceBackOnAFullDisk(t *testing.T) {
 	m := newMemory(t)
 	o := options(m.FS)
-	o.Background = wal.NewBackground(-1, nil)
-	defer o.Background.Close()
+	o.Clock = clocktest.New(time.UnixMilli(1))
+	o.Background = heldBackground(t, o.Clock)
 	o.Background.KeepReserve(m.FS, "/data/.reserve", 64<<10)
 	l := open(t, "/data/q", o)
-	release := wal.HoldCompaction(l)
 	c := consumer(t, l)
 	fillWith(t, l, 0, 10, noise)
 	m.SetCapacity(m.Used() + 1<<20)
@@ -236,15 +234,14 @@ func TestCompactionGivesSpaceBackOnAFullDisk(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	l.Append([]byte(noise(0)), wal.Meta{Flags: 7, Expires: 99}) // refused or not, it tells that space is wanted
-	release()
-	settle(l)
-	wal.Compact(l)
+	// Refused or not, it makes compaction look for space.
+	l.Append([]byte(noise(0)), wal.Meta{Flags: 7, Expires: 99})
+	rest(l)
 	for i := range 1000 {
 		_, err := l.Append([]byte(noise(i)), wal.Meta{Flags: 7, Expires: 99})
-		for again := 0; errors.Is(err, wal.ErrFull) && again < 10; again++ { // as clients do; a refusal asks for space
-			settle(l)
-			wal.Compact(l)
+		// As clients do; a refusal asks for space.
+		for again := 0; errors.Is(err, wal.ErrFull) && again < 10; again++ {
+			rest(l)
 			_, err = l.Append([]byte(noise(i)), wal.Meta{Flags: 7, Expires: 99})
 		}
 		if err != nil {
@@ -252,14 +249,14 @@ func TestCompactionGivesSpaceBackOnAFullDisk(t *testing.T) {
 		}
 	}
 	if v := m.Violations(); len(v) > 0 {
-		t.Fatalf("stores without blocks: %v", v)
+		t.Fatalf("got stores without blocks: %v", v)
 	}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
 	l = m.open()
 	if got := drain(t, l, consumer(t, l)); len(got) < kept+1000 || len(got) > kept+1001 {
-		t.Fatalf("%d items came, want %d", len(got), kept+1000)
+		t.Fatalf("got %d items, want %d", len(got), kept+1000)
 	}
 }
 
@@ -273,36 +270,36 @@ func TestAnEmptiedQueueGivesItsSpaceBack(t *testing.T) {
 	if err := c.SkipToEnd(); err != nil {
 		t.Fatal(err)
 	}
-	wal.GiveBack(l)
+	rest(l)
 	if used := l.Stats().DiskBytes; used > 72<<10 {
-		t.Fatalf("an empty queue uses %d bytes: %v", used, m.Names("/data/q"))
+		t.Fatalf("got %d bytes in use by an empty queue, want at most 72 KiB: %v",
+			used, m.Names("/data/q"))
 	}
 	put(t, l, "hello")
 	if got := drain(t, l, c); len(got) != 1 || got[0] != "hello" {
-		t.Fatalf("got %q", got)
+		t.Fatalf("got %q, want the one item", got)
 	}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if used := m.Used(); used > 8<<10 {
-		t.Fatalf("an empty queue that is closed uses %d bytes: %v", used, m.Names("/data/q"))
+		t.Fatalf("got %d bytes in use by an empty queue that is closed, want at most 8 KiB: %v",
+			used, m.Names("/data/q"))
 	}
 }
 
 func TestADamagedColdSegmentIsMendedWhenItIsRead(t *testing.T) {
 	m := newMemory(t)
 	l := openCold(m)
-	release := wal.HoldCompaction(l) // so that one file has it all, and a quarter into it are data
 	fillWith(t, l, 0, 3000, telemetry)
-	settle(l)
-	release()
-	wal.Compact(l)
+	rest(l)
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
 	var name string
 	var sound []byte
-	for _, n := range m.files(".cold") { // the largest: in a small one there may be padding at any place
+	// The largest: in a small one there may be padding at any place.
+	for _, n := range m.files(".cold") {
 		b, err := m.ReadFile("/data/q/" + n)
 		if err != nil {
 			t.Fatal(err)
@@ -311,45 +308,33 @@ func TestADamagedColdSegmentIsMendedWhenItIsRead(t *testing.T) {
 			name, sound = "/data/q/"+n, b
 		}
 	}
-	const within = 4096 + 100 // the first block, whether it begins behind the directory or on the next page
+	// In the first block, whether it begins right after the directory or on the next page.
+	const within = 4096 + 100
 	if err := m.Corrupt(name, within, 0x10); err != nil {
 		t.Fatal(err)
 	}
 	l = openCold(m)
 	c := consumer(t, l)
-	var all []wal.Position
 	for i := range 3000 {
-		p, got := next(t, l, c)
-		if got != telemetry(i) {
-			t.Fatalf("item %d is %q", i, got)
+		if _, got := next(t, l, c); got != telemetry(i) {
+			t.Fatalf("got %q as item %d, want %q", got, i, telemetry(i))
 		}
-		all = append(all, p)
 	}
-	mended := func() bool {
-		b, err := m.ReadFile(name)
-		return err == nil && bytes.Equal(b, sound)
-	}
-	for again := 0; !mended() && again < 20; again++ { // its readers may have left it before anybody came to mend it
-		for _, p := range all {
-			if _, _, err := l.Read(p, nil); err != nil {
-				t.Fatal(err)
-			}
-		}
-		wal.Compact(l)
-	}
-	if !mended() {
-		t.Fatal("the file was not mended")
+	settle(l)
+	if b, err := m.ReadFile(name); err != nil || !bytes.Equal(b, sound) {
+		t.Fatalf("got another file than before the damage (%v), want it mended", err)
 	}
 	if s := l.Stats(); s.Damaged != 0 {
-		t.Fatalf("%d items count as damaged", s.Damaged)
+		t.Fatalf("got %d damaged items, want none", s.Damaged)
 	}
 }
 
 func TestNamesAloneTellWhatAColdSegmentStandsFor(t *testing.T) {
 	m := newMemory(t)
-	l := openCold(m)
+	l := m.open()
 	c := consumer(t, l)
 	fillWith(t, l, 0, 4000, noise)
+	settle(l)
 	for i := range 3900 { // little is left in each: they are joined
 		p, _ := next(t, l, c)
 		if i%100 != 0 {
@@ -358,14 +343,13 @@ func TestNamesAloneTellWhatAColdSegmentStandsFor(t *testing.T) {
 			}
 		}
 	}
-	settle(l)
 	before := map[string][]byte{}
 	for _, n := range m.Names("/data/q") {
 		if strings.HasSuffix(n, ".seg") {
 			before[n], _ = m.ReadFile("/data/q/" + n)
 		}
 	}
-	wal.Compact(l)
+	rest(l)
 	var joined string
 	for _, n := range m.files(".cold") {
 		if strings.Contains(n, "-") {
@@ -373,7 +357,7 @@ func TestNamesAloneTellWhatAColdSegmentStandsFor(t *testing.T) {
 		}
 	}
 	if joined == "" {
-		t.Fatalf("nothing was joined: %v", m.Names("/data/q"))
+		t.Fatalf("got no joined segment: %v", m.Names("/data/q"))
 	}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
@@ -388,9 +372,9 @@ func TestNamesAloneTellWhatAColdSegmentStandsFor(t *testing.T) {
 	}
 	l = openCold(m)
 	if got := drain(t, l, consumer(t, l)); len(got) != 39+100 {
-		t.Fatalf("%d items came, want %d", len(got), 39+100)
+		t.Fatalf("got %d items, want %d", len(got), 39+100)
 	}
 	if s := l.Stats(); s.Damaged != 0 {
-		t.Fatalf("%d items count as damaged", s.Damaged)
+		t.Fatalf("got %d damaged items, want none", s.Damaged)
 	}
 }

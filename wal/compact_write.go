@@ -1,11 +1,11 @@
 package wal
 
-// Compaction, the deed: segments that stand next to each other become one cold segment, or none.
+// Compaction, the mechanism: it merges adjacent segments into one cold segment, or deletes them.
 //
-// The new file is written under a temporary name and synced, then renamed, then the directory is
-// synced, and only then the old ones are deleted. Their numbers are in the new one's name (see
-// files.ColdName), so whatever a crash leaves, the next start knows what stands for what. What is left
-// out was taken by every consumer, and that is on stable storage before.
+// The new file is written under a temporary name, synced and renamed; then the directory is synced,
+// and only then the old files are deleted. The new file's name contains the numbers of the old ones
+// (see files.ColdName), so the next start knows after any crash which file replaces which. Records
+// are left out only if every consumer has taken them and that is on stable storage.
 
 import (
 	"errors"
@@ -17,18 +17,19 @@ import (
 	"github.com/darner/darner/wal/internal/offset"
 )
 
-// errInterrupted: somebody cannot wait for what is under way. It is begun again.
+// errInterrupted: a caller of interrupt cannot wait for the rewriting under way. It starts again
+// later.
 var errInterrupted = errors.New("compaction was interrupted")
 
-// rewriteRun replaces a run of segments by one that holds what is left of them.
+// rewriteRun replaces a run of segments by one with their live records.
 func (k *compactor) rewriteRun(run []candidate) error {
 	l := k.l
 	if len(run) == 0 || !k.claim(run) {
 		return nil
 	}
-	defer func() { // when the old files are closed: before that they give nothing back
-		l.slow.reserve.takeBack()
-		l.askLater() // for what had to wait
+	defer func() { // after the old files are closed, which frees their space
+		l.background.reserve.takeBack()
+		l.requestCleanup() // for what waited for the reserve
 	}()
 	defer k.unclaim(run)
 	for i := range run {
@@ -52,14 +53,14 @@ func (k *compactor) rewriteRun(run []candidate) error {
 			return err
 		}
 	}
-	if whole(dead, first, end) {
+	if coversAll(dead, first, end) {
 		return k.replaceRun(run, nil)
 	}
 	if err := k.setAsideDamage(run); err != nil {
 		return err
 	}
 	made, err := k.writeCold(run, dead)
-	if disk.IsFull(err) && l.slow.reserve.lend() {
+	if disk.IsFull(err) && l.background.reserve.lend() {
 		made, err = k.writeCold(run, dead)
 	}
 	if err == nil {
@@ -68,16 +69,16 @@ func (k *compactor) rewriteRun(run []candidate) error {
 	return err
 }
 
-// removeDead deletes the segments that are not the first ones and of which all is taken, and rewrites the
-// one of which the least is left, if that is little.
+// removeDead deletes segments without live records, other than the first ones. It also rewrites the
+// segment with the fewest live records, if they are few.
 func (k *compactor) removeDead() {
-	k.l.noteBehind()
+	k.l.saveUnsaved()
 	s := k.survey()
 	s.forSpace = true
 	for i := range s.list {
 		if s.list[i].live == 0 {
 			if err := k.rewriteRun(s.list[i : i+1]); err != nil {
-				return // the background tries again, and says why
+				return // the background tries again and logs the error
 			}
 		}
 	}
@@ -86,7 +87,7 @@ func (k *compactor) removeDead() {
 	}
 }
 
-// takenInTheMiddle reports that something is taken behind what is not.
+// takenInTheMiddle reports whether a consumer has taken something out of order.
 func (l *Log) takenInTheMiddle() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -98,8 +99,8 @@ func (l *Log) takenInTheMiddle() bool {
 	return false
 }
 
-// whole reports that all of [from, to) is dead.
-func whole(dead []offset.Span, from, to uint64) bool {
+// coversAll reports whether dead covers all of [from, to).
+func coversAll(dead []offset.Span, from, to uint64) bool {
 	for _, x := range dead {
 		if x.From > from {
 			return false
@@ -109,7 +110,7 @@ func whole(dead []offset.Span, from, to uint64) bool {
 	return from >= to
 }
 
-// claim marks segments as being compacted, so that nobody else deletes them; false when somebody has
+// claim keeps others from deleting segments while they are compacted. It is false when one is gone
 // already.
 func (k *compactor) claim(run []candidate) bool {
 	l := k.l
@@ -134,7 +135,7 @@ func (k *compactor) unclaim(run []candidate) {
 	}
 }
 
-// holdFile pins a segment and sees to it that it is open.
+// holdFile pins a segment and opens it if need be.
 func (l *Log) holdFile(f *file) (*file, error) {
 	l.mu.Lock()
 	if l.closed || f.gone {
@@ -144,8 +145,8 @@ func (l *Log) holdFile(f *file) (*file, error) {
 	return l.pinAndUnlock(f)
 }
 
-// setAsideDamage copies what is damaged in a run into the quarantine: it will not be in the new file. A cold
-// segment with a block that cannot be read is an error: the disk may give it another time.
+// setAsideDamage copies damaged bytes of a run into the quarantine, because the new file will not
+// have them. A cold block that cannot be rebuilt is an error: the disk may return it another time.
 func (k *compactor) setAsideDamage(run []candidate) error {
 	l := k.l
 	for _, c := range run {
@@ -156,7 +157,8 @@ func (k *compactor) setAsideDamage(run []candidate) error {
 				return err
 			}
 			if r.Lost > 0 {
-				return fmt.Errorf("%s is damaged beyond its parity (stop the server and see darner-fsck): %w", c.f.path, ErrDamaged)
+				return fmt.Errorf("%s: %w beyond its parity; stop the server and run darner-fsck",
+					c.f.path, ErrDamaged)
 			}
 		} else {
 			v, err := c.f.seg.Judge()
@@ -173,7 +175,7 @@ func (k *compactor) setAsideDamage(run []candidate) error {
 	return nil
 }
 
-// writeCold makes the new file, under its final name. On a full disk nothing is left of it.
+// writeCold makes the new file under its final name. After an error nothing is left of it.
 func (k *compactor) writeCold(run []candidate, dead []offset.Span) (*file, error) {
 	l := k.l
 	sources := make([]*segment.Segment, len(run))
@@ -184,7 +186,8 @@ func (k *compactor) writeCold(run []candidate, dead []offset.Span) (*file, error
 	made := &file{first: first.first, through: last.through, cold: true, named: true, sealed: true}
 	made.path = l.path(files.ColdName(made.first, made.through))
 	part := made.path + files.RewriteSuffix
-	if err := segment.WriteCold(l.fs, part, sources, *l.o.Cold, l.wanted(dead), k.paced); err != nil {
+	err := segment.WriteCold(l.fs, part, sources, *l.o.Cold, l.wanted(dead), k.paced)
+	if err != nil {
 		return nil, err
 	}
 	if l.isClosed() {
@@ -200,7 +203,7 @@ func (k *compactor) writeCold(run []candidate, dead []offset.Span) (*file, error
 	if err != nil {
 		return nil, fmt.Errorf("a cold segment just written: %w", err)
 	}
-	made.opened(seg)
+	made.setOpenLocked(seg)
 	made.size = seg.Size()
 	l.mu.Lock()
 	l.noteDamageLocked(made, found)
@@ -208,11 +211,11 @@ func (k *compactor) writeCold(run []candidate, dead []offset.Span) (*file, error
 	return made, nil
 }
 
-// wanted tells of records that come in order whether they are to be kept.
+// wanted returns a function that says of records, in order, whether to keep them.
 func (l *Log) wanted(dead []offset.Span) func(r *segment.Record) bool {
 	i, last := 0, uint64(0)
 	return func(r *segment.Record) bool {
-		if r.Seq <= last { // from the start again
+		if r.Seq <= last { // the caller began again
 			i = 0
 		}
 		last = r.Seq
@@ -223,21 +226,21 @@ func (l *Log) wanted(dead []offset.Span) func(r *segment.Record) bool {
 	}
 }
 
-// paced holds compaction back to its rate, and ends it when the log is closed.
+// paced keeps compaction to its rate, and ends it when the log is closed or somebody waits.
 func (k *compactor) paced(n int) error {
 	if !k.isForSpace() {
-		k.l.slow.pace.wait(n)
+		k.l.background.pace.wait(n, k.l.background.closing)
 	}
 	switch {
 	case k.l.isClosed():
 		return ErrClosed
-	case k.urgent.Load() > 0:
+	case k.interrupts.Load() > 0:
 		return errInterrupted
 	}
 	return nil
 }
 
-// replaceRun lets made, if there is one, take the place of a run, whose files are deleted.
+// replaceRun puts made, if any, in the place of a run, and deletes the run's files.
 func (k *compactor) replaceRun(run []candidate, made *file) error {
 	l := k.l
 	l.mu.Lock()
@@ -267,7 +270,7 @@ func (k *compactor) replaceRun(run []candidate, made *file) error {
 	for _, f := range gone {
 		if made == nil || f.path != made.path {
 			if err := l.fs.Remove(f.path); err != nil && !isNotExist(err) {
-				l.log.Warn("cannot delete a segment that was compacted", "file", f.path, "error", err)
+				l.log.Warn("cannot delete a compacted segment", "file", f.path, "error", err)
 			}
 		}
 		l.release(f)

@@ -3,7 +3,6 @@ package wal
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
@@ -12,49 +11,50 @@ import (
 	"github.com/darner/darner/wal/internal/offset"
 )
 
-// Start says where a consumer without an offset file begins.
+// Start is where a consumer without an offset file begins.
 type Start int
 
 const (
-	Oldest Start = iota // at the oldest item there is: it gets all that some other consumer has yet to take
-	Newest              // behind the newest: it gets what is appended from now on
+	Oldest Start = iota // at the oldest item that some consumer has yet to take
+	Newest              // after the newest item: it gets what is appended from now on
 )
 
-// Consumer is one reader of a log that says what it has taken for good. Each name has its own
-// offset file. All methods may be called from any goroutine.
+// Consumer is one reader of a log. It says which items it has taken for good, and its offset file
+// keeps that. All exported methods may be called from any goroutine.
 //
-// Its state is guarded by Log.mu.
+// Log.mu guards its fields, and its other methods need it held, unless they say that they take it.
 type Consumer struct {
 	l    *Log
 	name string
-	st   offset.State // what is taken
-	off  *offset.File // nil until there is something to keep
+	st   offset.State // what it has taken
+	off  *offset.File // nil until there is something to write
 
-	// The cursor: f is the segment that holds seq, nil when it has to be looked up.
+	// The cursor. f is the segment that holds seq; nil if it has to be looked up.
 	seq uint64 // the next sequence number to hand out
 	f   *file
 	at  uint32 // offset in f of the first record not yet looked at
 
-	ahead uint32 // of a cold segment: offset from which the block behind is to be got ready
-	seen  uint64 // seq when compaction last looked
+	ahead uint32 // offset in a cold segment from which the next block should be prepared
+	seen  uint64 // seq at compaction's last survey
 
 	reading reading
 
-	marks        int  // syncs that could have noted in its file what is durable
-	dirty        bool // its file awaits a sync
-	behind       bool // something is taken that its file does not say, for want of space
-	rewriteAt    int  // bytes of entries from which the file is rewritten
-	rewriteAsked bool // the background is to do so
-	ended        bool // by RemoveConsumer
+	marks            int  // syncs that could have noted in its file what is durable
+	dirty            bool // its file awaits a sync
+	unsaved          bool // its file lacks something that it has taken, because there was no space
+	rewriteAt        int  // the file is rewritten once its entries take more bytes
+	rewriteRequested bool // the background will rewrite or make it
+	ended            bool // RemoveConsumer has ended it
 }
 
-// Consumer returns the consumer of that name, "" being the log's own, and makes it when it is new.
-// A log deletes what every consumer has taken, and nothing while it has none. One that is opened with
-// any consumer has its own as well. A new consumer of a log that has items is on stable storage when
-// it is returned, which waits for the disk. Errors: ErrFull, when it has no room for it; ErrClosed.
+// Consumer returns the consumer with a name, and makes it if it is new. The log's own consumer has
+// the name "". A log deletes what every consumer has taken, and nothing while it has no consumer. A
+// log with any consumer has its own as well once it is opened again. A new consumer of a log that
+// has items is on stable storage when it is returned, which waits for the disk. Errors: ErrFull if
+// there is no space for its file; ErrClosed.
 func (l *Log) Consumer(name string, from Start) (*Consumer, error) {
 	if !files.ValidConsumer(name) {
-		return nil, fmt.Errorf("%q cannot be a consumer's name: it has to be part of a file name", name)
+		return nil, fmt.Errorf("%q is not a valid consumer name: it is part of a file name", name)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -71,16 +71,17 @@ func (l *Log) Consumer(name string, from Start) (*Consumer, error) {
 		return l.join(name, from)
 	}
 	if name == "" && len(l.files) > 0 {
-		l.log.Warn("a queue has no offset file: all that is on the disk comes, taken or not", "queue", l.name(), "file", l.path(files.OffsetName(name)))
+		l.log.Warn("offset file missing; redelivering every item still on disk",
+			"file", l.path(files.OffsetName(name)))
 	}
 	c := l.registerLocked(l.newConsumerLocked(name, from))
 	l.ensureFilesRelocking()
 	return c, nil
 }
 
-// ensureFilesRelocking has the consumers' files made, so that no taker has to wait for that; in a log without items they are
-// made with the first segment. Where they cannot be, takers have them made later. Log.mu is held, and given up
-// meanwhile.
+// ensureFilesRelocking makes the consumers' files, so that no taker waits for that. A log without
+// items gets them with its first segment. If they cannot be made, takers request them later. Log.mu
+// is held, and released meanwhile.
 func (l *Log) ensureFilesRelocking() {
 	if len(l.files) == 0 || l.withoutOffsetsLocked() == nil {
 		return
@@ -90,12 +91,12 @@ func (l *Log) ensureFilesRelocking() {
 	err := l.makeOffsets()
 	l.preparing.Unlock()
 	l.mu.Lock()
-	if err != nil && !disk.IsFull(err) && !passing(err) {
-		l.log.Warn("cannot make an offset file yet", "queue", l.name(), "error", err)
+	if err != nil && !disk.IsFull(err) && !disk.IsTransient(err) {
+		l.log.Warn("cannot make an offset file yet", "error", err)
 	}
 }
 
-// registerLocked makes a consumer one of the log's. Log.mu is held.
+// registerLocked adds a consumer to the log.
 func (l *Log) registerLocked(c *Consumer) *Consumer {
 	l.consumers[c.name] = c
 	c.loseMissing()
@@ -103,32 +104,32 @@ func (l *Log) registerLocked(c *Consumer) *Consumer {
 }
 
 func (l *Log) newConsumerLocked(name string, from Start) *Consumer {
-	c := &Consumer{l: l, name: name, st: offset.New(0, 0, time.Now().UnixMilli())}
+	c := &Consumer{l: l, name: name, st: offset.New(0, 0, l.now())}
 	c.begin(from)
 	c.seq, c.seen = c.st.Head, c.st.Head
 	return c
 }
 
-// begin sets the head where a consumer starts that has taken nothing.
+// begin sets the head of a consumer that has taken nothing.
 func (c *Consumer) begin(from Start) {
 	l := c.l
 	if from == Oldest && len(l.files) > 0 {
 		c.st.Head, c.st.Below = l.files[0].first, l.bytesBefore(l.files[0])
 	} else {
-		c.st.Head, c.st.Below = l.next, l.ever.bytes
+		c.st.Head, c.st.Below = l.next, l.total.bytes
 	}
 }
 
-// loseMissing counts as lost what recovery found missing, also where the consumer's file was lost.
+// loseMissing counts as lost what recovery found missing, even if the consumer's file was lost.
 func (c *Consumer) loseMissing() {
-	for _, gap := range c.l.found.missing {
+	for _, gap := range c.l.missing.spans {
 		c.lose(gap.From, gap.To)
 	}
 }
 
-// Next hands out the next item that was not taken; each item once for as long as the log is open.
-// ok is false at the end. What is damaged is skipped, counted, logged and set aside. An error
-// means that a segment cannot be read at present; calling again tries again.
+// Next returns the next item that is not taken. It returns each item once for as long as the log is
+// open. ok is false at the end. Damaged items are skipped, counted, logged and set aside. An error
+// means that a segment cannot be read now; the next call tries again.
 func (c *Consumer) Next() (p Position, m Meta, ok bool, err error) {
 	p, m, ok, err = c.TryNext()
 	for err == ErrUnready {
@@ -138,8 +139,8 @@ func (c *Consumer) Next() (p Position, m Meta, ok bool, err error) {
 	return p, m, ok, err
 }
 
-// TryNext is Next for callers that must not wait: where that would wait for the disk, or pass over a great many
-// items, it is ErrUnready. Call ReadyThen then, and again.
+// TryNext is Next for callers that must not wait for the disk, nor while a great many items are
+// skipped. It returns ErrUnready instead. Then call ReadyThen, and TryNext again.
 func (c *Consumer) TryNext() (p Position, m Meta, ok bool, err error) {
 	c.l.mu.Lock()
 	defer c.l.mu.Unlock()
@@ -162,7 +163,7 @@ func (c *Consumer) TryNext() (p Position, m Meta, ok bool, err error) {
 			continue
 		}
 		if c.at >= c.f.seg.Tail() {
-			c.leaveSegment()
+			c.nextSegment()
 			continue
 		}
 		if c.f.cold && c.at >= c.ahead {
@@ -183,7 +184,7 @@ func (c *Consumer) TryNext() (p Position, m Meta, ok bool, err error) {
 			c.lose(c.seq, r.Seq-1)
 		}
 		c.seq = r.Seq + 1
-		if r.Seq < c.st.Head { // it moved over items that were taken before they were handed out
+		if r.Seq < c.st.Head { // taken before it was handed out
 			c.jump(c.st.Head)
 			continue
 		}
@@ -191,7 +192,10 @@ func (c *Consumer) TryNext() (p Position, m Meta, ok bool, err error) {
 			c.jump(x.To + 1)
 			continue
 		}
-		p = Position{Seq: r.Seq, Size: int64(len(r.Payload)), Flags: r.ClientFlags, at: at, segment: c.f.first}
+		p = Position{
+			Seq: r.Seq, Size: int64(len(r.Payload)), Flags: r.ClientFlags,
+			at: at, segment: c.f.first,
+		}
 		if r.Kind == segment.KindLarge {
 			p.at |= largeBit
 			p.Size = body.ItemSize(&r)
@@ -201,13 +205,14 @@ func (c *Consumer) TryNext() (p Position, m Meta, ok bool, err error) {
 	return p, m, false, nil
 }
 
-// How much is passed over in one hold of Log.mu: bytes of records, and what it costs to look at one, in such bytes.
+// How much TryNext skips while it holds Log.mu: bytes of records, and the cost of looking at one,
+// in bytes.
 const (
 	atOnceBytes = 256 << 10
 	lookCost    = 128
 )
 
-// jump moves the cursor to seq, by the index when there is much to skip.
+// jump moves the cursor to seq. It uses the index if there is much to skip.
 func (c *Consumer) jump(seq uint64) {
 	const near = 64 // records that are walked rather than sought
 	if seq > c.seq+near {
@@ -216,8 +221,8 @@ func (c *Consumer) jump(seq uint64) {
 	c.seq = max(c.seq, seq)
 }
 
-// leaveSegment moves the cursor to the next segment. What the last one lacked is lost.
-func (c *Consumer) leaveSegment() {
+// nextSegment moves the cursor to the next segment. Items that the last one lacks are lost.
+func (c *Consumer) nextSegment() {
 	i := c.l.indexLocked(c.f.first) + 1
 	end := c.l.next
 	c.f = nil
@@ -228,12 +233,12 @@ func (c *Consumer) leaveSegment() {
 		c.lose(c.seq, end-1)
 		c.seq = end
 	}
-	c.l.askSoon() // the segment behind the next one may be opened ahead
-	c.l.askLater()
+	c.l.requestPrepare() // to open the segment after the next one
+	c.l.requestCleanup()
 }
 
-// seek finds the segment that holds c.seq and the place in it, or one before it. It is false when that has to be
-// opened.
+// seek finds the segment that holds c.seq, and a place in it at or before that item. It is false if
+// the segment is not open.
 func (c *Consumer) seek() bool {
 	l := c.l
 	i := l.indexLocked(c.seq)
@@ -253,7 +258,7 @@ func (c *Consumer) seek() bool {
 	c.f = f
 	c.at, c.ahead = segment.HeaderSize, 0
 	if c.seq > f.first {
-		// Where there is no record of an item before it, Next walks there, and notes the damage that it meets.
+		// If no record before it is found, TryNext walks there and notes the damage on the way.
 		at := f.seg.Near(c.seq)
 		if r, _, err := f.seg.At(at); err == nil && r.Seq <= c.seq {
 			c.at = at
@@ -262,17 +267,17 @@ func (c *Consumer) seek() bool {
 	return true
 }
 
-// readAhead has the background get ready what comes behind the block that the cursor is in, and mend
-// what had to be rebuilt on the way.
+// readAhead has the background prepare the block after the one that the cursor is in, and mend what
+// had to be rebuilt so far.
 func (c *Consumer) readAhead() {
 	c.ahead = c.f.seg.BlockEnd(c.at)
-	c.l.askSoon()
+	c.l.requestPrepare()
 	if c.f.needsMendingLocked() {
-		c.l.compaction.ask()
+		c.l.compaction.request()
 	}
 }
 
-// unreadable gives up a segment of which nothing can be read; a passing error is returned.
+// unreadable gives up the items of a segment that cannot be read. It returns errors that may pass.
 func (c *Consumer) unreadable(i int, err error) error {
 	if !segment.Unreadable(err) {
 		return err
@@ -282,17 +287,18 @@ func (c *Consumer) unreadable(i int, err error) error {
 	if i+1 < len(l.files) {
 		end = l.files[i+1].first
 	}
-	l.log.Error("segment cannot be read; its items are lost", "queue", l.name(), "file", l.files[i].path, "items", end-c.seq, "error", err)
+	l.log.Error("unreadable segment; its items are lost",
+		"file", l.files[i].path, "items", end-c.seq, "error", err)
 	l.files[i].lost = true
 	c.lose(c.seq, end-1)
 	c.seq = end
 	return nil
 }
 
-// Take marks an item as taken for good. The order does not matter, and taking twice is no error.
-// It survives the death of the process; a power cut before the next sync may bring the item back. So may
-// any restart while a full disk has no room to note what is taken out of order.
-// After ErrFailed a restart may bring it back as well: the offset file cannot be written.
+// Take marks an item as taken for good. The order does not matter, and taking twice is no error. It
+// survives the death of the process. The item may come back after a power cut before the next sync,
+// after any restart if a full disk had no space to note an item taken out of order, and after
+// ErrFailed, when the offset file cannot be written.
 func (c *Consumer) Take(p Position) error {
 	l := c.l
 	l.mu.Lock()
@@ -303,27 +309,27 @@ func (c *Consumer) Take(p Position) error {
 	c.take(offset.Span{From: p.Seq, To: p.Seq, Bytes: uint64(p.Size)})
 	if p.Large() {
 		l.uploads.taken = append(l.uploads.taken, p.Seq)
-		l.askLater()
+		l.requestCleanup()
 	}
-	return c.faulted()
+	return c.checkFault()
 }
 
-// faulted makes a log fail whose offset file cannot be written: the state lives in memory from here
-// on. On a full disk it does so only until there is space.
-func (c *Consumer) faulted() error {
+// checkFault makes the log fail if the offset file could not be written: from then on the state is
+// in memory alone. On a full disk it only marks the consumer unsaved.
+func (c *Consumer) checkFault() error {
 	if c.off == nil || c.off.Fault == nil {
 		return nil
 	}
 	fault := c.off.Fault
 	c.off.Fault = nil
 	if disk.IsFull(fault) {
-		c.behind = true
+		c.unsaved = true
 		return nil
 	}
 	return c.l.failLocked(fault)
 }
 
-// Taken reports whether an item was taken, one by one or by SkipToEnd.
+// Taken reports whether an item was taken, by Take or by SkipToEnd.
 func (c *Consumer) Taken(p Position) bool {
 	c.l.mu.Lock()
 	defer c.l.mu.Unlock()
@@ -342,19 +348,20 @@ func (c *Consumer) SkipToEnd() error {
 	}
 	c.st.Taken.Clear()
 	if l.next > c.st.Head {
-		c.take(offset.Span{From: c.st.Head, To: l.next - 1, Bytes: l.ever.bytes - c.st.Below})
+		c.take(offset.Span{From: c.st.Head, To: l.next - 1, Bytes: l.total.bytes - c.st.Below})
 	}
 	c.seq, c.f = l.next, l.activeLocked()
 	if c.f != nil {
 		c.at = c.f.seg.Tail()
 	}
 	l.uploads.sweep = l.uploads.count > 0
-	l.askLater()
-	l.noteEmptyLocked()
-	return c.faulted()
+	l.requestCleanup()
+	l.checkEmptyLocked()
+	return c.checkFault()
 }
 
-// Pending is how many items are not taken, those handed out by Next included, and their bytes.
+// Pending returns how many items are not taken, and their bytes. Items that Next has returned count
+// until they are taken.
 func (c *Consumer) Pending() (items, bytes int64) {
 	c.l.mu.Lock()
 	defer c.l.mu.Unlock()
@@ -366,10 +373,10 @@ func (c *Consumer) pending() (items, bytes int64) {
 		return 0, 0
 	}
 	items = int64(c.l.next - c.st.Head - c.st.Taken.Count)
-	return items, max(0, int64(c.l.ever.bytes)-int64(c.st.Below)-int64(c.st.Taken.Bytes))
+	return items, max(0, int64(c.l.total.bytes)-int64(c.st.Below)-int64(c.st.Taken.Bytes))
 }
 
-// take moves the head or keeps a range, and writes it down.
+// take moves the head or adds a range, and writes it down.
 func (c *Consumer) take(x offset.Span) {
 	if x.To < c.st.Head {
 		return
@@ -379,34 +386,36 @@ func (c *Consumer) take(x offset.Span) {
 		c.st.Below += x.Bytes
 		c.st.Absorb()
 		if c.st.Head == c.l.next {
-			c.st.Below = c.l.ever.bytes // exact again, whatever damage took
+			c.st.Below = c.l.total.bytes // exact again after any damage
 		}
-		c.keepHead()
+		c.saveHead()
 	} else if c.st.Taken.Add(x) {
-		c.keepRange(x)
+		c.saveRange(x)
 		c.l.compaction.scatterLocked(x)
 	}
 	if c.st.Head == c.l.next {
-		c.l.noteEmptyLocked()
+		c.l.checkEmptyLocked()
 	}
 	c.dirty = true
 	c.l.touchLocked()
 	if len(c.l.files) > 1 && c.st.Head >= c.l.files[1].first {
-		c.l.askLater()
+		c.l.requestCleanup()
 	}
 }
 
-// lose takes what is not there to be handed out.
+// lose marks missing items as taken, so that they are counted once and skipped.
 func (c *Consumer) lose(from, to uint64) {
 	before := c.l.next - c.st.Head - c.st.Taken.Count
 	c.take(offset.Span{From: max(from, c.st.Head), To: to})
 	if lost := before - (c.l.next - c.st.Head - c.st.Taken.Count); lost > 0 {
 		c.l.stats.damaged.Add(lost)
-		c.l.log.Error("items are lost to damage", "queue", c.l.name(), "consumer", c.name, "from", from, "to", to, "items", lost)
+		c.l.log.Error("items lost to damage",
+			"consumer", c.name, "from", from, "to", to, "items", lost)
 	}
 }
 
-// ensureFile makes the offset file if there is none, where nobody waits for Log.mu, which is held.
+// ensureFile makes the offset file if there is none. It waits for the disk under Log.mu, so it is
+// for recovery.
 func (c *Consumer) ensureFile() error {
 	if c.off != nil {
 		return nil
@@ -415,69 +424,70 @@ func (c *Consumer) ensureFile() error {
 	if err != nil {
 		return err
 	}
-	return c.use(off)
+	return c.adoptFile(off)
 }
 
-// use makes a blank file the consumer's, filled with what is taken; after an error nothing is left of it. Log.mu is held.
-func (c *Consumer) use(off *offset.File) error {
+// adoptFile makes a blank file the consumer's and fills it with what is taken. After an error
+// nothing is left of it.
+func (c *Consumer) adoptFile(off *offset.File) error {
 	if err := off.Fill(&c.st, false); err != nil {
 		return errors.Join(err, off.Close(), c.l.fs.Remove(off.Path))
 	}
-	c.off, c.dirty, c.l.dirty.dir, c.behind = off, true, true, false
+	c.off, c.dirty, c.l.dirty.dir, c.unsaved = off, true, true, false
 	c.rewriteAt = max(c.l.rewriteBound(), 2*c.live())
 	return nil
 }
 
-func (c *Consumer) keepHead() {
+func (c *Consumer) saveHead() {
 	if c.off == nil {
-		c.askFile()
+		c.requestFile()
 		return
 	}
 	c.off.SetHead(c.st.Head, c.st.Below)
 }
 
-// askFile has the background make the file, which must not keep a taker waiting. Until then what is taken is known
+// requestFile has the background make the file, so that no taker waits. Until then what is taken is
 // in memory alone.
-func (c *Consumer) askFile() {
-	c.behind = true
-	if !c.rewriteAsked {
-		c.rewriteAsked = true
-		c.l.askLater()
+func (c *Consumer) requestFile() {
+	c.unsaved = true
+	if !c.rewriteRequested {
+		c.rewriteRequested = true
+		c.l.requestCleanup()
 	}
 }
 
-// keepRange appends an entry. Without a place for it the range is kept in memory until the file
-// can be rewritten: a crash meanwhile brings the item back.
-func (c *Consumer) keepRange(x offset.Span) {
+// saveRange appends an entry. If the file has no place for it, the range is in memory alone until
+// the file is rewritten, and a crash brings the items back.
+func (c *Consumer) saveRange(x offset.Span) {
 	if c.off == nil {
-		c.askFile()
+		c.requestFile()
 		return
 	}
 	for !c.off.AddRange(x) {
-		if c.l.slow.reserve.lent.Load() || c.off.Grow() != nil {
-			c.behind = true
+		if c.l.background.reserve.lent.Load() || c.off.Grow() != nil {
+			c.unsaved = true
 			break
 		}
 	}
-	c.askRewrite()
+	c.requestRewriteIfDue()
 }
 
-// askRewrite has the background rewrite the file when it is due.
-func (c *Consumer) askRewrite() {
-	if (c.behind || c.off.End() >= c.rewriteAt) && !c.rewriteAsked {
-		c.rewriteAsked = true
-		c.l.askLater()
+// requestRewriteIfDue has the background rewrite the file once that is due.
+func (c *Consumer) requestRewriteIfDue() {
+	if (c.unsaved || c.off.End() >= c.rewriteAt) && !c.rewriteRequested {
+		c.rewriteRequested = true
+		c.l.requestCleanup()
 	}
 }
 
-// checkpoint notes in the file the head, and what is durable of the log. Log.mu is held.
+// checkpoint notes the head in the file, and how much of the log is durable.
 func (c *Consumer) checkpoint() {
 	c.off.Checkpoint(c.st.Head, c.st.Below, c.l.durable)
-	c.askRewrite()
+	c.requestRewriteIfDue()
 }
 
-// close leaves an offset file of one block where its state fits into one. If that fails, for want
-// of space or otherwise, the file as it is serves as well.
+// close closes the offset file, shrunk to one block if the state fits. If that fails, the file is
+// as good as it was. It takes Log.mu.
 func (c *Consumer) close(trim bool) error {
 	if c.off == nil {
 		return nil

@@ -66,7 +66,8 @@ func (w *world) checkQueue(q *queue, was *known) error {
 	if n := q.l.Stats().Damaged; n > 0 && !w.power {
 		return fmt.Errorf("%d items count as lost after a kill", n)
 	}
-	// From here on the world is what survived. What came to nobody may be gone, or come to a late consumer.
+	// From here on the world is what survived. What came to nobody may be gone, or come to a late
+	// consumer.
 	for id, it := range q.items {
 		survived := &item{id: id, seq: it.seq}
 		for i := range q.readers {
@@ -156,7 +157,8 @@ func (w *world) mayCome(was *known, it *item, by int, seq uint64) error {
 		return fmt.Errorf("item %s was refused and came", it.id)
 	case k.appended && k.seq != seq:
 		return fmt.Errorf("item %s had number %d and has %d", it.id, k.seq, seq)
-	case was.readers[by].joined && seq < was.readers[by].begin && (!w.power || was.readers[by].durable):
+	case was.readers[by].joined && seq < was.readers[by].begin &&
+		(!w.power || was.readers[by].durable):
 		return fmt.Errorf("item %s came to a consumer that began after it", it.id)
 	case d.maybe || !d.taken || w.power && !d.synced:
 		return nil

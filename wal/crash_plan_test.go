@@ -1,6 +1,7 @@
 package wal_test
 
-// A workload is worked out before it runs, so that a failing one can be run again with steps left out.
+// A workload is worked out before it runs, so that a failing one can be run again with steps left
+// out.
 
 import (
 	"fmt"
@@ -50,7 +51,8 @@ type generation struct {
 	luck   uint64
 }
 
-// plan is a workload. Those without a background are the same each time, but for salts and the order of maps.
+// plan is a workload. Those without a background are the same each time, but for salts and the
+// order of maps.
 type plan struct {
 	seed            uint64
 	power           bool
@@ -89,7 +91,8 @@ func newPlan(seed uint64, power bool) *plan {
 	}
 	full := some(4, 2)
 	w := []weighted{
-		{opAppend, 46}, {opLarge, 4 + some(3, 8)}, {opNext, 22}, {opTryNext, some(2, 12)}, {opTake, 18}, {opTakeLarge, 2},
+		{opAppend, 46}, {opLarge, 4 + some(3, 8)}, {opNext, 22}, {opTryNext, some(2, 12)},
+		{opTake, 18}, {opTakeLarge, 2},
 		{opTakeMany, some(3, 3)}, {opSync, 4}, {opFlush, 1}, {opReopen, 2}, {opTidy, 3},
 		{opCompact, some(2, 2)}, {opRace, some(4, 2)}, {opGiveBack, some(3, 1)},
 		{opJoin, some(3, 2)}, {opRewind, some(4, 1)}, {opFill, full}, {opRoom, full},

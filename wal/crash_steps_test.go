@@ -44,13 +44,13 @@ func (w *world) do(q *queue, s step) error {
 		return w.flush(q, who)
 	case opTidy:
 		w.catchUp()
-		wal.Tidy(q.l)
+		wal.PrepareAndCleanup(q.l)
 	case opCompact:
 		return w.compact(q, who, s.n)
 	case opRace:
 		return w.race(q, who, s.n)
 	case opGiveBack:
-		wal.GiveBack(q.l)
+		wal.ShrinkIdle(q.l)
 	case opReopen:
 		return w.reopen(q, func() error { return nil })
 	case opRewind:
@@ -79,7 +79,7 @@ func (w *world) room() {
 	w.full = false
 }
 
-// body is an item's content: it can be told from every other and checked in full.
+// body is an item's content. It differs from every other and can be checked in full.
 func body(id string, n int) []byte {
 	b := append(make([]byte, 0, max(n, 16)), id...)
 	b = append(b, '|')
@@ -92,11 +92,11 @@ func body(id string, n int) []byte {
 	return b
 }
 
-// patiently tries again what a disk that is behind refuses.
+// patiently tries again while the backlog of sealing refuses items.
 func (w *world) patiently(try func() error) error {
 	for {
 		err := try()
-		if !errors.Is(err, wal.ErrBehind) {
+		if !errors.Is(err, wal.ErrBacklog) {
 			return err
 		}
 		w.catchUp()
@@ -116,7 +116,7 @@ func (w *world) append(q *queue, size int) error {
 func (w *world) upload(q *queue, size int) error {
 	return w.add(q, func(id string) (p wal.Position, err error) {
 		b := body(id, size)
-		u, err := q.l.Create(int64(len(b)), wal.Meta{})
+		u, err := q.l.BeginLarge(int64(len(b)), wal.Meta{})
 		if err != nil {
 			return p, err
 		}
@@ -133,7 +133,7 @@ func (w *world) upload(q *queue, size int) error {
 	})
 }
 
-// add gives the log an item, which may be refused for want of room.
+// add gives the log an item, which a full disk or budget may refuse.
 func (w *world) add(q *queue, store func(id string) (wal.Position, error)) error {
 	w.mu.Lock()
 	w.count++
@@ -163,7 +163,7 @@ func (w *world) next(q *queue, who int) error {
 	return w.came(q, who, p)
 }
 
-// tryNext takes what is ready, or leaves it unready, and has it got ready at another time.
+// tryNext is handed an item that is ready. Sometimes it has the next one made ready first.
 func (w *world) tryNext(q *queue, who, n int) error {
 	c := q.readers[who].c
 	if n%3 == 0 {
@@ -192,11 +192,13 @@ func (w *world) came(q *queue, who int, p wal.Position) error {
 	d := &it.by[who]
 	switch {
 	case p.Seq < r.begin:
-		return fmt.Errorf("item %s came to consumer %q, which began after it", it.id, consumerNames[who])
+		return fmt.Errorf("item %s came to consumer %q, which began after it",
+			it.id, consumerNames[who])
 	case it.refused:
 		return fmt.Errorf("item %s was refused and came", it.id)
 	case d.taken && !d.maybe && !d.unnoted:
-		return fmt.Errorf("item %s was taken and came again to consumer %q", it.id, consumerNames[who])
+		return fmt.Errorf("item %s was taken and came again to consumer %q",
+			it.id, consumerNames[who])
 	}
 	*d = delivery{owed: true}
 	r.handed = append(r.handed, it)
@@ -220,11 +222,12 @@ func (q *queue) read(p wal.Position) (*item, error) {
 		return nil, fmt.Errorf("item %d: %w", p.Seq, err)
 	}
 	if len(b) < 7 {
-		return nil, fmt.Errorf("item %d has %d bytes", p.Seq, len(b))
+		return nil, fmt.Errorf("item %d: got only %d bytes", p.Seq, len(b))
 	}
 	it := q.items[string(b[:6])]
 	if it == nil || string(b) != string(body(it.id, len(b))) {
-		return nil, fmt.Errorf("item %d came back with wrong bytes: %.10q, %d of them, known %v", p.Seq, b, len(b), it != nil)
+		return nil, fmt.Errorf("item %d came back with wrong bytes: %.10q, %d of them, known %v",
+			p.Seq, b, len(b), it != nil)
 	}
 	return it, nil
 }
@@ -261,8 +264,8 @@ func (w *world) takeMany(q *queue, who, n int) (err error) {
 	for i := range 30 {
 		err = errors.Join(err, w.take(q, who, 2*(n+7*i)+1))
 	}
-	if n%3 == 0 { // lest the background falls behind what the file is mapped for
-		wal.Tidy(q.l)
+	if n%3 == 0 { // before the file is as long as its map
+		wal.PrepareAndCleanup(q.l)
 	}
 	return err
 }
@@ -285,7 +288,7 @@ func (w *world) takeLarge(q *queue, who int) (err error) {
 func (w *world) compact(q *queue, who, n int) error {
 	err := w.scatter(q, who, n)
 	w.catchUp()
-	wal.Tidy(q.l)
+	wal.PrepareAndCleanup(q.l)
 	wal.Compact(q.l)
 	return err
 }
@@ -306,7 +309,7 @@ func (w *world) race(q *queue, who, n int) (err error) {
 	var compacted sync.WaitGroup
 	compacted.Go(func() { wal.Compact(q.l) })
 	err = errors.Join(err, w.takeMany(q, who, n), wal.RewriteOffsets(q.l))
-	wal.Tidy(q.l)
+	wal.PrepareAndCleanup(q.l)
 	compacted.Wait()
 	return err
 }
@@ -365,14 +368,14 @@ func (w *world) sync(queues []*queue, do func() error) error {
 // syncShared has all logs want a sync before one begins.
 func (w *world) syncShared() error {
 	release := wal.HoldSyncs(w.back)
-	told := make(chan error, len(w.queues))
+	synced := make(chan error, len(w.queues))
 	for _, q := range w.queues {
-		q.l.SyncThen(func(err error) { told <- err })
+		q.l.SyncThen(func(err error) { synced <- err })
 	}
 	release()
 	var errs []error
 	for range w.queues {
-		errs = append(errs, <-told)
+		errs = append(errs, <-synced)
 	}
 	return errors.Join(errs...)
 }

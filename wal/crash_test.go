@@ -3,13 +3,14 @@ package wal_test
 // The crash campaign: random workloads on a disk in memory are cut off at a random call to the file
 // system, what is left is recovered and held against what was promised, and it goes on from there.
 //
-//	crash_test.go        how many, from which seed, and what is said of a failure
+//	crash_test.go        how many, from which seed, and how failures are reported
 //	crash_plan_test.go   a workload as a list of steps; a failing one is shrunk to the fewest
 //	crash_world_test.go  the disk, the logs on it, and what the test knows of their items
 //	crash_steps_test.go  what each step does
 //	crash_check_test.go  what recovery has to deliver, and what it is excused
 //
-// A long campaign with new seeds: go test ./wal -run 'TestKillKeeps|TestPowerCutKeeps' -v -timeout 2h -crashes 100000 -seed 5000000
+// A long campaign with new seeds: go test ./wal -run 'TestKillKeeps|TestPowerCutKeeps' -v -timeout
+// 2h -crashes 100000 -seed 5000000
 
 import (
 	"flag"

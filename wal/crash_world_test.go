@@ -36,7 +36,8 @@ type item struct {
 
 // delivery is an item as one consumer has it.
 type delivery struct {
-	owed          bool // the consumer was there when the item came, or the item when the consumer came
+	// The consumer was there when the item came, or the item when the consumer came.
+	owed          bool
 	taking, taken bool // Take was called, has returned
 	synced        bool // taken before a sync
 	unnoted       bool // taken out of order while the disk was full
@@ -216,7 +217,7 @@ func (w *world) cutRecovery(calls int) error {
 	err := w.open()
 	for _, q := range w.queues {
 		if err == nil {
-			wal.Tidy(q.l)
+			wal.PrepareAndCleanup(q.l)
 		}
 		if err == nil && w.cold {
 			wal.Compact(q.l)
@@ -230,7 +231,7 @@ func (w *world) cutRecovery(calls int) error {
 	w.fs = image
 	w.roomForDirectories()
 	if err != nil {
-		return fmt.Errorf("recovery that is going to be cut: %w", err)
+		return fmt.Errorf("recovery before its cut: %w", err)
 	}
 	return nil
 }
@@ -338,7 +339,8 @@ func (w *world) close() {
 }
 
 func options(fsys disk.FS) wal.Options {
-	o := wal.Options{FS: fsys, SegmentSize: wal.MinSegmentSize, InlineMax: 4 << 10, SyncEvery: wal.SyncNever, Logger: quiet()}
+	o := wal.Options{FS: fsys, SegmentSize: wal.MinSegmentSize, InlineMax: 4 << 10,
+		SyncEvery: wal.SyncNever, Logger: quiet()}
 	o.Cold = &wal.Cold{}
 	return wal.WithOffsetCapacity(o, 128<<10)
 }

@@ -5,37 +5,38 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime"
-	"time"
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
 )
 
-// damage is a range of a file that held no valid record where one should have been.
+// damage is a range of a file without a valid record where there should be one.
 type damage struct {
 	f        *file
 	from, to uint32
-	bytes    []byte // nil: they are still in the file
+	bytes    []byte // nil if they are still in the file
 }
 
-// noteDamageLocked has what was found in opening a segment set aside. Log.mu is held.
+// noteDamageLocked has the damage set aside that was found when a segment was opened.
 func (l *Log) noteDamageLocked(f *file, found []segment.Damage) {
 	for _, d := range found {
-		if d.Tail && (d.Unfinished || d.Meta) { // a kill in the middle of an append or of sealing
+		if d.Tail && (d.Unfinished || d.Meta) { // a kill interrupted an append or sealing
 			continue
 		}
 		l.aside.damage = append(l.aside.damage, damage{f, d.From, d.To, d.Bytes})
-		l.askLater()
+		l.requestCleanup()
 	}
 }
 
-// pageSize is the step over pages that cannot be read. A larger real page costs some more steps.
+// pageSize is the step over pages that cannot be read. If real pages are larger, it takes more
+// steps.
 const pageSize = 4096
 
-// endOfDamage returns the offset of the first valid record behind the damaged one at off of a pinned segment, or the
-// segment's tail. In a segment full of bytes that look like records it takes very long: meanwhile it gives way to others.
+// endOfDamage returns the offset of the first valid record after a damaged one in a pinned segment,
+// or the segment's tail. It takes very long if the segment is full of bytes that look like records,
+// so it yields to other goroutines.
 func (l *Log) endOfDamage(f *file, off uint32) uint32 {
-	const slice = 1 << 20 // bytes looked at: about a fifth of a millisecond
+	const slice = 1 << 20 // bytes searched at a time, in about 0.2 ms
 	tail := f.seg.Tail()
 	for from := off + segment.Align; from < tail && !l.isClosed(); runtime.Gosched() {
 		next, found, err := f.seg.ResyncSome(from, slice)
@@ -53,8 +54,7 @@ func (l *Log) endOfDamage(f *file, off uint32) uint32 {
 	return tail
 }
 
-// setAside copies damaged ranges into the quarantine, with a note of where each came from, before
-// their segment may be deleted.
+// setAside copies damaged ranges into the quarantine, before their segments may be deleted.
 func (l *Log) setAside() {
 	l.mu.Lock()
 	found := l.aside.damage
@@ -69,15 +69,17 @@ func (l *Log) setAside() {
 		l.mu.Unlock()
 		to, err := l.quarantine(d, path)
 		if err != nil {
-			l.log.Error("damaged bytes cannot be set aside", "queue", l.name(), "file", path, "from", d.from, "to", d.to, "error", err)
+			l.log.Error("cannot set damaged bytes aside",
+				"file", path, "from", d.from, "to", d.to, "error", err)
 			continue
 		}
-		l.log.Warn("damaged bytes set aside", "queue", l.name(), "file", path, "from", d.from, "to", d.to, "copy", to)
+		l.log.Warn("damaged bytes set aside",
+			"file", path, "from", d.from, "to", d.to, "copy", to)
 	}
 }
 
-// quarantine copies a range into a file whose name tells where it came from:
-// <queue>/<file>@<from>-<to>. A range that is there already is not copied again.
+// quarantine copies a range into a file named after its origin: <queue>/<file>@<from>-<to>. A range
+// that is there already is not copied again.
 func (l *Log) quarantine(d damage, path string) (string, error) {
 	dir := filepath.Join(l.o.Quarantine, l.name())
 	to := filepath.Join(dir, fmt.Sprintf("%s@%d-%d", filepath.Base(path), d.from, d.to))
@@ -101,7 +103,7 @@ func (l *Log) quarantine(d damage, path string) (string, error) {
 	return to, errors.Join(err, l.fs.SyncDir(dir))
 }
 
-// copyRange copies what can be read; a page that cannot stays zero in the copy.
+// copyRange copies what can be read. A page that cannot be read is zeros in the copy.
 func (l *Log) copyRange(out disk.File, path string, d damage) error {
 	in, err := l.fs.OpenRead(path)
 	if err != nil {
@@ -124,7 +126,7 @@ func (l *Log) copyRange(out disk.File, path string, d damage) error {
 	return out.Sync()
 }
 
-// moveAside takes a whole file out of the log's way. A full disk may have no room for the quarantine: then the
+// moveAside moves a whole file out of the log. If a full disk has no space for the quarantine, the
 // file stays in the log's directory under a name that the log ignores.
 func (l *Log) moveAside(path string) (string, error) {
 	dir := filepath.Join(l.o.Quarantine, l.name())
@@ -133,9 +135,21 @@ func (l *Log) moveAside(path string) (string, error) {
 	} else if err != nil {
 		return dir, err
 	}
-	to := filepath.Join(dir, fmt.Sprintf("%s@%d", filepath.Base(path), time.Now().UnixNano()))
+	day, _ := l.o.Clock.Now()
+	to := l.unused(filepath.Join(dir, filepath.Base(path)), day.UnixNano())
 	if err := l.fs.Rename(path, to); err != nil {
 		return to, err
 	}
 	return to, errors.Join(l.fs.SyncDir(dir), l.fs.SyncDir(l.dir))
+}
+
+// unused returns the first name path@n, counting from a number, that no file has: the time of day
+// may have been set back.
+func (l *Log) unused(path string, n int64) string {
+	for ; ; n++ {
+		name := fmt.Sprintf("%s@%d", path, n)
+		if _, err := l.fs.Allocated(name); err != nil {
+			return name
+		}
+	}
 }

@@ -1,17 +1,17 @@
 package wal
 
-// What nobody wants any more: the numbers that every consumer has taken.
+// Dead items: the numbers that every consumer has taken.
 
 import (
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/wal/internal/offset"
 )
 
-// atOnce is how many spans are looked at in one hold of the lock.
+// atOnce is how many spans are looked at while Log.mu is held.
 const atOnce = 256
 
-// eachDead calls fn, in order and without the lock, for the spans of [from, to) that every consumer has
-// taken. What is taken meanwhile may be missing: it only grows.
+// eachDead calls fn, in order and without Log.mu, for the spans of [from, to) that every consumer
+// has taken. It may miss what is taken meanwhile.
 func (l *Log) eachDead(from, to uint64, fn func(offset.Span)) {
 	var buf [atOnce]offset.Span
 	for from < to {
@@ -23,7 +23,7 @@ func (l *Log) eachDead(from, to uint64, fn func(offset.Span)) {
 	}
 }
 
-// someDead appends spans from the beginning of [from, to), and tells where to go on.
+// someDead appends spans from the start of [from, to), and returns where to go on.
 func (l *Log) someDead(dead []offset.Span, from, to uint64) ([]offset.Span, uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -41,8 +41,8 @@ func (l *Log) someDead(dead []offset.Span, from, to uint64) ([]offset.Span, uint
 	return dead, from
 }
 
-// deadFromLocked returns the first run of numbers in [from, to) that every consumer has taken. Where one
-// ends for one consumer the next begins, so runs may touch.
+// deadFromLocked returns the first run of numbers in [from, to) that every consumer has taken. Runs
+// may touch: each ends where the run of some consumer ends.
 func (l *Log) deadFromLocked(from, to uint64) (x offset.Span, ok bool) {
 	for from < to {
 		x = offset.Span{From: from, To: to - 1}
@@ -53,7 +53,7 @@ func (l *Log) deadFromLocked(from, to uint64) (x offset.Span, ok bool) {
 				return offset.Span{}, false
 			}
 			if y.From > x.From {
-				from, again = y.From, true // nobody else need be asked about what is before
+				from, again = y.From, true // this consumer has not taken what is before
 				break
 			}
 			x = y.Part(x.From, min(x.To, y.To))
@@ -65,7 +65,7 @@ func (l *Log) deadFromLocked(from, to uint64) (x offset.Span, ok bool) {
 	return offset.Span{}, false
 }
 
-// passDead has a new consumer take what every other one has taken: it is gone, or about to go. Log.mu is held.
+// passDead makes a new consumer take what all others have taken: it is gone, or will be soon.
 func (c *Consumer) passDead() {
 	l := c.l
 	first := c // whose head is the lowest
@@ -90,7 +90,7 @@ func (c *Consumer) passDead() {
 	c.seq, c.seen = c.st.Head, c.st.Head
 }
 
-// deletableLocked reports that every consumer's file says that an item is taken. Log.mu is held.
+// deletableLocked reports whether every consumer's file says that an item is taken.
 func (l *Log) deletableLocked(seq uint64) bool {
 	for _, c := range l.consumers {
 		if x, ok := c.takenFrom(seq); !ok || x.From > seq {
@@ -100,35 +100,35 @@ func (l *Log) deletableLocked(seq uint64) bool {
 	return len(l.consumers) > 0
 }
 
-// noteBehind rewrites the files of consumers that had no room to note what is taken, with the reserve if need
-// be: then it can be deleted.
-func (l *Log) noteBehind() {
+// saveUnsaved rewrites the files of consumers that had no space to note what is taken, with the
+// reserve if need be. Then those items can be deleted.
+func (l *Log) saveUnsaved() {
 	l.mu.Lock()
-	var behind []*Consumer
+	var unsaved []*Consumer
 	for _, c := range l.consumers {
-		if c.behind && c.off != nil {
-			behind = append(behind, c)
+		if c.unsaved && c.off != nil {
+			unsaved = append(unsaved, c)
 		}
 	}
 	l.mu.Unlock()
-	for _, c := range behind {
+	for _, c := range unsaved {
 		err := c.rewrite(0)
-		if disk.IsFull(err) && l.slow.reserve.lend() {
+		if disk.IsFull(err) && l.background.reserve.lend() {
 			err = c.rewrite(0)
-			l.slow.reserve.takeBack()
+			l.background.reserve.takeBack()
 		}
 		if err != nil && !disk.IsFull(err) {
-			l.log.Warn("cannot rewrite an offset file", "queue", l.name(), "consumer", c.name, "error", err)
+			l.log.Warn("cannot rewrite an offset file", "consumer", c.name, "error", err)
 		}
 	}
 }
 
-// takenFrom returns the first run of numbers at or behind seq that are taken for good, cut off below it.
+// takenFrom returns the first run of taken numbers at or after seq. It begins at seq or later.
 func (c *Consumer) takenFrom(seq uint64) (x offset.Span, ok bool) {
 	if seq < c.st.Head {
 		return offset.Span{From: seq, To: c.st.Head - 1}, true
 	}
-	if c.behind { // what only memory says would come again, and is not to be missing then
+	if c.unsaved { // after a crash what is in memory alone comes again, and must be there
 		return x, false
 	}
 	if x, ok = c.st.Taken.Find(seq); ok {

@@ -17,7 +17,7 @@ func TestTheLossOfAnOffsetFileDeletesNothingThatItsConsumerHasNotTaken(t *testin
 	const n = 3000 // some segments
 	fill(t, l, 0, n)
 	if got := drain(t, l, audit); len(got) != n {
-		t.Fatalf("%d items came", len(got))
+		t.Fatalf("got %d items, want all", len(got))
 	}
 	l.Close()
 	if err := m.Remove("/data/q/consumer.off"); err != nil {
@@ -28,6 +28,6 @@ func TestTheLossOfAnOffsetFileDeletesNothingThatItsConsumerHasNotTaken(t *testin
 	l.Close()
 	l = m.open()
 	if got := drain(t, l, consumer(t, l)); len(got) != n {
-		t.Fatalf("%d of %d items are left", len(got), n)
+		t.Fatalf("got %d items, want %d", len(got), n)
 	}
 }

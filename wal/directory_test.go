@@ -1,6 +1,7 @@
 package wal_test
 
-// Directories that the log makes, its own and the quarantine's, and what a power cut leaves of them.
+// Directories that the log makes, its own and the quarantine's, and what a power cut leaves of
+// them.
 
 import (
 	"math/rand/v2"
@@ -55,7 +56,7 @@ func TestWhatIsSetAsideSurvivesAPowerCut(t *testing.T) {
 			for seed := range uint64(20) {
 				after := m.Crash(rand.New(rand.NewPCG(seed, 1)))
 				if got := after.Names("/data/q/.quarantine/q"); len(got) == 0 {
-					t.Fatalf("seed %d: it is gone", seed)
+					t.Fatalf("seed %d: got an empty quarantine, want what was set aside", seed)
 				}
 			}
 		})

@@ -1,9 +1,9 @@
 // Package wal keeps one queue's log: an append-only directory of checksummed, memory-mapped
 // segment files, and for each consumer an offset file that remembers what it has taken.
 //
-// A Log can be used without the server. Append gives an item its place in the order; a
+// A Log can be used without the server. Append gives an item its place in the order. A
 // Consumer moves over the log with Next and says with Take, in any order, which items are gone
-// for good. What every consumer has taken is deleted in the background; RemoveConsumer ends one.
+// for good. What every consumer has taken is deleted in the background. RemoveConsumer ends one.
 //
 //	log, err := wal.Open("orders", wal.Options{})
 //	pos, err := log.Append([]byte("hello"), wal.Meta{})
@@ -21,9 +21,9 @@
 //
 // # What is not
 //
-// A directory is to be used by one process: whoever owns it takes a lock (see disk.FS.Lock) once
-// for all its logs. Taken items may come again after a power cut; after another restart only those
-// taken out of order while a full disk left no room to note it.
+// Only one process may use a directory: it takes a lock (see disk.FS.Lock) once
+// for all its logs. Taken items may come again after a power cut. After another restart only those
+// may that were taken out of order while a full disk had no space to note it.
 //
-// A log that nobody has open is examined, rewound and mended by package inspect.
+// Package inspect examines, rewinds and mends a log that nobody has open.
 package wal

@@ -1,19 +1,19 @@
 package wal
 
-// What is known to be missing. At the end of each sync the offset files are told what is on stable
-// storage: so many items of the log, so many entries of their own. A crash takes none of that away.
-// What is less when the log is opened was cut, damaged, removed or put back from an older copy, and is
-// counted and told once.
+// Evidence of what a log should have. After each sync the offset files note what is on stable
+// storage: how many items of the log, how many entries of their own. A crash takes none of that
+// away. So if a log has less when it is opened, its files were cut, damaged, removed or replaced by
+// an older copy. That is counted and logged once.
 
 import "slices"
 
-// unmarked is how many shared syncs in a row may leave out an offset file that they had nothing of: a mark has the
-// next one write it.
-const unmarked = 16
+// marksSkipped is how many shared syncs in a row may skip an offset file without changes: a mark
+// makes the next sync write it.
+const marksSkipped = 16
 
-// mark notes in the offset files what is durable now. It is evidence, and nothing waits for it: it reaches the disk with
-// the next sync, or when the kernel writes it.
-func (l *Log) mark(u unsynced) {
+// noteDurable writes into the offset files what is durable now. It is evidence that nothing waits
+// for: it reaches the disk with the next sync, or when the kernel writes it.
+func (l *Log) noteDurable(u unsynced) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.durable = max(l.durable, u.next)
@@ -24,7 +24,7 @@ func (l *Log) mark(u unsynced) {
 		if c.off == nil || !c.off.EverSynced() || l.closed || l.failed != nil {
 			continue
 		}
-		if c.marks++; u.shared && c.marks%unmarked != 0 && !slices.Contains(u.offsets, c.off) {
+		if c.marks++; u.shared && c.marks%marksSkipped != 0 && !slices.Contains(u.offsets, c.off) {
 			continue
 		}
 		if c.off.Durable() != l.durable {
@@ -33,15 +33,16 @@ func (l *Log) mark(u unsynced) {
 		if c.off.SlotsOutdated() {
 			c.off.SetHead(c.st.Head, c.st.Below)
 		}
-		c.faulted()
+		c.checkFault()
 	}
 }
 
-// allWholeLocked is the number below which all items are known to have what they consist of. A body whose Commit is
-// under way has a name that is not in the directory for good. Log.mu is held.
-func (l *Log) allWholeLocked() uint64 {
+// wholeBelowLocked is the number below which all items are known to be whole. The name of a body
+// whose Commit is under way may not be in the directory for good.
+func (l *Log) wholeBelowLocked() uint64 {
 	whole := l.durable
-	if n := len(l.files); n > 0 && l.files[n-1].seg != nil { // numbers that a power cut left without an item prove nothing
+	// Numbers after a power cut may have no item.
+	if n := len(l.files); n > 0 && l.files[n-1].seg != nil {
 		whole = max(l.files[n-1].first, l.files[n-1].seg.Totals().Last+1)
 	}
 	for _, f := range l.files {
@@ -51,23 +52,24 @@ func (l *Log) allWholeLocked() uint64 {
 		}
 	}
 	u := &l.uploads
-	for len(u.doubtful) > 0 && l.everybodyTookLocked(u.doubtful[0]) {
-		u.doubtful = u.doubtful[1:]
+	for len(u.maybeTorn) > 0 && l.takenByAllLocked(u.maybeTorn[0]) {
+		u.maybeTorn = u.maybeTorn[1:]
 	}
-	if len(u.doubtful) > 0 {
-		whole = min(whole, u.doubtful[0])
+	if len(u.maybeTorn) > 0 {
+		whole = min(whole, u.maybeTorn[0])
 	}
 	return max(l.durable, whole)
 }
 
-// doubt notes a large item, in their order, of which it is not known that its body was ever synced.
-func (u *uploads) doubt(seq, durable uint64) {
+// noteMaybeTorn notes a large item whose body may never have been synced. Items come in order.
+func (u *uploads) noteMaybeTorn(seq, durable uint64) {
 	if seq >= durable {
-		u.doubtful = append(u.doubtful, seq)
+		u.maybeTorn = append(u.maybeTorn, seq)
 	}
 }
 
-// resumeDurable lets numbering begin above all that was durable once, though the log may end before it.
+// resumeDurable continues the numbering above everything that was once durable, even if the log
+// ends before it.
 func (l *Log) resumeDurable() {
 	for _, c := range l.consumers {
 		l.durable = max(l.durable, c.st.Durable)
@@ -76,41 +78,45 @@ func (l *Log) resumeDurable() {
 	for _, c := range l.consumers {
 		all = all && c.st.Head >= l.durable
 	}
-	if l.durable <= l.next || all && len(l.files) == 0 { // a log gives its last segment back on a full disk: see reclaim
+	// On a full disk reclaim deletes the last segment.
+	if l.durable <= l.next || all && len(l.files) == 0 {
 		return
 	}
-	l.log.Error("log ends before what was on stable storage: its last segment was cut, removed or put back from an older copy",
-		"queue", l.name(), "ends", l.next-1, "stored", l.durable-1)
-	l.found.ends, l.next = l.next, l.durable
+	l.log.Error("log ends before what was on stable storage: its last segment was cut, removed or "+
+		"replaced by an older copy",
+		"ends", l.next-1, "stored", l.durable-1)
+	l.missing.endedAt, l.next = l.next, l.durable
 }
 
-// orphaned reports whether a body's record is among what the log lacks, and somebody has yet to take the item.
+// orphaned reports whether a body has lost its record, and some consumer has yet to take the item.
 func (l *Log) orphaned(seq uint64) bool {
-	return seq >= l.next || l.found.ends > 0 && seq >= l.found.ends && !l.everybodyTookLocked(seq)
+	ended := l.missing.endedAt
+	return seq >= l.next || ended > 0 && seq >= ended && !l.takenByAllLocked(seq)
 }
 
-// tellShort sees to it that a log which ended too early is not told of again, and that it counts though
-// all that it lacks was taken.
-func (l *Log) tellShort(counted bool) {
-	if l.found.ends == 0 {
+// reportEarlyEnd counts a log that ended too early if nothing counted it yet, and begins a new
+// segment so that the next start does not report it again.
+func (l *Log) reportEarlyEnd(counted bool) {
+	if l.missing.endedAt == 0 {
 		return
 	}
 	if !counted {
 		l.stats.damaged.Add(1)
 	}
 	if err := l.rollNowLocked(); err != nil {
-		l.log.Warn("cannot begin a new segment behind what is missing", "queue", l.name(), "error", err)
+		l.log.Warn("cannot begin a new segment after the missing items", "error", err)
 	}
 }
 
-// tellLost counts what an offset file has lost, and mends the file: taken items may come again.
-func (c *Consumer) tellLost() {
+// reportLostEntries counts what an offset file has lost, and mends the file. Taken items may come
+// again.
+func (c *Consumer) reportLostEntries() {
 	o := c.off
 	if lost := o.Lost(); lost > 0 {
 		c.l.stats.damaged.Add(uint64(lost))
 		copied, err := c.l.quarantine(damage{to: uint32(o.Allocated())}, o.Path)
-		c.l.log.Error("offset file is damaged or was cut: items that were taken may come again",
-			"queue", c.l.name(), "file", o.Path, "places", lost, "copy", copied, "error", err)
+		c.l.log.Error("offset file is damaged or was cut; taken items may come again",
+			"file", o.Path, "places", lost, "copy", copied, "error", err)
 	}
 	o.Mend(&c.st)
 }

@@ -1,6 +1,6 @@
 package wal_test
 
-// What is missing is told, and what belongs to another log costs nothing.
+// What is missing is reported, and files of another log cost nothing.
 
 import (
 	"bytes"
@@ -17,8 +17,8 @@ import (
 	"github.com/darner/darner/wal/inspect"
 )
 
-// told opens a log and returns what its errors say, a line for each.
-func (m memory) told() (*wal.Log, func() []string) {
+// openRecording opens a log. said returns the errors that it has logged, a line for each.
+func (m memory) openRecording() (*wal.Log, func() []string) {
 	var b bytes.Buffer
 	o := options(m.FS)
 	o.Logger = slog.New(slog.NewTextHandler(&b, &slog.HandlerOptions{Level: slog.LevelError}))
@@ -26,8 +26,8 @@ func (m memory) told() (*wal.Log, func() []string) {
 	return l, func() []string { return strings.Split(strings.TrimSpace(b.String()), "\n") }
 }
 
-// synced is a log with n synced items, the first of which are taken, as a kill leaves it. former is the same
-// with half as many, as it was before.
+// synced is a log with n synced items, the first of which are taken, as a kill leaves it. former is
+// the same with half as many, as it was before.
 func synced(t *testing.T, n, taken int) (m, former memory) {
 	m = newMemory(t)
 	l := m.open()
@@ -51,6 +51,9 @@ func (m memory) segment() string {
 	return path.Join("/data/q", segments[len(segments)-1])
 }
 
+// overwrite replaces the content of the last segment's file.
+func (m memory) overwrite(b []byte) error { return m.WriteFile(m.segment(), b) }
+
 // shortened are the ways to lose the end of a log.
 var shortened = map[string]func(m, former memory) error{
 	"cut to a half": func(m, _ memory) error {
@@ -60,48 +63,59 @@ var shortened = map[string]func(m, former memory) error{
 		}
 		return m.WriteFile(m.segment(), b[:1024+50*48])
 	},
-	"emptied":     func(m, _ memory) error { return m.WriteFile(m.segment(), nil) },
-	"zeroed":      func(m, _ memory) error { return m.WriteFile(m.segment(), make([]byte, 64<<10)) },
-	"its header":  func(m, _ memory) error { b, _ := m.ReadFile(m.segment()); return m.WriteFile(m.segment(), b[:1024]) },
-	"deleted":     func(m, _ memory) error { return m.Remove(m.segment()) },
-	"overwritten": func(m, _ memory) error { return m.WriteFile(m.segment(), bytes.Repeat([]byte("x"), 64<<10)) },
+	"emptied": func(m, _ memory) error { return m.overwrite(nil) },
+	"zeroed":  func(m, _ memory) error { return m.overwrite(make([]byte, 64<<10)) },
+	"its header": func(m, _ memory) error {
+		b, _ := m.ReadFile(m.segment())
+		return m.overwrite(b[:1024])
+	},
+	"deleted": func(m, _ memory) error { return m.Remove(m.segment()) },
+	"overwritten": func(m, _ memory) error {
+		return m.overwrite(bytes.Repeat([]byte("x"), 64<<10))
+	},
 	"of yesterday": func(m, former memory) error {
 		b, _ := former.ReadFile(former.segment())
 		return m.WriteFile(m.segment(), b)
 	},
 }
 
-// Whether the head is within what is left, beyond it or at the end: every item that is lost is counted, told
-// once, and named by darner-fsck.
+// Whether the head is within what is left, beyond it or at the end: every item that is lost is
+// counted, reported once, and named by darner-fsck.
 func TestALogThatEndsBeforeWhatWasSyncedSaysSo(t *testing.T) {
 	const n = 200
 	for how, shorten := range shortened {
 		for _, taken := range []int{0, 20, 150, n} {
 			m, former := synced(t, n, taken)
 			if err := shorten(m, former); err != nil {
-				t.Fatal(how, err)
+				t.Fatalf("%s: %v", how, err)
 			}
-			l, said := m.told()
+			l, said := m.openRecording()
 			end := 1 + uint64(n)
 			if p := put(t, l, "one more"); p.Seq < end {
-				t.Errorf("%s, %d taken: number %d is given again", how, taken, p.Seq)
+				t.Errorf("%s, %d taken: got number %d again, want a new one", how, taken, p.Seq)
 			}
 			if _, err := examine(m.Clone(), "/data/q"); err != nil {
-				t.Errorf("%s, %d taken: darner-fsck goes on about what was told: %v", how, taken, err)
+				t.Errorf("%s, %d taken: darner-fsck reports what the log has reported: %v",
+					how, taken, err)
 			}
 			got := drain(t, l, consumer(t, l))
 			if left := len(got) - 1; taken < n && l.Stats().Damaged < uint64(n-taken-max(left, 0)) {
-				t.Errorf("%s, %d taken: %d came and %d count as damaged", how, taken, left, l.Stats().Damaged)
+				t.Errorf("%s, %d taken: got %d items and %d damaged, want all in one or the other",
+					how, taken, left, l.Stats().Damaged)
 			}
-			if alone := how == "deleted" || how == "emptied" || how == "zeroed"; taken < n || !alone { // all taken and no segment: as on a full disk
+			// All taken and no segment: as on a full disk.
+			if alone := how == "deleted" || how == "emptied" || how == "zeroed"; taken < n ||
+				!alone {
 				if lines := said(); lines[0] == "" || l.Stats().Damaged == 0 {
-					t.Errorf("%s, %d taken: %d count as damaged, and it says %q", how, taken, l.Stats().Damaged, lines)
+					t.Errorf("%s, %d taken: got %d damaged and the errors %q, want the loss reported",
+						how, taken, l.Stats().Damaged, lines)
 				}
 			}
 			l.Close()
-			again, said := m.told()
+			again, said := m.openRecording()
 			if lines := said(); lines[0] != "" || again.Stats().Damaged != 0 {
-				t.Errorf("%s, %d taken: told again: %q", how, taken, lines)
+				t.Errorf("%s, %d taken: got the errors %q, want the loss reported once",
+					how, taken, lines)
 			}
 		}
 	}
@@ -111,21 +125,22 @@ func TestFsckNamesWhatWasSyncedAndIsGone(t *testing.T) {
 	for how, shorten := range shortened {
 		m, former := synced(t, 200, 20)
 		if err := shorten(m, former); err != nil {
-			t.Fatal(how, err)
+			t.Fatalf("%s: %v", how, err)
 		}
 		res, err := examine(m.FS, "/data/q")
 		if err == nil || res.Lost+res.Items != 180 {
-			t.Errorf("%s: %d are there and %d lost, want 180 in all (%v)", how, res.Items, res.Lost, err)
+			t.Errorf("%s: got %d items and %d lost, want 180 in all (%v)",
+				how, res.Items, res.Lost, err)
 		}
 		if _, err := fsck.Run("/data/q", fsck.Options{FS: m.FS, Repair: true}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := examine(m.FS, "/data/q"); err != nil {
-			t.Errorf("%s, repaired: %v", how, err)
+			t.Errorf("%s, repaired: got %v, want no damage", how, err)
 		}
-		l, said := m.told()
+		l, said := m.openRecording()
 		if lines := said(); lines[0] != "" || l.Stats().Damaged != 0 {
-			t.Errorf("%s, repaired: the log says %q", how, lines)
+			t.Errorf("%s, repaired: got the errors %q, want none", how, lines)
 		}
 	}
 }
@@ -143,18 +158,19 @@ func TestAPowerCutIsNoEvidence(t *testing.T) {
 	fill(t, l, 100, 200)
 	drain(t, l, c)
 	m = memory{m.Clone(), t}
-	if err := m.WriteFile(m.segment(), before); err != nil { // what came since the sync is lost, that it was taken is not
+	// What came since the sync is lost, that it was taken is not.
+	if err := m.WriteFile(m.segment(), before); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := examine(m.FS, "/data/q"); err != nil {
 		t.Error(err)
 	}
-	l, said := m.told()
+	l, said := m.openRecording()
 	if lines := said(); lines[0] != "" || l.Stats().Damaged != 0 {
-		t.Errorf("%d count as damaged: %q", l.Stats().Damaged, lines)
+		t.Errorf("got %d damaged and the errors %q, want none", l.Stats().Damaged, lines)
 	}
 	if p := put(t, l, "one more"); p.Seq != 201 {
-		t.Errorf("numbering goes on at %d", p.Seq)
+		t.Errorf("got number %d, want 201", p.Seq)
 	}
 }
 
@@ -178,21 +194,31 @@ func scattered(t *testing.T) memory {
 // A file that lost something says so once, and by then it is whole again.
 func TestAnOffsetFileThatIsCutOrDamagedSaysSo(t *testing.T) {
 	const offsets = "/data/q/consumer.off"
+	write := func(m memory, b []byte) error { return m.WriteFile(offsets, b) }
+	corrupt := func(m memory, at int64) error { return m.Corrupt(offsets, at, 8) }
 	for how, harm := range map[string]func(m memory, b []byte) error{
-		"cut within the slots":   func(m memory, b []byte) error { return m.WriteFile(offsets, b[:500]) },
-		"cut before the entries": func(m memory, b []byte) error { return m.WriteFile(offsets, b[:1024]) },
-		"cut in the entries":     func(m memory, b []byte) error { return m.WriteFile(offsets, b[:1024+32*20]) },
-		"an entry is damaged":    func(m memory, _ []byte) error { return m.Corrupt(offsets, 1024+32*20+9, 8) },
-		"a slot is damaged":      func(m memory, _ []byte) error { return m.Corrupt(offsets, 512+30, 8) },
+		"cut within the slots":   func(m memory, b []byte) error { return write(m, b[:500]) },
+		"cut before the entries": func(m memory, b []byte) error { return write(m, b[:1024]) },
+		"cut in the entries": func(m memory, b []byte) error {
+			return write(m, b[:1024+32*20])
+		},
+		"an entry is damaged": func(m memory, _ []byte) error {
+			return corrupt(m, 1024+32*20+9)
+		},
+		"a slot is damaged": func(m memory, _ []byte) error { return corrupt(m, 512+30) },
 		"a checkpoint among ranges is damaged": func(m memory, b []byte) error {
 			at := entriesAt
-			for kind := func(at int) byte { return b[at+4] }; kind(at) != 1 || kind(at+entrySize) != 2 || at > entriesAt && kind(at-entrySize) != 2; {
+			for kind := func(at int) byte { return b[at+4] }; kind(at) != 1 ||
+				kind(at+entrySize) != 2 || at > entriesAt && kind(at-entrySize) != 2; {
 				at += entrySize
 			}
 			return m.Corrupt(offsets, int64(at)+9, 8)
 		},
-		"entries are zeros": func(m memory, b []byte) error { clear(b[2048:2560]); return m.WriteFile(offsets, b) },
-		"a slot is zeros":   func(m memory, b []byte) error { clear(b[:512]); return m.WriteFile(offsets, b) },
+		"entries are zeros": func(m memory, b []byte) error {
+			clear(b[2048:2560])
+			return write(m, b)
+		},
+		"a slot is zeros": func(m memory, b []byte) error { clear(b[:512]); return write(m, b) },
 	} {
 		m := scattered(t)
 		b, err := m.ReadFile(offsets)
@@ -203,26 +229,29 @@ func TestAnOffsetFileThatIsCutOrDamagedSaysSo(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := examine(m.FS, "/data/q"); err == nil {
-			t.Errorf("%s: darner-fsck finds nothing", how)
+			t.Errorf("%s: got nothing from darner-fsck, want the damage", how)
 		}
-		l, said := m.told()
-		if lines := said(); len(lines) != 1 || !strings.Contains(lines[0], "offset file is damaged or was cut") || l.Stats().Damaged == 0 {
-			t.Errorf("%s: %d count as damaged, and it says %q", how, l.Stats().Damaged, lines)
+		l, said := m.openRecording()
+		if lines := said(); len(lines) != 1 ||
+			!strings.Contains(lines[0], "offset file is damaged or was cut") ||
+			l.Stats().Damaged == 0 {
+			t.Errorf("%s: got %d damaged and the errors %q, want one error",
+				how, l.Stats().Damaged, lines)
 		}
 		if items, _ := consumer(t, l).Pending(); items < 50 {
-			t.Errorf("%s: %d items are left", how, items)
+			t.Errorf("%s: got %d items, want at least 50", how, items)
 		}
 		if copies := m.Names("/data/q/.quarantine/q"); len(copies) != 1 {
-			t.Errorf("%s: in the quarantine is %q", how, copies)
+			t.Errorf("%s: got %q in the quarantine, want one copy", how, copies)
 		}
 		for range 2 {
 			m = memory{m.Clone(), t}
 			if _, err := examine(m.FS, "/data/q"); err != nil {
-				t.Errorf("%s: told, and still %v", how, err)
+				t.Errorf("%s: darner-fsck reports what the log has reported: %v", how, err)
 			}
-			l, said = m.told()
+			l, said = m.openRecording()
 			if lines := said(); lines[0] != "" || l.Stats().Damaged != 0 {
-				t.Errorf("%s: told again: %q", how, lines)
+				t.Errorf("%s: got the errors %q, want the damage reported once", how, lines)
 			}
 			l.Close()
 		}
@@ -249,7 +278,8 @@ func another(t *testing.T) *disktest.FS {
 	return m.Clone()
 }
 
-// Of all that another log's directory may leave here nothing is delivered, and nothing of this log is lost.
+// Of all that another log's directory may leave here nothing is delivered, and nothing of this log
+// is lost.
 func TestAFileOfAnotherLogIsSetAsideAndCostsNothing(t *testing.T) {
 	other := another(t)
 	m := newMemory(t)
@@ -275,31 +305,35 @@ func TestAFileOfAnotherLogIsSetAsideAndCostsNothing(t *testing.T) {
 			if err := m.WriteFile("/data/q/"+as, b); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := examine(m.FS, "/data/q"); err == nil || !strings.Contains(err.Error(), "belongs to another") {
-				t.Errorf("%s as %s: darner-fsck says %v", name, as, err)
+			if _, err := examine(m.FS, "/data/q"); err == nil ||
+				!strings.Contains(err.Error(), "belongs to another") {
+				t.Errorf("%s as %s: got %v from darner-fsck, want a file of another log",
+					name, as, err)
 			}
-			l, said := m.told()
+			l, said := m.openRecording()
 			want := n - 10
 			if as == "consumer.off" {
 				want = n // what was taken comes again
 			}
 			got := drain(t, l, consumer(t, l))
 			if len(got) != want || !slices.IsSorted(got) {
-				t.Errorf("%s as %s: %d items come, want %d", name, as, len(got), want)
+				t.Errorf("%s as %s: got %d items, want %d", name, as, len(got), want)
 			}
 			settle(l)
 			if lines := said(); len(lines) != 1 || lines[0] == "" || l.Stats().Damaged != 1 {
-				t.Errorf("%s as %s: %d count as damaged, and it says %q", name, as, l.Stats().Damaged, lines)
+				t.Errorf("%s as %s: got %d damaged and the errors %q, want one of each",
+					name, as, l.Stats().Damaged, lines)
 			}
 			if aside := m.Names("/data/q/.quarantine/q"); len(aside) != 1 {
-				t.Errorf("%s as %s: set aside is %q", name, as, aside)
+				t.Errorf("%s as %s: got %q set aside, want one file", name, as, aside)
 			}
 			l.Close()
 		}
 	}
 }
 
-// placesFor are names that a file may have been given by mistake, and that cost this log no file of its own.
+// placesFor are names that a file may have been given by mistake, and that cost this log no file of
+// its own.
 func placesFor(m memory, name string) []string {
 	switch kind := inspect.Classify(name); kind.Kind {
 	case inspect.OffsetFile:
@@ -335,12 +369,13 @@ func TestADirectoryIsRenamedAndCopiedWithItsIdentity(t *testing.T) {
 		}
 		l := open(t, dir, options(m.FS))
 		if got := drain(t, l, consumer(t, l)); len(got) != 180 || l.Stats().Damaged != 0 {
-			t.Errorf("%s: %d items come, %d count as damaged", dir, len(got), l.Stats().Damaged)
+			t.Errorf("%s: got %d items and %d damaged, want 180 and none",
+				dir, len(got), l.Stats().Damaged)
 		}
 	}
 }
 
-// Each file that does not tell any more whose it is can be done without.
+// Any one file may have lost the identity.
 func TestTheIdentityIsKnownFromAnyFile(t *testing.T) {
 	for _, lost := range []string{"consumer.off", "00000000000000000001.seg"} {
 		m, _ := synced(t, 200, 20)
@@ -353,11 +388,12 @@ func TestTheIdentityIsKnownFromAnyFile(t *testing.T) {
 		put(t, l, "one more")
 		got := drain(t, l, consumer(t, l))
 		if len(got) < 181 {
-			t.Errorf("%s lost its head: %d items come", lost, len(got))
+			t.Errorf("%s lost its head: got %d items, want at least 181", lost, len(got))
 		}
 		l.Close()
 		if got := m.open(); got.Stats().Damaged != 0 {
-			t.Errorf("%s lost its head: %d count as damaged still", lost, got.Stats().Damaged)
+			t.Errorf("%s lost its head: got %d damaged after another start, want none",
+				lost, got.Stats().Damaged)
 		}
 	}
 }
@@ -380,11 +416,12 @@ func TestOneSegmentOfAnotherLogIsAStrangerAlsoWhereNoOffsetFileIsLeft(t *testing
 			last = n
 		}
 	}
-	if err := errors.Join(m.Rename("/data/other/"+last, "/data/q/"+last), m.Remove("/data/q/consumer.off")); err != nil {
+	if err := errors.Join(m.Rename("/data/other/"+last, "/data/q/"+last),
+		m.Remove("/data/q/consumer.off")); err != nil {
 		t.Fatal(err)
 	}
 	l := m.open()
 	if got := drain(t, l, consumer(t, l)); len(got) != 10_000 {
-		t.Fatalf("%d of the log's own items came", len(got))
+		t.Fatalf("got %d of the log's own items, want 10000", len(got))
 	}
 }

@@ -61,7 +61,7 @@ func Example() {
 }
 
 // An item of any size is streamed in and out, 64 KiB at a time.
-func ExampleLog_Create() {
+func ExampleLog_BeginLarge() {
 	dir, err := os.MkdirTemp("", "images")
 	if err != nil {
 		log.Fatal(err)
@@ -74,7 +74,7 @@ func ExampleLog_Create() {
 	defer images.Close()
 
 	const size = 1 << 20
-	w, err := images.Create(size, wal.Meta{})
+	w, err := images.BeginLarge(size, wal.Meta{})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -5,10 +5,11 @@ import (
 	"runtime"
 
 	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/wal/clock"
 )
 
 // ShareFrom is how many logs have to want a sync to have one together.
-func ShareFrom(b *Background, logs int) { b.syncs.togetherFrom = logs }
+func ShareFrom(b *Background, logs int) { b.syncs.shareFrom = logs }
 
 // RewriteOffsets rewrites the offset files of all consumers.
 func RewriteOffsets(l *Log) error {
@@ -29,50 +30,37 @@ func RewriteOffsets(l *Log) error {
 	return errors.Join(errs...)
 }
 
-// Tidy does the background's work on a log in the caller's goroutine, for tests that want to see
-// its outcome.
-func Tidy(l *Log) {
+// BackgroundOf returns what does a log's slow work, and ClockOf what its timers go by.
+func BackgroundOf(l *Log) *Background { return l.background }
+
+func ClockOf(l *Log) clock.Clock { return l.o.Clock }
+
+// PrepareAndCleanup does the background's work on a log in the caller's goroutine, asked for or
+// not.
+func PrepareAndCleanup(l *Log) {
 	l.prepare()
-	l.tidy()
+	l.cleanup()
 }
 
 // Compact does all that there is to be compacted, in the caller's goroutine, as if no reader had
 // moved for a while.
 func Compact(l *Log) {
 	for {
-		l.compaction.rested()
+		l.compaction.assumeAtRest()
 		if !l.compaction.once() {
 			return
 		}
 	}
 }
 
-// CompactNow is Compact that minds readers who move.
-func CompactNow(l *Log) {
-	for l.compaction.once() {
-	}
-}
-
-// HoldCompaction keeps the background from compacting until release is called.
-func HoldCompaction(l *Log) (release func()) {
-	l.compaction.working.Lock()
-	return l.compaction.working.Unlock
-}
-
-// HoldTidying keeps the background from sealing and deleting until release is called.
-func HoldTidying(l *Log) (release func()) {
-	l.tidying.Lock()
-	return l.tidying.Unlock
-}
-
-// GiveBack does what happens when a log has been empty for a while.
-func GiveBack(l *Log) {
+// ShrinkIdle does what happens when a log has been empty for a while.
+func ShrinkIdle(l *Log) {
 	l.mu.Lock()
-	l.empty.quiet = true
+	l.idle.expired = true
 	l.mu.Unlock()
-	l.tidy()
+	l.cleanup()
 	l.compaction.working.Lock() // it may have had hold of a file
-	l.tidy()
+	l.cleanup()
 	l.compaction.working.Unlock()
 }
 
@@ -100,7 +88,8 @@ func CursorDistance(c *Consumer) (n int) {
 	return n
 }
 
-// HoldSyncs keeps all syncs from beginning until release is called, once a shared one that is under way is over.
+// HoldSyncs keeps all syncs from beginning until release is called, once a shared one that is under
+// way is over.
 func HoldSyncs(b *Background) (release func()) {
 	b.syncs.mu.Lock()
 	for b.syncs.shared {
@@ -109,14 +98,14 @@ func HoldSyncs(b *Background) (release func()) {
 		b.syncs.mu.Lock()
 	}
 	b.syncs.shared = true // nobody begins one while many wait
-	b.syncs.busy += syncsAtOnce
+	b.syncs.workers += syncsAtOnce
 	b.syncs.mu.Unlock()
 	return func() {
 		b.syncs.mu.Lock()
 		defer b.syncs.mu.Unlock()
 		b.syncs.shared = false
-		b.syncs.busy -= syncsAtOnce
-		b.syncs.spread()
+		b.syncs.workers -= syncsAtOnce
+		b.syncs.startWorkerLocked()
 	}
 }
 
@@ -126,6 +115,9 @@ func DirtyLogs(b *Background) int {
 	defer b.syncs.mu.Unlock()
 	return len(b.syncs.dirty)
 }
+
+// AwaitSyncs returns when no sync of a log is under way or asked for.
+func AwaitSyncs(l *Log) { l.commit.wait() }
 
 // Unsynced reports whether something awaits a sync.
 func (l *Log) Unsynced() bool {

@@ -7,33 +7,35 @@ import (
 	"github.com/darner/darner/segment"
 )
 
-// file is one segment of a log: its place in the order and, while it is in use, the open segment.
-// Log.mu guards it; seg may be used outside the lock by whoever holds a pin.
+// file is one segment of a log, and while it is in use the open segment. Log.mu guards it. Whoever
+// holds a pin may use seg without the lock.
 type file struct {
-	first     uint64 // first sequence number
+	first     uint64 // its first sequence number
 	path      string
-	named     bool // it has its final name: a spare that was started has not
+	named     bool // it has its final name, unlike a spare that was just started
 	seg       *segment.Segment
-	pins      int    // users of seg outside the lock; it is not closed under them
+	pins      int    // users of seg without the lock: it stays open for them
 	sealed    bool   // complete, trimmed and synced
-	dirty     bool   // appended to since it was last synced
-	renames   int    // large items in it whose body does not have its final name yet: not to be sealed
-	lost      bool   // nothing of it could be read: it is set aside, not deleted
-	gone      bool   // removed from the log: the last to let go closes it
-	prepareAt uint32 // tail at which the background is asked to prepare what comes next
-	extendAt  uint32 // tail at which that is another extent
-	size      int64  // of a sealed one
+	dirty     bool   // appended to since the last sync
+	renames   int    // large items whose body has no final name yet; it is not sealed before
+	lost      bool   // unreadable: it is set aside, not deleted
+	gone      bool   // removed from the log: the last to unpin it closes it
+	prepareAt uint32 // tail from which the background should prepare what is next
+	extendAt  uint32 // tail from which that is another extent
+	size      int64  // in bytes, of a sealed one
 
-	cold       bool   // in the cold form
-	through    uint64 // first number of the last segment that it stands for: its own, unless it is a cold one made of several
-	left       bool   // compaction failed on it and leaves it alone
-	compacting bool   // about to be replaced: nobody else takes it out of the log
-	records    uint64 // in it, and the bytes they take in a segment: of a sealed one, 0 while they are not known
-	recordSize int64
-	rebuilt    uint64 // damage rebuilt by readers that the background knows of
+	// through is the first number of the last segment that a cold one replaces; of others, first.
+	through uint64
+
+	cold           bool   // in the cold form
+	skipCompaction bool   // compaction failed on it
+	compacting     bool   // about to be replaced: nobody else removes it
+	records        uint64 // in a sealed one; 0 while not known
+	recordSize     int64  // bytes that these take, uncompressed
+	rebuilt        uint64 // Segment.Rebuilt when it was last mended
 }
 
-func (f *file) bytes() int64 {
+func (f *file) bytesLocked() int64 {
 	if f.seg != nil {
 		return f.seg.Size()
 	}
@@ -51,12 +53,12 @@ func (l *Log) findLocked(first uint64) *file {
 	return nil
 }
 
-// indexLocked returns the last segment that begins at or before seq, -1 when all begin behind it.
+// indexLocked returns the last segment that begins at or before seq; -1 if all begin after it.
 func (l *Log) indexLocked(seq uint64) int {
 	return sort.Search(len(l.files), func(i int) bool { return l.files[i].first > seq }) - 1
 }
 
-// activeLocked is the segment that takes appends, nil when there is none.
+// activeLocked is the segment that takes appends; nil if there is none.
 func (l *Log) activeLocked() *file {
 	if n := len(l.files); n > 0 && !l.files[n-1].sealed && l.files[n-1].seg != nil {
 		return l.files[n-1]
@@ -64,7 +66,7 @@ func (l *Log) activeLocked() *file {
 	return nil
 }
 
-// holdingLocked returns the segment that holds an item, nil when it was deleted.
+// holdingLocked returns the segment that holds an item; nil if it was deleted.
 func (l *Log) holdingLocked(p Position) *file {
 	if n := len(l.files); n > 0 && l.files[n-1].first == p.segment {
 		return l.files[n-1]
@@ -76,7 +78,7 @@ func (l *Log) holdingLocked(p Position) *file {
 	return l.files[i]
 }
 
-// hold pins the segment that holds an item and sees to it that it is open.
+// hold pins the segment that holds an item, and opens it if need be.
 func (l *Log) hold(p Position) (*file, error) {
 	l.mu.Lock()
 	if l.closed {
@@ -91,7 +93,7 @@ func (l *Log) hold(p Position) (*file, error) {
 	return l.pinAndUnlock(f)
 }
 
-// pinAndUnlock pins a segment and opens it if need be. Log.mu is held, and given up.
+// pinAndUnlock pins a segment and opens it if need be. Log.mu is held, and released.
 func (l *Log) pinAndUnlock(f *file) (*file, error) {
 	f.pins++
 	isOpen, path := f.seg != nil, f.path
@@ -106,20 +108,21 @@ func (l *Log) pinAndUnlock(f *file) (*file, error) {
 	return f, nil
 }
 
-// open opens a pinned segment outside the lock; when two do so, the second finds it done.
+// open opens a pinned segment without the lock. If two goroutines do so, the second closes what it
+// opened.
 func (l *Log) open(f *file, path string) error {
 	seg, found, err := l.openOwn(path, segment.OpenOptions{First: f.first})
 	if err != nil {
 		if errors.Is(err, segment.ErrForeign) {
 			l.mu.Lock()
-			l.banishLocked(f)
+			l.dropForeignLocked(f)
 			l.mu.Unlock()
 		}
 		return err
 	}
 	l.mu.Lock()
 	if f.seg == nil {
-		f.opened(seg)
+		f.setOpenLocked(seg)
 		seg = nil
 		l.noteDamageLocked(f, found)
 	}
@@ -130,28 +133,28 @@ func (l *Log) open(f *file, path string) error {
 	return nil
 }
 
-// opened makes a segment the file's. Log.mu is held.
-func (f *file) opened(seg *segment.Segment) {
+// setOpenLocked makes a segment the file's. Without the lock it is for a file that nobody else has.
+func (f *file) setOpenLocked(seg *segment.Segment) {
 	f.seg = seg
-	f.learn()
+	f.noteTotalsLocked()
 }
 
-// learn notes how much is in a segment that is open and sealed.
-func (f *file) learn() {
+// noteTotalsLocked notes how much is in an open segment if it is sealed.
+func (f *file) noteTotalsLocked() {
 	if f.seg.Sealed() {
 		f.records, f.recordSize = f.seg.Totals().Items, int64(f.seg.Tail())-segment.HeaderSize
 	}
 }
 
-// release lets go of a pinned segment.
+// release unpins a segment, and closes it if it is gone and this was the last pin.
 func (l *Log) release(f *file) {
-	if l.letGo(f) {
+	if l.unpin(f) {
 		l.close(f)
 	}
 }
 
-// letGo is release that leaves it to the caller to close a segment that is gone: then it is true.
-func (l *Log) letGo(f *file) (last bool) {
+// unpin is release that leaves closing to the caller, if it returns true.
+func (l *Log) unpin(f *file) (last bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	f.pins--

@@ -1,8 +1,8 @@
 package wal
 
-// A glance at a log that nobody has open: what its files say, and whether opening it would give space back.
-// Nothing is changed, and no more is read than the last segment's totals, the place of the head and the
-// offset files, so that thousands of logs are looked at in a second.
+// A glance at a log that nobody has open: what its files say, and whether opening it would free
+// disk space. It changes nothing, and reads only the last segment's totals, the place of the head
+// and the offset files. So thousands of logs are looked at in a second.
 
 import (
 	"errors"
@@ -19,21 +19,22 @@ import (
 
 // Glance is what the files of a log say.
 type Glance struct {
-	Items, Bytes int64  // not taken by the log's own consumer
+	Items, Bytes int64  // that the log's own consumer has not taken
 	Appended     uint64 // items since the log was created
 	Segments     int
 	CreatedUnix  int64 // ms
 
-	// Of the first item that is not taken, Unix ms; 0 when there is none or it cannot be read.
+	// Times of the first item that is not taken, in Unix ms; 0 if there is none or it cannot be
+	// read.
 	Enqueued, Expires int64
 
-	// Waste tells that there is something to give back: files left by a crash, blocks ahead of the tail,
-	// segments that are taken, a log that is empty or nearly so. Open, Slim and Close do it.
+	// Waste says that Open, Slim and Close would free disk space: files that a crash left, blocks
+	// allocated ahead, segments with nothing left, a log that is empty or nearly so.
 	Waste bool
 }
 
-// Look glances at the log in a directory, which nobody may have open. What is damaged it passes over: it is
-// for Open to judge. Errors are those of the disk.
+// Look glances at the log in a directory. Nobody may have the log open. It passes over damage,
+// which is for Open to judge. Errors are those of the disk.
 func Look(fsys disk.FS, dir string) (Glance, error) {
 	d, err := files.List(fsys, dir)
 	if err != nil {
@@ -55,19 +56,19 @@ func Look(fsys disk.FS, dir string) (Glance, error) {
 	return v.Glance, nil
 }
 
-// viewer is a glance that is being taken.
+// viewer is a glance under way.
 type viewer struct {
 	Glance
 	fs       disk.FS
 	dir      string
 	d        files.Listing
-	segments []files.Info     // by number
-	tail     *segment.Segment // the last one that could be read; nil for none
+	segments []files.Info     // in order
+	tail     *segment.Segment // the last readable one; nil if there is none
 	next     uint64           // sequence number of the next item
-	bytes    uint64           // ever appended
-	least    uint64           // all consumers have taken what is below
-	live     int64            // bytes that somebody has yet to take
-	offsets  int64            // bytes that offset files could give back
+	bytes    uint64           // appended since the log was created
+	least    uint64           // all consumers have taken all items below
+	live     int64            // bytes that some consumer has yet to take
+	offsets  int64            // bytes that offset files could free
 }
 
 func (v *viewer) path(f files.Info) string { return filepath.Join(v.dir, f.Name) }
@@ -76,10 +77,11 @@ func (v *viewer) open(f files.Info) (*segment.Segment, []segment.Damage, error) 
 	return segment.Open(v.fs, v.path(f), segment.OpenOptions{First: f.Number})
 }
 
-// lookAtTail opens the last segment, which knows what came before it.
+// lookAtTail opens the last segment, which says what came before it.
 func (v *viewer) lookAtTail() error {
 	v.next = 1
-	for i := len(v.d.Of[files.Spare]) - 1; i >= 0; i-- { // one that was started and not renamed yet
+	// One may have been started and not renamed.
+	for i := len(v.d.Of[files.Spare]) - 1; i >= 0; i-- {
 		f := v.d.Of[files.Spare][i]
 		if seg, _, err := segment.Open(v.fs, v.path(f), segment.OpenOptions{}); err == nil {
 			return v.begin(seg)
@@ -105,7 +107,7 @@ func (v *viewer) begin(seg *segment.Segment) error {
 	return nil
 }
 
-// lookAtConsumers finds out what is taken. A log without an offset file has its own consumer all the same.
+// lookAtConsumers finds out what is taken. A log without an offset file has its own consumer too.
 func (v *viewer) lookAtConsumers() error {
 	oldest := offset.New(0, 0, 0)
 	switch {
@@ -147,7 +149,7 @@ func (v *viewer) offsetsOf(f files.Info) (offset.State, error) {
 	return st, err
 }
 
-// lookAt notes what a consumer has yet to take.
+// lookAt adds what a consumer has yet to take.
 func (v *viewer) lookAt(name string, st *offset.State) {
 	v.least = min(v.least, st.Head)
 	if v.next <= st.Head {
@@ -175,7 +177,7 @@ func (v *viewer) lookAtHead(st *offset.State) {
 		return
 	}
 	if seq < seg.Header().First {
-		if len(v.segments) == 0 { // what it was in is gone
+		if len(v.segments) == 0 { // its segment is gone
 			return
 		}
 		i := len(v.segments) - 1
@@ -197,13 +199,15 @@ func (v *viewer) lookAtHead(st *offset.State) {
 	}
 }
 
-// worthTrimming is how many bytes ahead of the tail a segment has after a crash that make it worth closing anew.
+// worthTrimming is how many bytes allocated ahead, left by a crash, make it worth closing a log
+// anew.
 const worthTrimming = 16 << 10
 
-// wasteful is Waste. What it finds is what Open, Slim and Close see to.
+// wasteful is Glance.Waste.
 func (v *viewer) wasteful() bool {
 	switch {
-	case len(v.d.Of[files.Spare])+len(v.d.Of[files.Part])+len(v.d.Of[files.Unfinished])+len(v.d.Of[files.Rewrite]) > 0,
+	case len(v.d.Of[files.Spare])+len(v.d.Of[files.Part]) > 0,
+		len(v.d.Of[files.Unfinished])+len(v.d.Of[files.Rewrite]) > 0,
 		len(v.segments) < len(v.d.Of[files.Segment]),
 		len(v.segments) > 1 && v.segments[1].Number <= v.least,
 		len(v.d.Of[files.Body]) > 0 && v.d.Of[files.Body][0].Number < v.least,
@@ -219,8 +223,8 @@ func (v *viewer) wasteful() bool {
 	return nearlyEmpty(v.live, v.d.Blocks)
 }
 
-// bySmallReads is a file system of which small files are read and not mapped: for a glance the map would cost
-// more than the bytes.
+// bySmallReads is a file system that reads small files rather than mapping them: for a glance a map
+// costs more.
 type bySmallReads struct{ disk.FS }
 
 func (f bySmallReads) OpenRead(name string) (disk.File, error) {
@@ -234,7 +238,7 @@ func (f bySmallReads) OpenRead(name string) (disk.File, error) {
 // readFile is a file whose small maps are copies.
 type readFile struct {
 	disk.File
-	copied *[smallMap]byte // nil: it is mapped
+	copied *[smallMap]byte // nil if it is mapped
 }
 
 const smallMap = 64 << 10

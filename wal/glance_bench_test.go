@@ -21,7 +21,8 @@ func BenchmarkLook(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		if g, err := wal.Look(disk.OS{}, filepath.Join(dir, fmt.Sprint(i%logs))); err != nil || g.Items != 1 {
+		if g, err := wal.Look(disk.OS{}, filepath.Join(dir, fmt.Sprint(i%logs))); err != nil ||
+			g.Items != 1 {
 			b.Fatal(g, err)
 		}
 	}

@@ -1,6 +1,6 @@
 package wal
 
-// Files of another log among this log's: told by their identity, and set aside.
+// The files of another log among this one's: each file has its log's identity. They are set aside.
 
 import (
 	"github.com/darner/darner/segment"
@@ -8,7 +8,7 @@ import (
 	"github.com/darner/darner/wal/internal/identity"
 )
 
-// identify finds out the log's identity from its files, or makes one for a log that has none.
+// identify reads the log's identity from its files. A log without files gets a new one.
 func (l *Log) identify(d *files.Listing) error {
 	id, sure, err := identity.Of(l.fs, l.dir, d)
 	if id == 0 && sure {
@@ -18,36 +18,38 @@ func (l *Log) identify(d *files.Listing) error {
 	return err
 }
 
-// openOwn opens a segment, unless it belongs to another log: that is segment.ErrForeign.
-func (l *Log) openOwn(path string, o segment.OpenOptions) (*segment.Segment, []segment.Damage, error) {
+// openOwn opens a segment. If it belongs to another log, the error is segment.ErrForeign.
+func (l *Log) openOwn(
+	path string, o segment.OpenOptions,
+) (*segment.Segment, []segment.Damage, error) {
 	o.Log = l.id
 	return segment.Open(l.fs, path, o)
 }
 
-// banishLocked takes a segment out of the log that turns out to be another log's. The background sets it
-// aside. Log.mu is held.
-func (l *Log) banishLocked(f *file) {
+// dropForeignLocked removes from the log a segment that belongs to another log. The background sets
+// it aside.
+func (l *Log) dropForeignLocked(f *file) {
 	for i := range l.files {
 		if l.files[i] == f {
 			l.files = append(append([]*file(nil), l.files[:i]...), l.files[i+1:]...)
 			f.lost, f.gone = true, true
-			l.aside.strangers = append(l.aside.strangers, f)
+			l.aside.foreign = append(l.aside.foreign, f)
 			l.stats.damaged.Add(1)
-			l.askLater()
+			l.requestCleanup()
 			return
 		}
 	}
 }
 
-// setStrangersAside moves banished files out of the log's directory.
-func (l *Log) setStrangersAside() {
+// setForeignAside moves segments of other logs out of the log's directory.
+func (l *Log) setForeignAside() {
 	l.mu.Lock()
-	strangers := l.aside.strangers
-	l.aside.strangers = nil
+	foreign := l.aside.foreign
+	l.aside.foreign = nil
 	l.mu.Unlock()
-	for _, f := range strangers {
+	for _, f := range foreign {
 		if err := l.discardFile(f); err != nil && !isNotExist(err) {
-			l.log.Error("a segment of another log cannot be set aside", "queue", l.name(), "file", f.path, "error", err)
+			l.log.Error("cannot set a segment of another log aside", "file", f.path, "error", err)
 		}
 	}
 }

@@ -10,7 +10,8 @@ import (
 	"github.com/darner/darner/wal/inspect"
 )
 
-// sealedPair is a log's directory with segments of five items each, of a few KiB, from 1 and from 6 on.
+// sealedPair is a log's directory with segments of five items each, of a few KiB, from 1 and from 6
+// on.
 func sealedPair(t *testing.T) (fsys *disktest.FS, sources []*segment.Segment) {
 	t.Helper()
 	fsys = disktest.New()
@@ -30,7 +31,8 @@ func sealedPair(t *testing.T) (fsys *disktest.FS, sources []*segment.Segment) {
 			if err := s.Extend(80 << 10); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := s.Append(&segment.Record{Seq: seq, Kind: segment.KindItem, ClientFlags: 7, Enqueued: 1, Expires: 99, Payload: make([]byte, 50<<10)}); err != nil {
+			if _, err := s.Append(&segment.Record{Seq: seq, Kind: segment.KindItem, ClientFlags: 7,
+				Enqueued: 1, Expires: 99, Payload: make([]byte, 50<<10)}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -45,7 +47,8 @@ func sealedPair(t *testing.T) (fsys *disktest.FS, sources []*segment.Segment) {
 func writeCold(t *testing.T, fsys *disktest.FS, name string, sources ...*segment.Segment) {
 	t.Helper()
 	all := func(*segment.Record) bool { return true }
-	if err := segment.WriteCold(fsys, "q/"+name, sources, segment.ColdOptions{}, all, nil); err != nil {
+	if err := segment.WriteCold(fsys, "q/"+name, sources, segment.ColdOptions{}, all,
+		nil); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -76,18 +79,18 @@ func TestAnInspectionLeavesOutWhatRecoveryRemoves(t *testing.T) {
 	} {
 		writeCold(t, fsys, step.name, step.of...)
 		if got := inOrder(t, fsys); !slices.Equal(got, step.want) {
-			t.Errorf("with %s it is %q", step.name, got)
+			t.Errorf("with %s: got %q", step.name, got)
 		}
 	}
 	if err := fsys.WriteFile("q/"+both, []byte("something else")); err != nil {
 		t.Fatal(err)
 	}
 	if got := inOrder(t, fsys); !slices.Equal(got, []string{one, six}) {
-		t.Errorf("with one that cannot be read it is %q", got)
+		t.Errorf("with an unreadable one: got %q", got)
 	}
 	l := open(t, "q", wal.Options{FS: fsys, SegmentSize: 1 << 20})
 	if got := drain(t, l, consumer(t, l)); len(got) != 10 {
-		t.Errorf("recovery finds %d items", len(got))
+		t.Errorf("got %d items after recovery, want 10", len(got))
 	}
 }
 
@@ -106,13 +109,14 @@ func TestAColdSegmentsFileIsSharedByItsRecords(t *testing.T) {
 		from, to := v.Share(s.From, s.To)
 		blockFrom, blockTo := v.FileRange(s.From, s.To)
 		if int64(from) < blockFrom || int64(to) > blockTo || from >= to {
-			t.Errorf("item %d has bytes %d to %d in a block from %d to %d", s.Record.Seq, from, to, blockFrom, blockTo)
+			t.Errorf("item %d: got bytes %d to %d, want them in the block from %d to %d",
+				s.Record.Seq, from, to, blockFrom, blockTo)
 		}
 		all += int64(to - from)
 		n++
 	}
 	from, to := v.FileRange(segment.HeaderSize, v.Tail())
 	if n != 10 || all > to-from || all < to-from-64 { // blocks begin at multiples of 8
-		t.Errorf("%d items share %d bytes of %d", n, all, to-from)
+		t.Errorf("got %d items that share %d bytes, want 10 and %d", n, all, to-from)
 	}
 }

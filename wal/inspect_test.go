@@ -39,7 +39,7 @@ func TestAnInspectionSeesAllItems(t *testing.T) {
 			}
 		}
 	}
-	wal.Tidy(l) // seals
+	settle(l) // seals
 	in := inspected(t, fsys.Clone())
 	var got []string
 	sealed := 0
@@ -49,21 +49,22 @@ func TestAnInspectionSeesAllItems(t *testing.T) {
 			t.Fatal(err)
 		}
 		if v.Header().First != f.Number {
-			t.Errorf("%s begins with %d", f.Name, v.Header().First)
+			t.Errorf("%s: got %d as the first item", f.Name, v.Header().First)
 		}
 		if v.Sealed() {
 			sealed++
 		}
 		for s := range v.Steps() {
 			if s.Err != nil || s.Stray {
-				t.Errorf("%s: bytes %d to %d: %v", f.Name, s.From, s.To, s.Err)
+				t.Errorf("%s: got bytes %d to %d as damage: %v", f.Name, s.From, s.To, s.Err)
 			}
 			got = append(got, string(s.Record.Payload))
 		}
 		v.Close()
 	}
 	if !slices.Equal(got, want) || sealed < 2 {
-		t.Errorf("%d items in %d sealed segments, and not the %d that were put", len(got), sealed, len(want))
+		t.Errorf("got %d items in %d sealed segments, want the %d that were put",
+			len(got), sealed, len(want))
 	}
 	taken, err := in.Taken("")
 	if err != nil {
@@ -71,7 +72,7 @@ func TestAnInspectionSeesAllItems(t *testing.T) {
 	}
 	for seq := uint64(1); seq <= 30; seq++ {
 		if want := seq <= 20 && (seq-1)%4 != 1; taken.Has(seq) != want {
-			t.Errorf("item %d: taken is %v", seq, !want)
+			t.Errorf("item %d: got taken %v", seq, !want)
 		}
 	}
 }
@@ -81,7 +82,7 @@ func TestBodiesAreCheckedToTheLastByte(t *testing.T) {
 	l := open(t, "q", wal.Options{FS: fsys})
 	consumer(t, l)
 	const size = 200_000 // four chunks
-	w, err := l.Create(size, wal.Meta{})
+	w, err := l.BeginLarge(size, wal.Meta{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,25 +97,31 @@ func TestBodiesAreCheckedToTheLastByte(t *testing.T) {
 		damage("q/"+f.Name, image)
 		return inspected(t, image).CheckBody(f, nil)
 	}
-	if v, err := check(func(string, *disktest.FS) {}); err != nil || v.Size != size || len(v.Damage) > 0 {
-		t.Errorf("undamaged it is %+v, %v", v, err)
+	if v, err := check(func(string, *disktest.FS) {}); err != nil || v.Size != size ||
+		len(v.Damage) > 0 {
+		t.Errorf("undamaged: got %+v, %v", v, err)
 	}
 	v, err := check(func(path string, image *disktest.FS) {
 		image.Corrupt(path, 64+10, 1)
 		image.Corrupt(path, inspect.BodyFileSize(size)-1, 1)
 	})
-	if err != nil || len(v.Damage) != 2 || v.Damage[0].From != 64 || v.Damage[1].To != inspect.BodyFileSize(size) {
-		t.Errorf("with two bits flipped it is %+v, %v", v, err)
+	if err != nil || len(v.Damage) != 2 || v.Damage[0].From != 64 ||
+		v.Damage[1].To != inspect.BodyFileSize(size) {
+		t.Errorf("with two bits flipped: got %+v, %v", v, err)
 	}
 	v, err = check(func(path string, image *disktest.FS) {
 		b, _ := image.ReadFile(path)
 		image.WriteFile(path, b[:100])
 	})
-	if err != nil || len(v.Damage) != 1 || v.Damage[0] != (inspect.BodyDamage{From: 64, To: inspect.BodyFileSize(size)}) {
-		t.Errorf("cut short it is %+v, %v", v, err)
+	if err != nil || len(v.Damage) != 1 ||
+		v.Damage[0] != (inspect.BodyDamage{From: 64, To: inspect.BodyFileSize(size)}) {
+		t.Errorf("cut short: got %+v, %v", v, err)
 	}
-	if _, err := check(func(path string, image *disktest.FS) { image.Corrupt(path, 20, 1) }); !errors.Is(err, wal.ErrDamaged) {
-		t.Errorf("with a damaged header: %v", err)
+	if _, err := check(func(path string,
+		image *disktest.FS) {
+		image.Corrupt(path, 20, 1)
+	}); !errors.Is(err, wal.ErrDamaged) {
+		t.Errorf("with a damaged header: got %v, want ErrDamaged", err)
 	}
 }
 
@@ -132,17 +139,17 @@ func TestASegmentWithoutAHeaderIsStillExamined(t *testing.T) {
 	image.Corrupt(in.Path(f), 512+20, 1)
 	v, err := in.OpenSegment(f)
 	if err != nil || !v.Headless {
-		t.Fatalf("%+v, %v", v, err)
+		t.Fatalf("got %+v, %v, want a segment without a header", v, err)
 	}
 	defer v.Close()
 	n := 0
 	for s := range v.Steps() {
 		if s.Err != nil || s.Record.Kind != segment.KindItem {
-			t.Errorf("%+v", s)
+			t.Errorf("got %+v, want an item", s)
 		}
 		n++
 	}
 	if n != 5 {
-		t.Errorf("%d items", n)
+		t.Errorf("got %d items, want 5", n)
 	}
 }

@@ -5,21 +5,21 @@ import (
 	"github.com/darner/darner/wal/internal/offset"
 )
 
-// A consumer joins a log that has items.
+// How a consumer joins a log that has items.
 
-// join makes a consumer with a file that is on stable storage: a consumer that a crash forgets holds nothing
-// back, and one of which a crash leaves half a file would ask for what is deleted. Meanwhile nothing is
-// deleted.
+// join makes a consumer whose file is on stable storage. Otherwise a crash might forget the
+// consumer, which then holds nothing back, or leave half a file, which would ask for items that are
+// deleted. Nothing is deleted meanwhile.
 func (l *Log) join(name string, from Start) (*Consumer, error) {
 	defer l.compaction.interrupt()()
-	l.tidying.Lock()
-	defer l.tidying.Unlock()
+	l.cleaning.Lock()
+	defer l.cleaning.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
 		return nil, ErrClosed
 	}
-	if c := l.consumers[name]; c != nil { // somebody was faster
+	if c := l.consumers[name]; c != nil { // another caller was faster
 		return c, nil
 	}
 	c := l.newConsumerLocked(name, from)

@@ -14,18 +14,22 @@ import (
 	"github.com/darner/darner/wal/internal/files"
 )
 
-// uploads is what a log knows of large items: those on their way in, and the files of those that
+// uploads is what a log knows of large items: those being uploaded, and the bodies of those that
 // have their place. Log.mu guards it.
 type uploads struct {
 	unsynced []openBody // committed since the last sync, maxUnsynced at most
-	taken    []uint64   // sequence numbers whose bodies may go
-	sweep    bool       // any number of bodies may go: look at the directory
-	count    int        // bodies that have their place
+	taken    []uint64   // numbers of items whose bodies may be deleted
+	sweep    bool       // look in the directory for bodies to delete
+	count    int        // bodies of committed items
 	bytes    int64      // size of those
 
-	doubtful []uint64 // found on opening: no sync is known to have covered them, so a power cut may have torn them
+	// maybeTorn is the items, found on opening, whose bodies a power cut may have torn: no sync is
+	// known to have covered them.
+	maybeTorn []uint64
 
-	damaged map[uint64]bool // found by readers: set aside, not deleted, when their items are given up
+	// damaged is the items whose bodies readers found damaged. These bodies are set aside, not
+	// deleted.
+	damaged map[uint64]bool
 }
 
 // openBody is the open file of a committed large item.
@@ -34,12 +38,12 @@ type openBody struct {
 	f   disk.File
 }
 
-// maxUnsynced bounds the descriptors that wait for a sync, and how long one takes. Beyond it each
-// body is synced by its own Commit, which holds back whoever sends them.
+// maxUnsynced bounds the open files that wait for a sync, and how long a sync takes. Beyond it each
+// Commit syncs its own body, which slows down whoever sends them.
 const maxUnsynced = 64
 
-// Writer takes the body of one large item, chunk by chunk, into a file of its own. Nobody sees the
-// item before Commit. Use it from one goroutine at a time.
+// Writer writes the body of one large item into a file of its own. Consumers do not see the item
+// before Commit. Use it from one goroutine at a time.
 type Writer struct {
 	l       *Log
 	m       Meta
@@ -48,14 +52,14 @@ type Writer struct {
 	upload  uint64
 	size    int64 // announced
 	written int64
-	synced  bool // durable before its Commit
+	synced  bool // the body was synced by Commit
 	body    *body.Writer
-	err     error // of an earlier Write: nothing can come of it any more
+	err     error // of an earlier call: the upload has failed
 }
 
-// Create begins a large item of the given size in bytes. Nothing of it is in the queue until its
-// Commit; Abort, or the death of the process, leaves nothing.
-func (l *Log) Create(size int64, m Meta) (*Writer, error) {
+// BeginLarge begins a large item of the given size in bytes. The item has no place in the log
+// before Commit. Abort, or the death of the process, leaves nothing of it.
+func (l *Log) BeginLarge(size int64, m Meta) (*Writer, error) {
 	if size < 0 {
 		return nil, fmt.Errorf("an item cannot have %d bytes", size)
 	}
@@ -66,16 +70,16 @@ func (l *Log) Create(size int64, m Meta) (*Writer, error) {
 		err = l.admit(body.FileSize(size))
 	}
 	if err != nil {
-		return nil, l.refusedUpload(err)
+		return nil, l.uploadRefused(err)
 	}
-	n := rand.Uint64() // never used again: recovery tells a committed body by it
+	n := rand.Uint64() // unique: recovery matches bodies and records by it
 	w := &Writer{l: l, m: m, upload: n, size: size, path: l.path(files.PartName(n))}
 	if w.f, err = l.fs.Create(w.path); err != nil {
-		return nil, l.refusedUpload(err)
+		return nil, l.uploadRefused(err)
 	}
 	if w.body, err = body.NewWriter(w.f, size, n, l.id); err != nil {
 		w.Abort()
-		return nil, l.refusedUpload(err)
+		return nil, l.uploadRefused(err)
 	}
 	return w, nil
 }
@@ -83,7 +87,7 @@ func (l *Log) Create(size int64, m Meta) (*Writer, error) {
 // Move is Meta.Move of the item.
 func (w *Writer) Move(by int64) { w.m.Move(by) }
 
-// Write adds to the body. Errors: ErrFull, and more than was announced.
+// Write adds to the body. Errors: ErrFull, and more bytes than announced.
 func (w *Writer) Write(p []byte) (n int, err error) {
 	if w.err == nil && w.f == nil {
 		w.err = ErrClosed
@@ -108,30 +112,31 @@ func (w *Writer) writeChunk() error {
 		err = w.body.Flush()
 	}
 	if err != nil {
-		return w.l.refusedUpload(err)
+		return w.l.uploadRefused(err)
 	}
 	return nil
 }
 
-func (l *Log) refusedUpload(err error) error {
+func (l *Log) uploadRefused(err error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.refusedLocked(err)
 }
 
 // Commit gives the item its place at the end of the log. The body must be as long as announced.
-// After an error nothing is left of it. It waits for the disk when that is behind: see TryCommit.
+// After an error nothing is left of it. Commit waits for the disk when too much awaits sealing: see
+// TryCommit.
 func (w *Writer) Commit() (Position, error) {
 	p, err := w.TryCommit()
-	for errors.Is(err, ErrBehind) {
+	for errors.Is(err, ErrBacklog) {
 		w.l.CatchUp()
 		p, err = w.TryCommit()
 	}
 	return p, err
 }
 
-// TryCommit is Commit that does not wait for a disk that is behind: it is ErrBehind then, and the item is as it was
-// before. Call CatchUpThen, and again; or Abort.
+// TryCommit is Commit that does not wait for the backlog of sealing. It returns ErrBacklog instead,
+// and the item stays as it was. Then call CatchUpThen and TryCommit again, or Abort.
 func (w *Writer) TryCommit() (p Position, err error) {
 	if w.err == nil && w.f == nil {
 		w.err = ErrClosed
@@ -151,13 +156,13 @@ func (w *Writer) TryCommit() (p Position, err error) {
 	for p, err = w.appendRecord(); err == ErrUnready; p, err = w.appendRecord() {
 		w.l.getRoom()
 	}
-	if errors.Is(err, ErrBehind) {
+	if errors.Is(err, ErrBacklog) {
 		return p, err
 	}
 	if err != nil {
 		return p, errors.Join(err, w.Abort())
 	}
-	w.name(p)
+	w.nameBody(p)
 	return p, nil
 }
 
@@ -176,8 +181,8 @@ func (w *Writer) syncIfMany() error {
 	return nil
 }
 
-// appendRecord puts the small record into the log. From then on the item is there, under whatever
-// name its body has; the segment is not sealed before the body has its final one.
+// appendRecord appends the small record. From then on the item exists, whatever name its body has;
+// the segment is not sealed before the body has its final name.
 func (w *Writer) appendRecord() (Position, error) {
 	payload := body.EncodeRecord(w.size, w.upload)
 	l := w.l
@@ -196,29 +201,31 @@ func (w *Writer) appendRecord() (Position, error) {
 	return p, nil
 }
 
-// name renames the body after its item. If that fails the item is found under the upload's name.
-func (w *Writer) name(p Position) {
+// nameBody renames the body after its item. If that fails, the item is found under the upload's
+// name.
+func (w *Writer) nameBody(p Position) {
 	l := w.l
 	final := l.path(files.BodyName(p.Seq))
 	err := l.fs.Rename(w.path, final)
 	if err != nil {
-		l.log.Error("large item keeps its temporary name until the log is opened again", "file", w.path, "error", err)
+		l.log.Error("large item keeps its temporary name until the log is opened again",
+			"file", w.path, "error", err)
 	}
 	l.mu.Lock()
 	if f := l.findLocked(p.segment); f != nil && err == nil {
 		f.renames--
 	}
-	l.dirty.dir = true // whichever name it has is not durable yet
+	l.dirty.dir = true // its name is not durable yet
 	l.touchLocked()
 	l.mu.Unlock()
 	if w.synced {
 		w.f.Close()
 	}
-	w.f = nil // else a sync has it now
-	w.giveBack()
+	w.f = nil // if it is not closed, a sync has it now
+	w.releaseBuffer()
 }
 
-func (w *Writer) giveBack() {
+func (w *Writer) releaseBuffer() {
 	if w.body != nil {
 		w.body.Release()
 	}
@@ -226,7 +233,7 @@ func (w *Writer) giveBack() {
 
 // Abort ends an upload and leaves nothing of it. After Commit it does nothing.
 func (w *Writer) Abort() error {
-	w.giveBack()
+	w.releaseBuffer()
 	if w.f == nil {
 		return nil
 	}
@@ -235,8 +242,9 @@ func (w *Writer) Abort() error {
 	return err
 }
 
-// Open streams the body of the large item at p from start to end, verified chunk by chunk: a wrong byte is
-// never returned. Errors, also of Read: ErrDamaged, ErrGone, ErrClosed. Use it from one goroutine at a time.
+// Open streams the body of the large item at p, verified chunk by chunk: it never returns a wrong
+// byte. Errors, also of Read: ErrDamaged, ErrGone, ErrClosed. Use the reader from one goroutine at
+// a time.
 func (l *Log) Open(p Position) (io.ReadCloser, error) {
 	f, err := l.hold(p)
 	if err != nil {
@@ -261,7 +269,7 @@ func (l *Log) Open(p Position) (io.ReadCloser, error) {
 		}
 	}
 	if errors.Is(err, ErrDamaged) {
-		l.noteBody(p.Seq)
+		l.noteDamagedBody(p.Seq)
 	}
 	if err != nil {
 		return nil, err
@@ -269,11 +277,11 @@ func (l *Log) Open(p Position) (io.ReadCloser, error) {
 	return &reader{b, l, p.Seq}, nil
 }
 
-// openBodyOf opens the body of an item, under its upload's name if it has that still.
+// openBodyOf opens the body of an item, which may still have its upload's name.
 func (l *Log) openBodyOf(seq, upload uint64) (*body.Reader, error) {
 	path := l.path(files.BodyName(seq))
 	b, err := body.Open(l.fs, path)
-	if isNotExist(err) { // its Commit is about to rename it
+	if isNotExist(err) { // its Commit has not renamed it yet
 		b, err = body.Open(l.fs, l.path(files.PartName(upload)))
 		if isNotExist(err) {
 			b, err = body.Open(l.fs, path)
@@ -294,15 +302,15 @@ func (r *reader) Read(p []byte) (int, error) {
 	switch {
 	case err == nil:
 	case errors.Is(err, ErrDamaged):
-		r.l.noteBody(r.seq)
+		r.l.noteDamagedBody(r.seq)
 	case errors.Is(err, fs.ErrClosed):
 		err = ErrClosed
 	}
 	return n, err
 }
 
-// noteBody remembers that a body does not verify.
-func (l *Log) noteBody(seq uint64) {
+// noteDamagedBody remembers that a body does not verify.
+func (l *Log) noteDamagedBody(seq uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.uploads.damaged == nil {
@@ -311,7 +319,8 @@ func (l *Log) noteBody(seq uint64) {
 	l.uploads.damaged[seq] = true
 }
 
-// takenBodies returns the large items whose bodies may be deleted: each consumer has taken them.
+// takenBodies returns the large items whose bodies may be deleted, because every consumer has taken
+// them.
 func (l *Log) takenBodies() (gone []uint64) {
 	l.mu.Lock()
 	candidates, sweep := l.uploads.taken, l.uploads.sweep || l.sweepDueLocked()
@@ -320,7 +329,7 @@ func (l *Log) takenBodies() (gone []uint64) {
 	if sweep {
 		d, err := files.List(l.fs, l.dir)
 		if err != nil {
-			l.log.Warn("cannot look for bodies to delete", "queue", l.name(), "error", err)
+			l.log.Warn("cannot list bodies to delete", "error", err)
 			return nil
 		}
 		candidates = candidates[:0]
@@ -340,10 +349,10 @@ func (l *Log) takenBodies() (gone []uint64) {
 	return gone
 }
 
-// sweepDueLocked reports that bodies are left while no item is.
+// sweepDueLocked reports whether bodies are left though no item is.
 func (l *Log) sweepDueLocked() bool { return l.uploads.count > 0 && l.minHeadLocked() == l.next }
 
-func (l *Log) everybodyTookLocked(seq uint64) bool {
+func (l *Log) takenByAllLocked(seq uint64) bool {
 	for _, c := range l.consumers {
 		if !c.has(seq) {
 			return false
@@ -362,7 +371,7 @@ func (l *Log) removeBody(seq uint64) {
 	}
 	if err := l.discardBody(seq, path); err != nil {
 		if !isNotExist(err) {
-			l.log.Warn("cannot delete the body of an item that is taken", "file", path, "error", err)
+			l.log.Warn("cannot delete the body of a taken item", "file", path, "error", err)
 		}
 		return
 	}
@@ -373,7 +382,7 @@ func (l *Log) removeBody(seq uint64) {
 	l.mu.Unlock()
 }
 
-// discardBody deletes a body, or sets it aside when it was not delivered but given up.
+// discardBody deletes a body, or sets it aside if it was found damaged.
 func (l *Log) discardBody(seq uint64, path string) error {
 	l.mu.Lock()
 	damaged := l.uploads.damaged[seq]
@@ -383,16 +392,17 @@ func (l *Log) discardBody(seq uint64, path string) error {
 	}
 	to, err := l.moveAside(path)
 	if err == nil {
-		l.log.Warn("damaged body of a large item set aside", "queue", l.name(), "file", path, "now", to)
+		l.log.Warn("damaged body of a large item set aside", "file", path, "now", to)
 	}
 	return err
 }
 
-// forgetUnsynced closes the body of an item that is gone: there is nothing left to make durable.
+// forgetUnsynced closes the body of an item that is gone, so that no sync writes it.
 func (l *Log) forgetUnsynced(seq uint64) {
 	l.mu.Lock()
 	var f disk.File
-	if i := slices.IndexFunc(l.uploads.unsynced, func(b openBody) bool { return b.seq == seq }); i >= 0 {
+	is := func(b openBody) bool { return b.seq == seq }
+	if i := slices.IndexFunc(l.uploads.unsynced, is); i >= 0 {
 		f = l.uploads.unsynced[i].f
 		l.uploads.unsynced = slices.Delete(l.uploads.unsynced, i, i+1)
 	}

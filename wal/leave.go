@@ -1,6 +1,6 @@
 package wal
 
-// A consumer leaves a log.
+// How a consumer leaves a log.
 
 import (
 	"errors"
@@ -9,18 +9,18 @@ import (
 	"github.com/darner/darner/wal/internal/files"
 )
 
-// RemoveConsumer ends a consumer, which is not the log's own: when it returns the offset file is
-// gone, also after a power cut, and what only this consumer held back may be deleted. What is asked
-// of the Consumer from then on is ErrClosed. There need be none of that name. It waits for the
-// disk. After an error the consumer is there as it was, but a crash soon after may end it all the
-// same.
+// RemoveConsumer ends a consumer other than the log's own. When it returns, the offset file is gone
+// for good, even after a power cut, and what only this consumer held back may be deleted. Later
+// calls of the Consumer's methods return ErrClosed. It is no error if there is no such consumer. It
+// waits for the disk. After an error the consumer is still there, but a crash soon after may end
+// it.
 func (l *Log) RemoveConsumer(name string) error {
 	if name == "" {
 		return errors.New("a log's own consumer cannot be removed")
 	}
 	defer l.compaction.interrupt()()
-	l.tidying.Lock()
-	defer l.tidying.Unlock()
+	l.cleaning.Lock()
+	defer l.cleaning.Unlock()
 	l.preparing.Lock() // nobody makes offset files
 	defer l.preparing.Unlock()
 	l.commit.syncing.Lock() // nor replaces or syncs them
@@ -31,16 +31,17 @@ func (l *Log) RemoveConsumer(name string) error {
 	if err != nil || c == nil {
 		return err
 	}
-	// It holds back what it has until its file is gone for good: one that a power cut brings back
-	// must find what it has yet to take.
+	// It holds its items back until its file is gone for good: a consumer that a power cut brings
+	// back must find what it has yet to take.
 	if err := l.removeOffsets(name); err != nil {
-		return errors.Join(fmt.Errorf("consumer %s cannot be removed: %w", name, err), c.replaceFile())
+		err = fmt.Errorf("cannot remove consumer %s: %w", name, err)
+		return errors.Join(err, c.replaceFile())
 	}
 	return c.end()
 }
 
-// removeOffsets removes a consumer's files, durably. A file about to take the other's name goes
-// first: alone it would be taken for the consumer's.
+// removeOffsets removes a consumer's files, durably. An unfinished rewrite goes first: alone it
+// would be taken for the consumer's file.
 func (l *Log) removeOffsets(name string) error {
 	path := l.path(files.OffsetName(name))
 	for _, path := range []string{path + files.RewriteSuffix, path} {
@@ -54,14 +55,15 @@ func (l *Log) removeOffsets(name string) error {
 	return nil
 }
 
-// replaceFile has the file of a consumer that stays made anew: its name may be gone.
+// replaceFile has the file of a consumer that stays made anew, because its name may be gone. It
+// takes Log.mu.
 func (c *Consumer) replaceFile() error {
 	l := c.l
 	l.mu.Lock()
 	off := c.off
 	c.off = nil
 	if !l.closed {
-		c.askFile()
+		c.requestFile()
 	}
 	l.mu.Unlock()
 	if off == nil {
@@ -70,7 +72,7 @@ func (c *Consumer) replaceFile() error {
 	return off.Close()
 }
 
-// end takes a consumer whose file is gone out of the log.
+// end removes a consumer from the log once its file is gone. It takes Log.mu.
 func (c *Consumer) end() error {
 	l := c.l
 	l.mu.Lock()
@@ -80,9 +82,9 @@ func (c *Consumer) end() error {
 	delete(l.consumers, c.name)
 	l.uploads.sweep = l.uploads.count > 0
 	if !l.closed {
-		l.noteEmptyLocked()
-		l.askLater()
-		l.compaction.ask()
+		l.checkEmptyLocked()
+		l.requestCleanup()
+		l.compaction.request()
 	}
 	l.mu.Unlock()
 	if off == nil {
@@ -91,5 +93,5 @@ func (c *Consumer) end() error {
 	return off.Close()
 }
 
-// isClosed reports that the consumer is of no use any more. Log.mu is held.
+// isClosed reports whether the consumer or its log has ended.
 func (c *Consumer) isClosed() bool { return c.ended || c.l.closed }

@@ -24,7 +24,7 @@ func heldBack(t *testing.T, n int) (m memory, l *wal.Log, audit *wal.Consumer) {
 	audit = named(t, l, "audit")
 	fill(t, l, 0, n)
 	if got := drain(t, l, own); len(got) != n {
-		t.Fatalf("the own consumer got %d items of %d", len(got), n)
+		t.Fatalf("own consumer: got %d items, want %d", len(got), n)
 	}
 	if err := l.Sync(); err != nil {
 		t.Fatal(err)
@@ -45,7 +45,7 @@ func TestARemovedConsumerHoldsNothingBack(t *testing.T) {
 	if err := l.RemoveConsumer("audit"); err != nil {
 		t.Fatal(err)
 	}
-	wal.GiveBack(l) // compaction may have had hold of a segment
+	settle(l)
 	if segs, bodies := m.files(".seg"), m.files(".item"); len(segs) > 1 || len(bodies) != 0 {
 		t.Errorf("got %v and %v, want one segment that takes appends", segs, bodies)
 	}
@@ -55,14 +55,15 @@ func TestARemovedConsumerHoldsNothingBack(t *testing.T) {
 	if _, _, _, err := audit.Next(); err != wal.ErrClosed {
 		t.Errorf("Next of a removed consumer: got %v, want ErrClosed", err)
 	}
-	if err := errors.Join(audit.Take(wal.Position{Seq: 1}), audit.SkipToEnd()); !errors.Is(err, wal.ErrClosed) {
+	if err := errors.Join(audit.Take(wal.Position{Seq: 1}), audit.SkipToEnd()); !errors.Is(err,
+		wal.ErrClosed) {
 		t.Errorf("Take and SkipToEnd of a removed consumer: got %v, want ErrClosed", err)
 	}
 	if err := l.RemoveConsumer("audit"); err != nil {
-		t.Errorf("removing none: got %v", err)
+		t.Errorf("removing none: got %v, want no error", err)
 	}
 	if err := l.RemoveConsumer(""); err == nil {
-		t.Error("the log's own consumer was removed")
+		t.Error("removing the log's own consumer: got no error")
 	}
 }
 
@@ -84,11 +85,11 @@ func TestAConsumerThatWasRemovedBeginsAnew(t *testing.T) {
 	}
 	l = m.open()
 	if got := drain(t, l, named(t, l, "audit")); len(got) != 0 {
-		t.Errorf("got %d items again after a restart", len(got))
+		t.Errorf("got %d items after a restart, want none", len(got))
 	}
 }
 
-func TestAReaderThatWaitsForARemovedConsumerIsTold(t *testing.T) {
+func TestAReaderThatWaitsForARemovedConsumerIsCalled(t *testing.T) {
 	m, l, _ := heldBack(t, 3000)
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
@@ -98,15 +99,15 @@ func TestAReaderThatWaitsForARemovedConsumerIsTold(t *testing.T) {
 	if _, _, _, err := audit.TryNext(); err != wal.ErrUnready {
 		t.Fatalf("TryNext: got %v, want ErrUnready", err)
 	}
-	told := make(chan error, 1)
+	called := make(chan error, 1)
 	audit.ReadyThen(func() {
 		_, _, _, err := audit.TryNext()
-		told <- err
+		called <- err
 	})
 	if err := l.RemoveConsumer("audit"); err != nil {
 		t.Fatal(err)
 	}
-	if err := <-told; err != nil && err != wal.ErrClosed {
+	if err := <-called; err != nil && err != wal.ErrClosed {
 		t.Error(err)
 	}
 }
@@ -125,22 +126,22 @@ func TestAConsumerIsGoneForGoodBeforeWhatItHeldBackIs(t *testing.T) {
 			t.Fatal(err)
 		}
 		gone.Store(true)
-		settle(l)
-		wal.GiveBack(l)
+		rest(l)
 	}, func(m memory) {
-		l, complaints := m.told()
+		l, said := m.openRecording()
 		has := slices.Contains(m.files(".off"), "consumer+audit.off")
 		own := drain(t, l, consumer(t, l))
 		if len(own) > 0 {
-			t.Errorf("%d items came again that were taken and synced", len(own))
+			t.Errorf("got %d items again, want none that was taken and synced", len(own))
 		}
 		if has {
-			if got := drain(t, l, named(t, l, "audit")); len(got) != n || got[0] != payload(0) || got[n-1] != payload(n-1) {
-				t.Errorf("audit is there after the cut and got %d items of %d", len(got), n)
+			if got := drain(t, l, named(t, l, "audit")); len(got) != n || got[0] != payload(0) ||
+				got[n-1] != payload(n-1) {
+				t.Errorf("audit is there after the cut: got %d items, want %d", len(got), n)
 			}
 		}
 		if s := l.Stats(); s.Damaged > 0 {
-			t.Errorf("%d items count as damaged: %q", s.Damaged, complaints())
+			t.Errorf("got %d damaged and the errors %q, want none", s.Damaged, said())
 		}
 		l.Close()
 		if _, err := examine(m.FS, "/data/q"); err != nil {
@@ -196,7 +197,8 @@ func TestAConsumerThatCannotBeRemovedStays(t *testing.T) {
 			}
 			after := memory{m.Clone(), t}
 			for _, l := range []*wal.Log{l, after.open()} {
-				if got := drain(t, l, named(t, l, "audit")); len(got) != 1000-had || got[0] != payload(had) {
+				if got := drain(t, l, named(t, l, "audit")); len(got) != 1000-had ||
+					got[0] != payload(had) {
 					t.Errorf("got %d items, want the %d that were left", len(got), 1000-had)
 				}
 			}
@@ -217,8 +219,7 @@ func TestAConsumerIsRemovedWhileCompactionRuns(t *testing.T) {
 			case <-stop:
 				return
 			default:
-				wal.Tidy(l)
-				wal.Compact(l)
+				rest(l)
 			}
 		}
 	})
@@ -262,11 +263,12 @@ func TestAConsumerIsRemovedWhileCompactionRuns(t *testing.T) {
 	left := drain(t, l, consumer(t, l))
 	for _, text := range left {
 		if took[text] {
-			t.Fatalf("%q came again", text)
+			t.Fatalf("got %q again", text)
 		}
 	}
 	if s := l.Stats(); len(left)+len(took) != n || s.Damaged > 0 {
-		t.Errorf("got %d taken and %d left of %d, %d damaged", len(took), len(left), n, s.Damaged)
+		t.Errorf("got %d taken and %d left, want %d in all; got %d damaged, want none",
+			len(took), len(left), n, s.Damaged)
 	}
 	if offs := m.files(".off"); !slices.Equal(offs, []string{"consumer.off"}) {
 		t.Errorf("got %v, want the own consumer's file alone", offs)

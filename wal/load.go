@@ -14,7 +14,7 @@ import (
 	"github.com/darner/darner/wal/internal/offset"
 )
 
-// loadConsumers makes a consumer for every offset file.
+// loadConsumers makes a consumer for each offset file.
 func (l *Log) loadConsumers(d *files.Listing) error {
 	var names, rewritten []string
 	for _, f := range d.Of[files.Offset] {
@@ -34,7 +34,7 @@ func (l *Log) loadConsumers(d *files.Listing) error {
 			return err
 		}
 		if c.st.Head == 0 {
-			continue // it never was
+			continue // its file was never written
 		}
 		c.seq, c.seen = c.st.Head, c.st.Head
 		l.consumers[name] = c
@@ -45,8 +45,9 @@ func (l *Log) loadConsumers(d *files.Listing) error {
 	return nil
 }
 
-// load reads the consumer's state. Where no file says what its head was, it begins at the oldest item: it is
-// known to exist, and what it has not taken must not be deleted. Its head is 0 if it never was.
+// load reads the consumer's state. If no file says where its head was, it begins at the oldest
+// item: the consumer existed, so what it has not taken must not be deleted. The head stays 0 if the
+// consumer never existed.
 func (c *Consumer) load(rewriting bool) error {
 	err := c.loadFile(rewriting)
 	aside := errors.Is(err, errSetAside)
@@ -57,7 +58,7 @@ func (c *Consumer) load(rewriting bool) error {
 		c.begin(Oldest)
 		c.st.Absorb()
 	}
-	if c.off == nil && aside { // lest the next start does not know of it
+	if c.off == nil && aside { // so that the next start knows of it
 		if err := c.ensureFile(); err != nil && !disk.IsFull(err) {
 			return err
 		}
@@ -65,8 +66,9 @@ func (c *Consumer) load(rewriting bool) error {
 	return nil
 }
 
-// loadFile reads the consumer's file. A rewrite that a crash interrupted may have left two; what either
-// says was taken is taken. It is errSetAside when there is a file and nothing of it can be believed.
+// loadFile reads the consumer's file. A crash during a rewrite may have left two files: what either
+// says is taken is taken. The error is errSetAside if there was a file and none of it is
+// believable.
 func (c *Consumer) loadFile(rewriting bool) error {
 	l := c.l
 	path := l.path(files.OffsetName(c.name))
@@ -77,7 +79,7 @@ func (c *Consumer) loadFile(rewriting bool) error {
 	}
 	c.off, c.st = old, oldState
 	if old != nil {
-		c.tellLost()
+		c.reportLostEntries()
 	}
 	if !rewriting {
 		return err
@@ -97,7 +99,7 @@ func (c *Consumer) loadFile(rewriting bool) error {
 	}
 	fresh.Unite(&freshState, &oldState)
 	err = l.replace(path, fresh)
-	if errors.Is(err, errUnnamed) { // the old file serves on, the new one stays for the next time
+	if errors.Is(err, errUnnamed) { // the old file stays in use, the new one is for the next start
 		old.Unite(&c.st, &freshState)
 		return fresh.Close()
 	}
@@ -108,16 +110,17 @@ func (c *Consumer) loadFile(rewriting bool) error {
 	return errors.Join(err, old.Close())
 }
 
-// errSetAside: an offset file is there no more, as nothing of it could be believed.
+// errSetAside: an offset file was moved away, because none of it is believable.
 var errSetAside = errors.New("offset file was set aside")
 
-// openOrSetAside opens an offset file; nil when there is none. A blank one is a file whose first state
-// never reached the disk; another that cannot be believed is set aside, which is errSetAside.
+// openOrSetAside opens an offset file; nil if there is none. It removes a blank file, whose first
+// state never reached the disk. It sets another unbelievable file aside and returns errSetAside.
 func (l *Log) openOrSetAside(path string) (*offset.File, offset.State, error) {
 	o, st, err := offset.Open(l.fs, path, l.offsetCapacity())
 	switch {
 	case err == nil && identity.Foreign(o.Log, l.id):
-		if err = errors.Join(o.Close(), l.setOffsetsAside(path, "offset file belongs to another log and was set aside")); err == nil {
+		why := "offset file of another log set aside"
+		if err = errors.Join(o.Close(), l.setOffsetsAside(path, why)); err == nil {
 			err = errSetAside
 		}
 		return nil, offset.New(0, 0, 0), err
@@ -131,12 +134,13 @@ func (l *Log) openOrSetAside(path string) (*offset.File, offset.State, error) {
 	}
 	empty, err := blank.File(l.fs, path)
 	if strings.HasSuffix(path, files.RewriteSuffix) {
-		empty = true // its state is not written whole: the file it was to replace has all of it
+		empty = true // it was not finished, and the file that it should replace has everything
 	}
 	if err == nil && empty {
 		err = l.fs.Remove(path)
 	} else if err == nil {
-		if err = l.setOffsetsAside(path, "offset file is damaged and was set aside: taken items that are still on disk come again"); err == nil {
+		why := "damaged offset file set aside; taken items that are still on disk come again"
+		if err = l.setOffsetsAside(path, why); err == nil {
 			err = errSetAside
 		}
 	}
@@ -149,12 +153,12 @@ func (l *Log) setOffsetsAside(path, why string) error {
 		return err
 	}
 	l.stats.damaged.Add(1)
-	l.log.Error(why, "queue", l.name(), "file", path, "now", to)
+	l.log.Error(why, "file", path, "now", to)
 	return nil
 }
 
-// recoverBodies gives bodies of committed items the names they were about to get, removes uploads
-// that broke off, and bodies whose record did not survive.
+// recoverBodies gives the bodies of committed items their final names. It removes uploads that
+// broke off, and sets aside bodies whose record is lost.
 func (l *Log) recoverBodies(d *files.Listing) error {
 	committed := map[uint64]uint64{} // upload → item
 	if len(d.Of[files.Part]) > 0 {
@@ -171,14 +175,15 @@ func (l *Log) recoverBodies(d *files.Listing) error {
 			continue
 		}
 		if err := l.fs.Rename(path, l.path(files.BodyName(seq))); disk.IsFull(err) {
-			l.files[l.indexLocked(seq)].renames++ // it is found under its upload's name
+			l.files[l.indexLocked(seq)].renames++ // readers find it under its upload's name
 			l.uploads.count++
 			l.uploads.bytes += e.Size
 			continue
 		} else if err != nil {
 			return err
 		}
-		d.Of[files.Body] = append(d.Of[files.Body], files.Info{Kind: files.Body, Number: seq, Size: e.Size})
+		named := files.Info{Kind: files.Body, Number: seq, Size: e.Size}
+		d.Of[files.Body] = append(d.Of[files.Body], named)
 	}
 	for _, e := range d.Of[files.Body] {
 		if l.orphaned(e.Number) {
@@ -190,12 +195,12 @@ func (l *Log) recoverBodies(d *files.Listing) error {
 		l.uploads.count++
 		l.uploads.bytes += e.Size
 	}
-	l.uploads.sweep = l.uploads.count > 0 // some may have been taken just before the crash
+	l.uploads.sweep = l.uploads.count > 0 // some may have been taken just before a crash
 	return nil
 }
 
-// setBodyAside moves away a body whose record is lost: not synced before a power cut, or damaged since.
-// Its number is not used again.
+// setBodyAside moves away a body whose record is lost: it was not synced before a power cut, or
+// damaged since. Its number is not used again.
 func (l *Log) setBodyAside(seq uint64) error {
 	path := l.path(files.BodyName(seq))
 	whose := uint64(0)
@@ -209,16 +214,18 @@ func (l *Log) setBodyAside(seq uint64) error {
 	}
 	if identity.Foreign(whose, l.id) {
 		l.stats.damaged.Add(1)
-		l.log.Error("body of a large item belongs to another log and was set aside", "queue", l.name(), "file", path, "now", to)
+		l.log.Error("body of another log's large item set aside",
+			"file", path, "now", to)
 		return nil
 	}
 	l.next = max(l.next, seq+1)
-	l.log.Error("body of a large item has lost its record and was set aside", "queue", l.name(), "file", path, "now", to)
+	l.log.Error("body of a large item without its record set aside",
+		"file", path, "now", to)
 	return nil
 }
 
-// committedUploads maps uploads to the items they became, as far as the segments tell that were
-// not sealed: a segment is not sealed before the bodies of its items have their final names.
+// committedUploads maps uploads to the items they became, from the segments that are not sealed: a
+// segment is not sealed before its bodies have their final names.
 func (l *Log) committedUploads() map[uint64]uint64 {
 	found := make(map[uint64]uint64)
 	for _, f := range l.files {

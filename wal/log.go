@@ -9,24 +9,26 @@ import (
 	"time"
 
 	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/wal/clock"
 	"github.com/darner/darner/wal/internal/offset"
 )
 
 // Log is one queue's log. All methods may be called from any goroutine.
 //
-// Locks, in the order they are taken: compaction.working, tidying, preparing, commit.syncing, spare.naming, mu. mu is
-// held for nanoseconds and never over a wait for the disk: what the background did not prepare in time is got ready
-// without it, see ready.go. Functions that need it end in Locked.
+// Locks, in the order they are taken: compaction.working, cleaning, preparing, commit.syncing,
+// spare.naming, mu. mu is held for nanoseconds and never during a wait for the disk: what the
+// background did not prepare in time is prepared without mu, see ready.go. Functions that need mu
+// held end in Locked. Methods of types whose comments say that Log.mu guards them need it too.
 type Log struct {
-	dir  string
-	id   uint64 // its identity; see identity.go
-	fs   disk.FS
-	o    Options
-	log  *slog.Logger
-	slow *Background // that of Options, or one for this log alone
+	dir        string
+	id         uint64 // its identity: see identity.go
+	fs         disk.FS
+	o          Options
+	log        *slog.Logger
+	background *Background // that of Options, or one of its own
 
 	compaction compactor
-	tidying    chore // tidy
+	cleaning   chore // cleanup
 	preparing  struct {
 		chore      // prepare
 		pace  pace // guarded by it
@@ -35,69 +37,73 @@ type Log struct {
 	stats  struct{ syncs, rewrites, compactions, damaged atomic.Uint64 }
 
 	mu        sync.Mutex
-	files     []*file // by first sequence number; the last takes appends unless it is sealed
+	files     []*file // in order; the last takes appends unless it is sealed
 	spare     spare
 	next      uint64                        // sequence number of the next item
-	durable   uint64                        // all items below were on stable storage when a sync was over
-	ever      struct{ items, bytes uint64 } // appended, and their payload bytes
-	created   int64                         // when the log was made, Unix ms
+	durable   uint64                        // a sync has brought all items below to stable storage
+	total     struct{ items, bytes uint64 } // appended since the log was created
+	created   int64                         // Unix ms
 	consumers map[string]*Consumer
 	uploads   uploads
 	aside     aside
-	found     found
+	missing   missing
 	dirty     dirt
-	empty     emptied
+	idle      idleness
 	room      room
 	backlog   backlog
-	failed    error // why the log takes no more items
+	failed    error // why the log takes no more items; nil if it does
 	closed    bool
 }
 
-// chore is work that the background does on a log, once at a time; Close holds it as well.
+// chore is work that the background does on a log, one job at a time. Close locks it as well.
 type chore struct {
 	sync.Mutex
-	asked atomic.Bool // the background has the log on that lane
+	asked atomic.Bool // the job waits in the background's lane
 }
 
 // spare is the segment for the next roll. Log.mu guards it.
 type spare struct {
-	file   *file      // blank; nil while there is none
-	made   uint64     // numbers spares
-	naming sync.Mutex // those that were started are renamed under it
+	file   *file      // blank; nil if there is none
+	made   uint64     // number of the latest spare
+	naming sync.Mutex // held while started spares are renamed
 }
 
-// aside is what has to be set aside yet. Log.mu guards it.
+// aside is what the background has yet to set aside. Log.mu guards it.
 type aside struct {
-	damage    []damage // found by readers
-	strangers []*file  // segments of another log
+	damage  []damage // found by readers
+	foreign []*file  // segments of another log
 }
 
-// found is what was missing when the log was opened. Log.mu guards it.
-type found struct {
-	ends       uint64        // where it ends, if that is before what was durable; else 0
-	unreadable uint64        // numbers below it may have been used in a segment that is lost
-	missing    []offset.Span // numbers without an item
+// missing is what the log lacked when it was opened. Log.mu guards it.
+type missing struct {
+	endedAt         uint64        // where it ends, if that is before what was durable; else 0
+	unreadableBelow uint64        // numbers below it may have been used in a segment that is lost
+	spans           []offset.Span // numbers without an item
 }
 
 // dirt is what awaits a sync. Log.mu guards it.
 type dirt struct {
-	any    bool        // something came since the last sync began
-	dir    bool        // files came, went or changed their names since the directory was synced
-	newDir bool        // the directory is not yet durable in its parent
-	timer  *time.Timer // fires SyncEvery after the log became dirty
-	place  int         // among the dirty logs, from 1; the syncer's
-	shares bool        // it may be synced together with others
+	any    bool        // something changed since the last sync began
+	dir    bool        // names in the directory changed since it was synced
+	newDir bool        // the directory is not durable in its parent
+	timer  clock.Timer // fires SyncEvery after the log became dirty
+	place  int         // in syncer.dirty, from 1; 0 if not there. syncer.mu guards it
+	shares bool        // it may share a sync of the file system
 }
 
 // Stats is a log's state at one moment.
 type Stats struct {
-	Appended    uint64 // items since the log was created
-	Segments    int
-	DiskBytes   int64  // size of all its files
-	Damaged     uint64 // records lost to damage, found since the log was opened; also entries of offset files, and files of other logs
+	Appended  uint64 // items since the log was created
+	Segments  int
+	DiskBytes int64 // size of all its files
+
+	// Damaged counts what was found since the log was opened: records and entries of offset files
+	// that are lost, and files of other logs.
+	Damaged uint64
+
 	Syncs       uint64 // since it was opened
 	Rewrites    uint64 // offset files rewritten since it was opened
-	Compactions uint64 // segments written anew since it was opened
+	Compactions uint64 // segments rewritten since it was opened
 	CreatedUnix int64  // ms
 }
 
@@ -106,7 +112,7 @@ func (l *Log) Stats() Stats {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := Stats{
-		Appended:    l.ever.items,
+		Appended:    l.total.items,
 		Segments:    len(l.files),
 		DiskBytes:   l.diskBytesLocked(),
 		Damaged:     l.stats.damaged.Load(),
@@ -118,14 +124,14 @@ func (l *Log) Stats() Stats {
 	return s
 }
 
-// diskBytesLocked is the size of all files. Log.mu is held.
+// diskBytesLocked is the size of all files.
 func (l *Log) diskBytesLocked() int64 {
 	n := l.uploads.bytes
 	for _, f := range l.files {
-		n += f.bytes()
+		n += f.bytesLocked()
 	}
 	if l.spare.file != nil {
-		n += l.spare.file.bytes()
+		n += l.spare.file.bytesLocked()
 	}
 	for _, c := range l.consumers {
 		if c.off != nil {
@@ -135,7 +141,7 @@ func (l *Log) diskBytesLocked() int64 {
 	return n
 }
 
-// Err says why the log takes no more items: nil while all is well, else an ErrFailed or ErrClosed.
+// Err says why the log takes no more items: an ErrFailed or ErrClosed. It is nil while all is well.
 func (l *Log) Err() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -155,31 +161,32 @@ func (l *Log) usableLocked() error {
 	return l.failed
 }
 
-// Close syncs, gives back blocks allocated ahead and closes the files. Positions, Writers and
-// Readers of the log are of no use afterwards. An error is that of the sync: see ErrFailed.
+// Close syncs, frees blocks allocated ahead and closes the files. Positions, Writers and readers of
+// the log are useless afterwards. An error is that of the sync: see ErrFailed.
 func (l *Log) Close() error {
 	l.stopTimers()
-	l.shrink(l.usedUpLocked) // a log that is closed empty keeps no more than a block
-	l.tidy()
+	l.shrink(l.usedUpLocked) // an empty log keeps one block at most
+	l.cleanup()
 	syncErr := l.Sync()
-	if !l.shut() {
+	if !l.markClosed() {
 		return nil
 	}
 	if errors.Is(syncErr, ErrClosed) {
 		syncErr = nil
 	}
-	if err := l.closeFiles(true); err != nil && !passing(err) { // all there was to keep is synced
-		l.log.Warn("closing a log", "queue", l.name(), "error", err)
+	if err := l.closeFiles(true); err != nil && !disk.IsTransient(err) { // everything is synced
+		l.log.Warn("cannot close a log", "error", err)
 	}
 	return syncErr
 }
 
-// Abandon closes without syncing: for a directory that is about to be deleted. It waits for the
-// step that the background is at, whatever the size of the log; after that the log touches no
-// name in the directory, so another may take its place. Its files are closed in the background.
+// Abandon closes without syncing, for a directory that is about to be deleted. It waits for the
+// background's step under way, which does not depend on the size of the log. Afterwards the log
+// touches no name in the directory, so another log may take its place. Its files are closed in the
+// background.
 func (l *Log) Abandon() {
 	l.stopTimers()
-	if !l.shut() {
+	if !l.markClosed() {
 		return
 	}
 	l.quiesce()
@@ -187,57 +194,58 @@ func (l *Log) Abandon() {
 		l.closeFiles(false)
 		return
 	}
-	l.slow.later.push(func() { l.closeFiles(false) })
+	l.background.cleanupLane.push(func() { l.closeFiles(false) })
 }
 
-// ownsBackground reports that it was started for this log alone.
+// ownsBackground reports whether the background was started for this log alone.
 func (l *Log) ownsBackground() bool { return l.o.Background == nil }
 
 func (l *Log) stopTimers() {
 	l.dirty.timer.Stop()
 	l.compaction.timer.Stop()
-	l.empty.timer.Stop()
+	l.idle.timer.Stop()
 }
 
-// shut lets nothing new begin; false when somebody has done so before.
-func (l *Log) shut() bool {
+// markClosed lets nothing new begin. It is false if somebody did so before.
+func (l *Log) markClosed() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	was := l.closed
 	l.closed = true
-	l.slow.syncs.isClean(l)
-	l.caughtUpLocked()
-	l.room.waiting.tell()
+	l.background.syncs.markClean(l)
+	l.notifyCaughtUpLocked()
+	l.room.waiting.notify()
 	for _, c := range l.consumers {
-		c.reading.waiting.tell()
+		c.reading.waiting.notify()
 	}
 	return !was
 }
 
-// quiesce waits until nobody works on the log, once it is shut.
+// quiesce waits until nobody works on a log that is marked closed.
 func (l *Log) quiesce() {
 	l.commit.wait()
-	for _, busy := range []*sync.Mutex{&l.compaction.working, &l.tidying.Mutex, &l.preparing.Mutex} {
+	work := []*sync.Mutex{&l.compaction.working, &l.cleaning.Mutex, &l.preparing.Mutex}
+	for _, busy := range work {
 		busy.Lock()
-		busy.Unlock() //lint:ignore SA2001 who comes later finds the log closed
+		busy.Unlock() //lint:ignore SA2001 whoever comes later finds the log closed
 	}
 }
 
-// closeFiles waits for those still at work on the files, then closes them.
+// closeFiles waits for all work on the files, then closes them.
 func (l *Log) closeFiles(trim bool) error {
 	l.quiesce()
 	if l.ownsBackground() {
-		l.slow.Close()
+		l.background.Close()
 	}
-	l.tidying.Lock()
-	defer l.tidying.Unlock()
+	l.cleaning.Lock()
+	defer l.cleaning.Unlock()
 	l.preparing.Lock()
 	defer l.preparing.Unlock()
 	l.mu.Lock()
 	files, spare, bodies := l.files, l.spare.file, l.uploads.unsynced
 	l.files, l.spare.file, l.uploads.unsynced = nil, nil, nil
 	for _, f := range files {
-		f.gone = f.pins > 0 // the last to let go closes it
+		f.gone = f.pins > 0 // the last to unpin it closes it
 	}
 	l.mu.Unlock()
 
@@ -265,6 +273,12 @@ func (l *Log) closeFiles(trim bool) error {
 	}
 	return errors.Join(errs...)
 }
+
+// now is the time of day in Unix ms.
+func (l *Log) now() int64 { return clock.UnixMilli(l.o.Clock) }
+
+// steady is the steady time: see clock.Clock.
+func (l *Log) steady() time.Duration { return clock.Steady(l.o.Clock) }
 
 func (l *Log) name() string { return filepath.Base(l.dir) }
 

@@ -1,6 +1,6 @@
 package wal
 
-// What readers had to rebuild in a cold segment is written back.
+// Mending: what readers had to rebuild in a cold segment is written back.
 
 import (
 	"log/slog"
@@ -8,25 +8,25 @@ import (
 	"github.com/darner/darner/segment"
 )
 
-// askMend has the background mend a pinned segment of which something had to be rebuilt.
-func (l *Log) askMend(f *file) {
+// requestMend has the background mend a pinned segment if something of it had to be rebuilt.
+func (l *Log) requestMend(f *file) {
 	if !f.cold || f.seg.Rebuilt() == 0 {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if f.needsMendingLocked() {
-		l.compaction.ask()
+		l.compaction.request()
 	}
 }
 
-// needsMendingLocked reports that something of an open segment was rebuilt since it was last mended.
-// Log.mu is held.
+// needsMendingLocked reports whether something of an open segment was rebuilt since it was last
+// mended.
 func (f *file) needsMendingLocked() bool {
 	return f.cold && f.seg != nil && f.seg.Rebuilt() != f.rebuilt
 }
 
-// mend writes back what was rebuilt in one segment; false when there is none.
+// mend writes back what was rebuilt in one segment. It is false if there is none.
 func (k *compactor) mend() bool {
 	l := k.l
 	f := k.rebuilt()
@@ -36,22 +36,24 @@ func (k *compactor) mend() bool {
 	defer l.release(f)
 	count := f.seg.Rebuilt()
 	r, err := segment.Scrub(l.fs, f.path, true, k.paced)
-	logScrub(l.log, l.name(), f.path, r, err)
+	logScrub(l.log, f.path, r, err)
 	l.mu.Lock()
-	f.rebuilt = count // also after an error: there is nothing to be done about it by trying again
+	f.rebuilt = count // after an error too: another try would not help
 	l.mu.Unlock()
 	return true
 }
 
-// logScrub reports what was found in a cold segment; of a sound one nothing.
-func logScrub(log *slog.Logger, queue, path string, r segment.ScrubReport, err error) {
+// logScrub logs what was found in a cold segment, if anything.
+func logScrub(log *slog.Logger, path string, r segment.ScrubReport, err error) {
 	switch {
 	case err != nil:
-		log.Warn("cold segment cannot be examined", "queue", queue, "file", path, "error", err)
+		log.Warn("cannot examine a cold segment", "file", path, "error", err)
 	case r.Lost > 0:
-		log.Error("cold segment is damaged beyond its parity: its readers will lose items", "queue", queue, "file", path, "damaged", len(r.Damaged), "mended", r.Mended, "lost", r.Lost)
+		log.Error("cold segment is damaged beyond its parity; its readers will lose items",
+			"file", path, "damaged", len(r.Damaged), "mended", r.Mended, "lost", r.Lost)
 	case len(r.Damaged) > 0:
-		log.Warn("damage in a cold segment was mended from its parity; nothing is lost", "queue", queue, "file", path, "damaged", len(r.Damaged))
+		log.Warn("damage in a cold segment was mended from its parity; nothing is lost",
+			"file", path, "damaged", len(r.Damaged))
 	}
 }
 

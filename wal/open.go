@@ -5,36 +5,37 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/wal/clock"
 	"github.com/darner/darner/wal/internal/body"
 	"github.com/darner/darner/wal/internal/files"
 	"github.com/darner/darner/wal/internal/offset"
 )
 
-// Open opens the log in a directory, which is made if need be, and recovers it from whatever a
-// crash left: a torn tail is cut off, a segment or an offset file that was about to get its name
-// gets it, uploads that broke off are removed. It reads the segments that were not sealed and
-// nothing of the others, so it does not depend on how much there is. Errors are those of the
-// disk; damage is not an error but is counted, logged and set aside.
+// Open opens the log in a directory, which it makes if need be, and recovers the log after any
+// crash: it cuts off a torn tail, finishes renames of segments and offset files, and removes
+// uploads that broke off. It reads only the segments that were not sealed, so the time does not
+// depend on the size of the log. Errors are those of the disk. Damage is no error: it is counted,
+// logged and set aside.
 func Open(dir string, o Options) (*Log, error) {
 	o, err := o.withDefaults(dir)
 	if err != nil {
 		return nil, err
 	}
-	l := &Log{dir: dir, fs: o.FS, o: o, log: o.Logger, slow: o.Background, consumers: make(map[string]*Consumer), created: time.Now().UnixMilli()}
+	l := &Log{
+		dir: dir, fs: o.FS, o: o, log: o.Logger.With("queue", filepath.Base(dir)),
+		background: o.Background, consumers: make(map[string]*Consumer),
+		created: clock.UnixMilli(o.Clock),
+	}
 	l.compaction.l = l
 	l.commit.init()
-	l.dirty.timer = time.AfterFunc(time.Hour, func() { l.slow.syncs.due(l) })
-	l.dirty.timer.Stop()
-	l.compaction.timer = time.AfterFunc(time.Hour, l.compaction.lookAgain)
-	l.compaction.timer.Stop()
-	l.empty.timer = time.AfterFunc(time.Hour, l.stillEmpty)
-	l.empty.timer.Stop()
-	if l.slow == nil {
-		l.slow = NewBackground(0, o.Clock)
+	l.dirty.timer = clock.NewTimer(o.Clock, func() { l.background.syncs.due(l) })
+	l.compaction.timer = clock.NewTimer(o.Clock, l.compaction.lookAgain)
+	l.idle.timer = clock.NewTimer(o.Clock, l.idleTimerFired)
+	if l.background == nil {
+		l.background = NewBackground(0, o.Clock)
 	}
 	if err := l.recover(); err != nil {
 		l.Abandon()
@@ -43,6 +44,8 @@ func Open(dir string, o Options) (*Log, error) {
 	return l, nil
 }
 
+// recover reads and repairs what is in the directory. It holds Log.mu from where it changes the log;
+// functions that recovery alone calls do not say so.
 func (l *Log) recover() error {
 	d, err := files.List(l.fs, l.dir)
 	if isNotExist(err) {
@@ -51,8 +54,8 @@ func (l *Log) recover() error {
 	if err != nil {
 		return err
 	}
-	l.dirty.shares = l.slow.syncs.holds(l.dir)
-	l.mu.Lock() // no one else is here yet, but what follows calls functions that want it held
+	l.dirty.shares = l.background.syncs.holds(l.dir)
+	l.mu.Lock() // nobody else has the log yet, but what follows calls functions that need it held
 	defer l.mu.Unlock()
 	if err := l.identify(&d); err != nil {
 		return err
@@ -70,28 +73,29 @@ func (l *Log) recover() error {
 		return err
 	}
 	l.resumeNumbers()
-	if len(l.consumers) > 0 && l.consumers[""] == nil { // its file was lost: nothing that it has not taken may be deleted
+	// Its file was lost, and what it has not taken must stay.
+	if len(l.consumers) > 0 && l.consumers[""] == nil {
 		l.consumers[""] = l.newConsumerLocked("", Oldest)
 	}
 	if err := l.recoverBodies(&d); err != nil {
 		return err
 	}
-	l.found.missing = l.gaps()
+	l.missing.spans = l.gaps()
 	counted := l.stats.damaged.Load()
 	for _, c := range l.consumers {
 		c.loseMissing()
 	}
-	l.tellShort(l.stats.damaged.Load() > counted)
+	l.reportEarlyEnd(l.stats.damaged.Load() > counted)
 	if len(l.files) > 0 {
-		l.askLater()
-		l.compaction.ask()
+		l.requestCleanup()
+		l.compaction.request()
 	}
-	l.noteWasteLocked()
-	return l.distrust()
+	l.checkWasteLocked()
+	return l.markAllDirty()
 }
 
-// makeDir makes the log's directory, which the first sync makes durable in its parent. Where that is new as
-// well, it is made durable at once.
+// makeDir makes the log's directory, which the first sync makes durable in its parent. A parent
+// that is new too is made durable at once.
 func (l *Log) makeDir() error {
 	parent := filepath.Dir(l.dir)
 	if _, err := l.fs.Allocated(parent); isNotExist(err) {
@@ -103,9 +107,9 @@ func (l *Log) makeDir() error {
 	return l.fs.Mkdir(l.dir)
 }
 
-// distrust has the first sync bring everything to stable storage that a process which was killed
-// may not have synced: it may be in memory alone.
-func (l *Log) distrust() error {
+// markAllDirty makes the first sync write everything: a killed process may have left it in memory
+// alone.
+func (l *Log) markAllDirty() error {
 	if len(l.files)+len(l.consumers) == 0 {
 		return nil
 	}
@@ -114,30 +118,30 @@ func (l *Log) distrust() error {
 	}
 	l.dirty.dir, l.dirty.newDir = true, true
 	l.touchLocked()
-	return l.distrustBodies()
+	return l.markBodiesDirty()
 }
 
-// distrustBodies does so for the bodies behind records of unsealed segments: before a segment is
-// sealed its bodies are synced.
-func (l *Log) distrustBodies() (err error) {
+// markBodiesDirty does so for the bodies of unsealed segments: the bodies of a sealed one are
+// synced.
+func (l *Log) markBodiesDirty() (err error) {
 	for _, f := range l.files {
 		if f.seg == nil || f.seg.Sealed() || f.seg.Totals().Large == 0 {
 			continue
 		}
 		eachRecord(f.seg, func(r segment.Record) {
 			if r.Kind == segment.KindLarge && err == nil {
-				err = l.distrustBody(r)
-				l.uploads.doubt(r.Seq, l.durable)
+				err = l.markBodyDirty(r)
+				l.uploads.noteMaybeTorn(r.Seq, l.durable)
 			}
 		})
 	}
 	return err
 }
 
-func (l *Log) distrustBody(r segment.Record) error {
+func (l *Log) markBodyDirty(r segment.Record) error {
 	f, err := l.fs.Open(l.path(files.BodyName(r.Seq)))
 	if isNotExist(err) {
-		return nil // taken, or damage that its reader will find
+		return nil // taken, or lost, which its reader will find
 	}
 	if err != nil {
 		return err
@@ -149,7 +153,7 @@ func (l *Log) distrustBody(r segment.Record) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// adoptSpares renames prepared segments that were started before the crash, and removes the rest.
+// adoptSpares renames spares that were started before a crash, and removes the others.
 func (l *Log) adoptSpares(d *files.Listing) error {
 	for _, f := range d.Of[files.Spare] {
 		path := l.path(f.Name)
@@ -165,19 +169,20 @@ func (l *Log) adoptSpares(d *files.Listing) error {
 		name := files.SegmentName(first)
 		err = errors.Join(seg.Close(), l.fs.Rename(path, l.path(name)))
 		if disk.IsFull(err) {
-			name = f.Name // for the time being
+			name = f.Name // until there is space
 		} else if err != nil {
 			return err
 		}
 		l.dirty.dir = true
-		started := files.Info{Kind: files.Segment, Name: name, Number: first, Through: first, Size: f.Size}
-		d.Of[files.Segment] = insert(d.Of[files.Segment], started)
+		d.Of[files.Segment] = insert(d.Of[files.Segment], files.Info{
+			Kind: files.Segment, Name: name, Number: first, Through: first, Size: f.Size,
+		})
 	}
 	return nil
 }
 
-// dropSuperseded removes what a crash left of a compaction: cold segments that were not finished,
-// and the segments that a finished one stands for.
+// dropSuperseded removes what a crash left of a compaction: unfinished cold segments, and the
+// segments that a finished one replaces.
 func (l *Log) dropSuperseded(d *files.Listing) (err error) {
 	for _, f := range d.Of[files.Unfinished] {
 		if err := l.fs.Remove(l.path(f.Name)); err != nil {
@@ -189,8 +194,8 @@ func (l *Log) dropSuperseded(d *files.Listing) (err error) {
 	return err
 }
 
-// supersede removes the file of old, unless the cold segment that stands for it turns out to be
-// unreadable: then that one is set aside, and gone is false.
+// supersede removes the file of old, unless the cold segment that replaces it is unreadable. Then
+// it sets the cold segment aside, and gone is false.
 func (l *Log) supersede(cold, old files.Info) (gone bool, err error) {
 	l.dirty.dir = true
 	seg, _, err := l.openOwn(l.path(cold.Name), segment.OpenOptions{First: cold.Number})
@@ -214,7 +219,7 @@ func insert(list []files.Info, f files.Info) []files.Info {
 	return slices.Insert(list, i, f)
 }
 
-// discard removes a segment that never began, and moves aside one of which nothing can be read.
+// discard removes a segment that never began, and sets aside an unreadable one.
 func (l *Log) discard(path string, why error) error {
 	if errors.Is(why, segment.ErrBlank) {
 		l.dirty.dir = true
@@ -230,12 +235,12 @@ func (l *Log) discard(path string, why error) error {
 	if errors.Is(why, segment.ErrForeign) {
 		l.stats.damaged.Add(1)
 	}
-	l.log.Error("file is no readable segment and was set aside", "queue", l.name(), "file", path, "now", to, "error", why)
+	l.log.Error("unreadable segment set aside", "file", path, "now", to, "error", why)
 	return nil
 }
 
-// openSegments opens the segments that were not sealed. Segments are sealed oldest first, so those
-// are the last ones; the last sealed one says where the others begin.
+// openSegments opens the segments that were not sealed. Segments are sealed in order, so those are
+// the last ones; the last sealed one is opened too, because it says where the others begin.
 func (l *Log) openSegments(list []files.Info) error {
 	var found []*file // newest first
 	scanning := true
@@ -252,8 +257,11 @@ func (l *Log) openSegments(list []files.Info) error {
 					l.files = found // for Abandon to close
 					return err
 				}
-				if len(found) == 0 && !errors.Is(err, segment.ErrBlank) && !errors.Is(err, segment.ErrForeign) { // else what follows tells
-					l.found.unreadable = max(l.found.unreadable, f.first+uint64(l.o.SegmentSize/segment.RecordSize(0)))
+				// Otherwise the segments after it show what is missing.
+				if len(found) == 0 && !errors.Is(err, segment.ErrBlank) &&
+					!errors.Is(err, segment.ErrForeign) {
+					most := uint64(l.o.SegmentSize / segment.RecordSize(0))
+					l.missing.unreadableBelow = max(l.missing.unreadableBelow, f.first+most)
 				}
 				continue
 			}
@@ -271,33 +279,36 @@ func (l *Log) openSegments(list []files.Info) error {
 	last := found[0]
 	h, t := last.seg.Header(), last.seg.Totals()
 	l.next = max(last.first, t.Last+1)
-	l.ever.items, l.ever.bytes = h.ItemsBefore+t.Items, h.BytesBefore+t.Bytes+largeBytes(last.seg)
-	last.plan()
-	l.created = h.Created // of the last segment; the own consumer knows better
+	l.total.items, l.total.bytes = h.ItemsBefore+t.Items, h.BytesBefore+t.Bytes+largeBytes(last.seg)
+	last.planLocked()
+	l.created = h.Created // of the last segment; the own consumer's file knows better
 	return nil
 }
 
 func (l *Log) openSegment(f *file) error {
 	seg, found, err := l.openOwn(f.path, segment.OpenOptions{Write: true})
-	unwritable := errors.Is(err, segment.ErrFault) || errors.Is(err, segment.ErrHeaderLost) || errors.Is(err, segment.ErrNotSegment)
-	if unwritable { // what can be read of it is as good as sealed
-		l.log.Error("segment can only be read as far as it goes; items go to the next one", "queue", l.name(), "file", f.path, "error", err)
+	unwritable := errors.Is(err, segment.ErrFault) || errors.Is(err, segment.ErrHeaderLost) ||
+		errors.Is(err, segment.ErrNotSegment)
+	if unwritable { // treat what can be read of it as sealed
+		l.log.Error("damaged segment is read-only; new items go to the next one",
+			"file", f.path, "error", err)
 		seg, found, err = l.openOwn(f.path, segment.OpenOptions{First: f.first})
 	}
 	if err != nil {
 		return err
 	}
 	if h := seg.Header(); h.First != f.first {
-		return errors.Join(fmt.Errorf("%s: %w: its first item is %d", f.path, segment.ErrNotSegment, h.First), seg.Close())
+		err := fmt.Errorf("%s: %w: its first item is %d", f.path, segment.ErrNotSegment, h.First)
+		return errors.Join(err, seg.Close())
 	}
-	f.opened(seg)
+	f.setOpenLocked(seg)
 	f.sealed = seg.Sealed() || unwritable
 	f.dirty = !f.sealed // a kill may have left it unsynced
 	l.noteDamageLocked(f, found)
 	return nil
 }
 
-// largeBytes is what large items count for beyond the payload of their records.
+// largeBytes is how many bytes large items have beyond the payloads of their records.
 func largeBytes(s *segment.Segment) (n uint64) {
 	if s.Totals().Large == 0 {
 		return 0
@@ -323,24 +334,24 @@ func eachRecord(s *segment.Segment, fn func(segment.Record)) {
 	}
 }
 
-// resumeNumbers lets numbering begin above whatever a consumer has taken: after a power cut the
-// removal of an item may have survived the item. It also begins above all that a segment could hold
-// of which nothing can be read, and above all that was once durable, which no crash takes away.
+// resumeNumbers continues the numbering above all numbers that may have been used: those that a
+// consumer has taken, whose items a power cut may have lost; those that an unreadable segment may
+// have held; and those that were once durable, which no crash takes away.
 func (l *Log) resumeNumbers() {
 	l.resumeDurable()
-	if l.found.unreadable > l.next {
+	if l.missing.unreadableBelow > l.next {
 		for _, c := range l.consumers {
-			c.take(offset.Span{From: l.next, To: l.found.unreadable - 1})
+			c.take(offset.Span{From: l.next, To: l.missing.unreadableBelow - 1})
 		}
-		l.next = l.found.unreadable
-		if l.found.ends == 0 { // else those are counted that were on stable storage
-			l.stats.damaged.Add(1) // how many is not known
+		l.next = l.missing.unreadableBelow
+		if l.missing.endedAt == 0 { // otherwise the items that were durable are counted
+			l.stats.damaged.Add(1) // nobody knows how many
 		}
 	}
 	for _, c := range l.consumers {
 		if c.st.Head >= l.next {
 			l.next = c.st.Head
-			c.st.Below = l.ever.bytes
+			c.st.Below = l.total.bytes
 		}
 		c.st.Taken.Each(func(x offset.Span) bool {
 			l.next = max(l.next, x.To+1)
@@ -349,11 +360,10 @@ func (l *Log) resumeNumbers() {
 	}
 }
 
-// gaps returns the sequence numbers that are missing at the beginning of the log and in the
-// segments that were scanned: between records, and where one segment does not begin where the one
-// before it ended.
+// gaps returns the sequence numbers that are missing at the start of the log and in the segments
+// that were read: between records, and between one segment and the next.
 func (l *Log) gaps() (missing []offset.Span) {
-	expected := l.minHeadLocked() // 0: not known
+	expected := l.minHeadLocked() // 0 if not known
 	note := func(seq uint64) {
 		if expected > 0 && seq > expected {
 			missing = append(missing, offset.Span{From: expected, To: seq - 1})
@@ -387,7 +397,7 @@ func (l *Log) gaps() (missing []offset.Span) {
 	return missing
 }
 
-// bytesBefore is the sum of the payloads that came before a segment.
+// bytesBefore is how many payload bytes were appended before a segment.
 func (l *Log) bytesBefore(f *file) uint64 {
 	if f.seg != nil {
 		return f.seg.Header().BytesBefore

@@ -14,16 +14,34 @@ import (
 	"github.com/darner/darner/wal/internal/body"
 )
 
-// Errors that a caller may want to tell apart with errors.Is.
+// Errors to tell apart with errors.Is.
 var (
-	ErrClosed   = errors.New("log is closed")
-	ErrFull     = errors.New("no space left on the disk")         // Append, Writer: nothing was stored; goes away when space comes back
-	ErrFailed   = errors.New("log has failed and takes no items") // a sync or a mapped page failed: final until the log is opened again
-	ErrDamaged  = body.ErrDamaged                                 // Read, Open, Reader.Read: the bytes do not verify
-	ErrGone     = errors.New("item is gone")                      // Read, Open: taken by every consumer and deleted since
-	ErrBehind   = errors.New("the disk is behind the items")      // TryAppend, TryCommit: nothing was stored; goes away as the disk catches up
-	ErrUnready  = fmt.Errorf("not ready yet: %w", ErrBehind)      // TryAppend, TryNext, TryRead: it takes the disk, or long
-	ErrTooLarge = errors.New("item is too large for a record")    // Append: over Options.InlineMax; use Create
+	// ErrClosed: the log is closed, or the consumer was removed.
+	ErrClosed = errors.New("log is closed")
+
+	// ErrFull: nothing was stored, because there is no space. It passes when there is.
+	ErrFull = errors.New("no space left on the disk")
+
+	// ErrFailed: a sync or a write to a mapped page failed. It is final until the log is opened
+	// again.
+	ErrFailed = errors.New("log has failed and takes no items")
+
+	// ErrDamaged: the bytes of the item do not verify.
+	ErrDamaged = body.ErrDamaged
+
+	// ErrGone: every consumer has taken the item, and it is deleted.
+	ErrGone = errors.New("item is gone")
+
+	// ErrBacklog: nothing was stored, because too much awaits sealing. It passes as the disk
+	// catches up.
+	ErrBacklog = errors.New("the disk does not keep up with the items")
+
+	// ErrUnready: the call would have to wait for the disk, or to work for long. It is an
+	// ErrBacklog too.
+	ErrUnready = fmt.Errorf("not ready yet: %w", ErrBacklog)
+
+	// ErrTooLarge: the payload is longer than Options.InlineMax. Use BeginLarge.
+	ErrTooLarge = errors.New("item is too large for a record")
 )
 
 // Limits of Options.
@@ -37,33 +55,61 @@ const (
 	defaultCompactRate = 32 << 20 // bytes a second
 )
 
-// SyncNever as Options.SyncEvery leaves syncing to the callers of Sync and to the operating
-// system: a power cut may lose everything since.
+// SyncNever as Options.SyncEvery leaves syncing to callers of Sync and to the operating system. A
+// power cut may then lose everything since the last Sync.
 const SyncNever time.Duration = -1
 
-// Cold is how segments are made in their cold form.
+// Cold says how to make the cold form of segments.
 type Cold = segment.ColdOptions
 
 // Options of a log. The zero value is a good choice.
 type Options struct {
-	FS          disk.FS       // default disk.OS{}
-	SegmentSize int64         // bytes of a new segment, MinSegmentSize to 1 GiB; default 16 MiB. Space is used as items come
-	InlineMax   int           // largest payload in bytes kept inside a segment, at most a quarter of SegmentSize; default 64 KiB. Larger ones go through Create
-	SyncEvery   time.Duration // what a power cut may cost; default 1 s; SyncNever
-	Lag         int64         // bytes of segments that may await sealing, which are read again after a kill, and two segments in any case; default 256 MiB, less where addresses are few, 64 MiB in a 32-bit process
-	Cold        *Cold         // how sealed segments are kept that will not be read soon; default zstd at level 1 with one parity block for every 16. The zero Cold leaves them as they are, and compaction rewrites them only to leave out what is taken
-	Quarantine  string        // directory for damaged bytes set aside; default ".quarantine" in the log's directory
-	Background  *Background   // does the slow work of many logs; default: one of the log's own
-	Clock       clock.Clock   // default the machine's; one of the Background's own is given to NewBackground
-	Logger      *slog.Logger  // default slog.Default()
+	// FS is the file system; default disk.OS{}.
+	FS disk.FS
 
-	// Admit is asked before so many bytes of disk are taken for new items, if it is set: the next extent of a
-	// segment, a new segment, the body of a large item as a whole and then each chunk of it. Its error refuses the
-	// item as a full disk does: it is an ErrFull then. What else needs space, as the files that say what is
-	// taken, does not ask. It is called with the log locked: it must not block, nor call the log.
+	// SegmentSize is how many bytes a new segment may have: MinSegmentSize to 1 GiB, default 16
+	// MiB.
+	// It takes disk space as items come.
+	SegmentSize int64
+
+	// InlineMax is the largest payload in bytes that Append takes: at most a quarter of
+	// SegmentSize, default 64 KiB. BeginLarge takes larger ones.
+	InlineMax int
+
+	// SyncEvery is how old data may get before the log syncs it, so how much a power cut may lose;
+	// default 1 s. See SyncNever.
+	SyncEvery time.Duration
+
+	// Lag is how many bytes of segments may await sealing, which are read again after a kill. Two
+	// segments may in any case. Default 256 MiB, or 64 MiB in a 32-bit process.
+	Lag int64
+
+	// Cold says how to keep sealed segments that will not be read soon; default zstd at level 1
+	// with one parity block for every 16. With the zero Cold they stay as they are, and compaction
+	// rewrites them only to leave out what is taken.
+	Cold *Cold
+
+	// Quarantine is the directory for damaged bytes; default ".quarantine" in the log's directory.
+	Quarantine string
+
+	// Background does the slow work of many logs; default: one for this log alone.
+	Background *Background
+
+	// Clock is for times of items and for the log's timers; default the machine's. A Background has
+	// its own: see NewBackground.
+	Clock clock.Clock
+
+	// Logger gets what the log reports, with its name as "queue"; default slog.Default().
+	Logger *slog.Logger
+
+	// Admit, if set, is asked before new items take bytes of disk space: for the next extent of a
+	// segment, for a new segment, for the body of a large item as a whole and again for each of its
+	// chunks. An error refuses the item as a full disk does, and is then an ErrFull. Nothing else
+	// asks: not the files that say what is taken, for example. Admit is called with the log locked:
+	// it must not block, nor call the log.
 	Admit func(bytes int64) error
 
-	offsetCapacity int // bytes that an offset file is mapped; 0 for what suits the machine
+	offsetCapacity int // bytes that an offset file is mapped; 0 for the default
 }
 
 func (o Options) withDefaults(dir string) (Options, error) {
@@ -74,13 +120,15 @@ func (o Options) withDefaults(dir string) (Options, error) {
 		o.SegmentSize = DefaultSegmentSize
 	}
 	if o.SegmentSize < MinSegmentSize || o.SegmentSize > maxSegmentSize {
-		return o, fmt.Errorf("segment size %d is out of range %d to %d", o.SegmentSize, MinSegmentSize, maxSegmentSize)
+		return o, fmt.Errorf("segment size %d is out of range %d to %d",
+			o.SegmentSize, MinSegmentSize, maxSegmentSize)
 	}
 	if o.InlineMax == 0 {
 		o.InlineMax = min(DefaultInlineMax, int(o.SegmentSize/4))
 	}
 	if o.InlineMax < 0 || int64(o.InlineMax) > o.SegmentSize/4 {
-		return o, fmt.Errorf("inline maximum %d is out of range 1 to %d, a quarter of the segment size", o.InlineMax, o.SegmentSize/4)
+		return o, fmt.Errorf("inline maximum %d is out of range 1 to %d, a quarter of a segment",
+			o.InlineMax, o.SegmentSize/4)
 	}
 	if o.Lag == 0 {
 		o.Lag = defaultLag(disk.MostMapped())

@@ -1,34 +1,33 @@
 package wal
 
-// Position says where an item of a log is. It is a small value (32 bytes) that stays valid
-// until the item is taken: callers keep Positions of items they have in hand, the log keeps
-// nothing. The zero Position is no item.
+// Position says where an item of a log is. It is a small value (32 bytes), valid until the item is
+// taken. Callers keep the Positions of items that they have in hand; the log keeps nothing of
+// these. The zero Position is no item.
 type Position struct {
-	Seq     uint64 // sequence number: one per item, rising, never reused
+	Seq     uint64 // sequence number: rises from item to item, never reused
 	Size    int64  // payload bytes
 	Flags   uint32 // the client's flags, as given to Append
 	at      uint32 // offset in the segment, a multiple of 8; the lowest bit marks a large item
 	segment uint64 // first sequence number of the segment that holds the record
 }
 
-// largeBit marks a large item in Position.at: offsets are multiples of 8, so the bit is free.
+// largeBit marks a large item in Position.at. Offsets are multiples of 8, so the bit is free.
 const largeBit = 1
 
-// Large reports whether the payload lives in a file of its own: it is read with Log.Open, not
-// with Log.Read.
+// Large reports whether the payload is in a file of its own. Then Log.Open reads it, not Log.Read.
 func (p Position) Large() bool { return p.at&largeBit != 0 }
 
 func (p Position) offset() uint32 { return p.at &^ 7 }
 
-// Meta is what a log keeps about an item besides its payload.
+// Meta is what a log keeps of an item besides its payload.
 type Meta struct {
 	Flags    uint32 // opaque to the log, returned as given
-	Enqueued int64  // Unix milliseconds; 0 on Append means now
-	Expires  int64  // Unix milliseconds, 0 = never; kept, not acted upon
-	Fixed    bool   // Expires is a time of day, not a lifetime that counts from Enqueued
+	Enqueued int64  // Unix ms; 0 on Append means now
+	Expires  int64  // Unix ms, 0 = never; kept, not acted upon
+	Fixed    bool   // Expires is a time of day, not a lifetime from Enqueued on
 }
 
-// Move corrects its times, for a clock that was set since, by milliseconds. What is fixed stays.
+// Move adds by milliseconds to the times, after the clock was set. A fixed Expires stays.
 func (m *Meta) Move(by int64) {
 	m.Enqueued += by
 	if m.Expires != 0 && !m.Fixed {

@@ -10,8 +10,8 @@ import (
 )
 
 // Read appends the payload of the item at p to buf and returns the longer slice. The bytes are
-// verified: a wrong one is never returned. Errors: ErrDamaged, ErrGone, ErrClosed; for a large
-// item use Open.
+// verified: it never returns a wrong one. Errors: ErrDamaged, ErrGone, ErrClosed. Use Open for a
+// large item.
 func (l *Log) Read(p Position, buf []byte) ([]byte, Meta, error) {
 	if p.Large() {
 		return buf, Meta{}, fmt.Errorf("%w: it is read with Open", ErrTooLarge)
@@ -24,8 +24,8 @@ func (l *Log) Read(p Position, buf []byte) ([]byte, Meta, error) {
 	return l.read(f, p, buf)
 }
 
-// TryRead is Read for callers that must not wait: where a file would have to be opened it is ErrUnready. Call Read
-// then, where waiting does no harm.
+// TryRead is Read for callers that must not wait. It returns ErrUnready if a file would have to be
+// opened. Then call Read where waiting does no harm.
 func (l *Log) TryRead(p Position, buf []byte) ([]byte, Meta, error) {
 	l.mu.Lock()
 	f := l.holdingLocked(p)
@@ -36,8 +36,8 @@ func (l *Log) TryRead(p Position, buf []byte) ([]byte, Meta, error) {
 	f.pins++
 	l.mu.Unlock()
 	out, m, err := l.read(f, p, buf)
-	if l.letGo(f) {
-		l.slow.reads.do(func() { l.close(f) })
+	if l.unpin(f) {
+		l.background.readPool.do(func() { l.close(f) })
 	}
 	return out, m, err
 }
@@ -45,7 +45,7 @@ func (l *Log) TryRead(p Position, buf []byte) ([]byte, Meta, error) {
 // read is Read from a pinned segment.
 func (l *Log) read(f *file, p Position, buf []byte) ([]byte, Meta, error) {
 	out, m, err := f.copyOut(p, buf)
-	l.askMend(f)
+	l.requestMend(f)
 	if err != nil {
 		err = l.unread(p, err)
 		l.noteRecord(p, err)
@@ -55,10 +55,14 @@ func (l *Log) read(f *file, p Position, buf []byte) ([]byte, Meta, error) {
 }
 
 func metaOf(r segment.Record) Meta {
-	return Meta{Flags: r.ClientFlags, Enqueued: r.Enqueued, Expires: r.Expires, Fixed: r.Flags&flagFixed != 0}
+	return Meta{
+		Flags: r.ClientFlags, Enqueued: r.Enqueued, Expires: r.Expires,
+		Fixed: r.Flags&flagFixed != 0,
+	}
 }
 
-// copyOut copies under Guard: any page of a map may turn out to be unreadable.
+// copyOut copies the payload. It does so under segment.Guard, because any page of a map may be
+// unreadable.
 func (f *file) copyOut(p Position, buf []byte) (out []byte, m Meta, err error) {
 	defer segment.Guard(f.seg.Path(), debug.SetPanicOnFault(true), &err)
 	r, err := f.record(p)
@@ -68,54 +72,59 @@ func (f *file) copyOut(p Position, buf []byte) (out []byte, m Meta, err error) {
 	return append(buf, r.Payload...), metaOf(r), nil
 }
 
-// record reads the record of an item. In a cold segment, and nowhere else, it may stand at another
-// place than where it was handed out.
+// record reads the record of an item. Compaction may have moved the record, but only within the
+// cold segment that replaced the old one.
 func (f *file) record(p Position) (segment.Record, error) {
 	at := p.offset()
 	if f.cold {
 		var err error
 		if at, err = f.seg.Find(p.Seq); err != nil {
-			return segment.Record{}, fmt.Errorf("%s: item %d is not in it: %w", f.seg.Path(), p.Seq, ErrDamaged)
+			return segment.Record{}, fmt.Errorf("%s: item %d is not in it: %w",
+				f.seg.Path(), p.Seq, ErrDamaged)
 		}
 	}
 	r, _, err := f.seg.At(at)
 	if err == nil && r.Seq != p.Seq {
-		err = fmt.Errorf("%s: byte %d holds item %d instead of %d: %w", f.seg.Path(), at, r.Seq, p.Seq, ErrDamaged)
+		err = fmt.Errorf("%s: at byte %d is item %d, not %d: %w",
+			f.seg.Path(), at, r.Seq, p.Seq, ErrDamaged)
 	}
 	return r, err
 }
 
-// noteRecord has a record set aside that was sound when it was handed out and is not any more.
+// noteRecord has a record set aside that was sound when it was handed out and is damaged now.
 func (l *Log) noteRecord(p Position, err error) {
 	if !errors.Is(err, ErrDamaged) {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if f := l.holdingLocked(p); f != nil && !f.cold { // of a cold one whole blocks are set aside, when they are found
-		l.aside.damage = append(l.aside.damage, damage{f, p.offset(), p.offset() + uint32(segment.RecordSize(int(p.Size))), nil})
-		l.askLater()
+	// A cold one's blocks are set aside when it is examined.
+	if f := l.holdingLocked(p); f != nil && !f.cold {
+		end := p.offset() + uint32(segment.RecordSize(int(p.Size)))
+		l.aside.damage = append(l.aside.damage, damage{f, p.offset(), end, nil})
+		l.requestCleanup()
 	}
 }
 
-// unread words why an item cannot be read in this package's errors.
+// unread turns an error of reading an item into one of this package.
 func (l *Log) unread(p Position, err error) error {
 	switch {
 	case errors.Is(err, ErrDamaged) && l.taken(p.Seq): // compaction left it out
 		return fmt.Errorf("%w: item %d", ErrGone, p.Seq)
 	case errors.Is(err, ErrGone), errors.Is(err, ErrClosed), errors.Is(err, ErrDamaged):
 		return err
-	case errors.Is(err, segment.ErrDamaged), errors.Is(err, segment.ErrFault), segment.Unreadable(err):
+	case errors.Is(err, segment.ErrDamaged), errors.Is(err, segment.ErrFault),
+		segment.Unreadable(err):
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	return err
 }
 
-// taken reports that every consumer took an item.
+// taken reports whether every consumer has taken an item.
 func (l *Log) taken(seq uint64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.everybodyTookLocked(seq)
+	return l.takenByAllLocked(seq)
 }
 
 func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }

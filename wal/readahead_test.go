@@ -1,6 +1,7 @@
 package wal_test
 
 import (
+	"maps"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -49,14 +50,15 @@ func TestTheSegmentThatAReaderComesToNextIsReadAhead(t *testing.T) {
 	settle(l)
 	segments := m.files(".seg")
 	if len(segments) < 4 {
-		t.Fatal(segments)
+		t.Fatalf("got %v, want at least 4 segments", segments)
 	}
-	next(t, l, c)
+	for p, _ := next(t, l, c); p.Seq < 1200; p, _ = next(t, l, c) { // into the second segment
+	}
 	settle(l)
 	r := o.FS.(*readsAhead)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.names) != 1 {
-		t.Errorf("read ahead are %v of %v", r.names, segments)
+	if want := map[string]bool{segments[2]: true}; !maps.Equal(r.names, want) {
+		t.Errorf("got %v read ahead of %v, want %v", r.names, segments, want)
 	}
 }

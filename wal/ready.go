@@ -1,13 +1,13 @@
 package wal
 
-// What an append or a reader lacks that takes the disk, or long: blocks, the next segment, an offset file; a
-// segment to be opened, the end of a damaged range. It is got ready without Log.mu, by whoever may wait or by the
-// background, while the caller is told ErrUnready: so nobody waits for it but who needs it.
+// What an append or a reader lacks and is slow to get. An append may lack blocks, the next segment
+// or an offset file. A reader may lack an open segment or the end of a damaged range. The caller
+// gets ErrUnready; then somebody who may wait, or the background, prepares what is missing without
+// Log.mu. So only callers that need it wait for it.
 
 import (
 	"container/list"
 	"errors"
-	"sync"
 	"time"
 
 	"github.com/darner/darner/segment"
@@ -18,28 +18,30 @@ import (
 
 // room is what appends lack. Log.mu guards it.
 type room struct {
-	lacks   bool  // somebody was told ErrUnready since it was last seen to
-	extent  *file // in which blocks are lacking; nil: it is a segment that is
-	bytes   int64 // of the record that lacked it
-	asked   bool  // the background is to see to it
+	lacks   bool  // an append got ErrUnready since getRoom last ran
+	extent  *file // it lacks blocks; nil if a segment is lacking
+	bytes   int64 // of the record that needs it
+	asked   bool  // getRoom or GetReady waits in a pool
 	waiting waitlist
 
-	diskFull bool // an item was refused for want of space; until what is taken was looked for
+	diskFull bool // an item was refused, and cleanup has not looked for space since
 
-	err    error // why it could not be had: for the next one that lacks as much
-	failed time.Time
+	err    error         // why getRoom failed: for the next append of at least bytes
+	failed time.Duration // when, in steady time
 }
 
-// staleAfter is how long a refusal is told to who asks next. Who caused it is there by then, or gone.
+// staleAfter is how long a refusal is kept for the next append. Whoever caused it has asked again
+// by then, or is gone.
 const staleAfter = time.Second
 
-// lacksRoomLocked is for an append that found no blocks in a segment, or, nil, no segment. Log.mu is held.
-func (l *Log) lacksRoomLocked(f *file, bytes int64) error {
+// requestRoomLocked notes that an append lacks blocks in segment f or, if f is nil, a segment. It
+// returns the refusal of an earlier attempt, or ErrUnready.
+func (l *Log) requestRoomLocked(f *file, bytes int64) error {
 	r := &l.room
 	if err := r.err; err != nil && bytes >= r.bytes {
 		r.err = nil
 		switch {
-		case time.Since(r.failed) > staleAfter:
+		case l.steady()-r.failed > staleAfter:
 		case errors.Is(err, segment.ErrFault) && !disk.IsFull(err):
 			return l.failLocked(err)
 		default:
@@ -50,8 +52,8 @@ func (l *Log) lacksRoomLocked(f *file, bytes int64) error {
 	return ErrUnready
 }
 
-// Prepare gets ready what the first append takes after the log was opened, so that it need not wait. It waits for the
-// disk. A refusal is for that append.
+// Prepare gets ready what the first append after Open needs, so that it does not wait. Prepare
+// waits for the disk. If it fails, that append is refused.
 func (l *Log) Prepare() {
 	l.mu.Lock()
 	f := l.activeLocked()
@@ -65,13 +67,13 @@ func (l *Log) Prepare() {
 	}
 }
 
-// getRoom gets ready what an append lacks.
+// getRoom prepares what an append lacks.
 func (l *Log) getRoom() {
 	l.preparing.Lock()
 	defer l.preparing.Unlock()
 	l.mu.Lock()
 	wanted, f, bytes := l.room.lacks && l.usableLocked() == nil, l.room.extent, l.room.bytes
-	extends := f != nil && f == l.activeLocked() // else another segment has taken its place
+	extends := f != nil && f == l.activeLocked() // otherwise the log has rolled since
 	if extends {
 		f.pins++
 	}
@@ -90,20 +92,21 @@ func (l *Log) getRoom() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.room.lacks, l.room.extent, l.room.asked = false, nil, false
-	if wanted { // else what another found is to be told yet
-		l.room.err, l.room.bytes, l.room.failed = err, bytes, time.Now()
+	if wanted { // otherwise the result of another call stays
+		l.room.err, l.room.bytes, l.room.failed = err, bytes, l.steady()
 	}
-	l.room.waiting.tell()
+	l.room.waiting.notify()
 }
 
-// makeNext makes what the next segment takes: the consumers' offset files, so that on a full disk they still have
-// a place to say what they took, and a blank segment. The first has its final name at once. Log.preparing is held.
+// makeNext makes what the next segment needs: the consumers' offset files, so that even on a full
+// disk they can note what they take, and a blank segment. The log's first segment gets its final
+// name at once. Log.preparing is held.
 func (l *Log) makeNext() error {
 	l.mu.Lock()
 	there, first := l.spare.file != nil, l.activeLocked() == nil
 	l.spare.made++
 	path := l.path(files.SpareName(l.spare.made))
-	if first { // nothing else can give the next item its place meanwhile
+	if first { // no item can be appended meanwhile
 		path = l.path(files.SegmentName(l.next))
 	}
 	l.mu.Unlock()
@@ -122,12 +125,13 @@ func (l *Log) makeNext() error {
 	f.named = first
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.spare.file = f // Close, which may have been called, waits for Log.preparing
+	l.spare.file = f // if the log was closed, closeFiles waits for Log.preparing
 	l.dirty.dir = true
 	return nil
 }
 
-// rollNowLocked makes what the next segment takes and starts it, where nobody waits for Log.mu, which is held.
+// rollNowLocked makes what the next segment needs and starts it. It waits for the disk under
+// Log.mu, so it is for recovery.
 func (l *Log) rollNowLocked() error {
 	for _, c := range l.consumers {
 		if err := c.ensureFile(); err != nil {
@@ -158,7 +162,7 @@ func (l *Log) makeOffsets() error {
 			return err
 		}
 		l.mu.Lock()
-		err = c.use(off)
+		err = c.adoptFile(off)
 		l.mu.Unlock()
 		if err != nil {
 			return err
@@ -166,7 +170,7 @@ func (l *Log) makeOffsets() error {
 	}
 }
 
-// withoutOffsetsLocked returns a consumer that has no offset file. Log.mu is held.
+// withoutOffsetsLocked returns a consumer without an offset file.
 func (l *Log) withoutOffsetsLocked() *Consumer {
 	for _, c := range l.consumers {
 		if c.off == nil {
@@ -176,9 +180,11 @@ func (l *Log) withoutOffsetsLocked() *Consumer {
 	return nil
 }
 
-// blankOffsets makes an offset file with room for so many bytes of entries, and for some that come meanwhile.
+// blankOffsets makes an offset file with room for live bytes of entries, and for more that come
+// meanwhile.
 func (l *Log) blankOffsets(name string, live int, created int64) (*offset.File, error) {
-	off, err := offset.Create(l.fs, l.path(files.OffsetName(name)), max(l.offsetCapacity(), 4*live), created, l.id)
+	path, capacity := l.path(files.OffsetName(name)), max(l.offsetCapacity(), 4*live)
+	off, err := offset.Create(l.fs, path, capacity, created, l.id)
 	if err != nil {
 		return nil, err
 	}
@@ -190,16 +196,16 @@ func (l *Log) blankOffsets(name string, live int, created int64) (*offset.File, 
 	return off, nil
 }
 
-// reading is what a consumer lacks in order to go on. Log.mu guards it.
+// reading is what a consumer lacks to go on. Log.mu guards it.
 type reading struct {
-	lacks   bool // it was told ErrUnready for want of it: its segment is to be opened, or damage passed
-	asked   bool // the background is to see to it
+	lacks   bool // TryNext returned ErrUnready: the segment is not open, or is damaged here
+	asked   bool // getRoom or GetReady waits in a pool
 	err     error
 	waiting waitlist
 }
 
-// ReadyThen calls fn once, on another goroutine, when it is worth calling TryNext again after ErrUnready. It never
-// blocks; fn must not either.
+// ReadyThen calls fn once, on another goroutine, when TryNext is worth calling again after
+// ErrUnready. It never blocks; fn must not either.
 func (c *Consumer) ReadyThen(fn func()) {
 	l := c.l
 	l.mu.Lock()
@@ -211,11 +217,12 @@ func (c *Consumer) ReadyThen(fn func()) {
 	c.reading.waiting.add(fn)
 	if !c.reading.asked {
 		c.reading.asked = true
-		l.slow.reads.do(c.GetReady)
+		l.background.readPool.do(c.GetReady)
 	}
 }
 
-// GetReady opens the segment that the cursor comes to, or finds where the damage that it has met ends.
+// GetReady prepares what TryNext lacked: it opens the segment at the cursor, or finds the end of
+// the damage there. It waits for the disk.
 func (c *Consumer) GetReady() {
 	l := c.l
 	l.mu.Lock()
@@ -224,7 +231,8 @@ func (c *Consumer) GetReady() {
 	if i := l.indexLocked(c.seq); f == nil && i >= 0 {
 		f = l.files[i]
 	}
-	if !lacks || f == nil || c.f != nil && !damaged { // it was flushed, or somebody else opened the segment, meanwhile
+	// Meanwhile it was flushed, or somebody else opened the segment.
+	if !lacks || f == nil || c.f != nil && !damaged {
 		c.isReady(nil)
 		l.mu.Unlock()
 		return
@@ -243,11 +251,12 @@ func (c *Consumer) GetReady() {
 	if damaged && c.f == f && c.at == at {
 		from, to := f.seg.FileRange(at, next)
 		l.aside.damage = append(l.aside.damage, damage{f, from, to, nil})
-		l.askLater()
+		l.requestCleanup()
 		c.at = next
 	}
 	if i := l.indexLocked(c.seq); err != nil {
-		if c.ended || i < 0 || l.files[i] != f || f.path != path { // it was renamed or replaced meanwhile
+		// Meanwhile it was renamed or replaced.
+		if c.ended || i < 0 || l.files[i] != f || f.path != path {
 			err = nil
 		} else {
 			err = c.unreadable(i, err)
@@ -258,7 +267,7 @@ func (c *Consumer) GetReady() {
 	l.release(f)
 }
 
-// atDamage reports that no record verifies where the cursor is. Log.mu is held.
+// atDamage reports whether no record verifies at the cursor.
 func (c *Consumer) atDamage() bool {
 	if c.f == nil || c.at >= c.f.seg.Tail() {
 		return false
@@ -267,26 +276,26 @@ func (c *Consumer) atDamage() bool {
 	return err != nil
 }
 
-// isReady tells who waits. Log.mu is held.
+// isReady ends the wait for what the cursor lacked.
 func (c *Consumer) isReady(err error) {
 	c.reading.lacks, c.reading.asked, c.reading.err = false, false, err
-	c.reading.waiting.tell()
+	c.reading.waiting.notify()
 }
 
-// waitlist is functions that are to be called once. Log.mu guards it.
+// waitlist is functions to call once. Log.mu guards it.
 type waitlist struct{ list list.List }
 
 func (w *waitlist) add(fn func()) *list.Element { return w.list.PushBack(fn) }
 
-// remove has a function forgotten; it is false when that was called, or is about to be.
+// remove cancels a call. It is false if the function was called or is about to be.
 func (w *waitlist) remove(e *list.Element) bool {
 	n := w.list.Len()
 	w.list.Remove(e)
 	return w.list.Len() < n
 }
 
-// tell calls them, in their order, on another goroutine.
-func (w *waitlist) tell() {
+// notify calls the functions in order, on another goroutine.
+func (w *waitlist) notify() {
 	if w.list.Len() == 0 {
 		return
 	}
@@ -299,44 +308,4 @@ func (w *waitlist) tell() {
 			fn()
 		}
 	}()
-}
-
-// pool runs jobs that may wait for the disk, a bounded number at a time, as each takes a thread of the system.
-type pool struct {
-	mu      sync.Mutex // a leaf
-	waiting []func()
-	running int
-}
-
-const poolSize = 16
-
-// do has a job done. It does not block.
-func (p *pool) do(job func()) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.waiting = append(p.waiting, job)
-	if p.running < poolSize {
-		p.running++
-		go p.run()
-	}
-}
-
-func (p *pool) run() {
-	for job := p.next(); job != nil; job = p.next() {
-		job()
-	}
-}
-
-func (p *pool) next() (job func()) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.waiting) == 0 {
-		p.running--
-		p.waiting = nil
-		return nil
-	}
-	job = p.waiting[0]
-	p.waiting[0] = nil
-	p.waiting = p.waiting[1:]
-	return job
 }

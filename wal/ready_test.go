@@ -1,6 +1,6 @@
 package wal_test
 
-// What takes the disk, or long, is got ready without the log's lock.
+// What waits for the disk, or takes long, is prepared without the log's lock.
 
 import (
 	"strings"
@@ -11,7 +11,7 @@ import (
 	"github.com/darner/darner/wal"
 )
 
-// readied calls TryNext until it is ready, and tells how often it was not.
+// readied calls TryNext until it is ready, and returns how often it was not.
 func readied(t *testing.T, c *wal.Consumer) (p wal.Position, ok bool, unready int) {
 	t.Helper()
 	for {
@@ -23,9 +23,9 @@ func readied(t *testing.T, c *wal.Consumer) (p wal.Position, ok bool, unready in
 			t.Fatal(err)
 		}
 		unready++
-		told := make(chan struct{})
-		c.ReadyThen(func() { close(told) })
-		<-told
+		ready := make(chan struct{})
+		c.ReadyThen(func() { close(ready) })
+		<-ready
 	}
 }
 
@@ -48,11 +48,12 @@ func TestAReaderThatHasMuchToPassOverComesBackForIt(t *testing.T) {
 		}
 	}
 	if p, ok, _ := readied(t, c); !ok || p.Seq != 1 {
-		t.Fatalf("item %d, %v", p.Seq, ok)
+		t.Fatalf("got item %d, %v, want item 1", p.Seq, ok)
 	}
 	p, ok, unready := readied(t, c)
 	if !ok || p.Seq != n || unready == 0 {
-		t.Errorf("item %d, %v, when it had come back %d times", p.Seq, ok, unready)
+		t.Errorf("got item %d, %v, after %d calls that were unready, want the last item after some",
+			p.Seq, ok, unready)
 	}
 }
 
@@ -63,24 +64,26 @@ func TestTheEndOfADamagedRangeIsLookedForInTheBackground(t *testing.T) {
 	for i := range 100 {
 		put(t, l, payload(i))
 	}
-	from, to := int64(segment.HeaderSize), int64(segment.HeaderSize+50*segment.RecordSize(len(payload(0))))
+	from, to := int64(segment.HeaderSize),
+		int64(segment.HeaderSize+50*segment.RecordSize(len(payload(0))))
 	f, err := m.FS.Open("/data/q/00000000000000000001.seg")
 	if err == nil {
-		_, err = f.WriteAt([]byte(strings.Repeat("\x01\x00\x00\x00\x20\x00\x00\x00", int(to-from)/8)), from)
+		_, err = f.WriteAt([]byte(strings.Repeat("\x01\x00\x00\x00\x20\x00\x00\x00",
+			int(to-from)/8)), from)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
 	if _, _, _, err := c.TryNext(); err != wal.ErrUnready {
-		t.Fatalf("at damage: %v", err)
+		t.Fatalf("at damage: got %v, want ErrUnready", err)
 	}
 	p, ok, _ := readied(t, c)
 	if b, _, err := l.Read(p, nil); !ok || p.Seq != 51 || err != nil || string(b) != payload(50) {
-		t.Errorf("item %d, %v: %q, %v", p.Seq, ok, b, err)
+		t.Errorf("got item %d, %v: %q, %v, want item 51", p.Seq, ok, b, err)
 	}
 	if n := l.Stats().Damaged; n != 50 {
-		t.Errorf("%d items are counted as lost, want 50", n)
+		t.Errorf("got %d lost items, want 50", n)
 	}
 }
 
@@ -99,11 +102,11 @@ func TestAnAppendThatLacksRoomIsReadyWhenItIsMade(t *testing.T) {
 		}
 	}
 	if n := l.Stats().Appended; n != 5000 {
-		t.Errorf("%d items", n)
+		t.Errorf("got %d items, want 5000", n)
 	}
 }
 
-func TestOnlyWhoLackedAsMuchIsToldThatThereIsNoRoom(t *testing.T) {
+func TestARefusalIsForAnAppendThatLacksAsMuch(t *testing.T) {
 	m := newMemory(t)
 	l := open(t, "/data/q", options(m.FS))
 	consumer(t, l)
@@ -114,13 +117,14 @@ func TestOnlyWhoLackedAsMuchIsToldThatThereIsNoRoom(t *testing.T) {
 		_, err = tryAppend(l, []byte(payload(n)), wal.Meta{})
 	}
 	if err == nil {
-		t.Fatal("it is never full")
+		t.Fatal("got no error, want that the disk is full at some time")
 	}
 	m.SetCapacity(-1)
 	put(t, l, "there is room again")
 }
 
-// What is taken out of order has a place in the offset file though the file cannot be given blocks meanwhile.
+// What is taken out of order has a place in the offset file though the file cannot be given blocks
+// meanwhile.
 func TestATakerNeedsNoBlocksToBeAllocated(t *testing.T) {
 	m := newMemory(t)
 	o := options(m.FS)
@@ -132,7 +136,7 @@ func TestATakerNeedsNoBlocksToBeAllocated(t *testing.T) {
 	}
 	m.Fail(func(op disktest.Op, name string, _ int) error {
 		if op == disktest.OpAllocate && strings.HasSuffix(name, ".off") {
-			t.Error("a taker allocates")
+			t.Error("got an allocation, want none for a taker")
 		}
 		return nil
 	})
@@ -146,11 +150,12 @@ func TestATakerNeedsNoBlocksToBeAllocated(t *testing.T) {
 	m.Fail(nil)
 	o.FS = m.FS.Clone()
 	if items, _ := consumer(t, open(t, "/data/q", o)).Pending(); items != n/2 {
-		t.Errorf("%d items are left after a kill, want %d", items, n/2)
+		t.Errorf("got %d items after a kill, want %d", items, n/2)
 	}
 }
 
-// unready is a log of many items that was opened again, and its consumer, which was told ErrUnready.
+// unready is a log of many items that was opened again, and its consumer, which was told
+// ErrUnready.
 func unready(t *testing.T) (l *wal.Log, c *wal.Consumer, oldest wal.Position) {
 	t.Helper()
 	m := newMemory(t)
@@ -178,13 +183,14 @@ func TestAReaderWhoseSegmentSomebodyElseOpensPassesOverNothing(t *testing.T) {
 	for want := uint64(1); want < 5; want++ {
 		p, _, ok, err := c.TryNext()
 		if !ok || err != nil || p.Seq != want || l.Stats().Damaged != 0 {
-			t.Fatalf("item %d instead of %d, %v, %v; %d count as lost", p.Seq, want, ok, err, l.Stats().Damaged)
+			t.Fatalf("got item %d, want %d; %v, %v; %d are lost",
+				p.Seq, want, ok, err, l.Stats().Damaged)
 		}
 		c.GetReady() // as was asked for at first
 	}
 }
 
-func TestAFlushWhileASegmentIsGotReadyCostsNoLaterItem(t *testing.T) {
+func TestAFlushWhileASegmentIsOpenedCostsNoLaterItem(t *testing.T) {
 	l, c, _ := unready(t)
 	if err := c.SkipToEnd(); err != nil {
 		t.Fatal(err)
@@ -194,6 +200,6 @@ func TestAFlushWhileASegmentIsGotReadyCostsNoLaterItem(t *testing.T) {
 	c.GetReady()
 	p, _ := next(t, l, c)
 	if p.Seq != want.Seq || l.Stats().Damaged != 0 {
-		t.Fatalf("item %d instead of %d; %d count as lost", p.Seq, want.Seq, l.Stats().Damaged)
+		t.Fatalf("got item %d, want %d; %d are lost", p.Seq, want.Seq, l.Stats().Damaged)
 	}
 }

@@ -1,7 +1,6 @@
 package wal
 
-// The reserve: a file of a few blocks that is given up for as long as compaction needs its space on
-// a full disk.
+// The reserve: a small file that is deleted while compaction needs its space on a full disk.
 
 import (
 	"errors"
@@ -12,18 +11,18 @@ import (
 	"github.com/darner/darner/segment/disk"
 )
 
-// reserve belongs to a Background. Compaction, which is one goroutine, lends it.
+// reserve belongs to a Background. Only the compaction lane lends it.
 type reserve struct {
 	mu   sync.Mutex
 	fs   disk.FS
 	path string
 	size int64
 	held bool        // the file has its blocks
-	lent atomic.Bool // they are compaction's: neither items nor offset files may have them
+	lent atomic.Bool // compaction has them: items and offset files must not take them
 }
 
-// KeepReserve keeps size bytes of the disk in a file at path, for compaction to work with when the disk
-// is full. It is made when there is room for it, now or later; it need not survive anything.
+// KeepReserve keeps size bytes of disk space in a file at path, for compaction to use when the disk
+// is full. The file is made as soon as there is space for it. It need not survive anything.
 func (b *Background) KeepReserve(fsys disk.FS, path string, size int64) {
 	r := &b.reserve
 	r.mu.Lock()
@@ -48,7 +47,7 @@ func (r *reserve) fill() bool {
 	return err == nil
 }
 
-// lend gives the space up; false when there is none.
+// lend deletes the file. It is false if there is none.
 func (r *reserve) lend() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -60,7 +59,7 @@ func (r *reserve) lend() bool {
 	return true
 }
 
-// takeBack ends the loan and tries to have the space again, when there is some.
+// takeBack ends the loan, and makes the file again if there is space.
 func (r *reserve) takeBack() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -33,36 +33,34 @@ func newRewound(t *testing.T, fsys *disktest.FS) *rewound {
 	if err := fsys.WriteFile("data/.lock", nil); err != nil { // the data directory is durable
 		t.Fatal(err)
 	}
-	w := &rewound{t: t, fs: fsys, dir: "data/q", o: wal.WithOffsetCapacity(wal.Options{FS: fsys, Cold: &wal.Cold{}, SegmentSize: wal.MinSegmentSize, SyncEvery: wal.SyncNever, Logger: quiet()}, 64<<10)}
+	w := &rewound{t: t, fs: fsys, dir: "data/q",
+		o: wal.WithOffsetCapacity(wal.Options{FS: fsys, Cold: &wal.Cold{},
+			SegmentSize: wal.MinSegmentSize, SyncEvery: wal.SyncNever, Logger: quiet()}, 64<<10)}
 	w.open()
 	return w
 }
 
 func (w *rewound) open() {
 	w.t.Helper()
-	l, err := wal.Open(w.dir, w.o)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.l, w.c = l, consumer(w.t, l)
+	w.l = open(w.t, w.dir, w.o)
+	w.c = consumer(w.t, w.l)
 }
 
-// close leaves no segment behind that is taken, as it would one that is being compacted.
+// close leaves no segment that is taken.
 func (w *rewound) close() {
 	w.t.Helper()
-	release := wal.HoldCompaction(w.l)
 	settle(w.l)
-	release()
 	if err := w.l.Close(); err != nil {
 		w.t.Fatal(err)
 	}
 }
 
-// items appends so many, of 1,000 bytes: 61 fill a segment.
+// items appends n items of 1,000 bytes: 61 fill a segment.
 func (w *rewound) items(n int) {
 	w.t.Helper()
 	for range n {
-		if _, err := w.l.Append(make([]byte, 1000), wal.Meta{Enqueued: 1, Expires: 50}); err != nil {
+		if _, err := w.l.Append(make([]byte, 1000),
+			wal.Meta{Enqueued: 1, Expires: 50}); err != nil {
 			w.t.Fatal(err)
 		}
 	}
@@ -105,10 +103,11 @@ func (w *rewound) left() (seqs []uint64) {
 		bytes -= p.Size
 	}
 	if int64(len(seqs)) != items || bytes != 0 && !w.damaged {
-		w.t.Errorf("%d items are said to be there, %d are; the bytes are %d too many", items, len(seqs), bytes)
+		w.t.Errorf("want %d items as pending, got %d; the bytes differ by %d",
+			items, len(seqs), bytes)
 	}
 	if s := w.l.Stats(); s.Damaged > 0 {
-		w.t.Errorf("%d items are said to be lost", s.Damaged)
+		w.t.Errorf("got %d lost items, want none", s.Damaged)
 	}
 	return seqs
 }
@@ -157,7 +156,7 @@ func numbers(from, to uint64) (all []uint64) {
 func (w *rewound) expect(want []uint64) {
 	w.t.Helper()
 	if got := w.left(); !slices.Equal(got, want) {
-		w.t.Fatalf("the log hands out %v; want %v", got, want)
+		w.t.Fatalf("got %v, want %v", got, want)
 	}
 }
 
@@ -169,20 +168,21 @@ func TestRewindPutsBackWhatIsStillOnDisk(t *testing.T) {
 	former := slices.Concat(numbers(81, 149), []uint64{151}, numbers(154, 200))
 
 	r := w.plan(0)
-	if r.Items != 19+3 || r.Bytes != 22_000 || r.First != 62 || r.Last != 153 || r.Expired != 22 || r.Bodiless != 0 {
-		t.Fatalf("the plan is %+v", *r)
+	if r.Items != 19+3 || r.Bytes != 22_000 || r.First != 62 || r.Last != 153 || r.Expired != 22 ||
+		r.Bodiless != 0 {
+		t.Fatalf("got the plan %+v", *r)
 	}
 	w.expect(former) // a plan changes nothing
 	w.do(w.plan(0))
 	w.expect(numbers(62, 200))
 	u := w.undo()
 	if u.Items != 22 || u.First != 62 || u.Last != 153 {
-		t.Fatalf("the undo is %+v", *u)
+		t.Fatalf("got the undo %+v", *u)
 	}
 	w.do(u)
 	w.expect(former)
 	if _, err := w.inspected().PlanUndo("", 0); !errors.Is(err, inspect.ErrNoUndo) {
-		t.Errorf("a second undo is %v", err)
+		t.Errorf("a second undo: got %v, want ErrNoUndo", err)
 	}
 
 	w.do(w.plan(75))
@@ -215,7 +215,7 @@ func TestUndoUndoesAllRewinds(t *testing.T) {
 	w.do(w.undo())
 	w.expect(numbers(26, 60))
 	if _, err := w.inspected().PlanUndo("", 0); !errors.Is(err, inspect.ErrNoUndo) {
-		t.Errorf("a second undo is %v", err)
+		t.Errorf("a second undo: got %v, want ErrNoUndo", err)
 	}
 }
 
@@ -230,7 +230,7 @@ func TestUndoKeepsWhatWasTakenSince(t *testing.T) {
 	w.take(func(seq uint64) bool { return seq == 12 || seq == 40 })
 	w.close()
 	if u := w.undo(); u.Items != 9 {
-		t.Errorf("%d items are to be taken again; want 9", u.Items)
+		t.Errorf("got %d items to take again, want 9", u.Items)
 	}
 	w.do(w.undo())
 	w.expect(slices.Concat(numbers(21, 39), numbers(41, 60)))
@@ -240,7 +240,7 @@ func TestRewindLeavesLargeItemsWithoutBodiesTaken(t *testing.T) {
 	w := newRewound(t, disktest.New())
 	large := bytes.Repeat([]byte("large"), 50_000)
 	for range 3 {
-		u, err := w.l.Create(int64(len(large)), wal.Meta{})
+		u, err := w.l.BeginLarge(int64(len(large)), wal.Meta{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -256,7 +256,7 @@ func TestRewindLeavesLargeItemsWithoutBodiesTaken(t *testing.T) {
 	w.close()
 	r := w.plan(0)
 	if r.Items != 2 || r.Bodiless != 2 {
-		t.Fatalf("the plan is %+v", *r)
+		t.Fatalf("got the plan %+v", *r)
 	}
 	w.do(r)
 	w.expect([]uint64{2, 4, 5, 6})
@@ -273,7 +273,7 @@ func TestRewindLeavesLargeItemsWithoutBodiesTaken(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got, err := io.ReadAll(body); err != nil || !bytes.Equal(got, large) {
-				t.Errorf("the body that was not taken: %d bytes, %v", len(got), err)
+				t.Errorf("the body that was not taken: got %d bytes, %v", len(got), err)
 			}
 			body.Close()
 		}
@@ -289,12 +289,13 @@ func TestRewindStepsOverDamage(t *testing.T) {
 	w.close()
 	w.damaged = true
 	for _, seq := range []int64{5, 6, 30} {
-		if err := fsys.Corrupt("data/q/"+inspect.SegmentName(1), 1024+1040*(seq-1)+100, 1); err != nil {
+		if err := fsys.Corrupt("data/q/"+inspect.SegmentName(1), 1024+1040*(seq-1)+100,
+			1); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if r := w.plan(0); r.Items != 18 {
-		t.Fatalf("%d items would come back; want 18", r.Items)
+		t.Fatalf("got %d items to come back, want 18", r.Items)
 	}
 	w.do(w.plan(0))
 	w.expect(slices.Concat(numbers(1, 4), numbers(7, 29), numbers(31, 60)))
@@ -306,12 +307,12 @@ func TestNothingTakenIsNothingToRewind(t *testing.T) {
 	w.close()
 	r := w.plan(0)
 	if r.Items != 0 {
-		t.Errorf("%d items", r.Items)
+		t.Errorf("got %d items, want none", r.Items)
 	}
 	w.do(r)
 	w.expect(numbers(1, 10))
 	if _, err := w.inspected().PlanUndo("", 0); !errors.Is(err, inspect.ErrNoUndo) {
-		t.Errorf("an undo is %v", err)
+		t.Errorf("got %v, want ErrNoUndo", err)
 	}
 }
 
@@ -319,7 +320,8 @@ func TestNothingTakenIsNothingToRewind(t *testing.T) {
 func TestRewindIsAtomic(t *testing.T) {
 	for _, end := range []string{"power cut", "kill", "error"} {
 		for _, undo := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s,undo=%v", end, undo), func(t *testing.T) { breakRewind(t, end, undo) })
+			t.Run(fmt.Sprintf("%s,undo=%v",
+				end, undo), func(t *testing.T) { breakRewind(t, end, undo) })
 		}
 	}
 }
@@ -367,17 +369,17 @@ func breakRewind(t *testing.T, end string, undo bool) {
 		}
 		if image == nil {
 			if cut < 10 {
-				t.Fatalf("only %d calls", cut)
+				t.Fatalf("got only %d calls", cut)
 			}
 			return
 		}
 		w.fs, w.o.FS = image, image
 		got := w.left()
 		if !slices.Equal(got, old) && !slices.Equal(got, fresh) {
-			t.Fatalf("call %d: the log hands out %v", cut, got)
+			t.Fatalf("call %d: got %v, want the items from before or after", cut, got)
 		}
 		if end == "error" && err == nil && !slices.Equal(got, fresh) {
-			t.Fatalf("call %d: no error, and nothing done", cut)
+			t.Fatalf("call %d: got no error though nothing was done", cut)
 		}
 		if slices.Equal(got, after) {
 			w.do(w.undo())
@@ -408,7 +410,7 @@ func TestRewindUnitesAnInterruptedRewrite(t *testing.T) {
 	fsys.WriteFile(file, older)
 	fsys.WriteFile(file+".new", newer)
 	if r := w.plan(0); r.Items != 30 {
-		t.Fatalf("%d items would come back; want 30", r.Items)
+		t.Fatalf("got %d items to come back, want 30", r.Items)
 	}
 	w.do(w.plan(0))
 	w.expect(numbers(1, 60))

@@ -21,7 +21,8 @@ import (
 	"github.com/darner/darner/wal"
 )
 
-var rotAll = flag.Bool("rot-all", false, "every bit of the sample, every sector and every length, rather than some")
+var rotAll = flag.Bool("rot-all", false,
+	"every bit of the sample, every sector and every length, rather than some")
 
 // stride is how much of all that could be done is left out.
 func stride(all, some, few int) int {
@@ -73,7 +74,8 @@ func newStock(t *testing.T) *stock {
 			keep(p, b, err)
 		}
 		if i%4 == 0 {
-			if p, _, ok, err := c.Next(); ok && err == nil && (i < 80 || i%3 == 0) { // some of them out of order
+			// Some of them out of order.
+			if p, _, ok, err := c.Next(); ok && err == nil && (i < 80 || i%3 == 0) {
 				s.taken[p.Seq] = true
 				c.Take(p)
 			}
@@ -97,7 +99,7 @@ func newStock(t *testing.T) *stock {
 		s.locate(t, name)
 	}
 	if n := len(m.files(".seg")); n < 4 {
-		t.Fatalf("only %d segments", n)
+		t.Fatalf("got %d segments, want at least 4", n)
 	}
 	return s
 }
@@ -190,38 +192,41 @@ func (s *stock) check(t *testing.T, r *rotten) {
 		case err != nil:
 			t.Fatalf("%s: item %d: %v", r.what, p.Seq, err)
 		case !bytes.Equal(b, s.items[p.Seq]):
-			t.Fatalf("%s: item %d has wrong bytes", r.what, p.Seq)
+			t.Fatalf("%s: item %d: got wrong bytes", r.what, p.Seq)
 		case p.Seq <= last:
-			t.Fatalf("%s: item %d comes behind %d", r.what, p.Seq, last)
+			t.Fatalf("%s: got item %d after %d", r.what, p.Seq, last)
 		case s.taken[p.Seq] && !r.again:
-			t.Fatalf("%s: item %d was taken and comes again", r.what, p.Seq)
+			t.Fatalf("%s: got item %d again, which was taken", r.what, p.Seq)
 		}
 		last = p.Seq
 		came[p.Seq] = true
 	}
-	lost, behind := 0, 0
+	lost, atEnd := 0, 0
 	for _, seq := range slices.Sorted(maps.Keys(s.items)) {
 		switch {
 		case s.taken[seq] || came[seq]:
 		case !r.touched[seq]:
-			t.Fatalf("%s: item %d was not touched and is lost", r.what, seq)
-		case seq > last: // as if a power cut had taken them: nothing tells that they were there
-			behind++
+			t.Fatalf("%s: item %d is lost though it was not touched", r.what, seq)
+		case seq > last: // as after a power cut: nothing says that they were there
+			atEnd++
 		default:
 			lost++
 		}
 	}
-	if damaged := int(l.Stats().Damaged); !r.again && (damaged+dropped < lost || damaged > lost+behind) {
-		t.Fatalf("%s: %d items are lost, %d behind all others, %d are counted", r.what, lost, behind, damaged)
+	if damaged := int(l.Stats().Damaged); !r.again &&
+		(damaged+dropped < lost || damaged > lost+atEnd) {
+		t.Fatalf("%s: %d items are lost, %d at the end; got %d damaged",
+			r.what, lost, atEnd, damaged)
 	}
 	settle(l)
-	if lost > dropped && !strings.HasPrefix(r.what, "delete") && !strings.HasPrefix(r.what, "cut") && !strings.HasPrefix(r.what, "yesterday") &&
+	if lost > dropped && !strings.HasPrefix(r.what, "delete") &&
+		!strings.HasPrefix(r.what, "cut") && !strings.HasPrefix(r.what, "yesterday") &&
 		len(r.fs.Names("/data/q/.quarantine/q")) == 0 {
-		t.Fatalf("%s: %d items are lost and nothing is set aside", r.what, lost)
+		t.Fatalf("%s: %d items are lost; got nothing set aside", r.what, lost)
 	}
 	p, err := l.Append([]byte("new"), wal.Meta{})
 	if err != nil || p.Seq <= last {
-		t.Fatalf("%s: then an item gets number %d, %v", r.what, p.Seq, err)
+		t.Fatalf("%s: got number %d for the next item, %v", r.what, p.Seq, err)
 	}
 }
 
@@ -286,7 +291,7 @@ func TestRotALostSectorCostsItsItems(t *testing.T) {
 	}
 }
 
-func TestRotAFileCutShortCostsWhatWasBehind(t *testing.T) {
+func TestRotAFileCutShortCostsWhatCameAfter(t *testing.T) {
 	s := newStock(t)
 	for _, name := range s.files {
 		size := s.sizeOf(name)

@@ -1,34 +1,35 @@
 package wal
 
-// Scrubbing: cold segments are read now and then although nobody asks for them, so that damage is
-// found while there is still enough to rebuild it from.
+// Scrubbing: cold segments are read from time to time, so that damage is found while it can still
+// be repaired.
 
 import (
-	"errors"
+	"context"
 	"log/slog"
 	"path/filepath"
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/wal/clock"
 	"github.com/darner/darner/wal/internal/files"
 )
 
-// scrubShare is which part of compaction's rate scrubbing gets.
+// scrubShare: scrubbing gets one part in so many of compaction's rate.
 const scrubShare = 8
 
 // Scrubber verifies cold segments, slowly. Use it from one goroutine.
 type Scrubber struct {
 	FS     disk.FS
 	Logger *slog.Logger
-	Rate   int64       // bytes a second, as of NewBackground: scrubbing takes an eighth of it
-	Stop   func() bool // says that the work is to end early
+	Rate   int64       // bytes a second, as in NewBackground; scrubbing takes an eighth of it
+	Clock  clock.Clock // default the machine's
 	pace   pacer
 }
 
-// Scrub verifies every byte of the cold segments in a log's directory, open or not, mends in place
-// what their parity can rebuild, and logs what it finds. Files that are deleted meanwhile are passed
-// over. It returns early, with ErrClosed, when Stop says so.
-func (s *Scrubber) Scrub(dir string) error {
+// Scrub verifies every byte of the cold segments in a log's directory, whether the log is open or
+// not. It repairs in place what parity can rebuild, and logs what it finds. It passes over files
+// that are deleted meanwhile. When ctx is done, it returns the context's error.
+func (s *Scrubber) Scrub(ctx context.Context, dir string) error {
 	entries, err := s.FS.ReadDir(dir)
 	if isNotExist(err) {
 		return nil
@@ -36,29 +37,26 @@ func (s *Scrubber) Scrub(dir string) error {
 	if err != nil {
 		return err
 	}
+	s.pace.clock = clock.Or(s.Clock)
 	if s.pace.rate = s.Rate / scrubShare; s.Rate == 0 {
 		s.pace.rate = defaultCompactRate / scrubShare
+	}
+	paced := func(n int) error {
+		s.pace.wait(n, ctx.Done())
+		return ctx.Err()
 	}
 	for _, e := range entries {
 		if f := files.Classify(e.Name); f.Kind != files.Segment || !f.Cold || e.Dir {
 			continue
 		}
 		path := filepath.Join(dir, e.Name)
-		r, err := segment.Scrub(s.FS, path, true, s.paced)
-		if errors.Is(err, ErrClosed) {
-			return err
+		r, err := segment.Scrub(s.FS, path, true, paced)
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
 		if !isNotExist(err) {
-			logScrub(s.Logger, filepath.Base(dir), path, r, err)
+			logScrub(s.Logger.With("queue", filepath.Base(dir)), path, r, err)
 		}
-	}
-	return nil
-}
-
-func (s *Scrubber) paced(n int) error {
-	s.pace.wait(n)
-	if s.Stop() {
-		return ErrClosed
 	}
 	return nil
 }

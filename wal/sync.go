@@ -1,5 +1,7 @@
 package wal
 
+// Group commit: who asked for a sync of one log, and what the sync writes in which order.
+
 import (
 	"fmt"
 	"path/filepath"
@@ -9,21 +11,20 @@ import (
 	"github.com/darner/darner/wal/internal/offset"
 )
 
-// groupCommit gathers the callers of Sync: those who come while a sync is under way share the
-// next one.
+// groupCommit gathers the callers of Sync. Those that come during a sync share the next one.
 type groupCommit struct {
-	syncing sync.Mutex // one sync at a time; offset files are replaced under it
+	syncing sync.Mutex // held by a sync, and while offset files are replaced
 
 	mu      sync.Mutex
 	waiting []func(error)
-	served  []func(error) // empty: for the next to wait in
-	running bool          // the syncer has the log
-	idle    *sync.Cond    // running has become false
+	served  []func(error) // empty: the slice that waiting uses next
+	running bool          // the log is in the syncer's list, or is synced
+	idle    *sync.Cond    // signalled when running becomes false
 }
 
 func (g *groupCommit) init() { g.idle = sync.NewCond(&g.mu) }
 
-// wait returns when no sync is under way or asked for.
+// wait returns when no sync runs or is asked for.
 func (g *groupCommit) wait() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -33,7 +34,7 @@ func (g *groupCommit) wait() {
 }
 
 // Sync returns when all that was appended and taken before the call is on stable storage.
-// Callers at the same time share one sync. An error is final: see ErrFailed.
+// Concurrent callers share one sync. An error is final: see ErrFailed.
 func (l *Log) Sync() error {
 	done := make(chan error, 1)
 	l.SyncThen(func(err error) { done <- err })
@@ -50,11 +51,11 @@ func (l *Log) SyncThen(fn func(error)) {
 	g.waiting = append(g.waiting, fn)
 	if !g.running {
 		g.running = true
-		l.slow.syncs.ask(l)
+		l.background.syncs.ask(l)
 	}
 }
 
-// callers takes those whom the next sync serves.
+// callers removes and returns the callers that the next sync is for.
 func (g *groupCommit) callers() []func(error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -63,8 +64,9 @@ func (g *groupCommit) callers() []func(error) {
 	return callers
 }
 
-// serve tells them how it went, and reports whether others wait for another sync by now.
-func (g *groupCommit) serve(callers []func(error), err error) (more bool) {
+// notify calls the callers back with the outcome. It reports whether others wait for another sync
+// by then.
+func (g *groupCommit) notify(callers []func(error), err error) (more bool) {
 	for i, fn := range callers {
 		fn(err)
 		callers[i] = nil
@@ -79,28 +81,28 @@ func (g *groupCommit) serve(callers []func(error), err error) (more bool) {
 	return g.running
 }
 
-// syncForCallers serves those who wait for a sync.
-func (l *Log) syncForCallers() {
+// syncAndNotify syncs for the callers that wait.
+func (l *Log) syncAndNotify() {
 	callers := l.commit.callers()
-	l.serve(callers, l.syncOnce())
+	l.notifyCallers(callers, l.syncOnce())
 }
 
-func (l *Log) serve(callers []func(error), err error) {
-	if l.commit.serve(callers, err) {
-		l.slow.syncs.ask(l)
+func (l *Log) notifyCallers(callers []func(error), err error) {
+	if l.commit.notify(callers, err) {
+		l.background.syncs.ask(l)
 	}
 }
 
-// unsynced is what one sync has to bring to stable storage.
+// unsynced is what one sync has to write.
 type unsynced struct {
-	files   []*file // oldest first, held
+	files   []*file // pinned, oldest first
 	bodies  []openBody
 	offsets []*offset.File
-	fault   error // of a store into an offset file
+	fault   error // of a write to an offset file
 	dir     bool
 	newDir  bool
-	next    uint64 // all items below are durable when it is over
-	shared  bool   // it brings to stable storage whatever there is in the file system
+	next    uint64 // all items below are durable afterwards
+	shared  bool   // one sync of the file system writes everything
 }
 
 func (u *unsynced) any() bool {
@@ -117,45 +119,46 @@ func (l *Log) syncOnce() error {
 	return l.endSync(u, l.flush(u))
 }
 
-// begunSync is a log's part of a sync that many share. It holds commit.syncing.
+// begunSync is a log's part of a shared sync. It holds commit.syncing.
 type begunSync struct {
 	l       *Log
 	callers []func(error)
 	u       unsynced
 }
 
-// beginShared is false for a log that has to sync for itself.
+// beginShared is false if the log has to sync by itself.
 func (l *Log) beginShared() (b begunSync, ok bool) {
-	if !l.dirty.shares || !l.commit.syncing.TryLock() { // to wait for one while having others could go round in a ring
+	// Waiting for one lock while holding others could deadlock.
+	if !l.dirty.shares || !l.commit.syncing.TryLock() {
 		return b, false
 	}
 	b = begunSync{l: l, callers: l.commit.callers()}
 	var err error
 	if b.u, err = l.prepareSync(); err != nil {
 		l.commit.syncing.Unlock()
-		l.serve(b.callers, err)
+		l.notifyCallers(b.callers, err)
 		return begunSync{}, true
 	}
 	b.u.shared = true
 	return b, true
 }
 
-// end serves the callers: all is durable, or, if not, the log's own files have to be synced.
+// end notifies the callers. If the shared sync failed, it syncs the log's own files first.
 func (b begunSync) end(synced bool) {
 	l := b.l
-	if l == nil { // it was over before it began
+	if l == nil { // beginShared failed and notified the callers
 		return
 	}
-	err := b.u.fault // which no sync mends
+	err := b.u.fault // a sync does not repair it
 	if !synced {
 		err = l.flush(b.u)
 	}
 	err = l.endSync(b.u, err)
 	l.commit.syncing.Unlock()
-	l.serve(b.callers, err)
+	l.notifyCallers(b.callers, err)
 }
 
-// prepareSync says what there is to sync. commit.syncing is held from here to endSync.
+// prepareSync collects what there is to sync. commit.syncing is held from here to endSync.
 func (l *Log) prepareSync() (unsynced, error) {
 	if err := l.nameStarted(); err != nil {
 		return unsynced{}, l.fail(err)
@@ -164,12 +167,12 @@ func (l *Log) prepareSync() (unsynced, error) {
 	return l.beginSync()
 }
 
-// endSync takes note of how it went.
+// endSync records the outcome.
 func (l *Log) endSync(u unsynced, err error) error {
 	for _, f := range u.files {
 		l.release(f)
 	}
-	if passing(err) {
+	if disk.IsTransient(err) {
 		l.postpone(u)
 		return err
 	}
@@ -181,17 +184,17 @@ func (l *Log) endSync(u unsynced, err error) error {
 	}
 	if u.any() {
 		l.stats.syncs.Add(1)
-		l.slow.done.Add(1)
-		l.mark(u)
+		l.background.done.Add(1)
+		l.noteDurable(u)
 	}
 	return nil
 }
 
-// growOffsets makes room for the checkpoints of this sync. On a full disk the two slots of the head have to do.
-// Log.mu is held meanwhile, as a taker holds it: one that found the file being given room would have no place to
-// note what it takes.
+// growOffsets allocates room for the checkpoints of this sync. On a full disk the two slots of the
+// head have to do. It holds Log.mu, so that a taker never finds the file without a place to note
+// what it takes.
 func (l *Log) growOffsets() {
-	if l.slow.reserve.lent.Load() {
+	if l.background.reserve.lent.Load() {
 		return
 	}
 	l.mu.Lock()
@@ -203,12 +206,12 @@ func (l *Log) growOffsets() {
 	}
 }
 
-// beginSync marks the log clean and says what was dirty: what comes later is the next sync's.
+// beginSync marks the log clean and returns what was dirty. Later changes are for the next sync.
 func (l *Log) beginSync() (u unsynced, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.dirty.timer.Stop()
-	l.slow.syncs.isClean(l)
+	l.background.syncs.markClean(l)
 	if err := l.usableLocked(); err != nil {
 		return u, err
 	}
@@ -223,12 +226,12 @@ func (l *Log) beginSync() (u unsynced, err error) {
 	}
 	for _, c := range l.consumers {
 		if c.dirty && c.off != nil {
-			if c.behind { // there may be space again
+			if c.unsaved { // there may be space by now
 				c.off.SetHead(c.st.Head, c.st.Below)
 			}
 			c.checkpoint()
 			c.dirty = c.off.Fault != nil
-			if err := c.faulted(); err != nil {
+			if err := c.checkFault(); err != nil {
 				u.fault = err
 			}
 			c.off.BeforeSync()
@@ -238,12 +241,12 @@ func (l *Log) beginSync() (u unsynced, err error) {
 	u.bodies, l.uploads.unsynced = l.uploads.unsynced, nil
 	u.dir, l.dirty.dir = l.dirty.dir, false
 	u.newDir, l.dirty.newDir = l.dirty.newDir, false
-	u.next = l.allWholeLocked()
+	u.next = l.wholeBelowLocked()
 	return u, nil
 }
 
-// flush syncs bodies before the records that name them and segments from the oldest on, so that
-// what a power cut loses is the newest.
+// flush syncs bodies before the records that name them, and segments oldest first, so that a power
+// cut loses the newest items.
 func (l *Log) flush(u unsynced) error {
 	for _, b := range u.bodies {
 		if err := b.f.Sync(); err != nil {
@@ -274,13 +277,7 @@ func (l *Log) flush(u unsynced) error {
 	return nil
 }
 
-// passing reports whether an error is a shortage of descriptors or memory in this process or on
-// this machine: nothing reached the disk or failed to, and it can be tried again.
-func passing(err error) bool {
-	return disk.IsTransient(err)
-}
-
-// postpone marks as dirty again what a sync did not get to.
+// postpone marks as dirty again what a sync did not write.
 func (l *Log) postpone(u unsynced) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -295,8 +292,9 @@ func (l *Log) postpone(u unsynced) {
 	l.touchLocked()
 }
 
-// fail makes the log refuse items from now on: after a failed sync the kernel may have dropped
-// the data, and a second sync that succeeds would prove nothing. A shortage that passes is no failure.
+// fail makes the log refuse items from now on. After a failed sync the kernel may have dropped the
+// data, and a second sync that succeeds would prove nothing. A transient error does not make it
+// fail.
 func (l *Log) fail(err error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -307,18 +305,19 @@ func (l *Log) failLocked(err error) error {
 	if l.closed {
 		return ErrClosed
 	}
-	if passing(err) {
+	if disk.IsTransient(err) {
 		return err
 	}
 	if l.failed == nil {
 		l.failed = fmt.Errorf("%w: %w", ErrFailed, err)
-		l.caughtUpLocked()
-		l.log.Error("log takes no more items; mend the disk and restart", "dir", l.dir, "error", err)
+		l.notifyCaughtUpLocked()
+		l.log.Error("log takes no more items; repair the disk and restart",
+			"dir", l.dir, "error", err)
 	}
 	return l.failed
 }
 
-// touchLocked notes that something awaits a sync and sees to it that one comes in time.
+// touchLocked notes that something awaits a sync, and has one come within SyncEvery.
 func (l *Log) touchLocked() {
 	if l.dirty.any {
 		return
@@ -326,6 +325,6 @@ func (l *Log) touchLocked() {
 	l.dirty.any = true
 	if l.o.SyncEvery > 0 {
 		l.dirty.timer.Reset(l.o.SyncEvery)
-		l.slow.syncs.getsDirty(l)
+		l.background.syncs.markDirty(l)
 	}
 }

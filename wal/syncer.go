@@ -1,7 +1,7 @@
 package wal
 
-// Which logs sync when: each for itself while few want to, all of them with one sync of their file system when
-// many do.
+// Which logs sync when: each by itself while few want to, and all with one sync of their file
+// system when many do.
 
 import (
 	"errors"
@@ -12,72 +12,72 @@ import (
 )
 
 const (
-	// syncsAtOnce is enough for a journalling file system to commit some logs together, and few
-	// enough that 10,000 logs do not take 10,000 threads.
+	// syncsAtOnce lets a journalling file system commit some logs together, and keeps 10,000 logs
+	// from taking 10,000 threads.
 	syncsAtOnce = 16
 
-	// togetherFrom is how many logs have to want a sync for one of the file system to be worth its while, which
-	// writes what other programs have there as well.
-	togetherFrom = 64
+	// shareFrom is how many logs must want a sync before they share one of the file system. That
+	// one writes the data of other programs as well.
+	shareFrom = 64
 )
 
-// syncer has the logs of a Background that want a sync, and the goroutines that see to it: as many as there is
-// work for, up to syncsAtOnce.
+// syncer has the logs of a Background that want a sync, and up to syncsAtOnce goroutines that sync
+// them.
 type syncer struct {
-	mu     sync.Mutex  // a leaf
-	asked  []*Log      // in the order they came, each once
-	dirty  []*Log      // those whose timers run; each knows its place
-	busy   int         // goroutines
-	whole  disk.Volume // nil: there is none
-	failed bool        // a sync of it did: each for itself from then on
-	shared bool        // a sync of the whole is under way
+	mu      sync.Mutex  // a leaf
+	asked   []*Log      // in the order they came, each once
+	dirty   []*Log      // those whose timers run; each knows its place
+	workers int         // goroutines
+	volume  disk.Volume // nil: there is none
+	failed  bool        // a sync of it did: each for itself from then on
+	shared  bool        // a sync of the whole is under way
 
-	togetherFrom int // logs that want one
+	shareFrom int // logs that want one
 }
 
-// SyncTogether lets the logs whose directories are on the file system of a file, which has to stay, share a sync of
-// that file system when many of them want one. It is for before the first is opened. It does nothing where disk.FS
-// has no such thing; other errors are those of opening the file.
+// SyncTogether lets logs share a sync of their file system when many want one. The file, which must
+// stay, says which file system. Call it before the first log is opened. It does nothing if disk.FS
+// cannot sync file systems; other errors are those of opening the file.
 func (b *Background) SyncTogether(fsys disk.FS, file string) error {
 	w, err := fsys.Volume(file)
 	if errors.Is(err, errors.ErrUnsupported) {
 		return nil
 	}
-	b.syncs.whole = w
+	b.syncs.volume = w
 	return err
 }
 
-// holds reports whether a log in a directory may sync together with others.
-func (s *syncer) holds(dir string) bool { return s.whole != nil && s.whole.Holds(dir) }
+// holds reports whether a log in a directory may share a sync.
+func (s *syncer) holds(dir string) bool { return s.volume != nil && s.volume.Holds(dir) }
 
 func (s *syncer) close() {
-	if s.whole != nil {
-		s.whole.Close()
+	if s.volume != nil {
+		s.volume.Close()
 	}
 }
 
-// ask puts a log in the list: for each time it is put there, its callers are served once.
+// ask puts a log in the list. Each time that a log is put there, its callers are notified once.
 func (s *syncer) ask(l *Log) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked = append(s.asked, l)
-	s.spread()
+	s.startWorkerLocked()
 }
 
-// spread has one goroutine more for what is in the list, if there may be. mu is held.
-func (s *syncer) spread() {
-	if s.busy < syncsAtOnce && len(s.asked) > 0 && !s.waits() {
-		s.busy++
+// startWorkerLocked starts one more goroutine if there is work for it. s.mu is held.
+func (s *syncer) startWorkerLocked() {
+	if s.workers < syncsAtOnce && len(s.asked) > 0 && !s.heldBackLocked() {
+		s.workers++
 		go s.work()
 	}
 }
 
-// waits reports that the logs in the list are left to whoever syncs the file system now. mu is held.
-func (s *syncer) waits() bool { return s.shared && s.many(s.asked) }
+// heldBackLocked reports whether the list waits for the end of a shared sync. s.mu is held.
+func (s *syncer) heldBackLocked() bool { return s.shared && s.manyLocked(s.asked) }
 
-// many reports that logs are to share a sync. mu is held.
-func (s *syncer) many(logs []*Log) bool {
-	return s.whole != nil && !s.failed && len(logs) >= s.togetherFrom
+// manyLocked reports whether logs should share a sync. s.mu is held.
+func (s *syncer) manyLocked(logs []*Log) bool {
+	return s.volume != nil && !s.failed && len(logs) >= s.shareFrom
 }
 
 func (s *syncer) work() {
@@ -87,37 +87,39 @@ func (s *syncer) work() {
 		case len(logs) == 0:
 			return
 		case len(logs) == 1:
-			logs[0].syncForCallers()
+			logs[0].syncAndNotify()
 		default:
-			s.together(logs)
+			s.syncShared(logs)
 		}
 	}
 }
 
-// next takes one log out of the list, or all when they are many, or says that the goroutine has to end.
+// next takes one log from the list, or all of them when they are many. It returns none when the
+// goroutine has to end.
 func (s *syncer) next() (logs []*Log) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case len(s.asked) == 0 || s.waits():
-		s.busy--
+	case len(s.asked) == 0 || s.heldBackLocked():
+		s.workers--
 		return nil
-	case s.many(s.asked):
+	case s.manyLocked(s.asked):
 		logs, s.asked, s.shared = s.asked, nil, true
 		return logs
 	}
 	logs = []*Log{s.asked[0]}
 	s.asked = slices.Delete(s.asked, 0, 1)
-	s.spread()
+	s.startWorkerLocked()
 	return logs
 }
 
-// together serves the callers of many logs with one sync of the file system. A log that is at something else, or is
-// on another file system, has its own.
+// syncShared syncs many logs with one sync of the file system. A log that is being synced, or is on
+// another file system, is synced by itself.
 //
-// When the one fails, which does not tell whose data was lost, all have their own, now and ever after: what was written meanwhile for
-// a log that is not among them may be lost as well, and the next sync of the file system would not tell of that again.
-func (s *syncer) together(logs []*Log) {
+// If the one sync fails, nobody knows whose data was lost. Then all logs are synced by themselves,
+// from then on: data of other logs may be lost as well, and the next sync of the file system would
+// not report it again.
+func (s *syncer) syncShared(logs []*Log) {
 	begun := make([]begunSync, 0, len(logs))
 	var alone []*Log
 	for _, l := range logs {
@@ -127,24 +129,25 @@ func (s *syncer) together(logs []*Log) {
 			alone = append(alone, l)
 		}
 	}
-	err := s.whole.Sync()
+	err := s.volume.Sync()
 	if err != nil {
-		logs[0].log.Warn("a sync of the file system failed: each queue is synced for itself from now on", "error", err)
+		const failed = "sync of the file system failed; queues are synced one by one from now on"
+		logs[0].o.Logger.Warn(failed, "error", err)
 	}
 	for _, b := range begun {
 		b.end(err == nil)
 	}
 	for _, l := range alone {
-		l.syncForCallers()
+		l.syncAndNotify()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.shared, s.failed = false, err != nil
-	s.spread()
+	s.startWorkerLocked()
 }
 
-// due is called when a log's data is as old as it may get. When many logs are dirty all are synced with it, rather
-// than each a moment later: so they come to be due together.
+// due is called when a log's oldest unsynced data is SyncEvery old. If many logs are dirty, they
+// are all synced with it, so that they are due together again.
 func (s *syncer) due(l *Log) {
 	logs := s.takeDirty()
 	if len(logs) == 0 {
@@ -155,24 +158,24 @@ func (s *syncer) due(l *Log) {
 	}
 }
 
-// takeDirty takes all dirty logs out of their list, if they are many.
+// takeDirty empties the list of dirty logs and returns them, if they are many.
 func (s *syncer) takeDirty() (logs []*Log) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.many(s.dirty) {
+	if !s.manyLocked(s.dirty) {
 		return nil
 	}
 	logs = slices.Clone(s.dirty)
 	clear(s.dirty)
-	s.dirty = s.dirty[:0] // who gets dirty is not to allocate
+	s.dirty = s.dirty[:0] // markDirty must not allocate
 	for _, l := range logs {
 		l.dirty.place = 0
 	}
 	return logs
 }
 
-// getsDirty notes that a log's timer runs, isClean that what it was set for is being synced. Log.mu is held.
-func (s *syncer) getsDirty(l *Log) {
+// markDirty notes that a log's timer runs. Log.mu is held.
+func (s *syncer) markDirty(l *Log) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if l.dirty.place == 0 {
@@ -181,7 +184,8 @@ func (s *syncer) getsDirty(l *Log) {
 	}
 }
 
-func (s *syncer) isClean(l *Log) {
+// markClean notes that a log's timer has stopped. Log.mu is held.
+func (s *syncer) markClean(l *Log) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if l.dirty.place == 0 {

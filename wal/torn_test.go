@@ -30,7 +30,8 @@ func mixtures(before, now []byte) (all [][]byte) {
 	return all
 }
 
-// A kill may come in the middle of any store into an offset file, and a power cut may leave a page as it was then.
+// A kill may come in the middle of any store into an offset file, and a power cut may leave a page
+// as it was then.
 func TestAStoreIntoAnOffsetFileThatIsTornIsNoDamage(t *testing.T) {
 	const offsets = "/data/q/consumer.off"
 	m := newMemory(t)
@@ -70,7 +71,8 @@ func TestAStoreIntoAnOffsetFileThatIsTornIsNoDamage(t *testing.T) {
 					if err := image.WriteFile(offsets, b); err != nil {
 						t.Fatal(err)
 					}
-					isNoDamage(t, image, 1000-taken, fmt.Sprintf("%s, %d: % x at %d", step.name, round, torn, at))
+					isNoDamage(t, image, 1000-taken, fmt.Sprintf("%s, %d: % x at %d",
+						step.name, round, torn, at))
 				}
 			}
 		}
@@ -99,7 +101,7 @@ func TestWhatNoEntryStandsInIsDamage(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := examine(m.FS, "/data/q"); damaged != (err != nil) {
-			t.Errorf("%d places: %v", n, err)
+			t.Errorf("%d places: got %v", n, err)
 		}
 	}
 }
@@ -123,12 +125,13 @@ func isNoDamage(t *testing.T, image memory, left int64, what string) {
 	if _, err := examine(image.FS, "/data/q"); err != nil {
 		t.Fatalf("%s: %v", what, err)
 	}
-	l, said := image.told()
+	l, said := image.openRecording()
 	if n := l.Stats().Damaged; n != 0 || said()[0] != "" {
-		t.Fatalf("%s: %d count as damaged, %q", what, n, said())
+		t.Fatalf("%s: got %d damaged and the errors %q, want none", what, n, said())
 	}
-	if items, _ := consumer(t, l).Pending(); items < left || items > left+2 { // what was taken last may come again
-		t.Fatalf("%s: %d items are left, %d were not taken", what, items, left)
+	// What was taken last may come again.
+	if items, _ := consumer(t, l).Pending(); items < left || items > left+2 {
+		t.Fatalf("%s: got %d items, want %d or a little more", what, items, left)
 	}
 	l.Close()
 }

@@ -6,14 +6,55 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/clock"
+	"github.com/darner/darner/wal/clock/clocktest"
 )
 
 // quiet keeps expected reports of damage out of the tests' output.
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
+// open opens a log whose clock stands and whose background waits: settle and rest have it go on.
 func open(t testing.TB, dir string, o wal.Options) *wal.Log {
+	t.Helper()
+	if o.Clock == nil {
+		o.Clock = clocktest.New(time.UnixMilli(1_700_000_000_000))
+	}
+	if o.Background == nil {
+		o.Background = heldBackground(t, o.Clock)
+	}
+	return openRunning(t, dir, o)
+}
+
+// heldBackground does nothing by itself.
+func heldBackground(t testing.TB, c clock.Clock) *wal.Background {
+	b := wal.NewBackground(-1, c)
+	b.Hold()
+	t.Cleanup(b.Close)
+	return b
+}
+
+// settle has the background do what waits to be done. From then on it waits.
+func settle(l *wal.Log) {
+	step, _ := wal.BackgroundOf(l).Hold()
+	step()
+}
+
+// rest is settle of a log that nobody uses for so long that no timer is left. Its clock is
+// clocktest's.
+func rest(l *wal.Log) {
+	settle(l)
+	c := wal.ClockOf(l).(*clocktest.Clock)
+	for n := 0; c.Timers() > 0 && n < 20; n++ {
+		c.Step(5 * time.Second)
+		settle(l)
+	}
+}
+
+// openRunning opens a log as its users do.
+func openRunning(t testing.TB, dir string, o wal.Options) *wal.Log {
 	t.Helper()
 	if o.SegmentSize == 0 {
 		o.SegmentSize = wal.MinSegmentSize
@@ -61,8 +102,9 @@ func next(t testing.TB, l *wal.Log, c *wal.Consumer) (wal.Position, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m.Flags != 7 || m.Expires != 99 || m.Enqueued == 0 || p.Flags != 7 || p.Size != int64(len(b)) {
-		t.Fatalf("item %d came back as %+v %+v", p.Seq, p, m)
+	if m.Flags != 7 || m.Expires != 99 || m.Enqueued == 0 || p.Flags != 7 ||
+		p.Size != int64(len(b)) {
+		t.Fatalf("item %d: got %+v %+v", p.Seq, p, m)
 	}
 	return p, string(b)
 }
@@ -87,25 +129,26 @@ func TestItemsComeBackInOrderAcrossSegmentsAndRestarts(t *testing.T) {
 		}
 		p, got := next(t, l, c)
 		if got != payload(i) {
-			t.Fatalf("item %d is %q", i, got)
+			t.Fatalf("item %d: got %q", i, got)
 		}
 		if err := c.Take(p); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if _, got := next(t, l, c); got != "" {
-		t.Fatalf("an empty log hands out %q", got)
+		t.Fatalf("got %q from an empty log", got)
 	}
 	if items, bytes := c.Pending(); items != 0 || bytes != 0 {
-		t.Fatalf("an empty log has %d items, %d bytes", items, bytes)
+		t.Fatalf("got %d items, %d bytes, want an empty log", items, bytes)
 	}
 	if s := l.Stats(); s.Damaged != 0 || s.Appended != n {
-		t.Fatalf("stats: %+v", s)
+		t.Fatalf("got %+v, want nothing damaged and all items", s)
 	}
 }
 
 func BenchmarkAppendNextReadTake64(b *testing.B) {
-	l := open(b, filepath.Join(b.TempDir(), "q"), wal.Options{SegmentSize: wal.DefaultSegmentSize})
+	l := openRunning(b, filepath.Join(b.TempDir(), "q"),
+		wal.Options{SegmentSize: wal.DefaultSegmentSize})
 	c := consumer(b, l)
 	body := make([]byte, 64)
 	var buf []byte
@@ -129,7 +172,7 @@ func BenchmarkAppendNextReadTake64(b *testing.B) {
 
 // upload stores a large item.
 func upload(l *wal.Log, b []byte) (p wal.Position, err error) {
-	u, err := l.Create(int64(len(b)), wal.Meta{})
+	u, err := l.BeginLarge(int64(len(b)), wal.Meta{})
 	if err != nil {
 		return p, err
 	}

@@ -67,12 +67,13 @@ func TestASyncWritesTheFilesThatChangedAndNoOther(t *testing.T) {
 		{"two items", func() { put(t, l, "b"); put(t, l, "c") }, []string{segment}},
 		{"an item taken", func() { p, _ := next(t, l, c); c.Take(p) }, []string{offsets}},
 		{"an item handed out", func() { next(t, l, c) }, nil},
-		{"an item, one taken", func() { put(t, l, "d"); p, _ := next(t, l, c); c.Take(p) }, []string{segment, offsets}},
+		{"an item, one taken", func() { put(t, l, "d"); p, _ := next(t, l, c); c.Take(p) },
+			[]string{segment, offsets}},
 	} {
 		step.do()
 		syncNow(t, l)
 		if got := synced.since(); !slices.Equal(got, step.want) {
-			t.Errorf("after %s %q were synced; want %q", step.what, got, step.want)
+			t.Errorf("after %s: got %q synced, want %q", step.what, got, step.want)
 		}
 	}
 }
@@ -95,10 +96,11 @@ func TestTakingInOrderWritesOneBlock(t *testing.T) {
 		t.Fatal(err)
 	}
 	if used := len(file); used > 4<<10 {
-		t.Errorf("the offset file has %d bytes", used)
+		t.Errorf("got an offset file of %d bytes, want at most 4 KiB", used)
 	}
 	const slots, slot = 2, 512
-	for i := range slots { // both lost, the checkpoints still tell where the head was at the last sync
+	// With both lost, the checkpoints still say where the head was at the last sync.
+	for i := range slots {
 		if err := m.Corrupt("/data/q/consumer.off", int64(i*slot), 0xff); err != nil {
 			t.Fatal(err)
 		}
@@ -107,7 +109,7 @@ func TestTakingInOrderWritesOneBlock(t *testing.T) {
 	again := open(t, "/data/q", options(copy))
 	put(t, again, "next")
 	if _, got := next(t, again, consumer(t, again)); got != "next" {
-		t.Errorf("with both slots lost %q comes again", got)
+		t.Errorf("with both slots lost: got %q, want the next item", got)
 	}
 }
 
@@ -118,7 +120,7 @@ func TestOpeningALogOpensItsLastSegmentsAlone(t *testing.T) {
 	fill(t, l, 0, 30000)
 	settle(l)
 	if n := len(m.files(".seg")); n < 20 {
-		t.Fatalf("only %d segments", n)
+		t.Fatalf("got %d segments, want at least 20", n)
 	}
 	for _, how := range []string{"kill", "close"} {
 		killed := memory{m.Clone(), t}
@@ -129,12 +131,12 @@ func TestOpeningALogOpensItsLastSegmentsAlone(t *testing.T) {
 		opened := killed.watch(disktest.OpOpen)
 		again := killed.open()
 		if _, got := next(t, again, consumer(t, again)); got != payload(0) {
-			t.Fatalf("got %.20q first", got)
+			t.Fatalf("got %.20q, want the first item", got)
 		}
-		// The active segment, the sealed one before it, the first for the item, the offset file, and one
-		// more that the background opens ahead or seals.
+		// The active segment, the sealed one before it, the first for the item, the offset file,
+		// and one more that the background opens ahead or seals.
 		if got := opened.since(); len(got) > 6 {
-			t.Errorf("after a %s %d files were opened: %q", how, len(got), got)
+			t.Errorf("after a %s: got %d files opened, want at most 6: %q", how, len(got), got)
 		}
 	}
 }
@@ -156,7 +158,7 @@ func TestTheFirstTakesAfterASyncAreWrittenAndTheOthersStored(t *testing.T) {
 			takeOne(t, l, c)
 		}
 		if n, want := n.Load(), int64(4*round); n != want {
-			t.Errorf("%d of %d heads were written, want %d", n, 6*(round+1), want)
+			t.Errorf("got %d of %d heads written, want %d", n, 6*(round+1), want)
 		}
 		if err := l.Sync(); err != nil {
 			t.Fatal(err)
@@ -165,7 +167,7 @@ func TestTheFirstTakesAfterASyncAreWrittenAndTheOthersStored(t *testing.T) {
 	m.Fail(nil)
 	l = memory{m.Clone(), t}.open() // a kill
 	if got := drain(t, l, consumer(t, l)); len(got) != 2 {
-		t.Errorf("%d items are left of 20, 18 were taken", len(got))
+		t.Errorf("got %d items, want the 2 of 20 that were not taken", len(got))
 	}
 }
 
@@ -187,7 +189,7 @@ func TestATakeThatCannotBeWrittenIsStored(t *testing.T) {
 	m.Fail(nil)
 	l = memory{m.Clone(), t}.open() // a kill
 	if got := drain(t, l, consumer(t, l)); len(got) != 2 {
-		t.Errorf("%d items are left of 3, one was taken", len(got))
+		t.Errorf("got %d items, want the 2 of 3 that were not taken", len(got))
 	}
 }
 

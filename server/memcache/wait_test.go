@@ -144,7 +144,7 @@ func (sv *testServer) behind(fs *disktest.FS) (release func()) {
 		for err == nil {
 			err = q.Put(make([]byte, size), wal.Meta{})
 		}
-		if !errors.Is(err, wal.ErrBehind) {
+		if !errors.Is(err, wal.ErrBacklog) {
 			sv.t.Fatal(err)
 		}
 		err = nil

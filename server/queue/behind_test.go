@@ -41,7 +41,7 @@ func caughtUp(q *Queue) <-chan struct{} {
 
 func TestAPutThatTheDiskDoesNotKeepUpWithIsRefusedUntilItCaughtUp(t *testing.T) {
 	q, release, refused := slow(t)
-	if !errors.Is(refused, wal.ErrBehind) || errors.Is(refused, wal.ErrFull) || errors.Is(refused, ErrDiscardOldest) {
+	if !errors.Is(refused, wal.ErrBacklog) || errors.Is(refused, wal.ErrFull) || errors.Is(refused, ErrDiscardOldest) {
 		t.Fatalf("the refusal is %v", refused)
 	}
 	told := caughtUp(q)
@@ -94,7 +94,7 @@ func TestALargeItemThatTheDiskDoesNotKeepUpWithIsNotLost(t *testing.T) {
 	for err == nil { // the last bit of the segment
 		err = q.Put(nil, wal.Meta{})
 	}
-	if err := u.Commit(); !errors.Is(err, wal.ErrBehind) {
+	if err := u.Commit(); !errors.Is(err, wal.ErrBacklog) {
 		t.Fatalf("the refusal is %v", err)
 	}
 	before, uploads := q.Stats().Items, q.store.uploads

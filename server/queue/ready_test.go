@@ -148,7 +148,7 @@ func TestNothingThatIsTriedWaitsForTheDisk(t *testing.T) {
 			for n := 0; err == nil && n < 10_000; n++ {
 				err = q.TryPut([]byte("an item of some length"), wal.Meta{})
 			}
-			if err != nil && !errors.Is(err, wal.ErrBehind) {
+			if err != nil && !errors.Is(err, wal.ErrBacklog) {
 				t.Fatal(err)
 			}
 			var taken []Item

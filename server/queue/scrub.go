@@ -5,6 +5,7 @@ package queue
 // machine which is restarted every day comes to it as well.
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"path/filepath"
@@ -18,13 +19,15 @@ import (
 type scrubber struct {
 	r     *Registry
 	every time.Duration
-	quit  chan struct{}
+	ctx   context.Context
+	quit  context.CancelFunc
 	done  chan struct{}
 }
 
 // startScrubber starts the one goroutine, none if there is no interval.
 func startScrubber(r *Registry) *scrubber {
-	s := &scrubber{r: r, every: r.o.ScrubEvery, quit: make(chan struct{}), done: make(chan struct{})}
+	s := &scrubber{r: r, every: r.o.ScrubEvery, done: make(chan struct{})}
+	s.ctx, s.quit = context.WithCancel(context.Background())
 	if s.every < 0 {
 		close(s.done)
 		return s
@@ -39,24 +42,17 @@ func startScrubber(r *Registry) *scrubber {
 }
 
 func (s *scrubber) stop() {
-	close(s.quit)
+	s.quit()
 	<-s.done
 }
 
-func (s *scrubber) stopped() bool {
-	select {
-	case <-s.quit:
-		return true
-	default:
-		return false
-	}
-}
+func (s *scrubber) stopped() bool { return s.ctx.Err() != nil }
 
 func (s *scrubber) run(last time.Time) {
 	defer close(s.done)
 	for {
 		select {
-		case <-s.quit:
+		case <-s.ctx.Done():
 			return
 		case <-time.After(time.Until(last.Add(s.every))):
 		}
@@ -71,11 +67,11 @@ func (s *scrubber) run(last time.Time) {
 
 // round goes through all queues.
 func (s *scrubber) round() {
-	w := wal.Scrubber{FS: s.r.fs, Logger: s.r.logger, Rate: s.r.o.CompactRate, Stop: s.stopped}
+	w := wal.Scrubber{FS: s.r.fs, Logger: s.r.logger, Rate: s.r.o.CompactRate}
 	stores := s.r.all()
 	slices.SortFunc(stores, byName)
 	for _, of := range stores {
-		if err := w.Scrub(of.dir()); err != nil && !errors.Is(err, wal.ErrClosed) {
+		if err := w.Scrub(s.ctx, of.dir()); err != nil && s.ctx.Err() == nil {
 			s.r.logger.Warn("cold segments of a queue cannot be examined", "queue", of.name, "dir", of.dir(), "error", err)
 		}
 		if s.stopped() {

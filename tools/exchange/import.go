@@ -71,7 +71,7 @@ func (im *Importer) addInline(it Item, m wal.Meta) error {
 }
 
 func (im *Importer) addLarge(it Item, m wal.Meta) error {
-	w, err := im.l.Create(it.Size, m)
+	w, err := im.l.BeginLarge(it.Size, m)
 	if err != nil {
 		return err
 	}

@@ -469,7 +469,7 @@ func (b *builder) blobs() {
 			must(b.t, err)
 			continue
 		}
-		w, err := l.Create(int64(size), m)
+		w, err := l.BeginLarge(int64(size), m)
 		must(b.t, err)
 		_, err = w.Write(payload)
 		must(b.t, err)

@@ -1,26 +1,25 @@
-// Package clock is the time, for all that reads it or waits for it: the server hands one Clock down,
-// and nothing below asks the package time. So a test can hold the time, step it and set it.
+// Package clock tells the time. The server makes one Clock and hands it down; nothing below it asks
+// package time. So a test can stop the time, step it and set it.
 package clock
 
 import "time"
 
-// Clock tells the time and calls back when some has passed. All methods may be called from any
-// goroutine.
+// Clock tells the time and calls functions later. All methods may be called from any goroutine.
 type Clock interface {
-	// Now returns the time of day, and the steady time: what has passed since a moment before the
-	// first call. The time of day may be set, by hours and in both directions; the steady time only
-	// grows, and does so by what passes.
+	// Now returns the time of day and the steady time, which counts from some moment before the
+	// first call. The time of day may be set, by hours and in both directions. The steady time only
+	// grows, by the time that passes.
 	Now() (day time.Time, steady time.Duration)
 
 	// AfterFunc calls fn on another goroutine when the steady time has grown by d.
 	AfterFunc(d time.Duration, fn func()) Timer
 }
 
-// Timer is a call to come. *time.Timer is one.
+// Timer is a pending call. *time.Timer is one.
 type Timer interface {
-	// Stop keeps the function from being called. It is false when that has begun, or was stopped.
+	// Stop cancels the call. It is false if the call has begun or was cancelled already.
 	Stop() bool
-	// Reset has the function called when d has passed from now on. It returns what Stop would.
+	// Reset has the function called after d from now. It returns what Stop would.
 	Reset(d time.Duration) bool
 }
 
@@ -36,12 +35,19 @@ func (s system) Now() (day time.Time, steady time.Duration) {
 
 func (s system) AfterFunc(d time.Duration, fn func()) Timer { return time.AfterFunc(d, fn) }
 
-// Or is c, or the machine's if it is nil: the default of an option.
+// Or is c, or the machine's clock if c is nil: the default of an option.
 func Or(c Clock) Clock {
 	if c == nil {
 		return System
 	}
 	return c
+}
+
+// NewTimer returns a timer that is not set. It calls fn when Reset has set it.
+func NewTimer(c Clock, fn func()) Timer {
+	t := c.AfterFunc(never, fn)
+	t.Stop()
+	return t
 }
 
 // Steady is the steady time alone.
@@ -56,36 +62,35 @@ func UnixMilli(c Clock) int64 {
 	return day.UnixMilli()
 }
 
-// Alarm is a timer for a goroutine that waits for other things besides.
+// Alarm is a timer for a goroutine that waits for other things as well.
 type Alarm struct {
-	C     <-chan struct{} // receives once each time that the alarm rings
+	C     <-chan struct{} // receives when the alarm rings
 	timer Timer
 }
 
-// NewAlarm returns one that is not set.
+// NewAlarm returns an alarm that is not set.
 func NewAlarm(c Clock) *Alarm {
 	rings := make(chan struct{}, 1)
 	a := &Alarm{C: rings}
-	a.timer = c.AfterFunc(never, func() {
+	a.timer = NewTimer(c, func() {
 		select {
 		case rings <- struct{}{}:
-		default: // nobody has seen the last one yet
+		default: // nobody has received the last ring
 		}
 	})
-	a.timer.Stop()
 	return a
 }
 
-// Set has it ring when d has passed from now on, in place of any time before.
+// Set makes the alarm ring after d from now, instead of at any earlier setting.
 func (a *Alarm) Set(d time.Duration) { a.timer.Reset(d) }
 
-// Stop keeps it from ringing.
+// Stop keeps the alarm from ringing.
 func (a *Alarm) Stop() { a.timer.Stop() }
 
 // never is longer than a process runs.
 const never = 1<<63 - 1
 
-// Wait returns true when d has passed, or false when done is closed before.
+// Wait returns true after d, or false once done is closed.
 func Wait(c Clock, d time.Duration, done <-chan struct{}) bool {
 	a := NewAlarm(c)
 	a.Set(d)

@@ -48,7 +48,7 @@ func set(t *testing.T, l *wal.Log, payload string, m wal.Meta) {
 		}
 		return
 	}
-	w, err := l.Create(int64(len(payload)), m)
+	w, err := l.BeginLarge(int64(len(payload)), m)
 	if err != nil {
 		t.Fatal(err)
 	}

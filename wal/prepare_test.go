@@ -8,9 +8,9 @@ import (
 	"github.com/darner/darner/segment/disk/disktest"
 )
 
-// Only where items come fast are pages got ready that nothing may ever come into: what is written to
-// flash for nothing wears it out.
-func TestPagesAreGotReadyForItemsThatComeFastAlone(t *testing.T) {
+// Pages are populated only where items come fast: pages that no item comes into are written
+// to flash for nothing wears it out.
+func TestPagesArePopulatedForItemsThatComeFastAlone(t *testing.T) {
 	for _, c := range []struct {
 		what  string
 		every time.Duration // from look to look
@@ -21,23 +21,25 @@ func TestPagesAreGotReadyForItemsThatComeFastAlone(t *testing.T) {
 		{"items come fast", 10 * time.Millisecond, 100, 0, true},
 		{"items come slowly", time.Second, 100, 0, false},
 		{"each few items are synced", 10 * time.Millisecond, 100, 50, false},
-		{"items are so long that they are written", 10 * time.Millisecond, segment.DirectWriteSize, 0, false},
+		{"items are so long that they are written", 10 * time.Millisecond, segment.DirectWriteSize, 0,
+			false},
 	} {
 		f := &file{seg: blankSegment(t)}
 		var p pace
-		now, items, syncs := time.Now(), uint64(0), uint64(0)
+		now, items, syncs := time.Duration(0), uint64(0), uint64(0)
 		for range 5 {
 			for filled := 0; filled < 128<<10; filled += c.size {
 				items++
-				if _, err := f.seg.Append(&segment.Record{Seq: items, Kind: segment.KindItem, Payload: make([]byte, c.size)}); err != nil {
+				if _, err := f.seg.Append(&segment.Record{Seq: items, Kind: segment.KindItem,
+					Payload: make([]byte, c.size)}); err != nil {
 					t.Fatal(err)
 				}
 			}
-			now, syncs = now.Add(c.every), syncs+c.syncs
+			now, syncs = now+c.every, syncs+c.syncs
 			p.look(f, items, syncs, now)
 		}
 		if p.fast != c.fast {
-			t.Errorf("%s: fast is %v", c.what, p.fast)
+			t.Errorf("%s: got fast %v", c.what, p.fast)
 		}
 	}
 }

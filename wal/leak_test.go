@@ -30,8 +30,7 @@ func untidy(t *testing.T) *disktest.FS {
 	l := open(t, "/data/q", wal.WithOffsetCapacity(o, 16<<10))
 	own, audit := consumer(t, l), named(t, l, "audit")
 	fillWith(t, l, 0, 2500, telemetry)
-	settle(l)
-	wal.Compact(l)
+	rest(l)
 	m.Fail(func(op disktest.Op, name string, _ int) error {
 		if op == disktest.OpRename || op == disktest.OpRemove && strings.Contains(name, ".seg") {
 			return syscall.ENOSPC // files keep the names that they were written under
@@ -39,17 +38,17 @@ func untidy(t *testing.T) *disktest.FS {
 		return nil
 	})
 	fillWith(t, l, 2500, 4500, telemetry)
-	settle(l)
-	wal.Compact(l)
+	rest(l)
 	for i := range 4 {
 		large(t, l, 100<<10)
 		fillWith(t, l, 0, 200+i, telemetry)
 	}
-	for i, c := range []*wal.Consumer{own, audit} { // every other item, so that the files outgrow their bound
+	// Every other item, so that the files outgrow their bound.
+	for i, c := range []*wal.Consumer{own, audit} {
 		for range 2500 {
 			p, _, ok, err := c.Next()
 			if err != nil || !ok {
-				t.Fatal(ok, err)
+				t.Fatalf("got ok %v and %v, want an item", ok, err)
 			}
 			if p.Seq%2 == uint64(i) {
 				c.Take(p)
@@ -57,10 +56,8 @@ func untidy(t *testing.T) *disktest.FS {
 		}
 	}
 	settle(l)
-	release := wal.HoldTidying(l)
-	defer release()
 	fillWith(t, l, 5500, 7000, telemetry) // segments that nobody seals
-	if _, err := l.Create(100<<10, wal.Meta{}); err != nil {
+	if _, err := l.BeginLarge(100<<10, wal.Meta{}); err != nil {
 		t.Fatal(err)
 	}
 	image := m.Clone()
@@ -74,7 +71,7 @@ func untidy(t *testing.T) *disktest.FS {
 		}
 	}
 	if len(kinds) != 6 {
-		t.Fatalf("the disk has only %v: %v", kinds, image.Names("/data/q"))
+		t.Fatalf("got only the kinds %v: %v", kinds, image.Names("/data/q"))
 	}
 	return image
 }
@@ -90,7 +87,7 @@ func named(t testing.TB, l *wal.Log, name string) *wal.Consumer {
 
 func large(t testing.TB, l *wal.Log, size int64) {
 	t.Helper()
-	w, err := l.Create(size, wal.Meta{Enqueued: 1})
+	w, err := l.BeginLarge(size, wal.Meta{Enqueued: 1})
 	if err == nil {
 		_, err = w.Write(make([]byte, size))
 	}
@@ -102,7 +99,7 @@ func large(t testing.TB, l *wal.Log, size int64) {
 	}
 }
 
-// failures are the ways in which a call fails: for ever, for now, and for want of space.
+// failures are the ways in which a call fails: for ever, for now, and for lack of space.
 var failures = []error{syscall.EACCES, syscall.EIO, syscall.EMFILE, syscall.ENOSPC}
 
 // eachFailure runs fn on a copy of image for every call that it makes, with that call failing, or
@@ -131,7 +128,8 @@ func eachFailure(t *testing.T, image *disktest.FS, fn func(*disktest.FS)) {
 				fn(m)
 				m.Fail(nil)
 				if files, maps := m.InUse(); files != 0 || maps != 0 {
-					t.Errorf("%s (%v, for good: %v) leaves %d files open and %d maps", what, failure, forGood, files, maps)
+					t.Errorf("%s (%v, for good: %v): got %d open files and %d maps, want none",
+						what, failure, forGood, files, maps)
 				}
 				if what == "none" {
 					break
@@ -209,19 +207,19 @@ func live(l *wal.Log) {
 	for range 500 {
 		l.Append([]byte(telemetry(1)), wal.Meta{Enqueued: 1})
 	}
-	if w, err := l.Create(70<<10, wal.Meta{Enqueued: 1}); err == nil {
+	if w, err := l.BeginLarge(70<<10, wal.Meta{Enqueued: 1}); err == nil {
 		if _, err := w.Write(bytes.Repeat([]byte("x"), 70<<10)); err != nil {
 			w.Abort()
-		} else if _, err := w.Commit(); errors.Is(err, wal.ErrBehind) {
+		} else if _, err := w.Commit(); errors.Is(err, wal.ErrBacklog) {
 			w.Abort()
 		}
 	}
 	l.Sync()
-	settle(l)
-	wal.CompactNow(l)
+	wal.PrepareAndCleanup(l) // once: what fails for good is asked for again and again
+	wal.Compact(l)
 	own.SkipToEnd()
 	audit.SkipToEnd()
-	settle(l)
+	wal.PrepareAndCleanup(l)
 	l.GiveBack()
 }
 
@@ -291,7 +289,8 @@ func TestAShortageOfDescriptorsIsSurvivedByALog(t *testing.T) {
 			}
 			l = m.open()
 			if got := drain(t, l, consumer(t, l)); len(got) != 1 || got[0] != "after" {
-				t.Fatalf("call %d, for good: %v: %d items came, %v", n, forGood, len(got), l.Stats())
+				t.Fatalf("call %d, for good: %v: got %d items, want one; %v",
+					n, forGood, len(got), l.Stats())
 			}
 			l.Close()
 		}

@@ -1,6 +1,6 @@
 package wal_test
 
-// How far the disk may lag behind the items.
+// How many bytes may await sealing, and how callers wait for that to become less.
 
 import (
 	"errors"
@@ -11,13 +11,14 @@ import (
 	"github.com/darner/darner/wal"
 )
 
-// slowDisk is a log on a disk whose syncs and renames wait until release is called, and have its outcome.
+// slowDisk is a log on a disk whose syncs and renames wait until release is called, and have its
+// outcome.
 func slowDisk(t *testing.T) (l *wal.Log, release func(error)) {
 	m := newMemory(t)
 	o := options(m.FS)
 	o.Lag = 4 * o.SegmentSize
 	o.SyncEvery = wal.SyncNever
-	l = open(t, "/data/q", o)
+	l = openRunning(t, "/data/q", o)
 	var outcome error
 	gate := make(chan struct{})
 	m.Fail(func(op disktest.Op, name string, _ int) error {
@@ -33,7 +34,7 @@ func slowDisk(t *testing.T) (l *wal.Log, release func(error)) {
 	return l, release
 }
 
-// tryAppend is TryAppend that waits for what is got ready, but not for a disk that is behind.
+// tryAppend is TryAppend that waits for room to be made, but not for the backlog of sealing.
 func tryAppend(l *wal.Log, payload []byte, m wal.Meta) (p wal.Position, err error) {
 	for p, err = l.TryAppend(payload, m); err == wal.ErrUnready; p, err = l.TryAppend(payload, m) {
 		l.CatchUp()
@@ -41,33 +42,33 @@ func tryAppend(l *wal.Log, payload []byte, m wal.Meta) (p wal.Position, err erro
 	return p, err
 }
 
-func TestALogThatTheDiskDoesNotKeepUpWithRefusesBeforeItGrowsWithoutBound(t *testing.T) {
+func TestALogRefusesItemsBeforeItsBacklogGrowsWithoutBound(t *testing.T) {
 	l, release := slowDisk(t)
 	var err error
 	n := 0
 	for ; err == nil && n < 100_000; n++ {
 		_, err = tryAppend(l, []byte("an item of some length"), wal.Meta{})
 	}
-	if !errors.Is(err, wal.ErrBehind) {
-		t.Fatalf("%d items were stored: %v", n, err)
+	if !errors.Is(err, wal.ErrBacklog) {
+		t.Fatalf("got %d items stored, then %v, want ErrBacklog", n, err)
 	}
 	if s := l.Stats().Segments; s > 6 {
-		t.Errorf("%d segments await sealing", s)
+		t.Errorf("got %d segments, want at most 6", s)
 	}
-	told := caughtUp(l)
+	called := caughtUp(l)
 	release(nil)
-	<-told
+	<-called
 	for range n / 4 { // a good many fit now
 		if _, err := tryAppend(l, []byte("an item of some length"), wal.Meta{}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if items, _ := consumer(t, l).Pending(); int(items) != n-1+n/4 {
-		t.Errorf("%d items wait of %d", items, n-1+n/4)
+		t.Errorf("got %d items, want %d", items, n-1+n/4)
 	}
 }
 
-func TestAppendWaitsForADiskThatIsBehind(t *testing.T) {
+func TestAppendWaitsForTheBacklog(t *testing.T) {
 	l, release := slowDisk(t)
 	consumer(t, l)
 	done := make(chan error)
@@ -89,58 +90,58 @@ func TestAppendWaitsForADiskThatIsBehind(t *testing.T) {
 func TestCatchingUpEndsWithTheLog(t *testing.T) {
 	l, release := slowDisk(t)
 	fillUp(t, l)
-	told := caughtUp(l)
+	called := caughtUp(l)
 	closed := make(chan struct{})
 	go func() { l.Abandon(); close(closed) }()
-	<-told
+	<-called
 	release(nil)
 	<-closed
 }
 
-// fillUp appends until the disk is behind.
+// fillUp appends until the backlog refuses an item.
 func fillUp(t *testing.T, l *wal.Log) {
 	t.Helper()
 	var err error
 	for n := 0; err == nil && n < 100_000; n++ {
 		_, err = tryAppend(l, []byte("an item of some length"), wal.Meta{Flags: 7, Expires: 99})
 	}
-	if !errors.Is(err, wal.ErrBehind) {
+	if !errors.Is(err, wal.ErrBacklog) {
 		t.Fatal(err)
 	}
 }
 
-func TestWhoWaitsForADiskThatIsBehindIsToldOnceOrForgotten(t *testing.T) {
+func TestACallerThatWaitsForTheBacklogIsCalledOnceOrForgotten(t *testing.T) {
 	l, release := slowDisk(t)
 	fillUp(t, l)
 	const n = 5
-	told := make(chan int, 2*n)
+	called := make(chan int, 2*n)
 	var stops []func() bool
 	for i := range n {
-		stops = append(stops, l.CatchUpThen(func() { told <- i }))
+		stops = append(stops, l.CatchUpThen(func() { called <- i }))
 	}
 	if !stops[2]() || stops[2]() {
-		t.Error("one that waits is not forgotten, or twice")
+		t.Error("got another outcome, want that stop cancels a call once")
 	}
 	select {
-	case i := <-told:
-		t.Fatalf("%d is told while the disk is behind", i)
+	case i := <-called:
+		t.Fatalf("got call %d, want none before the backlog is smaller", i)
 	default:
 	}
 	release(nil)
 	for _, want := range []int{0, 1, 3, 4} {
-		if i := <-told; i != want {
-			t.Errorf("%d is told before %d", i, want)
+		if i := <-called; i != want {
+			t.Errorf("got call %d, want %d", i, want)
 		}
 	}
 	for i, stop := range stops {
 		if stop() {
-			t.Errorf("%d is forgotten after it was told", i)
+			t.Errorf("stop of call %d: got true, want false after the call", i)
 		}
 	}
 	<-caughtUp(l)
 	l.Close()
-	if len(told) > 0 {
-		t.Errorf("%d is told twice", <-told)
+	if len(called) > 0 {
+		t.Errorf("got call %d twice, want it once", <-called)
 	}
 }
 
@@ -151,40 +152,40 @@ func caughtUp(l *wal.Log) <-chan struct{} {
 	return called
 }
 
-func TestALogIsNotBehindWhenWhatAwaitedTheDiskIsTaken(t *testing.T) {
+func TestTheBacklogIsGoneWhenItsItemsAreTaken(t *testing.T) {
 	l, release := slowDisk(t)
 	c := consumer(t, l)
-	goOn := wal.HoldTidying(l)
+	_, resume := wal.BackgroundOf(l).Hold()
 	fillUp(t, l)
-	told := caughtUp(l)
+	called := caughtUp(l)
 	for p, item := next(t, l, c); item != ""; p, item = next(t, l, c) {
 		if err := c.Take(p); err != nil {
 			t.Fatal(err)
 		}
 	}
-	goOn()
+	resume()
 	release(nil)
-	<-told
+	<-called
 }
 
 func TestADiskThatFailsKeepsNobodyWaiting(t *testing.T) {
 	l, release := slowDisk(t)
-	defer wal.HoldTidying(l)() // a sync for somebody else may be the one that fails
+	wal.BackgroundOf(l).Hold() // a sync for somebody else may be the one that fails
 	fillUp(t, l)
-	told := caughtUp(l)
+	called := caughtUp(l)
 	broken := errors.New("the disk is broken")
 	release(broken)
 	l.Sync()
-	<-told
+	<-called
 	if _, err := tryAppend(l, []byte("x"), wal.Meta{}); !errors.Is(err, broken) {
-		t.Errorf("the refusal is %v", err)
+		t.Errorf("got %v, want the disk's error", err)
 	}
 }
 
-func TestALargeItemWaitsForADiskThatIsBehind(t *testing.T) {
+func TestALargeItemWaitsForTheBacklog(t *testing.T) {
 	l, release := slowDisk(t)
 	fillUp(t, l)
-	w, err := l.Create(4, wal.Meta{Flags: 7, Expires: 99})
+	w, err := l.BeginLarge(4, wal.Meta{Flags: 7, Expires: 99})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,8 +196,8 @@ func TestALargeItemWaitsForADiskThatIsBehind(t *testing.T) {
 		_, err = tryAppend(l, nil, wal.Meta{Flags: 7, Expires: 99})
 	}
 	for range 2 {
-		if _, err := w.TryCommit(); !errors.Is(err, wal.ErrBehind) {
-			t.Fatalf("committed: %v", err)
+		if _, err := w.TryCommit(); !errors.Is(err, wal.ErrBacklog) {
+			t.Fatalf("TryCommit: got %v, want ErrBacklog", err)
 		}
 	}
 	release(nil)
@@ -207,13 +208,13 @@ func TestALargeItemWaitsForADiskThatIsBehind(t *testing.T) {
 	c := consumer(t, l)
 	for q, _, ok, err := c.Next(); ; q, _, ok, err = c.Next() {
 		if !ok || err != nil {
-			t.Fatalf("it is not the last item: %v", err)
+			t.Fatalf("got the end of the log and %v, want the large item", err)
 		}
 		if q.Seq == p.Seq {
 			break
 		}
 	}
 	if _, _, ok, _ := c.Next(); ok {
-		t.Error("it is there twice")
+		t.Error("got an item after the large one, want none")
 	}
 }

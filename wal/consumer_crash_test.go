@@ -37,8 +37,9 @@ func lateAudit(t *testing.T, m memory, fill func(*wal.Log)) (l *wal.Log, own *wa
 	return l, own
 }
 
-// Seeds 1326, 1694, 3282, 3558, 4635, 6366, 7062 and 8110 of the crash campaign: the consumer was in memory alone, so after
-// a crash, until it was asked for again, the bodies of what the other one took were deleted.
+// Seeds 1326, 1694, 3282, 3558, 4635, 6366, 7062 and 8110 of the crash campaign: the consumer was
+// in memory alone, so after a crash, until it was asked for again, the bodies of what the other one
+// took were deleted.
 func TestAConsumerThatHasTakenNothingHoldsBodiesBackAfterACrash(t *testing.T) {
 	m := newMemory(t)
 	_, own := lateAudit(t, m, func(l *wal.Log) {
@@ -62,7 +63,7 @@ func TestAConsumerThatHasTakenNothingHoldsBodiesBackAfterACrash(t *testing.T) {
 		}
 		p, _, ok, err := audit.Next()
 		if err != nil || !ok {
-			t.Fatal(ok, err)
+			t.Fatalf("got ok %v and %v, want the item", ok, err)
 		}
 		readAll(t, l, p)
 		l.Close()
@@ -77,14 +78,13 @@ func TestAConsumerThatHasTakenNothingHoldsSegmentsBackAfterACrash(t *testing.T) 
 	drain(t, l, own)
 	for _, m := range crashed(m) {
 		l := m.open()
-		settle(l)
-		wal.Compact(l)
+		rest(l)
 		audit, err := l.Consumer("audit", wal.Oldest)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if got := drain(t, l, audit); len(got) != n || l.Stats().Damaged != 0 {
-			t.Fatalf("%d of %d items came, %d count as lost", len(got), n, l.Stats().Damaged)
+			t.Fatalf("got %d items, want %d; %d are lost", len(got), n, l.Stats().Damaged)
 		}
 		l.Close()
 	}
@@ -95,7 +95,8 @@ func TestAConsumerWhoseFileCannotBeReadHoldsBackWhatItMayNotHaveTaken(t *testing
 	m := newMemory(t)
 	l, _ := lateAudit(t, m, func(l *wal.Log) { fill(t, l, 0, n) })
 	l.Close()
-	if err := m.WriteFile("/data/q/consumer+audit.off", slices.Repeat([]byte("garbage "), 512)); err != nil {
+	if err := m.WriteFile("/data/q/consumer+audit.off",
+		slices.Repeat([]byte("garbage "), 512)); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 { // the second start finds no trace of the damage
@@ -111,7 +112,7 @@ func TestAConsumerWhoseFileCannotBeReadHoldsBackWhatItMayNotHaveTaken(t *testing
 		t.Fatal(err)
 	}
 	if got := drain(t, l, audit); len(got) != n {
-		t.Fatalf("%d of %d items came", len(got), n)
+		t.Fatalf("got %d items, want %d", len(got), n)
 	}
 }
 
@@ -121,7 +122,7 @@ func TestAConsumerThatCannotBeRememberedIsRefused(t *testing.T) {
 	fill(t, l, 0, 10)
 	m.SetCapacity(m.Used())
 	if _, err := l.Consumer("audit", wal.Oldest); err == nil {
-		t.Fatal("a consumer was made that the next start does not know")
+		t.Fatal("got a consumer that the next start does not know, want a refusal")
 	}
 	consumer(t, l) // the log's own needs no file to be known
 	m.SetCapacity(-1)
@@ -151,8 +152,10 @@ func TestAnOffsetFileThatLostItsHeadBeginsAtTheOldestItem(t *testing.T) {
 	c = consumer(t, l)
 	announced, _ := c.Pending()
 	got := drain(t, l, c)
-	if want := n - n/4; announced != int64(want) || len(got) != want || l.Stats().Damaged != 2 { // the places of the head
-		t.Fatalf("%d items are announced, %d came, want %d; %d records count as damaged", announced, len(got), want, l.Stats().Damaged)
+	// Damaged are the two places of the head.
+	if want := n - n/4; announced != int64(want) || len(got) != want || l.Stats().Damaged != 2 {
+		t.Fatalf("got %d items pending and %d items, want %d; got %d damaged records, want 2",
+			announced, len(got), want, l.Stats().Damaged)
 	}
 }
 
@@ -174,7 +177,6 @@ func TestWhatAFullDiskHadNoRoomToNoteIsNotDeleted(t *testing.T) {
 	o.Cold = nil
 	l := open(t, "/data/q", o)
 	c := consumer(t, l)
-	release := wal.HoldCompaction(l)
 	fill(t, l, 0, n)
 	settle(l)
 	m.SetCapacity(m.Used())
@@ -195,8 +197,7 @@ func TestWhatAFullDiskHadNoRoomToNoteIsNotDeleted(t *testing.T) {
 		images = append(images, m.Clone())
 		return nil
 	})
-	release()
-	wal.Compact(l)
+	rest(l)
 	m.Fail(nil)
 	mu.Lock() // a call may be in the hook yet
 	all := append(slices.Clone(images), m.Clone())
@@ -206,16 +207,19 @@ func TestWhatAFullDiskHadNoRoomToNoteIsNotDeleted(t *testing.T) {
 		c := consumer(t, l)
 		announced, _ := c.Pending()
 		if got := drain(t, l, c); int(announced) != len(got) || l.Stats().Damaged != 0 {
-			t.Fatalf("%d items are announced, %d came, %d count as lost", announced, len(got), l.Stats().Damaged)
+			t.Fatalf("got %d items pending, %d items and %d lost ones, want none lost",
+				announced, len(got), l.Stats().Damaged)
 		}
 		l.Close()
 	}
 }
 
-// Seeds 40040699 and 30027739: while a sync gave the file room, what was taken out of order was noted in memory alone.
+// Seeds 40040699 and 30027739: while a sync gave the file room, what was taken out of order was
+// noted in memory alone.
 func TestWhatIsTakenWhileTheOffsetFileIsGivenRoomIsNoted(t *testing.T) {
 	const entries = (4096 - 1024) / 32
-	for taken := entries - 4; taken <= entries+1; taken++ { // with one of them there is no room for another
+	// With one of them there is no room for another.
+	for taken := entries - 4; taken <= entries+1; taken++ {
 		takeDuringSync(t, taken)
 	}
 }
@@ -237,11 +241,11 @@ func takeDuringSync(t *testing.T, taken int) {
 	for range taken {
 		takeOne()
 	}
-	inside, goOn := make(chan bool), make(chan bool)
+	inside, resume := make(chan bool), make(chan bool)
 	m.Fail(func(op disktest.Op, name string, _ int) error {
 		if op == disktest.OpAllocate && strings.HasSuffix(name, ".off") {
 			inside <- true
-			<-goOn
+			<-resume
 		}
 		return nil
 	})
@@ -259,10 +263,10 @@ func takeDuringSync(t *testing.T, taken int) {
 	image := m.Clone()
 	m.Fail(nil)
 	if waits {
-		close(goOn)
+		close(resume)
 		<-synced
 	}
 	if again := (memory{image, t}).open(); !consumer(t, again).Taken(last) {
-		t.Fatalf("item %d was taken before the kill and comes back", last.Seq)
+		t.Fatalf("item %d: got it again, want it taken as before the kill", last.Seq)
 	}
 }

@@ -1,13 +1,13 @@
 package wal_test
 
-// Many logs that want a sync share one of their file system. All that a sync promises holds of a shared one.
+// Many logs that want a sync share one of their file system. All that a sync promises holds of a
+// shared one.
 
 import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"path"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,6 +18,7 @@ import (
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/segment/disk/disktest"
 	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/clock/clocktest"
 )
 
 const manyLogs = 100
@@ -26,6 +27,7 @@ const manyLogs = 100
 type crowd struct {
 	memory
 	background *wal.Background
+	clock      *clocktest.Clock
 	logs       []*wal.Log
 	wholes     atomic.Int64 // syncs of the file system
 	files      atomic.Int64 // of one file
@@ -33,7 +35,8 @@ type crowd struct {
 }
 
 func newCrowd(t *testing.T, every time.Duration) *crowd {
-	c := &crowd{memory: newMemory(t), background: wal.NewBackground(0, nil)}
+	c := &crowd{memory: newMemory(t), clock: clocktest.New(time.UnixMilli(1))}
+	c.background = heldBackground(t, c.clock)
 	c.crowdOn(c.FS, every)
 	c.Fail(func(op disktest.Op, name string, _ int) error {
 		switch op {
@@ -58,10 +61,9 @@ func (c *crowd) crowdOn(fsys disk.FS, every time.Duration) {
 	if err := c.background.SyncTogether(fsys, "/data/.lock"); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(c.background.Close)
 	for i := range manyLogs {
 		o := options(fsys)
-		o.Background, o.SyncEvery = c.background, every
+		o.Background, o.SyncEvery, o.Clock = c.background, every, c.clock
 		c.logs = append(c.logs, open(t, c.dir(i), o))
 		consumer(t, c.logs[i])
 	}
@@ -69,18 +71,19 @@ func (c *crowd) crowdOn(fsys disk.FS, every time.Duration) {
 
 func (c *crowd) dir(i int) string { return fmt.Sprintf("/data/q%d", i) }
 
-// syncAll has every log asked for a sync before any can have had one, and returns what each was told.
-func (c *crowd) syncAll() (told []error) {
-	told = make([]error, len(c.logs))
+// syncAll has every log asked for a sync before any can have had one, and returns what each
+// got.
+func (c *crowd) syncAll() (errs []error) {
+	errs = make([]error, len(c.logs))
 	release := wal.HoldSyncs(c.background)
 	var all sync.WaitGroup
 	for i, l := range c.logs {
 		all.Add(1)
-		l.SyncThen(func(err error) { told[i] = err; all.Done() })
+		l.SyncThen(func(err error) { errs[i] = err; all.Done() })
 	}
 	release()
 	all.Wait()
-	return told
+	return errs
 }
 
 func (c *crowd) fill() {
@@ -96,18 +99,19 @@ func TestManyLogsShareOneSync(t *testing.T) {
 	c.files.Store(0)
 	for i, err := range c.syncAll() {
 		if err != nil {
-			t.Fatal(i, err)
+			t.Fatalf("log %d: %v", i, err)
 		}
 	}
 	if wholes, files := c.wholes.Load(), c.files.Load(); wholes != 1 || files > 0 {
-		t.Errorf("%d logs were synced by %d syncs of the file system and %d of files", manyLogs, wholes, files)
+		t.Errorf("%d logs: got %d syncs of the file system and %d of files, want one and none",
+			manyLogs, wholes, files)
 	}
 	for seed := range uint64(3) {
 		after := memory{c.Crash(rand.New(rand.NewPCG(seed, 1))), t}
 		for i := range c.logs {
 			l := open(t, c.dir(i), options(after.FS))
 			if got := drain(t, l, consumer(t, l)); len(got) != 1 || got[0] != string(payload(i)) {
-				t.Fatalf("seed %d: log %d has %q after a power cut", seed, i, got)
+				t.Fatalf("seed %d, log %d: got %q after a power cut", seed, i, got)
 			}
 			l.Close()
 		}
@@ -121,25 +125,32 @@ func TestFewLogsAreSyncedEachForItself(t *testing.T) {
 	c.wholes.Store(0)
 	for i, err := range c.syncAll() {
 		if err != nil {
-			t.Fatal(i, err)
+			t.Fatalf("log %d: %v", i, err)
 		}
 	}
 	if wholes := c.wholes.Load(); wholes != 0 {
-		t.Errorf("the file system was synced %d times for 10 logs", wholes)
+		t.Errorf("got %d syncs of the file system for 10 logs, want none", wholes)
 	}
 }
 
 func TestLogsThatGetDirtyAtDifferentTimesComeToBeSyncedTogether(t *testing.T) {
-	c := newCrowd(t, 20*time.Millisecond)
-	for round := 1; c.wholes.Load() < 3; round++ {
-		c.fill()
-		if round > 100_000 {
-			t.Fatal("they never were")
+	c := newCrowd(t, time.Second)
+	for round := range int64(3) {
+		for i, l := range c.logs {
+			put(t, l, payload(i))
+			c.clock.Step(time.Millisecond)
 		}
-	}
-	for _, l := range c.logs { // what came last is synced without being asked for, too
-		for l.Unsynced() {
-			runtime.Gosched()
+		release := wal.HoldSyncs(c.background)
+		c.clock.Step(time.Second - manyLogs*time.Millisecond) // only the first is due
+		release()
+		for i, l := range c.logs {
+			wal.AwaitSyncs(l)
+			if l.Unsynced() {
+				t.Errorf("round %d: got log %d unsynced, want it synced with the first", round, i)
+			}
+		}
+		if wholes := c.wholes.Load(); wholes != round+1 {
+			t.Errorf("got %d syncs of the file system, want %d", wholes, round+1)
 		}
 	}
 }
@@ -148,29 +159,32 @@ func TestASharedSyncThatFailsCostsTheLogsWhoseDataWasLost(t *testing.T) {
 	c := newCrowd(t, wal.SyncNever)
 	c.fill()
 	fail := func(op disktest.Op, name string) error {
-		if op == disktest.OpSyncAll || op == disktest.OpSync && strings.HasPrefix(name, c.dir(7)+"/") {
+		if op == disktest.OpSyncAll || op == disktest.OpSync &&
+			strings.HasPrefix(name, c.dir(7)+"/") {
 			return syscall.EIO
 		}
 		return nil
 	}
 	c.fail.Store(&fail)
-	told := c.syncAll()
+	errs := c.syncAll()
 	c.fail.Store(nil)
-	put(t, c.logs[8], payload(1000)) // and again, when the file system has nothing to tell any more
+	// And again, now that the file system does not report the failure any more.
+	put(t, c.logs[8], payload(1000))
 	c.wholes.Store(0)
 	if err := c.syncAll()[8]; err != nil || c.wholes.Load() > 0 {
-		t.Errorf("%v; the file system was synced as a whole %d times after that failed", err, c.wholes.Load())
+		t.Errorf("got %v and %d syncs of the file system after one failed, want none",
+			err, c.wholes.Load())
 	}
-	for i, err := range told {
+	for i, err := range errs {
 		if want := i == 7; errors.Is(err, wal.ErrFailed) != want || (err != nil) != want {
-			t.Errorf("log %d was told %v", i, err)
+			t.Errorf("log %d: got %v", i, err)
 		}
 	}
 	after := memory{c.Crash(rand.New(rand.NewPCG(3, 3))), t}
 	for i := range c.logs {
 		l := open(t, c.dir(i), options(after.FS))
 		if got := drain(t, l, consumer(t, l)); i != 7 && len(got) < 1 {
-			t.Fatalf("log %d has %q after a power cut", i, got)
+			t.Fatalf("log %d: got %q after a power cut", i, got)
 		}
 		l.Close()
 	}
@@ -195,8 +209,10 @@ type partly struct {
 func (p partly) Holds(name string) bool { return !p.elsewhere(name) }
 
 func TestALogOnAnotherFileSystemIsSyncedForItself(t *testing.T) {
-	c := &crowd{memory: newMemory(t), background: wal.NewBackground(0, nil)}
-	c.crowdOn(elsewhere{c.FS, func(name string) bool { return path.Clean(name) == c.dir(7) }}, wal.SyncNever)
+	c := &crowd{memory: newMemory(t), clock: clocktest.New(time.UnixMilli(1))}
+	c.background = heldBackground(t, c.clock)
+	c.crowdOn(elsewhere{c.FS, func(name string) bool { return path.Clean(name) == c.dir(7) }},
+		wal.SyncNever)
 	c.fill()
 	var synced sync.Map
 	c.Fail(func(op disktest.Op, name string, _ int) error {
@@ -207,12 +223,12 @@ func TestALogOnAnotherFileSystemIsSyncedForItself(t *testing.T) {
 	})
 	for i, err := range c.syncAll() {
 		if err != nil {
-			t.Fatal(i, err)
+			t.Fatalf("log %d: %v", i, err)
 		}
 	}
 	for i := range c.logs {
 		if _, alone := synced.Load(c.dir(i)); alone != (i == 7) {
-			t.Errorf("log %d was synced for itself: %v", i, alone)
+			t.Errorf("log %d: got %v as synced by itself", i, alone)
 		}
 	}
 }
@@ -228,13 +244,13 @@ func TestLogsThatAreClosedAreOutOfTheCrowd(t *testing.T) {
 		}
 	}
 	if n := wal.DirtyLogs(c.background); n != 10 {
-		t.Errorf("%d logs count as dirty, 10 are", n)
+		t.Errorf("got %d dirty logs, want 10", n)
 	}
 	if err := c.logs[95].Sync(); err != nil {
 		t.Fatal(err)
 	}
 	if n := wal.DirtyLogs(c.background); n != 9 {
-		t.Errorf("%d logs count as dirty, 9 are", n)
+		t.Errorf("got %d dirty logs, want 9", n)
 	}
 }
 
@@ -249,7 +265,7 @@ func TestASharedSyncTellsOfATakeThatCouldNotBeStored(t *testing.T) {
 	wal.FaultInOffsets(c.logs[7], errors.New("the page cannot be written"))
 	for i, err := range c.syncAll() {
 		if (err != nil) != (i == 7) {
-			t.Errorf("log %d was told %v", i, err)
+			t.Errorf("log %d: got %v", i, err)
 		}
 	}
 }

@@ -1,5 +1,7 @@
 package wal
 
+// How the background rewrites offset files, and how large they get.
+
 import (
 	"errors"
 	"fmt"
@@ -10,12 +12,12 @@ import (
 )
 
 // rewriteBound is how many bytes of entries an offset file may gather before it is rewritten from
-// its live state. Some 8,000 entries: a rewrite is rare, and loading the file stays quick.
+// its live state. These are some 8,000 entries: rewrites are rare, and loading the file is quick.
 func (l *Log) rewriteBound() int { return min(256<<10, l.offsetCapacity()/2) }
 
-// offsetCapacity is how far an offset file is mapped: half a million entries, so that takers never
-// catch up with a background that is kept waiting by a sync. It is only address space, but not
-// where addresses are few.
+// offsetCapacity is how many bytes of an offset file are mapped: half a million entries, so that
+// takers never overtake a background that waits for a sync. The map takes address space alone, but
+// a 32-bit process has little of that.
 func (l *Log) offsetCapacity() int {
 	if l.o.offsetCapacity > 0 {
 		return l.o.offsetCapacity
@@ -23,33 +25,33 @@ func (l *Log) offsetCapacity() int {
 	return offsetCapacity(disk.MostMapped())
 }
 
-// offsetCapacity is 1 MiB in a 32-bit process.
+// offsetCapacity is 16 MiB, but 1 MiB in a 32-bit process.
 func offsetCapacity(addresses int64) int {
 	return int(min(max(256<<10, addresses/1536&^(64<<10-1)), 16<<20))
 }
 
-// Mapped returns how many bytes of addresses a log with segments of a size takes, about, where all maps may take so
-// many: the segment that is written, the next one, the one that is read, and the offset file of one consumer.
+// Mapped returns about how many bytes of address space a log takes with segments of a size, if all
+// maps of the process may take all bytes: the segment being written, the next one, the one being
+// read, and one consumer's offset file.
 func Mapped(segmentSize, all int64) int64 { return 3*segmentSize + int64(offsetCapacity(all)) }
 
-// rewrite replaces the consumer's file by one that holds just its live state. Takers go on
-// meanwhile, first in the old file, then in the new one. Until the new one is renamed over it both
-// exist, and recovery unites them.
-//
-// The new file has room for so many bytes from the start, if the disk does: takers allocate nothing.
+// rewrite replaces the consumer's file by one with just the live state. Takers go on meanwhile,
+// first in the old file, then in the new one. Both exist until the new one is renamed over the old
+// one; recovery unites them. The new file gets room bytes of blocks if the disk has them, so that
+// takers allocate nothing. It takes Log.mu.
 func (c *Consumer) rewrite(room int) error {
 	l := c.l
 	l.commit.syncing.Lock()
 	defer l.commit.syncing.Unlock()
 	path := l.path(files.OffsetName(c.name))
-	if c.off.Path != path { // the last one kept its temporary name
+	if c.off.Path != path { // the last rewrite could not rename it
 		if err := l.replace(path, c.off); err != nil {
 			return l.unreplaced(err)
 		}
 		l.named(c.off, path)
 	}
 	l.mu.Lock()
-	capacity := max(l.offsetCapacity(), 4*c.live()) // however much is taken out of order
+	capacity := max(l.offsetCapacity(), 4*c.live()) // for any number of ranges
 	l.mu.Unlock()
 	fresh, err := offset.Create(l.fs, path+files.RewriteSuffix, capacity, c.st.Created, l.id)
 	if err != nil {
@@ -75,8 +77,8 @@ func (c *Consumer) rewrite(room int) error {
 	return nil
 }
 
-// named notes the new name of an offset file. The next sync makes it durable: until then the old file
-// has what was synced.
+// named notes the new name of an offset file. The next sync makes the name durable; until then the
+// old file has what was synced.
 func (l *Log) named(o *offset.File, path string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -91,10 +93,11 @@ func (l *Log) unreplaced(err error) error {
 	return l.fail(err)
 }
 
-// live is how large a file the consumer's state needs, in bytes.
+// live is how many bytes the consumer's state takes in a file.
 func (c *Consumer) live() int { return c.st.Size() }
 
-// moveTo fills a blank file with the live state and lets takers write to it from here on.
+// moveTo fills a blank file with the live state, and has takers write to it from then on. It takes
+// Log.mu.
 func (c *Consumer) moveTo(fresh *offset.File) (old *offset.File, err error) {
 	l := c.l
 	l.mu.Lock()
@@ -107,18 +110,18 @@ func (c *Consumer) moveTo(fresh *offset.File) (old *offset.File, err error) {
 	if err := fresh.Fill(&c.st, true); err != nil {
 		return nil, err
 	}
-	if c.behind { // bodies that it kept may go
+	if c.unsaved { // bodies that it held back may be deleted now
 		l.uploads.sweep = l.uploads.count > 0
 	}
-	old, c.off, c.behind = c.off, fresh, false
+	old, c.off, c.unsaved = c.off, fresh, false
 	c.rewriteAt = max(l.rewriteBound(), 2*c.live())
 	return old, nil
 }
 
-// errUnnamed: a full disk has no room to change a name. Nothing is lost by it.
+// errUnnamed: a full disk has no space to rename a file. That loses nothing.
 var errUnnamed = errors.New("file keeps its temporary name")
 
-// replace makes the new file durable before it takes the old one's name.
+// replace makes the new file durable, then renames it over the old one.
 func (l *Log) replace(path string, fresh *offset.File) error {
 	if err := fresh.Sync(); err != nil {
 		return err

@@ -19,9 +19,10 @@ import (
 // each image has to keep the promise.
 
 // cutAt runs work and cuts the power at every call that matches, in several ways each.
-func cutAt(t *testing.T, m memory, match func(op disktest.Op, name string) bool, work func(), judge func(memory)) {
+func cutAt(t *testing.T, m memory, match func(op disktest.Op, name string) bool, work func(),
+	judge func(memory)) {
 	t.Helper()
-	var mu sync.Mutex // compaction calls beside work
+	var mu sync.Mutex // syncs call beside work
 	var images []*disktest.FS
 	rng := rand.New(rand.NewPCG(1, 2))
 	m.Fail(func(op disktest.Op, name string, _ int) error {
@@ -50,9 +51,9 @@ func TestAColdSegmentIsDurableBeforeItsSourcesGo(t *testing.T) {
 	m := newMemory(t)
 	l := openCold(m)
 	c := consumer(t, l)
-	release := wal.HoldCompaction(l)
 	const n = 3000
 	fill(t, l, 0, n)
+	settle(l)
 	taken := 0
 	for i := range n / 2 { // so that some are rewritten to what is left
 		p, _ := next(t, l, c)
@@ -63,16 +64,15 @@ func TestAColdSegmentIsDurableBeforeItsSourcesGo(t *testing.T) {
 			}
 		}
 	}
-	settle(l)
 	cutAt(t, m, func(op disktest.Op, name string) bool {
 		return op == disktest.OpRemove && strings.HasSuffix(name, ".seg")
 	}, func() {
-		release()
-		wal.Compact(l)
+		rest(l)
 	}, func(m memory) {
 		l := openCold(m)
 		if got := drain(t, l, consumer(t, l)); len(got) < n-taken || l.Stats().Damaged != 0 {
-			t.Fatalf("%d items came back, %d were not taken; %d count as lost", len(got), n-taken, l.Stats().Damaged)
+			t.Fatalf("got %d items, want at least %d; %d are lost",
+				len(got), n-taken, l.Stats().Damaged)
 		}
 	})
 }
@@ -86,17 +86,16 @@ func TestWhatIsTakenIsDurableBeforeItsSegmentGoes(t *testing.T) {
 		t.Fatal(err)
 	}
 	cutAt(t, m, func(op disktest.Op, name string) bool {
-		return op == disktest.OpRemove && (strings.HasSuffix(name, ".seg") || strings.HasSuffix(name, ".cold"))
+		return op == disktest.OpRemove &&
+			(strings.HasSuffix(name, ".seg") || strings.HasSuffix(name, ".cold"))
 	}, func() {
 		drain(t, l, c)
-		settle(l)
-		wal.CompactNow(l) // which may have claimed what settle leaves then
 		settle(l)
 	}, func(m memory) {
 		l := m.open()
 		drain(t, l, consumer(t, l))
 		if n := l.Stats().Damaged; n != 0 {
-			t.Fatalf("%d taken items count as lost", n)
+			t.Fatalf("got %d taken items as lost, want none", n)
 		}
 		l.Close()
 	})
@@ -134,7 +133,7 @@ func TestARewrittenOffsetFileIsDurableBeforeItReplacesTheOldOne(t *testing.T) {
 	}, func(m memory) {
 		l := m.open()
 		if got := drain(t, l, consumer(t, l)); len(got) != 1 {
-			t.Fatalf("%d items come again, want 1", len(got))
+			t.Fatalf("got %d items, want 1", len(got))
 		}
 		l.Close()
 	})
@@ -164,12 +163,13 @@ func TestWhatAKilledProcessLeftIsMadeDurableByTheNextSync(t *testing.T) {
 		l = m.open()
 		c = consumer(t, l)
 		if items, _ := c.Pending(); items != 1005 || l.Stats().Damaged != 0 {
-			t.Fatalf("seed %d: %d items are left, %d are lost", seed, items, l.Stats().Damaged)
+			t.Fatalf("seed %d: got %d items and %d lost, want 1005 and none",
+				seed, items, l.Stats().Damaged)
 		}
 		for i := range 1005 {
 			p, _, ok, err := c.Next()
 			if err != nil || !ok {
-				t.Fatal(i, ok, err)
+				t.Fatalf("item %d: got ok %v and %v", i, ok, err)
 			}
 			if p.Large() {
 				readAll(t, l, p)
@@ -198,14 +198,14 @@ func TestSyncCoversEveryLargeItemHoweverMany(t *testing.T) {
 	for i := range n {
 		p, _, ok, err := c.Next()
 		if err != nil || !ok {
-			t.Fatal(i, ok, err)
+			t.Fatalf("item %d: got ok %v and %v", i, ok, err)
 		}
 		r, err := l.Open(p)
 		if err != nil {
 			t.Fatalf("item %d: %v", i, err)
 		}
 		if k, err := io.Copy(io.Discard, r); k != 5000 || err != nil {
-			t.Fatalf("item %d: %d bytes, %v", i, k, err)
+			t.Fatalf("item %d: got %d bytes, %v", i, k, err)
 		}
 		r.Close()
 	}
@@ -228,7 +228,7 @@ func TestTheBodyOfAnotherItemIsNeverDelivered(t *testing.T) {
 	}
 	p, _, _, _ := c.Next()
 	if _, err := l.Open(p); !errors.Is(err, wal.ErrDamaged) {
-		t.Fatalf("a body in another's place answers %v", err)
+		t.Fatalf("a body in another's place: got %v, want ErrDamaged", err)
 	}
 }
 
@@ -243,7 +243,7 @@ func TestAShortageOfDescriptorsIsNotAFailedSync(t *testing.T) {
 		return nil
 	})
 	if err := l.Sync(); !errors.Is(err, syscall.EMFILE) || errors.Is(err, wal.ErrFailed) {
-		t.Fatalf("without descriptors a sync answers %v", err)
+		t.Fatalf("a sync without descriptors: got %v, want EMFILE and no failure", err)
 	}
 	m.Fail(nil)
 	put(t, l, "b")
@@ -253,7 +253,7 @@ func TestAShortageOfDescriptorsIsNotAFailedSync(t *testing.T) {
 	m = memory{m.Crash(rand.New(rand.NewPCG(5, 6))), t}
 	l = m.open()
 	if got := drain(t, l, consumer(t, l)); len(got) != 2 {
-		t.Fatalf("items after a power cut: %v", got)
+		t.Fatalf("got %v after a power cut, want 2 items", got)
 	}
 }
 
@@ -280,18 +280,14 @@ func TestAFullDiskThatIsOneSegmentRecoversWhenItIsTaken(t *testing.T) {
 	if _, err := l.Append(make([]byte, 1000), wal.Meta{}); err == nil {
 		t.Fatal("the disk has room: this test shows nothing")
 	}
-	var last wal.Position
-	for err := error(wal.ErrFull); errors.Is(err, wal.ErrFull); { // until the background let go of it
-		settle(l)
-		last, err = l.Append([]byte(payload(1)), wal.Meta{Flags: 7, Expires: 99})
-	}
-	if last.Seq != uint64(n+1) {
-		t.Fatalf("numbering went on at %d, want %d", last.Seq, n+1)
+	settle(l)
+	if last := put(t, l, payload(1)); last.Seq != uint64(n+1) {
+		t.Fatalf("got number %d, want %d: numbering goes on", last.Seq, n+1)
 	}
 	l.Close()
 	l = open(t, "/data/q", o)
 	if got := drain(t, l, consumer(t, l)); len(got) != 1 || got[0] != payload(1) {
-		t.Fatalf("items: %v", got)
+		t.Fatalf("got %v, want one item", got)
 	}
 }
 
@@ -308,13 +304,13 @@ func TestNumbersOfALostSegmentAreNotUsedAgain(t *testing.T) {
 	l = m.open()
 	c := consumer(t, l)
 	if p := put(t, l, payload(1)); p.Seq <= 10 {
-		t.Fatalf("number %d is used again", p.Seq)
+		t.Fatalf("got number %d again, want a new one", p.Seq)
 	}
 	if l.Stats().Damaged == 0 {
-		t.Fatal("the loss is not counted")
+		t.Fatal("got nothing counted as damaged")
 	}
 	if got := drain(t, l, c); len(got) != 1 {
-		t.Fatalf("items: %v", got)
+		t.Fatalf("got %v, want one item", got)
 	}
 }
 
@@ -338,7 +334,7 @@ func TestAnOffsetFileIsUsedWithoutBothCopiesOfItsHead(t *testing.T) {
 	}
 	l = m.open()
 	if items, _ := consumer(t, l).Pending(); items != 100 {
-		t.Fatalf("%d items are pending, want 100", items)
+		t.Fatalf("got %d items pending, want 100", items)
 	}
 }
 
@@ -352,7 +348,7 @@ func TestAFlushLeavesTheNextItemAtHand(t *testing.T) {
 	}
 	put(t, l, payload(1))
 	if n := wal.CursorDistance(c); n != 1 {
-		t.Fatalf("the cursor is %d records before the next item", n)
+		t.Fatalf("got a cursor %d records before the next item, want 1", n)
 	}
 }
 
@@ -376,7 +372,7 @@ func TestASegmentThatCannotBeReadIsSetAsideNotDeleted(t *testing.T) {
 	aside := m.Names("/data/q/.quarantine/q")
 	for _, name := range segs[:2] {
 		if !slices.ContainsFunc(aside, func(s string) bool { return strings.HasPrefix(s, name) }) {
-			t.Errorf("%s is not among what was set aside: %v", name, aside)
+			t.Errorf("want %s set aside, got %v", name, aside)
 		}
 	}
 }
@@ -400,17 +396,17 @@ func TestABodyWithoutItsRecordIsSetAsideAndItsNumberNotUsedAgain(t *testing.T) {
 	m := orphaned(t)
 	l := m.open()
 	if p := put(t, l, payload(1)); p.Seq < 2 {
-		t.Fatalf("number %d is used again", p.Seq)
+		t.Fatalf("got number %d again, want a new one", p.Seq)
 	}
 	if aside := m.Names("/data/q/.quarantine/q"); len(aside) != 1 || len(m.files(".item")) != 0 {
-		t.Fatalf("set aside: %v, left: %v", aside, m.files(".item"))
+		t.Fatalf("got %v set aside and %v left, want one and none", aside, m.files(".item"))
 	}
 	if got := drain(t, l, consumer(t, l)); len(got) != 1 {
-		t.Fatalf("items: %v", got)
+		t.Fatalf("got %v, want one item", got)
 	}
 }
 
-func TestAnOffsetFileCutBehindItsFirstSlotIsUsed(t *testing.T) {
+func TestAnOffsetFileCutAfterItsFirstSlotIsUsed(t *testing.T) {
 	m := newMemory(t)
 	l := m.open()
 	c := consumer(t, l)
@@ -429,7 +425,7 @@ func TestAnOffsetFileCutBehindItsFirstSlotIsUsed(t *testing.T) {
 	}
 	l = m.open()
 	if items, _ := consumer(t, l).Pending(); items > 7 {
-		t.Fatalf("%d items are pending, want 6 or 7", items)
+		t.Fatalf("got %d items pending, want 6 or 7", items)
 	}
 }
 
@@ -450,11 +446,11 @@ func TestASegmentIsNotSealedBeforeItsBodiesHaveTheirNames(t *testing.T) {
 	m := newMemory(t)
 	l := m.open()
 	consumer(t, l)
-	renaming, goOn := make(chan bool), make(chan bool)
+	renaming, resume := make(chan bool), make(chan bool)
 	m.Fail(func(op disktest.Op, name string, _ int) error {
 		if op == disktest.OpRename && strings.HasSuffix(name, ".part") {
 			close(renaming)
-			<-goOn
+			<-resume
 		}
 		return nil
 	})
@@ -467,14 +463,14 @@ func TestASegmentIsNotSealedBeforeItsBodiesHaveTheirNames(t *testing.T) {
 	fill(t, l, 0, 3000)
 	settle(l)
 	image := memory{m.Clone(), t} // a kill in the middle of the Commit
-	close(goOn)
+	close(resume)
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
 	l = image.open()
 	p, _, ok, err := consumer(t, l).Next()
 	if err != nil || !ok || !p.Large() {
-		t.Fatal(p, ok, err)
+		t.Fatalf("got %+v, %v, %v, want the large item", p, ok, err)
 	}
 	readAll(t, l, p)
 }
@@ -498,7 +494,7 @@ func TestASegmentIsNotSealedBeforeItsBodiesAreDurable(t *testing.T) {
 		l = m.open()
 		p, _, ok, err := consumer(t, l).Next()
 		if err != nil || !ok || !p.Large() {
-			t.Fatal(p, ok, err)
+			t.Fatalf("got %+v, %v, %v, want the large item", p, ok, err)
 		}
 		readAll(t, l, p)
 	}
@@ -510,10 +506,11 @@ func TestALogOpensOnADiskWithoutRoomForWhatIsSetAside(t *testing.T) {
 	m.SetCapacity(m.Used())
 	l := m.open()
 	if items, _ := consumer(t, l).Pending(); items != 0 {
-		t.Fatalf("%d items are pending", items)
+		t.Fatalf("got %d items pending, want none", items)
 	}
-	kept := slices.ContainsFunc(m.Names("/data/q"), func(name string) bool { return strings.Contains(name, ".item@") })
+	kept := slices.ContainsFunc(m.Names("/data/q"),
+		func(name string) bool { return strings.Contains(name, ".item@") })
 	if !kept || len(m.files(".item")) != 0 {
-		t.Fatalf("the body was not set aside: %v", m.Names("/data/q"))
+		t.Fatalf("got %v, want the body set aside", m.Names("/data/q"))
 	}
 }

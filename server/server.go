@@ -23,6 +23,7 @@ import (
 	"github.com/darner/darner/server/queue"
 	"github.com/darner/darner/server/transport"
 	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/clock"
 )
 
 // Version of the server, as semantic versioning has it.
@@ -31,18 +32,23 @@ const Version = "1.0.0-dev"
 // Server is a running server.
 type Server struct {
 	log       *slog.Logger
+	clock     clock.Clock // the one that all below go by
 	registry  *queue.Registry
 	sockets   *transport.Server
 	listeners []transport.Listener // TCP first
 
 	mu      sync.Mutex
-	flushAt *time.Timer // the flush a client asked for with a delay
+	flushAt clock.Timer // the flush a client asked for with a delay
 	stopped bool
 }
 
 // Start opens the data directory and listens. When it returns, clients can connect. It fails with
 // disk.ErrLocked when another process has the data directory.
 func Start(c config.Config, log *slog.Logger) (*Server, error) {
+	return start(c, log, clock.System)
+}
+
+func start(c config.Config, log *slog.Logger, clk clock.Clock) (*Server, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
@@ -53,11 +59,11 @@ func Start(c config.Config, log *slog.Logger) (*Server, error) {
 	c.Data = data
 	fit(&c, log)
 	limitMemory(c.MemoryLimit, disk.HeapAddresses(), log)
-	s := &Server{log: log}
+	s := &Server{log: log, clock: clk}
 	if err := s.listen(c); err != nil { // before anything is made in the data directory
 		return nil, err
 	}
-	if s.registry, err = queue.OpenRegistry(data, queueOptions(c, log)); err != nil {
+	if s.registry, err = queue.OpenRegistry(data, queueOptions(c, log, clk)); err != nil {
 		return nil, errors.Join(err, s.unlisten())
 	}
 	if err := s.startTransports(c); err != nil {
@@ -67,7 +73,7 @@ func Start(c config.Config, log *slog.Logger) (*Server, error) {
 	return s, nil
 }
 
-func queueOptions(c config.Config, log *slog.Logger) queue.Options {
+func queueOptions(c config.Config, log *slog.Logger, clk clock.Clock) queue.Options {
 	every := time.Duration(c.Sync)
 	switch c.Sync {
 	case config.SyncAlways:
@@ -82,7 +88,9 @@ func queueOptions(c config.Config, log *slog.Logger) queue.Options {
 		ScrubEvery:  orNone(time.Duration(c.ScrubInterval)),
 		CompactRate: orNone(int64(c.CompactRate)),
 		Settings:    queueSettings(c),
-		Log:         wal.Options{SegmentSize: int64(c.SegmentSize), InlineMax: int(c.InlineMax), SyncEvery: every, Logger: log},
+		Log: wal.Options{
+			SegmentSize: int64(c.SegmentSize), InlineMax: int(c.InlineMax), SyncEvery: every, Clock: clk, Logger: log,
+		},
 	}
 }
 
@@ -161,13 +169,13 @@ func (s *Server) unlisten() error {
 }
 
 func (s *Server) startTransports(c config.Config) error {
-	clock := transport.NewClock(s.registry.Look)
+	coarse := transport.NewCoarseClock(s.clock, func(day time.Time, _ time.Duration) { s.registry.Look(day) })
 	env := &memcache.Env{
 		Registry:     memcache.Local(s.registry),
 		Counters:     new(metrics.Counters),
 		Logger:       s.log,
-		Now:          clock.Now,
-		Steady:       clock.Steady,
+		Now:          coarse.Now,
+		Steady:       coarse.Steady,
 		MaxItemSize:  int64(c.MaxItemSize),
 		InlineMax:    int(c.InlineMax),
 		MaxOpenReads: c.MaxOpenReads,
@@ -180,7 +188,7 @@ func (s *Server) startTransports(c config.Config) error {
 	}
 	o := transport.Options{
 		Session:        func(p memcache.Peer, wake func()) *memcache.Session { return memcache.NewSession(env, p, wake) },
-		Clock:          clock,
+		Clock:          coarse,
 		MaxConnections: c.MaxConnections,
 		Counters:       env.Counters,
 		Logger:         s.log,
@@ -234,26 +242,25 @@ func (s *Server) flushIn(delay time.Duration) {
 	if s.stopped {
 		return
 	}
-	s.flushAt = time.AfterFunc(delay, func() {
+	s.flushAt = s.clock.AfterFunc(delay, func() {
 		if err := s.registry.FlushAll(s.isStopped); err != nil {
 			s.log.Error("not everything could be flushed", "error", err)
 		}
 	})
 }
 
-// syncTime is how long after the deadline of Stop the queues may take to get onto the disk.
+// syncTime is how long after the context of Stop ended the queues may take to get onto the disk.
 const syncTime = 1500 * time.Millisecond
 
 // Stop stops accepting, has waiting GETs answered, answers what was asked, closes connections and
-// syncs. When ctx ends, connections that are still busy are cut off; at most 2 s after its deadline,
-// if it has one, Stop gives up with an error that names the queues which wait for the disk. Call it once.
+// syncs. When ctx ends, connections that are still busy are cut off; at most 2 s later Stop gives up
+// with an error that names the queues which wait for the disk. Call it once.
 func (s *Server) Stop(ctx context.Context) error {
+	late := clock.NewAlarm(s.clock)
+	defer late.Stop()
+	defer context.AfterFunc(ctx, func() { late.Set(syncTime) })()
 	s.sockets.Stop(ctx)
 	s.stopFlush()
-	var late <-chan time.Time
-	if deadline, ok := ctx.Deadline(); ok {
-		late = time.After(time.Until(deadline.Add(syncTime)))
-	}
 	closed := make(chan error, 1)
 	go func() { closed <- s.registry.Close() }()
 	select {
@@ -261,7 +268,7 @@ func (s *Server) Stop(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("not everything could be put in order: %w", err)
 		}
-	case <-late:
+	case <-late.C:
 		busy := s.registry.Busy()
 		const most = 10
 		return fmt.Errorf("the disk takes too long; %d queues are not closed: %q", len(busy), busy[:min(len(busy), most)])

@@ -17,34 +17,59 @@ import (
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/server/config"
 	"github.com/darner/darner/server/memcache/transcript"
+	"github.com/darner/darner/wal/clock"
+	"github.com/darner/darner/wal/clock/clocktest"
 )
 
-// start starts a server on a directory of its own, changed as asked, and stops it at the end.
-func start(t *testing.T, change ...func(*config.Config)) *Server {
+// hang is how long anything may take before it counts as stuck.
+const hang = time.Minute
+
+// launch starts a server on a directory of its own, changed as asked, and stops it at the end.
+func launch(t *testing.T, change ...func(*config.Config)) *Server {
+	t.Helper()
+	return launchOn(t, clock.System, change...)
+}
+
+// launchOn has the server go by a clock.
+func launchOn(t *testing.T, clk clock.Clock, change ...func(*config.Config)) *Server {
 	t.Helper()
 	c := config.Default()
 	c.Data, c.Port = t.TempDir(), 0
 	for _, f := range change {
 		f(&c)
 	}
-	s, err := Start(c, slog.New(slog.DiscardHandler))
+	s, err := start(c, slog.New(slog.DiscardHandler), clk)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		if err := s.Stop(ctx); err != nil {
+		if err := stop(s, context.Background()); err != nil {
 			t.Error(err)
-		}
-		if ctx.Err() != nil {
-			t.Error("the server did not stop by itself")
 		}
 	})
 	return s
 }
 
-// dial connects to a server; what takes longer than ten seconds fails.
+// stop stops a server. If the clock stands still otherwise it has time pass meanwhile.
+func stop(s *Server, ctx context.Context) error {
+	stopped := make(chan error, 1)
+	go func() { stopped <- s.Stop(ctx) }()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(hang); time.Now().Before(end); {
+		select {
+		case err := <-stopped:
+			return err
+		case <-tick.C:
+			if still, ok := s.clock.(*clocktest.Clock); ok {
+				still.Step(10 * time.Millisecond)
+			}
+		}
+	}
+	return errors.New("the server does not stop")
+}
+
+// dial connects to a server.
 func dial(t *testing.T, network, address string) net.Conn {
 	t.Helper()
 	c, err := net.Dial(network, address)
@@ -52,7 +77,7 @@ func dial(t *testing.T, network, address string) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c.SetDeadline(time.Now().Add(hang))
 	return c
 }
 
@@ -85,7 +110,7 @@ func TestServerAnswersAsTheTranscriptsSay(t *testing.T) {
 
 func replay(t *testing.T, network string, c transcript.Case) {
 	socket := filepath.Join(t.TempDir(), "s")
-	s := start(t, func(conf *config.Config) {
+	s := launch(t, func(conf *config.Config) {
 		conf.Socket = socket
 		set(t, conf, c.With)
 	})
@@ -96,7 +121,7 @@ func replay(t *testing.T, network string, c transcript.Case) {
 	err := c.Replay(func() (io.ReadWriteCloser, error) {
 		conn, err := net.Dial(network, address)
 		if err == nil {
-			err = conn.SetDeadline(time.Now().Add(10 * time.Second))
+			err = conn.SetDeadline(time.Now().Add(hang))
 		}
 		return conn, err
 	})
@@ -140,7 +165,7 @@ func TestAnItemSurvivesARestart(t *testing.T) {
 
 func TestASecondServerOnTheSameDataRefuses(t *testing.T) {
 	data := t.TempDir()
-	start(t, func(c *config.Config) { c.Data = data })
+	launch(t, func(c *config.Config) { c.Data = data })
 	c := config.Default()
 	c.Data, c.Port = data, 0
 	_, err := Start(c, slog.New(slog.DiscardHandler))
@@ -150,7 +175,7 @@ func TestASecondServerOnTheSameDataRefuses(t *testing.T) {
 }
 
 func TestAServerThatCannotListenLeavesTheDataToOthers(t *testing.T) {
-	first := start(t)
+	first := launch(t)
 	c := config.Default()
 	c.Data, c.Port = filepath.Join(t.TempDir(), "data"), first.Addr().(*net.TCPAddr).Port
 	if _, err := Start(c, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "cannot listen") {
@@ -159,7 +184,7 @@ func TestAServerThatCannotListenLeavesTheDataToOthers(t *testing.T) {
 	if _, err := os.Stat(c.Data); err == nil {
 		t.Error("it made the data directory")
 	}
-	start(t, func(second *config.Config) { second.Data = c.Data })
+	launch(t, func(second *config.Config) { second.Data = c.Data })
 }
 
 func TestABadSettingIsAnError(t *testing.T) {
@@ -171,24 +196,19 @@ func TestABadSettingIsAnError(t *testing.T) {
 }
 
 func TestADelayedFlushHappens(t *testing.T) {
-	s := start(t)
-	c := dial(t, "tcp", s.Addr().String())
-	say(t, c, "set q 0 0 1\r\na\r\n", "STORED\r\n")
-	say(t, c, "flush_all 3600\r\n", "OK\r\n")
-	s.flushIn(time.Millisecond) // what the next flush_all does: it takes the place of the first
-	for {
-		say(t, c, "get q/peek\r\n", "")
-		got := make([]byte, len("END\r\n"))
-		if _, err := io.ReadFull(c, got); err != nil {
-			t.Fatal(err)
-		}
-		if string(got) == "END\r\n" {
-			return
-		}
-		if _, err := io.ReadFull(c, make([]byte, len("VALUE q 0 1\r\na\r\nEND\r\n")-len(got))); err != nil {
-			t.Fatal(err)
-		}
-	}
+	still := clocktest.New(time.Now())
+	c := dial(t, "tcp", launchOn(t, still).Addr().String())
+	const set, item = "set q 0 0 1\r\na\r\n", "VALUE q 0 1\r\na\r\nEND\r\n"
+	say(t, c, set, "STORED\r\n")
+	say(t, c, "flush_all 100\r\n", "OK\r\n")
+	say(t, c, "flush_all 10\r\n", "OK\r\n") // it takes the place of the first
+	still.Step(10*time.Second - 1)
+	say(t, c, "get q/peek\r\n", item)
+	still.Step(1)
+	say(t, c, "get q/peek\r\n", "END\r\n")
+	say(t, c, set, "STORED\r\n")
+	still.Step(100 * time.Second)
+	say(t, c, "get q/peek\r\n", item)
 }
 
 // lockedBuffer collects log lines.

@@ -11,17 +11,19 @@ import (
 	"time"
 
 	"github.com/darner/darner/server/memcache"
+	"github.com/darner/darner/wal/clock"
 )
 
 // refusal is sent to a client over the limit of connections.
 const refusal = "SERVER_ERROR too many connections\r\n"
 
 type acceptor struct {
-	o    Options
-	done chan struct{} // closed when the acceptor is and no connection is left
-	quit chan struct{} // closed when the acceptor is
+	o     Options
+	clock clock.Clock
+	done  chan struct{} // closed when the acceptor is and no connection is left
+	quit  chan struct{} // closed when the acceptor is
 
-	warned atomic.Int64 // Unix seconds of the last log line that connections cannot be accepted
+	warnAt atomic.Int64 // the steady time from which a log line may say again that accepting fails
 
 	mu        sync.Mutex
 	listeners []net.Listener
@@ -31,7 +33,7 @@ type acceptor struct {
 }
 
 func newAcceptor(o Options) *acceptor {
-	return &acceptor{o: o, done: make(chan struct{}), quit: make(chan struct{})}
+	return &acceptor{o: o, clock: o.Clock.exact, done: make(chan struct{}), quit: make(chan struct{})}
 }
 
 // acceptFrom accepts connections on l in the background, until close, which closes l. admit starts one; it
@@ -89,21 +91,25 @@ func (a *acceptor) retry(l net.Listener, try func() error) error {
 		if err == nil || errors.Is(err, net.ErrClosed) {
 			return err
 		}
-		if now, last := time.Now().Unix(), a.warned.Load(); now-last >= 60 && a.warned.CompareAndSwap(last, now) { // it may come and go
+		if a.mayWarn() {
 			a.o.Logger.Warn("cannot accept connections for now; is the limit of open files too low?", "address", l.Addr().String(), "error", err)
 		}
-		select {
-		case <-time.After(pause):
-		case <-a.quit:
+		if !clock.Wait(a.clock, pause, a.quit) {
 			return net.ErrClosed
 		}
 	}
 }
 
-// refuse tells a client that it is one too many, if it can be told without waiting.
+// mayWarn is true once a minute: a shortage may come and go.
+func (a *acceptor) mayWarn() bool {
+	now, next := int64(clock.Steady(a.clock)), a.warnAt.Load()
+	return now >= next && a.warnAt.CompareAndSwap(next, now+int64(time.Minute))
+}
+
+// refuse tells a client that it is over the limit of connections.
 func (a *acceptor) refuse(c net.Conn) {
 	a.o.Counters.RejectedConnections.Add(1)
-	c.SetWriteDeadline(time.Now().Add(firstPause))
+	c.SetWriteDeadline(refuseDeadline())
 	c.Write([]byte(refusal))
 	c.Close()
 }

@@ -3,11 +3,11 @@ package transport
 // Sets that wait for a disk that is behind: what they hold up, and how they end.
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/darner/darner/segment/disk/disktest"
 	"github.com/darner/darner/server/queue"
@@ -190,19 +190,17 @@ func TestStopWaitsForSetsThatWaitForADisk(t *testing.T) {
 		c := l.dial()
 		c.send(sets(1, 2))
 		l.read(len(sets(1, 2)))
-		stopped := make(chan struct{})
-		go func() { l.stop(10 * time.Second); close(stopped) }()
-		eventually(t, "stop", func() bool { return l.stopping.Load() != 0 })
+		stopped := l.beginStop(context.Background())
 		l.release()
 		c.expect("STORED\r\nSTORED\r\n")
 		c.expectEnd()
-		<-stopped
+		l.awaitStop(stopped)
 	})
 }
 
 func TestStopCutsOffSetsThatWaitForADiskThatHangs(t *testing.T) {
 	both(t, func(t *testing.T, on kind) {
-		l := on.lagging(t)
+		l := on.withStillClock().lagging(t) // it takes no time
 		c, half, much := l.dial(), l.dial(), l.dial()
 		c.send(sets(1, 2))
 		half.send(sets(2, 2))
@@ -210,7 +208,7 @@ func TestStopCutsOffSetsThatWaitForADiskThatHangs(t *testing.T) {
 		most := sets(3, 1) + strings.Repeat("version\r\n", classes[largest]/9)
 		much.send(most)
 		l.read(2*len(sets(1, 2)) + classes[largest])
-		l.stop(50 * time.Millisecond)
+		l.cutOff()
 		if n := l.env.Counters.Connections.Load(); n != 0 {
 			t.Errorf("%d connections are left", n)
 		}

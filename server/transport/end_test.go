@@ -4,14 +4,14 @@ package transport
 
 import (
 	"bytes"
+	"context"
 	"strings"
 	"testing"
-	"time"
 )
 
 func TestStopLosesNoAnswerWhileTheClientStillSends(t *testing.T) {
 	both(t, func(t *testing.T, on kind) {
-		h := on.listen(t, 10)
+		h := on.withStillClock().listen(t, 10)
 		const count, size = 400, 1000
 		item := strings.Repeat("x", size) + "\r\n"
 		h.dial().say(strings.Repeat("set q 0 0 1000\r\n"+item, count), strings.Repeat("STORED\r\n", count))
@@ -30,18 +30,12 @@ func TestStopLosesNoAnswerWhileTheClientStillSends(t *testing.T) {
 				}
 			}
 		}()
-		stopped := make(chan time.Duration)
-		go func() { stopped <- h.stop(10 * time.Second) }()
-		eventually(t, "end of the drain", func() bool {
-			began := h.stopping.Load()
-			return began != 0 && time.Now().UnixNano() > began+int64(drainTime+5*drainPause)
-		})
+		stopped := h.beginStop(context.Background())
+		h.step(drainTime + 5*drainPause)
 		c.expect(answer)
 		c.Close()
 		<-ended
-		if took := <-stopped; took > 5*time.Second {
-			t.Errorf("stopping took %v", took)
-		}
+		h.awaitStop(stopped)
 	})
 }
 

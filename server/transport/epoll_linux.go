@@ -28,7 +28,7 @@ func newBest(s *Server) (transport, error) { return newEpoll(s) }
 
 // newEpoll fails when the system is out of descriptors.
 func newEpoll(s *Server) (*epoll, error) {
-	t := &epoll{Server: s, workers: newWorkers(mostWorkers), streamers: newWorkers(mostStreamers), releaser: newMemoryReleaser()}
+	t := &epoll{Server: s, workers: newWorkers(mostWorkers), streamers: newWorkers(mostStreamers), releaser: newMemoryReleaser(s.clock.exact)}
 	for range s.o.Loops {
 		l, err := newLoop(t)
 		if err != nil {

@@ -8,6 +8,8 @@ import (
 	"runtime/debug"
 	"sync/atomic"
 	"time"
+
+	"github.com/darner/darner/wal/clock"
 )
 
 // idleAfter is how long, in milliseconds, a session keeps what it needs for traffic.
@@ -54,7 +56,7 @@ func (l *loop) releaseIdle() {
 // memoryReleaser gives memory back to the system when many sessions gave back theirs.
 type memoryReleaser struct {
 	idle  atomic.Int32 // sessions that gave it back or are closed, since
-	timer *time.Timer
+	timer clock.Timer
 }
 
 const (
@@ -62,9 +64,9 @@ const (
 	releaseDelay = 5 * time.Second // for others that are about to be idle
 )
 
-func newMemoryReleaser() *memoryReleaser {
+func newMemoryReleaser(c clock.Clock) *memoryReleaser {
 	m := &memoryReleaser{}
-	m.timer = time.AfterFunc(time.Hour, func() {
+	m.timer = c.AfterFunc(releaseDelay, func() {
 		m.idle.Store(0)
 		runtime.GC() // pools give up what lay in them at two collections running
 		debug.FreeOSMemory()

@@ -107,6 +107,10 @@ func (l *loop) runReady() {
 }
 
 // wait waits for events, until the next timer at the latest, and not at all while there is work.
+//
+// The kernel waits by its own clock, for as long as the next timer is away by the server's. Where that
+// is not the machine's, as in tests, a loop looks at it when the kernel's wait is over, or before when
+// it is rung: whoever has such a clock go on faster rings the loops.
 func (l *loop) wait(events []unix.EpollEvent) int {
 	if l.busy {
 		if n := eventsNow(l.epoll, events); n > 0 {
@@ -141,7 +145,8 @@ func (l *loop) timeout() int {
 	if at == 0 {
 		return -1
 	}
-	return int(min(max(at-l.owner.clock.at(time.Now()), 0), math.MaxInt32))
+	ms := (l.owner.clock.until(at) + time.Millisecond - 1) / time.Millisecond
+	return int(min(max(ms, 0), math.MaxInt32))
 }
 
 func (l *loop) handleEvent(e *unix.EpollEvent) {

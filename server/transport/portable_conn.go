@@ -12,25 +12,26 @@ import (
 	"time"
 
 	"github.com/darner/darner/server/memcache"
+	"github.com/darner/darner/wal/clock"
 )
 
 // checkTime is how often, in milliseconds, a client is looked after that waits and cannot be read from.
 const checkTime = 1000
 
-// past is a deadline that interrupts a read at once.
-var past = time.Unix(1, 0)
-
 type portableConn struct {
 	conn
 	owner   *portable
 	net     net.Conn
-	hold    func(bool) // see holder
-	outSize int        // size of the last output: the next is likely alike
+	hold    func(bool)  // see holder
+	outSize int         // size of the last output: the next is likely alike
+	timer   clock.Timer // ends a wait at its time; nil: none had one yet
 
-	mu       sync.Mutex
-	deadline time.Time // the read deadline in force
-	woken    bool      // interrupted since the goroutine looked last
-	wakeup   sync.Cond // signals woken, for a wait that cannot read
+	mu     sync.Mutex
+	until  int64     // when, by the clock, the wait under way is over; 0: there is none, or no such time
+	woken  bool      // interrupted since the goroutine looked last
+	rung   bool      // the time of the wait has come
+	passed bool      // the read deadline is in the past
+	wakeup sync.Cond // signals woken and rung, for a wait that cannot read
 }
 
 func newPortableConn(t *portable, nc net.Conn, peer memcache.Peer) *portableConn {
@@ -46,9 +47,23 @@ func (c *portableConn) interrupt() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.woken = true
-	c.deadline = past
+	c.endWaitLocked()
+}
+
+func (c *portableConn) endWaitLocked() {
+	c.passed = true
 	c.net.SetReadDeadline(past)
 	c.wakeup.Signal()
+}
+
+// ring is called by the timer. It may come late, in another wait than the one it was set for.
+func (c *portableConn) ring() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.until != 0 && c.owner.clock.until(c.until) <= 0 {
+		c.rung = true
+		c.endWaitLocked()
+	}
 }
 
 // run serves the connection until it is to be closed.
@@ -147,12 +162,13 @@ func (c *portableConn) finish() {
 // read reads once. It ends without input at the time until, or when the session is woken.
 func (c *portableConn) read(until int64) {
 	c.late = false
-	if !c.arm(c.owner.clock.when(until)) {
+	if !c.beginWait(until) {
 		c.waited()
 		return
 	}
 	c.in.rest()
 	n, err := c.net.Read(c.in.space(c.need()))
+	woken := c.endWait()
 	c.received(n, c.waited())
 	c.owner.o.Counters.BytesRead.Add(uint64(n))
 	switch {
@@ -161,50 +177,63 @@ func (c *portableConn) read(until int64) {
 		c.receivedAll()
 	case !errors.Is(err, os.ErrDeadlineExceeded):
 		c.lost = true
-	case !c.takeWakeup():
+	case !woken:
 		c.late = !asked(c.net, unread) // the goroutine may have been held up
 	}
 }
 
 // sleep waits until the session is woken, or until a time (0: none). It does not read.
 func (c *portableConn) sleep(until int64) {
-	late := false
-	if until != 0 {
-		defer time.AfterFunc(time.Until(c.owner.clock.when(until)), func() {
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			late = true
-			c.wakeup.Signal()
-		}).Stop()
+	if c.beginWait(until) {
+		c.mu.Lock()
+		for !c.woken && !c.rung {
+			c.wakeup.Wait()
+		}
+		c.mu.Unlock()
+		c.endWait()
 	}
-	c.mu.Lock()
-	for !c.woken && !late {
-		c.wakeup.Wait()
-	}
-	c.woken = false
-	c.mu.Unlock()
 	c.waited()
 }
 
-// arm sets the read deadline, or reports that an interrupt came first.
-func (c *portableConn) arm(until time.Time) bool {
+// beginWait sets the time at which the next wait ends (0: none), or is false when that was
+// interrupted before.
+func (c *portableConn) beginWait(until int64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.woken {
 		c.woken = false
 		return false
 	}
-	if c.deadline != until {
-		c.deadline = until
-		c.net.SetReadDeadline(until)
+	if c.passed {
+		c.passed = false
+		c.net.SetReadDeadline(time.Time{})
+	}
+	if c.until = until; until != 0 {
+		c.setTimerLocked(c.owner.clock.until(until))
 	}
 	return true
 }
 
-func (c *portableConn) takeWakeup() bool {
+func (c *portableConn) setTimerLocked(d time.Duration) {
+	switch {
+	case d <= 0:
+		c.rung = true
+		c.endWaitLocked()
+	case c.timer == nil:
+		c.timer = c.owner.clock.exact.AfterFunc(d, c.ring)
+	default:
+		c.timer.Reset(d)
+	}
+}
+
+// endWait tells whether the wait was interrupted.
+func (c *portableConn) endWait() (woken bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	woken := c.woken
-	c.woken = false
+	if c.until != 0 && c.timer != nil {
+		c.timer.Stop()
+	}
+	woken = c.woken
+	c.until, c.woken, c.rung = 0, false, false
 	return woken
 }

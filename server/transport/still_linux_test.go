@@ -21,7 +21,7 @@ type stillLoop struct {
 
 func newStillLoop(t testing.TB) *stillLoop {
 	t.Helper()
-	h := kind{"still", Best, 0}.harness(t, 10)
+	h := kind{kind: Best, still: true}.harness(t, 10)
 	e, err := newEpoll(h.server)
 	if err != nil {
 		t.Fatal(err)
@@ -36,6 +36,12 @@ func newStillLoop(t testing.TB) *stillLoop {
 		l.release()
 	})
 	return &stillLoop{l, h}
+}
+
+// pass has time pass, and the loop look at the clock.
+func (s *stillLoop) pass(d time.Duration) {
+	s.still.Step(d)
+	s.owner.clock.tick()
 }
 
 // connect returns a connection that the loop has taken in, and its other end.
@@ -154,14 +160,16 @@ func TestTheTimeOfDayRingsNoAlarmAndKeepsNoneFromRinging(t *testing.T) {
 	defer unix.Close(client)
 	s.send(client, "get q/t=1000\r\n")
 	s.handleEvents(c, unix.EPOLLIN)
-	due, now := c.due, s.owner.clock.Now()
-	s.owner.clock.now.Store(now + time.Hour.Milliseconds())
+	due := c.due
+	day, _ := s.still.Now()
+	s.still.SetDay(day.Add(time.Hour))
+	s.pass(0)
 	s.ringTimers()
 	if c.due != due {
 		t.Errorf("its alarm is at %d, want %d", c.due, due)
 	}
-	s.owner.clock.now.Store(now - time.Hour.Milliseconds())
-	s.owner.clock.steady.Store(due)
+	s.still.SetDay(day.Add(-time.Hour))
+	s.pass(time.Second)
 	s.ringTimers()
 	answer := make([]byte, 100)
 	if n, _ := unix.Read(client, answer); string(answer[:max(n, 0)]) != "END\r\n" {
@@ -178,7 +186,7 @@ func TestAClockSetBackByAnotherLoopDoesNotHoldUpThisOne(t *testing.T) {
 	s.handleEvents(c, unix.EPOLLIN)
 	due := c.due
 	back := &stepBack{s: s, at: due - 1}
-	s.owner.clock.steady.Store(due)
+	s.pass(time.Second)
 	s.env.Steady = back.steady
 	s.ringTimers()
 	if c.due != due {
@@ -213,13 +221,13 @@ func TestStopAnswersWhatALoopThatWasBusyDidNotReadInTime(t *testing.T) {
 	defer unix.Close(client)
 	s.stopping()
 	s.send(client, "get none\r\n")
-	s.owner.clock.steady.Store(c.due)
+	s.pass(drainPause)
 	s.ringTimers()
 	answer := make([]byte, 100)
 	if n, _ := unix.Read(client, answer); string(answer[:max(n, 0)]) != "END\r\n" {
 		t.Errorf("it was answered %q", answer[:max(n, 0)])
 	}
-	s.owner.clock.steady.Store(c.due)
+	s.pass(drainPause)
 	s.ringTimers()
 	if c.lingers == 0 {
 		t.Error("it is not ended when nothing comes")
@@ -233,10 +241,9 @@ func TestStopDoesNotEndAConnectionThatIsToHaveAnotherTurn(t *testing.T) {
 	c, client := s.connect()
 	defer unix.Close(client)
 	s.stopping()
-	due := c.due
 	s.send(client, strings.Repeat("get q\r\n", gets)+"get q\r\n")
 	s.handleEvents(c, unix.EPOLLIN)
-	s.owner.clock.steady.Store(due)
+	s.pass(drainPause)
 	s.ringTimers()
 	if !c.queued || c.lingers != 0 {
 		t.Errorf("another turn: %v, ended: %v", c.queued, c.lingers != 0)
@@ -250,7 +257,7 @@ func TestStopEndsAConnectionWhoseTimeIsOverWhenItsRequestsAreAnswered(t *testing
 	defer unix.Close(client)
 	s.stopping()
 	s.send(client, "get none\r\nget no")
-	s.owner.clock.steady.Store(s.owner.stopping.Load())
+	s.pass(drainTime)
 	s.handleEvents(c, unix.EPOLLIN)
 	answer := make([]byte, 100)
 	if n, _ := unix.Read(client, answer); string(answer[:max(n, 0)]) != "END\r\n" || c.lingers == 0 {
@@ -330,7 +337,7 @@ func TestALoopDoesNotRingItself(t *testing.T) {
 // sleepOnce has the loop sleep until an alarm of c.
 func (s *stillLoop) sleepOnce(c *epollConn) {
 	s.t.Helper()
-	s.setTimer(c, s.owner.clock.at(time.Now())+20)
+	s.setTimer(c, s.owner.clock.Steady()+1)
 	if n := s.wait(make([]unix.EpollEvent, 8)); n != 0 {
 		s.t.Fatalf("%d events", n)
 	}

@@ -19,6 +19,7 @@ import (
 
 	"github.com/darner/darner/server/memcache"
 	"github.com/darner/darner/server/metrics"
+	"github.com/darner/darner/wal/clock"
 )
 
 // Kind is how connections are served.
@@ -51,7 +52,7 @@ type Options struct {
 	// block.
 	Session func(peer memcache.Peer, wake func()) *memcache.Session
 
-	Clock          *Clock
+	Clock          *CoarseClock
 	MaxConnections int               // more are told so and closed
 	Counters       *metrics.Counters // of connections and bytes
 	Logger         *slog.Logger
@@ -61,7 +62,7 @@ type Options struct {
 // Server accepts connections and has each served by the transport of its listener.
 type Server struct {
 	o        Options
-	clock    *Clock
+	clock    *CoarseClock
 	acceptor *acceptor
 	buffers  pools
 	stopping atomic.Int64 // until when, by the clock, requests on their way are read; 0: it does not stop
@@ -133,9 +134,7 @@ func (s *Server) Stop(ctx context.Context) {
 	s.o.Logger.Warn("cutting off connections that are still busy", "connections", connections.Load())
 	s.cutting.Store(true)
 	s.each(transport.notify)
-	select {
-	case <-s.acceptor.done:
-	case <-time.After(cutOffTime):
+	if clock.Wait(s.clock.exact, cutOffTime, s.acceptor.done) {
 		s.o.Logger.Error("connections wait for the disk and are left behind", "connections", connections.Load())
 	}
 }

@@ -31,7 +31,7 @@ func TestTheMemoryLimitIsThatOfTheControlGroup(t *testing.T) {
 			root[path] = &fstest.MapFile{Data: []byte(text)}
 		}
 		if got := groupLimit(root); got != c.want {
-			t.Errorf("%s: %d; want %d", name, got, c.want)
+			t.Errorf("%s: got %d, want %d", name, got, c.want)
 		}
 	}
 }
@@ -47,7 +47,7 @@ func TestTheMemoryLimitSetWinsOverTheEnvironment(t *testing.T) {
 	}{{config.Auto, 1 << 30}, {64 << 20, 64 << 20}, {0, math.MaxInt64}} {
 		limitMemory(c.set, math.MaxInt64, slog.New(slog.DiscardHandler))
 		if got := debug.SetMemoryLimit(-1); got != c.want {
-			t.Errorf("%v: the limit is %d; want %d", c.set, got, c.want)
+			t.Errorf("%v: got a limit of %d, want %d", c.set, got, c.want)
 		}
 	}
 }

@@ -89,7 +89,7 @@ func say(t *testing.T, c net.Conn, request, answer string) {
 	}
 	got := make([]byte, len(answer))
 	if n, err := io.ReadFull(c, got); err != nil || string(got) != answer {
-		t.Fatalf("%.40q is answered %.200q, %v; want %.200q", request, got[:n], err, answer)
+		t.Fatalf("%.40q: got %.200q, %v, want %.200q", request, got[:n], err, answer)
 	}
 }
 
@@ -170,7 +170,7 @@ func TestASecondServerOnTheSameDataRefuses(t *testing.T) {
 	c.Data, c.Port = data, 0
 	_, err := Start(c, slog.New(slog.DiscardHandler))
 	if !errors.Is(err, disk.ErrLocked) || !strings.Contains(err.Error(), data) {
-		t.Errorf("a second server: %v", err)
+		t.Errorf("got %v, want disk.ErrLocked and the directory", err)
 	}
 }
 
@@ -178,11 +178,12 @@ func TestAServerThatCannotListenLeavesTheDataToOthers(t *testing.T) {
 	first := launch(t)
 	c := config.Default()
 	c.Data, c.Port = filepath.Join(t.TempDir(), "data"), first.Addr().(*net.TCPAddr).Port
-	if _, err := Start(c, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "cannot listen") {
-		t.Fatalf("a taken port: %v", err)
+	_, err := Start(c, slog.New(slog.DiscardHandler))
+	if err == nil || !strings.Contains(err.Error(), "cannot listen") {
+		t.Fatalf("got %v for a taken port, want that it cannot listen", err)
 	}
 	if _, err := os.Stat(c.Data); err == nil {
-		t.Error("it made the data directory")
+		t.Error("got a data directory, want none")
 	}
 	launch(t, func(second *config.Config) { second.Data = c.Data })
 }
@@ -190,8 +191,9 @@ func TestAServerThatCannotListenLeavesTheDataToOthers(t *testing.T) {
 func TestABadSettingIsAnError(t *testing.T) {
 	c := config.Default()
 	c.Data, c.Port = t.TempDir(), -1
-	if _, err := Start(c, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "port") {
-		t.Errorf("port -1: %v", err)
+	_, err := Start(c, slog.New(slog.DiscardHandler))
+	if err == nil || !strings.Contains(err.Error(), "port") {
+		t.Errorf("got %v for port -1, want an error that names the port", err)
 	}
 }
 
@@ -231,17 +233,18 @@ func TestTheLogSaysWhatAndWhereAndIsThenQuiet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	say(t, dial(t, "tcp", s.Addr().String()), "set q 0 0 1\r\na\r\nget q\r\n", "STORED\r\nVALUE q 0 1\r\na\r\nEND\r\n")
+	say(t, dial(t, "tcp", s.Addr().String()),
+		"set q 0 0 1\r\na\r\nget q\r\n", "STORED\r\nVALUE q 0 1\r\na\r\nEND\r\n")
 	if err := s.Stop(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSpace(log.b.String()), "\n")
 	if len(lines) != 2 {
-		t.Errorf("start, a request and a stop gave %d lines:\n%s", len(lines), &log.b)
+		t.Errorf("got %d lines for start, request and stop, want 2:\n%s", len(lines), &log.b)
 	}
 	for _, want := range []string{Version, s.Addr().String(), c.Socket, c.Data} {
 		if !strings.Contains(lines[0], want) {
-			t.Errorf("the first line does not tell %s: %s", want, lines[0])
+			t.Errorf("got first line %s, want %s in it", lines[0], want)
 		}
 	}
 }

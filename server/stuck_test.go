@@ -16,18 +16,21 @@ import (
 	"github.com/darner/darner/wal/clock/clocktest"
 )
 
-// A disk that hangs takes a connection with it, and a queue whose log is to be closed.
+// A disk that hangs holds up a connection, and a queue whose log is to be closed.
 func TestStopEndsWhateverTheDiskDoes(t *testing.T) {
 	t.Parallel()
 	fs := disktest.New()
 	log := slog.New(slog.DiscardHandler)
-	registry, err := queue.OpenRegistry("data", queue.Options{Log: wal.Options{FS: fs, SyncEvery: wal.SyncNever, Logger: log}})
+	registry, err := queue.OpenRegistry("data", queue.Options{
+		Log: wal.Options{FS: fs, SyncEvery: wal.SyncNever, Logger: log},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := config.Default()
 	c.Port = 0
-	s := &Server{log: log, clock: clocktest.New(time.Now()), registry: registry}
+	s := newServer(log, clocktest.New(time.Now()))
+	s.registry = registry
 	if err := s.listen(c); err != nil {
 		t.Fatal(err)
 	}
@@ -52,6 +55,6 @@ func TestStopEndsWhateverTheDiskDoes(t *testing.T) {
 		t.Errorf("got %v, want an error that names the queue", err)
 	}
 	close(mended)
-	for len(registry.Busy()) > 0 { // the goroutines it left behind end
+	for len(registry.Busy()) > 0 { // until the goroutines that outlived Stop have ended
 	}
 }

@@ -1,7 +1,7 @@
 package transport
 
-// The time as sessions know it: they ask for it at every request, so it is kept in memory, as of when
-// a transport last waited.
+// The time as sessions know it: they ask for it at every request, so it is kept in memory, as of
+// when a transport last waited.
 
 import (
 	"sync/atomic"

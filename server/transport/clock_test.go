@@ -24,7 +24,7 @@ func TestAWaitLastsAsLongAsItShouldWhateverTheTimeOfDayIsSetTo(t *testing.T) {
 			h.step(999 * time.Millisecond)
 			read := h.env.Counters.BytesRead.Load()
 			early.send("version\r\n") // the session is looked at before its time
-			eventually(t, "read", func() bool { return h.env.Counters.BytesRead.Load() > read })
+			eventually(t, "input", func() bool { return h.env.Counters.BytesRead.Load() > read })
 			other.say("set q 0 0 1\r\na\r\n", "STORED\r\n")
 			early.expect("VALUE q 0 1\r\na\r\nEND\r\nVERSION")
 
@@ -43,11 +43,13 @@ func TestTheCoarseClockIsAsOfWhenItLooked(t *testing.T) {
 	if c.Now() != 5000 || c.Steady() != 1 {
 		t.Errorf("got %d and %d before it looks, want 5000 and 1", c.Now(), c.Steady())
 	}
-	if got := c.tick(); got != 2 || c.Now() != 5001 || c.Steady() != 2 || looked != 1500*time.Microsecond {
-		t.Errorf("got %d, %d and %d after %v, want 2, 5001 and 2 after 1.5ms", got, c.Now(), c.Steady(), looked)
+	steady := c.tick()
+	if steady != 2 || c.Steady() != 2 || c.Now() != 5001 || looked != 1500*time.Microsecond {
+		t.Errorf("got %d, %d and %d after %v, want 2, 2 and 5001 after 1.5ms",
+			steady, c.Steady(), c.Now(), looked)
 	}
-	for at, want := range map[int64]time.Duration{1: -1500 * time.Microsecond, 2: -500 * time.Microsecond, 3: 500 * time.Microsecond} {
-		if got := c.until(at); got != want {
+	for at, us := range map[int64]time.Duration{1: -1500, 2: -500, 3: 500} {
+		if got, want := c.until(at), us*time.Microsecond; got != want {
 			t.Errorf("got %v until %d, want %v", got, at, want)
 		}
 	}

@@ -26,24 +26,24 @@ import (
 // hang is how long anything may take before it counts as stuck.
 const hang = time.Minute
 
-// kind is one of the transports there are.
+// kind is a transport to test.
 type kind struct {
 	name  string
 	kind  Kind
 	loops int
 
-	still bool // the clock stands still but for harness.step
+	still bool // its clock stands still, except for harness.step
 }
 
 var goroutines = kind{name: "portable", kind: Portable}
 
-// withStillClock is the same kind, where time passes when the test says so.
+// withStillClock is the same kind, on a clock that the test steps.
 func (k kind) withStillClock() kind {
 	k.still = true
 	return k
 }
 
-// both runs a test over each transport: they promise the same.
+// both runs a test over each transport: their promises are the same.
 func both(t *testing.T, test func(t *testing.T, on kind)) {
 	t.Parallel()
 	for _, k := range kinds {
@@ -108,8 +108,11 @@ func (k kind) harness(t testing.TB, maxConnections int, change ...func(*wal.Opti
 		MaxItemSize: 1 << 30, InlineMax: wal.DefaultInlineMax, MaxOpenReads: 1,
 	}
 	h.server = New(Options{
-		Session: func(p memcache.Peer, wake func()) *memcache.Session { return memcache.NewSession(h.env, p, wake) },
-		Clock:   coarse, MaxConnections: maxConnections, Counters: h.env.Counters, Logger: log, Loops: k.loops,
+		Session: func(p memcache.Peer, wake func()) *memcache.Session {
+			return memcache.NewSession(h.env, p, wake)
+		},
+		Clock: coarse, MaxConnections: maxConnections, Counters: h.env.Counters, Logger: log,
+		Loops: k.loops,
 	})
 	t.Cleanup(func() {
 		h.stop()
@@ -132,7 +135,7 @@ func (k kind) listen(t testing.TB, maxConnections int, change ...func(*wal.Optio
 	return h
 }
 
-// serve has the transport serve one more listener, the one that is dialed from now on.
+// serve has the transport serve one more listener, which dial connects to from now on.
 func (h *harness) serve(l net.Listener) {
 	h.t.Helper()
 	h.addr = l.Addr().String()
@@ -141,14 +144,13 @@ func (h *harness) serve(l net.Listener) {
 	}
 }
 
-// step has time pass, of a clock that stands still otherwise, and the loops look at it.
+// step has time pass on a clock that stands still otherwise, and has the loops look at it.
 func (h *harness) step(d time.Duration) {
 	h.still.Step(d)
 	h.server.each(ringLoops)
 }
 
-// beginStop has the transport stop; what it returns is closed when it has. Connections that are busy
-// when ctx ends are cut off.
+// beginStop has the transport stop, and returns a channel that is closed when it has stopped.
 func (h *harness) beginStop(ctx context.Context) (stopped chan struct{}) {
 	stopped = make(chan struct{})
 	if h.stopped.Swap(true) {
@@ -163,7 +165,7 @@ func (h *harness) beginStop(ctx context.Context) (stopped chan struct{}) {
 	return stopped
 }
 
-// awaitStop waits for the end of a stop, for which time may have to pass.
+// awaitStop waits for the end of a stop. It steps a clock that stands still.
 func (h *harness) awaitStop(stopped chan struct{}) {
 	h.t.Helper()
 	tick := time.NewTicker(time.Millisecond)
@@ -181,13 +183,13 @@ func (h *harness) awaitStop(stopped chan struct{}) {
 	h.t.Error("the transport does not stop")
 }
 
-// stop stops the transport. It is an error when that does not end by itself.
+// stop stops the transport, which must end by itself.
 func (h *harness) stop() {
 	h.t.Helper()
 	h.awaitStop(h.beginStop(context.Background()))
 }
 
-// cutOff stops the transport and cuts off all connections that are busy.
+// cutOff stops the transport and cuts off busy connections at once.
 func (h *harness) cutOff() {
 	h.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -255,7 +257,7 @@ func eventually(t testing.TB, what string, is func() bool) {
 	}
 }
 
-// until waits for a figure of a queue.
+// until waits for a condition of a queue.
 func (h *harness) until(name, what string, is func(queue.Stats) bool) {
 	h.t.Helper()
 	q, err := h.registry.Queue([]byte(name))
@@ -265,5 +267,10 @@ func (h *harness) until(name, what string, is func(queue.Stats) bool) {
 	eventually(h.t, what+" in "+name, func() bool { return is(q.Stats()) })
 }
 
-func waiters(n int) func(queue.Stats) bool { return func(s queue.Stats) bool { return s.Waiters == n } }
-func items(n int64) func(queue.Stats) bool { return func(s queue.Stats) bool { return s.Items == n } }
+func waiters(n int) func(queue.Stats) bool {
+	return func(s queue.Stats) bool { return s.Waiters == n }
+}
+
+func items(n int64) func(queue.Stats) bool {
+	return func(s queue.Stats) bool { return s.Items == n }
+}

@@ -1,9 +1,8 @@
 package transport
 
-// Clients whose machine is gone: a network of the test's own goes down under them.
+// Clients whose machine is gone: the test has a network of its own, which goes down.
 
 import (
-	"fmt"
 	"net"
 	"os"
 	"runtime"
@@ -17,12 +16,12 @@ import (
 	"github.com/darner/darner/wal"
 )
 
-// ownNetwork gives the goroutine a network namespace, for good, and returns what sets its loopback up or down.
+// ownNetwork gives the goroutine a network namespace, for good. set sets its loopback up or down.
 func ownNetwork(t *testing.T) (set func(up bool)) {
 	t.Helper()
 	runtime.LockOSThread() // never unlocked: the thread ends with the test
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		t.Skipf("a network of its own takes root: %v", err)
+		t.Skipf("a network of its own needs root: %v", err)
 	}
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -46,7 +45,7 @@ func ownNetwork(t *testing.T) (set func(up bool)) {
 	return set
 }
 
-// probed is of how many connections the peer was asked whether it is there, and has not answered.
+// probed is the number of connections whose peer was probed and has not responded.
 func probed(t *testing.T) (n int) {
 	t.Helper()
 	table, err := os.ReadFile("/proc/thread-self/net/tcp")
@@ -89,9 +88,9 @@ func TestTheItemsOfAClientThatVanishedComeBack(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		put("answered") // the client cannot say that it has it
+		put("answered") // the client cannot acknowledge it
 		eventually(t, "question to both silent clients", func() bool { return probed(t) == 2 })
-		put("plain") // the system takes the answer, but knows better
+		put("plain") // the socket takes the answer, but the system knows better
 		for _, name := range []string{"idle", "answered", "plain"} {
 			h.until(name, "item that came back", func(s queue.Stats) bool { return s.Items == 1 && s.Open == 0 })
 		}
@@ -116,10 +115,10 @@ func TestClientsThatAreThereKeepTheirItemsHoweverLongTheyAreSilent(t *testing.T)
 	})
 }
 
-// A socket takes an answer to a client that has sent its last, whether it still reads or not.
+// A socket takes an answer for a client that sends no more, whether it still reads or not.
 func TestAPlainGetsItemThatWentOutToAClientThatIsGoneComesBack(t *testing.T) {
 	both(t, func(t *testing.T, on kind) {
-		for range 20 { // the end of what the client sends may be noticed too late
+		for range 20 { // the end of the client's input may be noticed too late
 			l := on.lagging(t)
 			q, err := l.registry.Queue([]byte("q"))
 			if err == nil {
@@ -140,7 +139,7 @@ func TestAPlainGetsItemThatWentOutToAClientThatIsGoneComesBack(t *testing.T) {
 				return
 			}
 		}
-		t.Error("the item did not come back")
+		t.Error("got no item that came back, want one")
 	})
 }
 
@@ -174,14 +173,15 @@ func TestConnectionsHaveTheLimitsOfTheirListener(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer accepted.Close()
-	onSocket(accepted, func(fd int) {
+	askSocket(accepted, func(fd int) bool {
 		for _, x := range []struct{ level, option, want int }{
 			{unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, 90_000}, {unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
-			{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 40}, {unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 10}, {unix.IPPROTO_TCP, unix.TCP_KEEPCNT, askAgain},
+			{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 40}, {unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 10}, {unix.IPPROTO_TCP, unix.TCP_KEEPCNT, probeCount},
 		} {
 			if got, err := unix.GetsockoptInt(fd, x.level, x.option); err != nil || got != x.want {
-				t.Errorf("option %d is %s, %v", x.option, fmt.Sprintf("%d, want %d", got, x.want), err)
+				t.Errorf("option %d: got %d, %v, want %d", x.option, got, err, x.want)
 			}
 		}
+		return true
 	})
 }

@@ -3,6 +3,7 @@ package transport
 // Clients whose machine is gone: the test has a network of its own, which goes down.
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"runtime"
@@ -45,74 +46,100 @@ func ownNetwork(t *testing.T) (set func(up bool)) {
 	return set
 }
 
-// probed is the number of connections whose peer was probed and has not responded.
-func probed(t *testing.T) (n int) {
+// listenWith serves a TCP port with options.
+func (k kind) listenWith(t *testing.T, o TCPOptions) *harness {
 	t.Helper()
-	table, err := os.ReadFile("/proc/thread-self/net/tcp")
+	h := k.harness(t, 10)
+	l, err := ListenTCP("127.0.0.1", 0, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, line := range strings.Split(string(table), "\n")[1:] {
-		if f := strings.Fields(line); len(f) > 8 && f[8] != "0" {
-			n++
-		}
-	}
-	return n
+	h.serve(l)
+	return h
 }
 
+// put puts an item without a connection.
+func (h *harness) put(name string) {
+	h.t.Helper()
+	q, err := h.registry.Queue([]byte(name))
+	if err == nil {
+		err = q.Put([]byte("x"), wal.Meta{})
+	}
+	if err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// doubted reports whether the server's system has probed a client in vain, or has given it up.
+func (p peer) doubted() bool {
+	p.t.Helper()
+	table, err := os.ReadFile("/proc/thread-self/net/tcp")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	port := func(a net.Addr) string { return fmt.Sprintf(":%04X", a.(*net.TCPAddr).Port) }
+	for line := range strings.Lines(string(table)) {
+		f := strings.Fields(line) // number, local, remote, state, ...; the 9th counts probes
+		if len(f) > 8 && strings.HasSuffix(f[1], port(p.RemoteAddr())) && strings.HasSuffix(f[2], port(p.LocalAddr())) {
+			return f[3] != "01" || f[8] != "0"
+		}
+	}
+	return true
+}
+
+// The kernel takes seconds to find out, so all transports are tested at once.
 func TestTheItemsOfAClientThatVanishedComeBack(t *testing.T) {
 	if testing.Short() {
-		t.Skip("the system asks once a second")
+		t.Skip("the kernel probes once a second")
 	}
-	both(t, func(t *testing.T, on kind) {
-		network := ownNetwork(t)
-		h := on.harness(t, 10)
-		l, err := ListenTCP("127.0.0.1", 0, TCPOptions{UserTimeout: 2 * time.Second, Keepalive: time.Second})
-		if err != nil {
-			t.Fatal(err)
-		}
-		h.serve(l)
-		silent := h.dial()
-		silent.say("set idle 0 0 1\r\na\r\nget idle/open\r\n", "STORED\r\nVALUE idle 0 1\r\na\r\nEND\r\n")
+	t.Parallel()
+	network := ownNetwork(t)
+	var harnesses []*harness
+	var waiting []peer
+	for _, on := range kinds {
+		h := on.listenWith(t, TCPOptions{UserTimeout: 2 * time.Second, Keepalive: time.Second})
+		h.dial().say("set idle 0 0 1\r\na\r\nget idle/open\r\n",
+			"STORED\r\nVALUE idle 0 1\r\na\r\nEND\r\n")
 		h.dial().send("get answered/open/t=600000\r\n")
-		h.dial().send("get plain/t=600000\r\n")
+		plain := h.dial()
+		plain.send("get plain/t=600000\r\n")
 		h.until("answered", "waiter", waiters(1))
 		h.until("plain", "waiter", waiters(1))
-		network(false)
-		put := func(name string) {
-			q, err := h.registry.Queue([]byte(name))
-			if err == nil {
-				err = q.Put([]byte("x"), wal.Meta{})
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
-		put("answered") // the client cannot acknowledge it
-		eventually(t, "question to both silent clients", func() bool { return probed(t) == 2 })
-		put("plain") // the socket takes the answer, but the system knows better
+		harnesses, waiting = append(harnesses, h), append(waiting, plain)
+	}
+	network(false)
+	for _, h := range harnesses {
+		h.put("answered") // the client cannot acknowledge it
+	}
+	for i, h := range harnesses {
+		eventually(t, "doubt about a silent client", waiting[i].doubted)
+		h.put("plain") // the socket takes the answer, but the system knows better
+	}
+	for _, h := range harnesses {
 		for _, name := range []string{"idle", "answered", "plain"} {
-			h.until(name, "item that came back", func(s queue.Stats) bool { return s.Items == 1 && s.Open == 0 })
+			h.until(name, "item that came back", func(s queue.Stats) bool {
+				return s.Items == 1 && s.Open == 0
+			})
 		}
-	})
+	}
 }
 
 func TestClientsThatAreThereKeepTheirItemsHoweverLongTheyAreSilent(t *testing.T) {
 	if testing.Short() {
-		t.Skip("the system asks once a second")
+		t.Skip("the kernel probes once a second")
 	}
-	both(t, func(t *testing.T, on kind) {
-		h := on.harness(t, 10)
-		l, err := ListenTCP("127.0.0.1", 0, TCPOptions{UserTimeout: time.Second, Keepalive: time.Second})
-		if err != nil {
-			t.Fatal(err)
-		}
-		h.serve(l)
-		c := h.dial()
+	t.Parallel()
+	var silent []peer
+	for _, on := range kinds {
+		c := on.listenWith(t, TCPOptions{UserTimeout: time.Second, Keepalive: time.Second}).dial()
 		c.say("set q 0 0 1\r\na\r\nget q/open\r\n", "STORED\r\nVALUE q 0 1\r\na\r\nEND\r\n")
-		c.say("get none/t=3500\r\n", "END\r\n")
+		c.send("get none/t=3500\r\n")
+		silent = append(silent, c)
+	}
+	for _, c := range silent {
+		c.expect("END\r\n")
 		c.say("get q/close\r\n", "END\r\n")
-	})
+	}
 }
 
 // A socket takes an answer for a client that sends no more, whether it still reads or not.
@@ -120,13 +147,7 @@ func TestAPlainGetsItemThatWentOutToAClientThatIsGoneComesBack(t *testing.T) {
 	both(t, func(t *testing.T, on kind) {
 		for range 20 { // the end of the client's input may be noticed too late
 			l := on.lagging(t)
-			q, err := l.registry.Queue([]byte("q"))
-			if err == nil {
-				err = q.Put([]byte("x"), wal.Meta{})
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
+			l.put("q")
 			c := l.dial()
 			request := sets(1, 1) + "get q\r\n"
 			c.send(request)
@@ -135,6 +156,7 @@ func TestAPlainGetsItemThatWentOutToAClientThatIsGoneComesBack(t *testing.T) {
 			l.dial().say("version\r\n", "VERSION ")
 			l.release()
 			eventually(t, "end of the connection", func() bool { return l.env.Counters.Connections.Load() == 1 })
+			q, _ := l.registry.Queue([]byte("q"))
 			if s := q.Stats(); s.Items == 1 && s.Canceled == 1 {
 				return
 			}

@@ -1,6 +1,6 @@
 package main
 
-// What no client should send, at the real server: it answers, and goes on as before.
+// Input that no client should send, to the real server: it answers, and goes on as before.
 
 import (
 	"bytes"
@@ -56,17 +56,17 @@ func TestBadInputLeavesTheServerUnharmed(t *testing.T) {
 	keeper.say("version\r\nget kept\r\n", "VERSION 1.0.0-dev\r\nVALUE kept 0 4\r\nkept\r\nEND\r\n")
 	keeper.say("get q\r\n", "END\r\n")
 	if entries, err := os.ReadDir(parent); err != nil || len(entries) != 1 {
-		t.Errorf("beside the data directory: %v, %v", entries, err)
+		t.Errorf("got %v, %v beside the data directory, want nothing", entries, err)
 	}
 	if runtime.GOOS == "linux" && d.memory() > memoryBound {
-		t.Errorf("the server uses %d MiB now", d.memory()>>20)
+		t.Errorf("got %d MiB of memory, want %d at most", d.memory()>>20, memoryBound>>20)
 	}
 	if strings.Contains(d.Log.String(), "level=ERROR") {
-		t.Errorf("the log:\n%s", d.Log)
+		t.Errorf("got an error in the log, want none:\n%s", d.Log)
 	}
 }
 
-// sendZeros sends a gigabyte of zeros, or as many as the server puts up with.
+// sendZeros sends a gigabyte of zeros, or until the server refuses more.
 func sendZeros(t *testing.T, d *daemon) {
 	c := d.dial()
 	var sender sync.WaitGroup
@@ -80,7 +80,7 @@ func sendZeros(t *testing.T, d *daemon) {
 	})
 	c.expect("CLIENT_ERROR line too long\r\n")
 	if rest, err := io.ReadAll(c.r); len(rest) > 0 {
-		t.Errorf("and then %q, %v", rest, err)
+		t.Errorf("got %q, %v after the answer, want the end", rest, err)
 	}
 	c.Close()
 	sender.Wait()
@@ -113,7 +113,7 @@ func TestManyClientsThatComeAndGoLeaveNothingBehind(t *testing.T) {
 	}
 	for end := time.Now().Add(limit); open() > before; {
 		if time.Now().After(end) {
-			t.Fatalf("%d descriptors are open, %d were", open(), before)
+			t.Fatalf("got %d open descriptors, want %d as before", open(), before)
 		}
 	}
 	c.until("q", "open_transactions", "0")

@@ -27,9 +27,9 @@ func TestDrainMovesEverything(t *testing.T) {
 
 	out, log, code := command(t, "", "drain", source.Addr, "--server", target.Addr)
 	want := "a%+é: 1 items, 0 bytes\nboats: 1 items, 1 bytes\ncars: 301 items, 3000900 bytes\n" +
-		"boats: left behind are 0 items that came meanwhile and 1 that other clients have open\n"
+		"boats: not moved: 0 items that came meanwhile, 1 that other clients have open\n"
 	if out != want || log != "" || code != 0 {
-		t.Errorf("%d\n%s%s", code, out, log)
+		t.Errorf("got exit code %d\n%s%s, want 0\n%s", code, out, log, want)
 	}
 	to := target.dial()
 	to.say(strings.Repeat("get cars\r\n", 302), cars.String()+"END\r\n")
@@ -44,14 +44,14 @@ func TestDrainTakesTheQueuesThatAreNamed(t *testing.T) {
 	from.say("set a 0 0 1\r\na\r\nset b 0 0 1\r\nb\r\nset c 0 0 1\r\nc\r\n", strings.Repeat("STORED\r\n", 3))
 	out, log, code := command(t, "", "drain", "--server", target.Addr, source.Addr, "c", "nosuch", "a")
 	if want := "c: 1 items, 1 bytes\na: 1 items, 1 bytes\nnosuch: nothing to move: the source has no such queue, or it is empty\n"; out != want || log != "" || code != 0 {
-		t.Errorf("%d\n%s%s", code, out, log)
+		t.Errorf("got exit code %d\n%s%s, want 0\n%s", code, out, log, want)
 	}
 	if items := from.figure("b", "items"); items != "1" {
-		t.Errorf("b has %s items", items)
+		t.Errorf("got %s items in b, want 1", items)
 	}
 }
 
-// What the target does not take stays where it is.
+// An item that the target refuses stays at the source.
 func TestDrainStopsAtWhatTheTargetRefuses(t *testing.T) {
 	t.Parallel()
 	source, target := launch(t, t.TempDir()), launch(t, t.TempDir(), "--max-item-size", "1000")
@@ -60,7 +60,7 @@ func TestDrainStopsAtWhatTheTargetRefuses(t *testing.T) {
 	from.say("set q 0 0 3\r\none\r\nset q 7 0 200000\r\n"+large+"\r\nset q 0 0 5\r\nthree\r\n", strings.Repeat("STORED\r\n", 3))
 	out, log, code := command(t, "", "drain", "--server", target.Addr, source.Addr)
 	if out != "q: 1 items, 3 bytes\n" || code != 1 || !strings.Contains(log, "queue q, after 1 items: target (an item of 200000 bytes goes back to its place at the source): the server answered: SERVER_ERROR object too large") {
-		t.Errorf("%d\n%s%s", code, out, log)
+		t.Errorf("got exit code %d\n%s%s, want 1 and what the target answered", code, out, log)
 	}
 	from.until("q", "open_transactions", "0")
 	from.say("get q\r\nget q\r\n", "VALUE q 7 200000\r\n"+large+"\r\nEND\r\nVALUE q 0 5\r\nthree\r\nEND\r\n")
@@ -74,16 +74,16 @@ func TestDrainIntoItselfIsRefused(t *testing.T) {
 	local := strings.Replace(d.Addr, "127.0.0.1", "localhost", 1)
 	for _, args := range [][]string{{d.Addr, "--server", d.Addr}, {local, "--server", d.Addr}} {
 		if out, log, code := command(t, "", append([]string{"drain"}, args...)...); code != 1 || !strings.Contains(log, "are one server") {
-			t.Errorf("%d\n%s%s", code, out, log)
+			t.Errorf("got exit code %d\n%s%s, want 1 and that they are one server", code, out, log)
 		}
 	}
 	if _, log, code := command(t, "", "drain", "--server", d.Addr); code != 1 || !strings.Contains(log, "from which server?") {
-		t.Errorf("%d %s", code, log)
+		t.Errorf("got exit code %d, %s, want 1 and a question", code, log)
 	}
 }
 
-// Whatever is killed in the middle, the drain, the target or the source, the next drain goes on and
-// in the end every item is at the target, in order, one at most twice for each kill.
+// The drain, the target or the source may be killed in the middle: the next drain goes on. In the
+// end every item is at the target, in order. Each kill makes one item come twice, at most.
 func TestDrainLosesNothingWhenAnythingIsKilled(t *testing.T) {
 	t.Parallel()
 	const n = 20_000
@@ -140,15 +140,15 @@ func TestDrainLosesNothingWhenAnythingIsKilled(t *testing.T) {
 		case fmt.Sprintf("%05d\n", next-1):
 			twice++
 		default:
-			t.Fatalf("%q after %05d", line, next-1)
+			t.Fatalf("got %q after %05d, want %05d", line, next-1, next)
 		}
 	}
 	if next != n || twice > kills {
-		t.Errorf("%d of %d items, %d twice", next, n, twice)
+		t.Errorf("got %d items, %d twice, want %d, %d at most", next, twice, n, kills)
 	}
 }
 
-// A socket's path needs no slash; what is no socket is an address.
+// The path of a socket needs no slash. A name that is not a socket is an address.
 func TestSocketOfTheWorkingDirectoryIsAnAddress(t *testing.T) {
 	t.Chdir(t.TempDir())
 	l, err := net.Listen("unix", "db.sock")
@@ -161,7 +161,7 @@ func TestSocketOfTheWorkingDirectoryIsAnAddress(t *testing.T) {
 	}
 	for a, want := range map[string]string{"db.sock": "./db.sock", "./db.sock": "./db.sock", "file": "file", "host:22133": "host:22133"} {
 		if got := address(a); got != want {
-			t.Errorf("%s is %s, want %s", a, got, want)
+			t.Errorf("%s: got %s, want %s", a, got, want)
 		}
 	}
 }

@@ -51,7 +51,7 @@ func TestMemoryDoesNotDependOnTheBacklog(t *testing.T) {
 	filled, drained := memory(3000)
 	filledMore, drainedMore := memory(*backlog / 500 * 500)
 	t.Logf("filled %d and %d KiB, drained %d and %d KiB", filled>>10, filledMore>>10, drained>>10, drainedMore>>10)
-	const slack = 8 << 20 // what the collector lets lie about
+	const slack = 8 << 20 // garbage
 	if filledMore > filled+slack || drainedMore > drained+slack || max(filledMore, drainedMore) > 24e6 {
 		t.Error("the backlog costs memory")
 	}
@@ -75,7 +75,7 @@ func TestASilentConnectionCostsLittle(t *testing.T) {
 		defer tick.Stop()
 		for end := time.Now().Add(limit); d.memory() > most; <-tick.C {
 			if time.Now().After(end) {
-				t.Fatalf("%d connections after %s cost %d bytes each", *silentCount, what, (d.memory()-before)/int64(*silentCount))
+				t.Fatalf("%s: got %d bytes a connection, want %d", what, (d.memory()-before)/int64(*silentCount), each)
 			}
 		}
 		t.Logf("%d connections after %s: %d KiB, %d at first", *silentCount, what, d.memory()>>10, before>>10)
@@ -96,8 +96,8 @@ func TestAnIdleServerDoesNothing(t *testing.T) {
 	d.untilQuiet(tick, *idleTime)
 }
 
-// untilQuiet waits for a span of time in which the server writes nothing and hardly wakes. It may take
-// a moment until there is one: connections are parked first.
+// untilQuiet waits for a span of time in which the server writes nothing and hardly wakes. That may
+// take a moment, because connections release memory first.
 func (d *daemon) untilQuiet(tick *time.Ticker, span time.Duration) {
 	d.t.Helper()
 	const seldom = 10
@@ -111,7 +111,7 @@ func (d *daemon) untilQuiet(tick *time.Ticker, span time.Duration) {
 			return
 		}
 		if time.Now().After(end) {
-			d.t.Fatalf("in %v without anything to do the server woke %d times and wrote %d bytes", span, woke, wrote)
+			d.t.Fatalf("got %d wake-ups and %d bytes written in an idle %v, want %d and 0", woke, wrote, span, seldom)
 		}
 	}
 }

@@ -16,7 +16,10 @@ const (
 )
 
 func TestWhatIsDoneNext(t *testing.T) {
-	const ready, waiting, working, closing = memcache.Ready, memcache.Waiting, memcache.Working, memcache.Closing
+	const (
+		ready, waiting   = memcache.Ready, memcache.Waiting
+		working, closing = memcache.Working, memcache.Closing
+	)
 	for _, x := range []struct {
 		what string
 		view view

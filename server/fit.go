@@ -79,7 +79,8 @@ func segmentSizeByAddresses(c config.Config, maps int64) config.Size {
 
 // segmentSize is the configured size of segments, or less: about size, but enough for some items.
 func segmentSize(c config.Config, size config.Size) config.Size {
-	return min(c.SegmentSize, max(config.MinSegmentSize, 4*c.InlineMax, size&^(config.MinSegmentSize-1)))
+	least := max(config.MinSegmentSize, 4*c.InlineMax)
+	return min(c.SegmentSize, max(least, size&^(config.MinSegmentSize-1)))
 }
 
 // clientsByHeap is how many clients may be in the middle of a request and an answer at once, if the

@@ -62,7 +62,8 @@ func TestMemoryIsThatOfTheMachineOrTheLimitIfThatIsLess(t *testing.T) {
 const maps32 = 3 << 29
 
 func TestMapsFitIntoAddressesOf32Bits(t *testing.T) {
-	for segment, want := range map[int64]int{256 << 10: 585, 4 << 20: 78, 16 << 20: 20, 1 << 30: 1} {
+	for segment, want := range map[int64]int{256 << 10: 585, 4 << 20: 78, 16 << 20: 20,
+		1 << 30: 1} {
 		if n := maxLoaded(1<<20, 1000, 1<<40, segment, maps32); n != want {
 			t.Errorf("segments of %d bytes: got %d queues, want %d", segment, n, want)
 		}
@@ -70,7 +71,8 @@ func TestMapsFitIntoAddressesOf32Bits(t *testing.T) {
 }
 
 func TestSegmentsSuitAddressesOf32Bits(t *testing.T) {
-	for asked, want := range map[config.Size]config.Size{1 << 20: 1 << 20, 16 << 20: 4 << 20, 1 << 30: 4 << 20} {
+	for asked, want := range map[config.Size]config.Size{1 << 20: 1 << 20, 16 << 20: 4 << 20,
+		1 << 30: 4 << 20} {
 		c := config.Default()
 		c.SegmentSize = asked
 		if size := segmentSizeByAddresses(c, maps32); size != want {

@@ -86,7 +86,7 @@ func queueOptions(c config.Config, log *slog.Logger, clk clock.Clock) queue.Opti
 	every := time.Duration(c.Sync)
 	switch c.Sync {
 	case config.SyncAlways:
-		every = time.Duration(config.DefaultSync) // for items taken: each set waits for its own sync
+		every = time.Duration(config.DefaultSync) // for items taken: a set waits for its own sync
 	case config.SyncNever:
 		every = wal.SyncNever
 	}

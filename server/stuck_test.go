@@ -45,7 +45,8 @@ func TestStopEndsWhateverTheDiskDoes(t *testing.T) {
 		<-mended
 		return nil
 	})
-	if _, err := io.WriteString(dial(t, "tcp", s.Addr().String()), "set new 0 0 1\r\na\r\n"); err != nil {
+	stuck := dial(t, "tcp", s.Addr().String())
+	if _, err := io.WriteString(stuck, "set new 0 0 1\r\na\r\n"); err != nil {
 		t.Fatal(err)
 	}
 	<-hangs

@@ -74,7 +74,8 @@ func TestJSONIsALineForEverythingThatIsFound(t *testing.T) {
 
 func TestSpaceDrawsABarForEverySegment(t *testing.T) {
 	out, _, _ := says(t, "", "space", dataOf(t, "flipped-bit"))
-	if bars := strings.Count(out, ".seg"); bars != 3 || !strings.Contains(out, "####") || !strings.Contains(out, "xx") || !strings.Contains(out, "----") {
+	if bars := strings.Count(out, ".seg"); bars != 3 || !strings.Contains(out, "####") ||
+		!strings.Contains(out, "xx") || !strings.Contains(out, "----") {
 		t.Errorf("got %d bars, want 3 in\n%s", bars, out)
 	}
 }
@@ -85,7 +86,8 @@ func TestAReportThatCannotBeWrittenIsToldOf(t *testing.T) {
 		t.Skip("there is no device that is always full: ", err)
 	}
 	defer full.Close()
-	for _, args := range [][]string{{"DATA"}, {"--json", "DATA"}, {"--json", "--repair", "DATA"}, {"space", "DATA"}} {
+	for _, args := range [][]string{{"DATA"}, {"--json", "DATA"}, {"--json", "--repair", "DATA"},
+		{"space", "DATA"}} {
 		args[len(args)-1] = dataOf(t, "flipped-bits")
 		log, code := saysTo(t, full, args...)
 		if code&8 == 0 || !strings.Contains(log, "could not be written") {
@@ -129,8 +131,10 @@ func TestAServerIsNoticedThroughLinks(t *testing.T) {
 		t.Chdir(cwd)
 		for _, path := range paths {
 			for _, args := range [][]string{{path}, {"--repair", path}} {
-				if out, log, code := says(t, "", args...); code != 8 || !strings.Contains(log, "in use") {
-					t.Errorf("in %s, %q: got exit code %d, want 8:\n%s%s", cwd, args, code, out, log)
+				if out, log, code := says(t, "", args...); code != 8 ||
+					!strings.Contains(log, "in use") {
+					t.Errorf("in %s, %q: got exit code %d, want 8:\n%s%s", cwd, args, code, out,
+						log)
 				}
 			}
 		}

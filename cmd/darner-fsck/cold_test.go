@@ -60,11 +60,14 @@ func TestAFlippedBitInAColdSegmentCostsNothing(t *testing.T) {
 		{"DATA", fmt.Sprintf("clean: 1 queue, %d items", n), 0},
 	} {
 		out, code := runs(t, tool, strings.Fields(strings.ReplaceAll(step.args, "DATA", data))...)
-		if code != step.code || !strings.Contains(out, step.want) || strings.Contains(out, `"items_lost":1`) {
-			t.Fatalf("%s: got exit code %d, want %d and %q:\n%.3000s", step.args, code, step.code, step.want, out)
+		if code != step.code || !strings.Contains(out, step.want) ||
+			strings.Contains(out, `"items_lost":1`) {
+			t.Fatalf("%s: got exit code %d, want %d and %q:\n%.3000s", step.args, code, step.code,
+				step.want, out)
 		}
 	}
-	if out, code := runs(t, tool, "export", data, "q"); code != 0 || strings.Count(out, "\n") != n+1 { // and what it says at the end
+	out, code := runs(t, tool, "export", data, "q")
+	if code != 0 || strings.Count(out, "\n") != n+1 { // the items and a summary
 		t.Errorf("got exit code %d, %d lines, want 0, %d", code, strings.Count(out, "\n"), n+1)
 	}
 	conn = serve(t, server, data)

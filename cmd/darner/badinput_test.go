@@ -23,15 +23,18 @@ func TestBadInputLeavesTheServerUnharmed(t *testing.T) {
 	keeper := d.dial()
 	keeper.say("set kept 0 0 4\r\nkept\r\n", "STORED\r\n")
 	for _, bad := range []struct{ name, input, answer string }{
-		{"a line of 10 MB without an end", strings.Repeat("x", 10<<20), "CLIENT_ERROR line too long\r\n"},
+		{"a line of 10 MB without an end", strings.Repeat("x", 10<<20),
+			"CLIENT_ERROR line too long\r\n"},
 		{"a negative size", "set q 0 0 -1\r\n", "CLIENT_ERROR "},
 		{"a size beyond numbers", "set q 0 0 99999999999999999999\r\n", "CLIENT_ERROR "},
 		{"a path", "set ../../etc/passwd 0 0 1\r\nx\r\n", "CLIENT_ERROR "},
 		{"an absolute path", "set /etc/passwd 0 0 1\r\nx\r\n", "CLIENT_ERROR "},
 		{"the directory", "set . 0 0 1\r\nx\r\nget .\r\n", "STORED\r\nVALUE . 0 1\r\nx\r\nEND\r\n"},
 		{"the parent", "set .. 0 0 1\r\nx\r\nget ..\r\n", "STORED\r\nVALUE .. 0 1\r\nx\r\nEND\r\n"},
-		{"an escaped parent", "set %2e%2e 0 0 1\r\nx\r\nget %2e%2e\r\n", "STORED\r\nVALUE %2e%2e 0 1\r\nx\r\nEND\r\n"},
-		{"the lock", "set .lock 0 0 1\r\nx\r\nget .lock\r\ndelete .lock\r\n", "STORED\r\nVALUE .lock 0 1\r\nx\r\nEND\r\nDELETED\r\n"},
+		{"an escaped parent", "set %2e%2e 0 0 1\r\nx\r\nget %2e%2e\r\n",
+			"STORED\r\nVALUE %2e%2e 0 1\r\nx\r\nEND\r\n"},
+		{"the lock", "set .lock 0 0 1\r\nx\r\nget .lock\r\ndelete .lock\r\n",
+			"STORED\r\nVALUE .lock 0 1\r\nx\r\nEND\r\nDELETED\r\n"},
 		{"251 bytes", "set " + strings.Repeat("n", 251) + " 0 0 1\r\nx\r\n", "CLIENT_ERROR "},
 		{"a NUL", "set a\x00b 0 0 1\r\nx\r\n", "CLIENT_ERROR "},
 		{"a body too long", "set q 0 0 3\r\nhello\r\n", "CLIENT_ERROR bad data chunk\r\n"},
@@ -41,7 +44,8 @@ func TestBadInputLeavesTheServerUnharmed(t *testing.T) {
 		{"a large body that breaks off", "set q 0 0 10000000\r\n" + strings.Repeat("x", 1<<20), ""},
 		{"the binary protocol", "\x80\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", ""},
 		{"HTTP", "GET / HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n", "CLIENT_ERROR "},
-		{"TLS", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + strings.Repeat("\x7f\n", 300), "ERROR\r\n"},
+		{"TLS", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + strings.Repeat("\x7f\n", 300),
+			"ERROR\r\n"},
 		{"ten thousand words", "get " + strings.Repeat("q ", 4000) + "\r\n", "END\r\n"},
 		{"a wait without end", "get q/t=99999999999999999999\r\n", "CLIENT_ERROR "},
 	} {
@@ -101,7 +105,8 @@ func TestManyClientsThatComeAndGoLeaveNothingBehind(t *testing.T) {
 		return len(fds)
 	}
 	before := open()
-	for _, input := range []string{"get q/t=1000\r\n", "get q/open\r\n", "set q 0 0 100000\r\nx", "quit\r\n", "", "g"} {
+	for _, input := range []string{"get q/t=1000\r\n", "get q/open\r\n", "set q 0 0 100000\r\nx",
+		"quit\r\n", "", "g"} {
 		for range 50 {
 			conn, err := net.Dial("tcp", d.Addr)
 			if err != nil {

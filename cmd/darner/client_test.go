@@ -13,17 +13,21 @@ func TestPutAndGetCarryAnyBytes(t *testing.T) {
 	t.Parallel()
 	socket := filepath.Join(t.TempDir(), "s")
 	d := launch(t, t.TempDir(), "--socket", socket)
-	for _, item := range []string{"", "\n", "one\r\ntwo\r\nEND\r\n", "\x00\xff\x80", strings.Repeat("0123456789", 300_000)} {
+	for _, item := range []string{"", "\n", "one\r\ntwo\r\nEND\r\n", "\x00\xff\x80",
+		strings.Repeat("0123456789", 300_000)} {
 		for _, server := range []string{d.Addr, socket} {
-			if out, log, code := command(t, item, "put", "q", "--server", server); code != 0 || out+log != "" {
+			if out, log, code := command(t, item, "put", "q", "--server", server); code != 0 ||
+				out+log != "" {
 				t.Fatalf("put: got exit code %d, %q, %q, want 0 and nothing", code, out, log)
 			}
-			if out, log, code := command(t, "", "get", "q", "--server", server); code != 0 || out != item || log != "" {
+			if out, log, code := command(t, "", "get", "q", "--server", server); code != 0 ||
+				out != item || log != "" {
 				t.Errorf("got %.40q, exit code %d, %q, want %.40q", out, code, log, item)
 			}
 		}
 	}
-	if out, log, code := command(t, "", "get", "q", "--server", d.Addr); code != 1 || out != "" || !strings.Contains(log, "no item in q") {
+	if out, log, code := command(t, "", "get", "q", "--server", d.Addr); code != 1 || out != "" ||
+		!strings.Contains(log, "no item in q") {
 		t.Errorf("got exit code %d, %q, %q, want 1 and no item", code, out, log)
 	}
 }
@@ -41,14 +45,17 @@ func TestPutFilesAndLines(t *testing.T) {
 		}
 	}
 	for _, get := range []struct{ flags, want string }{
-		{"--count 2", "one\n\nthreeone\n\nthree"}, {"--lines", "one\n"}, {"--lines -n 0", "\nthree\n"}, {"-n 0", ""},
+		{"--count 2", "one\n\nthreeone\n\nthree"}, {"--lines", "one\n"},
+		{"--lines -n 0", "\nthree\n"}, {"-n 0", ""},
 	} {
 		args := append([]string{"get", "q", "-s", d.Addr}, strings.Fields(get.flags)...)
 		if out, log, code := command(t, "", args...); code != 0 || out != get.want {
-			t.Errorf("get %s: got exit code %d, %q, %s, want 0, %q", get.flags, code, out, log, get.want)
+			t.Errorf("get %s: got exit code %d, %q, %s, want 0, %q", get.flags, code, out, log,
+				get.want)
 		}
 	}
-	if _, log, code := command(t, "", "put", "q", file+"x", "-s", d.Addr); code != 1 || !strings.Contains(log, "no such file") {
+	if _, log, code := command(t, "", "put", "q", file+"x", "-s", d.Addr); code != 1 ||
+		!strings.Contains(log, "no such file") {
 		t.Errorf("got exit code %d, %s, want 1 for a missing file", code, log)
 	}
 }
@@ -91,7 +98,8 @@ func TestFollowGoesOnUntilInterrupted(t *testing.T) {
 		t.Errorf("got %q, %v, want both items", &out, err)
 	}
 	c.until("q", "waiters", "0")
-	if open, items := c.figure("q", "open_transactions"), c.figure("q", "items"); open != "0" || items != "0" {
+	if open, items := c.figure("q", "open_transactions"), c.figure("q", "items"); open != "0" ||
+		items != "0" {
 		t.Errorf("got %s items, %s open, want none", items, open)
 	}
 }
@@ -126,10 +134,12 @@ func TestStatsShowsATable(t *testing.T) {
 			t.Errorf("got exit code %d, want 0 and %q in\n%s%s", code, want, out, log)
 		}
 	}
-	if out, _, code := command(t, "", "stats", "orders", "-s", d.Addr); code != 0 || strings.Count(out, "\n") != 2 || !strings.Contains(out, "orders") {
+	if out, _, code := command(t, "", "stats", "orders", "-s", d.Addr); code != 0 ||
+		strings.Count(out, "\n") != 2 || !strings.Contains(out, "orders") {
 		t.Errorf("got exit code %d, want 0 and one queue:\n%s", code, out)
 	}
-	if _, log, code := command(t, "", "stats", "none", "-s", d.Addr); code != 1 || !strings.Contains(log, "no queue none") {
+	if _, log, code := command(t, "", "stats", "none", "-s", d.Addr); code != 1 ||
+		!strings.Contains(log, "no queue none") {
 		t.Errorf("got exit code %d, %s, want 1 and no queue", code, log)
 	}
 }

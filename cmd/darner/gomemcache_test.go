@@ -55,7 +55,8 @@ func getsBackWhatItSets(t *testing.T, addr string) {
 		if err != nil {
 			t.Fatalf("get of %d bytes: got %v, want no error", len(want.Value), err)
 		}
-		if got.Key != clientQueue || got.Flags != want.Flags || !bytes.Equal(got.Value, want.Value) {
+		if got.Key != clientQueue || got.Flags != want.Flags ||
+			!bytes.Equal(got.Value, want.Value) {
 			t.Fatalf("got %q with flags %d and %d bytes, want flags %d and %d bytes",
 				got.Key, got.Flags, len(got.Value), want.Flags, len(want.Value))
 		}

@@ -18,7 +18,8 @@ import (
 	"time"
 )
 
-var killRounds = flag.Int("kill-rounds", 10, "how often TestKilledServerKeepsWhatItAnswered kills its server")
+var killRounds = flag.Int("kill-rounds", 10,
+	"how often TestKilledServerKeepsWhatItAnswered kills its server")
 
 const (
 	killQueues    = 5
@@ -62,7 +63,8 @@ func (i id) body() []byte {
 
 // parse reads an item, and fails if a byte of it is wrong.
 func parse(body []byte) (i id, err error) {
-	if _, err = fmt.Sscan(string(body[:min(len(body), 40)]), &i.producer, &i.n); err == nil && string(body) != string(i.body()) {
+	if _, err = fmt.Sscan(string(body[:min(len(body), 40)]), &i.producer, &i.n); err == nil &&
+		string(body) != string(i.body()) {
 		err = fmt.Errorf("wrong bytes in item %v: %.60q", i, body)
 	}
 	return i, err
@@ -125,7 +127,8 @@ func (l *ledger) produce(conn net.Conn, producer int) error {
 	for {
 		i := l.next(producer)
 		body := i.body()
-		if _, err := fmt.Fprintf(conn, "set %s 0 0 %d\r\n%s\r\n", i.queue(), len(body), body); err != nil {
+		_, err := fmt.Fprintf(conn, "set %s 0 0 %d\r\n%s\r\n", i.queue(), len(body), body)
+		if err != nil {
 			return nil
 		}
 		line, err := r.ReadString('\n')

@@ -62,7 +62,8 @@ func TestAnItemOfAGigabyteStreams(t *testing.T) {
 	c.say("get big\r\n", fmt.Sprintf("VALUE big 0 %d\r\n", size))
 	var h hash.Hash32 = crc32.NewIEEE()
 	if n, err := io.CopyN(h, c.r, size); err != nil || h.Sum32() != sum(noise(1, size)) {
-		t.Errorf("got %d bytes, %v, checksum %08x, want %d, %08x", n, err, h.Sum32(), size, sum(noise(1, size)))
+		t.Errorf("got %d bytes, %v, checksum %08x, want %d, %08x", n, err, h.Sum32(), size,
+			sum(noise(1, size)))
 	}
 	c.expect("\r\nEND\r\n")
 	small.expectMore(t, "on its way out")
@@ -128,7 +129,8 @@ func (f *flow) check(t *testing.T) {
 	t.Helper()
 	close(f.stop)
 	f.done.Wait()
-	t.Logf("%d small items meanwhile, the slowest took %v; the server used %d KiB at most", f.trips.Load(), f.worst, f.most>>10)
+	t.Logf("%d small items meanwhile, the slowest took %v; the server used %d KiB at most",
+		f.trips.Load(), f.worst, f.most>>10)
 	if f.most > memoryBound {
 		t.Errorf("got %d MiB of memory used, want %d at most", f.most>>20, memoryBound>>20)
 	}

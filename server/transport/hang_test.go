@@ -26,8 +26,10 @@ func work(name string) (requests string) {
 		requests += strings.Repeat("get "+name+"\r\n", 80)
 	}
 	requests += set(name, 70_000) + set(name, 70_000)
-	requests += strings.Repeat("get "+name+"/open\r\nget "+name+"/close\r\n", 30) + strings.Repeat("get "+name+"\r\n", 50)
-	requests += set(name, 10) + "flush " + name + "\r\n" + set(name, 10) + "delete " + name + "\r\n" + set(name, 100)
+	requests += strings.Repeat("get "+name+"/open\r\nget "+name+"/close\r\n", 30) +
+		strings.Repeat("get "+name+"\r\n", 50)
+	requests += set(name, 10) + "flush " + name + "\r\n" + set(name, 10) + "delete " + name +
+		"\r\n" + set(name, 100)
 	return requests
 }
 

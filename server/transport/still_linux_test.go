@@ -309,7 +309,8 @@ func TestAConnectionThatEpollDoesNotTakeIsClosed(t *testing.T) {
 	s.epoll = epoll
 	defer unix.Close(client)
 	if n, err := unix.Read(client, make([]byte, 1)); !c.closed || n != 0 || err != nil {
-		t.Errorf("got closed %v, and %d, %v at the client, want true, and the end", c.closed, n, err)
+		t.Errorf("got closed %v, and %d, %v at the client, want true, and the end", c.closed, n,
+			err)
 	}
 	if !strings.Contains(s.log.String(), "cannot be waited for") {
 		t.Errorf("got log %q, want a line about it", s.log.String())

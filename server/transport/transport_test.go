@@ -46,8 +46,8 @@ func TestWhatIsSentDuringAWaitIsAnsweredAfterIt(t *testing.T) {
 	})
 }
 
-// While a session waits its input is bounded. What a client sends beyond that stays with the client,
-// and the wait goes on.
+// While a session waits its input is bounded. What a client sends beyond that stays with the
+// client, and the wait goes on.
 func TestAFloodDuringAWaitIsHeldBack(t *testing.T) {
 	both(t, func(t *testing.T, on kind) {
 		h := on.listen(t, 10)
@@ -105,7 +105,8 @@ func TestItemsOfAReplyThatWasNotTakenReturn(t *testing.T) {
 		q, _ := h.registry.Queue([]byte("q"))
 		s := q.Stats()
 		if s.Items == 0 || s.Canceled == 0 {
-			t.Errorf("got %d of %d items, %d returned, want some of each", s.Items, count, s.Canceled)
+			t.Errorf("got %d of %d items, %d returned, want some of each", s.Items, count,
+				s.Canceled)
 		}
 	})
 }
@@ -173,7 +174,8 @@ func TestStopCutsOffAClientThatDoesNotRead(t *testing.T) {
 		c := h.dial()
 		c.SetReadBuffer(4096)
 		body := strings.Repeat("x", 16<<20)
-		c.say(fmt.Sprintf("set q 0 0 %d\r\n%s\r\nget q\r\n", len(body), body), "STORED\r\nVALUE q 0 ")
+		c.say(fmt.Sprintf("set q 0 0 %d\r\n%s\r\nget q\r\n", len(body), body),
+			"STORED\r\nVALUE q 0 ")
 		h.cutOff()
 		h.until("q", "item that returned", items(1))
 	})
@@ -290,7 +292,8 @@ func TestStopDoesNotWaitForDescriptors(t *testing.T) {
 	both(t, func(t *testing.T, on kind) {
 		h := on.withStillClock().harness(t, 10)
 		h.serveStarved(func() bool { return true })
-		eventually(t, "failure", func() bool { return strings.Contains(h.log.String(), "cannot accept") })
+		eventually(t, "failure",
+			func() bool { return strings.Contains(h.log.String(), "cannot accept") })
 		<-h.beginStop(context.Background()) // no time passes
 	})
 }
@@ -314,7 +317,8 @@ func TestAClientThatReadsSlowlyGetsAll(t *testing.T) {
 		}
 		q, _ := h.registry.Queue([]byte("q"))
 		if left := q.Stats().Items; left < count/3 {
-			t.Errorf("got %d of %d items in the queue while the client does not read, want a third", left, count)
+			t.Errorf("got %d of %d items in the queue while the client does not read, want a third",
+				left, count)
 		}
 		for i := range want {
 			c.expect(want[i])

@@ -80,7 +80,8 @@ func (p peer) doubted() bool {
 	port := func(a net.Addr) string { return fmt.Sprintf(":%04X", a.(*net.TCPAddr).Port) }
 	for line := range strings.Lines(string(table)) {
 		f := strings.Fields(line) // number, local, remote, state, ...; the 9th counts probes
-		if len(f) > 8 && strings.HasSuffix(f[1], port(p.RemoteAddr())) && strings.HasSuffix(f[2], port(p.LocalAddr())) {
+		if len(f) > 8 && strings.HasSuffix(f[1], port(p.RemoteAddr())) &&
+			strings.HasSuffix(f[2], port(p.LocalAddr())) {
 			return f[3] != "01" || f[8] != "0"
 		}
 	}
@@ -155,7 +156,8 @@ func TestAPlainGetsItemThatWentOutToAClientThatIsGoneComesBack(t *testing.T) {
 			c.Close()
 			l.dial().say("version\r\n", "VERSION ")
 			l.release()
-			eventually(t, "end of the connection", func() bool { return l.env.Counters.Connections.Load() == 1 })
+			eventually(t, "end of the connection",
+				func() bool { return l.env.Counters.Connections.Load() == 1 })
 			q, _ := l.registry.Queue([]byte("q"))
 			if s := q.Stats(); s.Items == 1 && s.Canceled == 1 {
 				return
@@ -169,18 +171,23 @@ func TestAClientThatSendsNoMoreButReadsGetsItsItemOnce(t *testing.T) {
 	both(t, func(t *testing.T, on kind) {
 		h := on.listen(t, 10)
 		const count = 300
-		h.dial().say(strings.Repeat("set q 0 0 1\r\na\r\n", count), strings.Repeat("STORED\r\n", count))
+		h.dial().say(strings.Repeat("set q 0 0 1\r\na\r\n", count),
+			strings.Repeat("STORED\r\n", count))
 		c := h.dial()
 		c.send(strings.Repeat("get q\r\n", count))
 		c.CloseWrite()
 		c.expect(strings.Repeat("VALUE q 0 1\r\na\r\nEND\r\n", count))
 		c.expectEnd()
-		h.until("q", "item that is gone", func(s queue.Stats) bool { return s.Items == 0 && s.Open == 0 })
+		h.until("q", "item that is gone", func(s queue.Stats) bool {
+			return s.Items == 0 &&
+				s.Open == 0
+		})
 	})
 }
 
 func TestConnectionsHaveTheLimitsOfTheirListener(t *testing.T) {
-	l, err := ListenTCP("127.0.0.1", 0, TCPOptions{UserTimeout: 90 * time.Second, Keepalive: 40 * time.Second})
+	l, err := ListenTCP("127.0.0.1", 0,
+		TCPOptions{UserTimeout: 90 * time.Second, Keepalive: 40 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,8 +204,11 @@ func TestConnectionsHaveTheLimitsOfTheirListener(t *testing.T) {
 	defer accepted.Close()
 	askSocket(accepted, func(fd int) bool {
 		for _, x := range []struct{ level, option, want int }{
-			{unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, 90_000}, {unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
-			{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 40}, {unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 10}, {unix.IPPROTO_TCP, unix.TCP_KEEPCNT, probeCount},
+			{unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, 90_000},
+			{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
+			{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 40},
+			{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 10},
+			{unix.IPPROTO_TCP, unix.TCP_KEEPCNT, probeCount},
 		} {
 			if got, err := unix.GetsockoptInt(fd, x.level, x.option); err != nil || got != x.want {
 				t.Errorf("option %d: got %d, %v, want %d", x.option, got, err, x.want)

@@ -146,7 +146,10 @@ func (c *portableConn) read(until int64) {
 	}
 	c.in.shrink()
 	n, err := c.net.Read(c.in.space(c.need()))
-	woken := c.endWait()
+	woken := false
+	if n == 0 || until != 0 { // otherwise there is nothing to end
+		woken = c.endWait()
+	}
 	c.received(n, c.waited())
 	c.owner.o.Counters.BytesRead.Add(uint64(n))
 	switch {

@@ -141,7 +141,7 @@ func Default() Config {
 // The bounds of settings.
 const (
 	MinSegmentSize = 256 * KiB
-	MaxSegmentSize = 1 * GiB
+	maxSegmentSize = 1 * GiB
 	maxMaxItemSize = 1 * TiB
 	maxInlineMax   = 1 * MiB
 	minMaxDisk     = 4 * MiB
@@ -169,9 +169,9 @@ func (c Config) Validate() error {
 	if c.Port < 0 || c.Port > math.MaxUint16 {
 		bad("port", "%d is not between 0 and %d", c.Port, math.MaxUint16)
 	}
-	if c.SegmentSize < MinSegmentSize || c.SegmentSize > MaxSegmentSize {
+	if c.SegmentSize < MinSegmentSize || c.SegmentSize > maxSegmentSize {
 		bad("segment-size", "%v is not between %v and %v",
-			c.SegmentSize, Size(MinSegmentSize), Size(MaxSegmentSize))
+			c.SegmentSize, Size(MinSegmentSize), Size(maxSegmentSize))
 	}
 	if c.MaxConnections < 1 {
 		bad("max-connections", "%d is less than 1", c.MaxConnections)

@@ -47,13 +47,13 @@ func TestSyncIsAlwaysNeverOrAnInterval(t *testing.T) {
 		"always": SyncAlways, "never": SyncNever, "1s": Sync(time.Second),
 		"1ms": Sync(time.Millisecond), "2m0s": Sync(2 * time.Minute),
 	} {
-		got, err := ParseSync(text)
+		got, err := parseSync(text)
 		if err != nil || got != want || got.String() != text {
 			t.Errorf("%q: got %v, %v, want %v", text, got, err, want)
 		}
 	}
 	for _, text := range []string{"", "0", "0s", "-1s", "1", "1us", "sometimes", "Always"} {
-		if got, err := ParseSync(text); err == nil {
+		if got, err := parseSync(text); err == nil {
 			t.Errorf("%q: got %v, want an error", text, got)
 		}
 	}

@@ -19,8 +19,8 @@ const (
 	minSync = Sync(time.Millisecond)
 )
 
-// ParseSync reads "always", "never", or an interval such as "1s" or "250ms", at least 1ms.
-func ParseSync(s string) (Sync, error) {
+// parseSync reads "always", "never", or an interval such as "1s" or "250ms", at least 1ms.
+func parseSync(s string) (Sync, error) {
 	switch s {
 	case "always":
 		return SyncAlways, nil
@@ -35,7 +35,7 @@ func ParseSync(s string) (Sync, error) {
 	return Sync(d), nil
 }
 
-// String writes s as ParseSync reads it.
+// String writes s as parseSync reads it.
 func (s Sync) String() string {
 	switch {
 	case s == SyncAlways:
@@ -48,7 +48,7 @@ func (s Sync) String() string {
 
 // Set parses text into s.
 func (s *Sync) Set(text string) error {
-	v, err := ParseSync(text)
+	v, err := parseSync(text)
 	if err == nil {
 		*s = v
 	}

@@ -1,6 +1,6 @@
 package server
 
-// Settings fitted to the machine: what its limits of open files, address space and disk allow.
+// Settings that are fitted to the machine: to its limits of open files, addresses and disk.
 
 import (
 	"context"
@@ -17,38 +17,36 @@ import (
 )
 
 const (
-	ownFiles   = 64 // descriptors that neither a queue nor a client has
-	queueFiles = 4  // descriptors that a loaded queue has, at most
-	minLoaded  = 8
+	ownFiles   = 64 // descriptors for neither queues nor clients
+	queueFiles = 4  // descriptors of a loaded queue, at most
+	minQueues  = 8  // loaded, whatever the limits are
 
-	queueMemory = 16 << 10 // bytes that a loaded queue has, about
-	mostLoaded  = 16384    // each has two maps or more, of the 65,530 that Linux allows a process
+	queueMemory = 16 << 10 // bytes of a loaded queue, about
+	maxQueues   = 16384    // each has at least two of the 65,530 maps that Linux allows a process
 )
 
-// fit lowers what the machine cannot give, and says so.
+// fit lowers settings that are too large for the machine, and logs it.
 func fit(c *config.Config, log *slog.Logger) {
 	limit := openFiles()
-	if most := maxClients(limit, c.MaxConnections); most < c.MaxConnections {
-		log.Warn("the limit of open files allows fewer clients than max-connections; raise it (ulimit -n, LimitNOFILE)",
-			"max-connections", c.MaxConnections, "clients", most, "limit", limit)
-		c.MaxConnections = most
+	if n := clientsByFiles(limit, c.MaxConnections); n < c.MaxConnections {
+		log.Warn("serving fewer clients: the limit of open files is too low", "clients", n,
+			"max-connections", c.MaxConnections, "limit", limit, "hint", "ulimit -n, LimitNOFILE")
+		c.MaxConnections = n
 	}
-	if most := clientsInHeap(disk.HeapAddresses(), *c); most < c.MaxConnections {
-		level := slog.LevelWarn
-		if strconv.IntSize == 32 && c.MaxConnections == config.Default().MaxConnections { // nobody asked for so many
-			level = slog.LevelDebug
-		}
-		log.Log(context.Background(), level, "addresses are few, and the heap has room for fewer clients than max-connections; is there a limit (ulimit -v, LimitAS)?",
-			"max-connections", c.MaxConnections, "clients", most, "heap", disk.HeapAddresses())
-		c.MaxConnections = most
+	if n := clientsByHeap(disk.HeapAddresses(), *c); n < c.MaxConnections {
+		byDefault := c.MaxConnections == config.Default().MaxConnections
+		log.Log(context.Background(), levelOf(strconv.IntSize == 32 && byDefault, slog.LevelWarn),
+			"serving fewer clients: addresses are few", "clients", n,
+			"max-connections", c.MaxConnections, "heap", disk.HeapAddresses(),
+			"hint", "ulimit -v, LimitAS")
+		c.MaxConnections = n
 	}
-	if most := addressable(*c, disk.MostMapped()); most < c.SegmentSize {
-		level := slog.LevelInfo
-		if c.SegmentSize == config.Default().SegmentSize { // nobody asked for it
-			level = slog.LevelDebug
-		}
-		log.Log(context.Background(), level, "segments are smaller: addresses are few", "asked-for", c.SegmentSize.String(), "segment-size", most.String())
-		c.SegmentSize = most
+	if size := segmentSizeByAddresses(*c, disk.MostMapped()); size < c.SegmentSize {
+		byDefault := c.SegmentSize == config.Default().SegmentSize
+		log.Log(context.Background(), levelOf(byDefault, slog.LevelInfo),
+			"segments are smaller: addresses are few",
+			"asked-for", c.SegmentSize.String(), "segment-size", size.String())
+		c.SegmentSize = size
 	}
 	whole := fileSystemSize(c.Data)
 	if c.MinFree == config.Auto {
@@ -57,28 +55,44 @@ func fit(c *config.Config, log *slog.Logger) {
 	if c.MaxDisk > 0 {
 		whole = min(whole, int64(c.MaxDisk))
 	}
-	if size := segmentSize(*c, whole); size < c.SegmentSize {
-		log.Debug("segments are smaller, to suit a small disk", "segment-size", size.String())
+	if size := segmentSizeByDisk(*c, whole); size < c.SegmentSize {
+		log.Debug("segments are smaller: the disk is small", "segment-size", size.String())
 		c.SegmentSize = size
 	}
 }
 
-// addressable is the size of segments where all maps may take so many bytes of addresses: 4 MiB with 32 bits. A queue
-// that a client waits at stays mapped, the segment and the offset file, so where they are few segments are to be small.
-func addressable(c config.Config, maps int64) config.Size {
-	const together = 384
-	return min(c.SegmentSize, max(config.MinSegmentSize, 4*c.InlineMax, config.Size(maps/together)&^(config.MinSegmentSize-1)))
+// levelOf is the level at which a lowered setting is logged: debug if nobody asked for it.
+func levelOf(byDefault bool, asked slog.Level) slog.Level {
+	if byDefault {
+		return slog.LevelDebug
+	}
+	return asked
 }
 
-// clientsInHeap is how many clients may be half-way in a request and an answer at once, in so many bytes of heap.
-func clientsInHeap(heap int64, c config.Config) int {
-	const around = 16 << 10 // a request line, the session, what the collector has not come to
-	return int(min(max(1, heap/(2*int64(c.InlineMax)+around)), int64(c.MaxConnections)))
+// segmentSizeByAddresses is the size of segments if all maps together may take maps bytes of
+// addresses: 4 MiB in a 32-bit process. A queue with a waiting client keeps a segment and its
+// offset file mapped, so segments must be small where addresses are few.
+func segmentSizeByAddresses(c config.Config, maps int64) config.Size {
+	const mapped = 384 // segments at a time
+	return segmentSize(c, config.Size(maps/mapped))
 }
 
-// maxClients is how many of the clients wanted may be served: all, unless they leave too few
-// descriptors for queues; then queues get half.
-func maxClients(files int64, wanted int) int {
+// segmentSize is the configured size of segments, or less: about size, but enough for some items.
+func segmentSize(c config.Config, size config.Size) config.Size {
+	least := max(config.MinSegmentSize, 4*c.InlineMax)
+	return min(c.SegmentSize, max(least, size&^(config.MinSegmentSize-1)))
+}
+
+// clientsByHeap is how many clients may be in the middle of a request and an answer at once, if the
+// heap may take that many bytes.
+func clientsByHeap(heap int64, c config.Config) int {
+	const overhead = 16 << 10 // a request line, the session, garbage not collected yet
+	return int(min(max(1, heap/(2*int64(c.InlineMax)+overhead)), int64(c.MaxConnections)))
+}
+
+// clientsByFiles is how many of the wanted clients may be served: all, unless they leave too few
+// descriptors for queues. Then queues get half.
+func clientsByFiles(files int64, wanted int) int {
 	const enough = 256 // queues
 	left := files - ownFiles
 	if left-int64(wanted) >= enough*queueFiles {
@@ -87,30 +101,32 @@ func maxClients(files int64, wanted int) int {
 	return min(wanted, int(max(1, left/2)))
 }
 
-// maxLoaded is how many queues may be loaded: as the clients leave descriptors for, as a quarter of the memory
-// holds, and as find room in two thirds of the addresses that maps may take: they need more than they have at rest.
+// maxLoaded is how many queues may be loaded at a time. They must fit into the descriptors that
+// clients leave, a quarter of the memory, and two thirds of the addresses for maps: a busy queue
+// maps more than an idle one.
 func maxLoaded(files int64, clients int, memory, segment, maps int64) int {
-	n := max((files-ownFiles-int64(clients))/queueFiles, minLoaded)
-	n = min(n, max(memory/4/queueMemory, minLoaded), mostLoaded)
+	n := max((files-ownFiles-int64(clients))/queueFiles, minQueues)
+	n = min(n, max(memory/4/queueMemory, minQueues), maxQueues)
 	return int(min(n, max(1, maps/3*2/wal.Mapped(segment, maps))))
 }
 
-// segmentSize is the size of segments on a file system of so many bytes: space comes back by
-// segments, so on a small disk there are to be many.
-func segmentSize(c config.Config, disk int64) config.Size {
-	return min(c.SegmentSize, max(config.MinSegmentSize, 4*c.InlineMax, config.Size(disk/32)&^(config.MinSegmentSize-1)))
+// segmentSizeByDisk is the size of segments on a file system of that many bytes. Space comes back
+// by whole segments, so a small disk needs many small ones.
+func segmentSizeByDisk(c config.Config, disk int64) config.Size {
+	return segmentSize(c, config.Size(disk/32))
 }
 
-// queueSegmentSize is that of a queue with a bound: there are to be some segments below it.
+// queueSegmentSize is the size of segments of a queue that may take maxDisk bytes, 0 for any
+// number.
 func queueSegmentSize(c config.Config, maxDisk config.Size) config.Size {
 	if maxDisk == 0 {
 		return c.SegmentSize
 	}
-	return min(c.SegmentSize, max(config.MinSegmentSize, 4*c.InlineMax, maxDisk/8&^(config.MinSegmentSize-1)))
+	return segmentSize(c, maxDisk/8)
 }
 
-// minFree is what is left free of a file system of so many bytes, so that there is room to note what is
-// taken and to rewrite a segment.
+// minFree is how many bytes to leave free on a file system of that many bytes. They are for noting
+// which items are taken, and for rewriting a segment.
 func minFree(disk int64) config.AutoSize {
 	return config.AutoSize(min(max(disk/64, 256*config.KiB), 16*config.MiB))
 }
@@ -124,8 +140,8 @@ func openFiles() int64 {
 	return int64(l.Cur)
 }
 
-// fileSystemSize is the size in bytes of the file system where dir is, or will be made; very much
-// when it does not tell.
+// fileSystemSize is the size in bytes of the file system that dir is on, or will be; MaxInt64 if
+// unknown.
 func fileSystemSize(dir string) int64 {
 	var s unix.Statfs_t
 	for unix.Statfs(dir, &s) != nil {
@@ -136,7 +152,7 @@ func fileSystemSize(dir string) int64 {
 		dir = parent
 	}
 	if s.Blocks == 0 || s.Blocks > math.MaxInt64/uint64(max(s.Bsize, 1)) {
-		return math.MaxInt64 // it does not tell
+		return math.MaxInt64
 	}
 	return int64(s.Blocks) * int64(s.Bsize)
 }

@@ -1,7 +1,7 @@
 package server
 
-// The memory limit: by default what the process's control group (a container's, a systemd unit's)
-// allows, less some for what the collector does not see.
+// The memory limit. By default it is what the control group of the process (a container, a systemd
+// unit) allows, less some for memory that the collector does not see.
 
 import (
 	"io/fs"
@@ -16,14 +16,16 @@ import (
 	"github.com/darner/darner/server/config"
 )
 
-// limitMemory sets the soft limit of the collector. Without one of its own, GOMEMLIMIT of the
-// environment stands, which the runtime has read.
+// limitMemory sets the soft limit of the collector. If m is Auto, GOMEMLIMIT in the environment
+// applies, which the runtime has read.
 //
-// Where addresses are few the collector keeps the heap in what is kept back for it, whatever is set: a heap that finds
-// no addresses ends the process.
+// Where addresses are few the limit is never more than the addresses reserved for the heap allow: a
+// heap that gets no more addresses ends the process.
 func limitMemory(m config.AutoSize, heapAddresses int64, log *slog.Logger) {
 	if heapAddresses < math.MaxInt64 {
-		defer func() { debug.SetMemoryLimit(min(debug.SetMemoryLimit(-1), heapAddresses/4*3)) }() // addresses are taken by arenas
+		defer func() { // the heap takes addresses by whole arenas, so a quarter stays free
+			debug.SetMemoryLimit(min(debug.SetMemoryLimit(-1), heapAddresses/4*3))
+		}()
 	}
 	switch {
 	case m == 0:
@@ -32,14 +34,14 @@ func limitMemory(m config.AutoSize, heapAddresses int64, log *slog.Logger) {
 		debug.SetMemoryLimit(int64(m))
 	case os.Getenv("GOMEMLIMIT") == "":
 		if n := groupLimit(os.DirFS("/")); n > 0 {
-			log.Debug("memory limit suits the control group", "bytes", n/5*4, "allowed", n)
+			log.Debug("memory limit is from the control group", "bytes", n/5*4, "allowed", n)
 			debug.SetMemoryLimit(n / 5 * 4)
 		}
 	}
 }
 
-// memory is what the process may have, in bytes: the collector's limit or, if that is less, what the machine has. Where
-// neither is known it is a gibibyte.
+// memory is how many bytes the process may have: the collector's limit or the machine's memory,
+// whichever is less, or 1 GiB if neither is known.
 func memory(root fs.FS) int64 {
 	n := debug.SetMemoryLimit(-1)
 	if has := machineMemory(root); has > 0 {
@@ -51,7 +53,7 @@ func memory(root fs.FS) int64 {
 	return n
 }
 
-// machineMemory is 0 where the system does not tell.
+// machineMemory is the memory of the machine in bytes; 0 if unknown.
 func machineMemory(root fs.FS) int64 {
 	text, err := fs.ReadFile(root, "proc/meminfo")
 	if err != nil {
@@ -66,8 +68,8 @@ func machineMemory(root fs.FS) int64 {
 	return 0
 }
 
-// groupLimit is the least memory, in bytes, that the process's control group or one above it allows;
-// 0 without a limit. root is the file system's.
+// groupLimit is the lowest limit, in bytes, of the process's control group and those above it; 0
+// without a limit. root is the root directory.
 func groupLimit(root fs.FS) (least int64) {
 	own, err := fs.ReadFile(root, "proc/self/cgroup")
 	if err != nil {
@@ -85,7 +87,7 @@ func groupLimit(root fs.FS) (least int64) {
 		case f[1] != "":
 			continue
 		}
-		for at := path.Clean("/" + f[2]); ; at = path.Dir(at) { // in a container only the top may be there
+		for at := path.Clean("/" + f[2]); ; at = path.Dir(at) { // a container may see the top alone
 			if n := readLimit(root, path.Join(dir, at, file)); n > 0 && (least == 0 || n < least) {
 				least = n
 			}
@@ -97,9 +99,9 @@ func groupLimit(root fs.FS) (least int64) {
 	return least
 }
 
-// readLimit reads one limit; 0 where there is none.
+// readLimit reads one limit; 0 if there is none.
 func readLimit(root fs.FS, name string) int64 {
-	const unlimited = 1 << 60 // version 1 says so by a number without sense
+	const unlimited = 1 << 60 // version 1 has a huge number for it
 	text, err := fs.ReadFile(root, name)
 	if err != nil {
 		return 0

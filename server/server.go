@@ -1,5 +1,5 @@
-// Package server assembles the daemon: the queues of a data directory, the sessions of the
-// protocol, and the sockets they speak through.
+// Package server assembles the daemon: the queues of a data directory, the sessions of the protocol
+// and their sockets.
 package server
 
 import (
@@ -23,26 +23,34 @@ import (
 	"github.com/darner/darner/server/queue"
 	"github.com/darner/darner/server/transport"
 	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/clock"
 )
 
-// Version of the server, as semantic versioning has it.
+// Version is the semantic version of the server.
 const Version = "1.0.0-dev"
 
 // Server is a running server.
 type Server struct {
 	log       *slog.Logger
+	clock     clock.Clock // the one clock of all layers below
 	registry  *queue.Registry
 	sockets   *transport.Server
 	listeners []transport.Listener // TCP first
 
-	mu      sync.Mutex
-	flushAt *time.Timer // the flush a client asked for with a delay
-	stopped bool
+	running context.Context // until Stop
+	end     context.CancelFunc
+
+	mu         sync.Mutex
+	flushTimer clock.Timer // for the flush that a client asked for with a delay; nil: none did
 }
 
 // Start opens the data directory and listens. When it returns, clients can connect. It fails with
-// disk.ErrLocked when another process has the data directory.
+// disk.ErrLocked if another process has the data directory.
 func Start(c config.Config, log *slog.Logger) (*Server, error) {
+	return start(c, log, clock.System)
+}
+
+func start(c config.Config, log *slog.Logger, clk clock.Clock) (*Server, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
@@ -53,40 +61,51 @@ func Start(c config.Config, log *slog.Logger) (*Server, error) {
 	c.Data = data
 	fit(&c, log)
 	limitMemory(c.MemoryLimit, disk.HeapAddresses(), log)
-	s := &Server{log: log}
+	s := newServer(log, clk)
 	if err := s.listen(c); err != nil { // before anything is made in the data directory
 		return nil, err
 	}
-	if s.registry, err = queue.OpenRegistry(data, queueOptions(c, log)); err != nil {
-		return nil, errors.Join(err, s.unlisten())
+	if s.registry, err = queue.OpenRegistry(data, queueOptions(c, log, clk)); err != nil {
+		return nil, errors.Join(err, s.closeListeners())
 	}
 	if err := s.startTransports(c); err != nil {
-		return nil, errors.Join(err, s.registry.Close(), s.unlisten())
+		return nil, errors.Join(err, s.registry.Close(), s.closeListeners())
 	}
-	log.Info("darner is ready", "version", Version, "pid", os.Getpid(), "address", s.Addr().String(), "socket", c.Socket, "data", data, "sync", c.Sync.String())
+	log.Info("darner is ready", "version", Version, "pid", os.Getpid(),
+		"address", s.Addr().String(), "socket", c.Socket, "data", data, "sync", c.Sync.String())
 	return s, nil
 }
 
-func queueOptions(c config.Config, log *slog.Logger) queue.Options {
+func newServer(log *slog.Logger, clk clock.Clock) *Server {
+	s := &Server{log: log, clock: clk}
+	s.running, s.end = context.WithCancel(context.Background())
+	return s
+}
+
+func queueOptions(c config.Config, log *slog.Logger, clk clock.Clock) queue.Options {
 	every := time.Duration(c.Sync)
 	switch c.Sync {
 	case config.SyncAlways:
-		every = time.Duration(config.DefaultSync) // for what is taken: what is set waits for a sync of its own
+		every = time.Duration(config.DefaultSync) // for items taken: a set waits for its own sync
 	case config.SyncNever:
 		every = wal.SyncNever
 	}
 	return queue.Options{
-		MaxLoaded:   maxLoaded(openFiles(), c.MaxConnections, memory(os.DirFS("/")), int64(c.SegmentSize), disk.MostMapped()),
+		MaxLoaded: maxLoaded(openFiles(), c.MaxConnections, memory(os.DirFS("/")),
+			int64(c.SegmentSize), disk.MostMapped()),
 		MaxDisk:     int64(c.MaxDisk),
 		MinFree:     int64(c.MinFree),
 		ScrubEvery:  orNone(time.Duration(c.ScrubInterval)),
 		CompactRate: orNone(int64(c.CompactRate)),
 		Settings:    queueSettings(c),
-		Log:         wal.Options{SegmentSize: int64(c.SegmentSize), InlineMax: int(c.InlineMax), SyncEvery: every, Logger: log},
+		Log: wal.Options{
+			SegmentSize: int64(c.SegmentSize), InlineMax: int(c.InlineMax), SyncEvery: every,
+			Clock: clk, Logger: log,
+		},
 	}
 }
 
-// orNone turns 0, which is none in the configuration, into what is none in the options.
+// orNone returns n, or -1 for 0: "none" is 0 in the configuration and negative in the options.
 func orNone[T ~int64](n T) T {
 	if n == 0 {
 		return -1
@@ -94,8 +113,8 @@ func orNone[T ~int64](n T) T {
 	return n
 }
 
-// cold is how a queue's segments are kept that are not read soon.
-func cold(q config.Queue) *wal.Cold {
+// coldOptions say how a queue keeps segments that are not read soon.
+func coldOptions(q config.Queue) *wal.Cold {
 	codecs := map[config.Compress]wal.Cold{
 		config.CompressZstd: {Codec: segment.CodecZstd, Level: q.CompressLevel},
 		config.CompressS2:   {Codec: segment.CodecS2},
@@ -106,7 +125,8 @@ func cold(q config.Queue) *wal.Cold {
 	return &c
 }
 
-// queueSettings are what may differ from queue to queue, made once: they are asked for on the way of items.
+// queueSettings returns a function for the settings of each queue. They are computed here, once:
+// the function is called for items on their way.
 func queueSettings(c config.Config) func(name string) queue.Settings {
 	of := func(name string) queue.Settings {
 		q := c.Queue(name)
@@ -114,10 +134,10 @@ func queueSettings(c config.Config) func(name string) queue.Settings {
 			MaxDisk:     int64(q.MaxDisk),
 			Discard:     q.WhenFull == config.DiscardOldest,
 			SegmentSize: int64(queueSegmentSize(c, q.MaxDisk)),
-			Cold:        cold(q),
+			Cold:        coldOptions(q),
 		}
 	}
-	every, own := of(""), make(map[string]queue.Settings)
+	common, own := of(""), make(map[string]queue.Settings)
 	for _, name := range c.OwnQueues() {
 		own[name] = of(name)
 	}
@@ -125,7 +145,7 @@ func queueSettings(c config.Config) func(name string) queue.Settings {
 		if s, ok := own[name]; ok {
 			return s
 		}
-		return every
+		return common
 	}
 }
 
@@ -152,7 +172,7 @@ func (s *Server) listen(c config.Config) error {
 	return nil
 }
 
-func (s *Server) unlisten() error {
+func (s *Server) closeListeners() error {
 	var errs []error
 	for _, l := range s.listeners {
 		errs = append(errs, l.Close())
@@ -161,13 +181,15 @@ func (s *Server) unlisten() error {
 }
 
 func (s *Server) startTransports(c config.Config) error {
-	clock := transport.NewClock(s.registry.Look)
+	coarse := transport.NewCoarseClock(s.clock, func(day time.Time, _ time.Duration) {
+		s.registry.Look(day)
+	})
 	env := &memcache.Env{
 		Registry:     memcache.Local(s.registry),
 		Counters:     new(metrics.Counters),
 		Logger:       s.log,
-		Now:          clock.Now,
-		Steady:       clock.Steady,
+		Now:          coarse.Now,
+		Steady:       coarse.Steady,
 		MaxItemSize:  int64(c.MaxItemSize),
 		InlineMax:    int(c.InlineMax),
 		MaxOpenReads: c.MaxOpenReads,
@@ -176,11 +198,13 @@ func (s *Server) startTransports(c config.Config) error {
 		Version:      Version,
 		PID:          os.Getpid(),
 		Settings:     settings(c),
-		FlushAfter:   s.flushIn,
+		FlushAfter:   s.flushAfter,
 	}
 	o := transport.Options{
-		Session:        func(p memcache.Peer, wake func()) *memcache.Session { return memcache.NewSession(env, p, wake) },
-		Clock:          clock,
+		Session: func(p memcache.Peer, wake func()) *memcache.Session {
+			return memcache.NewSession(env, p, wake)
+		},
+		Clock:          coarse,
 		MaxConnections: c.MaxConnections,
 		Counters:       env.Counters,
 		Logger:         s.log,
@@ -203,7 +227,8 @@ var access = map[config.Admin]memcache.Access{
 	config.AdminOff:     memcache.AccessOff,
 }
 
-// settings are what "stats settings" answers: the names of the flags and their values in force, sizes in bytes.
+// settings is the answer to "stats settings": the names of the flags and their values in force,
+// with sizes in bytes.
 func settings(c config.Config) []memcache.Setting {
 	var all []memcache.Setting
 	for _, s := range c.Settings() {
@@ -221,50 +246,53 @@ func settings(c config.Config) []memcache.Setting {
 	return all
 }
 
-// Addr is where the server listens for TCP.
+// Addr is the TCP address that the server listens on.
 func (s *Server) Addr() net.Addr { return s.listeners[0].Addr() }
 
-// flushIn flushes everything after a delay. As in memcached, only the last such request counts.
-func (s *Server) flushIn(delay time.Duration) {
+// flushAfter flushes all queues after a delay. As in memcached, only the last such request counts.
+func (s *Server) flushAfter(delay time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.flushAt != nil {
-		s.flushAt.Stop()
+	if s.flushTimer != nil {
+		s.flushTimer.Stop()
 	}
-	if s.stopped {
+	if s.running.Err() != nil {
 		return
 	}
-	s.flushAt = time.AfterFunc(delay, func() {
-		if err := s.registry.FlushAll(s.isStopped); err != nil {
-			s.log.Error("not everything could be flushed", "error", err)
+	s.flushTimer = s.clock.AfterFunc(delay, func() {
+		stopped := func() bool { return s.running.Err() != nil }
+		if err := s.registry.FlushAll(stopped); err != nil {
+			s.log.Error("cannot flush all queues", "error", err)
 		}
 	})
 }
 
-// syncTime is how long after the deadline of Stop the queues may take to get onto the disk.
+// syncTime is how long the queues may take to sync, after the context of Stop has ended.
 const syncTime = 1500 * time.Millisecond
 
-// Stop stops accepting, has waiting GETs answered, answers what was asked, closes connections and
-// syncs. When ctx ends, connections that are still busy are cut off; at most 2 s after its deadline,
-// if it has one, Stop gives up with an error that names the queues which wait for the disk. Call it once.
+// Stop stops accepting, answers waiting GETs and pending requests, closes connections and syncs.
+// When ctx ends it cuts off connections that are still busy. At most 2 s later it gives up, with an
+// error that names the queues that wait for the disk; the goroutine that closes them goes on. Call
+// it once.
 func (s *Server) Stop(ctx context.Context) error {
+	late := clock.NewAlarm(s.clock)
+	defer late.Stop()
+	defer context.AfterFunc(ctx, func() { late.Set(syncTime) })()
 	s.sockets.Stop(ctx)
+	s.end()
 	s.stopFlush()
-	var late <-chan time.Time
-	if deadline, ok := ctx.Deadline(); ok {
-		late = time.After(time.Until(deadline.Add(syncTime)))
-	}
 	closed := make(chan error, 1)
-	go func() { closed <- s.registry.Close() }()
+	go func() { closed <- s.registry.Close() }() // it outlives Stop if the disk does not respond
 	select {
 	case err := <-closed:
 		if err != nil {
-			return fmt.Errorf("not everything could be put in order: %w", err)
+			return fmt.Errorf("cannot close all queues: %w", err)
 		}
-	case <-late:
+	case <-late.C:
 		busy := s.registry.Busy()
-		const most = 10
-		return fmt.Errorf("the disk takes too long; %d queues are not closed: %q", len(busy), busy[:min(len(busy), most)])
+		const named = 10
+		return fmt.Errorf("the disk takes too long: %d queues are not closed: %q",
+			len(busy), busy[:min(len(busy), named)])
 	}
 	s.log.Info("darner has stopped")
 	return nil
@@ -273,14 +301,7 @@ func (s *Server) Stop(ctx context.Context) error {
 func (s *Server) stopFlush() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.stopped = true
-	if s.flushAt != nil {
-		s.flushAt.Stop()
+	if s.flushTimer != nil {
+		s.flushTimer.Stop()
 	}
-}
-
-func (s *Server) isStopped() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.stopped
 }

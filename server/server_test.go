@@ -17,34 +17,59 @@ import (
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/server/config"
 	"github.com/darner/darner/server/memcache/transcript"
+	"github.com/darner/darner/wal/clock"
+	"github.com/darner/darner/wal/clock/clocktest"
 )
 
-// start starts a server on a directory of its own, changed as asked, and stops it at the end.
-func start(t *testing.T, change ...func(*config.Config)) *Server {
+// hang is how long anything may take before it counts as stuck.
+const hang = time.Minute
+
+// launch starts a server on a directory of its own, changed as asked, and stops it at the end.
+func launch(t *testing.T, change ...func(*config.Config)) *Server {
+	t.Helper()
+	return launchOn(t, clock.System, change...)
+}
+
+// launchOn has the server go by a clock.
+func launchOn(t *testing.T, clk clock.Clock, change ...func(*config.Config)) *Server {
 	t.Helper()
 	c := config.Default()
 	c.Data, c.Port = t.TempDir(), 0
 	for _, f := range change {
 		f(&c)
 	}
-	s, err := Start(c, slog.New(slog.DiscardHandler))
+	s, err := start(c, slog.New(slog.DiscardHandler), clk)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		if err := s.Stop(ctx); err != nil {
+		if err := stop(s, context.Background()); err != nil {
 			t.Error(err)
-		}
-		if ctx.Err() != nil {
-			t.Error("the server did not stop by itself")
 		}
 	})
 	return s
 }
 
-// dial connects to a server; what takes longer than ten seconds fails.
+// stop stops a server. If the clock stands still otherwise it has time pass meanwhile.
+func stop(s *Server, ctx context.Context) error {
+	stopped := make(chan error, 1)
+	go func() { stopped <- s.Stop(ctx) }()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(hang); time.Now().Before(end); {
+		select {
+		case err := <-stopped:
+			return err
+		case <-tick.C:
+			if still, ok := s.clock.(*clocktest.Clock); ok {
+				still.Step(10 * time.Millisecond)
+			}
+		}
+	}
+	return errors.New("the server does not stop")
+}
+
+// dial connects to a server.
 func dial(t *testing.T, network, address string) net.Conn {
 	t.Helper()
 	c, err := net.Dial(network, address)
@@ -52,7 +77,7 @@ func dial(t *testing.T, network, address string) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c.SetDeadline(time.Now().Add(hang))
 	return c
 }
 
@@ -64,7 +89,7 @@ func say(t *testing.T, c net.Conn, request, answer string) {
 	}
 	got := make([]byte, len(answer))
 	if n, err := io.ReadFull(c, got); err != nil || string(got) != answer {
-		t.Fatalf("%.40q is answered %.200q, %v; want %.200q", request, got[:n], err, answer)
+		t.Fatalf("%.40q: got %.200q, %v, want %.200q", request, got[:n], err, answer)
 	}
 }
 
@@ -85,7 +110,7 @@ func TestServerAnswersAsTheTranscriptsSay(t *testing.T) {
 
 func replay(t *testing.T, network string, c transcript.Case) {
 	socket := filepath.Join(t.TempDir(), "s")
-	s := start(t, func(conf *config.Config) {
+	s := launch(t, func(conf *config.Config) {
 		conf.Socket = socket
 		set(t, conf, c.With)
 	})
@@ -96,7 +121,7 @@ func replay(t *testing.T, network string, c transcript.Case) {
 	err := c.Replay(func() (io.ReadWriteCloser, error) {
 		conn, err := net.Dial(network, address)
 		if err == nil {
-			err = conn.SetDeadline(time.Now().Add(10 * time.Second))
+			err = conn.SetDeadline(time.Now().Add(hang))
 		}
 		return conn, err
 	})
@@ -140,55 +165,52 @@ func TestAnItemSurvivesARestart(t *testing.T) {
 
 func TestASecondServerOnTheSameDataRefuses(t *testing.T) {
 	data := t.TempDir()
-	start(t, func(c *config.Config) { c.Data = data })
+	launch(t, func(c *config.Config) { c.Data = data })
 	c := config.Default()
 	c.Data, c.Port = data, 0
 	_, err := Start(c, slog.New(slog.DiscardHandler))
 	if !errors.Is(err, disk.ErrLocked) || !strings.Contains(err.Error(), data) {
-		t.Errorf("a second server: %v", err)
+		t.Errorf("got %v, want disk.ErrLocked and the directory", err)
 	}
 }
 
 func TestAServerThatCannotListenLeavesTheDataToOthers(t *testing.T) {
-	first := start(t)
+	first := launch(t)
 	c := config.Default()
 	c.Data, c.Port = filepath.Join(t.TempDir(), "data"), first.Addr().(*net.TCPAddr).Port
-	if _, err := Start(c, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "cannot listen") {
-		t.Fatalf("a taken port: %v", err)
+	_, err := Start(c, slog.New(slog.DiscardHandler))
+	if err == nil || !strings.Contains(err.Error(), "cannot listen") {
+		t.Fatalf("got %v for a taken port, want that it cannot listen", err)
 	}
 	if _, err := os.Stat(c.Data); err == nil {
-		t.Error("it made the data directory")
+		t.Error("got a data directory, want none")
 	}
-	start(t, func(second *config.Config) { second.Data = c.Data })
+	launch(t, func(second *config.Config) { second.Data = c.Data })
 }
 
 func TestABadSettingIsAnError(t *testing.T) {
 	c := config.Default()
 	c.Data, c.Port = t.TempDir(), -1
-	if _, err := Start(c, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "port") {
-		t.Errorf("port -1: %v", err)
+	_, err := Start(c, slog.New(slog.DiscardHandler))
+	if err == nil || !strings.Contains(err.Error(), "port") {
+		t.Errorf("got %v for port -1, want an error that names the port", err)
 	}
 }
 
 func TestADelayedFlushHappens(t *testing.T) {
-	s := start(t)
-	c := dial(t, "tcp", s.Addr().String())
-	say(t, c, "set q 0 0 1\r\na\r\n", "STORED\r\n")
-	say(t, c, "flush_all 3600\r\n", "OK\r\n")
-	s.flushIn(time.Millisecond) // what the next flush_all does: it takes the place of the first
-	for {
-		say(t, c, "get q/peek\r\n", "")
-		got := make([]byte, len("END\r\n"))
-		if _, err := io.ReadFull(c, got); err != nil {
-			t.Fatal(err)
-		}
-		if string(got) == "END\r\n" {
-			return
-		}
-		if _, err := io.ReadFull(c, make([]byte, len("VALUE q 0 1\r\na\r\nEND\r\n")-len(got))); err != nil {
-			t.Fatal(err)
-		}
-	}
+	still := clocktest.New(time.Now())
+	c := dial(t, "tcp", launchOn(t, still).Addr().String())
+	const set, item = "set q 0 0 1\r\na\r\n", "VALUE q 0 1\r\na\r\nEND\r\n"
+	say(t, c, set, "STORED\r\n")
+	say(t, c, "flush_all 100\r\n", "OK\r\n")
+	say(t, c, "flush_all 10\r\n", "OK\r\n") // it takes the place of the first
+	still.Step(10*time.Second - 1)
+	say(t, c, "get q/peek\r\n", item)
+	still.Step(1)
+	say(t, c, "get q/peek\r\n", "END\r\n")
+	say(t, c, set, "STORED\r\n")
+	still.Step(100 * time.Second)
+	say(t, c, "get q/peek\r\n", item)
 }
 
 // lockedBuffer collects log lines.
@@ -211,17 +233,18 @@ func TestTheLogSaysWhatAndWhereAndIsThenQuiet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	say(t, dial(t, "tcp", s.Addr().String()), "set q 0 0 1\r\na\r\nget q\r\n", "STORED\r\nVALUE q 0 1\r\na\r\nEND\r\n")
+	say(t, dial(t, "tcp", s.Addr().String()),
+		"set q 0 0 1\r\na\r\nget q\r\n", "STORED\r\nVALUE q 0 1\r\na\r\nEND\r\n")
 	if err := s.Stop(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSpace(log.b.String()), "\n")
 	if len(lines) != 2 {
-		t.Errorf("start, a request and a stop gave %d lines:\n%s", len(lines), &log.b)
+		t.Errorf("got %d lines for start, request and stop, want 2:\n%s", len(lines), &log.b)
 	}
 	for _, want := range []string{Version, s.Addr().String(), c.Socket, c.Data} {
 		if !strings.Contains(lines[0], want) {
-			t.Errorf("the first line does not tell %s: %s", want, lines[0])
+			t.Errorf("got first line %s, want %s in it", lines[0], want)
 		}
 	}
 }

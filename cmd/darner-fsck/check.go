@@ -19,7 +19,7 @@ func check(c *cli.Context) error {
 	}
 	o := fsck.Options{Repair: c.Bool("repair"), DryRun: c.Bool("dry-run")}
 	if o.DryRun && !o.Repair {
-		return usage{errors.New("--dry-run belongs to --repair")}
+		return usage{errors.New("--dry-run needs --repair")}
 	}
 	bar := newBar(os.Stderr)
 	out := bufio.NewWriter(os.Stdout)
@@ -40,7 +40,7 @@ func check(c *cli.Context) error {
 	return written(errors.Join(finish(res), out.Flush()), res)
 }
 
-// written is the result, unless what was found could not be told.
+// written is the result, unless the report could not be written.
 func written(err error, res fsck.Result) error {
 	if err == nil {
 		return status(res)
@@ -49,7 +49,7 @@ func written(err error, res fsck.Result) error {
 	return exit(res.Exit() | fsck.ExitTrouble)
 }
 
-// firstLine is an error that was met more than once.
+// firstLine is one of the errors joined in err.
 func firstLine(err error) string {
 	line, _, _ := strings.Cut(err.Error(), "\n")
 	return line
@@ -63,10 +63,10 @@ func status(res fsck.Result) error {
 	return nil
 }
 
-// dataArgument is the one argument that a command takes.
+// dataArgument is the only argument of a command.
 func dataArgument(c *cli.Context) (string, error) {
 	if c.NArg() != 1 {
-		return "", usage{errors.New("one data directory is wanted (darner-fsck -h tells more)")}
+		return "", usage{errors.New("give one data directory (see darner-fsck -h)")}
 	}
 	return c.Args().First(), nil
 }
@@ -74,7 +74,7 @@ func dataArgument(c *cli.Context) (string, error) {
 func spaceCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "space",
-		Usage:     "draws where the disk went: what of each segment is live, dead, free",
+		Usage:     "draws what takes the disk: what of each segment is live, dead, free",
 		ArgsUsage: "DATA",
 		Action: func(c *cli.Context) error {
 			path, err := dataArgument(c)
@@ -88,7 +88,7 @@ func spaceCommand() *cli.Command {
 			if err != nil {
 				return errors.Join(err, out.Flush())
 			}
-			res.Left = 0 // not what was asked
+			res.Left = 0 // damage is not what was asked for
 			return written(out.Flush(), res)
 		},
 	}

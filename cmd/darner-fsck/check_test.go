@@ -12,7 +12,7 @@ import (
 
 const fixtures = "../../testdata/fsck/"
 
-// dataOf copies a fixture to where it may be changed.
+// dataOf copies a fixture, so that it may be changed.
 func dataOf(t *testing.T, fixture string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -47,7 +47,7 @@ func TestExitCodesAreThoseOfFsck(t *testing.T) {
 		{16, []string{"dump", "--bogus", damaged, "orders"}},
 	} {
 		if out, _, code := says(t, "", c.args...); code != c.want {
-			t.Errorf("%q ends with %d instead of %d:\n%s", c.args, code, c.want, out)
+			t.Errorf("%q: got exit code %d, want %d:\n%s", c.args, code, c.want, out)
 		}
 	}
 }
@@ -55,27 +55,28 @@ func TestExitCodesAreThoseOfFsck(t *testing.T) {
 func TestJSONIsALineForEverythingThatIsFound(t *testing.T) {
 	out, _, code := says(t, "", "--json", "--repair", dataOf(t, "flipped-bits"))
 	if code != 1 {
-		t.Errorf("exit code %d", code)
+		t.Errorf("got exit code %d, want 1", code)
 	}
 	n := make(map[string]int)
 	for line := range strings.Lines(out) {
 		var v map[string]map[string]any
 		if err := json.Unmarshal([]byte(line), &v); err != nil || len(v) != 1 {
-			t.Fatalf("%v: %s", err, line)
+			t.Fatalf("got %v, want one object in: %s", err, line)
 		}
 		for kind := range v {
 			n[kind]++
 		}
 	}
 	if n["finding"] != 3 || n["repair"] != 4 || n["queue"] != 1 || n["result"] != 1 {
-		t.Errorf("there are %v in\n%s", n, out)
+		t.Errorf("got %v, want 3 findings, 4 repairs, a queue and a result in\n%s", n, out)
 	}
 }
 
 func TestSpaceDrawsABarForEverySegment(t *testing.T) {
 	out, _, _ := says(t, "", "space", dataOf(t, "flipped-bit"))
-	if bars := strings.Count(out, ".seg"); bars != 3 || !strings.Contains(out, "####") || !strings.Contains(out, "xx") || !strings.Contains(out, "----") {
-		t.Errorf("it draws\n%s", out)
+	if bars := strings.Count(out, ".seg"); bars != 3 || !strings.Contains(out, "####") ||
+		!strings.Contains(out, "xx") || !strings.Contains(out, "----") {
+		t.Errorf("got %d bars, want 3 in\n%s", bars, out)
 	}
 }
 
@@ -85,16 +86,17 @@ func TestAReportThatCannotBeWrittenIsToldOf(t *testing.T) {
 		t.Skip("there is no device that is always full: ", err)
 	}
 	defer full.Close()
-	for _, args := range [][]string{{"DATA"}, {"--json", "DATA"}, {"--json", "--repair", "DATA"}, {"space", "DATA"}} {
+	for _, args := range [][]string{{"DATA"}, {"--json", "DATA"}, {"--json", "--repair", "DATA"},
+		{"space", "DATA"}} {
 		args[len(args)-1] = dataOf(t, "flipped-bits")
 		log, code := saysTo(t, full, args...)
 		if code&8 == 0 || !strings.Contains(log, "could not be written") {
-			t.Errorf("%q ends with %d and says %q", args, code, log)
+			t.Errorf("%q: got exit code %d, %q, want 8 and why", args, code, log)
 		}
 	}
 }
 
-// saysTo runs the command with an output that is to fail.
+// saysTo runs the command with an output that fails.
 func saysTo(t *testing.T, out *os.File, args ...string) (stderr string, code int) {
 	t.Helper()
 	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
@@ -108,7 +110,7 @@ func saysTo(t *testing.T, out *os.File, args ...string) (stderr string, code int
 	return read(t, log.Name()), code
 }
 
-// Whichever way leads to a queue, a server above it is noticed.
+// A server is noticed whatever path leads to its queue.
 func TestAServerIsNoticedThroughLinks(t *testing.T) {
 	dir := dataOf(t, "flipped-bit")
 	server, err := disk.OS{}.Lock(filepath.Join(dir, ".lock"))
@@ -129,25 +131,27 @@ func TestAServerIsNoticedThroughLinks(t *testing.T) {
 		t.Chdir(cwd)
 		for _, path := range paths {
 			for _, args := range [][]string{{path}, {"--repair", path}} {
-				if out, log, code := says(t, "", args...); code != 8 || !strings.Contains(log, "in use") {
-					t.Errorf("in %s, %q ends with %d:\n%s%s", cwd, args, code, out, log)
+				if out, log, code := says(t, "", args...); code != 8 ||
+					!strings.Contains(log, "in use") {
+					t.Errorf("in %s, %q: got exit code %d, want 8:\n%s%s", cwd, args, code, out,
+						log)
 				}
 			}
 		}
 	}
 }
 
-// While a queue that stands alone is mended, no server comes.
+// No server can start while a single queue is repaired.
 func TestARepairOfALoneQueueMakesALock(t *testing.T) {
 	dir := dataOf(t, "flipped-bit")
 	if _, _, code := says(t, "", dir+"/orders"); code != 4 {
-		t.Errorf("a check ends with %d", code)
+		t.Errorf("got exit code %d of a check, want 4", code)
 	}
 	if _, err := os.Stat(dir + "/.lock"); err == nil {
 		t.Error("a check made a lock")
 	}
 	if _, _, code := says(t, "", "--repair", dir+"/orders"); code != 1 {
-		t.Errorf("a repair ends with %d", code)
+		t.Errorf("got exit code %d of a repair, want 1", code)
 	}
 	if _, err := os.Stat(dir + "/.lock"); err != nil {
 		t.Error(err)

@@ -1,6 +1,6 @@
 package main
 
-// The two real binaries: what a server compressed, and a disk damaged, costs nothing.
+// The two real binaries: damage to what a server compressed costs nothing.
 
 import (
 	"bufio"
@@ -60,19 +60,22 @@ func TestAFlippedBitInAColdSegmentCostsNothing(t *testing.T) {
 		{"DATA", fmt.Sprintf("clean: 1 queue, %d items", n), 0},
 	} {
 		out, code := runs(t, tool, strings.Fields(strings.ReplaceAll(step.args, "DATA", data))...)
-		if code != step.code || !strings.Contains(out, step.want) || strings.Contains(out, `"items_lost":1`) {
-			t.Fatalf("%s ends with %d:\n%.3000s", step.args, code, out)
+		if code != step.code || !strings.Contains(out, step.want) ||
+			strings.Contains(out, `"items_lost":1`) {
+			t.Fatalf("%s: got exit code %d, want %d and %q:\n%.3000s", step.args, code, step.code,
+				step.want, out)
 		}
 	}
-	if out, code := runs(t, tool, "export", data, "q"); code != 0 || strings.Count(out, "\n") != n+1 { // and what it says at the end
-		t.Errorf("export: %d, %d lines", code, strings.Count(out, "\n"))
+	out, code := runs(t, tool, "export", data, "q")
+	if code != 0 || strings.Count(out, "\n") != n+1 { // the items and a summary
+		t.Errorf("got exit code %d, %d lines, want 0, %d", code, strings.Count(out, "\n"), n+1)
 	}
 	conn = serve(t, server, data)
 	conn.get(n)
 	conn.stop()
 }
 
-// coldFile waits for the server to have made a cold segment, and to have deleted what it was made of.
+// coldFile waits until the server has made a cold segment and deleted its sources.
 func coldFile(t *testing.T, data string) string {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
@@ -143,7 +146,7 @@ func (c *client) stop() {
 func (c *client) expect(want string) {
 	c.t.Helper()
 	if got, err := c.r.ReadString('\n'); err != nil || got != want+"\r\n" {
-		c.t.Fatalf("the server says %q, %v, and not %q", got, err, want)
+		c.t.Fatalf("got %q, %v, want %q", got, err, want)
 	}
 }
 
@@ -169,7 +172,7 @@ func (c *client) set(n int) {
 	}
 }
 
-// get takes n items and holds them against what was set.
+// get takes n items and compares them with those that were set.
 func (c *client) get(n int) {
 	c.t.Helper()
 	i := 0

@@ -19,14 +19,22 @@ func dumpCommand() *cli.Command {
 		Name:      "dump",
 		Usage:     "lists the items of a queue that are on disk, taken or not",
 		ArgsUsage: "DATA QUEUE",
-		Description: "A line for each: sequence number, when it was set, when it expires, flags, size, state, payload.\n" +
-			"A POINT is a sequence number, a time like 2026-01-31T15:04:05, or 90m for 90 minutes ago.",
+		Description: "A line for each: sequence number, when it was set, when it expires,\n" +
+			"flags, size, state, payload. A POINT is a sequence number, a time as in\n" +
+			"2026-01-31T15:04:05, or 90m for 90 minutes ago.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "from", Usage: "the first item, by its `POINT`"},
 			&cli.StringFlag{Name: "to", Usage: "the last item, by its `POINT`"},
-			&cli.StringFlag{Name: "state", Usage: "only items in these `STATES`: live, taken, expired, damaged, with commas between"},
-			&cli.IntFlag{Name: "limit", Usage: "at most so many lines"},
-			&cli.StringFlag{Name: "as", Value: string(items.AsText), Usage: "payloads as text, hex or base64"},
+			&cli.StringFlag{
+				Name: "state",
+				Usage: "only items in these `STATES`, separated by commas: live, taken, " +
+					"expired, damaged",
+			},
+			&cli.IntFlag{Name: "limit", Usage: "the number of lines, at most"},
+			&cli.StringFlag{
+				Name: "as", Value: string(items.AsText),
+				Usage: "payloads as text, hex or base64",
+			},
 		},
 		Action: func(c *cli.Context) error {
 			o, err := dumpOptions(c)
@@ -75,7 +83,7 @@ func dumpOptions(c *cli.Context) (o items.DumpOptions, err error) {
 	return o, nil
 }
 
-// point reads a flag; one that is not set is the beginning.
+// point reads a flag. If it is not set the point is the beginning.
 func point(c *cli.Context, flag string) (items.Point, error) {
 	if !c.IsSet(flag) {
 		return items.Point{}, nil

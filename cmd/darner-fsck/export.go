@@ -27,14 +27,19 @@ func exportCommand() *cli.Command {
 		Name:      "export",
 		Usage:     "writes the items in a queue to standard output, for import",
 		ArgsUsage: "DATA QUEUE",
-		Description: "jsonl is a line of JSON for each item, with all that is known of it; raw is the payload\n" +
-			"alone, behind its length in 8 bytes, little-endian. The queue stays as it is. Items that\n" +
-			"cannot be read are left out and told; the exit code is 4 then.",
-		Flags: []cli.Flag{&cli.StringFlag{Name: "format", Value: formatJSON, Usage: "jsonl or raw"}},
+		Description: "jsonl is a line of JSON for each item, with everything known about it.\n" +
+			"raw is the payload alone, after its length in 8 bytes, little-endian. The queue\n" +
+			"stays as it is. Items that cannot be read are left out and reported; then the exit\n" +
+			"code is 4.",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "format", Value: formatJSON, Usage: "jsonl or raw"},
+		},
 		Action: func(c *cli.Context) error {
-			encode := map[string]func(io.Writer) exchange.Encoder{formatJSON: exchange.NewJSONEncoder, formatRaw: exchange.NewRawEncoder}[c.String("format")]
+			encode := map[string]func(io.Writer) exchange.Encoder{
+				formatJSON: exchange.NewJSONEncoder, formatRaw: exchange.NewRawEncoder,
+			}[c.String("format")]
 			if encode == nil {
-				return usage{fmt.Errorf("--format %s: an export is jsonl or raw", c.String("format"))}
+				return usage{fmt.Errorf("--format %s: give jsonl or raw", c.String("format"))}
 			}
 			return readQueue(c, func(q datadir.Queue) error { return export(q, encode(os.Stdout)) })
 		},
@@ -48,12 +53,14 @@ func export(q datadir.Queue, to exchange.Encoder) error {
 	}
 	warn(r)
 	done, err := exchange.Export(r, to, func(rec *items.Record, err error) {
-		fmt.Fprintf(os.Stderr, "darner-fsck: left out, because it cannot be read: %s\n", rec.Where(err))
+		fmt.Fprintf(os.Stderr, "darner-fsck: left out, because it cannot be read: %s\n",
+			rec.Where(err))
 	})
 	if err != nil {
-		return fmt.Errorf("behind %s: %w", count(done.Items, "item"), err)
+		return fmt.Errorf("after %s: %w", count(done.Items, "item"), err)
 	}
-	fmt.Fprintf(os.Stderr, "%s, %s of payload\n", count(done.Items, "item"), count(done.Bytes, "byte"))
+	fmt.Fprintf(os.Stderr, "%s, %s of payload\n",
+		count(done.Items, "item"), count(done.Bytes, "byte"))
 	if done.Damaged > 0 {
 		return exit(fsck.ExitLeft)
 	}

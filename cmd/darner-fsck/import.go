@@ -19,16 +19,20 @@ import (
 func importCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "import",
-		Usage:     "appends what export wrote, or all queues of a Kestrel, while no server runs",
+		Usage:     "appends what export wrote, or the queues of a Kestrel, while no server runs",
 		ArgsUsage: "DATA QUEUE [FILE], or: --format kestrel DATA DIRECTORY",
-		Description: "Without a FILE it reads standard input. A data directory and queues that are not there are\n" +
-			"made. Items get new sequence numbers. At a line that cannot be read the import ends, and\n" +
-			"what came before it stays. Of a Kestrel, which must have been stopped, only the journals\n" +
-			"in its DIRECTORY are needed; nothing in it is changed. Items that were open come back. Each of\n" +
-			"its queues comes whole or not at all, and not into one that is there, unless with --append.",
+		Description: "Without a FILE it reads standard input. It makes a missing data directory\n" +
+			"or queue. Items get new sequence numbers. The import ends at a line that cannot be\n" +
+			"read; items before it stay. Stop a Kestrel first. Only the journals in its\n" +
+			"DIRECTORY are needed, and nothing there is changed. Items that were open come\n" +
+			"back. Each of its queues is imported whole or not at all. A queue that exists\n" +
+			"here already is skipped, unless --append is given.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "format", Value: formatJSON, Usage: "jsonl, raw or kestrel"},
-			&cli.BoolFlag{Name: "append", Usage: "with kestrel: also append to queues that are there"},
+			&cli.BoolFlag{
+				Name:  "append",
+				Usage: "with kestrel: append to queues that exist",
+			},
 		},
 		Action: func(c *cli.Context) error {
 			switch c.String("format") {
@@ -37,12 +41,12 @@ func importCommand() *cli.Command {
 			case formatKestrel:
 				return importKestrel(c)
 			}
-			return usage{fmt.Errorf("--format %s: an import is jsonl, raw or kestrel", c.String("format"))}
+			return usage{fmt.Errorf("--format %s: give jsonl, raw or kestrel", c.String("format"))}
 		},
 	}
 }
 
-// importer imports into the directory of a queue, of a data directory that is locked.
+// importer imports into the directory of a queue. The data directory must be locked.
 func importer(d *datadir.Dir, path string) *exchange.Importer {
 	return exchange.NewImporter(path, wal.Options{
 		Quarantine: filepath.Join(d.Path, datadir.QuarantineName),
@@ -83,6 +87,7 @@ func importQueue(c *cli.Context) (err error) {
 	if e := im.Close(); e != nil {
 		return errors.Join(err, e)
 	}
-	fmt.Fprintf(os.Stderr, "%s, %s of payload, are now in %s\n", count(im.Items, "more item"), count(im.Bytes, "byte"), name)
+	fmt.Fprintf(os.Stderr, "%s, %s of payload, are now in %s\n",
+		count(im.Items, "more item"), count(im.Bytes, "byte"), name)
 	return err
 }

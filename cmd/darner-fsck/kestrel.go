@@ -1,8 +1,8 @@
 package main
 
-// The import of a Kestrel. It may be killed and started again: a queue is made aside, under a hidden
-// name, and gets its own when all of it is on stable storage. So what is there is whole, and is not
-// imported twice.
+// The import of a Kestrel. It may be killed and started again: a queue is made aside, under a
+// hidden name, and gets its own when all of it is on stable storage. So what is there is whole, and
+// is not imported twice.
 
 import (
 	"errors"
@@ -19,22 +19,22 @@ import (
 	"github.com/darner/darner/wal/datadir"
 )
 
-// asideName is where a queue is made, in the data directory.
+// asideName is the name in the data directory of a queue that is being made.
 const asideName = ".kestrel-import"
 
 // move is an import of all queues of a Kestrel's directory.
 type move struct {
 	from   string
 	to     *datadir.Dir
-	append bool // also to queues that are there
+	append bool // to queues that exist
 	status exit
 }
 
 // target is a queue that can be imported.
 type target struct {
-	from  kestrel.Queue
-	to    datadir.Queue
-	there bool
+	from   kestrel.Queue
+	to     datadir.Queue
+	exists bool
 }
 
 func importKestrel(c *cli.Context) error {
@@ -47,7 +47,8 @@ func importKestrel(c *cli.Context) error {
 		return err
 	}
 	for _, f := range foreign {
-		fmt.Fprintf(os.Stderr, "darner-fsck: %s is no journal and left out\n", filepath.Join(m.from, f))
+		fmt.Fprintf(os.Stderr, "darner-fsck: %s is not a journal and is left out\n",
+			filepath.Join(m.from, f))
 	}
 	if len(queues) == 0 {
 		return fmt.Errorf("%s holds no journals of a Kestrel", m.from)
@@ -74,13 +75,13 @@ func importKestrel(c *cli.Context) error {
 
 func (m *move) aside() string { return filepath.Join(m.to.Path, asideName) }
 
-// refuse tells of a queue that is not imported. The others are.
+// refuse reports a queue that is not imported. The import goes on with the others.
 func (m *move) refuse(queue string, err error) {
 	fmt.Fprintf(os.Stderr, "darner-fsck: queue %s: %v\n", queue, err)
 	m.status |= fsck.ExitTrouble
 }
 
-// check goes through all queues and their journals before anything is written.
+// check reads all queues and their journals before anything is written.
 func (m *move) check(queues []kestrel.Queue) (targets []target) {
 	for _, q := range queues {
 		t, err := m.target(q)
@@ -102,9 +103,10 @@ func (m *move) target(q kestrel.Queue) (t target, err error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return t, err
 	}
-	t.there = len(entries) > 0
-	if t.there && !m.append {
-		return t, fmt.Errorf("not imported, as %s is there already, from an earlier import or of a server (--append adds to it)", t.to.Path)
+	t.exists = len(entries) > 0
+	if t.exists && !m.append {
+		return t, fmt.Errorf("not imported, because %s exists, from an earlier import or a server "+
+			"(--append adds to it)", t.to.Path)
 	}
 	held, err := kestrel.Replay(disk.OS{}, m.from, q)
 	if err != nil {
@@ -113,35 +115,37 @@ func (m *move) target(q kestrel.Queue) (t target, err error) {
 	return t, held.Close()
 }
 
-// queue imports one.
+// queue imports one queue.
 func (m *move) queue(t target) error {
 	path := m.aside()
-	if t.there {
+	if t.exists {
 		path = t.to.Path
 	}
 	im := importer(m.to, path)
 	held, err := im.FromKestrel(disk.OS{}, m.from, t.from)
 	err = errors.Join(err, im.Close())
-	if !t.there {
+	if !t.exists {
 		if err == nil && im.Items > 0 {
 			err = m.place(t.to.Path)
 		}
 		if err != nil {
-			return errors.Join(fmt.Errorf("nothing of it was imported: %w", err), os.RemoveAll(path))
+			err = fmt.Errorf("nothing of it was imported: %w", err)
+			return errors.Join(err, os.RemoveAll(path))
 		}
 	}
 	open := ""
 	if held != nil && held.Open > 0 {
 		open = fmt.Sprintf(", %d of them were open", held.Open)
 	}
-	fmt.Printf("%s: %s, %s of payload%s\n", t.from.Name, count(im.Items, "item"), count(im.Bytes, "byte"), open)
+	fmt.Printf("%s: %s, %s of payload%s\n",
+		t.from.Name, count(im.Items, "item"), count(im.Bytes, "byte"), open)
 	if held != nil {
-		m.tell(held.Findings)
+		m.report(held.Findings)
 	}
 	return err
 }
 
-// place gives the queue made aside its name.
+// place gives the queue that was made its name.
 func (m *move) place(path string) error {
 	fsys := disk.OS{}
 	if err := fsys.SyncDir(m.aside()); err != nil {
@@ -153,7 +157,7 @@ func (m *move) place(path string) error {
 	return fsys.SyncDir(m.to.Path)
 }
 
-func (m *move) tell(findings []kestrel.Finding) {
+func (m *move) report(findings []kestrel.Finding) {
 	for _, f := range findings {
 		fmt.Fprintln(os.Stderr, "darner-fsck:", f)
 		if !f.Torn {

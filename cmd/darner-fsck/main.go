@@ -1,4 +1,4 @@
-// Command darner-fsck examines and mends data directories of darner, offline.
+// Command darner-fsck examines and repairs data directories of darner, offline.
 package main
 
 import (
@@ -34,7 +34,7 @@ func run(args []string) int {
 	return fsck.ExitTrouble
 }
 
-// exit is an exit code that says all: there is nothing to add.
+// exit is an exit code without a message.
 type exit int
 
 func (e exit) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
@@ -45,20 +45,29 @@ type usage struct{ error }
 func app() *cli.App {
 	app := &cli.App{
 		Name:  "darner-fsck",
-		Usage: "examines and mends queues on disk while no server uses them",
+		Usage: "examines and repairs queues on disk while no server uses them",
 		UsageText: "darner-fsck [--repair [--dry-run]] [--json] DATA\n   darner-fsck space DATA\n" +
 			"   darner-fsck dump|export|import|rewind [options] DATA QUEUE",
-		Description: "DATA is a data directory or a single queue's. Without --repair nothing is changed.\n" +
-			"Exit codes, added up: 0 clean, 1 repaired, 4 damage left, 8 something could not be examined or done, 16 wrong usage.",
+		Description: "DATA is a data directory or the directory of a single queue. Without\n" +
+			"--repair nothing is changed. Exit codes, added up: 0 clean, 1 repaired, 4 damage\n" +
+			"left, 8 something could not be examined or done, 16 wrong usage.",
 		HideHelpCommand: true,
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "repair", Usage: "mend what can be mended without losing a readable item"},
+			&cli.BoolFlag{
+				Name:  "repair",
+				Usage: "mend what can be mended without losing a readable item",
+			},
 			&cli.BoolFlag{Name: "dry-run", Usage: "with --repair: only say what would be done"},
-			&cli.BoolFlag{Name: "json", Usage: "write a line of JSON for every finding, step and queue, and the result"},
+			&cli.BoolFlag{
+				Name:  "json",
+				Usage: "write a line of JSON for every finding, step and queue, and the result",
+			},
 		},
 		Action:       check,
 		OnUsageError: usageError,
-		Commands:     []*cli.Command{spaceCommand(), dumpCommand(), exportCommand(), importCommand(), rewindCommand()},
+		Commands: []*cli.Command{
+			spaceCommand(), dumpCommand(), exportCommand(), importCommand(), rewindCommand(),
+		},
 	}
 	for _, c := range app.Commands {
 		c.OnUsageError = usageError

@@ -12,9 +12,9 @@ import (
 	"golang.org/x/term"
 )
 
-// bar is drawn on a terminal, at most ten times a second. Elsewhere it is nothing.
+// bar is a progress bar, drawn at most ten times a second. It does nothing without a terminal.
 type bar struct {
-	w     io.Writer // nil if it is no terminal
+	w     io.Writer // nil without a terminal
 	drawn time.Time
 	shown bool
 }
@@ -26,7 +26,7 @@ func newBar(f *os.File) *bar {
 	return &bar{w: f}
 }
 
-// progress is what is to be told of it, nil if nobody sees the bar.
+// progress returns a function that draws the bar; nil without a terminal.
 func (b *bar) progress() func(done, all int64) {
 	if b.w == nil {
 		return nil
@@ -37,7 +37,8 @@ func (b *bar) progress() func(done, all int64) {
 			return
 		}
 		n := int(done * cells / all)
-		fmt.Fprintf(b.w, "\r[%s%s] %3d%%", strings.Repeat("#", n), strings.Repeat(" ", cells-n), done*100/all)
+		fmt.Fprintf(b.w, "\r[%s%s] %3d%%",
+			strings.Repeat("#", n), strings.Repeat(" ", cells-n), done*100/all)
 		b.drawn, b.shown = time.Now(), true
 	}
 }
@@ -49,7 +50,7 @@ func (b *bar) clear() {
 	}
 }
 
-// aside returns a writer that takes the bar away before it writes a line.
+// aside returns a writer that removes the bar before it writes a line.
 func (b *bar) aside(out interface {
 	io.Writer
 	Flush() error

@@ -1,6 +1,6 @@
 package main
 
-// What the commands for a single queue have in common.
+// What commands for a single queue share.
 
 import (
 	"errors"
@@ -18,18 +18,20 @@ import (
 
 func usageError(_ *cli.Context, err error, _ bool) error { return usage{err} }
 
-// wrongUse says that the arguments are not as many as the command wants.
+// wrongUse is the error for a wrong number of arguments.
 func wrongUse(c *cli.Context) error {
-	return usage{fmt.Errorf("usage: darner-fsck %s [options] %s (-h tells more)", c.Command.Name, c.Command.ArgsUsage)}
+	return usage{fmt.Errorf("usage: darner-fsck %s [options] %s (see -h)",
+		c.Command.Name, c.Command.ArgsUsage)}
 }
 
-// readQueue finds the queue that the arguments name, for a command that only reads: with the data
-// directory locked, or, where that cannot be, as if no server were running.
+// readQueue finds the queue that the arguments name, for a command that only reads. It locks the
+// data directory. Where that is not possible it reads as if no server were running.
 func readQueue(c *cli.Context, do func(datadir.Queue) error) error {
 	return withQueue(c, func(d *datadir.Dir) (io.Closer, error) {
 		lock, unlocked, err := d.LockForReading()
 		if unlocked != nil {
-			fmt.Fprintln(os.Stderr, "darner-fsck: read without a lock, as if no server were running:", unlocked)
+			fmt.Fprintln(os.Stderr,
+				"darner-fsck: reading without a lock, as if no server were running:", unlocked)
 		}
 		return lock, err
 	}, do)
@@ -39,7 +41,9 @@ func changeQueue(c *cli.Context, do func(datadir.Queue) error) error {
 	return withQueue(c, (*datadir.Dir).Lock, do)
 }
 
-func withQueue(c *cli.Context, lock func(*datadir.Dir) (io.Closer, error), do func(datadir.Queue) error) error {
+func withQueue(
+	c *cli.Context, lock func(*datadir.Dir) (io.Closer, error), do func(datadir.Queue) error,
+) error {
 	if c.NArg() != 2 {
 		return wrongUse(c)
 	}
@@ -58,14 +62,15 @@ func withQueue(c *cli.Context, lock func(*datadir.Dir) (io.Closer, error), do fu
 	return errors.Join(do(q), held.Close())
 }
 
-// warn tells of an offset file that cannot be read.
+// warn reports an offset file that cannot be read.
 func warn(r *items.Reading) {
 	if r.Warning != nil {
-		fmt.Fprintln(os.Stderr, "darner-fsck: nothing counts as taken, for want of the offset file:", r.Warning)
+		fmt.Fprintln(os.Stderr,
+			"darner-fsck: nothing counts as taken: the offset file cannot be read:", r.Warning)
 	}
 }
 
-// count words a number of things.
+// count puts a number of things into words.
 func count(n int64, one string) string {
 	if n == 1 {
 		return "1 " + one

@@ -52,7 +52,8 @@ const lines = `{"enqueued":1769860800000,"text":"one"}
 func imported(t *testing.T) string {
 	t.Helper()
 	data := filepath.Join(t.TempDir(), "data")
-	if _, log, code := says(t, lines, "import", data, "q"); code != 0 || log != "3 more items, 8 bytes of payload, are now in q\n" {
+	if _, log, code := says(t, lines, "import", data, "q"); code != 0 ||
+		log != "3 more items, 8 bytes of payload, are now in q\n" {
 		t.Fatalf("got exit code %d, want 0: %s", code, log)
 	}
 	return data
@@ -88,7 +89,7 @@ func TestExportedItemsCanBeImported(t *testing.T) {
 {"sequence":3,"enqueued":1769860802000,"expires":0,"flags":0,"size":2,"base64":"//8="}
 `
 	if out != want || log != "3 items, 8 bytes of payload\n" || code != 0 {
-		t.Errorf("%d\n%s%s", code, out, log)
+		t.Errorf("got exit code %d\n%s%s, want 0\n%s", code, out, log, want)
 	}
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, []byte(out), 0o600); err != nil {
@@ -98,17 +99,17 @@ func TestExportedItemsCanBeImported(t *testing.T) {
 		t.Errorf("got exit code %d, want 0: %s", code, log)
 	}
 	if again, _, _ := says(t, "", "export", data, "copy"); again != want {
-		t.Errorf("the copy is\n%s", again)
+		t.Errorf("got\n%s, want\n%s", again, want)
 	}
 	raw, _, code := says(t, "", "export", data, "q", "--format", "raw")
 	if want := "\x03\x00\x00\x00\x00\x00\x00\x00one\x03\x00\x00\x00\x00\x00\x00\x00two\x02\x00\x00\x00\x00\x00\x00\x00\xff\xff"; raw != want || code != 0 {
-		t.Errorf("%d, %q", code, raw)
+		t.Errorf("got exit code %d, %q, want 0, %q", code, raw, want)
 	}
 	if _, log, code := says(t, raw, "import", "--format", "raw", data, "bare"); code != 0 {
 		t.Errorf("got exit code %d, want 0: %s", code, log)
 	}
 	if again, _, _ := says(t, "", "export", data, "bare", "--format", "raw"); again != raw {
-		t.Errorf("the bare copy is %q", again)
+		t.Errorf("got %q, want %q", again, raw)
 	}
 }
 
@@ -116,15 +117,17 @@ func TestABrokenLineEndsAnImport(t *testing.T) {
 	data := imported(t)
 	_, log, code := says(t, lines+"{\n", "import", data, "q")
 	if want := "3 more items, 8 bytes of payload, are now in q\ndarner-fsck: line 4: the line breaks off\n"; log != want || code != fsck.ExitTrouble {
-		t.Errorf("%d %s", code, log)
+		t.Errorf("got exit code %d, %s, want %d, %s", code, log, fsck.ExitTrouble, want)
 	}
 }
 
 func TestRawInputThatBreaksOffIsSaidSo(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
-	_, log, code := says(t, "\x01\x00\x00\x00\x00\x00\x00\x00a\x05\x00\x00\x00\x00\x00\x00\x00ab", "import", "--format", "raw", data, "q")
-	if !strings.Contains(log, "item 2 was not imported: the input breaks off 3 bytes before its end") || code != fsck.ExitTrouble {
-		t.Errorf("%d %s", code, log)
+	_, log, code := says(t, "\x01\x00\x00\x00\x00\x00\x00\x00a\x05\x00\x00\x00\x00\x00\x00\x00ab",
+		"import", "--format", "raw", data, "q")
+	const want = "item 2 was not imported: the input breaks off 3 bytes before its end"
+	if !strings.Contains(log, want) || code != fsck.ExitTrouble {
+		t.Errorf("got exit code %d, %s, want %d", code, log, fsck.ExitTrouble)
 	}
 }
 
@@ -136,10 +139,12 @@ func TestDumpListsWhatIsOnDisk(t *testing.T) {
 		"         2  2026-01-31T12:00:01.000Z  -                                  7           3  taken    74776f\n" +
 		"         3  2026-01-31T12:00:02.000Z  -                                  0           2  live     ffff\n"
 	if out != want || code != 0 {
-		t.Errorf("%d\n%s", code, out)
+		t.Errorf("got exit code %d\n%s, want 0\n%s", code, out, want)
 	}
-	if out, _, _ := says(t, "", "dump", filepath.Join(data, "q"), "q", "--state", "live", "--limit", "5"); strings.Count(out, "\n") != 2 {
-		t.Errorf("of the queue's own directory:\n%s", out)
+	alone := filepath.Join(data, "q")
+	out, _, _ = says(t, "", "dump", alone, "q", "--state", "live", "--limit", "5")
+	if strings.Count(out, "\n") != 2 {
+		t.Errorf("got\n%s, want one item of the queue's own directory", out)
 	}
 }
 
@@ -148,7 +153,7 @@ func TestRewindAsksBeforeItChangesAnything(t *testing.T) {
 	takeTwo(t, data)
 	out, log, code := says(t, "y\n", "rewind", data, "q", "--to", "2026-01-31T12:00:01Z")
 	if want := "q: 1 item, 3 bytes of payload, numbers 2 to 2, will be back in the queue.\n"; out != want || code != fsck.ExitUsage || !strings.Contains(log, "--yes") {
-		t.Errorf("%d\n%s%s", code, out, log)
+		t.Errorf("got exit code %d\n%s%s, want %d\n%s", code, out, log, fsck.ExitUsage, want)
 	}
 	for _, step := range []struct {
 		args, want string
@@ -156,17 +161,21 @@ func TestRewindAsksBeforeItChangesAnything(t *testing.T) {
 	}{
 		{"--to oldest --yes", "q: 2 items, 6 bytes of payload, numbers 1 to 2, will be back in the queue.\nDone.\n", 3},
 		{"--to oldest", "q: 0 items, 0 bytes of payload will be back in the queue.\n", 3},
-		{"--undo -y", "q: 2 items, 6 bytes of payload, numbers 1 to 2, will be taken again.\nDone.\n", 1},
+		{"--undo -y",
+			"q: 2 items, 6 bytes of payload, numbers 1 to 2, will be taken again.\nDone.\n", 1},
 	} {
-		out, log, code := says(t, "", append([]string{"rewind", data, "q"}, strings.Fields(step.args)...)...)
+		out, log, code := says(t, "",
+			append([]string{"rewind", data, "q"}, strings.Fields(step.args)...)...)
 		if out != step.want || log != "" || code != 0 {
-			t.Errorf("%s: %d\n%s%s", step.args, code, out, log)
+			t.Errorf("%s: got exit code %d\n%s%s, want 0\n%s", step.args, code, out, log, step.want)
 		}
-		if out, _, _ := says(t, "", "dump", data, "q", "--state", "live"); strings.Count(out, "\n") != 1+step.live {
-			t.Errorf("after %s:\n%s", step.args, out)
+		out, _, _ = says(t, "", "dump", data, "q", "--state", "live")
+		if strings.Count(out, "\n") != 1+step.live {
+			t.Errorf("after %s: got\n%s, want %d items", step.args, out, step.live)
 		}
 	}
-	if _, log, code := says(t, "", "rewind", data, "q", "--undo"); code != fsck.ExitTrouble || !strings.Contains(log, "no rewind to undo") {
+	if _, log, code := says(t, "", "rewind", data, "q", "--undo"); code != fsck.ExitTrouble ||
+		!strings.Contains(log, "no rewind to undo") {
 		t.Errorf("got exit code %d, want %d: %s", code, fsck.ExitTrouble, log)
 	}
 }
@@ -181,7 +190,7 @@ func TestNothingIsReadOrWrittenBesideAServer(t *testing.T) {
 	for _, args := range []string{"dump DATA q", "export DATA q", "import DATA q", "rewind DATA q --to oldest -y", "import --format kestrel DATA ../../testdata/kestrel/plain"} {
 		_, log, code := says(t, lines, strings.Fields(strings.ReplaceAll(args, "DATA", data))...)
 		if code != fsck.ExitTrouble || !strings.Contains(log, "is in use: stop the server first") {
-			t.Errorf("%s: %d %s", args, code, log)
+			t.Errorf("%s: got exit code %d, %s, want %d", args, code, log, fsck.ExitTrouble)
 		}
 	}
 }
@@ -191,33 +200,40 @@ func TestKestrelsDirectoryIsImported(t *testing.T) {
 		fixture, out, log string
 		code              int
 	}{
-		{"many", "boats: 0 items, 0 bytes of payload\ncars: 1 item, 1 byte of payload\ncars+audit: 2 items, 2 bytes of payload\n", "notes.txt is no journal and left out", 0},
+		{"many", "boats: 0 items, 0 bytes of payload\ncars: 1 item, 1 byte of payload\ncars+audit: 2 items, 2 bytes of payload\n", "notes.txt is not a journal and is left out", 0},
 		{"open", "cars: 5 items, 5 bytes of payload, 2 of them were open\n", "", 0},
 		{"torn", "cars: 1 item, 1 byte of payload\n", "cut short by a crash", 0},
-		{"damaged", "cars: 3 items, 3 bytes of payload\n", "cars.1: damaged, bytes 45 to 45", fsck.ExitLeft},
+		{"damaged", "cars: 3 items, 3 bytes of payload\n", "cars.1: damaged, bytes 45 to 45",
+			fsck.ExitLeft},
 	} {
 		data := filepath.Join(t.TempDir(), "data")
-		out, log, code := says(t, "", "import", "--format", "kestrel", data, "../../testdata/kestrel/"+step.fixture)
-		if out != step.out || code != step.code || !strings.Contains(log, step.log) || step.log == "" && log != "" {
-			t.Errorf("%s: %d\n%s%s", step.fixture, code, out, log)
+		out, log, code := says(t, "", "import", "--format", "kestrel", data,
+			"../../testdata/kestrel/"+step.fixture)
+		if out != step.out || code != step.code || !strings.Contains(log, step.log) ||
+			step.log == "" && log != "" {
+			t.Errorf("%s: got exit code %d\n%s%s, want %d\n%s%s", step.fixture, code, out, log,
+				step.code, step.out, step.log)
 		}
 	}
 	data := t.TempDir()
 	empty := t.TempDir()
-	if _, log, code := says(t, "", "import", "--format", "kestrel", data, empty); code != fsck.ExitTrouble || !strings.Contains(log, "holds no journals") {
+	_, log, code := says(t, "", "import", "--format", "kestrel", data, empty)
+	if code != fsck.ExitTrouble || !strings.Contains(log, "holds no journals") {
 		t.Errorf("got exit code %d, want %d: %s", code, fsck.ExitTrouble, log)
 	}
 }
 
-// A second import, be it after a kill in the middle of the first, doubles nothing.
+// A second import, even after a kill in the middle of the first, doubles nothing.
 func TestKestrelImportCanBeRepeated(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
 	do := func(wantOut, wantLog string, wantCode int, args ...string) {
 		t.Helper()
-		args = append([]string{"import", "--format", "kestrel", data, "../../testdata/kestrel/many"}, args...)
+		args = append([]string{"import", "--format", "kestrel", data,
+			"../../testdata/kestrel/many"}, args...)
 		out, log, code := says(t, "", args...)
 		if out != wantOut || !strings.Contains(log, wantLog) || code != wantCode {
-			t.Errorf("%d\n%s%s", code, out, log)
+			t.Errorf("got exit code %d\n%s%s, want %d\n%s%s", code, out, log, wantCode, wantOut,
+				wantLog)
 		}
 	}
 	items := func(queue string) int {
@@ -227,27 +243,30 @@ func TestKestrelImportCanBeRepeated(t *testing.T) {
 	if _, log, code := says(t, lines, "import", data, "cars"); code != 0 {
 		t.Fatalf("got exit code %d, want 0: %s", code, log)
 	}
-	if err := os.Rename(filepath.Join(data, "cars"), filepath.Join(data, asideName)); err != nil { // as a kill leaves it
+	cars, aside := filepath.Join(data, "cars"), filepath.Join(data, asideName)
+	if err := os.Rename(cars, aside); err != nil { // as a kill leaves it
 		t.Fatal(err)
 	}
 	do("boats: 0 items, 0 bytes of payload\ncars: 1 item, 1 byte of payload\ncars+audit: 2 items, 2 bytes of payload\n", "", 0)
-	if err := os.RemoveAll(filepath.Join(data, "cars%2Baudit")); err != nil { // as if it had not come that far
+	audit := filepath.Join(data, "cars%2Baudit")
+	if err := os.RemoveAll(audit); err != nil { // as if the import had not got that far
 		t.Fatal(err)
 	}
-	do("boats: 0 items, 0 bytes of payload\ncars+audit: 2 items, 2 bytes of payload\n", "queue cars: not imported, as "+data+"/cars is there already", fsck.ExitTrouble)
+	do("boats: 0 items, 0 bytes of payload\ncars+audit: 2 items, 2 bytes of payload\n",
+		"queue cars: not imported, because "+data+"/cars exists", fsck.ExitTrouble)
 	if n, m := items("cars"), items("cars+audit"); n != 1 || m != 2 {
-		t.Errorf("%d and %d items", n, m)
+		t.Errorf("got %d and %d items, want 1 and 2", n, m)
 	}
 	do("boats: 0 items, 0 bytes of payload\ncars: 1 item, 1 byte of payload\ncars+audit: 2 items, 2 bytes of payload\n", "", 0, "--append")
 	if n, m := items("cars"), items("cars+audit"); n != 2 || m != 4 {
-		t.Errorf("%d and %d items", n, m)
+		t.Errorf("got %d and %d items, want 2 and 4", n, m)
 	}
 	if _, err := os.Stat(filepath.Join(data, asideName)); err == nil {
-		t.Errorf("%s is left", asideName)
+		t.Errorf("got %s, want it removed", asideName)
 	}
 }
 
-// A queue that cannot be imported keeps no other from it.
+// A queue that cannot be imported does not stop the import of others.
 func TestKestrelImportGoesOnWithTheOtherQueues(t *testing.T) {
 	data, from := t.TempDir(), t.TempDir()
 	journal := read(t, "../../testdata/kestrel/many/cars")
@@ -258,26 +277,29 @@ func TestKestrelImportGoesOnWithTheOtherQueues(t *testing.T) {
 		}
 	}
 	out, log, code := says(t, "", "import", "--format", "kestrel", data, from)
-	if want := "a: 1 item, 1 byte of payload\nz: 1 item, 1 byte of payload\n"; out != want || code != fsck.ExitTrouble ||
+	if want := "a: 1 item, 1 byte of payload\nz: 1 item, 1 byte of payload\n"; out != want ||
+		code != fsck.ExitTrouble ||
 		!strings.Contains(log, "queue "+bad+": ") || !strings.Contains(log, "queue a queue: ") {
-		t.Errorf("%d\n%s%s", code, out, log)
+		t.Errorf("got exit code %d\n%s%s, want %d\n%s", code, out, log, fsck.ExitTrouble, want)
 	}
 }
 
 func TestWrongUseOfQueueCommands(t *testing.T) {
 	data := imported(t)
 	for args, want := range map[string]int{
-		"dump": fsck.ExitUsage, "dump DATA": fsck.ExitUsage, "dump DATA q more": fsck.ExitUsage, "dump DATA q --limit 0": fsck.ExitUsage,
+		"dump": fsck.ExitUsage, "dump DATA": fsck.ExitUsage, "dump DATA q more": fsck.ExitUsage,
+		"dump DATA q --limit 0":    fsck.ExitUsage,
 		"dump DATA q --state lost": fsck.ExitUsage, "dump DATA q --as json": fsck.ExitUsage, "dump DATA q --from yesterday": fsck.ExitUsage,
 		"export DATA q --format kestrel": fsck.ExitUsage, "export DATA q --nonsense": fsck.ExitUsage,
 		"import DATA": fsck.ExitUsage, "import DATA q file more": fsck.ExitUsage, "import DATA q --format xml": fsck.ExitUsage, "import --format kestrel DATA": fsck.ExitUsage,
-		"rewind DATA q": fsck.ExitUsage, "rewind DATA q --to 1 --undo": fsck.ExitUsage, "rewind DATA q --to never": fsck.ExitUsage,
-		"dump DATA nosuch": fsck.ExitTrouble, "export /nowhere q": fsck.ExitTrouble, "import DATA/q q": fsck.ExitTrouble,
+		"rewind DATA q": fsck.ExitUsage, "rewind DATA q --to 1 --undo": fsck.ExitUsage,
+		"rewind DATA q --to never": fsck.ExitUsage, "dump DATA nosuch": fsck.ExitTrouble,
+		"export /nowhere q": fsck.ExitTrouble, "import DATA/q q": fsck.ExitTrouble,
 		"import DATA a/b": fsck.ExitTrouble, "import DATA q /nowhere": fsck.ExitTrouble,
 	} {
 		_, log, code := says(t, "", strings.Fields(strings.ReplaceAll(args, "DATA", data))...)
 		if code != want || !strings.HasPrefix(log, "darner-fsck: ") {
-			t.Errorf("%s: %d, want %d; %s", args, code, want, log)
+			t.Errorf("%s: got exit code %d, want %d: %s", args, code, want, log)
 		}
 	}
 }

@@ -22,26 +22,32 @@ func rewindCommand() *cli.Command {
 		Name:      "rewind",
 		Usage:     "puts items that were taken and are still on disk back into their queue",
 		ArgsUsage: "DATA QUEUE",
-		Description: "It says how many, and asks before it changes anything. A POINT is a sequence number, a time like\n" +
-			"2026-01-31T15:04:05, 90m for 90 minutes ago, or oldest: all that was taken from there on comes back.\n" +
-			"How far that reaches depends on what has been deleted: dump --state taken shows it.",
+		Description: "It says how many, and asks before it changes anything. A POINT is a\n" +
+			"sequence number, a time as in 2026-01-31T15:04:05, 90m for 90 minutes ago, or\n" +
+			"oldest: all items taken from there on come back. How far that reaches depends on\n" +
+			"what has been deleted: dump --state taken shows it.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "to", Usage: "the first item to come back, by its `POINT`"},
-			&cli.BoolFlag{Name: "undo", Usage: "take again what all rewinds since the last undo put back"},
+			&cli.BoolFlag{
+				Name:  "undo",
+				Usage: "take again what all rewinds since the last undo put back",
+			},
 			&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "do not ask"},
 		},
 		Action: func(c *cli.Context) error {
 			if c.IsSet("to") == c.Bool("undo") {
-				return usage{errors.New("either --to POINT or --undo is wanted")}
+				return usage{errors.New("give either --to POINT or --undo")}
 			}
 			to, err := point(c, "to")
 			if err != nil {
 				return usage{err}
 			}
 			return changeQueue(c, func(q datadir.Queue) error {
-				plan := func() (*inspect.Rewind, error) { return items.PlanRewind(disk.OS{}, q, to, time.Now()) }
-				if c.Bool("undo") {
-					plan = func() (*inspect.Rewind, error) { return items.PlanUndo(disk.OS{}, q, time.Now()) }
+				plan := func() (*inspect.Rewind, error) {
+					if c.Bool("undo") {
+						return items.PlanUndo(disk.OS{}, q, time.Now())
+					}
+					return items.PlanRewind(disk.OS{}, q, to, time.Now())
 				}
 				return rewind(q, plan, c.Bool("yes"))
 			})
@@ -52,7 +58,8 @@ func rewindCommand() *cli.Command {
 func rewind(q datadir.Queue, plan func() (*inspect.Rewind, error), yes bool) error {
 	r, err := plan()
 	if errors.Is(err, inspect.ErrNoOffsets) {
-		return fmt.Errorf("%w: a server would deliver everything on disk again (--repair may save what the file says)", err)
+		return fmt.Errorf("%w: a server would deliver everything on disk again "+
+			"(--repair may save what the file says)", err)
 	}
 	if err != nil {
 		return err
@@ -92,14 +99,16 @@ func describe(q datadir.Queue, r *inspect.Rewind) {
 		fmt.Printf("%d of them have expired and will not be delivered.\n", r.Expired)
 	}
 	if r.Bodiless > 0 {
-		fmt.Printf("Large items that cannot come back, because their bodies were deleted when they were taken: %d.\n", r.Bodiless)
+		fmt.Printf("Large items that cannot come back, because their bodies were deleted: %d.\n",
+			r.Bodiless)
 	}
 }
 
 // ask reads yes or no from a terminal.
 func ask() (yes bool, err error) {
 	if !term.IsTerminal(int(os.Stdin.Fd())) {
-		return false, usage{errors.New("nothing was changed: there is no terminal to ask on, and --yes was not given")}
+		return false, usage{errors.New("nothing was changed: " +
+			"there is no terminal to ask on, and --yes was not given")}
 	}
 	fmt.Print("Go on? [y/N] ")
 	line, err := bufio.NewReader(os.Stdin).ReadString('\n')

@@ -21,44 +21,95 @@ import (
 
 func benchCommand() *cli.Command {
 	size, large := config.Size(64), config.Size(8<<20)
-	sizes := sizeList{16, 64, 256, config.KiB, 4 * config.KiB, 16 * config.KiB, 64 * config.KiB, 256 * config.KiB, config.MiB}
+	sizes := sizeList{
+		16, 64, 256, config.KiB, 4 * config.KiB, 16 * config.KiB, 64 * config.KiB, 256 * config.KiB,
+		config.MiB,
+	}
 	each := duration(2 * time.Second)
 	return &cli.Command{
 		Name:      "bench",
 		Usage:     "measure how fast a server is",
 		ArgsUsage: "flood|packing|sizes|fairness|memory|latency|all...",
-		Description: "flood     requests/s: sets and gets in turn, then sets alone, then gets alone of what is there\n" +
-			"packing   requests/s with ever more items in the queue\n" +
-			"sizes     requests/s and MB/s with ever larger items\n" +
-			"fairness  latency at a low rate, alone and while others move large items in and out\n" +
-			"memory    of a server on this machine, with ever more items in the queue\n" +
-			"latency   at a fixed rate whatever the server does, from when a request was due\n\n" +
-			"Other servers to compare with are Darners, memcached, Redis and beanstalkd, and take turns with\n" +
-			"this one. A get is RPOP of a list in Redis; two requests in beanstalkd, reserve and delete; and takes\n" +
-			"nothing from memcached, whose queue is a key that keeps its last value. The column \"darner is\"\n" +
-			"tells how many times better the first server is: in requests/s, else in memory or in the 99th\n" +
-			"percentile. Every answer is checked, and the first wrong one ends the run.",
+		Description: `flood     requests/s: sets and gets in turn, then sets alone, then gets alone
+packing   requests/s with more and more items in the queue
+sizes     requests/s and MB/s with larger and larger items
+fairness  latency at a low rate, alone and while others move large items in and out
+memory    of a server on this machine, with more and more items in the queue
+latency   at a fixed rate whatever the server does, from when a request was due
+
+The servers to compare with may be Darner, memcached, Redis and beanstalkd. They take
+turns with this one. In Redis, a get is an RPOP of a list. In beanstalkd, it is two
+requests, reserve and delete. In memcached, the queue is a key that keeps its last
+value, and a get takes nothing. The column "darner is" says how many times better the
+first server is: in requests/s, or else in memory or the 99th percentile. Every answer
+is checked; the first wrong one ends the run.`,
 		Flags: []cli.Flag{
 			serverFlag(),
-			&cli.StringSliceFlag{Name: "compare", Usage: "`[PROTOCOL://]HOST:PORT` of another server, as redis://127.0.0.1:6379; memcache, redis or beanstalkd; may be given again"},
-			&cli.StringFlag{Name: "queue", Aliases: []string{"q"}, Value: "darner-bench", Usage: "`NAME` of the queue; it must be empty, and is deleted in the end, as is NAME-large"},
-			&cli.GenericFlag{Name: "duration", Value: &each, Usage: "how `LONG` each measurement takes"},
-			&cli.IntFlag{Name: "rounds", Value: 3, Usage: "`N` times every server has its turn at everything; rates are medians"},
-			&cli.IntSliceFlag{Name: "connections", DefaultText: "1,10,100; 10", Usage: "`LIST` of how many connections; all suites but flood take the first"},
-			&cli.IntSliceFlag{Name: "depth", DefaultText: "1,32; 32, sizes and fairness 1", Usage: "`LIST` of how many requests each has in flight; all suites but flood take the first"},
-			&cli.GenericFlag{Name: "size", Value: &size, Usage: "`SIZE` of an item, in all suites but sizes"},
-			&cli.GenericFlag{Name: "sizes", Value: &sizes, Usage: "`LIST` of sizes of an item, in sizes"},
-			&cli.StringFlag{Name: "payload", Usage: "`FILE` whose bytes are cut into the items, over and over; default: random bytes"},
-			&cli.Int64SliceFlag{Name: "backlog", Value: cli.NewInt64Slice(0, 1000, 10_000, 100_000, 1_000_000), Usage: "`LIST` of how many items are in the queue, in packing and memory"},
-			&cli.Float64SliceFlag{Name: "rate", Value: cli.NewFloat64Slice(1000, 10_000), Usage: "`LIST` of requests/s in latency; fairness takes the first"},
-			&cli.GenericFlag{Name: "large", Value: &large, Usage: "`SIZE` of a large item in fairness"},
-			&cli.IntFlag{Name: "streams", Value: 10, Usage: "`N` connections move large items in fairness"},
-			&cli.StringFlag{Name: "json", Usage: "`FILE` for all figures, instead of tables when it is -"},
+			&cli.StringSliceFlag{
+				Name: "compare",
+				Usage: "`[PROTOCOL://]HOST:PORT` of another server, as in " +
+					"redis://127.0.0.1:6379; memcache, redis or beanstalkd; may be repeated",
+			},
+			&cli.StringFlag{
+				Name: "queue", Aliases: []string{"q"}, Value: "darner-bench",
+				Usage: "`NAME` of the queue; it must be empty; it and NAME-large are deleted in " +
+					"the end",
+			},
+			&cli.GenericFlag{
+				Name: "duration", Value: &each,
+				Usage: "how `LONG` each measurement takes",
+			},
+			&cli.IntFlag{
+				Name: "rounds", Value: 3,
+				Usage: "every server runs everything `N` times; rates are medians",
+			},
+			&cli.IntSliceFlag{
+				Name: "connections", DefaultText: "1,10,100; 10",
+				Usage: "`LIST` of numbers of connections; suites other than flood use the first",
+			},
+			&cli.IntSliceFlag{
+				Name: "depth", DefaultText: "1,32; 32, sizes and fairness 1",
+				Usage: "`LIST` of numbers of requests in flight on each; suites other than " +
+					"flood use the first",
+			},
+			&cli.GenericFlag{
+				Name: "size", Value: &size,
+				Usage: "`SIZE` of an item, in suites other than sizes",
+			},
+			&cli.GenericFlag{
+				Name: "sizes", Value: &sizes,
+				Usage: "`LIST` of sizes of an item, in sizes",
+			},
+			&cli.StringFlag{
+				Name:  "payload",
+				Usage: "`FILE` whose bytes are the items' content, repeated; default: random bytes",
+			},
+			&cli.Int64SliceFlag{
+				Name: "backlog", Value: cli.NewInt64Slice(0, 1000, 10_000, 100_000, 1_000_000),
+				Usage: "`LIST` of numbers of items in the queue, in packing and memory",
+			},
+			&cli.Float64SliceFlag{
+				Name: "rate", Value: cli.NewFloat64Slice(1000, 10_000),
+				Usage: "`LIST` of requests/s in latency; fairness uses the first",
+			},
+			&cli.GenericFlag{
+				Name: "large", Value: &large,
+				Usage: "`SIZE` of a large item in fairness",
+			},
+			&cli.IntFlag{
+				Name: "streams", Value: 10,
+				Usage: "`N` connections that move large items in fairness",
+			},
+			&cli.StringFlag{
+				Name:  "json",
+				Usage: "`FILE` for all figures; - writes them in place of the tables",
+			},
 			&cli.StringFlag{Name: "plot", Usage: "`DIRECTORY` for an SVG of each suite"},
 		},
 		Action: func(c *cli.Context) error {
 			if !c.Args().Present() {
-				return fmt.Errorf("which of %s, all? (darner bench -h tells more)", strings.Join(bench.Suites(), ", "))
+				return fmt.Errorf("which suite: %s, all? (see darner bench -h)",
+					strings.Join(bench.Suites(), ", "))
 			}
 			suites := c.Args().Slice()
 			if slices.Contains(suites, "all") {
@@ -67,16 +118,18 @@ func benchCommand() *cli.Command {
 			ctx, release := interruptible(c.Context, os.Interrupt, syscall.SIGTERM)
 			defer release()
 			return runBench(ctx, c, suites, bench.Options{
-				Server: c.String("server"), Compare: c.StringSlice("compare"), Queue: c.String("queue"),
-				Size: int(size), Payload: c.String("payload"), Duration: time.Duration(each), Rounds: c.Int("rounds"),
-				Connections: c.IntSlice("connections"), Depth: c.IntSlice("depth"), Backlog: c.Int64Slice("backlog"),
-				Sizes: sizes, Rate: c.Float64Slice("rate"), Large: int(large), Streams: c.Int("streams"), Out: os.Stdout,
+				Server: c.String("server"), Compare: c.StringSlice("compare"),
+				Queue: c.String("queue"), Size: int(size), Payload: c.String("payload"),
+				Duration: time.Duration(each), Rounds: c.Int("rounds"),
+				Connections: c.IntSlice("connections"), Depth: c.IntSlice("depth"),
+				Backlog: c.Int64Slice("backlog"), Sizes: sizes, Rate: c.Float64Slice("rate"),
+				Large: int(large), Streams: c.Int("streams"), Out: os.Stdout,
 			})
 		},
 	}
 }
 
-// sizeList is a flag's value: sizes with commas between.
+// sizeList is the value of a flag: sizes separated by commas.
 type sizeList []int
 
 func (l *sizeList) String() string {
@@ -99,7 +152,7 @@ func (l *sizeList) Set(text string) error {
 	return nil
 }
 
-// runBench writes what was measured also when something ended it early.
+// runBench runs suites and writes the figures, even if something ends it early.
 func runBench(ctx context.Context, c *cli.Context, suites []string, o bench.Options) error {
 	if c.String("json") == "-" {
 		o.Out = io.Discard

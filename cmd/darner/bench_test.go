@@ -19,14 +19,16 @@ func TestBenchMeasuresTheServer(t *testing.T) {
 	}
 	d, other := launch(t, t.TempDir()), launch(t, t.TempDir())
 	plots, file := filepath.Join(t.TempDir(), "plots"), filepath.Join(t.TempDir(), "json")
-	out, log, code := command(t, "", "bench", "all", "--server", d.Addr, "--compare", other.Addr, "--duration", "5ms", "--rounds", "1",
-		"--connections", "1,3", "--depth", "4", "--backlog", "0,500", "--sizes", "16,100k", "--rate", "1000", "--large", "200k", "--plot", plots, "--json", file)
+	out, log, code := command(t, "", "bench", "all", "--server", d.Addr, "--compare", other.Addr,
+		"--duration", "5ms", "--rounds", "1", "--connections", "1,3", "--depth", "4",
+		"--backlog", "0,500", "--sizes", "16,100k", "--rate", "1000", "--large", "200k",
+		"--plot", plots, "--json", file)
 	if code != 0 || log != "" {
-		t.Fatalf("exit code %d: %s", code, log)
+		t.Fatalf("got exit code %d, %q, want 0", code, log)
 	}
 	for _, suite := range []string{"flood", "packing", "sizes", "fairness", "memory", "latency"} {
 		if !strings.Contains(out, "\n## "+suite) {
-			t.Errorf("no %s in\n%s", suite, out)
+			t.Errorf("got no %s, want it in\n%s", suite, out)
 		}
 		if _, err := os.Stat(filepath.Join(plots, suite+".svg")); err != nil {
 			t.Error(err)
@@ -34,21 +36,23 @@ func TestBenchMeasuresTheServer(t *testing.T) {
 	}
 	text, err := os.ReadFile(file)
 	if err != nil || !json.Valid(text) {
-		t.Errorf("JSON: %s, %v", text, err)
+		t.Errorf("got %s, %v, want JSON", text, err)
 	}
-	out, log, code = command(t, "", "bench", "memory", "-s", d.Addr, "--backlog", "10", "--json", "-")
+	out, log, code = command(t, "", "bench", "memory", "-s", d.Addr, "--backlog", "10", "--json",
+		"-")
 	if code != 0 || !json.Valid([]byte(out)) {
-		t.Errorf("JSON alone: %d, %s%s", code, out, log)
+		t.Errorf("got exit code %d, %s%s, want JSON alone", code, out, log)
 	}
 	if items := d.dial().figure("darner-bench", "items"); items != "" {
-		t.Errorf("a queue with %s items is left", items)
+		t.Errorf("got a queue with %s items, want it deleted", items)
 	}
 }
 
 func TestInterruptedBenchDeletesItsQueue(t *testing.T) {
 	t.Parallel()
 	d := launch(t, t.TempDir())
-	cmd := exec.Command(binary, "bench", "packing", "--server", d.Addr, "--duration", "1h", "--backlog", "100", "-q", "mine")
+	cmd := exec.Command(binary, "bench", "packing", "--server", d.Addr, "--duration", "1h",
+		"--backlog", "100", "-q", "mine")
 	var log strings.Builder
 	cmd.Stderr = &log
 	if err := cmd.Start(); err != nil {
@@ -65,10 +69,10 @@ func TestInterruptedBenchDeletesItsQueue(t *testing.T) {
 	}
 	cmd.Process.Signal(os.Interrupt)
 	if err := cmd.Wait(); err == nil || !strings.Contains(log.String(), "interrupted") {
-		t.Errorf("%v, %s", err, &log)
+		t.Errorf("got %v, %s, want that it was interrupted", err, &log)
 	}
 	if items := c.figure("mine", "items"); items != "" {
-		t.Errorf("a queue with %s items is left", items)
+		t.Errorf("got a queue with %s items, want it deleted", items)
 	}
 }
 
@@ -77,8 +81,9 @@ func TestBenchLeavesOthersQueuesAlone(t *testing.T) {
 	d := launch(t, t.TempDir())
 	c := d.dial()
 	c.say("set orders 0 0 1\r\na\r\n", "STORED\r\n")
-	if _, log, code := command(t, "", "bench", "flood", "-s", d.Addr, "--queue", "orders"); code != 1 || !strings.Contains(log, "orders") || !strings.Contains(log, "not empty") {
-		t.Errorf("%d, %s", code, log)
+	_, log, code := command(t, "", "bench", "flood", "-s", d.Addr, "--queue", "orders")
+	if code != 1 || !strings.Contains(log, "orders") || !strings.Contains(log, "not empty") {
+		t.Errorf("got exit code %d, %s, want 1 and the queue's name", code, log)
 	}
 	c.say("get orders\r\n", "VALUE orders 0 1\r\na\r\nEND\r\n")
 }

@@ -16,10 +16,13 @@ import (
 )
 
 func serverFlag() cli.Flag {
-	return &cli.StringFlag{Name: "server", Aliases: []string{"s"}, Value: client.DefaultAddress, Usage: "`HOST:PORT` of the server, or the path of its Unix socket"}
+	return &cli.StringFlag{
+		Name: "server", Aliases: []string{"s"}, Value: client.DefaultAddress,
+		Usage: "`HOST:PORT` of the server, or the path of its Unix socket",
+	}
 }
 
-// duration is a flag's value that says what is wanted of it.
+// duration is the value of a flag, whose error says what to give.
 type duration time.Duration
 
 func (d *duration) String() string { return time.Duration(*d).String() }
@@ -59,32 +62,48 @@ func putCommand() *cli.Command {
 
 func getCommand() *cli.Command {
 	return &cli.Command{
-		Name:        "get",
-		Usage:       "take items off a queue and write them to standard output",
-		Description: "An item is confirmed after it was written out; before, it goes back to its place when\nanything fails. Without an item to be had, the exit code is 1.",
-		ArgsUsage:   "QUEUE",
+		Name:  "get",
+		Usage: "take items off a queue and write them to standard output",
+		Description: "An item is confirmed after it is written. If anything fails before that,\n" +
+			"the item returns to its place. The exit code is 1 if the queue is empty.",
+		ArgsUsage: "QUEUE",
 		Flags: []cli.Flag{
 			serverFlag(),
-			&cli.GenericFlag{Name: "wait", Value: new(duration), DefaultText: "0s", Usage: "how `LONG` to wait for each item, as in 10s"},
-			&cli.IntFlag{Name: "count", Aliases: []string{"n"}, Value: 1, Usage: "how many items at most; 0 is all there are"},
+			&cli.GenericFlag{
+				Name: "wait", Value: new(duration), DefaultText: "0s",
+				Usage: "how `LONG` to wait for each item, as in 10s",
+			},
+			&cli.IntFlag{
+				Name: "count", Aliases: []string{"n"}, Value: 1,
+				Usage: "how many items to take at most; 0: all",
+			},
 			&cli.BoolFlag{Name: "follow", Aliases: []string{"f"}, Usage: "go on until interrupted"},
-			&cli.BoolFlag{Name: "lines", Usage: "a line feed behind each item (always so on a terminal)"},
+			&cli.BoolFlag{
+				Name:  "lines",
+				Usage: "write a line feed after each item; always on a terminal",
+			},
 		},
 		Action: func(c *cli.Context) error {
-			o := client.TakeOptions{Wait: time.Duration(*c.Generic("wait").(*duration)), Count: c.Int("count"), Follow: c.Bool("follow")}
-			o.Lines = c.Bool("lines") || term.IsTerminal(int(os.Stdout.Fd()))
+			o := client.TakeOptions{
+				Wait:   time.Duration(*c.Generic("wait").(*duration)),
+				Count:  c.Int("count"),
+				Follow: c.Bool("follow"),
+				Lines:  c.Bool("lines") || term.IsTerminal(int(os.Stdout.Fd())),
+			}
 			if o.Wait < 0 || o.Count < 0 {
 				return errors.New("--wait and --count cannot be negative")
 			}
 			if c.NArg() > 1 {
 				return fmt.Errorf("one queue at a time, not %d", c.NArg())
 			}
-			return withClient(c, func(from *client.Client, queue string) error { return take(c.Context, from, queue, o) })
+			return withClient(c, func(from *client.Client, queue string) error {
+				return take(c.Context, from, queue, o)
+			})
 		},
 	}
 }
 
-// take ends between items when interrupted.
+// take takes items. An interrupt ends it between two items.
 func take(ctx context.Context, from *client.Client, queue string, o client.TakeOptions) error {
 	ctx, release := interruptible(ctx, os.Interrupt)
 	defer release()
@@ -116,7 +135,7 @@ func statsCommand() *cli.Command {
 // withClient connects for a command whose first argument is a queue.
 func withClient(c *cli.Context, do func(*client.Client, string) error) error {
 	if !c.Args().Present() {
-		return fmt.Errorf("which queue? (darner %s -h tells more)", c.Command.Name)
+		return fmt.Errorf("which queue? (see darner %s -h)", c.Command.Name)
 	}
 	return dial(c, func(to *client.Client) error { return do(to, c.Args().First()) })
 }

@@ -13,18 +13,22 @@ func TestPutAndGetCarryAnyBytes(t *testing.T) {
 	t.Parallel()
 	socket := filepath.Join(t.TempDir(), "s")
 	d := launch(t, t.TempDir(), "--socket", socket)
-	for _, item := range []string{"", "\n", "one\r\ntwo\r\nEND\r\n", "\x00\xff\x80", strings.Repeat("0123456789", 300_000)} {
+	for _, item := range []string{"", "\n", "one\r\ntwo\r\nEND\r\n", "\x00\xff\x80",
+		strings.Repeat("0123456789", 300_000)} {
 		for _, server := range []string{d.Addr, socket} {
-			if out, log, code := command(t, item, "put", "q", "--server", server); code != 0 || out+log != "" {
-				t.Fatalf("put: %d, %q, %q", code, out, log)
+			if out, log, code := command(t, item, "put", "q", "--server", server); code != 0 ||
+				out+log != "" {
+				t.Fatalf("put: got exit code %d, %q, %q, want 0 and nothing", code, out, log)
 			}
-			if out, log, code := command(t, "", "get", "q", "--server", server); code != 0 || out != item || log != "" {
-				t.Errorf("%.40q came back as %.40q, exit code %d, %q", item, out, code, log)
+			if out, log, code := command(t, "", "get", "q", "--server", server); code != 0 ||
+				out != item || log != "" {
+				t.Errorf("got %.40q, exit code %d, %q, want %.40q", out, code, log, item)
 			}
 		}
 	}
-	if out, log, code := command(t, "", "get", "q", "--server", d.Addr); code != 1 || out != "" || !strings.Contains(log, "no item in q") {
-		t.Errorf("get of an empty queue: %d, %q, %q", code, out, log)
+	if out, log, code := command(t, "", "get", "q", "--server", d.Addr); code != 1 || out != "" ||
+		!strings.Contains(log, "no item in q") {
+		t.Errorf("got exit code %d, %q, %q, want 1 and no item", code, out, log)
 	}
 }
 
@@ -37,19 +41,22 @@ func TestPutFilesAndLines(t *testing.T) {
 	}
 	for _, args := range [][]string{{"put", "q", file, file}, {"put", "--lines", "q", file}} {
 		if _, log, code := command(t, "", append(args, "-s", d.Addr)...); code != 0 {
-			t.Fatalf("%v: %d, %s", args, code, log)
+			t.Fatalf("%v: got exit code %d, %s, want 0", args, code, log)
 		}
 	}
 	for _, get := range []struct{ flags, want string }{
-		{"--count 2", "one\n\nthreeone\n\nthree"}, {"--lines", "one\n"}, {"--lines -n 0", "\nthree\n"}, {"-n 0", ""},
+		{"--count 2", "one\n\nthreeone\n\nthree"}, {"--lines", "one\n"},
+		{"--lines -n 0", "\nthree\n"}, {"-n 0", ""},
 	} {
 		args := append([]string{"get", "q", "-s", d.Addr}, strings.Fields(get.flags)...)
 		if out, log, code := command(t, "", args...); code != 0 || out != get.want {
-			t.Errorf("get %s: %d, %q, %s; want %q", get.flags, code, out, log, get.want)
+			t.Errorf("get %s: got exit code %d, %q, %s, want 0, %q", get.flags, code, out, log,
+				get.want)
 		}
 	}
-	if _, log, code := command(t, "", "put", "q", file+"x", "-s", d.Addr); code != 1 || !strings.Contains(log, "no such file") {
-		t.Errorf("a file that is not there: %d, %s", code, log)
+	if _, log, code := command(t, "", "put", "q", file+"x", "-s", d.Addr); code != 1 ||
+		!strings.Contains(log, "no such file") {
+		t.Errorf("got exit code %d, %s, want 1 for a missing file", code, log)
 	}
 }
 
@@ -67,7 +74,7 @@ func TestGetWaits(t *testing.T) {
 	c.until("q", "waiters", "1")
 	c.say("set q 0 0 5\r\nhello\r\n", "STORED\r\n")
 	if err := get.Wait(); err != nil || out.String() != "hello" {
-		t.Errorf("got %q, %v", &out, err)
+		t.Errorf("got %q, %v, want hello", &out, err)
 	}
 }
 
@@ -88,11 +95,12 @@ func TestFollowGoesOnUntilInterrupted(t *testing.T) {
 	c.until("q", "waiters", "1")
 	get.Process.Signal(os.Interrupt)
 	if err := get.Wait(); err != nil || out.String() != "first\nsecond\n" {
-		t.Errorf("got %q, %v", &out, err)
+		t.Errorf("got %q, %v, want both items", &out, err)
 	}
 	c.until("q", "waiters", "0")
-	if open, items := c.figure("q", "open_transactions"), c.figure("q", "items"); open != "0" || items != "0" {
-		t.Errorf("%s items, %s open", items, open)
+	if open, items := c.figure("q", "open_transactions"), c.figure("q", "items"); open != "0" ||
+		items != "0" {
+		t.Errorf("got %s items, %s open, want none", items, open)
 	}
 }
 
@@ -110,7 +118,7 @@ func TestGetDoesNotConfirmWhatItCannotWrite(t *testing.T) {
 	var log bytes.Buffer
 	get.Stdout, get.Stderr = full, &log
 	if err := get.Run(); err == nil || !strings.Contains(log.String(), "stays in q") {
-		t.Errorf("writing to a full disk: %v, %s", err, &log)
+		t.Errorf("got %v, %s, want that the item stays", err, &log)
 	}
 	c.until("q", "open_transactions", "0")
 	c.say("get q\r\n", "VALUE q 0 5\r\nhello\r\nEND\r\n")
@@ -123,13 +131,15 @@ func TestStatsShowsATable(t *testing.T) {
 	out, log, code := command(t, "", "stats", "-s", d.Addr)
 	for _, want := range []string{"darner 1.", "QUEUE", "ITEMS", "\norders ", "\na_total "} {
 		if code != 0 || !strings.Contains(out, want) {
-			t.Errorf("exit code %d, no %q in\n%s%s", code, want, out, log)
+			t.Errorf("got exit code %d, want 0 and %q in\n%s%s", code, want, out, log)
 		}
 	}
-	if out, _, code := command(t, "", "stats", "orders", "-s", d.Addr); code != 0 || strings.Count(out, "\n") != 2 || !strings.Contains(out, "orders") {
-		t.Errorf("stats of one queue: %d\n%s", code, out)
+	if out, _, code := command(t, "", "stats", "orders", "-s", d.Addr); code != 0 ||
+		strings.Count(out, "\n") != 2 || !strings.Contains(out, "orders") {
+		t.Errorf("got exit code %d, want 0 and one queue:\n%s", code, out)
 	}
-	if _, log, code := command(t, "", "stats", "none", "-s", d.Addr); code != 1 || !strings.Contains(log, "no queue none") {
-		t.Errorf("stats of no queue: %d, %s", code, log)
+	if _, log, code := command(t, "", "stats", "none", "-s", d.Addr); code != 1 ||
+		!strings.Contains(log, "no queue none") {
+		t.Errorf("got exit code %d, %s, want 1 and no queue", code, log)
 	}
 }

@@ -72,7 +72,7 @@ func (d *daemon) stop(how os.Signal) time.Duration {
 		d.t.Fatal(err)
 	}
 	if d.Err != nil {
-		d.t.Errorf("the server ended with %v\n%s", d.Err, d.Log)
+		d.t.Errorf("got %v from the server, want a clean end\n%s", d.Err, d.Log)
 	}
 	return time.Since(began)
 }
@@ -130,7 +130,7 @@ func (c *talker) line() string {
 	c.t.Helper()
 	line, err := c.r.ReadString('\n')
 	if err != nil {
-		c.t.Fatalf("got %q, %v", line, err)
+		c.t.Fatalf("got %q, %v, want a line", line, err)
 	}
 	return strings.TrimSuffix(line, "\r\n")
 }
@@ -153,7 +153,7 @@ func (c *talker) until(queue, name, want string) {
 	c.t.Helper()
 	for end := time.Now().Add(limit); c.figure(queue, name) != want; {
 		if time.Now().After(end) {
-			c.t.Fatalf("%s of %s does not get to %s", name, queue, want)
+			c.t.Fatalf("got %s of %s at %s, want %s", name, queue, c.figure(queue, name), want)
 		}
 	}
 }

@@ -21,14 +21,15 @@ func drainCommand() *cli.Command {
 		Name:      "drain",
 		Usage:     "move all items of another queue server into this one",
 		ArgsUsage: "FROM-HOST:PORT [QUEUE...]",
-		Description: "The other may be a Darner, a Kestrel or a Siberite, and go on working: it is drained until its\n" +
-			"queues are empty, all of them unless some are named. An item is confirmed there when it is\n" +
-			"stored here, so whatever breaks it is in one of the two, at worst in both. Its time and\n" +
-			"its expiry stay behind: the protocol does not tell them.",
+		Description: `The other server may be a Darner, a Kestrel or a Siberite, and may go on
+working. Its queues are drained until they are empty: all of them, or the ones that
+are named. An item is confirmed there after it is stored here. So if anything breaks,
+the item is in one of the two, at worst in both. Its time and its expiry are lost,
+because the protocol does not have them.`,
 		Flags: []cli.Flag{serverFlag()},
 		Action: func(c *cli.Context) error {
 			if !c.Args().Present() {
-				return errors.New("from which server? (darner drain -h tells more)")
+				return errors.New("from which server? (see darner drain -h)")
 			}
 			ctx, release := interruptible(c.Context, os.Interrupt, syscall.SIGTERM)
 			defer release()
@@ -40,7 +41,8 @@ func drainCommand() *cli.Command {
 func drainInto(ctx context.Context, target, source string, queues []string) error {
 	target, source = address(target), address(source)
 	if drain.Same(ctx, source, target) {
-		return fmt.Errorf("%s and %s are one server: name the one to move the items into with --server", source, target)
+		return fmt.Errorf("%s and %s are one server: give the one to move items to with --server",
+			source, target)
 	}
 	from, err := client.Dial(ctx, source)
 	if err != nil {
@@ -52,7 +54,7 @@ func drainInto(ctx context.Context, target, source string, queues []string) erro
 		return err
 	}
 	defer to.Close()
-	var empty []string // of those named
+	var empty []string // queues that were named
 	o := drain.Options{Queues: queues, Done: func(m drain.Moved) {
 		if m.Items == 0 && len(queues) > 0 {
 			empty = append(empty, m.Queue)
@@ -61,7 +63,7 @@ func drainInto(ctx context.Context, target, source string, queues []string) erro
 		fmt.Printf("%s: %d items, %d bytes\n", m.Queue, m.Items, m.Bytes)
 	}}
 	if term.IsTerminal(int(os.Stderr.Fd())) {
-		o.Progress = ticker()
+		o.Progress = showMoved()
 	}
 	if err := drain.Run(ctx, from, to, o); err != nil {
 		return err
@@ -71,21 +73,23 @@ func drainInto(ctx context.Context, target, source string, queues []string) erro
 	}
 	left, err := drain.Rest(from, queues)
 	for _, l := range left {
-		fmt.Printf("%s: left behind are %d items that came meanwhile and %d that other clients have open\n", l.Queue, l.Items, l.Open)
+		fmt.Printf("%s: not moved: %d items that came meanwhile, %d that other clients have open\n",
+			l.Queue, l.Items, l.Open)
 	}
 	return err
 }
 
-// address makes the name of a socket that is there, like db.sock, the path that it is.
+// address turns the name of an existing socket, like db.sock, into a path.
 func address(a string) string {
-	if info, err := os.Stat(a); err == nil && info.Mode()&os.ModeSocket != 0 && !strings.Contains(a, "/") {
+	info, err := os.Stat(a)
+	if err == nil && info.Mode()&os.ModeSocket != 0 && !strings.Contains(a, "/") {
 		return "./" + a
 	}
 	return a
 }
 
-// ticker shows how far a queue is, a few times a second.
-func ticker() func(drain.Moved) {
+// showMoved shows the progress of a queue, a few times a second.
+func showMoved() func(drain.Moved) {
 	var shown time.Time
 	return func(m drain.Moved) {
 		if time.Since(shown) > 200*time.Millisecond {

@@ -22,48 +22,55 @@ func TestDrainMovesEverything(t *testing.T) {
 	}
 	from.say(fmt.Sprintf("set cars 4294967295 0 %d\r\n%s\r\n", len(large), large), "STORED\r\n")
 	fmt.Fprintf(&cars, "VALUE cars 4294967295 %d\r\n%s\r\nEND\r\n", len(large), large)
-	from.say("set a%+é 0 0 0\r\n\r\nset boats 0 0 5\r\nEND\r\n\r\nset boats 0 0 1\r\nb\r\n", strings.Repeat("STORED\r\n", 3))
+	from.say("set a%+é 0 0 0\r\n\r\nset boats 0 0 5\r\nEND\r\n\r\nset boats 0 0 1\r\nb\r\n",
+		strings.Repeat("STORED\r\n", 3))
 	from.say("get boats/open\r\n", "VALUE boats 0 5\r\nEND\r\n\r\nEND\r\n") // another client's
 
 	out, log, code := command(t, "", "drain", source.Addr, "--server", target.Addr)
 	want := "a%+é: 1 items, 0 bytes\nboats: 1 items, 1 bytes\ncars: 301 items, 3000900 bytes\n" +
-		"boats: left behind are 0 items that came meanwhile and 1 that other clients have open\n"
+		"boats: not moved: 0 items that came meanwhile, 1 that other clients have open\n"
 	if out != want || log != "" || code != 0 {
-		t.Errorf("%d\n%s%s", code, out, log)
+		t.Errorf("got exit code %d\n%s%s, want 0\n%s", code, out, log, want)
 	}
 	to := target.dial()
 	to.say(strings.Repeat("get cars\r\n", 302), cars.String()+"END\r\n")
-	to.say("get a%+é\r\nget boats\r\n", "VALUE a%+é 0 0\r\n\r\nEND\r\nVALUE boats 0 1\r\nb\r\nEND\r\n")
-	from.say("get cars\r\nget boats/abort\r\nget boats\r\n", "END\r\nEND\r\nVALUE boats 0 5\r\nEND\r\n\r\nEND\r\n")
+	to.say("get a%+é\r\nget boats\r\n",
+		"VALUE a%+é 0 0\r\n\r\nEND\r\nVALUE boats 0 1\r\nb\r\nEND\r\n")
+	from.say("get cars\r\nget boats/abort\r\nget boats\r\n",
+		"END\r\nEND\r\nVALUE boats 0 5\r\nEND\r\n\r\nEND\r\n")
 }
 
 func TestDrainTakesTheQueuesThatAreNamed(t *testing.T) {
 	t.Parallel()
 	source, target := launch(t, t.TempDir()), launch(t, t.TempDir())
 	from := source.dial()
-	from.say("set a 0 0 1\r\na\r\nset b 0 0 1\r\nb\r\nset c 0 0 1\r\nc\r\n", strings.Repeat("STORED\r\n", 3))
-	out, log, code := command(t, "", "drain", "--server", target.Addr, source.Addr, "c", "nosuch", "a")
+	from.say("set a 0 0 1\r\na\r\nset b 0 0 1\r\nb\r\nset c 0 0 1\r\nc\r\n",
+		strings.Repeat("STORED\r\n", 3))
+	out, log, code := command(t, "", "drain", "--server", target.Addr, source.Addr, "c", "nosuch",
+		"a")
 	if want := "c: 1 items, 1 bytes\na: 1 items, 1 bytes\nnosuch: nothing to move: the source has no such queue, or it is empty\n"; out != want || log != "" || code != 0 {
-		t.Errorf("%d\n%s%s", code, out, log)
+		t.Errorf("got exit code %d\n%s%s, want 0\n%s", code, out, log, want)
 	}
 	if items := from.figure("b", "items"); items != "1" {
-		t.Errorf("b has %s items", items)
+		t.Errorf("got %s items in b, want 1", items)
 	}
 }
 
-// What the target does not take stays where it is.
+// An item that the target refuses stays at the source.
 func TestDrainStopsAtWhatTheTargetRefuses(t *testing.T) {
 	t.Parallel()
 	source, target := launch(t, t.TempDir()), launch(t, t.TempDir(), "--max-item-size", "1000")
 	from := source.dial()
 	large := strings.Repeat("x", 200_000)
-	from.say("set q 0 0 3\r\none\r\nset q 7 0 200000\r\n"+large+"\r\nset q 0 0 5\r\nthree\r\n", strings.Repeat("STORED\r\n", 3))
+	from.say("set q 0 0 3\r\none\r\nset q 7 0 200000\r\n"+large+"\r\nset q 0 0 5\r\nthree\r\n",
+		strings.Repeat("STORED\r\n", 3))
 	out, log, code := command(t, "", "drain", "--server", target.Addr, source.Addr)
 	if out != "q: 1 items, 3 bytes\n" || code != 1 || !strings.Contains(log, "queue q, after 1 items: target (an item of 200000 bytes goes back to its place at the source): the server answered: SERVER_ERROR object too large") {
-		t.Errorf("%d\n%s%s", code, out, log)
+		t.Errorf("got exit code %d\n%s%s, want 1 and what the target answered", code, out, log)
 	}
 	from.until("q", "open_transactions", "0")
-	from.say("get q\r\nget q\r\n", "VALUE q 7 200000\r\n"+large+"\r\nEND\r\nVALUE q 0 5\r\nthree\r\nEND\r\n")
+	from.say("get q\r\nget q\r\n",
+		"VALUE q 7 200000\r\n"+large+"\r\nEND\r\nVALUE q 0 5\r\nthree\r\nEND\r\n")
 	target.dial().say("get q\r\nget q\r\n", "VALUE q 0 3\r\none\r\nEND\r\nEND\r\n")
 }
 
@@ -73,17 +80,19 @@ func TestDrainIntoItselfIsRefused(t *testing.T) {
 	d.dial().say("set q 0 0 1\r\na\r\n", "STORED\r\n")
 	local := strings.Replace(d.Addr, "127.0.0.1", "localhost", 1)
 	for _, args := range [][]string{{d.Addr, "--server", d.Addr}, {local, "--server", d.Addr}} {
-		if out, log, code := command(t, "", append([]string{"drain"}, args...)...); code != 1 || !strings.Contains(log, "are one server") {
-			t.Errorf("%d\n%s%s", code, out, log)
+		if out, log, code := command(t, "", append([]string{"drain"}, args...)...); code != 1 ||
+			!strings.Contains(log, "are one server") {
+			t.Errorf("got exit code %d\n%s%s, want 1 and that they are one server", code, out, log)
 		}
 	}
-	if _, log, code := command(t, "", "drain", "--server", d.Addr); code != 1 || !strings.Contains(log, "from which server?") {
-		t.Errorf("%d %s", code, log)
+	if _, log, code := command(t, "", "drain", "--server", d.Addr); code != 1 ||
+		!strings.Contains(log, "from which server?") {
+		t.Errorf("got exit code %d, %s, want 1 and a question", code, log)
 	}
 }
 
-// Whatever is killed in the middle, the drain, the target or the source, the next drain goes on and
-// in the end every item is at the target, in order, one at most twice for each kill.
+// The drain, the target or the source may be killed in the middle: the next drain goes on. In the
+// end every item is at the target, in order. Each kill makes one item come twice, at most.
 func TestDrainLosesNothingWhenAnythingIsKilled(t *testing.T) {
 	t.Parallel()
 	const n = 20_000
@@ -140,15 +149,15 @@ func TestDrainLosesNothingWhenAnythingIsKilled(t *testing.T) {
 		case fmt.Sprintf("%05d\n", next-1):
 			twice++
 		default:
-			t.Fatalf("%q after %05d", line, next-1)
+			t.Fatalf("got %q after %05d, want %05d", line, next-1, next)
 		}
 	}
 	if next != n || twice > kills {
-		t.Errorf("%d of %d items, %d twice", next, n, twice)
+		t.Errorf("got %d items, %d twice, want %d, %d at most", next, twice, n, kills)
 	}
 }
 
-// A socket's path needs no slash; what is no socket is an address.
+// The path of a socket needs no slash. A name that is not a socket is an address.
 func TestSocketOfTheWorkingDirectoryIsAnAddress(t *testing.T) {
 	t.Chdir(t.TempDir())
 	l, err := net.Listen("unix", "db.sock")
@@ -159,9 +168,10 @@ func TestSocketOfTheWorkingDirectoryIsAnAddress(t *testing.T) {
 	if err := os.WriteFile("file", nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for a, want := range map[string]string{"db.sock": "./db.sock", "./db.sock": "./db.sock", "file": "file", "host:22133": "host:22133"} {
+	for a, want := range map[string]string{"db.sock": "./db.sock", "./db.sock": "./db.sock",
+		"file": "file", "host:22133": "host:22133"} {
 		if got := address(a); got != want {
-			t.Errorf("%s is %s, want %s", a, got, want)
+			t.Errorf("%s: got %s, want %s", a, got, want)
 		}
 	}
 }

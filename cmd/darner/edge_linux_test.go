@@ -14,8 +14,9 @@ import (
 
 var (
 	backlog     = flag.Int("backlog", 300_000, "items in TestMemoryDoesNotDependOnTheBacklog")
-	silentCount = flag.Int("silent", 1000, "connections in TestASilentConnectionCostsLittle, 1000 at least")
-	idleTime    = flag.Duration("idle", time.Second, "how long TestAnIdleServerDoesNothing looks; from a minute on it has the queue parked first")
+	silentCount = flag.Int("silent", 1000,
+		"connections in TestASilentConnectionCostsLittle, 1000 at least")
+	idleTime = flag.Duration("idle", time.Second, "how long TestAnIdleServerDoesNothing looks; from a minute on it has the queue parked first")
 )
 
 // fill sets n items of 300 bytes, many in flight.
@@ -50,9 +51,11 @@ func TestMemoryDoesNotDependOnTheBacklog(t *testing.T) {
 	}
 	filled, drained := memory(3000)
 	filledMore, drainedMore := memory(*backlog / 500 * 500)
-	t.Logf("filled %d and %d KiB, drained %d and %d KiB", filled>>10, filledMore>>10, drained>>10, drainedMore>>10)
-	const slack = 8 << 20 // what the collector lets lie about
-	if filledMore > filled+slack || drainedMore > drained+slack || max(filledMore, drainedMore) > 24e6 {
+	t.Logf("filled %d and %d KiB, drained %d and %d KiB", filled>>10, filledMore>>10, drained>>10,
+		drainedMore>>10)
+	const slack = 8 << 20 // garbage
+	if filledMore > filled+slack || drainedMore > drained+slack ||
+		max(filledMore, drainedMore) > 24e6 {
 		t.Error("the backlog costs memory")
 	}
 }
@@ -61,7 +64,8 @@ func TestMemoryDoesNotDependOnTheBacklog(t *testing.T) {
 func (d *daemon) data() string { return d.Cmd.Args[2] }
 
 func TestASilentConnectionCostsLittle(t *testing.T) {
-	for what, request := range map[string]string{"a request each": "set q 0 0 1\r\na\r\n", "a wait each": "get w/t=600000\r\n"} {
+	for what, request := range map[string]string{"a request each": "set q 0 0 1\r\na\r\n",
+		"a wait each": "get w/t=600000\r\n"} {
 		d := launch(t, t.TempDir(), "--max-connections", strconv.Itoa(*silentCount+10))
 		before := d.memory()
 		for range *silentCount {
@@ -75,10 +79,12 @@ func TestASilentConnectionCostsLittle(t *testing.T) {
 		defer tick.Stop()
 		for end := time.Now().Add(limit); d.memory() > most; <-tick.C {
 			if time.Now().After(end) {
-				t.Fatalf("%d connections after %s cost %d bytes each", *silentCount, what, (d.memory()-before)/int64(*silentCount))
+				t.Fatalf("%s: got %d bytes a connection, want %d", what,
+					(d.memory()-before)/int64(*silentCount), each)
 			}
 		}
-		t.Logf("%d connections after %s: %d KiB, %d at first", *silentCount, what, d.memory()>>10, before>>10)
+		t.Logf("%d connections after %s: %d KiB, %d at first", *silentCount, what, d.memory()>>10,
+			before>>10)
 	}
 }
 
@@ -86,7 +92,8 @@ func TestAnIdleServerDoesNothing(t *testing.T) {
 	data := t.TempDir()
 	d := launch(t, data, "--sync", "20ms")
 	c, waits := d.dial(), d.dial()
-	c.say("set q 0 0 1\r\na\r\nget q\r\nset q 0 0 1\r\na\r\n", "STORED\r\nVALUE q 0 1\r\na\r\nEND\r\nSTORED\r\n")
+	c.say("set q 0 0 1\r\na\r\nget q\r\nset q 0 0 1\r\na\r\n",
+		"STORED\r\nVALUE q 0 1\r\na\r\nEND\r\nSTORED\r\n")
 	waits.send("get w/t=3600000\r\n")
 	tick := time.NewTicker(250 * time.Millisecond)
 	defer tick.Stop()
@@ -96,8 +103,8 @@ func TestAnIdleServerDoesNothing(t *testing.T) {
 	d.untilQuiet(tick, *idleTime)
 }
 
-// untilQuiet waits for a span of time in which the server writes nothing and hardly wakes. It may take
-// a moment until there is one: connections are parked first.
+// untilQuiet waits for a span of time in which the server writes nothing and hardly wakes. That may
+// take a moment, because connections release memory first.
 func (d *daemon) untilQuiet(tick *time.Ticker, span time.Duration) {
 	d.t.Helper()
 	const seldom = 10
@@ -111,7 +118,8 @@ func (d *daemon) untilQuiet(tick *time.Ticker, span time.Duration) {
 			return
 		}
 		if time.Now().After(end) {
-			d.t.Fatalf("in %v without anything to do the server woke %d times and wrote %d bytes", span, woke, wrote)
+			d.t.Fatalf("got %d wake-ups and %d bytes written in an idle %v, want %d and 0", woke,
+				wrote, span, seldom)
 		}
 	}
 }

@@ -23,7 +23,7 @@ func TestFlagsMayFollowArguments(t *testing.T) {
 	} {
 		got := cmdline.FlagsFirst(app(), strings.Fields(in))
 		if !slices.Equal(got, strings.Fields(want)) {
-			t.Errorf("%s becomes %s; want %s", in, strings.Join(got, " "), want)
+			t.Errorf("%s: got %s, want %s", in, strings.Join(got, " "), want)
 		}
 	}
 }

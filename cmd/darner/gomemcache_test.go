@@ -1,7 +1,7 @@
 package main
 
-// The real binary against a client that others wrote, Go's gomemcache. Those of other languages are in
-// .ci/clients.
+// The real binary with a client library by others, Go's gomemcache. Libraries of other languages
+// are in .ci/clients.
 
 import (
 	"bytes"
@@ -47,15 +47,16 @@ func getsBackWhatItSets(t *testing.T, addr string) {
 	for _, it := range items {
 		it.Key = clientQueue
 		if err := c.Set(&it); err != nil {
-			t.Fatalf("set of %d bytes: %v", len(it.Value), err)
+			t.Fatalf("set of %d bytes: got %v, want no error", len(it.Value), err)
 		}
 	}
 	for _, want := range items {
 		got, err := c.Get(clientQueue)
 		if err != nil {
-			t.Fatalf("get of %d bytes: %v", len(want.Value), err)
+			t.Fatalf("get of %d bytes: got %v, want no error", len(want.Value), err)
 		}
-		if got.Key != clientQueue || got.Flags != want.Flags || !bytes.Equal(got.Value, want.Value) {
+		if got.Key != clientQueue || got.Flags != want.Flags ||
+			!bytes.Equal(got.Value, want.Value) {
 			t.Fatalf("got %q with flags %d and %d bytes, want flags %d and %d bytes",
 				got.Key, got.Flags, len(got.Value), want.Flags, len(want.Value))
 		}
@@ -84,7 +85,7 @@ func readsReliably(t *testing.T, addr string) {
 func deletes(t *testing.T, addr string) {
 	c := memcache.New(addr)
 	if err := c.Delete(clientQueue); err != nil {
-		t.Fatalf("delete of nothing: %v", err)
+		t.Fatalf("delete of nothing: got %v, want no error", err)
 	}
 	if err := c.Set(&memcache.Item{Key: clientQueue, Value: []byte("left")}); err != nil {
 		t.Fatal(err)
@@ -95,14 +96,14 @@ func deletes(t *testing.T, addr string) {
 	wantEmpty(t, c, clientQueue)
 }
 
-// The answer to flush_all is the one Kestrel's clients know; this client knows only OK.
+// The answer to flush_all is the one that Kestrel's clients expect. This client expects OK.
 func flushes(t *testing.T, addr string) {
 	c := memcache.New(addr)
 	if err := c.Set(&memcache.Item{Key: clientQueue, Value: []byte("left")}); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.FlushAll(); err == nil || !strings.Contains(err.Error(), "Flushed all queues.") {
-		t.Fatalf("flush_all: %v", err)
+		t.Fatalf("flush_all: got %v, want the answer of Kestrel", err)
 	}
 	wantEmpty(t, c, clientQueue)
 	if err := c.Ping(); err != nil {
@@ -114,7 +115,7 @@ func cannotAdd(t *testing.T, addr string) {
 	c := memcache.New(addr)
 	err := c.Add(&memcache.Item{Key: clientQueue, Value: []byte("x")})
 	if err == nil || !strings.Contains(err.Error(), "not supported by a queue") {
-		t.Fatalf("add: %v", err)
+		t.Fatalf("add: got %v, want that it is not supported", err)
 	}
 	wantEmpty(t, c, clientQueue)
 }
@@ -123,16 +124,16 @@ func wantItem(t *testing.T, c *memcache.Client, key, want string) {
 	t.Helper()
 	it, err := c.Get(key)
 	if err != nil {
-		t.Fatalf("get %s: %v", key, err)
+		t.Fatalf("get %s: got %v, want %q", key, err, want)
 	}
 	if string(it.Value) != want {
-		t.Fatalf("get %s: %q, want %q", key, it.Value, want)
+		t.Fatalf("get %s: got %q, want %q", key, it.Value, want)
 	}
 }
 
 func wantEmpty(t *testing.T, c *memcache.Client, key string) {
 	t.Helper()
 	if it, err := c.Get(key); err != memcache.ErrCacheMiss {
-		t.Fatalf("get %s: %v, %v; want nothing", key, it, err)
+		t.Fatalf("get %s: got %v, %v, want nothing", key, it, err)
 	}
 }

@@ -1,6 +1,6 @@
 package main
 
-// kill -9 under load, again and again: what the server answered is what is there.
+// kill -9 under load, again and again: everything that the server answered is true afterwards.
 
 import (
 	"bufio"
@@ -18,7 +18,8 @@ import (
 	"time"
 )
 
-var killRounds = flag.Int("kill-rounds", 10, "how often TestKilledServerKeepsWhatItAnswered kills its server")
+var killRounds = flag.Int("kill-rounds", 10,
+	"how often TestKilledServerKeepsWhatItAnswered kills its server")
 
 const (
 	killQueues    = 5
@@ -26,7 +27,7 @@ const (
 	killConsumers = 25 // connections; each gets from one queue
 )
 
-// ledger is what the clients know, from what they were answered, about every item ever sent.
+// ledger is what the clients know about every item that was sent, from the answers they got.
 type ledger struct {
 	t     *testing.T
 	round int
@@ -60,9 +61,10 @@ func (i id) body() []byte {
 	return fmt.Appendf(nil, "%s %08x", text, crc32.ChecksumIEEE([]byte(text)))
 }
 
-// parse reads an item back, and fails when a byte of it is wrong.
+// parse reads an item, and fails if a byte of it is wrong.
 func parse(body []byte) (i id, err error) {
-	if _, err = fmt.Sscan(string(body[:min(len(body), 40)]), &i.producer, &i.n); err == nil && string(body) != string(i.body()) {
+	if _, err = fmt.Sscan(string(body[:min(len(body), 40)]), &i.producer, &i.n); err == nil &&
+		string(body) != string(i.body()) {
 		err = fmt.Errorf("wrong bytes in item %v: %.60q", i, body)
 	}
 	return i, err
@@ -70,7 +72,7 @@ func parse(body []byte) (i id, err error) {
 
 func (l *ledger) fate(i id) *fate { return &l.items[i.producer][i.n] }
 
-// next is the number of the next item of a producer; from here on it may exist.
+// next is the next item of a producer. From now on it may exist.
 func (l *ledger) next(producer int) id {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -85,7 +87,7 @@ func (l *ledger) stored(i id) {
 	l.acks.Add(1)
 }
 
-// delivered judges a delivery.
+// delivered notes a delivery, and fails if it should not have happened.
 func (l *ledger) delivered(i id, queue string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -125,7 +127,8 @@ func (l *ledger) produce(conn net.Conn, producer int) error {
 	for {
 		i := l.next(producer)
 		body := i.body()
-		if _, err := fmt.Fprintf(conn, "set %s 0 0 %d\r\n%s\r\n", i.queue(), len(body), body); err != nil {
+		_, err := fmt.Fprintf(conn, "set %s 0 0 %d\r\n%s\r\n", i.queue(), len(body), body)
+		if err != nil {
 			return nil
 		}
 		line, err := r.ReadString('\n')
@@ -133,30 +136,30 @@ func (l *ledger) produce(conn net.Conn, producer int) error {
 			return nil
 		}
 		if line != "STORED\r\n" {
-			return fmt.Errorf("a set was answered %q", line)
+			return fmt.Errorf("got %q for a set, want STORED", line)
 		}
 		l.stored(i)
 	}
 }
 
-// consumer takes items of one queue. A plain GET's item is in doubt from its delivery on, an
-// opened one's from when its close was sent; either is confirmed when the next answer comes.
+// consumer takes items of one queue. An item of a plain GET is in doubt after its delivery, and an
+// opened item after its close was sent. Both are confirmed when the next answer comes.
 type consumer struct {
 	*ledger
-	queue   string
-	request string
-	plain   bool
-	r       *bufio.Reader
-	hand    *id                // the item that the next answer confirms
-	last    [killProducers]int // number of the last item of each producer, plus one: order
+	queue       string
+	request     string
+	plain       bool
+	r           *bufio.Reader
+	unconfirmed *id                // the item that the next answer confirms
+	last        [killProducers]int // number of the last item of each producer, plus one: order
 }
 
-// consume gets items until the server is gone, or, with until, an answer has none.
+// consume gets items until the server is gone or, with until, until an answer has no item.
 func (c *consumer) consume(conn net.Conn, until bool) error {
 	c.r = bufio.NewReader(conn)
 	for {
-		if c.hand != nil {
-			c.confirming(*c.hand)
+		if c.unconfirmed != nil {
+			c.confirming(*c.unconfirmed)
 		}
 		if _, err := io.WriteString(conn, c.request); err != nil {
 			return nil
@@ -165,9 +168,9 @@ func (c *consumer) consume(conn net.Conn, until bool) error {
 		if gone || err != nil {
 			return err
 		}
-		if c.hand != nil {
-			c.confirmed(*c.hand)
-			c.hand = nil
+		if c.unconfirmed != nil {
+			c.confirmed(*c.unconfirmed)
+			c.unconfirmed = nil
 		}
 		if body == nil {
 			if until {
@@ -190,17 +193,17 @@ func (c *consumer) judge(body []byte) error {
 		return err
 	}
 	if i.n < c.last[i.producer] {
-		return fmt.Errorf("item %v was delivered behind number %d", i, c.last[i.producer]-1)
+		return fmt.Errorf("item %v was delivered after number %d", i, c.last[i.producer]-1)
 	}
 	c.last[i.producer] = i.n + 1
 	if c.plain {
 		c.confirming(i)
 	}
-	c.hand = &i
+	c.unconfirmed = &i
 	return nil
 }
 
-// answer reads the answer to a GET; gone tells that the connection ended first.
+// answer reads the answer to a GET. gone tells that the connection ended before.
 func (c *consumer) answer() (body []byte, gone bool, err error) {
 	line, err := c.r.ReadString('\n')
 	if err != nil {
@@ -211,14 +214,14 @@ func (c *consumer) answer() (body []byte, gone bool, err error) {
 	}
 	var size int
 	if _, err := fmt.Sscanf(line, "VALUE "+c.queue+" 0 %d\r\n", &size); err != nil {
-		return nil, false, fmt.Errorf("a get was answered %q", line)
+		return nil, false, fmt.Errorf("got %q for a get, want an item or END", line)
 	}
 	rest := make([]byte, size+len("\r\nEND\r\n"))
 	if _, err := io.ReadFull(c.r, rest); err != nil {
 		return nil, true, nil
 	}
 	if string(rest[size:]) != "\r\nEND\r\n" {
-		return nil, false, fmt.Errorf("a body is followed by %q", rest[size:])
+		return nil, false, fmt.Errorf("got %q after a body, want END", rest[size:])
 	}
 	return rest[:size], false, nil
 }
@@ -232,7 +235,7 @@ func (l *ledger) consumer(n int) *consumer {
 	return c
 }
 
-// load has all clients at work until the server has answered so much, then kills it.
+// load has all clients work until the server has given that many answers, and kills it.
 func (l *ledger) load(d *daemon, answers int64) {
 	l.acks.Store(0)
 	var clients sync.WaitGroup
@@ -259,7 +262,7 @@ func (l *ledger) load(d *daemon, answers int64) {
 	defer tick.Stop()
 	for end := time.Now().Add(limit); l.acks.Load() < answers && !l.t.Failed(); <-tick.C {
 		if time.Now().After(end) {
-			l.t.Errorf("only %d of %d answers\n%s", l.acks.Load(), answers, d.Log)
+			l.t.Errorf("got %d answers, want %d\n%s", l.acks.Load(), answers, d.Log)
 			break
 		}
 	}
@@ -267,7 +270,7 @@ func (l *ledger) load(d *daemon, answers int64) {
 	clients.Wait()
 }
 
-// drain takes all that is left and then judges every item.
+// drain takes all items that are left and then checks every item.
 func (l *ledger) drain(d *daemon) {
 	for q := range killQueues {
 		conn := d.dial()
@@ -284,7 +287,7 @@ func (l *ledger) drain(d *daemon) {
 				stored++
 			}
 			if f.stored && !f.confirmed && !f.doubtful {
-				l.t.Errorf("item %v was answered STORED and is lost: %+v", id{p, n}, f)
+				l.t.Errorf("item %v was answered STORED: got %+v, want it delivered", id{p, n}, f)
 			}
 		}
 	}
@@ -311,6 +314,6 @@ func TestKilledServerKeepsWhatItAnswered(t *testing.T) {
 	d := launch(t, data)
 	l.drain(d)
 	if strings.Contains(d.Log.String(), "level=ERROR") {
-		t.Errorf("the server complains:\n%s", d.Log)
+		t.Errorf("got errors in the log, want none:\n%s", d.Log)
 	}
 }

@@ -19,10 +19,10 @@ import (
 
 var large = flag.Bool("large", false, "TestAnItemOfAGigabyteStreams with 1 GB, not less")
 
-// memoryBound is what the server may use while it streams.
+// memoryBound is how many bytes the server may use while it streams.
 const memoryBound = 64 << 20
 
-// noise is size bytes that do not repeat; reading it again needs the same seed.
+// noise is size bytes that do not repeat. The same seed gives the same bytes.
 func noise(seed uint64, size int64) io.Reader {
 	return io.LimitReader(rand.NewChaCha8([32]byte{byte(seed)}), size)
 }
@@ -62,14 +62,15 @@ func TestAnItemOfAGigabyteStreams(t *testing.T) {
 	c.say("get big\r\n", fmt.Sprintf("VALUE big 0 %d\r\n", size))
 	var h hash.Hash32 = crc32.NewIEEE()
 	if n, err := io.CopyN(h, c.r, size); err != nil || h.Sum32() != sum(noise(1, size)) {
-		t.Errorf("read back %d of %d bytes, %v, checksum %08x", n, size, err, h.Sum32())
+		t.Errorf("got %d bytes, %v, checksum %08x, want %d, %08x", n, err, h.Sum32(), size,
+			sum(noise(1, size)))
 	}
 	c.expect("\r\nEND\r\n")
 	small.expectMore(t, "on its way out")
 	small.check(t)
 }
 
-// flow is small items that are set and got all the while.
+// flow sets and gets small items all the time.
 type flow struct {
 	d     *daemon
 	stop  chan struct{}
@@ -77,7 +78,7 @@ type flow struct {
 	trips atomic.Int64
 	seen  int64 // trips at the last look
 	worst time.Duration
-	most  int64 // of memory
+	most  int64 // bytes of memory
 }
 
 func flowing(d *daemon, queue string) *flow {
@@ -96,7 +97,7 @@ func flowing(d *daemon, queue string) *flow {
 				return
 			}
 			if _, err := io.ReadFull(c, got); err != nil || string(got) != answer {
-				d.t.Errorf("a small item: %.100q, %v", got, err)
+				d.t.Errorf("got %.100q, %v for a small item, want %.100q", got, err, answer)
 				return
 			}
 			f.worst = max(f.worst, time.Since(began))
@@ -118,19 +119,20 @@ func (f *flow) expectMore(t *testing.T, when string) {
 	t.Helper()
 	now := f.trips.Load()
 	if now-f.seen < 100 {
-		t.Errorf("only %d small items flowed while a large one was %s", now-f.seen, when)
+		t.Errorf("got %d small items while a large one was %s, want 100 or more", now-f.seen, when)
 	}
 	f.seen = now
 }
 
-// check ends the flow and judges what it cost.
+// check ends the flow and checks its cost.
 func (f *flow) check(t *testing.T) {
 	t.Helper()
 	close(f.stop)
 	f.done.Wait()
-	t.Logf("%d small items meanwhile, the slowest took %v; the server used %d KiB at most", f.trips.Load(), f.worst, f.most>>10)
+	t.Logf("%d small items meanwhile, the slowest took %v; the server used %d KiB at most",
+		f.trips.Load(), f.worst, f.most>>10)
 	if f.most > memoryBound {
-		t.Errorf("the server used %d MiB", f.most>>20)
+		t.Errorf("got %d MiB of memory used, want %d at most", f.most>>20, memoryBound>>20)
 	}
 }
 
@@ -175,7 +177,7 @@ func TestAClientThatStopsReadingHarmsNobody(t *testing.T) {
 	c.say("get half\r\n", "END\r\n")
 	c.say("get big\r\n", fmt.Sprintf("VALUE big 0 %d\r\n", size))
 	if got := sum(io.LimitReader(c.r, size)); got != sum(noise(2, size)) {
-		t.Errorf("it came back with checksum %08x", got)
+		t.Errorf("got checksum %08x, want %08x", got, sum(noise(2, size)))
 	}
 	c.expect("\r\nEND\r\n")
 }

@@ -1,6 +1,6 @@
 package main
 
-// What a server does that is short of something.
+// Servers under limits of the system.
 
 import (
 	"fmt"
@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// limited is a program that becomes the server under a limit of the shell's ulimit.
+// limited is a program that becomes the server, under a limit of ulimit.
 func limited(t *testing.T, ulimit string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "limited")
@@ -22,8 +22,8 @@ func limited(t *testing.T, ulimit string) string {
 	return path
 }
 
-// The Go runtime takes more than a gibibyte of them, so that there is room for 20 queues with segments of the
-// usual size, and then none for a heap.
+// The Go runtime takes more than 1 GiB of addresses. Without care, 20 queues with segments of the
+// usual size would leave none for the heap.
 func TestQueuesAndClientsShareALimitOfAddresses(t *testing.T) {
 	if strconv.IntSize == 32 {
 		t.Skip("that is no limit here")

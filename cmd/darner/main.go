@@ -27,15 +27,20 @@ func run(args []string) error {
 
 func app() *cli.App {
 	app := &cli.App{
-		Name:            "darner",
-		Usage:           "a durable queue server that speaks the memcache protocol",
-		UsageText:       "darner [options]                      runs the server\n   darner put|get|stats [options] ...    speaks to one\n   darner drain [options] FROM-HOST:PORT empties another server into one\n   darner bench [options] SUITE...       measures how fast one is",
+		Name:  "darner",
+		Usage: "a durable queue server that speaks the memcache protocol",
+		UsageText: "darner [options]                      runs the server\n" +
+			"   darner put|get|stats [options] ...    talks to a server\n" +
+			"   darner drain [options] FROM-HOST:PORT moves another server's items to this one\n" +
+			"   darner bench [options] SUITE...       measures how fast a server is",
 		Version:         server.Version,
 		HideHelpCommand: true,
 		Flags:           serveFlags(),
 		Action:          serve,
 		OnUsageError:    plainError,
-		Commands:        []*cli.Command{putCommand(), getCommand(), statsCommand(), drainCommand(), benchCommand()},
+		Commands: []*cli.Command{
+			putCommand(), getCommand(), statsCommand(), drainCommand(), benchCommand(),
+		},
 	}
 	for _, c := range app.Commands {
 		c.OnUsageError = plainError
@@ -43,14 +48,16 @@ func app() *cli.App {
 	return app
 }
 
-// interruptible is a context that a signal ends. A second one ends the process.
-func interruptible(ctx context.Context, signals ...os.Signal) (context.Context, context.CancelFunc) {
-	ctx, release := signal.NotifyContext(ctx, signals...)
+// interruptible returns a context that ends with a signal. A second signal ends the process.
+func interruptible(parent context.Context, signals ...os.Signal) (
+	ctx context.Context, release context.CancelFunc,
+) {
+	ctx, release = signal.NotifyContext(parent, signals...)
 	context.AfterFunc(ctx, release)
 	return ctx, release
 }
 
-// plainError leaves a wrong flag to be reported like any other error.
+// plainError reports a wrong flag like any other error.
 func plainError(_ *cli.Context, err error, _ bool) error {
-	return fmt.Errorf("%w (darner -h tells more)", err)
+	return fmt.Errorf("%w (see darner -h)", err)
 }

@@ -30,11 +30,12 @@ func TestServerStopsWithinFiveSecondsWhileClientsWait(t *testing.T) {
 			stuck := d.dial() // asks for much and reads nothing
 			stuck.SetReadBuffer(4096)
 			body := strings.Repeat("x", 16<<20)
-			stuck.say("set big 0 0 16777216\r\n"+body+"\r\nget big\r\n", "STORED\r\nVALUE big 0 16777216\r\n")
+			stuck.say("set big 0 0 16777216\r\n"+body+"\r\nget big\r\n",
+				"STORED\r\nVALUE big 0 16777216\r\n")
 			c.send(strings.Repeat("set q 0 0 1\r\nb\r\n", 50)) // to waiters
 			c.send(strings.Repeat("set kept 0 0 1\r\nk\r\n", 100))
 			if took := d.stop(how); took > 5*time.Second {
-				t.Errorf("stopping took %v", took)
+				t.Errorf("got %v for a stop, want 5 s at most", took)
 			}
 			c.expect(strings.Repeat("STORED\r\n", 150))
 			got := 0
@@ -45,15 +46,15 @@ func TestServerStopsWithinFiveSecondsWhileClientsWait(t *testing.T) {
 					got++
 				case "END\r\n":
 				default:
-					t.Errorf("a waiting client got %q, %v", answer, err)
+					t.Errorf("got %q, %v for a waiting client, want an item or END", answer, err)
 				}
 			}
 			c = launch(t, data).dial()
 			if items := c.figure("q", "items"); got != 50 || items != "0" {
-				t.Errorf("of 50 items %d were delivered, %s are left", got, items)
+				t.Errorf("got %d items delivered and %s left, want 50 and 0", got, items)
 			}
 			if items := c.figure("kept", "items"); items != "100" {
-				t.Errorf("of 100 items that were asked to be set, %s are there", items)
+				t.Errorf("got %s items, want all 100 that were sent", items)
 			}
 			c.say("get big/peek\r\n", "VALUE big 0 16777216\r\n"+body+"\r\nEND\r\n")
 		})
@@ -65,8 +66,9 @@ func TestASecondServerOnTheSameDataRefuses(t *testing.T) {
 	data := t.TempDir()
 	d := launch(t, data)
 	_, log, code := command(t, "", "--data", data, "--port", "0")
-	if code != 1 || strings.Count(log, "\n") != 1 || !strings.Contains(log, data) || !strings.Contains(log, "another process") {
-		t.Errorf("exit code %d: %s", code, log)
+	if code != 1 || strings.Count(log, "\n") != 1 || !strings.Contains(log, data) ||
+		!strings.Contains(log, "another process") {
+		t.Errorf("got exit code %d, %s, want 1 and one line", code, log)
 	}
 	d.dial().say("version\r\n", "VERSION "+server.Version+"\r\n")
 	d.Kill()
@@ -78,11 +80,13 @@ func TestServerIsQuiet(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "deep", "data")
 	socket := filepath.Join(t.TempDir(), "socket")
 	d := launch(t, data, "--socket", socket)
-	d.dial().say("set q 0 0 1\r\na\r\nget q\r\nnonsense\r\n", "STORED\r\nVALUE q 0 1\r\na\r\nEND\r\nERROR\r\n")
+	d.dial().say("set q 0 0 1\r\na\r\nget q\r\nnonsense\r\n",
+		"STORED\r\nVALUE q 0 1\r\na\r\nEND\r\nERROR\r\n")
 	d.stop(syscall.SIGTERM)
 	lines := strings.Split(strings.TrimSpace(d.Log.String()), "\n")
-	if len(lines) != 3 || !strings.Contains(lines[0], data) || !strings.Contains(lines[0], socket) || !strings.Contains(lines[0], server.Version) {
-		t.Errorf("the log:\n%s", d.Log)
+	if len(lines) != 3 || !strings.Contains(lines[0], data) ||
+		!strings.Contains(lines[0], socket) || !strings.Contains(lines[0], server.Version) {
+		t.Errorf("got this log, want three lines:\n%s", d.Log)
 	}
 	if _, err := os.Stat(socket); err == nil {
 		t.Error("the socket file is left behind")
@@ -127,8 +131,10 @@ func TestWrongUseIsOneLineAndExitCode1(t *testing.T) {
 			flags = append([]string{"--data", t.TempDir()}, flags...)
 		}
 		out, log, code := command(t, "", flags...)
-		if code != 1 || out != "" || !strings.HasPrefix(log, "darner: ") || strings.Count(log, "\n") != 1 || !strings.Contains(log, want) {
-			t.Errorf("darner %s: exit code %d, output %q, error %q", args, code, out, log)
+		if code != 1 || out != "" || !strings.HasPrefix(log, "darner: ") ||
+			strings.Count(log, "\n") != 1 || !strings.Contains(log, want) {
+			t.Errorf("darner %s: got exit code %d, output %q, error %q, want 1 and %q", args, code,
+				out, log, want)
 		}
 	}
 }
@@ -136,15 +142,20 @@ func TestWrongUseIsOneLineAndExitCode1(t *testing.T) {
 func TestVersionAndHelp(t *testing.T) {
 	t.Parallel()
 	for _, flag := range []string{"-v", "--version"} {
-		if out, _, code := command(t, "", flag); code != 0 || !strings.Contains(out, server.Version) {
-			t.Errorf("%s: %d, %q", flag, code, out)
+		if out, _, code := command(t, "", flag); code != 0 ||
+			!strings.Contains(out, server.Version) {
+			t.Errorf("%s: got exit code %d, %q, want 0 and the version", flag, code, out)
 		}
 	}
 	for _, flag := range []string{"-h", "--help"} {
 		out, _, code := command(t, "", flag)
-		for _, want := range []string{"--data", "-d", "--port", "-p", "--listen", "--socket", "--sync", "--segment-size", "--max-connections", "--max-item-size", "--debug", "--config", "-c", "put", "get", "stats"} {
+		for _, want := range []string{
+			"--data", "-d", "--port", "-p", "--listen", "--socket", "--sync", "--segment-size",
+			"--max-connections", "--max-item-size", "--debug", "--config", "-c",
+			"put", "get", "stats",
+		} {
 			if code != 0 || !strings.Contains(out, want) {
-				t.Errorf("%s: exit code %d, no %s in\n%s", flag, code, want, out)
+				t.Errorf("%s: got exit code %d, want 0 and %s in\n%s", flag, code, want, out)
 			}
 		}
 	}

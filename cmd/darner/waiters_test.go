@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-var waiterCount = flag.Int("waiters", 1000, "how many connections wait in TestWaitersAreServedInTheOrderTheyCame")
+var waiterCount = flag.Int("waiters", 1000,
+	"how many connections wait in TestWaitersAreServedInTheOrderTheyCame")
 
 func TestWaitersAreServedInTheOrderTheyCame(t *testing.T) {
 	count := *waiterCount

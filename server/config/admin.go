@@ -1,6 +1,6 @@
 package config
 
-// Who may use the commands that are the administrator's.
+// Who may use the administrator's commands.
 
 import "fmt"
 
@@ -8,10 +8,10 @@ import "fmt"
 type Admin string
 
 const (
-	AdminDefault Admin = ""      // flush_all and delete are for all, other commands for this machine
-	AdminLocal   Admin = "local" // peers on this machine
-	AdminAll     Admin = "all"
-	AdminOff     Admin = "off" // nobody
+	AdminDefault Admin = ""      // all may use flush_all and delete, local clients the others
+	AdminLocal   Admin = "local" // clients on this machine
+	AdminAll     Admin = "all"   // everybody
+	AdminOff     Admin = "off"   // nobody
 )
 
 func (a Admin) String() string { return string(a) }
@@ -23,5 +23,5 @@ func (a *Admin) Set(text string) error {
 		*a = v
 		return nil
 	}
-	return fmt.Errorf("%q does not say who may use administrator's commands: give local, all or off", text)
+	return fmt.Errorf("%q is not one of local, all, off", text)
 }

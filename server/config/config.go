@@ -1,5 +1,5 @@
-// Package config is what an operator can set: the settings of one server, their defaults, and
-// what makes them valid.
+// Package config has what an operator can set: the settings of one server, their defaults and their
+// bounds.
 package config
 
 import (
@@ -9,65 +9,109 @@ import (
 	"time"
 )
 
-// Config is the settings of one server. Start from Default; the zero value is not valid.
+// Config has the settings of one server. Start from Default; the zero value is not valid.
 type Config struct {
-	Data           string   // directory of the journals; created when missing
-	Listen         string   // host or address the TCP port is bound to
-	Port           int      // TCP port, 0..65535; 0 takes any free one
-	Socket         string   // path of a Unix socket to listen on as well; empty: none
-	Sync           Sync     // when items reach stable storage
-	SegmentSize    Size     // capacity of a journal segment, 256 KiB..1 GiB
-	MaxConnections int      // clients served at a time, at least 1; more are turned away
-	TCPUserTimeout Interval // how long what a client was sent may go unacknowledged, 1s or more; 0: as long as the system likes
-	TCPKeepalive   Interval // of silence, after which a client's system is asked whether it is there, 1s or more; 0: never
-	MaxItemSize    Size     // largest item taken, 1 byte..1 TiB
-	InlineMax      Size     // largest item kept inside a segment, 1 byte..1 MiB and a quarter of SegmentSize; larger ones are streamed
-	MaxOpenReads   int      // items a connection may have open of one queue, at least 1
-	Admin          Admin    // who may use the administrator's commands
-	MaxDisk        Size     // bytes of disk that the data directory may take, 4 MiB or more; 0: no bound
-	MinFree        AutoSize // bytes of its file system to be left free; 0: none
-	ScrubInterval  Interval // how often what is at rest is read and verified; 0: never
-	CompactRate    Size     // bytes a second that rewriting in the background may read and write; 0: no bound
-	MemoryLimit    AutoSize // bytes of memory that Go's collector is to keep to; 0: none
-	Transport      Transport
-	Loops          int // goroutines that serve connections where one serves many, 0..64; 0: as fits the machine
+	// Data is the directory of the journals. It is created if missing.
+	Data string
 
-	// Of each queue that has none of its own: see Queue.
+	// Listen is the host or address of the TCP port. Port is 0 to 65535; 0 takes any free port.
+	Listen string
+	Port   int
+	// Socket is the path of a Unix socket to listen on as well; empty: none.
+	Socket string
+
+	// Sync is when items reach stable storage.
+	Sync Sync
+	// SegmentSize is the capacity of a journal segment, 256 KiB to 1 GiB.
+	SegmentSize Size
+	// InlineMax is the size of the largest item that is kept inside a segment, 1 byte to 1 MiB and
+	// at most a quarter of SegmentSize. Larger items are streamed.
+	InlineMax Size
+	// MaxItemSize is the size of the largest item that is accepted, 1 byte to 1 TiB.
+	MaxItemSize Size
+
+	// MaxConnections is how many clients are served at a time, at least 1. Others are refused.
+	MaxConnections int
+	// TCPUserTimeout is how long data sent to a client may stay unacknowledged, 1s or more; 0
+	// leaves that to the system.
+	TCPUserTimeout Interval
+	// TCPKeepalive is the silence after which the system of a client is probed, 1s or more; 0:
+	// never.
+	TCPKeepalive Interval
+	// MaxOpenReads is how many items of one queue a connection may have open, at least 1.
+	MaxOpenReads int
+	// Admin is who may use the administrator's commands.
+	Admin Admin
+	// Transport is how connections are served. Loops is how many goroutines share them where one
+	// serves many, up to 64; 0 fits the machine.
+	Transport Transport
+	Loops     int
+
+	// MaxDisk is how many bytes of disk the data directory may take, 4 MiB or more; 0: any number.
+	MaxDisk Size
+	// MinFree is how many bytes of its file system to leave free; 0: none.
+	MinFree AutoSize
+	// ScrubInterval is how often data at rest is read and verified; 0: never.
+	ScrubInterval Interval
+	// CompactRate is how many bytes a second the background may read and write to rewrite segments;
+	// 0: any number.
+	CompactRate Size
+	// MemoryLimit is how many bytes of memory Go's collector should keep to; 0: any number.
+	MemoryLimit AutoSize
+
+	// These are for every queue that has no such setting of its own: see Queue.
 	QueueMaxDisk  Size
 	WhenFull      WhenFull
 	Compress      Compress
 	CompressLevel int
 	Parity        int
 
-	queues   map[string]map[string]string // by queue and key: what the file's tables say
+	queues   map[string]map[string]string // what the file's tables say, by queue and key
 	file     string
-	fromFile map[string]bool // settings that are from the file
+	fromFile map[string]bool // the settings that are from the file
 }
 
-// Setting is one of them by its name: that of its flag and of its key in the file.
+// Setting is one setting. Its flag and its key in the file have its name.
 type Setting struct {
 	Name  string
 	Value Value
 }
 
-// Settings returns all of c but those of single queues. Setting one sets it in c.
+// Settings returns all settings of c, except those of single queues. To set one sets it in c.
 func (c *Config) Settings() []Setting {
 	return []Setting{
-		{"data", text{&c.Data}}, {"listen", text{&c.Listen}}, {"port", number{&c.Port}}, {"socket", text{&c.Socket}}, {"sync", &c.Sync},
-		{"segment-size", &c.SegmentSize}, {"inline-max", &c.InlineMax}, {"max-item-size", &c.MaxItemSize},
-		{"max-connections", number{&c.MaxConnections}}, {"tcp-user-timeout", &c.TCPUserTimeout}, {"tcp-keepalive", &c.TCPKeepalive},
-		{"max-open-reads", number{&c.MaxOpenReads}}, {"admin-commands", &c.Admin},
-		{"max-disk", &c.MaxDisk}, {"queue-max-disk", &c.QueueMaxDisk}, {"min-free", &c.MinFree}, {"when-full", &c.WhenFull},
-		{"compress", &c.Compress}, {"compress-level", number{&c.CompressLevel}}, {"parity", number{&c.Parity}},
-		{"scrub-interval", &c.ScrubInterval}, {"compact-rate", &c.CompactRate}, {"memory-limit", &c.MemoryLimit},
-		{"transport", &c.Transport}, {"loops", number{&c.Loops}},
+		{"data", text{&c.Data}},
+		{"listen", text{&c.Listen}},
+		{"port", number{&c.Port}},
+		{"socket", text{&c.Socket}},
+		{"sync", &c.Sync},
+		{"segment-size", &c.SegmentSize},
+		{"inline-max", &c.InlineMax},
+		{"max-item-size", &c.MaxItemSize},
+		{"max-connections", number{&c.MaxConnections}},
+		{"tcp-user-timeout", &c.TCPUserTimeout},
+		{"tcp-keepalive", &c.TCPKeepalive},
+		{"max-open-reads", number{&c.MaxOpenReads}},
+		{"admin-commands", &c.Admin},
+		{"max-disk", &c.MaxDisk},
+		{"queue-max-disk", &c.QueueMaxDisk},
+		{"min-free", &c.MinFree},
+		{"when-full", &c.WhenFull},
+		{"compress", &c.Compress},
+		{"compress-level", number{&c.CompressLevel}},
+		{"parity", number{&c.Parity}},
+		{"scrub-interval", &c.ScrubInterval},
+		{"compact-rate", &c.CompactRate},
+		{"memory-limit", &c.MemoryLimit},
+		{"transport", &c.Transport},
+		{"loops", number{&c.Loops}},
 	}
 }
 
-// Setting returns the one of that name, nil when there is none.
+// Setting returns the setting of that name; nil if there is none.
 func (c *Config) Setting(name string) Value { return find(c.Settings(), name) }
 
-// Default is a server on this machine alone, its data in ./data, that a power cut costs the
+// Default is a server for this machine alone, with its data in ./data. A power cut costs it the
 // items of the last second at most.
 func Default() Config {
 	return Config{
@@ -94,10 +138,10 @@ func Default() Config {
 	}
 }
 
-// The bounds of settings that have some.
+// The bounds of settings.
 const (
 	MinSegmentSize = 256 * KiB
-	MaxSegmentSize = 1 * GiB
+	maxSegmentSize = 1 * GiB
 	maxMaxItemSize = 1 * TiB
 	maxInlineMax   = 1 * MiB
 	minMaxDisk     = 4 * MiB
@@ -107,7 +151,7 @@ const (
 	maxLoops       = 64
 )
 
-// Validate reports everything that is wrong with c, an error per setting.
+// Validate reports everything that is wrong with c, one error for each setting.
 func (c Config) Validate() error {
 	var errs []error
 	bad := func(setting, format string, args ...any) {
@@ -120,27 +164,31 @@ func (c Config) Validate() error {
 		bad("data", "a directory is needed")
 	}
 	if c.Listen == "" {
-		bad("listen", "an address is needed (0.0.0.0 listens on all)")
+		bad("listen", "an address is needed; 0.0.0.0 listens on all")
 	}
 	if c.Port < 0 || c.Port > math.MaxUint16 {
 		bad("port", "%d is not between 0 and %d", c.Port, math.MaxUint16)
 	}
-	if c.SegmentSize < MinSegmentSize || c.SegmentSize > MaxSegmentSize {
-		bad("segment-size", "%v is not between %v and %v", c.SegmentSize, Size(MinSegmentSize), Size(MaxSegmentSize))
+	if c.SegmentSize < MinSegmentSize || c.SegmentSize > maxSegmentSize {
+		bad("segment-size", "%v is not between %v and %v",
+			c.SegmentSize, Size(MinSegmentSize), Size(maxSegmentSize))
 	}
 	if c.MaxConnections < 1 {
 		bad("max-connections", "%d is less than 1", c.MaxConnections)
 	}
-	for _, s := range []Setting{{"tcp-user-timeout", &c.TCPUserTimeout}, {"tcp-keepalive", &c.TCPKeepalive}} {
-		if t := *s.Value.(*Interval); t != 0 && (t < minPeerTime || t > maxPeerTime) {
-			bad(s.Name, "%v is not between %v and %v; 0 is none", t, minPeerTime, maxPeerTime)
+	checkPeerTime := func(setting string, t Interval) {
+		if t != 0 && (t < minPeerTime || t > maxPeerTime) {
+			bad(setting, "%v is not between %v and %v; 0 is none", t, minPeerTime, maxPeerTime)
 		}
 	}
+	checkPeerTime("tcp-user-timeout", c.TCPUserTimeout)
+	checkPeerTime("tcp-keepalive", c.TCPKeepalive)
 	if c.MaxItemSize < 1 || c.MaxItemSize > maxMaxItemSize {
 		bad("max-item-size", "%v is not between 1 and %v", c.MaxItemSize, Size(maxMaxItemSize))
 	}
-	if most := min(maxInlineMax, max(c.SegmentSize, MinSegmentSize)/4); c.InlineMax < 1 || c.InlineMax > most {
-		bad("inline-max", "%v is not between 1 and %v", c.InlineMax, most)
+	inlineBound := min(maxInlineMax, max(c.SegmentSize, MinSegmentSize)/4)
+	if c.InlineMax < 1 || c.InlineMax > inlineBound {
+		bad("inline-max", "%v is not between 1 and %v", c.InlineMax, inlineBound)
 	}
 	if c.MaxOpenReads < 1 {
 		bad("max-open-reads", "%d is less than 1", c.MaxOpenReads)
@@ -151,25 +199,32 @@ func (c Config) Validate() error {
 	if c.Loops < 0 || c.Loops > maxLoops {
 		bad("loops", "%d is not between 0 and %d; 0 fits the machine", c.Loops, maxLoops)
 	}
-	c.validateQueue(bad, c.everyQueue(), "", "queue-")
+	c.validateQueue(bad, c.queueDefaults(), "", "queue-")
 	for _, name := range c.OwnQueues() {
 		c.validateQueue(bad, c.Queue(name), c.file+": "+tableName(name)+".", "")
 	}
 	return errors.Join(errs...)
 }
 
-// validateQueue names a setting by where it is; that of the bound has another name among those of all queues.
-func (c Config) validateQueue(bad func(setting, format string, args ...any), q Queue, at, bound string) {
-	all := c.everyQueue()
-	wrong := func(ok, inherited bool) bool { return !ok && (at == "" || !inherited) } // what is inherited is told once
-	least := max(minQueueDisk, 16*c.InlineMax)                                        // four segments of the least size: space comes back by segments
+// validateQueue reports what is wrong with q. table is the prefix of its settings' names: its table
+// in the file, or empty for the settings of all queues, where max-disk has the prefix diskPrefix.
+func (c Config) validateQueue(
+	bad func(setting, format string, args ...any), q Queue, table, diskPrefix string,
+) {
+	all := c.queueDefaults()
+	wrong := func(ok, inherited bool) bool {
+		return !ok && (table == "" || !inherited) // an inherited setting is reported once
+	}
+	least := max(minQueueDisk, 16*c.InlineMax) // four small segments: space comes back by segments
 	if wrong(q.MaxDisk == 0 || q.MaxDisk >= least, q.MaxDisk == all.MaxDisk) {
-		bad(at+bound+"max-disk", "%v is less than %v, for items of up to %v in a segment; 0 is no bound", q.MaxDisk, least, c.InlineMax)
+		bad(table+diskPrefix+"max-disk",
+			"%v is less than %v, for an inline-max of %v; 0 is no bound",
+			q.MaxDisk, least, c.InlineMax)
 	}
 	if wrong(q.CompressLevel >= 1 && q.CompressLevel <= 19, q.CompressLevel == all.CompressLevel) {
-		bad(at+"compress-level", "%d is not between 1 and 19", q.CompressLevel)
+		bad(table+"compress-level", "%d is not between 1 and 19", q.CompressLevel)
 	}
 	if wrong(q.Parity >= 0 && q.Parity <= 4, q.Parity == all.Parity) {
-		bad(at+"parity", "%d is not between 0 and 4", q.Parity)
+		bad(table+"parity", "%d is not between 0 and 4", q.Parity)
 	}
 }

@@ -1,7 +1,7 @@
 package config
 
-// The configuration file: TOML, its keys named like the flags, and tables [queue."NAME"] for what one queue has
-// of its own.
+// The configuration file. It is TOML, its keys have the names of the flags, and tables
+// [queue."NAME"] have the settings of single queues.
 
 import (
 	"errors"
@@ -18,8 +18,8 @@ import (
 
 const queueTables = "queue"
 
-// Load reads a file into c, without the settings that given says were given otherwise. Its errors name the file,
-// and the line or the key; what is out of range is for Validate to tell.
+// Load reads a file into c. It leaves out settings for which given is true: flags override the
+// file. Its errors name the file, and the line or the key. Validate checks ranges.
 func (c *Config) Load(path string, given func(name string) bool) error {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -37,7 +37,7 @@ func (c *Config) Load(path string, given func(name string) bool) error {
 	c.file, c.fromFile = path, make(map[string]bool)
 	settings := c.Settings()
 	for _, name := range slices.Sorted(maps.Keys(keys)) {
-		text, err := read(settings, name, keys[name])
+		text, err := parseValue(settings, name, keys[name])
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %s: %w", path, name, err))
 		} else if !given(name) {
@@ -51,7 +51,8 @@ func (c *Config) Load(path string, given func(name string) bool) error {
 func (c *Config) loadQueues(path string, raw any) error {
 	tables, ok := raw.(map[string]any)
 	if !ok {
-		return fmt.Errorf("%s: %s: give a table for each queue, as in [queue.\"orders\"]", path, queueTables)
+		return fmt.Errorf("%s: %s: give a table for each queue, as in [queue.\"orders\"]",
+			path, queueTables)
 	}
 	var errs []error
 	c.queues = make(map[string]map[string]string)
@@ -63,12 +64,13 @@ func (c *Config) loadQueues(path string, raw any) error {
 		}
 		keys, ok := tables[queue].(map[string]any)
 		if !ok {
-			errs = append(errs, fmt.Errorf("%s: it is to be a table; a setting for all queues has a key of its own", at))
+			errs = append(errs, fmt.Errorf(
+				"%s: not a table; settings of all queues have keys of their own", at))
 			continue
 		}
 		own := make(map[string]string)
 		for _, name := range slices.Sorted(maps.Keys(keys)) {
-			text, err := read(new(Queue).settings(), name, keys[name])
+			text, err := parseValue(new(Queue).settings(), name, keys[name])
 			if err != nil {
 				errs = append(errs, fmt.Errorf("%s.%s: %w", at, name, err))
 			}
@@ -81,7 +83,7 @@ func (c *Config) loadQueues(path string, raw any) error {
 
 func tableName(queue string) string { return queueTables + "." + strconv.Quote(queue) }
 
-// parseError says where a file is not TOML.
+// parseError adds where the file is not TOML.
 func parseError(path string, err error) error {
 	var p toml.ParseError
 	if errors.As(err, &p) {
@@ -90,8 +92,8 @@ func parseError(path string, err error) error {
 	return fmt.Errorf("%s: %w", path, err)
 }
 
-// read returns the text of a key's value once the setting of that name takes it.
-func read(settings []Setting, name string, raw any) (string, error) {
+// parseValue returns the text of a key's value. It has checked that the setting takes it.
+func parseValue(settings []Setting, name string, raw any) (string, error) {
 	v := find(settings, name)
 	if v == nil {
 		return "", errors.New("there is no such setting")
@@ -115,7 +117,8 @@ func find(settings []Setting, name string) Value {
 	return nil
 }
 
-// textOf is a TOML value as its flag would have it: numbers for what is one, text for the rest, either for a size.
+// textOf returns a TOML value as text for the setting's flag. Numbers are TOML numbers, sizes are
+// numbers or text, and everything else is text.
 func textOf(v Value, raw any) (string, error) {
 	n, isNumber := raw.(int64)
 	s, isText := raw.(string)

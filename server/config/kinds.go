@@ -1,6 +1,6 @@
 package config
 
-// The kinds of settings that are neither text nor number nor a plain size. All are flag.Values.
+// The kinds of settings, other than plain sizes and Sync. All are flag.Values.
 
 import (
 	"fmt"
@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// Value is one setting, to be read and written as text: what String returns, Set takes.
+// Value is the value of a setting as text. Set takes what String returns.
 type Value interface {
 	Set(text string) error
 	String() string
 }
 
-// AutoSize is a size, or Auto to have it fitted to the machine.
+// AutoSize is a size, or Auto, which fits the machine.
 type AutoSize int64
 
 // Auto is written "auto".
@@ -42,7 +42,7 @@ func (a *AutoSize) Set(text string) error {
 	return err
 }
 
-// WhenFull says what becomes of items that come when a queue is at a bound.
+// WhenFull says what happens to new items when a queue is at a bound.
 type WhenFull string
 
 const (
@@ -55,7 +55,7 @@ func (w WhenFull) String() string { return string(w) }
 // Set parses text into w.
 func (w *WhenFull) Set(text string) error { return choose(w, text, Reject, DiscardOldest) }
 
-// Compress says how segments that are not read soon are compressed.
+// Compress is how segments are compressed that are not read soon.
 type Compress string
 
 const (
@@ -75,14 +75,16 @@ func (c *Compress) Set(text string) error {
 type Transport string
 
 const (
-	TransportAuto     Transport = "auto"     // as is best on this system
-	TransportPortable Transport = "portable" // with a goroutine each
+	TransportAuto     Transport = "auto"     // what is best on this system
+	TransportPortable Transport = "portable" // a goroutine for each
 )
 
 func (t Transport) String() string { return string(t) }
 
 // Set parses text into t.
-func (t *Transport) Set(text string) error { return choose(t, text, TransportAuto, TransportPortable) }
+func (t *Transport) Set(text string) error {
+	return choose(t, text, TransportAuto, TransportPortable)
+}
 
 func choose[T ~string](to *T, text string, from ...T) error {
 	if !slices.Contains(from, T(text)) {
@@ -90,13 +92,13 @@ func choose[T ~string](to *T, text string, from ...T) error {
 		for i, w := range from {
 			words[i] = string(w)
 		}
-		return fmt.Errorf("%q is none of %s", text, strings.Join(words, ", "))
+		return fmt.Errorf("%q is not one of %s", text, strings.Join(words, ", "))
 	}
 	*to = T(text)
 	return nil
 }
 
-// Interval is a time that is not negative; 0 is never.
+// Interval is a duration, not negative; 0 means never.
 type Interval time.Duration
 
 func (i Interval) String() string {
@@ -110,7 +112,7 @@ func (i Interval) String() string {
 func (i *Interval) Set(text string) error {
 	d, err := time.ParseDuration(text)
 	if err != nil || d < 0 {
-		return fmt.Errorf("%q is no interval: give one as in 720h, or 0", text)
+		return fmt.Errorf("%q is not an interval: give one as in 720h, or 0", text)
 	}
 	*i = Interval(d)
 	return nil
@@ -143,7 +145,7 @@ func (n number) String() string {
 func (n number) Set(s string) error {
 	v, err := strconv.Atoi(s)
 	if err != nil {
-		return fmt.Errorf("%q is no whole number", s)
+		return fmt.Errorf("%q is not a whole number", s)
 	}
 	*n.to = v
 	return nil

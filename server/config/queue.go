@@ -1,22 +1,22 @@
 package config
 
-// What may differ from queue to queue.
+// Settings that may differ from queue to queue.
 
 import (
 	"maps"
 	"slices"
 )
 
-// Queue is the settings of one queue.
+// Queue has the settings of one queue.
 type Queue struct {
-	MaxDisk       Size // bytes of disk it may take; 0: no bound
+	MaxDisk       Size // bytes of disk that it may take; 0: any number
 	WhenFull      WhenFull
 	Compress      Compress
 	CompressLevel int // 1..19
-	Parity        int // blocks for every 16, 0..4
+	Parity        int // parity blocks for every 16 blocks, 0..4
 }
 
-// settings are those of a queue, named as in its table of the file.
+// settings are the settings of a queue, by their names in its table of the file.
 func (q *Queue) settings() []Setting {
 	return []Setting{
 		{"max-disk", &q.MaxDisk}, {"when-full", &q.WhenFull}, {"compress", &q.Compress},
@@ -24,21 +24,24 @@ func (q *Queue) settings() []Setting {
 	}
 }
 
-// Queue returns the settings in force for a queue: its own, and for what it has none of those of all queues.
+// Queue returns the settings in force for a queue: its own, and otherwise those of all queues.
 func (c Config) Queue(name string) Queue {
-	q := c.everyQueue()
+	q := c.queueDefaults()
 	own := c.queues[name]
 	for _, s := range q.settings() {
 		if text, ok := own[s.Name]; ok {
-			s.Value.Set(text) // it was tried when the file was read
+			s.Value.Set(text) // parseValue has checked it
 		}
 	}
 	return q
 }
 
-// everyQueue is what a queue has that has nothing of its own.
-func (c Config) everyQueue() Queue {
-	return Queue{MaxDisk: c.QueueMaxDisk, WhenFull: c.WhenFull, Compress: c.Compress, CompressLevel: c.CompressLevel, Parity: c.Parity}
+// queueDefaults are the settings of a queue that has none of its own.
+func (c Config) queueDefaults() Queue {
+	return Queue{
+		MaxDisk: c.QueueMaxDisk, WhenFull: c.WhenFull,
+		Compress: c.Compress, CompressLevel: c.CompressLevel, Parity: c.Parity,
+	}
 }
 
 // OwnQueues returns the names of queues that have settings of their own, sorted.

@@ -1,6 +1,6 @@
 package config
 
-// Sizes as operators write them: bytes, or a number with a binary suffix.
+// Sizes as operators write them: a number of bytes, or a number with a binary suffix.
 
 import (
 	"fmt"
@@ -25,20 +25,19 @@ var units = []struct {
 	name  string
 }{{TiB, "TiB"}, {GiB, "GiB"}, {MiB, "MiB"}, {KiB, "KiB"}}
 
-// ParseSize reads a whole number of bytes with or without a suffix: k, m, g or t, alone or
-// followed by b or ib, in either case. All are powers of 1024: "4194304", "4096k", "4M" and
-// "4MiB" are the same.
+// ParseSize reads a whole number with or without a suffix: k, m, g or t, alone or followed by b or
+// ib, in either case. All are powers of 1024: "4194304", "4096k", "4M" and "4MiB" are the same.
 func ParseSize(s string) (Size, error) {
 	digits := strings.TrimRight(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ ")
 	unit, ok := suffix(strings.TrimSpace(s[len(digits):]))
 	n, err := strconv.ParseUint(digits, 10, 63)
 	if err != nil || !ok || n > math.MaxInt64/uint64(unit) {
-		return 0, fmt.Errorf("%q is not a size: give bytes or a suffix, as in 4194304, 64k or 4MiB", s)
+		return 0, fmt.Errorf("%q is not a size: give one as in 4194304, 64k or 4MiB", s)
 	}
 	return Size(n) * unit, nil
 }
 
-// suffix returns what a size's suffix multiplies by.
+// suffix returns the factor of a suffix.
 func suffix(s string) (Size, bool) {
 	s = strings.ToLower(s)
 	if s == "" || s == "b" {
@@ -53,7 +52,7 @@ func suffix(s string) (Size, bool) {
 	return 1, false
 }
 
-// String writes s in its largest whole unit, so that ParseSize returns the same.
+// String writes s in its largest whole unit. ParseSize returns the same size.
 func (s Size) String() string {
 	for _, u := range units {
 		if s != 0 && s%u.bytes == 0 {

@@ -1,26 +1,26 @@
 package config
 
-// The sync policy: how long an answered item may be missing from stable storage.
+// The sync policy: how long it may take until an answered item is on stable storage.
 
 import (
 	"fmt"
 	"time"
 )
 
-// Sync says when items reach stable storage. Positive: within that time, in the background.
-// It is a flag.Value.
+// Sync says when items reach stable storage. If positive they do within that time, in the
+// background. It is a flag.Value.
 type Sync time.Duration
 
 const (
 	SyncAlways  Sync = 0  // before a SET is answered
-	SyncNever   Sync = -1 // when the operating system sees fit
+	SyncNever   Sync = -1 // when the operating system likes
 	DefaultSync      = Sync(time.Second)
 
 	minSync = Sync(time.Millisecond)
 )
 
-// ParseSync reads "always", "never", or an interval such as "1s" or "250ms", at least 1ms.
-func ParseSync(s string) (Sync, error) {
+// parseSync reads "always", "never", or an interval such as "1s" or "250ms", at least 1ms.
+func parseSync(s string) (Sync, error) {
 	switch s {
 	case "always":
 		return SyncAlways, nil
@@ -29,12 +29,13 @@ func ParseSync(s string) (Sync, error) {
 	}
 	d, err := time.ParseDuration(s)
 	if err != nil || Sync(d) < minSync {
-		return 0, fmt.Errorf("%q is not a sync policy: give always, never, or an interval of 1ms or more, as in 1s", s)
+		return 0, fmt.Errorf("%q is not a sync policy: "+
+			"give always, never, or an interval of 1ms or more, as in 1s", s)
 	}
 	return Sync(d), nil
 }
 
-// String writes s so that ParseSync returns the same.
+// String writes s as parseSync reads it.
 func (s Sync) String() string {
 	switch {
 	case s == SyncAlways:
@@ -47,7 +48,7 @@ func (s Sync) String() string {
 
 // Set parses text into s.
 func (s *Sync) Set(text string) error {
-	v, err := ParseSync(text)
+	v, err := parseSync(text)
 	if err == nil {
 		*s = v
 	}

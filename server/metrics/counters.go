@@ -1,19 +1,19 @@
-// Package metrics counts what the server does, for everybody who shows it: the protocol's "stats",
-// and whatever else an operator looks at. Sessions and transports count; what the queues hold they
-// count themselves (queue.Registry.Sum).
+// Package metrics counts what the server does, for all that show it: the protocol's "stats", and
+// others to come. Sessions and transports count here; queues count for themselves (see
+// queue.Registry.Sum).
 package metrics
 
 import "sync/atomic"
 
-// Counters are the process-wide figures that no queue keeps. They may be read at any time.
+// Counters are the figures of the process that belong to no queue. They may be read at any time.
 type Counters struct {
-	// Counted by sessions. A get of several keys counts each; peeks count as CmdPeek alone.
+	// Counted by sessions. A get of several keys counts each key; a peek counts as CmdPeek alone.
 	CmdGet, CmdSet, CmdPeek, GetHits, GetMisses atomic.Uint64
 	// Counted by transports.
 	Connections, TotalConnections, RejectedConnections, BytesRead, BytesWritten atomic.Uint64
 }
 
-// Reset sets all to zero but the number of connections there are.
+// Reset sets all to zero, except Connections, the number of connections now.
 func (c *Counters) Reset() {
 	for _, n := range []*atomic.Uint64{
 		&c.CmdGet, &c.CmdSet, &c.CmdPeek, &c.GetHits, &c.GetMisses,

@@ -1,7 +1,6 @@
 package transport
 
-// Where connections come in: accepting, and how many there are. The transports of a server have one in
-// common.
+// The acceptor accepts connections and counts them. The transports of a server share one.
 
 import (
 	"errors"
@@ -11,40 +10,45 @@ import (
 	"time"
 
 	"github.com/darner/darner/server/memcache"
+	"github.com/darner/darner/wal/clock"
 )
 
 // refusal is sent to a client over the limit of connections.
 const refusal = "SERVER_ERROR too many connections\r\n"
 
 type acceptor struct {
-	o    Options
-	done chan struct{} // closed when the acceptor is and no connection is left
-	quit chan struct{} // closed when the acceptor is
+	o     Options
+	clock clock.Clock
+	done  chan struct{} // closed when the acceptor is closed and no connection is left
+	quit  chan struct{} // closed by close
 
-	warned atomic.Int64 // Unix seconds of the last log line that connections cannot be accepted
+	warnAt atomic.Int64 // the steady time from which on a failure is logged again
 
 	mu        sync.Mutex
 	listeners []net.Listener
 	active    int // connections
-	accepting int // listeners being accepted from
+	accepting int // listeners that a goroutine accepts from
 	closed    bool
 }
 
 func newAcceptor(o Options) *acceptor {
-	return &acceptor{o: o, done: make(chan struct{}), quit: make(chan struct{})}
+	return &acceptor{
+		o: o, clock: o.Clock.exact,
+		done: make(chan struct{}), quit: make(chan struct{}),
+	}
 }
 
-// acceptFrom accepts connections on l in the background, until close, which closes l. admit starts one; it
-// is tried again when it fails.
+// acceptFrom accepts connections on l in the background, until close, which closes l. admit starts
+// a connection; if it fails it is called again later.
 func (a *acceptor) acceptFrom(l net.Listener, admit admission) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.listeners = append(a.listeners, l)
 	a.accepting++
-	go a.acceptLoop(l, admit)
+	go a.acceptLoop(l, admit) // until close
 }
 
-// admission starts a connection, or fails and leaves it alone.
+// admission starts a connection. If it fails it leaves the connection alone.
 type admission func(net.Conn, memcache.Peer) error
 
 // Pauses between attempts to accept when the system is out of descriptors or memory.
@@ -68,7 +72,7 @@ func (a *acceptor) acceptLoop(l net.Listener, admit admission) {
 	}
 }
 
-// accept starts a connection. One that cannot be for now stays until it can.
+// accept starts a connection. If that fails for now the connection waits.
 func (a *acceptor) accept(l net.Listener, c net.Conn, admit admission) {
 	if !a.enter() {
 		a.refuse(c)
@@ -82,33 +86,38 @@ func (a *acceptor) accept(l net.Listener, c net.Conn, admit admission) {
 	}
 }
 
-// retry tries until it succeeds, or fails with net.ErrClosed when the acceptor is closed.
+// retry calls try until it succeeds. When the acceptor is closed it fails with net.ErrClosed.
 func (a *acceptor) retry(l net.Listener, try func() error) error {
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		err := try()
 		if err == nil || errors.Is(err, net.ErrClosed) {
 			return err
 		}
-		if now, last := time.Now().Unix(), a.warned.Load(); now-last >= 60 && a.warned.CompareAndSwap(last, now) { // it may come and go
-			a.o.Logger.Warn("cannot accept connections for now; is the limit of open files too low?", "address", l.Addr().String(), "error", err)
+		if a.mayWarn() {
+			a.o.Logger.Warn("cannot accept connections for now", "address", l.Addr().String(),
+				"error", err, "hint", "is the limit of open files too low?")
 		}
-		select {
-		case <-time.After(pause):
-		case <-a.quit:
+		if !clock.Wait(a.clock, pause, a.quit) {
 			return net.ErrClosed
 		}
 	}
 }
 
-// refuse tells a client that it is one too many, if it can be told without waiting.
+// mayWarn is true once a minute, because a shortage may come and go.
+func (a *acceptor) mayWarn() bool {
+	now, next := int64(clock.Steady(a.clock)), a.warnAt.Load()
+	return now >= next && a.warnAt.CompareAndSwap(next, now+int64(time.Minute))
+}
+
+// refuse tells a client that it is over the limit of connections.
 func (a *acceptor) refuse(c net.Conn) {
 	a.o.Counters.RejectedConnections.Add(1)
-	c.SetWriteDeadline(time.Now().Add(firstPause))
+	c.SetWriteDeadline(refuseDeadline())
 	c.Write([]byte(refusal))
 	c.Close()
 }
 
-// enter counts a connection in, unless there are too many or the server stops.
+// enter counts a new connection. It is false if there are too many or the server stops.
 func (a *acceptor) enter() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -121,7 +130,7 @@ func (a *acceptor) enter() bool {
 	return true
 }
 
-// leave counts a connection out, the last thing it does.
+// leave counts a connection that has ended.
 func (a *acceptor) leave() {
 	a.update(func() {
 		a.active--
@@ -129,7 +138,7 @@ func (a *acceptor) leave() {
 	})
 }
 
-// update makes a change and closes done when nobody is left.
+// update makes a change and closes done if nothing is left.
 func (a *acceptor) update(change func()) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -148,7 +157,7 @@ func (a *acceptor) endLocked() {
 	}
 }
 
-// close accepts nobody any more.
+// close ends accepting.
 func (a *acceptor) close() {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -1,12 +1,12 @@
 package transport
 
-// Buffers: borrowed while bytes are on their way, so that ten thousand silent connections cost little
+// Buffers are borrowed while bytes are in transit, so that ten thousand silent connections need few
 // of them, or none at all.
 
 import "sync"
 
-// classes are the sizes of pooled buffers. The first is what a connection starts with;
-// the last holds the largest record and its request line.
+// classes are the sizes of pooled buffers in bytes. A connection starts with the first; the last
+// holds the largest record and its request line.
 var classes = [...]int{512, 4 << 10, 16 << 10, 72 << 10}
 
 const (
@@ -36,7 +36,7 @@ func (p *pools) get(n int) *buffer {
 	return &buffer{b: make([]byte, 0, n)}
 }
 
-// put takes a buffer back. One that has grown beyond all classes is left to the collector.
+// put takes a buffer back. The collector gets one that has grown beyond all classes.
 func (p *pools) put(b *buffer) {
 	if cap(b.b) > 4*classes[largest] {
 		return
@@ -80,8 +80,8 @@ func (in *input) consume(n int) {
 	}
 }
 
-// space returns where to read to: room for need pending bytes at least, and more when the client
-// fills what it is given. It is empty when as much is pending as may be.
+// space returns where to read to. There is room for at least need pending bytes, and for more when
+// the client fills what it is given. It is empty when the buffer has its largest size and is full.
 func (in *input) space(need int) []byte {
 	size := cap(in.buf.b)
 	if in.full && size < classes[largest] {
@@ -96,21 +96,21 @@ func (in *input) space(need int) []byte {
 	return in.buf.b[len(in.buf.b):cap(in.buf.b)]
 }
 
-// filled tells that n bytes were read into the space.
+// filled notes that n bytes were read into the space.
 func (in *input) filled(n int) {
 	in.buf.b = in.buf.b[:len(in.buf.b)+n]
 	in.full = len(in.buf.b) == cap(in.buf.b)
 }
 
-// rest gives back a large buffer that nothing is in, for as long as nothing comes. A client that fills
-// what it is given goes on, and keeps it.
-func (in *input) rest() {
+// shrink exchanges a large empty buffer for a small one, until more input comes. A client that
+// fills its buffer is likely to go on, and keeps it.
+func (in *input) shrink() {
 	if len(in.pending()) == 0 && cap(in.buf.b) > classes[smallest+1] && !in.full {
 		in.move(0)
 	}
 }
 
-// move moves what is pending to another buffer with room for n bytes.
+// move moves what is pending to another buffer, with room for n bytes.
 func (in *input) move(n int) {
 	to := in.pools.get(n)
 	to.b = append(to.b[:0], in.pending()...)

@@ -27,17 +27,17 @@ func TestInputKeepsWhatIsNotConsumed(t *testing.T) {
 		left := fill(&in, rng.IntN(80<<10), rest[:limit])
 		rest = rest[limit-len(left):]
 		if rng.IntN(8) == 0 {
-			in.rest()
+			in.shrink()
 		}
 		n := rng.IntN(len(in.pending()) + 1)
 		if !bytes.Equal(in.pending()[:n], data[consumed:consumed+n]) {
-			t.Fatalf("%d bytes at %d are not what came in", n, consumed)
+			t.Fatalf("got other bytes than came in, %d of them at %d", n, consumed)
 		}
 		in.consume(n)
 		consumed += n
 	}
 	if !bytes.Equal(in.pending(), data[consumed:]) {
-		t.Error("the rest is not what came in")
+		t.Error("got other bytes than came in, at the end")
 	}
 }
 
@@ -48,10 +48,10 @@ func TestInputHasRoomForWhatIsNeeded(t *testing.T) {
 	in.consume(3)
 	for _, need := range []int{1, 8, 600, 5000, 66000, 200000} {
 		if room := len(in.pending()) + len(in.space(need)); room < need {
-			t.Errorf("room for %d bytes of %d", room, need)
+			t.Errorf("got room for %d bytes, want %d", room, need)
 		}
 		if string(in.pending()) != "3456789" {
-			t.Fatalf("pending is %q", in.pending())
+			t.Fatalf("got %q pending, want 3456789", in.pending())
 		}
 	}
 }
@@ -64,18 +64,18 @@ func TestInputGrowsWithWhatComesAndShrinksWhenIdle(t *testing.T) {
 		in.consume(len(in.pending()))
 	}
 	if got := cap(in.buf.b); got != classes[largest] {
-		t.Errorf("a stream is read %d bytes at a time", got)
+		t.Errorf("got a buffer of %d bytes for a stream, want %d", got, classes[largest])
 	}
-	if in.rest(); cap(in.buf.b) != classes[largest] {
-		t.Error("a client that fills its buffer loses it")
+	if in.shrink(); cap(in.buf.b) != classes[largest] {
+		t.Error("got a smaller buffer for a client that fills its own, want it kept")
 	}
 	fill(&in, 1, []byte("half a request"))
-	if in.rest(); string(in.pending()) != "half a request" {
-		t.Fatalf("pending is %q", in.pending())
+	if in.shrink(); string(in.pending()) != "half a request" {
+		t.Fatalf("got %q pending, want half a request", in.pending())
 	}
 	in.consume(len(in.pending()))
-	if in.rest(); cap(in.buf.b) != classes[smallest] {
-		t.Errorf("idle, it keeps %d bytes for nothing", cap(in.buf.b))
+	if in.shrink(); cap(in.buf.b) != classes[smallest] {
+		t.Errorf("got a buffer of %d bytes when idle, want %d", cap(in.buf.b), classes[smallest])
 	}
 }
 
@@ -88,7 +88,7 @@ func TestInputIsBounded(t *testing.T) {
 		stream = fill(&in, 0, stream)
 	}
 	if got := len(in.pending()); got != classes[largest] {
-		t.Errorf("it took %d bytes that nobody needed", got)
+		t.Errorf("got %d bytes pending that nobody needs, want %d", got, classes[largest])
 	}
 }
 
@@ -98,10 +98,10 @@ func TestBuffersAreReused(t *testing.T) {
 		for _, size := range []int{1, 512, 513, 70000} {
 			pools.put(pools.get(size))
 		}
-	}); n > 4 { // without pools it were eight; pools may forget, under the race detector they do
-		t.Errorf("%v allocations for four buffers", n)
+	}); n > 4 { // eight without pools; pools may forget, and do so under the race detector
+		t.Errorf("got %v allocations for four buffers, want 4 at most", n)
 	}
 	if huge := pools.get(1 << 20); cap(huge.b) != 1<<20 {
-		t.Errorf("asked for 1 MiB, got %d bytes", cap(huge.b))
+		t.Errorf("got a buffer of %d bytes, want 1 MiB", cap(huge.b))
 	}
 }

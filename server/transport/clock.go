@@ -1,64 +1,60 @@
 package transport
 
-// The time as sessions know it, which is asked for at every request and looked at by the transports when
-// they have waited.
+// The time as sessions know it: they ask for it at every request, so it is kept in memory, as of
+// when a transport last waited.
 
 import (
 	"sync/atomic"
 	"time"
+
+	"github.com/darner/darner/wal/clock"
 )
 
-// Clock tells the time of day and a steady time, by which everything is timed that waits: whatever the time
-// of day is set to, by hand or from the network, waits last as long as they should. Both are as of when any
-// transport looked last, and may be asked for by any goroutine.
-type Clock struct {
-	began  time.Time
-	look   func(moment time.Time) // see NewClock
+// CoarseClock is a clock as of when any transport last looked at it, in whole milliseconds. It has
+// the time of day, which is stored with items, and the steady time, by which everything waits. Any
+// goroutine may ask it.
+type CoarseClock struct {
+	exact  clock.Clock
+	look   func(day time.Time, steady time.Duration) // see NewCoarseClock
 	now    atomic.Int64
 	steady atomic.Int64
 }
 
-// NewClock returns a clock that tells look, unless it is nil, the time whenever it looks at the machine's.
-// look may be called from any goroutine and must not block.
-func NewClock(look func(moment time.Time)) *Clock {
-	c := &Clock{began: time.Now(), look: look}
-	c.tick()
-	return c
+// NewCoarseClock returns a clock over c. Whenever it looks at c it calls look, unless that is nil,
+// with what c.Now returned. look may be called from any goroutine and must not block.
+func NewCoarseClock(c clock.Clock, look func(day time.Time, steady time.Duration)) *CoarseClock {
+	coarse := &CoarseClock{exact: c, look: look}
+	coarse.tick()
+	return coarse
 }
 
 // Now is the time of day in Unix milliseconds.
-func (c *Clock) Now() int64 { return c.now.Load() }
+func (c *CoarseClock) Now() int64 { return c.now.Load() }
 
-// Steady is a count of milliseconds since about the start, that nobody sets; what a session's Deadline
-// means. It is never 0, which stands for no time.
-func (c *Clock) Steady() int64 { return c.steady.Load() }
+// Steady is the steady time in milliseconds, plus one: it is never 0, which stands for no time. A
+// session's Deadline is such a time.
+func (c *CoarseClock) Steady() int64 { return c.steady.Load() }
 
-// tick looks at the machine's clock, and returns the steady time.
-func (c *Clock) tick() (steady int64) {
-	moment := time.Now()
+// tick looks at the exact clock, and returns the steady time.
+func (c *CoarseClock) tick() int64 {
+	day, steady := c.exact.Now()
 	if c.look != nil {
-		c.look(moment)
+		c.look(day, steady)
 	}
-	steady = c.at(moment)
-	store(&c.now, moment.UnixMilli())
-	store(&c.steady, steady)
-	return steady
+	ms := steady.Milliseconds() + 1
+	store(&c.now, day.UnixMilli())
+	store(&c.steady, ms)
+	return ms
 }
 
-// store stores n, if that is news: many goroutines may read it.
+// store stores n if it is new: many goroutines may read it.
 func store(to *atomic.Int64, n int64) {
 	if to.Load() != n {
 		to.Store(n)
 	}
 }
 
-// at is the steady time of a moment that time.Now told.
-func (c *Clock) at(moment time.Time) int64 { return moment.Sub(c.began).Milliseconds() + 1 }
-
-// when is the moment of a steady time; 0, none, is the zero Time.
-func (c *Clock) when(steady int64) time.Time {
-	if steady == 0 {
-		return time.Time{}
-	}
-	return c.began.Add(time.Duration(steady-1) * time.Millisecond)
+// until is how long it takes, by the exact clock, until Steady is ms; not positive if it was.
+func (c *CoarseClock) until(ms int64) time.Duration {
+	return time.Duration(ms-1)*time.Millisecond - clock.Steady(c.exact)
 }

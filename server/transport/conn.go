@@ -1,25 +1,26 @@
 package transport
 
-// A connection, as far as the transports have it in common: its session, what the client sent, and what the
-// policy wants to know.
+// What connections of both transports have in common: a session, its input, and what the policy
+// wants to know.
 
 import "github.com/darner/darner/server/memcache"
 
 type conn struct {
 	session *memcache.Session
-	peer    string // its address
+	peer    string // the client's address
 	in      input
-	ends
-	doubt
+	progress
+	acks
 }
 
-// view is what the policy looks at, without what only the system knows.
+// view is what the policy looks at, except for what only the system knows.
 func (c *conn) view(now, stopping int64) view {
 	v := view{
-		now: now, stopping: stopping, ends: c.ends,
-		state: c.session.State(),
-		lacks: c.session.Need() > len(c.in.pending()), room: len(c.in.pending()) < classes[largest],
-		unsure: c.unsure > 0, pause: c.pause,
+		now: now, stopping: stopping, progress: c.progress,
+		state:       c.session.State(),
+		needsInput:  c.session.Need() > len(c.in.pending()),
+		hasRoom:     len(c.in.pending()) < classes[largest],
+		unconfirmed: c.unacked > 0, ackPause: c.ackCheckPause,
 	}
 	if at, timed := c.session.Deadline(); timed {
 		v.deadline = at
@@ -27,17 +28,17 @@ func (c *conn) view(now, stopping int64) view {
 	return v
 }
 
-// process lets the session work on what came, and returns what it answers, in out.
+// process lets the session work on its input, and appends its answers to out.
 func (c *conn) process(out []byte) []byte {
 	n, out := c.session.Process(c.in.pending(), out)
 	c.in.consume(n)
-	c.fresh, c.late = false, false
+	c.fresh, c.timedOut = false, false
 	return out
 }
 
-// need is how much input there has to be room for.
+// need is how many bytes of input there must be room for.
 func (c *conn) need() int {
-	if c.lingers != 0 {
+	if c.lingerUntil != 0 {
 		return 0
 	}
 	return c.session.Need()
@@ -47,18 +48,18 @@ func (c *conn) need() int {
 func (c *conn) received(n int, now int64) {
 	c.in.filled(n)
 	if n > 0 {
-		c.heard = now
+		c.lastInput = now
 	}
-	if c.lingers != 0 {
+	if c.lingerUntil != 0 {
 		c.in.consume(len(c.in.pending()))
 	}
 }
 
 // receivedAll notes that the client sends no more.
-func (c *conn) receivedAll() { c.halfEnd, c.leaves = true, true }
+func (c *conn) receivedAll() { c.halfClosed, c.sendsNoMore = true, true }
 
 // linger notes that this side has ended the connection.
 func (c *conn) linger(now int64) {
-	c.lingers = now + lingerTime.Milliseconds()
+	c.lingerUntil = now + lingerTime.Milliseconds()
 	c.in.consume(len(c.in.pending()))
 }

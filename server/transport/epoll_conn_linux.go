@@ -1,10 +1,11 @@
 package transport
 
-// One connection of a loop: the loop does what the policy says, until that waits, and goes on when epoll,
-// the mailbox or a timer tells that there is something new. All of it runs on the loop but a session's jobs.
+// One connection of a loop. The loop does what the policy says until that is to wait, and goes on
+// when epoll, the mailbox or a timer has news. All of it runs on the loop, except for a session's
+// jobs.
 
 import (
-	"fmt"
+	"os"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -13,22 +14,22 @@ import (
 )
 
 type epollConn struct {
-	conn   // the buffer of its input is nil while nothing is pending
-	loop   *loop
-	fd     int
-	tcp    bool
-	out    *buffer // answers that the socket did not take; nil: none
-	taken  int     // bytes of out that it took since
-	due    int64   // when, by the clock, its timer rings; 0: none
-	events uint32  // what epoll is asked for; 0: nothing but the end
+	conn     // the buffer of its input is nil while nothing is pending
+	loop     *loop
+	fd       int
+	tcp      bool
+	out      *buffer // answers that the socket did not take; nil: none
+	flushed  int     // bytes of out that the socket has taken since
+	due      int64   // when, by the clock, its timer rings; 0: it has none
+	interest uint32  // the events that epoll is asked for; 0: the end of the connection alone
 
 	registered bool        // with the loop
-	known      bool        // to epoll
+	polled     bool        // registered with epoll
 	working    bool        // a worker has the session
 	closed     bool        // for good
 	queued     bool        // in loop.ready
 	recent     bool        // in loop.recentlyActive
-	active     bool        // the session did something since the loop looked
+	active     bool        // the session did something since loop.releaseIdle last looked
 	posted     atomic.Bool // in the loop's mailbox
 	jobDone    atomic.Bool // the worker is done
 	job        func()      // for the worker
@@ -43,7 +44,8 @@ func newEpollConn(l *loop, fd int, tcp bool, peer memcache.Peer) *epollConn {
 
 func (c *epollConn) post() { c.loop.post(c) }
 
-// handleWake sees to a connection that was posted: it is new, its session was woken, or its job is done.
+// handleWake handles a connection that was posted: it is new, its session was woken, or its job is
+// done.
 func (l *loop) handleWake(c *epollConn) {
 	switch {
 	case c.closed:
@@ -52,7 +54,7 @@ func (l *loop) handleWake(c *epollConn) {
 		l.register(c)
 	case c.working:
 		if !c.jobDone.Load() {
-			return // woken as well
+			return // its session was woken meanwhile
 		}
 		c.working = false
 		c.jobDone.Store(false)
@@ -62,7 +64,7 @@ func (l *loop) handleWake(c *epollConn) {
 	}
 }
 
-// register takes a new connection in.
+// register adds a new connection.
 func (l *loop) register(c *epollConn) {
 	c.registered = true
 	for c.fd >= len(l.byFD) {
@@ -74,55 +76,55 @@ func (l *loop) register(c *epollConn) {
 	}
 }
 
-// handleEvents sees to what epoll says of a connection. Of one that hung up it would not stop telling, so it is
-// not asked any more.
+// handleEvents handles what epoll reports for a connection. It would report a hang-up without end,
+// so it is asked no more about a connection that hung up.
 func (l *loop) handleEvents(c *epollConn, events uint32) {
 	if events&(unix.EPOLLHUP|unix.EPOLLERR) != 0 {
 		c.hungUp = true
 		unix.EpollCtl(l.epoll, unix.EPOLL_CTL_DEL, c.fd, nil)
 	}
-	c.leaves = c.leaves || events&unix.EPOLLRDHUP != 0
+	c.sendsNoMore = c.sendsNoMore || events&unix.EPOLLRDHUP != 0
 	switch {
-	case c.working: // nothing can be done for it now
+	case c.working: // nothing can be done now
 		l.listen(c, 0)
-	case c.queued: // it has its turn soon
+	case c.queued: // its turn comes soon
 	default:
 		l.advance(c, events)
 	}
 }
 
-// advance reads or writes what it can, and goes on with that.
+// advance reads or writes what it can, and goes on from there.
 func (l *loop) advance(c *epollConn, events uint32) {
 	switch {
 	case c.out != nil:
 		l.flush(c)
-	case events&unix.EPOLLIN != 0, c.hungUp: // of which nothing tells that there is something to read
+	case events&unix.EPOLLIN != 0, c.hungUp: // after a hang-up epoll does not report input
 		l.receive(c)
-	case events&unix.EPOLLRDHUP != 0: // asked for when no more can be read
-		c.halfEnd = true
+	case events&unix.EPOLLRDHUP != 0: // it is asked for alone when no more can be read
+		c.halfClosed = true
 	}
 	l.drive(c)
 	l.reclaimBuffer(c)
 }
 
-// handleTimer sees to a connection whose time has come.
+// handleTimer handles a connection whose time has come.
 func (l *loop) handleTimer(c *epollConn) {
 	switch {
-	case c.queued: // it has its turn soon
-	case (l.draining || c.lingers != 0) && unread(c.fd): // the loop was busy with others
+	case c.queued: // its turn comes soon
+	case (l.draining || c.lingerUntil != 0) && unread(c.fd): // other connections delayed the loop
 		l.advance(c, unix.EPOLLIN)
 	default:
-		c.late = true
+		c.timedOut = true
 		l.drive(c)
 	}
 }
 
-// maxTurns is how often a session works before others get their turn; each makes memcache.OutputLimit
-// bytes of output at most, and an item.
+// maxTurns is how often a session works before other connections get their turn. Each time it makes
+// memcache.OutputLimit bytes of output and an item at most.
 const maxTurns = 4
 
-// drive does what the policy says, until that waits, a worker has the session, or others have to have their
-// turn.
+// drive does what the policy says until that is to wait, a worker has the session, or it is the
+// turn of others.
 func (l *loop) drive(c *epollConn) {
 	c.fresh = true
 	for turn := 0; ; {
@@ -155,12 +157,12 @@ func (l *loop) drive(c *epollConn) {
 func (l *loop) next(c *epollConn) action {
 	v := c.view(l.owner.clock.Steady(), l.owner.stopping.Load())
 	v.unsent = c.out != nil
-	v.owes = v.unsure && unanswered(c.fd, v.now-c.since)
-	v.undelivered = v.late && v.lingers != 0 && undelivered(c.fd)
+	v.ackMissing = v.unconfirmed && ackMissing(c.fd, v.now-c.unackedSince)
+	v.undelivered = v.timedOut && v.lingerUntil != 0 && undelivered(c.fd)
 	return next(&v)
 }
 
-// answer lets the session work on what came and sends what it answers.
+// answer lets the session work on its input and sends its answers.
 func (l *loop) answer(c *epollConn) {
 	l.markActive(c)
 	out := c.process(l.out.b[:0])
@@ -179,7 +181,7 @@ func (l *loop) answer(c *epollConn) {
 
 // flush sends what the socket did not take before.
 func (l *loop) flush(c *epollConn) {
-	if c.taken += l.write(c, c.out.b[c.taken:]); c.taken == len(c.out.b) {
+	if c.flushed += l.write(c, c.out.b[c.flushed:]); c.flushed == len(c.out.b) {
 		c.dropOutput()
 	}
 }
@@ -187,18 +189,18 @@ func (l *loop) flush(c *epollConn) {
 func (c *epollConn) dropOutput() {
 	if c.out != nil {
 		c.in.pools.put(c.out)
-		c.out, c.taken = nil, 0
+		c.out, c.flushed = nil, 0
 	}
 }
 
-// write sends what the socket takes, and tells the session.
+// write sends what the socket takes, and notes it.
 func (l *loop) write(c *epollConn, b []byte) int {
 	now := l.owner.clock.Steady()
-	how := c.sending(now, c.quiet(now) && silent(c.fd))
-	corked := how == held && c.tcp
+	how := c.howToSend(now, c.quiet(now) && unresponsive(c.fd))
+	corked := how == sendCorked && c.tcp
 	send := writeNow
 	if corked {
-		send = holdNow
+		send = writeCorkedNow
 	}
 	n, err := send(c.fd, b)
 	if err != nil {
@@ -207,7 +209,7 @@ func (l *loop) write(c *epollConn, b []byte) int {
 	}
 	c.sent(n, how)
 	if corked {
-		letGoNow(c.fd)
+		uncorkNow(c.fd)
 	}
 	l.owner.o.Counters.BytesWritten.Add(uint64(n))
 	return n
@@ -232,7 +234,8 @@ func (l *loop) receive(c *epollConn) {
 	}
 }
 
-// lendBuffer lets a connection without a buffer read into the loop's, unless it needs a larger one.
+// lendBuffer lets a connection without a buffer read into the loop's, or into one of its own if it
+// needs a larger one.
 func (l *loop) lendBuffer(c *epollConn) {
 	switch need := c.need(); {
 	case c.in.buf != nil:
@@ -251,13 +254,13 @@ func (l *loop) lendBuffer(c *epollConn) {
 func (c *epollConn) space() []byte {
 	need := c.need()
 	space := c.in.space(need)
-	if !c.session.Bulk() && c.lingers == 0 {
+	if !c.session.Bulk() && c.lingerUntil == 0 {
 		space = space[:min(len(space), max(inputSize, need))]
 	}
 	return space
 }
 
-// reclaimBuffer takes the loop's buffer back, and a connection's own when nothing is in it.
+// reclaimBuffer takes the loop's buffer back, and the connection's own if it is empty.
 func (l *loop) reclaimBuffer(c *epollConn) {
 	l.dropInput(c)
 	switch {
@@ -272,14 +275,15 @@ func (l *loop) reclaimBuffer(c *epollConn) {
 	}
 }
 
-// dropInput gives a connection's own buffer back when nothing is in it: it may be silent from now on.
+// dropInput gives a connection's own buffer back if it is empty: the client may be silent from now
+// on.
 func (l *loop) dropInput(c *epollConn) {
 	if c.in.buf != nil && c.in.buf != l.in && len(c.in.pending()) == 0 {
 		c.in.release()
 	}
 }
 
-// work has a job done by a worker, and the connection posted after it.
+// work has a worker do a job and then post the connection.
 func (l *loop) work(c *epollConn, job func()) {
 	c.working, c.job = true, job
 	if c.session.Streaming() {
@@ -289,13 +293,14 @@ func (l *loop) work(c *epollConn, job func()) {
 	}
 }
 
-// done is called by the worker.
+// done is called by the worker after the job.
 func (c *epollConn) done() {
 	c.jobDone.Store(true)
 	c.post()
 }
 
-// notifyStop tells a connection that the server stops, or has it closed as soon as no worker has its session.
+// notifyStop tells a connection that the server stops. cutOff closes it as soon as no worker has
+// its session.
 func (l *loop) notifyStop(c *epollConn, cutOff bool) {
 	c.session.Drain()
 	c.lost = c.lost || cutOff
@@ -304,8 +309,8 @@ func (l *loop) notifyStop(c *epollConn, cutOff bool) {
 	}
 }
 
-// end closes the session, by a worker if it may wait for the disk, after which it is called again; then the
-// connection, or this side of it.
+// end closes the session, and then the connection or this side of it. If closing the session may
+// wait for the disk a worker does it, and end is called again afterwards.
 func (l *loop) end(c *epollConn, how step) {
 	c.lost = how == stepDrop
 	c.dropOutput()
@@ -322,7 +327,7 @@ func (l *loop) end(c *epollConn, how step) {
 	c.linger(l.owner.clock.Steady())
 }
 
-// close is the end of a connection whose session is closed.
+// close closes a connection whose session is closed.
 func (l *loop) close(c *epollConn) {
 	c.closed = true
 	l.byFD[c.fd] = nil
@@ -331,11 +336,10 @@ func (l *loop) close(c *epollConn) {
 		c.in.release()
 	}
 	c.in.buf = nil
-	l.owner.o.Logger.Debug("client gone", "peer", c.peer)
-	l.owner.acceptor.leave()
+	l.owner.ended(&c.conn)
 }
 
-// queue gives a connection another turn when others have had theirs.
+// queue gives a connection another turn after the others have had theirs.
 func (l *loop) queue(c *epollConn) {
 	if !c.queued {
 		c.queued = true
@@ -343,40 +347,49 @@ func (l *loop) queue(c *epollConn) {
 	}
 }
 
-// waitsFor is what epoll is asked for by the steps that wait.
-var waitsFor = [...]uint32{stepSend: unix.EPOLLOUT, stepLook: 0, stepRead: unix.EPOLLIN | unix.EPOLLRDHUP, stepWatch: unix.EPOLLRDHUP, stepWait: 0}
+// waitsFor has the events that the waiting steps ask epoll for.
+var waitsFor = [...]uint32{
+	stepSend:     unix.EPOLLOUT,
+	stepCheckAck: 0,
+	stepRead:     unix.EPOLLIN | unix.EPOLLRDHUP,
+	stepWatch:    unix.EPOLLRDHUP,
+	stepWait:     0,
+}
 
-// await has the loop come back when the connection need not wait any more. It is false when it cannot wait.
+// await has the loop return to the connection when its wait is over. It is false if the connection
+// cannot wait.
 func (l *loop) await(c *epollConn, a action) bool {
-	c.late = false
+	c.timedOut = false
 	l.setTimer(c, a.until)
-	if a.step == stepLook {
-		c.lookLater()
+	if a.step == stepCheckAck {
+		c.checkAckLater()
 	}
 	if !c.hungUp {
 		return l.listen(c, waitsFor[a.step])
 	}
-	if a.step == stepRead { // nothing tells when: it is tried
+	if a.step == stepRead { // epoll does not report input after a hang-up: try
 		l.queue(c)
 	}
 	return true
 }
 
-// listen asks epoll for what the connection wants to be told, and is false when that does not take it: then
-// the connection is lost.
+// listen asks epoll for events of a connection. It is false if epoll refuses: then the connection
+// is lost.
 func (l *loop) listen(c *epollConn, events uint32) bool {
-	if c.hungUp || c.known && c.events == events {
+	if c.hungUp || c.polled && c.interest == events {
 		return true
 	}
 	op := unix.EPOLL_CTL_MOD
-	if !c.known {
+	if !c.polled {
 		op = unix.EPOLL_CTL_ADD
 	}
-	if err := unix.EpollCtl(l.epoll, op, c.fd, &unix.EpollEvent{Events: events, Fd: int32(c.fd)}); err != nil {
-		l.owner.o.Logger.Warn("cannot wait for a client, whose connection is closed", "error", fmt.Errorf("epoll_ctl: %w", err))
+	event := unix.EpollEvent{Events: events, Fd: int32(c.fd)}
+	if err := unix.EpollCtl(l.epoll, op, c.fd, &event); err != nil {
+		l.owner.o.Logger.Warn("closing a connection that cannot be waited for",
+			"peer", c.peer, "error", os.NewSyscallError("epoll_ctl", err))
 		c.lost = true
 		return false
 	}
-	c.known, c.events = true, events
+	c.polled, c.interest = true, events
 	return true
 }

@@ -1,7 +1,7 @@
 package transport
 
-// The transport of Linux: all connections belong to one loop, or to a few, each a goroutine that
-// waits for all of its sockets at once. See loop_linux.go for what it does then.
+// The epoll transport of Linux. Every connection belongs to one of a few loops. A loop is a
+// goroutine that waits for all its sockets at once: see loop_linux.go.
 
 import (
 	"net"
@@ -17,8 +17,8 @@ import (
 type epoll struct {
 	*Server
 	loops     []*loop
-	turn      atomic.Uint32 // whose the next connection is
-	workers   *workers      // for what may wait for the disk
+	turn      atomic.Uint32 // counts connections, to spread them over the loops
+	workers   *workers      // for jobs that may wait for the disk
 	streamers *workers      // for bodies of large items
 	releaser  *memoryReleaser
 }
@@ -26,9 +26,12 @@ type epoll struct {
 // newBest returns the system's best transport: epoll here.
 func newBest(s *Server) (transport, error) { return newEpoll(s) }
 
-// newEpoll fails when the system is out of descriptors.
+// newEpoll fails if the system is out of descriptors.
 func newEpoll(s *Server) (*epoll, error) {
-	t := &epoll{Server: s, workers: newWorkers(mostWorkers), streamers: newWorkers(mostStreamers), releaser: newMemoryReleaser()}
+	t := &epoll{
+		Server: s, workers: newWorkers(maxWorkers), streamers: newWorkers(maxStreamers),
+		releaser: newMemoryReleaser(s.clock.exact),
+	}
 	for range s.o.Loops {
 		l, err := newLoop(t)
 		if err != nil {
@@ -40,13 +43,13 @@ func newEpoll(s *Server) (*epoll, error) {
 		t.loops = append(t.loops, l)
 	}
 	for _, l := range t.loops {
-		go l.run()
+		go l.run() // close ends it
 	}
 	return t, nil
 }
 
-// admit is transport's: it gives the connection to a loop. The runtime's poller must not watch its socket
-// too, so the loop gets the socket under another descriptor.
+// admit implements transport. It gives the connection to a loop, under a new descriptor: the
+// runtime's poller must not watch the socket as well.
 func (t *epoll) admit(nc net.Conn, peer memcache.Peer) error {
 	raw, err := nc.(syscall.Conn).SyscallConn()
 	if err != nil {
@@ -70,18 +73,19 @@ func (t *epoll) admit(nc net.Conn, peer memcache.Peer) error {
 	return nil
 }
 
-// notify is transport's.
+// notify implements transport.
 func (t *epoll) notify() {
 	for _, l := range t.loops {
 		l.ring()
 	}
 }
 
-// close is transport's.
+// close implements transport.
 func (t *epoll) close() {
 	t.releaser.stop()
 	for _, l := range t.loops {
 		l.quit.Store(true)
 		l.ring()
+		<-l.done
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -18,18 +19,31 @@ import (
 	"github.com/darner/darner/server/metrics"
 	"github.com/darner/darner/server/queue"
 	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/clock"
+	"github.com/darner/darner/wal/clock/clocktest"
 )
 
-// kind is one of the transports there are.
+// hang is how long anything may take before it counts as stuck.
+const hang = time.Minute
+
+// kind is a transport to test.
 type kind struct {
 	name  string
 	kind  Kind
 	loops int
+
+	still bool // its clock stands still, except for harness.step
 }
 
-var goroutines = kind{"portable", Portable, 0}
+var goroutines = kind{name: "portable", kind: Portable}
 
-// both runs a test over each transport: they promise the same.
+// withStillClock is the same kind, on a clock that the test steps.
+func (k kind) withStillClock() kind {
+	k.still = true
+	return k
+}
+
+// both runs a test over each transport: their promises are the same.
 func both(t *testing.T, test func(t *testing.T, on kind)) {
 	t.Parallel()
 	for _, k := range kinds {
@@ -46,10 +60,9 @@ type harness struct {
 	registry *queue.Registry
 	env      *memcache.Env
 	server   *Server
-	clock    *Clock
+	still    *clocktest.Clock // nil: the machine's
 	kind     Kind
-	set      atomic.Int64 // ms by which the time of day was set ahead
-	stopping atomic.Int64 // Unix nanoseconds when stop was called; 0: not yet
+	stopped  atomic.Bool // it stops, or has
 	addr     string
 	log      syncBuffer
 }
@@ -73,7 +86,13 @@ func (s *syncBuffer) String() string {
 
 func (k kind) harness(t testing.TB, maxConnections int, change ...func(*wal.Options)) *harness {
 	t.Helper()
-	h := &harness{t: t, clock: NewClock(nil), kind: k.kind}
+	h := &harness{t: t, kind: k.kind}
+	clk := clock.System
+	if k.still {
+		h.still = clocktest.New(time.Now())
+		clk = h.still
+	}
+	coarse := NewCoarseClock(clk, nil)
 	log := slog.New(slog.NewTextHandler(&h.log, nil))
 	o := wal.Options{SegmentSize: 1 << 20, Logger: log}
 	for _, f := range change {
@@ -85,16 +104,18 @@ func (k kind) harness(t testing.TB, maxConnections int, change ...func(*wal.Opti
 	}
 	h.env = &memcache.Env{
 		Registry: memcache.Local(h.registry), Counters: new(metrics.Counters), Logger: log,
+		Now: coarse.Now, Steady: coarse.Steady,
 		MaxItemSize: 1 << 30, InlineMax: wal.DefaultInlineMax, MaxOpenReads: 1,
 	}
 	h.server = New(Options{
-		Session: func(p memcache.Peer, wake func()) *memcache.Session { return memcache.NewSession(h.env, p, wake) },
-		Clock:   h.clock, MaxConnections: maxConnections, Counters: h.env.Counters, Logger: log, Loops: k.loops,
+		Session: func(p memcache.Peer, wake func()) *memcache.Session {
+			return memcache.NewSession(h.env, p, wake)
+		},
+		Clock: coarse, MaxConnections: maxConnections, Counters: h.env.Counters, Logger: log,
+		Loops: k.loops,
 	})
-	h.env.Now = func() int64 { return h.clock.Now() + h.set.Load() }
-	h.env.Steady = h.clock.Steady
 	t.Cleanup(func() {
-		h.stop(10 * time.Second)
+		h.stop()
 		if err := h.registry.Close(); err != nil {
 			t.Error(err)
 		}
@@ -114,7 +135,7 @@ func (k kind) listen(t testing.TB, maxConnections int, change ...func(*wal.Optio
 	return h
 }
 
-// serve has the transport serve one more listener, the one that is dialed from now on.
+// serve has the transport serve one more listener, which dial connects to from now on.
 func (h *harness) serve(l net.Listener) {
 	h.t.Helper()
 	h.addr = l.Addr().String()
@@ -123,16 +144,61 @@ func (h *harness) serve(l net.Listener) {
 	}
 }
 
-// stop stops the transport and returns how long it took; connections are cut off after limit.
-func (h *harness) stop(limit time.Duration) time.Duration {
-	began := time.Now()
-	if !h.stopping.CompareAndSwap(0, began.UnixNano()) {
-		return 0 // the test did
+// step has time pass on a clock that stands still otherwise, and has the loops look at it.
+func (h *harness) step(d time.Duration) {
+	h.still.Step(d)
+	h.server.each(ringLoops)
+}
+
+// beginStop has the transport stop, and returns a channel that is closed when it has stopped.
+func (h *harness) beginStop(ctx context.Context) (stopped chan struct{}) {
+	stopped = make(chan struct{})
+	if h.stopped.Swap(true) {
+		close(stopped)
+		return stopped
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
-	h.server.Stop(ctx)
-	return time.Since(began)
+	go func() {
+		defer close(stopped)
+		h.server.Stop(ctx)
+	}()
+	eventually(h.t, "stop", func() bool { return h.server.stopping.Load() != 0 })
+	return stopped
+}
+
+// awaitStop waits for the end of a stop. It steps a clock that stands still.
+func (h *harness) awaitStop(stopped chan struct{}) {
+	h.t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(hang); time.Now().Before(end); {
+		select {
+		case <-stopped:
+			return
+		case <-tick.C:
+			if h.still != nil {
+				h.step(drainPause)
+			}
+		}
+	}
+	h.t.Error("the transport does not stop")
+}
+
+// stop stops the transport, which must end by itself.
+func (h *harness) stop() {
+	h.t.Helper()
+	h.awaitStop(h.beginStop(context.Background()))
+}
+
+// cutOff stops the transport and cuts off busy connections at once.
+func (h *harness) cutOff() {
+	h.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	select {
+	case <-h.beginStop(ctx):
+	case <-time.After(hang):
+		h.t.Error("the transport does not stop")
+	}
 }
 
 type peer struct {
@@ -147,7 +213,7 @@ func (h *harness) dial() peer {
 		h.t.Fatal(err)
 	}
 	h.t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(20 * time.Second))
+	c.SetDeadline(time.Now().Add(hang))
 	return peer{c.(*net.TCPConn), h.t}
 }
 
@@ -174,7 +240,7 @@ func (p peer) say(request, answer string) {
 
 func (p peer) expectEnd() {
 	p.t.Helper()
-	if rest, err := io.ReadAll(p); len(rest) > 0 || errors.Is(err, context.DeadlineExceeded) {
+	if rest, err := io.ReadAll(p); len(rest) > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
 		p.t.Fatalf("got %.100q, %v; want the end", rest, err)
 	}
 }
@@ -184,14 +250,14 @@ func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for end := time.Now().Add(10 * time.Second); !is(); <-tick.C {
+	for end := time.Now().Add(hang); !is(); <-tick.C {
 		if time.Now().After(end) {
 			t.Fatalf("no %s", what)
 		}
 	}
 }
 
-// until waits for a figure of a queue.
+// until waits for a condition of a queue.
 func (h *harness) until(name, what string, is func(queue.Stats) bool) {
 	h.t.Helper()
 	q, err := h.registry.Queue([]byte(name))
@@ -201,5 +267,10 @@ func (h *harness) until(name, what string, is func(queue.Stats) bool) {
 	eventually(h.t, what+" in "+name, func() bool { return is(q.Stats()) })
 }
 
-func waiters(n int) func(queue.Stats) bool { return func(s queue.Stats) bool { return s.Waiters == n } }
-func items(n int64) func(queue.Stats) bool { return func(s queue.Stats) bool { return s.Items == n } }
+func waiters(n int) func(queue.Stats) bool {
+	return func(s queue.Stats) bool { return s.Waiters == n }
+}
+
+func items(n int64) func(queue.Stats) bool {
+	return func(s queue.Stats) bool { return s.Items == n }
+}

@@ -23,9 +23,9 @@ func TestASetAndAGetAllocateNothing(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			ask() // what a connection needs for traffic, it has from now on
+			ask() // the connection allocates what it needs for traffic
 			if n := testing.AllocsPerRun(2000, ask); n != 0 {
-				t.Errorf("%v allocations", n)
+				t.Errorf("got %v allocations, want none", n)
 			}
 		})
 	}

@@ -1,19 +1,21 @@
 package transport
 
-// Memory that connections used and do not need while they are silent: sessions give back theirs, and then it
-// goes back to the system. The collector would come to it in minutes.
+// Memory that connections do not need while they are silent. Idle sessions release theirs, and then
+// it goes back to the system. Without this the collector would return it after minutes.
 
 import (
 	"runtime"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
+
+	"github.com/darner/darner/wal/clock"
 )
 
-// idleAfter is how long, in milliseconds, a session keeps what it needs for traffic.
+// idleAfter is how long, in milliseconds, a session keeps the memory it needs for traffic.
 const idleAfter = 1000
 
-// markActive notes that a session works, and is to be looked at some time after.
+// markActive notes that a session works. releaseIdle looks at it later.
 func (l *loop) markActive(c *epollConn) {
 	c.active = true
 	if c.recent {
@@ -26,7 +28,7 @@ func (l *loop) markActive(c *epollConn) {
 	}
 }
 
-// releaseIdle has those sessions give back memory that did nothing since it was last called.
+// releaseIdle has sessions release memory that did nothing since the last call.
 func (l *loop) releaseIdle() {
 	busy := l.recentlyActive[:0]
 	for _, c := range l.recentlyActive {
@@ -51,22 +53,22 @@ func (l *loop) releaseIdle() {
 	}
 }
 
-// memoryReleaser gives memory back to the system when many sessions gave back theirs.
+// memoryReleaser gives memory back to the system after many sessions have released theirs.
 type memoryReleaser struct {
-	idle  atomic.Int32 // sessions that gave it back or are closed, since
-	timer *time.Timer
+	idle  atomic.Int32 // sessions that released it or were closed since it last did so
+	timer clock.Timer
 }
 
 const (
-	releaseCount = 250             // sessions whose memory is worth it
-	releaseDelay = 5 * time.Second // for others that are about to be idle
+	releaseCount = 250             // sessions whose memory is worth the effort
+	releaseDelay = 5 * time.Second // others may become idle meanwhile
 )
 
-func newMemoryReleaser() *memoryReleaser {
+func newMemoryReleaser(c clock.Clock) *memoryReleaser {
 	m := &memoryReleaser{}
-	m.timer = time.AfterFunc(time.Hour, func() {
+	m.timer = c.AfterFunc(releaseDelay, func() {
 		m.idle.Store(0)
-		runtime.GC() // pools give up what lay in them at two collections running
+		runtime.GC() // pools give up unused buffers after two collections in a row
 		debug.FreeOSMemory()
 	})
 	m.timer.Stop()

@@ -16,22 +16,24 @@ import (
 	"github.com/darner/darner/server/memcache"
 )
 
-// TCPOptions say when a TCP client whose system does not answer is taken for gone. The zero value leaves it to the
-// system, which takes a quarter of an hour, and for ever where nothing is on its way.
+// TCPOptions say when a TCP client whose system does not respond counts as gone. The zero value
+// leaves that to the system: it takes Linux a quarter of an hour, and forever if no data is in
+// flight.
 type TCPOptions struct {
-	// UserTimeout is how long what was sent may go unacknowledged, or find no room at the client; whole
-	// milliseconds count. It has no effect where the system knows no TCP_USER_TIMEOUT.
+	// UserTimeout is how long sent data may stay unacknowledged, or wait for room at the client, in
+	// whole milliseconds. It has no effect on systems without TCP_USER_TIMEOUT.
 	UserTimeout time.Duration
-	// Keepalive is the silence after which the client's system is asked whether it is there, then
-	// askAgain times more within the same time; whole seconds count.
+	// Keepalive is the silence after which the client's system is probed, in whole seconds. It is
+	// probed probeCount times within the same time again.
 	Keepalive time.Duration
 }
 
-const askAgain = 4
+const probeCount = 4
 
 func (o TCPOptions) keepalive() net.KeepAliveConfig {
 	return net.KeepAliveConfig{
-		Enable: o.Keepalive > 0, Idle: o.Keepalive, Interval: max(o.Keepalive/askAgain, time.Second), Count: askAgain,
+		Enable: o.Keepalive > 0, Idle: o.Keepalive,
+		Interval: max(o.Keepalive/probeCount, time.Second), Count: probeCount,
 	}
 }
 
@@ -39,7 +41,9 @@ func (o TCPOptions) keepalive() net.KeepAliveConfig {
 func ListenTCP(host string, port int, o TCPOptions) (net.Listener, error) {
 	lc := net.ListenConfig{KeepAlive: -1, KeepAliveConfig: o.keepalive()}
 	if o.UserTimeout > 0 {
-		lc.Control = func(_, _ string, c syscall.RawConn) error { return setUserTimeout(c, o.UserTimeout) }
+		lc.Control = func(_, _ string, c syscall.RawConn) error {
+			return setUserTimeout(c, o.UserTimeout)
+		}
 	}
 	return lc.Listen(context.Background(), "tcp", net.JoinHostPort(host, strconv.Itoa(port)))
 }
@@ -47,8 +51,8 @@ func ListenTCP(host string, port int, o TCPOptions) (net.Listener, error) {
 // socketMode lets the server's user and group connect.
 const socketMode fs.FileMode = 0o660
 
-// ListenUnix listens on a Unix socket. A socket file that a killed server left behind is replaced;
-// one that a running server listens on, or a file that is no socket, is an error.
+// ListenUnix listens on a Unix socket. It replaces the socket file of a server that was killed. A
+// socket that a running server listens on, or a file that is not a socket, is an error.
 func ListenUnix(path string) (net.Listener, error) {
 	if err := clearStale(path); err != nil {
 		return nil, err
@@ -72,7 +76,7 @@ func clearStale(path string) error {
 	case err != nil:
 		return err
 	case info.Mode().Type() != fs.ModeSocket:
-		return fmt.Errorf("%s exists and is no socket", path)
+		return fmt.Errorf("%s exists and is not a socket", path)
 	}
 	if c, err := net.Dial("unix", path); err == nil {
 		c.Close()
@@ -81,7 +85,7 @@ func clearStale(path string) error {
 	return os.Remove(path)
 }
 
-// peerOf is who is at the other end of a connection.
+// peerOf describes the other end of a connection.
 func peerOf(c net.Conn) memcache.Peer {
 	addr := c.RemoteAddr()
 	tcp, ok := addr.(*net.TCPAddr)

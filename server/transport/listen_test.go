@@ -23,10 +23,10 @@ func TestASocketFileLeftBehindIsReplaced(t *testing.T) {
 	defer l.Close()
 	info, err := os.Stat(path)
 	if err != nil || info.Mode().Perm() != socketMode {
-		t.Errorf("the socket's mode is %v, %v", info.Mode(), err)
+		t.Errorf("got mode %v, %v, want %v", info.Mode(), err, socketMode)
 	}
 	if _, err := ListenUnix(path); err == nil || !strings.Contains(err.Error(), "another server") {
-		t.Errorf("listening on a live socket: %v", err)
+		t.Errorf("got %v for a socket in use, want that another server listens", err)
 	}
 }
 
@@ -36,10 +36,10 @@ func TestAFileThatIsNoSocketIsLeftAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := ListenUnix(path); err == nil {
-		t.Error("listening in place of a file went through")
+		t.Error("got no error for a file that is not a socket")
 	}
 	if text, err := os.ReadFile(path); err != nil || string(text) != "x" {
-		t.Errorf("the file is %q, %v", text, err)
+		t.Errorf("got %q, %v in the file, want x", text, err)
 	}
 }
 
@@ -60,7 +60,7 @@ func TestPeersOnThisMachineAreLocal(t *testing.T) {
 		&net.TCPAddr{IP: net.IPv4(8, 8, 8, 8)}:   false,
 	} {
 		if peerOf(addressed{from: from}).Local != want {
-			t.Errorf("%v: local is %v", from, !want)
+			t.Errorf("%v: got local %v, want %v", from, !want, want)
 		}
 	}
 }

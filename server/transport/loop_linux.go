@@ -1,8 +1,8 @@
 package transport
 
-// A loop: it waits until any of its sockets has something, until somebody wakes one of its sessions,
-// or until a time has come; then it sees to each, for a bounded while, and waits again. All that it
-// has is its own but the mailbox. Nothing it does waits for the disk: that is for the workers.
+// A loop waits until one of its sockets has something, one of its sessions is woken, or a timer is
+// due. Then it handles each of these, for a bounded time, and waits again. Only the mailbox is
+// shared with other goroutines. A loop never waits for the disk: workers do.
 
 import (
 	"fmt"
@@ -19,28 +19,32 @@ import (
 
 type loop struct {
 	owner *epoll
-	epoll int          // the descriptor that all sockets, and the mailbox, are registered with
+	epoll int          // the descriptor of epoll, which watches all sockets and the mailbox
 	byFD  []*epollConn // all connections, by descriptor
-	in    *buffer      // lent to the connection being read from
+	in    *buffer      // lent to the connection that is read from
 	out   *buffer      // for the output of the session at work
 
-	timers         *btree.BTreeG[*epollConn] // connections with a time, the earliest first
+	timers         *btree.BTreeG[*epollConn] // connections with a timer, the earliest first
 	ready          []*epollConn              // connections that had their turn and have more to do
-	recentlyActive []*epollConn              // connections whose sessions may hold more memory than one that is silent needs
-	idleAt         int64                     // when, by the clock, to look for silent ones; 0: no need
+	recentlyActive []*epollConn              // those whose sessions may have memory to release
+	idleAt         int64                     // when, by the clock, to call releaseIdle; 0: no need
 	draining       bool                      // connections were told that the server stops
-	busy           bool                      // several had something: meanwhile others are likely to
+	busy           bool                      // the last wait had several events: more are likely
 
 	mailbox
 	quit atomic.Bool
+	done chan struct{} // closed when run has returned
 }
 
-// inputSize is what is read at once of a client that sends requests: more of them would keep the
-// others waiting.
+// inputSize is how many bytes of requests are read at once. Reading more would delay the other
+// connections.
 const inputSize = 16 << 10
 
 func newLoop(t *epoll) (*loop, error) {
-	l := &loop{owner: t, in: t.buffers.get(classes[largest]), out: t.buffers.get(memcache.OutputLimit)}
+	l := &loop{
+		owner: t, in: t.buffers.get(classes[largest]), out: t.buffers.get(memcache.OutputLimit),
+		done: make(chan struct{}),
+	}
 	l.event = -1
 	l.timers = btree.NewG(16, func(a, b *epollConn) bool {
 		return a.due < b.due || a.due == b.due && a.fd < b.fd
@@ -50,7 +54,8 @@ func newLoop(t *epoll) (*loop, error) {
 		return nil, os.NewSyscallError("epoll_create", err)
 	}
 	if l.event, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err == nil {
-		err = unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, l.event, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(l.event)})
+		event := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(l.event)}
+		err = unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, l.event, &event)
 	}
 	if err != nil {
 		l.release()
@@ -67,6 +72,7 @@ func (l *loop) release() {
 
 // run serves until quit is set.
 func (l *loop) run() {
+	defer close(l.done)
 	events := make([]unix.EpollEvent, 128)
 	for !l.quit.Load() {
 		l.noticeStop()
@@ -82,9 +88,9 @@ func (l *loop) run() {
 	l.release()
 }
 
-// readMail sees to the connections that were posted.
+// readMail handles the connections that were posted.
 func (l *loop) readMail() {
-	posted := l.take()
+	posted := l.takePosted()
 	for i, c := range posted {
 		posted[i] = nil
 		c.posted.Store(false)
@@ -92,21 +98,25 @@ func (l *loop) readMail() {
 	}
 }
 
-// runReady gives those another turn who have more to do.
+// runReady gives another turn to the connections that have more to do.
 func (l *loop) runReady() {
 	n := len(l.ready)
 	for i := range n {
 		c := l.ready[i]
 		l.ready[i] = nil
 		c.queued = false
-		if !c.closed && !c.working { // by now; it is posted when the job is done
+		if !c.closed && !c.working { // a worker posts it after the job
 			l.advance(c, 0)
 		}
 	}
 	l.ready = l.ready[:copy(l.ready, l.ready[n:])]
 }
 
-// wait waits for events, until the next timer at the latest, and not at all while there is work.
+// wait waits for events until the next timer is due, and not at all while there is work.
+//
+// The kernel waits by the machine's clock, for as long as the next timer is away by the server's.
+// So a loop on another clock, which a test steps, looks at that clock when the kernel's wait ends,
+// and earlier only if something rings the loop. A test that steps the clock rings the loops.
 func (l *loop) wait(events []unix.EpollEvent) int {
 	if l.busy {
 		if n := eventsNow(l.epoll, events); n > 0 {
@@ -120,16 +130,16 @@ func (l *loop) wait(events []unix.EpollEvent) int {
 	}
 	n, err := unix.EpollWait(l.epoll, events, timeout)
 	if timeout != 0 {
-		l.sleep(false) // what the loop posts to itself needs no ring
+		l.sleep(false) // the loop need not ring itself
 	}
 	if err != nil && err != unix.EINTR {
-		panic(fmt.Sprintf("epoll_wait: %v", err)) // the arguments are wrong
+		panic(fmt.Sprintf("epoll_wait: %v", err)) // wrong arguments
 	}
 	l.busy = n > 1
 	return max(n, 0)
 }
 
-// timeout is how many milliseconds to wait for, -1 for as long as it takes.
+// timeout is how many milliseconds to wait for events; -1: without end.
 func (l *loop) timeout() int {
 	if len(l.ready) > 0 {
 		return 0
@@ -141,12 +151,13 @@ func (l *loop) timeout() int {
 	if at == 0 {
 		return -1
 	}
-	return int(min(max(at-l.owner.clock.at(time.Now()), 0), math.MaxInt32))
+	ms := (l.owner.clock.until(at) + time.Millisecond - 1) / time.Millisecond
+	return int(min(max(ms, 0), math.MaxInt32))
 }
 
 func (l *loop) handleEvent(e *unix.EpollEvent) {
 	if int(e.Fd) == l.event {
-		l.rung()
+		l.clearRing()
 		return
 	}
 	if c := l.byFD[e.Fd]; c != nil {
@@ -154,7 +165,7 @@ func (l *loop) handleEvent(e *unix.EpollEvent) {
 	}
 }
 
-// setTimer sets the time at which a connection is looked at, 0 for none.
+// setTimer sets the time of a connection's timer; 0: none.
 func (l *loop) setTimer(c *epollConn, at int64) {
 	if c.due == at {
 		return
@@ -167,8 +178,9 @@ func (l *loop) setTimer(c *epollConn, at int64) {
 	}
 }
 
-// ringTimers sees to those whose time has come. The time is asked for again for each, as a session does that
-// may find it is not yet: another loop may have noted an earlier one.
+// ringTimers handles the timers that are due. It asks for the time again for each, as the session
+// will: another loop may have set the coarse clock back to an earlier look. The session may then
+// find that its time has not come, and set the timer again.
 func (l *loop) ringTimers() {
 	for c, ok := l.timers.Min(); ok && c.due <= l.owner.clock.Steady(); c, ok = l.timers.Min() {
 		l.timers.DeleteMin()
@@ -180,7 +192,7 @@ func (l *loop) ringTimers() {
 	}
 }
 
-// noticeStop tells all connections when the server stops, and when it cuts them off.
+// noticeStop tells all connections that the server stops, or that it cuts them off.
 func (l *loop) noticeStop() {
 	cutOff := l.owner.cutting.Load()
 	if !cutOff && (l.draining || l.owner.stopping.Load() == 0) {

@@ -1,6 +1,6 @@
 package transport
 
-// How others reach a loop: they post a connection, and ring if the loop sleeps.
+// A loop's mailbox. Other goroutines post connections to it, and ring the loop if it sleeps.
 
 import (
 	"sync"
@@ -13,12 +13,13 @@ type mailbox struct {
 
 	mu     sync.Mutex
 	posted []*epollConn
-	spare  []*epollConn // the other array, for posted
-	asleep bool         // the loop waits, or is about to: whoever posts has to ring
+	spare  []*epollConn // the array that posted had before: the two take turns
+	asleep bool         // the loop waits, or is about to: a post must ring
 	closed bool         // the loop has ended
 }
 
-// post has the loop look at a connection, for what another goroutine did. It does not block.
+// post has the loop look at a connection, after another goroutine did something for it. It does not
+// block.
 func (m *mailbox) post(c *epollConn) {
 	if c.posted.Swap(true) {
 		return
@@ -42,17 +43,18 @@ func (m *mailbox) ring() {
 func (m *mailbox) ringLocked() {
 	if !m.closed {
 		one := [8]byte{1, 1, 1, 1, 1, 1, 1, 1} // in either byte order
-		unix.Write(m.event, one[:])            // full is as good as rung
+		unix.Write(m.event, one[:])            // it fails only if the loop was rung anyway
 	}
 }
 
-// rung takes the ring back.
-func (m *mailbox) rung() {
+// clearRing makes the next wait wait again.
+func (m *mailbox) clearRing() {
 	var b [8]byte
 	unix.Read(m.event, b[:])
 }
 
-// sleep notes whether the loop is about to wait; it may not when there is mail.
+// sleep notes that the loop is about to wait, or has waited. It is false if there is mail: then the
+// loop must not wait.
 func (m *mailbox) sleep(asleep bool) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -60,8 +62,8 @@ func (m *mailbox) sleep(asleep bool) bool {
 	return m.asleep
 }
 
-// take returns what was posted, until it is called again.
-func (m *mailbox) take() []*epollConn {
+// takePosted returns the connections that were posted. The slice is valid until the next call.
+func (m *mailbox) takePosted() []*epollConn {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	posted := m.posted
@@ -69,7 +71,7 @@ func (m *mailbox) take() []*epollConn {
 	return posted
 }
 
-// close has nobody ring any more.
+// close ends ringing.
 func (m *mailbox) close() {
 	m.mu.Lock()
 	defer m.mu.Unlock()

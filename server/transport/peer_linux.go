@@ -1,6 +1,6 @@
 package transport
 
-// What Linux tells of the other end of a connection without reading from it.
+// What Linux knows about the other end of a connection without reading from it.
 
 import (
 	"math"
@@ -12,52 +12,56 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hungUp reports whether the client is gone, or at least sends no more.
-func hungUp(c net.Conn) bool { return polled(c, unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR) }
+// halfClosed reports whether the client sends no more; it may also be gone.
+func halfClosed(c net.Conn) bool { return polled(c, unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR) }
 
-// broken reports whether the connection has ended both ways.
-func broken(c net.Conn) bool { return polled(c, unix.POLLHUP|unix.POLLERR) }
+// hungUp reports whether the connection has ended both ways.
+func hungUp(c net.Conn) bool { return polled(c, unix.POLLHUP|unix.POLLERR) }
 
-func polled(c net.Conn, events int16) (any bool) {
-	onSocket(c, func(fd int) {
+func polled(c net.Conn, events int16) bool {
+	return askSocket(c, func(fd int) bool {
 		p := []unix.PollFd{{Fd: int32(fd), Events: events}}
 		n, err := unix.Poll(p, 0)
-		any = err == nil && n > 0 && p[0].Revents&events != 0
+		return err == nil && n > 0 && p[0].Revents&events != 0
 	})
-	return any
 }
 
-// asked asks of a connection's socket.
-func asked(c net.Conn, what func(fd int) bool) (is bool) {
-	onSocket(c, func(fd int) { is = what(fd) })
+// askSocket calls a function with the socket of a connection; false if there is none.
+func askSocket(c net.Conn, what func(fd int) bool) (is bool) {
+	if s, ok := c.(syscall.Conn); ok {
+		if raw, err := s.SyscallConn(); err == nil {
+			raw.Control(func(fd uintptr) { is = what(int(fd)) })
+		}
+	}
 	return is
 }
 
-// undelivered reports whether something that was written has not reached the client's system.
+// undelivered reports whether the client's system does not have all that was written.
 func undelivered(fd int) bool {
-	if domain, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN); err != nil || domain == unix.AF_UNIX {
+	domain, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
+	if err != nil || domain == unix.AF_UNIX {
 		return false // a Unix socket's peer has it at once
 	}
 	n, err := unix.IoctlGetInt(fd, unix.SIOCOUTQ)
 	return err == nil && n > 0
 }
 
-// unread reports whether something has come that was not read.
+// unread reports whether there is input that was not read.
 func unread(fd int) bool {
 	n, err := unix.IoctlGetInt(fd, unix.SIOCINQ)
 	return err == nil && n > 0
 }
 
-// silent reports whether the client's system was asked for an answer, or sent something, and gave none yet.
-func silent(fd int) bool {
+// unresponsive reports whether the client's system owes a response to a probe or to data.
+func unresponsive(fd int) bool {
 	t, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
 	return err == nil && (t.Probes > 0 || t.Retransmits > 0)
 }
 
-// unanswered reports whether the client's system owes an answer to what it was sent so many milliseconds ago, or has
-// refused it. One that has no room for it, and says so, has answered.
-func unanswered(fd int, ago int64) bool {
-	const late = 100 // ms that ago may be too much
+// ackMissing reports whether the client's system has not acknowledged what it was sent that many
+// milliseconds ago, or has refused it. A system that says that it has no room has responded.
+func ackMissing(fd int, ago int64) bool {
+	const slack = 100 // ms that ago may be too large
 	t, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
 	switch {
 	case err != nil:
@@ -65,12 +69,14 @@ func unanswered(fd int, ago int64) bool {
 	case t.State == unix.BPF_TCP_CLOSE:
 		return true
 	}
-	return (t.Unacked > 0 || t.Probes > 0 || t.Retransmits > 0) && int64(t.Last_ack_recv)+late > ago
+	owes := t.Unacked > 0 || t.Probes > 0 || t.Retransmits > 0
+	return owes && int64(t.Last_ack_recv)+slack > ago
 }
 
-// holder returns what holds back the end of what is written to a TCP connection, for 200 ms at most, and lets it go.
-// The socket has it meanwhile: it leaves also when the process dies. For other connections it does nothing.
-func holder(c net.Conn) func(hold bool) {
+// corker returns a function that corks and uncorks a TCP connection: while it is corked the end of
+// what is written is held back, for 200 ms at most. The socket has it: it leaves even if the
+// process dies. For other connections the function does nothing.
+func corker(c net.Conn) func(cork bool) {
 	tcp, ok := c.(*net.TCPConn)
 	if !ok {
 		return func(bool) {}
@@ -81,31 +87,24 @@ func holder(c net.Conn) func(hold bool) {
 	}
 	var on int // used by one goroutine: a function made for each call would be an allocation
 	set := func(fd uintptr) { unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_CORK, on) }
-	return func(hold bool) {
+	return func(cork bool) {
 		on = 0
-		if hold {
+		if cork {
 			on = 1
 		}
 		raw.Control(set)
 	}
 }
 
-// setUserTimeout bounds how long what is sent may go unacknowledged. Of a socket that listens, those it accepts
-// inherit it.
+// setUserTimeout bounds how long sent data may stay unacknowledged. Connections inherit it from the
+// socket that accepts them.
 func setUserTimeout(c syscall.RawConn, d time.Duration) (err error) {
 	ms := int(min(max(d.Milliseconds(), 1), math.MaxInt32))
 	if e := c.Control(func(fd uintptr) {
-		err = os.NewSyscallError("setsockopt", unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, ms))
+		e := unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, ms)
+		err = os.NewSyscallError("setsockopt", e)
 	}); e != nil {
 		return e
 	}
 	return err
-}
-
-func onSocket(c net.Conn, do func(fd int)) {
-	if s, ok := c.(syscall.Conn); ok {
-		if raw, err := s.SyscallConn(); err == nil {
-			raw.Control(func(fd uintptr) { do(int(fd)) })
-		}
-	}
 }

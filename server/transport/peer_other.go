@@ -2,7 +2,7 @@
 
 package transport
 
-// Where the system does not tell of the other end, only reading and writing do.
+// Where the system says nothing about the other end of a connection, only reading and writing do.
 
 import (
 	"net"
@@ -10,20 +10,20 @@ import (
 	"time"
 )
 
+func halfClosed(net.Conn) bool { return false }
+
 func hungUp(net.Conn) bool { return false }
 
-func broken(net.Conn) bool { return false }
+func askSocket(net.Conn, func(int) bool) bool { return false }
 
-func asked(net.Conn, func(int) bool) bool { return false }
+func unresponsive(int) bool { return false }
 
-func silent(int) bool { return false }
-
-func unanswered(int, int64) bool { return false }
-
-func holder(net.Conn) func(bool) { return func(bool) {} }
+func ackMissing(int, int64) bool { return false }
 
 func undelivered(int) bool { return false }
 
 func unread(int) bool { return false }
+
+func corker(net.Conn) func(bool) { return func(bool) {} }
 
 func setUserTimeout(syscall.RawConn, time.Duration) error { return nil }

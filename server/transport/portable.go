@@ -1,6 +1,6 @@
 package transport
 
-// The portable transport: a goroutine per connection on package net. It runs everywhere.
+// The portable transport: a goroutine per connection, on package net. It runs everywhere.
 
 import (
 	"net"
@@ -19,29 +19,28 @@ func newPortable(s *Server) *portable {
 	return &portable{Server: s, conns: map[*portableConn]struct{}{}}
 }
 
-// admit is transport's.
+// admit implements transport.
 func (t *portable) admit(nc net.Conn, peer memcache.Peer) error {
 	c := newPortableConn(t, nc, peer)
 	t.mu.Lock()
 	t.conns[c] = struct{}{}
 	t.mu.Unlock()
-	if t.stopping.Load() != 0 { // it may have begun since the connection was accepted
+	if t.stopping.Load() != 0 { // the stop may have begun since the connection was accepted
 		c.session.Drain()
 	}
-	go c.run()
+	go c.run() // until the connection is closed; Server.Stop waits for it
 	return nil
 }
 
-// leave is the end of c.
+// leave ends c.
 func (t *portable) leave(c *portableConn) {
-	t.o.Logger.Debug("client gone", "peer", c.peer)
 	t.mu.Lock()
 	delete(t.conns, c)
 	t.mu.Unlock()
-	t.acceptor.leave()
+	t.ended(&c.conn)
 }
 
-// notify is transport's.
+// notify implements transport.
 func (t *portable) notify() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -54,5 +53,5 @@ func (t *portable) notify() {
 	}
 }
 
-// close is transport's.
+// close implements transport.
 func (t *portable) close() {}

@@ -1,7 +1,7 @@
 package transport
 
-// One connection of the portable transport: its goroutine does what the policy says, and waits where that
-// waits.
+// One connection of the portable transport. Its goroutine does what the policy says, and waits
+// where the policy waits.
 
 import (
 	"errors"
@@ -12,43 +12,35 @@ import (
 	"time"
 
 	"github.com/darner/darner/server/memcache"
+	"github.com/darner/darner/wal/clock"
 )
 
-// checkTime is how often, in milliseconds, a client is looked after that waits and cannot be read from.
-const checkTime = 1000
-
-// past is a deadline that interrupts a read at once.
-var past = time.Unix(1, 0)
+// watchPause is the pause, in milliseconds, between checks whether a client is gone that waits and
+// cannot be read from.
+const watchPause = 1000
 
 type portableConn struct {
 	conn
 	owner   *portable
 	net     net.Conn
-	hold    func(bool) // see holder
-	outSize int        // size of the last output: the next is likely alike
+	cork    func(bool)  // see corker
+	outSize int         // size of the last output: the next one is likely similar
+	timer   clock.Timer // ends a wait at its time; nil until a wait has one
 
-	mu       sync.Mutex
-	deadline time.Time // the read deadline in force
-	woken    bool      // interrupted since the goroutine looked last
-	wakeup   sync.Cond // signals woken, for a wait that cannot read
+	mu     sync.Mutex
+	until  int64     // when, by the clock, the current wait ends; 0: there is none, or no such time
+	woken  bool      // interrupted since the goroutine last looked
+	rung   bool      // the time of the wait has come
+	passed bool      // the read deadline is in the past
+	wakeup sync.Cond // signals woken and rung, to a wait that does not read
 }
 
 func newPortableConn(t *portable, nc net.Conn, peer memcache.Peer) *portableConn {
-	c := &portableConn{owner: t, net: nc, hold: holder(nc)}
+	c := &portableConn{owner: t, net: nc, cork: corker(nc)}
 	c.wakeup.L = &c.mu
 	c.peer, c.in = peer.Addr, newInput(&t.buffers)
 	c.session = t.o.Session(peer, c.interrupt)
 	return c
-}
-
-// interrupt ends the current or the next wait. It is safe from any goroutine.
-func (c *portableConn) interrupt() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.woken = true
-	c.deadline = past
-	c.net.SetReadDeadline(past)
-	c.wakeup.Signal()
 }
 
 // run serves the connection until it is to be closed.
@@ -67,11 +59,12 @@ func (c *portableConn) next() action {
 	c.lost = c.lost || c.owner.cutting.Load()
 	now := c.owner.clock.Steady()
 	v := c.view(now, c.owner.stopping.Load())
-	if v.unsure {
-		v.owes = asked(c.net, func(fd int) bool { return unanswered(fd, now-c.since) })
-		v.hungUp = v.owes && broken(c.net)
+	if v.unconfirmed {
+		ago := now - c.unackedSince
+		v.ackMissing = askSocket(c.net, func(fd int) bool { return ackMissing(fd, ago) })
+		v.hungUp = v.ackMissing && hungUp(c.net)
 	}
-	v.undelivered = v.late && v.lingers != 0 && asked(c.net, undelivered)
+	v.undelivered = v.timedOut && v.lingerUntil != 0 && askSocket(c.net, undelivered)
 	return next(&v)
 }
 
@@ -92,10 +85,10 @@ func (c *portableConn) do(a action) bool {
 	case stepRead:
 		c.read(a.until)
 	case stepWatch:
-		c.sleep(min(a.until, c.owner.clock.Steady()+checkTime))
-		c.halfEnd = hungUp(c.net)
-	case stepLook:
-		c.lookLater()
+		c.sleep(min(a.until, c.owner.clock.Steady()+watchPause))
+		c.halfClosed = halfClosed(c.net)
+	case stepCheckAck:
+		c.checkAckLater()
 		c.sleep(a.until)
 	case stepWait:
 		c.sleep(a.until)
@@ -103,13 +96,13 @@ func (c *portableConn) do(a action) bool {
 	return true
 }
 
-// waited notes that there is something new to look at, and returns the time.
+// waited notes that there may be news, and returns the time.
 func (c *portableConn) waited() (now int64) {
 	c.fresh = true
 	return c.owner.clock.tick()
 }
 
-// answer lets the session work on what came and sends what it answers.
+// answer lets the session work on its input and sends its answers.
 func (c *portableConn) answer() {
 	buf := c.owner.buffers.get(min(c.outSize, classes[largest]))
 	buf.b = c.process(buf.b)
@@ -122,21 +115,21 @@ func (c *portableConn) answer() {
 
 func (c *portableConn) write(b []byte) {
 	now := c.owner.clock.Steady()
-	how := c.sending(now, c.quiet(now) && asked(c.net, silent))
-	if how == held {
-		c.hold(true)
+	how := c.howToSend(now, c.quiet(now) && askSocket(c.net, unresponsive))
+	if how == sendCorked {
+		c.cork(true)
 	}
 	n, err := c.net.Write(b)
 	c.owner.clock.tick() // it may have waited for a client that does not read
 	c.sent(n, how)
-	if how == held {
-		c.hold(false)
+	if how == sendCorked {
+		c.cork(false)
 	}
 	c.owner.o.Counters.BytesWritten.Add(uint64(n))
 	c.lost = c.lost || err != nil
 }
 
-// finish ends this side of the conversation, if that can be done apart from the other.
+// finish ends this side of the connection, if the two sides can end separately.
 func (c *portableConn) finish() {
 	c.session.Close()
 	half, ok := c.net.(interface{ CloseWrite() error })
@@ -146,13 +139,17 @@ func (c *portableConn) finish() {
 
 // read reads once. It ends without input at the time until, or when the session is woken.
 func (c *portableConn) read(until int64) {
-	c.late = false
-	if !c.arm(c.owner.clock.when(until)) {
+	c.timedOut = false
+	if !c.beginWait(until) {
 		c.waited()
 		return
 	}
-	c.in.rest()
+	c.in.shrink()
 	n, err := c.net.Read(c.in.space(c.need()))
+	woken := false
+	if n == 0 || until != 0 { // otherwise there is nothing to end
+		woken = c.endWait()
+	}
 	c.received(n, c.waited())
 	c.owner.o.Counters.BytesRead.Add(uint64(n))
 	switch {
@@ -161,50 +158,88 @@ func (c *portableConn) read(until int64) {
 		c.receivedAll()
 	case !errors.Is(err, os.ErrDeadlineExceeded):
 		c.lost = true
-	case !c.takeWakeup():
-		c.late = !asked(c.net, unread) // the goroutine may have been held up
+	case !woken:
+		c.timedOut = !askSocket(c.net, unread) // the goroutine may have been delayed
 	}
 }
 
 // sleep waits until the session is woken, or until a time (0: none). It does not read.
 func (c *portableConn) sleep(until int64) {
-	late := false
-	if until != 0 {
-		defer time.AfterFunc(time.Until(c.owner.clock.when(until)), func() {
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			late = true
-			c.wakeup.Signal()
-		}).Stop()
+	if c.beginWait(until) {
+		c.mu.Lock()
+		for !c.woken && !c.rung {
+			c.wakeup.Wait()
+		}
+		c.mu.Unlock()
+		c.endWait()
 	}
-	c.mu.Lock()
-	for !c.woken && !late {
-		c.wakeup.Wait()
-	}
-	c.woken = false
-	c.mu.Unlock()
 	c.waited()
 }
 
-// arm sets the read deadline, or reports that an interrupt came first.
-func (c *portableConn) arm(until time.Time) bool {
+// beginWait sets the time at which the next wait ends (0: none). It is false if an interrupt came
+// first.
+func (c *portableConn) beginWait(until int64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.woken {
 		c.woken = false
 		return false
 	}
-	if c.deadline != until {
-		c.deadline = until
-		c.net.SetReadDeadline(until)
+	if c.passed {
+		c.passed = false
+		c.net.SetReadDeadline(time.Time{})
+	}
+	if c.until = until; until != 0 {
+		c.setTimerLocked(c.owner.clock.until(until))
 	}
 	return true
 }
 
-func (c *portableConn) takeWakeup() bool {
+func (c *portableConn) setTimerLocked(d time.Duration) {
+	switch {
+	case d <= 0:
+		c.rung = true
+		c.wakeLocked()
+	case c.timer == nil:
+		c.timer = c.owner.clock.exact.AfterFunc(d, c.ring)
+	default:
+		c.timer.Reset(d)
+	}
+}
+
+// endWait tells whether the wait was interrupted.
+func (c *portableConn) endWait() (woken bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	woken := c.woken
-	c.woken = false
+	if c.until != 0 && c.timer != nil {
+		c.timer.Stop()
+	}
+	woken = c.woken
+	c.until, c.woken, c.rung = 0, false, false
 	return woken
+}
+
+// interrupt ends the current or the next wait. Any goroutine may call it.
+func (c *portableConn) interrupt() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.woken = true
+	c.wakeLocked()
+}
+
+// ring is called by the timer. It may come late, during another wait than the one it was set for.
+func (c *portableConn) ring() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.until != 0 && c.owner.clock.until(c.until) <= 0 {
+		c.rung = true
+		c.wakeLocked()
+	}
+}
+
+// wakeLocked ends the current wait, whether it reads or not.
+func (c *portableConn) wakeLocked() {
+	c.passed = true
+	c.net.SetReadDeadline(past)
+	c.wakeup.Signal()
 }

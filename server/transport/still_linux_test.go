@@ -1,6 +1,6 @@
 package transport
 
-// A loop that nobody runs: a test does what a loop does, in the order it wants, one step at a time.
+// A loop without a goroutine: a test takes its steps one at a time, in the order it wants.
 
 import (
 	"fmt"
@@ -21,7 +21,7 @@ type stillLoop struct {
 
 func newStillLoop(t testing.TB) *stillLoop {
 	t.Helper()
-	h := kind{"still", Best, 0}.harness(t, 10)
+	h := kind{kind: Best, still: true}.harness(t, 10)
 	e, err := newEpoll(h.server)
 	if err != nil {
 		t.Fatal(err)
@@ -38,10 +38,17 @@ func newStillLoop(t testing.TB) *stillLoop {
 	return &stillLoop{l, h}
 }
 
-// connect returns a connection that the loop has taken in, and its other end.
+// pass has time pass, and the loop look at the clock.
+func (s *stillLoop) pass(d time.Duration) {
+	s.still.Step(d)
+	s.owner.clock.tick()
+}
+
+// connect returns a connection of the loop, and its other end.
 func (s *stillLoop) connect() (c *epollConn, client int) {
 	s.t.Helper()
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	const kind = unix.SOCK_STREAM | unix.SOCK_NONBLOCK | unix.SOCK_CLOEXEC
+	fds, err := unix.Socketpair(unix.AF_UNIX, kind, 0)
 	if err != nil || !s.owner.acceptor.enter() {
 		s.t.Fatal(err)
 	}
@@ -53,7 +60,16 @@ func (s *stillLoop) connect() (c *epollConn, client int) {
 func (s *stillLoop) send(client int, text string) {
 	s.t.Helper()
 	if n, err := unix.Write(client, []byte(text)); n < len(text) {
-		s.t.Fatal(n, err)
+		s.t.Fatalf("got %d, %v, want %d bytes sent", n, err, len(text))
+	}
+}
+
+// expect reads an answer that was sent.
+func (s *stillLoop) expect(client int, want string) {
+	s.t.Helper()
+	answer := make([]byte, 100)
+	if n, _ := unix.Read(client, answer); string(answer[:max(n, 0)]) != want {
+		s.t.Errorf("got %q, want %q", answer[:max(n, 0)], want)
 	}
 }
 
@@ -74,7 +90,7 @@ func (s *stillLoop) putItems(n, size int) {
 	}
 }
 
-// jobsDone waits for the job of a connection, and for those that come of it.
+// jobsDone waits for the job of a connection, and for the jobs that follow it.
 func (s *stillLoop) jobsDone(c *epollConn) {
 	s.t.Helper()
 	for c.working {
@@ -83,7 +99,7 @@ func (s *stillLoop) jobsDone(c *epollConn) {
 	}
 }
 
-// holdJobs has no job of w taken until the function it returns is called, which returns how many there are.
+// holdJobs keeps the workers from taking jobs until release is called, which returns their number.
 func (s *stillLoop) holdJobs(w *workers) (release func() int) {
 	eventually(s.t, "end of the workers", func() bool {
 		w.mu.Lock()
@@ -91,7 +107,7 @@ func (s *stillLoop) holdJobs(w *workers) (release func() int) {
 		if w.running > 0 {
 			return false
 		}
-		w.running = w.most
+		w.running = w.max
 		return true
 	})
 	return func() int {
@@ -110,7 +126,7 @@ func TestAClientThatHangsUpBeforeItsTurnHasItsRequestDoneOnce(t *testing.T) {
 	s.send(client, strings.Repeat("get q\r\n", gets)+"flush other\r\n")
 	s.handleEvents(c, unix.EPOLLIN)
 	if !c.queued {
-		t.Fatal("it has nothing left to do")
+		t.Fatal("got a connection without work, want some left")
 	}
 	answers := make([]byte, 1<<20)
 	unix.Read(client, answers)
@@ -121,7 +137,7 @@ func TestAClientThatHangsUpBeforeItsTurnHasItsRequestDoneOnce(t *testing.T) {
 		s.runReady()
 	}
 	if n := release(); n != 1 {
-		t.Errorf("the worker was told %d times", n)
+		t.Errorf("got %d jobs, want 1", n)
 	}
 	s.jobsDone(c)
 }
@@ -140,11 +156,11 @@ func TestAnUploadThatIsCutOffBeforeItsTurnIsClosedOnce(t *testing.T) {
 		s.runReady()
 	}
 	if n := release(); n != 1 {
-		t.Errorf("the worker was told %d times", n)
+		t.Errorf("got %d jobs, want 1", n)
 	}
 	s.jobsDone(c)
 	if !c.closed {
-		t.Error("it is not closed")
+		t.Error("got a connection that is open, want it closed")
 	}
 }
 
@@ -154,22 +170,21 @@ func TestTheTimeOfDayRingsNoAlarmAndKeepsNoneFromRinging(t *testing.T) {
 	defer unix.Close(client)
 	s.send(client, "get q/t=1000\r\n")
 	s.handleEvents(c, unix.EPOLLIN)
-	due, now := c.due, s.owner.clock.Now()
-	s.owner.clock.now.Store(now + time.Hour.Milliseconds())
+	due := c.due
+	day, _ := s.still.Now()
+	s.still.SetDay(day.Add(time.Hour))
+	s.pass(0)
 	s.ringTimers()
 	if c.due != due {
-		t.Errorf("its alarm is at %d, want %d", c.due, due)
+		t.Errorf("got a timer at %d, want %d", c.due, due)
 	}
-	s.owner.clock.now.Store(now - time.Hour.Milliseconds())
-	s.owner.clock.steady.Store(due)
+	s.still.SetDay(day.Add(-time.Hour))
+	s.pass(time.Second)
 	s.ringTimers()
-	answer := make([]byte, 100)
-	if n, _ := unix.Read(client, answer); string(answer[:max(n, 0)]) != "END\r\n" {
-		t.Errorf("it was answered %q", answer[:max(n, 0)])
-	}
+	s.expect(client, "END\r\n")
 }
 
-// Another loop may have set the clock back by what passed while it was held up.
+// Another loop that was delayed after it looked may set the coarse clock back.
 func TestAClockSetBackByAnotherLoopDoesNotHoldUpThisOne(t *testing.T) {
 	s := newStillLoop(t)
 	c, client := s.connect()
@@ -178,15 +193,15 @@ func TestAClockSetBackByAnotherLoopDoesNotHoldUpThisOne(t *testing.T) {
 	s.handleEvents(c, unix.EPOLLIN)
 	due := c.due
 	back := &stepBack{s: s, at: due - 1}
-	s.owner.clock.steady.Store(due)
+	s.pass(time.Second)
 	s.env.Steady = back.steady
 	s.ringTimers()
 	if c.due != due {
-		t.Errorf("its alarm is at %d, want %d", c.due, due)
+		t.Errorf("got a timer at %d, want %d", c.due, due)
 	}
 }
 
-// stepBack is a session's clock that another loop sets as soon as it is looked at.
+// stepBack is the clock of a session that asks, which another loop has just set back.
 type stepBack struct {
 	s     *stillLoop
 	at    int64
@@ -195,7 +210,7 @@ type stepBack struct {
 
 func (b *stepBack) steady() int64 {
 	if b.asked++; b.asked > 1000 {
-		b.s.t.Fatal("an alarm in the past is rung again and again")
+		b.s.t.Fatal("got a timer in the past without end")
 	}
 	b.s.owner.clock.steady.Store(b.at)
 	return b.at
@@ -213,16 +228,13 @@ func TestStopAnswersWhatALoopThatWasBusyDidNotReadInTime(t *testing.T) {
 	defer unix.Close(client)
 	s.stopping()
 	s.send(client, "get none\r\n")
-	s.owner.clock.steady.Store(c.due)
+	s.pass(drainPause)
 	s.ringTimers()
-	answer := make([]byte, 100)
-	if n, _ := unix.Read(client, answer); string(answer[:max(n, 0)]) != "END\r\n" {
-		t.Errorf("it was answered %q", answer[:max(n, 0)])
-	}
-	s.owner.clock.steady.Store(c.due)
+	s.expect(client, "END\r\n")
+	s.pass(drainPause)
 	s.ringTimers()
-	if c.lingers == 0 {
-		t.Error("it is not ended when nothing comes")
+	if c.lingerUntil == 0 {
+		t.Error("got a connection that goes on, want its end when nothing comes")
 	}
 }
 
@@ -233,28 +245,27 @@ func TestStopDoesNotEndAConnectionThatIsToHaveAnotherTurn(t *testing.T) {
 	c, client := s.connect()
 	defer unix.Close(client)
 	s.stopping()
-	due := c.due
 	s.send(client, strings.Repeat("get q\r\n", gets)+"get q\r\n")
 	s.handleEvents(c, unix.EPOLLIN)
-	s.owner.clock.steady.Store(due)
+	s.pass(drainPause)
 	s.ringTimers()
-	if !c.queued || c.lingers != 0 {
-		t.Errorf("another turn: %v, ended: %v", c.queued, c.lingers != 0)
+	if !c.queued || c.lingerUntil != 0 {
+		t.Errorf("got queued %v, ended %v, want true, false", c.queued, c.lingerUntil != 0)
 	}
 }
 
-// One that always has more is not heard for longer than requests have to come.
+// A client that always sends more is not read from for longer than drainTime.
 func TestStopEndsAConnectionWhoseTimeIsOverWhenItsRequestsAreAnswered(t *testing.T) {
 	s := newStillLoop(t)
 	c, client := s.connect()
 	defer unix.Close(client)
 	s.stopping()
 	s.send(client, "get none\r\nget no")
-	s.owner.clock.steady.Store(s.owner.stopping.Load())
+	s.pass(drainTime)
 	s.handleEvents(c, unix.EPOLLIN)
-	answer := make([]byte, 100)
-	if n, _ := unix.Read(client, answer); string(answer[:max(n, 0)]) != "END\r\n" || c.lingers == 0 {
-		t.Errorf("it was answered %q; ended: %v", answer[:max(n, 0)], c.lingers != 0)
+	s.expect(client, "END\r\n")
+	if c.lingerUntil == 0 {
+		t.Error("got a connection that goes on, want its end")
 	}
 }
 
@@ -272,7 +283,7 @@ func TestAConnectionThatUploadedKeepsNoBuffer(t *testing.T) {
 		}
 	}
 	if c.in.buf != nil {
-		t.Errorf("it keeps %d bytes", cap(c.in.buf.b))
+		t.Errorf("got a buffer of %d bytes, want none", cap(c.in.buf.b))
 	}
 }
 
@@ -286,7 +297,7 @@ func TestWhatAClosedConnectionUsedIsGivenBackLikeThatOfASilentOne(t *testing.T) 
 	s.releaseIdle()
 	s.releaseIdle()
 	if n := s.owner.releaser.idle.Load(); !c.closed || n != 2 {
-		t.Errorf("closed: %v; of 2 connections %d count", c.closed, n)
+		t.Errorf("got closed %v, %d idle connections, want true, 2", c.closed, n)
 	}
 }
 
@@ -298,14 +309,15 @@ func TestAConnectionThatEpollDoesNotTakeIsClosed(t *testing.T) {
 	s.epoll = epoll
 	defer unix.Close(client)
 	if n, err := unix.Read(client, make([]byte, 1)); !c.closed || n != 0 || err != nil {
-		t.Errorf("closed: %v; its client reads %d bytes, %v", c.closed, n, err)
+		t.Errorf("got closed %v, and %d, %v at the client, want true, and the end", c.closed, n,
+			err)
 	}
-	if !strings.Contains(s.log.String(), "cannot wait for a client") {
-		t.Errorf("logged %q", s.log.String())
+	if !strings.Contains(s.log.String(), "cannot be waited for") {
+		t.Errorf("got log %q, want a line about it", s.log.String())
 	}
 }
 
-// A set on the loop that hands its item to a get on the same loop is the common case.
+// A set that wakes a get on its own loop is the common case.
 func TestALoopDoesNotRingItself(t *testing.T) {
 	s := newStillLoop(t)
 	c, client := s.connect()
@@ -314,25 +326,25 @@ func TestALoopDoesNotRingItself(t *testing.T) {
 	s.post(c)
 	var b [8]byte
 	if n, err := unix.Read(s.event, b[:]); err != unix.EAGAIN {
-		t.Errorf("it rang: %d bytes, %v", n, err)
+		t.Errorf("got %d, %v, want that it does not ring itself", n, err)
 	}
 	s.readMail()
 	if !s.mailbox.sleep(true) {
-		t.Fatal("it does not sleep without mail")
+		t.Fatal("got no sleep without mail, want one")
 	}
 	s.post(c)
 	if _, err := unix.Read(s.event, b[:]); err != nil {
-		t.Errorf("it did not ring while the loop slept: %v", err)
+		t.Errorf("got %v, want a ring while the loop sleeps", err)
 	}
 	s.readMail()
 }
 
-// sleepOnce has the loop sleep until an alarm of c.
+// sleepOnce has the loop wait until a timer of c.
 func (s *stillLoop) sleepOnce(c *epollConn) {
 	s.t.Helper()
-	s.setTimer(c, s.owner.clock.at(time.Now())+20)
+	s.setTimer(c, s.owner.clock.Steady()+1)
 	if n := s.wait(make([]unix.EpollEvent, 8)); n != 0 {
-		s.t.Fatalf("%d events", n)
+		s.t.Fatalf("got %d events, want none", n)
 	}
 	s.setTimer(c, 0)
 }

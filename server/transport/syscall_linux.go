@@ -1,7 +1,7 @@
 package transport
 
-// The calls of the hot path. They do not block, so the scheduler need not hear of them: telling it
-// costs more than a thread that is away for some microseconds.
+// The system calls of the hot path. They do not block, so they are made without telling Go's
+// scheduler. Telling it costs more than a thread that is busy for some microseconds.
 
 import (
 	"syscall"
@@ -10,22 +10,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// readNow reads what there is; unix.EAGAIN when that is nothing.
+// readNow reads what there is; unix.EAGAIN if there is nothing.
 func readNow(fd int, b []byte) (int, error) { return transfer(unix.SYS_READ, fd, b) }
 
-// writeNow writes what the socket takes; unix.EAGAIN when that is nothing.
+// writeNow writes what the socket takes; unix.EAGAIN if it takes nothing.
 func writeNow(fd int, b []byte) (int, error) { return transfer(unix.SYS_WRITE, fd, b) }
 
-// holdNow is writeNow of TCP that keeps the end of b back until letGoNow, for 200 ms at most. The socket has it: it
-// leaves also when the process dies.
-func holdNow(fd int, b []byte) (int, error) {
+// writeCorkedNow is writeNow for TCP that holds the end of b back until uncorkNow, for 200 ms at
+// most. The socket has it: it leaves even if the process dies.
+func writeCorkedNow(fd int, b []byte) (int, error) {
 	return transferFlagged(unix.SYS_SENDTO, fd, b, unix.MSG_MORE|unix.MSG_NOSIGNAL)
 }
 
-// letGoNow has what was held leave. To ask for no delay does so each time it is asked.
-func letGoNow(fd int) {
+// uncorkNow sends what was held back: setting TCP_NODELAY does so each time, even if it is set.
+func uncorkNow(fd int) {
 	one := int32(1)
-	syscall.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY, uintptr(unsafe.Pointer(&one)), unsafe.Sizeof(one), 0)
+	syscall.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY,
+		uintptr(unsafe.Pointer(&one)), unsafe.Sizeof(one), 0)
 }
 
 func transfer(call uintptr, fd int, b []byte) (int, error) {
@@ -34,7 +35,8 @@ func transfer(call uintptr, fd int, b []byte) (int, error) {
 
 func transferFlagged(call uintptr, fd int, b []byte, flags uintptr) (int, error) {
 	for {
-		n, _, e := syscall.RawSyscall6(call, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), flags, 0, 0)
+		n, _, e := syscall.RawSyscall6(call, uintptr(fd),
+			uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), flags, 0, 0)
 		switch e {
 		case 0:
 			return int(n), nil
@@ -49,7 +51,8 @@ func transferFlagged(call uintptr, fd int, b []byte, flags uintptr) (int, error)
 
 // eventsNow is epoll_wait that does not wait.
 func eventsNow(epoll int, events []unix.EpollEvent) int {
-	n, _, e := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(epoll), uintptr(unsafe.Pointer(unsafe.SliceData(events))), uintptr(len(events)), 0, 0, 0)
+	n, _, e := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(epoll),
+		uintptr(unsafe.Pointer(unsafe.SliceData(events))), uintptr(len(events)), 0, 0, 0)
 	if e != 0 {
 		return 0
 	}

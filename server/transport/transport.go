@@ -1,12 +1,12 @@
 // Package transport moves bytes between sockets and sessions. It knows nothing of the protocol: a
-// session says how much input it needs, when it waits and until when, and what may take long. That
-// contract is memcache.Session's, which is used as the concrete type that it is: there is one protocol,
-// and what is asked of a session for every request are fields, which are read without a call.
+// session says how much input it needs, whether it waits and until when, and what may take long.
+// That contract is memcache.Session's. It is no interface: there is one protocol, and what a
+// transport asks of a session at every request are fields, read without a call.
 //
-// There are two transports, and each listener has its own. One, on Linux, serves all connections from
-// one goroutine or a few; the other has a goroutine for each connection and runs everywhere. What they
-// promise is the same, and one suite of tests holds both to it. All of a server's have their limit of
-// connections, clock, counters and end in common.
+// There are two transports, and each listener chooses one. The epoll transport, on Linux, serves
+// all connections from one goroutine or a few. The portable one has a goroutine for each connection
+// and runs everywhere. Their promises are the same, and one suite of tests holds both to them. All
+// transports of a server share its limit of connections, its clock, its counters and its end.
 package transport
 
 import (
@@ -19,17 +19,18 @@ import (
 
 	"github.com/darner/darner/server/memcache"
 	"github.com/darner/darner/server/metrics"
+	"github.com/darner/darner/wal/clock"
 )
 
 // Kind is how connections are served.
 type Kind uint8
 
 const (
-	Best     Kind = iota // as is best on this system: by epoll on Linux, elsewhere as Portable
+	Best     Kind = iota // what is best on this system: epoll on Linux, elsewhere Portable
 	Portable             // a goroutine each, on whatever net.Conn the listener accepts
 )
 
-// Listener is a way in, and how those are served who come by it.
+// Listener accepts connections, which are served by a transport of its kind.
 type Listener struct {
 	net.Listener
 	Kind Kind
@@ -37,22 +38,23 @@ type Listener struct {
 
 // transport serves connections of one kind.
 type transport interface {
-	// admit starts a connection, or fails and leaves it alone.
+	// admit starts a connection. If it fails it leaves the connection alone.
 	admit(net.Conn, memcache.Peer) error
 	// notify has all connections notice that the server is stopping, or cutting them off.
 	notify()
-	// close gives back what the transport has; connections that are left are left behind.
+	// close ends the transport's goroutines and gives back what it has. Connections that are left
+	// then are abandoned.
 	close()
 }
 
 // Options of a server; all are needed.
 type Options struct {
-	// Session starts the session of a new connection. wake may be called from any goroutine and does not
+	// Session starts the session of a new connection. Any goroutine may call wake, which does not
 	// block.
 	Session func(peer memcache.Peer, wake func()) *memcache.Session
 
-	Clock          *Clock
-	MaxConnections int               // more are told so and closed
+	Clock          *CoarseClock
+	MaxConnections int               // a connection beyond is refused
 	Counters       *metrics.Counters // of connections and bytes
 	Logger         *slog.Logger
 	Loops          int // goroutines that serve by epoll; at least 1
@@ -61,14 +63,14 @@ type Options struct {
 // Server accepts connections and has each served by the transport of its listener.
 type Server struct {
 	o        Options
-	clock    *Clock
+	clock    *CoarseClock
 	acceptor *acceptor
 	buffers  pools
-	stopping atomic.Int64 // until when, by the clock, requests on their way are read; 0: it does not stop
-	cutting  atomic.Bool  // connections that are still busy are ended
+	stopping atomic.Int64 // until when, by the clock, it reads requests as it stops; 0: it does not
+	cutting  atomic.Bool  // it closes connections that are still busy
 
 	mu         sync.Mutex
-	transports map[Kind]transport // made for the first listener of their kind
+	transports map[Kind]transport // each made for the first listener of its kind
 }
 
 // New returns a server without listeners.
@@ -76,8 +78,8 @@ func New(o Options) *Server {
 	return &Server{o: o, clock: o.Clock, acceptor: newAcceptor(o), transports: map[Kind]transport{}}
 }
 
-// Serve accepts connections on listeners in the background, until Stop, which closes them. When the system is
-// out of descriptors for a transport it fails and serves none of them.
+// Serve accepts connections on listeners in the background, until Stop, which closes the listeners.
+// If the system has no descriptors for a transport it fails and serves none of them.
 func (s *Server) Serve(listeners ...Listener) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -105,20 +107,21 @@ func (s *Server) newTransport(kind Kind) (transport, error) {
 }
 
 const (
-	// lingerTime is how long a client may go on sending after its connection was ended.
+	// lingerTime is how long a client may go on sending after this side ended the connection.
 	lingerTime = 2 * time.Second
-	// drainTime bounds how long a stopping server goes on reading requests that keep coming.
+	// drainTime bounds how long a stopping server reads requests from a client that keeps sending.
 	drainTime = 250 * time.Millisecond
-	// drainPause is how long a client is given, when the server stops, to have sent its requests.
+	// drainPause is the silence after which a stopping server expects no more requests from a
+	// client.
 	drainPause = 10 * time.Millisecond
-	// cutOffTime is how long connections that were cut off are given to put back what they have in hand.
+	// cutOffTime is how long connections that are cut off may take to return their items.
 	cutOffTime = 500 * time.Millisecond
 )
 
-// Stop closes the listeners, has waiting GETs answered, answers what was asked before, closes the
-// connections and returns when all are gone. Connections still busy when ctx ends (a client that
-// does not read) are cut off: what they were being sent returns to its queue. Those that even then
-// wait for the disk are left behind. Call it once.
+// Stop closes the listeners, answers waiting GETs and all requests sent before, closes the
+// connections and returns when all are closed. When ctx ends, connections that are still busy (a
+// client that does not read) are cut off: the items they were being sent return to their queues.
+// Connections that wait for the disk even then are abandoned. Call it once.
 func (s *Server) Stop(ctx context.Context) {
 	defer s.each(transport.close)
 	s.stopping.Store(s.clock.tick() + drainTime.Milliseconds())
@@ -130,17 +133,22 @@ func (s *Server) Stop(ctx context.Context) {
 	case <-ctx.Done():
 	}
 	connections := &s.o.Counters.Connections
-	s.o.Logger.Warn("cutting off connections that are still busy", "connections", connections.Load())
+	s.o.Logger.Warn("cutting off busy connections", "connections", connections.Load())
 	s.cutting.Store(true)
 	s.each(transport.notify)
-	select {
-	case <-s.acceptor.done:
-	case <-time.After(cutOffTime):
-		s.o.Logger.Error("connections wait for the disk and are left behind", "connections", connections.Load())
+	if clock.Wait(s.clock.exact, cutOffTime, s.acceptor.done) {
+		s.o.Logger.Error("abandoning connections that wait for the disk",
+			"connections", connections.Load())
 	}
 }
 
-// each does something with each transport.
+// ended is the last thing that happens to a connection.
+func (s *Server) ended(c *conn) {
+	s.o.Logger.Debug("client disconnected", "peer", c.peer)
+	s.acceptor.leave()
+}
+
+// each calls do for each transport.
 func (s *Server) each(do func(transport)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

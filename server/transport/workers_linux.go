@@ -1,41 +1,41 @@
 package transport
 
-// Who does the jobs that may wait for the disk, of all connections of all loops: as many goroutines as
-// there are jobs, up to a bound, as each that waits takes a thread of the system.
+// Workers do the jobs that may wait for the disk, for all connections of all loops. There are as
+// many goroutines as jobs, up to a bound, because each one that waits takes a thread of the system.
 
 import "sync"
 
 const (
-	// mostWorkers is more than a disk does at once, and few enough threads for a small machine.
-	mostWorkers = 64
-	// mostStreamers move bodies of large items, which takes processors as well: the loop's threads have to
-	// share them with no more of these.
-	mostStreamers = 2
+	// maxWorkers is more than a disk does at once, and few enough threads for a small machine.
+	maxWorkers = 64
+	// maxStreamers bounds the workers that move bodies of large items: they compete with the loops
+	// for processors.
+	maxStreamers = 2
 )
 
 type workers struct {
-	most int
+	max int
 
 	mu      sync.Mutex
-	waiting []*epollConn // whose jobs nobody has taken
+	waiting []*epollConn // those whose jobs no worker has taken
 	running int
 }
 
-func newWorkers(most int) *workers { return &workers{most: most} }
+func newWorkers(n int) *workers { return &workers{max: n} }
 
-// do has the job of a connection done, and the connection told.
+// do has a worker do the job of a connection, and then call the connection's done.
 func (w *workers) do(c *epollConn) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.running == w.most {
+	if w.running == w.max {
 		w.waiting = append(w.waiting, c)
 		return
 	}
 	w.running++
-	go w.run(c)
+	go w.run(c) // until there are no jobs; one that the disk holds up outlives the server
 }
 
-// run does jobs for as long as there are any.
+// run does jobs as long as there are any.
 func (w *workers) run(c *epollConn) {
 	for c != nil {
 		c.job()

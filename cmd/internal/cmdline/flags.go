@@ -1,5 +1,5 @@
-// Package cmdline lets flags follow arguments: "darner get orders --wait 5s" means what it says, though the
-// flag parser stops at the first argument that is no flag.
+// Package cmdline lets flags follow arguments, as in "darner get orders --wait 5s". The flag parser
+// would stop at the first argument that is not a flag.
 package cmdline
 
 import (
@@ -9,8 +9,8 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// FlagsFirst moves the flags in front of the other arguments, those of a subcommand behind its name.
-// What follows "--" is no flag.
+// FlagsFirst moves flags before other arguments; those of a subcommand stay after its name.
+// Arguments after "--" are not flags.
 func FlagsFirst(app *cli.App, args []string) []string {
 	if len(args) < 2 {
 		return args
@@ -44,7 +44,7 @@ func splitFlags(known []cli.Flag, args []string) (flags, rest []string) {
 	return flags, rest
 }
 
-// takesValue reports whether the argument behind a flag belongs to it.
+// takesValue reports whether the argument after a flag is its value.
 func takesValue(known []cli.Flag, arg string) bool {
 	name := strings.TrimLeft(arg, "-")
 	for _, f := range known {

@@ -1,25 +1,25 @@
 package transport
 
-// Sets that wait for a disk that is behind: what they hold up, and how they end.
+// Sets that wait for a disk that is too slow: what they delay, and how they end.
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/darner/darner/segment/disk/disktest"
 	"github.com/darner/darner/server/queue"
 	"github.com/darner/darner/wal"
 )
 
-// lagging is a transport with a queue "slow" whose disk syncs nothing until release is called, and which is
-// behind by as many items as there are in it.
+// lagging is a transport with a queue "slow" that is full until its disk syncs, which it does after
+// release is called.
 type lagging struct {
 	*harness
 	slow    *queue.Queue
-	filled  int64 // items
+	filled  int64 // items that filled the queue
 	release func()
 }
 
@@ -42,8 +42,8 @@ func (k kind) lagging(t *testing.T) *lagging {
 	if l.slow, err = h.registry.Queue([]byte("slow")); err != nil {
 		t.Fatal(err)
 	}
-	for _, size := range []int{60_000, 0} { // the last bit of the segment as well
-		for err = l.slow.Put(make([]byte, size), wal.Meta{}); err == nil; err = l.slow.Put(make([]byte, size), wal.Meta{}) {
+	for _, size := range []int{60_000, 0} { // the last bytes of the segment as well
+		for err = nil; err == nil; err = l.slow.Put(make([]byte, size), wal.Meta{}) {
 		}
 	}
 	l.filled = l.slow.Stats().Items
@@ -53,7 +53,7 @@ func (k kind) lagging(t *testing.T) *lagging {
 // manyWaiting is more connections than there are workers.
 const manyWaiting = 70
 
-// sets are requests to put so many items, whose payloads tell connection and order.
+// sets are n requests, each to set an item whose payload has the connection and the order.
 func sets(connection, n int) (requests string) {
 	for i := range n {
 		item := fmt.Sprintf("%03d-%03d", connection, i)
@@ -62,13 +62,15 @@ func sets(connection, n int) (requests string) {
 	return requests
 }
 
-// read waits until the transport has read so many bytes.
+// read waits until the transport has read that many bytes.
 func (l *lagging) read(bytes int) {
 	l.t.Helper()
-	eventually(l.t, "end of reading", func() bool { return l.env.Counters.BytesRead.Load() >= uint64(bytes) })
+	eventually(l.t, "end of reading", func() bool {
+		return l.env.Counters.BytesRead.Load() >= uint64(bytes)
+	})
 }
 
-// arrived takes all items behind those that filled the queue.
+// arrived takes all items after those that filled the queue.
 func (l *lagging) arrived() (payloads []string) {
 	l.t.Helper()
 	for n := int64(0); ; n++ {
@@ -111,7 +113,7 @@ func TestSetsThatWaitForADiskHoldUpNoOtherQueue(t *testing.T) {
 		other.say("set other 0 0 1\r\na\r\n", "STORED\r\n")
 		other.say("delete other\r\n", "DELETED\r\n")
 		if n := l.slow.Stats().Items; n != l.filled {
-			t.Fatalf("%d items were stored", n-l.filled)
+			t.Fatalf("got %d items, want %d as before", n, l.filled)
 		}
 		waiting[1].CloseWrite()
 		l.release()
@@ -122,17 +124,17 @@ func TestSetsThatWaitForADiskHoldUpNoOtherQueue(t *testing.T) {
 		for _, item := range l.arrived() {
 			connection, order, _ := strings.Cut(item, "-")
 			if order != fmt.Sprintf("%03d", next[connection]) {
-				t.Fatalf("%s comes where number %d should", item, next[connection])
+				t.Fatalf("got item %s, want number %d", item, next[connection])
 			}
 			next[connection]++
 		}
 		for connection, n := range next {
 			if n != each {
-				t.Errorf("%d items of connection %s", n, connection)
+				t.Errorf("got %d items of connection %s, want %d", n, connection, each)
 			}
 		}
 		if len(next) != manyWaiting {
-			t.Errorf("items of %d connections", len(next))
+			t.Errorf("got items of %d connections, want %d", len(next), manyWaiting)
 		}
 	})
 }
@@ -157,7 +159,7 @@ func TestLargeItemsThatWaitForADiskHoldUpNoOtherQueue(t *testing.T) {
 			c.expect("STORED\r\nVERSION")
 		}
 		if items := l.arrived(); len(items) != n || len(items[0]) != size {
-			t.Errorf("%d items arrived", len(items))
+			t.Errorf("got %d items, want %d of %d bytes", len(items), n, size)
 		}
 	})
 }
@@ -174,12 +176,14 @@ func TestAClientThatVanishesWhileItsSetWaitsForADiskLeavesNothing(t *testing.T) 
 			c.SetLinger(0)
 			c.Close()
 		}
-		eventually(t, "end of their connections", func() bool { return l.env.Counters.Connections.Load() == 1 })
+		eventually(t, "end of their connections", func() bool {
+			return l.env.Counters.Connections.Load() == 1
+		})
 		stays.send(sets(2, 1))
 		l.release()
 		stays.expect("STORED\r\n")
 		if items := l.arrived(); len(items) != 1 || items[0] != "002-000" {
-			t.Errorf("there is %.100q", items)
+			t.Errorf("got items %.100q, want 002-000", items)
 		}
 	})
 }
@@ -190,19 +194,17 @@ func TestStopWaitsForSetsThatWaitForADisk(t *testing.T) {
 		c := l.dial()
 		c.send(sets(1, 2))
 		l.read(len(sets(1, 2)))
-		stopped := make(chan struct{})
-		go func() { l.stop(10 * time.Second); close(stopped) }()
-		eventually(t, "stop", func() bool { return l.stopping.Load() != 0 })
+		stopped := l.beginStop(context.Background())
 		l.release()
 		c.expect("STORED\r\nSTORED\r\n")
 		c.expectEnd()
-		<-stopped
+		l.awaitStop(stopped)
 	})
 }
 
 func TestStopCutsOffSetsThatWaitForADiskThatHangs(t *testing.T) {
 	both(t, func(t *testing.T, on kind) {
-		l := on.lagging(t)
+		l := on.withStillClock().lagging(t) // and no time passes
 		c, half, much := l.dial(), l.dial(), l.dial()
 		c.send(sets(1, 2))
 		half.send(sets(2, 2))
@@ -210,12 +212,12 @@ func TestStopCutsOffSetsThatWaitForADiskThatHangs(t *testing.T) {
 		most := sets(3, 1) + strings.Repeat("version\r\n", classes[largest]/9)
 		much.send(most)
 		l.read(2*len(sets(1, 2)) + classes[largest])
-		l.stop(50 * time.Millisecond)
+		l.cutOff()
 		if n := l.env.Counters.Connections.Load(); n != 0 {
-			t.Errorf("%d connections are left", n)
+			t.Errorf("got %d connections, want none", n)
 		}
 		if n := l.slow.Stats().Items; n != l.filled {
-			t.Errorf("%d items were stored", n-l.filled)
+			t.Errorf("got %d items, want %d as before", n, l.filled)
 		}
 	})
 }

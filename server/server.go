@@ -23,6 +23,7 @@ import (
 	"github.com/darner/darner/server/queue"
 	"github.com/darner/darner/server/transport"
 	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/clock"
 )
 
 // Version of the server, as semantic versioning has it.
@@ -161,7 +162,8 @@ func (s *Server) unlisten() error {
 }
 
 func (s *Server) startTransports(c config.Config) error {
-	clock := transport.NewClock(s.registry.Look)
+	look := func(time.Time) { s.registry.Look(clock.System.Now()) }
+	clock := transport.NewClock(look)
 	env := &memcache.Env{
 		Registry:     memcache.Local(s.registry),
 		Counters:     new(metrics.Counters),

@@ -119,12 +119,12 @@ func (f *fuzzed) onward() bool {
 		f.s.Job()()
 	case Waiting:
 		if at, ok := f.s.Deadline(); ok {
-			f.sv.ahead.Add(max(0, at-f.sv.env.Steady()))
+			f.sv.pass(at - f.sv.env.Steady())
 			break
 		}
 		select {
 		case <-f.woken:
-		case <-time.After(10 * time.Second):
+		case <-time.After(hangs):
 			f.t.Fatal("not woken")
 		}
 	case Ready:

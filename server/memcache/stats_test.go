@@ -120,12 +120,12 @@ func TestMissesAndHitsAddUpToGets(t *testing.T) {
 func TestUptimeIsNotWhatTheTimeOfDayIsSetTo(t *testing.T) {
 	sv := newServer(t)
 	before := sv.env.Now() / 1000
-	sv.set.Store(time.Hour.Milliseconds())
-	sv.ahead.Store(100_000)
+	sv.set(time.Hour)
+	sv.pass(100_000)
 	stats := sv.dial().ask("stats\r\n")
 	var uptime, at int64
 	fmt.Sscanf(stats, "STAT uptime %d\r\nSTAT time %d\r\n", &uptime, &at)
-	if uptime < 100 || uptime > 200 || at < before+3600 || at > before+3700 {
-		t.Errorf("up for %d s; it is %d s later", uptime, at-before)
+	if uptime != 100 || at != before+3700 {
+		t.Errorf("got %d s of uptime, %d s later, want 100 and 3700", uptime, at-before)
 	}
 }

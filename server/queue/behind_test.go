@@ -54,7 +54,7 @@ func TestAQueueWhoseDiskIsWaitedForIsNotParked(t *testing.T) {
 	q, release, _ := slow(t)
 	stop := q.CatchUpThen(func() { t.Error("called after it was stopped") })
 	told := caughtUp(q)
-	now := q.store.reg.clock.Add(1) + 1
+	now := q.store.reg.tick.Add(1) + 1
 	if q.store.park(now) {
 		t.Fatal("it is parked")
 	}

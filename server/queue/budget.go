@@ -6,12 +6,14 @@ package queue
 // are taken and confirmed, and segments rewritten, as ever.
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"github.com/darner/darner/segment/disk/usage"
+	"github.com/darner/darner/wal/clock"
 )
 
 // Errors of Put and Create at a bound; both are ErrFull as well.
@@ -36,6 +38,7 @@ func (e *overBound) Is(target error) bool {
 
 // budget is what there is to be had.
 type budget struct {
+	clock   clock.Clock
 	usage   *usage.FS
 	dir     string
 	maxDisk int64
@@ -45,14 +48,15 @@ type budget struct {
 	mu    sync.Mutex
 	free  int64 // the file system's, when it was last asked
 	total int64 // what the data directory took then
-	asked time.Time
+	asked bool
+	at    time.Duration // steady time when it was
 }
 
 func newBudget(fsys *usage.FS, dir string, o Options) *budget {
 	// A segment that is rewritten, and offset files: two of a busy queue are there while one is rewritten.
 	const offsets = 1 << 20
 	return &budget{
-		usage: fsys, dir: dir, maxDisk: o.MaxDisk, minFree: o.MinFree,
+		clock: o.Clock, usage: fsys, dir: dir, maxDisk: o.MaxDisk, minFree: o.MinFree,
 		kept: min(o.Log.SegmentSize+offsets, o.MaxDisk/4),
 	}
 }
@@ -87,23 +91,24 @@ func (b *budget) leaves(bytes int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	total := b.usage.Total()
-	age := time.Since(b.asked)
-	if age > askEvery || total-b.total > askBytes {
-		b.ask(total)
+	now := clock.Steady(b.clock)
+	age := now - b.at
+	if !b.asked || age > askEvery || total-b.total > askBytes {
+		b.ask(total, now)
 	}
 	left := func() bool { return b.free-(total-b.total)-bytes >= b.minFree }
 	if !left() && age > askAtMost {
-		b.ask(total)
+		b.ask(total, now)
 	}
 	return left()
 }
 
-func (b *budget) ask(total int64) {
+func (b *budget) ask(total int64, now time.Duration) {
 	free, err := b.usage.Free(b.dir)
 	if err != nil {
 		free = b.minFree // it does not tell: nothing more until it does
 	}
-	b.free, b.total, b.asked = free, total, time.Now()
+	b.free, b.total, b.asked, b.at = free, total, true, now
 }
 
 // Disk returns the bytes that the data directory takes, as du counts them, and its bound, 0 for none. For a
@@ -113,33 +118,10 @@ func (r *Registry) Disk() (bytes, limit int64) {
 	return r.usage.Total(), r.o.MaxDisk
 }
 
-// walker finds out what the directories take that no log was opened in.
-type walker struct {
-	quit chan struct{}
-	done chan struct{}
-}
-
-func (r *Registry) walk() *walker {
-	w := &walker{quit: make(chan struct{}), done: make(chan struct{})}
-	go func() {
-		defer close(w.done)
-		if err := r.usage.Walk(w.stopped); err != nil {
-			r.logger.Warn("not all of the data directory can be measured: disk_bytes and max-disk are off by what is missing", "dir", r.dir, "error", err)
-		}
-	}()
-	return w
-}
-
-func (w *walker) stopped() bool {
-	select {
-	case <-w.quit:
-		return true
-	default:
-		return false
+// walk finds out what the directories take in which no log was opened.
+func (r *Registry) walk(ctx context.Context) {
+	if err := r.usage.Walk(func() bool { return ctx.Err() != nil }); err != nil {
+		r.logger.Warn("cannot measure all of the data directory; disk_bytes and max-disk miss the rest",
+			"dir", r.dir, "error", err)
 	}
-}
-
-func (w *walker) stop() {
-	close(w.quit)
-	<-w.done
 }

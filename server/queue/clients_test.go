@@ -204,7 +204,7 @@ func comeAndGo(t *testing.T, clients, queues int, loads uint64) {
 	began := time.Now()
 	until := func() bool {
 		took := time.Since(began)
-		return took > tooLong || took > during && r.clock.Load() >= loads
+		return took > tooLong || took > during && r.tick.Load() >= loads
 	}
 	var all sync.WaitGroup
 	for i := range clients {
@@ -212,7 +212,7 @@ func comeAndGo(t *testing.T, clients, queues int, loads uint64) {
 		all.Go(func() { c.run(until) })
 	}
 	all.Wait()
-	if n := r.clock.Load(); n < loads {
+	if n := r.tick.Load(); n < loads {
 		t.Errorf("only %d loads", n)
 	}
 	for _, l := range ledgers {

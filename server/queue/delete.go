@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strconv"
-	"time"
 
 	"github.com/darner/darner/wal/datadir"
 )
@@ -49,7 +48,7 @@ func (s *store) remove() (woken []func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.exists, s.broken, s.unready, s.damaged, s.rewrites = false, nil, nil, 0, 0
-	for q := range s.queues() {
+	for q := range s.queuesLocked() {
 		woken = append(woken, q.end()...)
 	}
 	s.others = nil
@@ -59,7 +58,8 @@ func (s *store) remove() (woken []func(), err error) {
 // discard moves a queue's directory into the trash, for good when it returns unless it logs that
 // only a power cut could bring it back.
 func (r *Registry) discard(dir string) error {
-	name := strconv.FormatInt(time.Now().UnixNano(), 36) + "-" + strconv.FormatUint(r.clock.Add(1), 36)
+	day, _ := r.clock.Now()
+	name := strconv.FormatInt(day.UnixNano(), 36) + "-" + strconv.FormatUint(r.tick.Add(1), 36)
 	err := r.fs.Rename(dir, filepath.Join(r.dir, datadir.TrashName, name))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -67,7 +67,7 @@ func (r *Registry) discard(dir string) error {
 	if err != nil {
 		return err
 	}
-	r.janitor.wake()
+	signal(r.janitor.trash)
 	if err := r.fs.SyncDir(r.dir); err != nil {
 		r.logger.Warn("queue is deleted, but a power cut may bring it back", "dir", dir, "error", err)
 	}

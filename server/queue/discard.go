@@ -70,7 +70,7 @@ func (s *store) discardSome() (more bool, err error) {
 	before := s.reg.usage.Used(s.dir())
 	var unready []cursor
 	n := 0
-	for q := range s.queues() {
+	for q := range s.queuesLocked() {
 		some, problem := q.dropOldest()
 		n += some
 		if problem == ErrUnready {

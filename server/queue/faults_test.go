@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"path"
 	"runtime"
@@ -13,7 +14,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
+	"testing/synctest"
 
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/segment/disk/disktest"
@@ -111,28 +112,31 @@ func TestALogThatFailsWhenItIsParkedStaysFailed(t *testing.T) {
 }
 
 func TestAFullDiskRefusesPutsUntilItemsAreTaken(t *testing.T) {
-	fs := disktest.New()
-	r := onFake(t, fs)
-	q := named(t, r, "work")
-	fs.SetCapacity(1 << 20)
-	payload := bytes.Repeat([]byte("x"), 4000)
-	n := 0
-	var err error
-	for ; err == nil; n++ {
-		err = q.Put(payload, wal.Meta{})
-	}
-	if !errors.Is(err, wal.ErrFull) || n < 100 {
-		t.Fatal(n, err)
-	}
-	if s := q.Stats(); s.Failed != "" || s.Items != int64(n-1) {
-		t.Fatalf("%+v", s)
-	}
-	for range n / 2 {
-		if err := q.Confirm(fetch(t, q)); err != nil {
-			t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		fs := disktest.New()
+		o := timed()
+		o.Log.FS = fs
+		q := named(t, open(t, "data", o), "work")
+		fs.SetCapacity(1 << 20)
+		payload := bytes.Repeat([]byte("x"), 4000)
+		n := 0
+		var err error
+		for ; err == nil; n++ {
+			err = q.Put(payload, wal.Meta{})
 		}
-	}
-	eventually(t, "space", func() bool { return q.Put(payload, wal.Meta{}) == nil })
+		if !errors.Is(err, wal.ErrFull) || n < 100 {
+			t.Fatalf("got %v after %d items, want ErrFull after 100 or more", err, n)
+		}
+		if s := q.Stats(); s.Failed != "" || s.Items != int64(n-1) {
+			t.Fatalf("got %+v, want %d items", s, n-1)
+		}
+		for range n / 2 {
+			if err := q.Confirm(fetch(t, q)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		eventually(t, "space", func() bool { return q.Put(payload, wal.Meta{}) == nil })
+	})
 }
 
 func TestAQueueThatCannotBeLoadedSaysSoUntilItCan(t *testing.T) {
@@ -158,7 +162,7 @@ func pauseIsOver(q *Queue) {
 	q.store.mu.Lock()
 	defer q.store.mu.Unlock()
 	if q.store.unready != nil {
-		q.store.unready.until = time.Time{}
+		q.store.unready.until = math.MinInt64
 	}
 }
 
@@ -399,15 +403,12 @@ func TestBackgroundWorkOnADeletedQueueLeavesTheNextOneAlone(t *testing.T) {
 	<-removing
 	stored := make(chan error, 1)
 	go func() { stored <- errors.Join(q.Delete(), q.Put([]byte("a"), wal.Meta{})) }()
-	var err error
-	select {
-	case err = <-stored:
-		close(goOn)
-	case <-time.After(20 * time.Millisecond): // the delete waits for the removal
-		close(goOn)
-		err = <-stored
+	eventually(t, "the delete to begin", func() bool { return !loaded(q) })
+	for range 1000 { // it goes on, or waits for the removal
+		runtime.Gosched()
 	}
-	if err != nil {
+	close(goOn)
+	if err := <-stored; err != nil {
 		t.Fatal(err)
 	}
 	wants(t, named(t, reopen(t, q.store.reg), "work"), "a")
@@ -495,7 +496,6 @@ func unopened(t *testing.T) (fs *disktest.FS, q *Queue, payload string) {
 	o := small()
 	o.Log.FS = fs
 	o.Log.Cold = &wal.Cold{} // compaction opens it for that
-	o.Sweep = time.Hour      // and a sweep
 	r := open(t, "data", o)
 	q = named(t, r, "work")
 	payload = string(bytes.Repeat([]byte("x"), 4000))
@@ -538,7 +538,7 @@ func TestWaitersAreSentAwayWhenTheHeadCannotBeHad(t *testing.T) {
 
 func TestWhatTheSweepCannotReadIsNoErrorOfALaterGet(t *testing.T) {
 	fs, q, payload := unopened(t)
-	q.dropExpired(&sweeper{r: q.store.reg, quit: make(chan struct{})})
+	q.dropExpired(t.Context(), &sweeper{r: q.store.reg})
 	fs.Fail(nil)
 	if got := take(t, q); got != payload {
 		t.Errorf("the head is lost: %.20q", got)
@@ -637,7 +637,6 @@ func TestFewLogsAreOpenedAtOnceWhereFewMayBeLoaded(t *testing.T) {
 		}
 		return nil
 	})
-	o.Sweep = time.Hour
 	r = open(t, "data", o)
 	var all sync.WaitGroup
 	for i := range queues {

@@ -3,15 +3,30 @@ package queue
 import (
 	"fmt"
 	"log/slog"
+	"math"
 	"testing"
 	"time"
 
 	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/clock/clocktest"
 )
 
-// small keeps the files of a test small, and its log quiet.
+// small keeps the files of a test small, and its log quiet. Its clock stands still, so that neither
+// the sweeper nor the janitor comes by.
 func small() Options {
-	return Options{Log: wal.Options{SegmentSize: wal.MinSegmentSize, SyncEvery: wal.SyncNever, Logger: slog.New(slog.DiscardHandler)}}
+	o := timed()
+	o.Clock = clocktest.New(time.UnixMilli(today))
+	return o
+}
+
+// timed is small with the clock of the machine, or of a bubble.
+func timed() Options {
+	return Options{
+		CompactRate: -1,
+		Log: wal.Options{
+			SegmentSize: wal.MinSegmentSize, SyncEvery: wal.SyncNever, Logger: slog.New(slog.DiscardHandler),
+		},
+	}
 }
 
 func open(t testing.TB, dir string, o Options) *Registry {
@@ -35,7 +50,7 @@ func reopen(t testing.TB, r *Registry) *Registry {
 
 // fresh is what r.o was before OpenRegistry completed it.
 func (o Options) fresh() Options {
-	o.Log.Background, o.Log.Quarantine, o.Clock = nil, "", nil
+	o.Log.Background, o.Log.Quarantine = nil, ""
 	return o
 }
 
@@ -129,6 +144,12 @@ func standing(t testing.TB, queues ...*Queue) (*Waiter, <-chan bool) {
 		}
 	}
 	return w, woken
+}
+
+// parked parks a queue that nobody uses.
+func parked(t testing.TB, q *Queue) {
+	t.Helper()
+	eventually(t, "parking", func() bool { return q.store.park(math.MaxUint64) })
 }
 
 // loaded reports whether the log of a queue is open.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/clock"
 	"github.com/darner/darner/wal/datadir"
 )
 
@@ -26,7 +27,7 @@ func (q *Queue) Parked() bool {
 	s := q.store
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.used = s.reg.clock.Load() // who asks is about to use it
+	s.used = s.reg.tick.Load() // who asks is about to use it
 	return s.log == nil && s.exists
 }
 
@@ -63,7 +64,7 @@ func (s *store) lockLoaded(create bool) (there bool, err error) {
 			return false, err
 		}
 	}
-	s.used = s.reg.clock.Load()
+	s.used = s.reg.tick.Load()
 	return s.log != nil, nil
 }
 
@@ -74,7 +75,7 @@ func (s *store) lockIfLoaded() error {
 		s.mu.Unlock()
 		return ErrNotLoaded
 	}
-	s.used = s.reg.clock.Load()
+	s.used = s.reg.tick.Load()
 	return nil
 }
 
@@ -93,7 +94,7 @@ func (s *store) openLog(create bool) (opened bool, err error) {
 	defer s.loading.Unlock()
 	s.mu.Lock()
 	loaded, exists, broken := s.log != nil, s.exists, s.broken
-	if s.unready != nil && time.Now().Before(s.unready.until) {
+	if s.unready != nil && clock.Steady(s.reg.clock) < s.unready.until {
 		broken = s.unready.err
 	}
 	s.mu.Unlock()
@@ -150,7 +151,7 @@ func (s *store) attach(l log, heads map[*Queue]cursor) {
 	for q, head := range heads {
 		q.head, q.returned = head, newTree(s.reg.nodes)
 	}
-	s.used = s.reg.clock.Add(1)
+	s.used = s.reg.tick.Add(1)
 }
 
 // openSpared opens the files, and parks other queues for them when the system is short of something.
@@ -174,7 +175,7 @@ func (s *store) markCreated() {
 // for each request.
 type unready struct {
 	err   error
-	until time.Time // when it may be tried again: before that err is the answer
+	until time.Duration // steady time when it may be tried again: before that err is the answer
 	pause time.Duration
 	told  bool // it was logged
 }
@@ -204,7 +205,7 @@ func (s *store) unloadable(cause error) error {
 		u.pause = min(2*s.unready.pause, lastPause)
 	}
 	if s.exists {
-		u.until = time.Now().Add(u.pause)
+		u.until = clock.Steady(s.reg.clock) + u.pause
 	}
 	s.unready = u
 	return u.err
@@ -226,7 +227,7 @@ func (s *store) openFiles() (log, map[*Queue]cursor, error) {
 // openCursors opens those of the queues there are. A cursor of which the log knows nothing any more begins at the
 // oldest item, as nothing is to be lost.
 func (s *store) openCursors(l log) (map[*Queue]cursor, error) {
-	all := s.queuesNow() // loading is held: they stay
+	all := s.allQueues() // loading is held: they stay
 	heads := make(map[*Queue]cursor, len(all))
 	for _, q := range all {
 		head, err := l.Cursor(q.reader, wal.Oldest)
@@ -238,7 +239,7 @@ func (s *store) openCursors(l log) (map[*Queue]cursor, error) {
 	return heads, nil
 }
 
-// park closes the log if nobody used it since the registry's clock stood at before, and nobody
+// park closes the log if nobody used it since the registry's tick was before, and nobody
 // needs it: no open reads, waiters or uploads. A failed log stays, so that the failure does.
 func (s *store) park(before uint64) bool {
 	if !s.loading.TryLock() {
@@ -253,7 +254,7 @@ func (s *store) park(before uint64) bool {
 	s.keepFigures()
 	l := s.detach()
 	s.mu.Unlock()
-	s.reg.sweeper.expect(s.parkedDue())
+	s.reg.sweeper.noteParked(s.parkedDue())
 	s.shut(l)
 	return true
 }
@@ -265,7 +266,7 @@ func (s *store) busy() bool {
 
 // inHand reports that something of the log is in somebody's hand. Store.mu is held.
 func (s *store) inHand() bool {
-	for q := range s.queues() {
+	for q := range s.queuesLocked() {
 		if q.open > 0 {
 			return true
 		}
@@ -314,7 +315,7 @@ func (s *store) detach() log {
 	s.damaged += was.Damaged
 	s.rewrites += was.Rewrites
 	s.log, s.uploads = nil, 0
-	for q := range s.queues() {
+	for q := range s.queuesLocked() {
 		q.detach()
 	}
 	return l

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/darner/darner/wal/clock"
 )
 
 // enlist enters a store that is about to open its log; false when the registry is closed.
@@ -19,8 +21,8 @@ func (r *Registry) enlist(s *store) bool {
 		return false
 	}
 	if len(r.loaded) == 0 {
-		r.janitor.timer.Reset(r.period())
-		r.sweeper.timer.Reset(r.o.Sweep)
+		r.janitor.alarm.Set(idleTime / 2)
+		r.sweeper.alarm.Set(sweepEvery)
 	}
 	r.loaded[s] = struct{}{}
 	return true
@@ -32,7 +34,7 @@ func (r *Registry) delist(s *store) {
 	delete(r.loaded, s)
 }
 
-func (r *Registry) loadedNow() []*store {
+func (r *Registry) loadedStores() []*store {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	all := make([]*store, 0, len(r.loaded))
@@ -75,15 +77,15 @@ func (r *Registry) parkSome(loading *store, want error) (any bool) {
 	if any {
 		return true
 	}
-	others := slices.DeleteFunc(r.loadedNow(), func(s *store) bool { return s == loading })
+	others := slices.DeleteFunc(r.loadedStores(), func(s *store) bool { return s == loading })
 	s, before := oldest(others) // if any can be parked, one is
 	return s != nil && s.park(before)
 }
 
 // noteShortage logs that the system is short of something, once a minute.
 func (r *Registry) noteShortage(want error) {
-	now, last := time.Now().Unix(), r.shortage.Load()
-	if now-last >= 60 && r.shortage.CompareAndSwap(last, now) {
+	now, until := int64(clock.Steady(r.clock)), r.quietUntil.Load()
+	if now >= until && r.quietUntil.CompareAndSwap(until, now+int64(time.Minute)) {
 		r.logger.Warn("too few descriptors or too little memory for the queues in use: they are parked for "+
 			"each other, which costs time; raise the limits (ulimit -n, ulimit -v)", "error", want)
 	}
@@ -113,7 +115,7 @@ func (r *Registry) few(but *store) (some []*store) {
 
 // Busy names the queues that hold files, in order: after Close began, those it still waits for.
 func (r *Registry) Busy() (names []string) {
-	for _, s := range r.loadedNow() {
+	for _, s := range r.loadedStores() {
 		names = append(names, s.name)
 	}
 	slices.Sort(names)

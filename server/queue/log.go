@@ -5,6 +5,7 @@ package queue
 // memory that tests run on.
 
 import (
+	"context"
 	"io"
 
 	"github.com/darner/darner/segment/disk"
@@ -34,7 +35,7 @@ type log interface {
 
 	// GiveBack returns the space of what is taken, Slim that of what a log holds in vain.
 	GiveBack()
-	Slim(quit <-chan struct{})
+	Slim(ctx context.Context)
 
 	// Cursor returns the cursor of that name, "" being the log's own, and makes it when it is new.
 	Cursor(name string, from wal.Start) (cursor, error)

@@ -5,6 +5,7 @@ package queue
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"slices"
@@ -124,7 +125,7 @@ func (l *memoryHandle) CatchUpThen(fn func()) (stop func() bool) {
 func (l *memoryHandle) Prepare()                {}
 func (l *memoryHandle) SyncThen(fn func(error)) { go fn(nil) }
 func (l *memoryHandle) GiveBack()               {}
-func (l *memoryHandle) Slim(<-chan struct{})    {}
+func (l *memoryHandle) Slim(context.Context)    {}
 func (l *memoryHandle) Stats() wal.Stats {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -329,7 +330,7 @@ var anyLog = []struct {
 func cursorsOf(s *store) (names []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for q := range s.queues() {
+	for q := range s.queuesLocked() {
 		names = append(names, q.reader)
 	}
 	slices.Sort(names)

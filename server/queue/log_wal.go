@@ -3,6 +3,7 @@ package queue
 // Package wal as the log of a store: the same methods, in terms of this package's interfaces.
 
 import (
+	"context"
 	"io"
 
 	"github.com/darner/darner/segment/disk"
@@ -30,6 +31,8 @@ func (l walLog) Create(size int64, m Meta) (largeBody, error) {
 	}
 	return w, nil
 }
+
+func (l walLog) Slim(ctx context.Context) { l.Log.Slim(ctx.Done()) }
 
 func (l walLog) Cursor(name string, from wal.Start) (cursor, error) {
 	c, err := l.Log.Consumer(name, from)

@@ -91,7 +91,7 @@ func (q *Queue) Return(it Item) {
 	s := q.store
 	s.mu.Lock()
 	ours, live := q.release(it)
-	s.used = s.reg.clock.Load()
+	s.used = s.reg.tick.Load()
 	if ours {
 		q.counts.returned++
 	}
@@ -223,7 +223,7 @@ func (q *Queue) deliver(it *Item, take bool, w *Waiter) bool {
 func (q *Queue) pop() (it Item, ok bool, err error) {
 	for range expirySlice {
 		it, ok, err = q.next()
-		if !ok || !q.store.expired(it) {
+		if !ok || !q.store.hasExpiredLocked(it) {
 			return it, ok, err
 		}
 		if err := q.head.Take(it.Position); err != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/clock/clocktest"
 )
 
 func TestItemsComeOutInTheOrderTheyWentIn(t *testing.T) {
@@ -66,7 +67,7 @@ func TestAnEmptyItemIsAnItem(t *testing.T) {
 
 func TestExpiredItemsAreDroppedOnFetch(t *testing.T) {
 	q := newQueue(t)
-	now := time.Now().UnixMilli()
+	now := today
 	for range 3 * expirySlice {
 		if err := q.Put([]byte("old"), wal.Meta{Expires: now - 1}); err != nil {
 			t.Fatal(err)
@@ -82,13 +83,16 @@ func TestExpiredItemsAreDroppedOnFetch(t *testing.T) {
 }
 
 func TestAnOpenItemMayExpireBeforeItReturns(t *testing.T) {
-	q := newQueue(t)
-	if err := q.Put([]byte("a"), wal.Meta{Expires: time.Now().UnixMilli() + 40}); err != nil {
+	c := clocktest.New(time.UnixMilli(today))
+	o := small()
+	o.Clock = c
+	q := named(t, open(t, t.TempDir(), o), "work")
+	if err := q.Put([]byte("a"), wal.Meta{Expires: today + 40}); err != nil {
 		t.Fatal(err)
 	}
 	put(t, q, "b")
 	it := fetch(t, q)
-	eventually(t, "expiry", func() bool { return time.Now().UnixMilli() >= it.Expires })
+	c.Step(40 * time.Millisecond)
 	q.Return(it)
 	wants(t, q, "b")
 }
@@ -146,23 +150,22 @@ func TestAgeIsThatOfTheHead(t *testing.T) {
 	if s := q.Stats(); s.Age != 0 {
 		t.Fatalf("%+v", s)
 	}
-	now := time.Now().UnixMilli()
 	for _, ago := range []int64{50_000, 10_000} {
-		if err := q.Put([]byte("x"), wal.Meta{Enqueued: now - ago}); err != nil {
+		if err := q.Put([]byte("x"), wal.Meta{Enqueued: today - ago}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if s := q.Stats(); s.Age < 50_000 {
-		t.Fatalf("%+v", s)
+	age := func(want int64) {
+		t.Helper()
+		if got := q.Stats().Age; got != want {
+			t.Errorf("got an age of %d ms, want %d", got, want)
+		}
 	}
+	age(50_000)
 	it := fetch(t, q)
-	if s := q.Stats(); s.Age < 10_000 || s.Age >= 50_000 {
-		t.Fatalf("%+v", s)
-	}
+	age(10_000)
 	q.Return(it)
-	if s := q.Stats(); s.Age < 50_000 {
-		t.Fatalf("%+v", s)
-	}
+	age(50_000)
 }
 
 func TestOpenItemsAreBackInPlaceAfterARestart(t *testing.T) {

@@ -112,7 +112,7 @@ func TestWhatIsNotLoadedIsNotReady(t *testing.T) {
 		t.Errorf("a queue that does not exist has %v, %v", ok, err)
 	}
 	put(t, q, "a")
-	if !q.store.park(q.store.reg.clock.Add(1) + 1) {
+	if !q.store.park(q.store.reg.tick.Add(1) + 1) {
 		t.Fatal("it is not parked")
 	}
 	if _, _, err := q.TryFetch(); err != ErrNotLoaded {

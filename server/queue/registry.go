@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,6 +21,7 @@ import (
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/segment/disk/usage"
 	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/clock"
 	"github.com/darner/darner/wal/datadir"
 )
 
@@ -31,30 +33,45 @@ var ErrName = datadir.ErrName
 
 // Defaults of Options.
 const (
-	DefaultIdle      = time.Minute
-	DefaultSweep     = 2 * time.Second
 	DefaultMaxLoaded = 4096
 	DefaultScrub     = 30 * 24 * time.Hour
-	DefaultReserve   = 256 << 10
 )
 
 // Options of a registry. The zero value is a good choice.
 type Options struct {
-	Log         wal.Options   // of every queue's log; Quarantine, Background and Admit are the registry's own
-	Idle        time.Duration // a queue that nobody used for so long, up to half more, is parked; default 1 minute
-	Sweep       time.Duration // how long after a queue was used what has expired at its head is dropped, if nobody comes for it: so long, or five times that; default 2 s
-	CompactRate int64         // bytes a second, as of wal.NewBackground
-	Reserve     int64         // bytes of the disk kept for compaction to work with when it is full; default 256 KiB
+	// Log is for every queue's log. The registry sets Quarantine, Background, Clock and Admit.
+	Log wal.Options
+
+	Clock       clock.Clock   // default Log.Clock
+	CompactRate int64         // bytes a second, see wal.NewBackground
 	ScrubEvery  time.Duration // how often cold segments are verified; default 30 days, negative never
-	MaxLoaded   int           // logs open at a time: beyond it the least recently used are parked as others load; default 4096
 
-	MaxDisk  int64                      // bytes that the data directory may take, as du counts them; 0: no bound
-	MinFree  int64                      // bytes that its file system is to have left; 0: none
-	Clock    *Clock                     // one for each registry; default: the machine's
-	Settings func(name string) Settings // of one queue; it must not block, and answer the same each time. Default: the zero ones
+	// MaxLoaded is how many logs are open at most. As more are loaded the least recently used ones
+	// are parked. Default 4096.
+	MaxLoaded int
 
-	logs logs // default: those of package wal
+	MaxDisk int64 // bytes that the data directory may take, as du counts them; 0: no bound
+	MinFree int64 // bytes that its file system must have left; 0: none
+
+	// Settings returns the settings of one queue. It must not block, and must always return the same.
+	// Default: the zero Settings.
+	Settings func(name string) Settings
+
+	logs   logs         // default: those of package wal
+	asleep func() int64 // see eras; default: the machine's
 }
+
+const (
+	// idleTime is how long nobody uses a queue before it is parked; it may take half as long again.
+	idleTime = time.Minute
+
+	// sweepEvery is how long after a queue was used its expired items are dropped, unless somebody
+	// comes for them.
+	sweepEvery = 2 * time.Second
+
+	// reserveBytes of the disk are kept for compaction to work with when the disk is full.
+	reserveBytes = 256 << 10
+)
 
 // Registry holds the queues of one data directory, which it locks. A queue costs a few hundred
 // bytes until it is used.
@@ -68,13 +85,15 @@ type Registry struct {
 	logs       logs
 	background *wal.Background
 	nodes      *btree.FreeListG[Item]
-	clock      atomic.Uint64 // goes on when a queue is loaded and when idle ones are looked for
+	clock      clock.Clock
+	eras       *eras
+	tick       atomic.Uint64 // logical time: goes up when a queue is loaded and when idle ones are looked for
 	janitor    *janitor
-	scrubber   *scrubber
+	scrubber   *task     // nil without an interval
+	walker     *task     // measures the directories in which no log was opened
 	usage      *usage.FS // fs
 	budget     *budget
-	walker     *walker
-	shortage   atomic.Int64 // Unix seconds of the last log line about one
+	quietUntil atomic.Int64 // steady time, ns: no shortage is logged before
 	sweeper    *sweeper
 	opening    chan struct{} // holds one for each log that is being opened: the descriptors it takes meanwhile are nobody's budget
 
@@ -100,17 +119,8 @@ type Totals struct {
 // OpenRegistry locks a data directory, which it makes if need be, and lists its queues; it opens
 // none. disk.ErrLocked means that another server has it.
 func OpenRegistry(dir string, o Options) (*Registry, error) {
-	if o.Idle <= 0 {
-		o.Idle = DefaultIdle
-	}
-	if o.Sweep <= 0 {
-		o.Sweep = DefaultSweep
-	}
 	if o.MaxLoaded <= 0 {
 		o.MaxLoaded = DefaultMaxLoaded
-	}
-	if o.Reserve <= 0 {
-		o.Reserve = DefaultReserve
 	}
 	if o.ScrubEvery == 0 {
 		o.ScrubEvery = DefaultScrub
@@ -125,7 +135,11 @@ func OpenRegistry(dir string, o Options) (*Registry, error) {
 		o.Log.SegmentSize = wal.DefaultSegmentSize
 	}
 	if o.Clock == nil {
-		o.Clock = NewClock()
+		o.Clock = clock.Or(o.Log.Clock)
+	}
+	o.Log.Clock = o.Clock
+	if o.asleep == nil {
+		o.asleep = asleep
 	}
 	if o.logs == nil {
 		o.logs = walLogs{}
@@ -134,6 +148,8 @@ func OpenRegistry(dir string, o Options) (*Registry, error) {
 	o.Log.Quarantine = filepath.Join(dir, datadir.QuarantineName)
 	r := &Registry{
 		dir: dir, fs: counted, usage: counted, o: o, logger: o.Log.Logger, logs: o.logs,
+		clock:   o.Clock,
+		eras:    newEras(o.Clock, o.asleep),
 		budget:  newBudget(counted, dir, o),
 		nodes:   btree.NewFreeListG[Item](256),
 		stores:  make(map[string]*store),
@@ -142,6 +158,7 @@ func OpenRegistry(dir string, o Options) (*Registry, error) {
 		loaded:  make(map[*store]struct{}),
 		opening: make(chan struct{}, min(64, max(1, o.MaxLoaded/8))),
 	}
+	r.quietUntil.Store(math.MinInt64)
 	if err := disk.MakeDir(r.fs, dir); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
@@ -165,16 +182,16 @@ func OpenRegistry(dir string, o Options) (*Registry, error) {
 		lock.Close()
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
-	r.background = wal.NewBackground(o.CompactRate, nil)
+	r.background = wal.NewBackground(o.CompactRate, o.Clock)
 	if err := r.background.SyncTogether(r.fs, filepath.Join(dir, datadir.LockName)); err != nil {
 		r.logger.Warn("each queue is synced for itself", "error", err)
 	}
-	r.background.KeepReserve(r.fs, filepath.Join(dir, datadir.ReserveName), o.Reserve)
+	r.background.KeepReserve(r.fs, filepath.Join(dir, datadir.ReserveName), reserveBytes)
 	r.o.Log.Background = r.background
 	r.janitor = startJanitor(r)
-	r.o.Clock.keep(r)
+	r.loadEras()
 	r.scrubber = startScrubber(r)
-	r.walker = r.walk()
+	r.walker = startTask(r.walk)
 	startSweeper(r)
 	return r, nil
 }
@@ -302,7 +319,7 @@ func (r *Registry) Each(fn func(*Queue) bool) {
 	stores := r.all()
 	slices.SortFunc(stores, byName)
 	for _, s := range stores {
-		for _, q := range s.queuesNow() {
+		for _, q := range s.allQueues() {
 			if !fn(q) {
 				return
 			}
@@ -356,11 +373,13 @@ func (r *Registry) Close() error {
 	if was {
 		return nil
 	}
-	r.scrubber.stop()
+	if r.scrubber != nil {
+		r.scrubber.stop()
+	}
 	r.walker.stop()
 	r.sweeper.stop()
 	r.janitor.stop()
-	err := closeAll(r.loadedNow())
+	err := closeAll(r.loadedStores())
 	r.background.Close()
 	return errors.Join(err, r.lock.Close())
 }

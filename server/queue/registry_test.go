@@ -9,10 +9,11 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"time"
+	"testing/synctest"
 	"unsafe"
 
 	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/segment/disk/disktest"
 	"github.com/darner/darner/wal"
 	"github.com/darner/darner/wal/datadir"
 )
@@ -130,33 +131,35 @@ func TestQueuesAreListedInTheOrderOfTheirNames(t *testing.T) {
 }
 
 func TestAnIdleQueueIsParkedAndServesOn(t *testing.T) {
-	o := small()
-	o.Idle = 10 * time.Millisecond
-	r := open(t, t.TempDir(), o)
-	q := named(t, r, "work")
-	put(t, q, "a", "b", "c")
-	it := fetch(t, q)
-	q.Confirm(fetch(t, q))
-	busy := q.store.log
-	eventually(t, "a few rounds of the janitor", func() bool { return r.clock.Load() > 5 })
-	if q.store.log != busy {
-		t.Fatal("parked with an open read")
-	}
-	q.Return(it)
-	parked := func() bool { return r.Totals().Loaded == 0 }
-	eventually(t, "parking", parked)
-	if s := q.Stats(); s.Items != 2 || s.TotalItems != 3 || s.Canceled != 1 || s.LogSize == 0 || !parked() {
-		t.Fatalf("%+v", s)
-	}
-	put(t, q, "d")
-	wants(t, q, "a", "c", "d")
-	w, woken := standing(t, q)
-	eventually(t, "a few rounds more", func() bool { return r.clock.Load() > 20 })
-	put(t, q, "e")
-	<-woken
-	if _, it, ok := w.Stop(); !ok || text(t, q, it) != "e" {
-		t.Fatal(it, ok)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		o := timed()
+		o.Log.FS = disktest.New()
+		r := open(t, "data", o)
+		q := named(t, r, "work")
+		put(t, q, "a", "b", "c")
+		it := fetch(t, q)
+		q.Confirm(fetch(t, q))
+		busy := q.store.log
+		pass(5 * idleTime)
+		if q.store.log != busy {
+			t.Fatal("got a parked queue, want it loaded while a read is open")
+		}
+		q.Return(it)
+		pass(2 * idleTime)
+		s := q.Stats()
+		if s.Items != 2 || s.TotalItems != 3 || s.Canceled != 1 || s.LogSize == 0 || r.Totals().Loaded != 0 {
+			t.Fatalf("got %+v, loaded %d, want 2 items of 3 in a parked queue", s, r.Totals().Loaded)
+		}
+		put(t, q, "d")
+		wants(t, q, "a", "c", "d")
+		w, woken := standing(t, q)
+		pass(5 * idleTime)
+		put(t, q, "e")
+		<-woken
+		if _, it, ok := w.Stop(); !ok || text(t, q, it) != "e" {
+			t.Fatalf("got item %+v, %v, want e", it, ok)
+		}
+	})
 }
 
 func TestPeekOfAQueueThatWasParkedMeanwhileIsGone(t *testing.T) {

@@ -31,7 +31,7 @@ type Stats struct {
 	Created         int64  // Unix ms
 
 	waits bool  // there is a head
-	since int64 // when it was set, as of Clock.sinceStart
+	since int64 // when it was set, see eras.sinceStart
 }
 
 // figures are what is kept of the Stats of a queue that is not loaded.
@@ -74,19 +74,19 @@ func (q *Queue) Stats() Stats {
 	of.reg.usage.SettleDir(of.dir())
 	s.LogSize = of.reg.usage.Used(of.dir())
 	if s.waits {
-		c := of.reg.o.Clock
-		s.Age = max(0, c.sinceStart(c.Now())-s.since)
+		e := of.reg.eras
+		s.Age = max(0, e.sinceStart(e.now())-s.since)
 	}
 	return s
 }
 
 // Look has the figures of a queue that was not loaded since the start, so that Known knows them. It may wait for the
 // disk.
-func (q *Queue) Look() error { return q.store.look() }
+func (q *Queue) Look() error { return q.store.readFigures() }
 
 // look has the figures of a store that was not loaded since the start from its files, and notes when it
 // is to be seen to. Of queues other than its own it knows nothing: those have to be loaded.
-func (s *store) look() error {
+func (s *store) readFigures() error {
 	if s.isKnown() {
 		return nil
 	}
@@ -95,7 +95,7 @@ func (s *store) look() error {
 	if s.isKnown() {
 		return nil
 	}
-	c := s.reg.o.Clock
+	e := s.reg.eras
 	g, err := s.reg.logs.look(s.reg.fs, s.dir())
 	if err != nil {
 		return err
@@ -104,13 +104,13 @@ func (s *store) look() error {
 	q := &s.own
 	q.snapshot = &figures{
 		items: g.Items, bytes: g.Bytes, total: g.Appended, segments: g.Segments, created: g.CreatedUnix,
-		waits: g.Enqueued != 0, since: c.sinceStart(g.Enqueued + c.movedBefore(g.Enqueued)),
+		waits: g.Enqueued != 0, since: e.sinceStart(g.Enqueued + e.shiftBefore(g.Enqueued)),
 	}
 	if q.due = g.Expires; g.Waste {
-		q.due = atOnce
+		q.due = dueNow
 	}
 	s.mu.Unlock()
-	s.reg.sweeper.expect(s.parkedDue())
+	s.reg.sweeper.noteParked(s.parkedDue())
 	return nil
 }
 
@@ -164,7 +164,7 @@ func (q *Queue) Known() (Stats, bool) {
 func (q *Queue) measure() Stats {
 	var s Stats
 	if it, _ := q.peekHead(); it.Seq != 0 {
-		s.waits, s.since = true, q.store.reg.o.Clock.sinceStart(it.Enqueued+q.store.moved(it))
+		s.waits, s.since = true, q.store.reg.eras.sinceStart(it.Enqueued+q.store.shiftLocked(it))
 	}
 	items, bytes := q.head.Pending()
 	s.Items, s.Bytes = items-q.held.items, max(0, bytes-q.held.bytes)
@@ -189,7 +189,7 @@ func (s *store) measure(to *Stats) {
 
 // keepFigures takes those of all queues, ahead of detach. Store.mu is held.
 func (s *store) keepFigures() {
-	for q := range s.queues() {
+	for q := range s.queuesLocked() {
 		q.snapshot = q.measure().figures()
 	}
 }
@@ -202,11 +202,11 @@ func (q *Queue) peekHead() (it Item, again bool) {
 	switch {
 	case ok:
 		q.putBack(it)
-		q.due = q.store.ends(it)
+		q.due = q.store.expiryLocked(it)
 	case again:
-		q.due = atOnce
+		q.due = dueNow
 	case err != nil:
-		q.due = q.store.reg.o.Clock.Now() + dueAgain.Milliseconds()
+		q.due = q.store.reg.eras.now() + retryLater.Milliseconds()
 	default:
 		q.due = 0
 	}

@@ -6,6 +6,7 @@ package queue
 import (
 	"errors"
 	"iter"
+	"log/slog"
 	"slices"
 	"sync"
 
@@ -27,8 +28,8 @@ type store struct {
 	inLine  []*Queue   // that somebody waits in
 	uploads int        // large items on their way in
 	wanted  int        // callers that have it loaded in order to use it
-	used    uint64     // Registry.clock when it was last used
-	marks   []mark     // where eras of the clock begin
+	used    uint64     // Registry.tick when it was last used
+	marks   []eraMark  // where eras of the clock begin
 	exists  bool       // on disk
 	broken  error      // the log failed when it was parked: final until restart or delete
 	unready *unready   // the log could not be opened; nil while all is well
@@ -42,8 +43,11 @@ func newStore(r *Registry, name string, exists bool) *store {
 	return s
 }
 
+// logger is for messages about this store.
+func (s *store) logger() *slog.Logger { return s.reg.logger.With("queue", s.name) }
+
 // queues are all of the store, its own one first. Store.mu is held.
-func (s *store) queues() iter.Seq[*Queue] {
+func (s *store) queuesLocked() iter.Seq[*Queue] {
 	return func(yield func(*Queue) bool) {
 		if !yield(&s.own) {
 			return
@@ -57,7 +61,7 @@ func (s *store) queues() iter.Seq[*Queue] {
 }
 
 // queuesNow is queues for who does not hold Store.mu.
-func (s *store) queuesNow() []*Queue {
+func (s *store) allQueues() []*Queue {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]*Queue{&s.own}, s.others...)
@@ -84,16 +88,16 @@ func (s *store) tryPut(payload []byte, m Meta) error {
 		s.mu.Unlock()
 		return ErrNotLoaded
 	}
-	s.used = s.reg.clock.Load()
+	s.used = s.reg.tick.Load()
 	return s.appendAndUnlock(payload, m)
 }
 
 // appendAndUnlock appends to the log, which is open, and serves the lines. Store.mu is given up.
 func (s *store) appendAndUnlock(payload []byte, m Meta) error {
-	era := s.adopt(&m)
+	era := s.correctTimes(&m)
 	p, err := s.log.TryAppend(payload, m)
 	if err == nil {
-		s.noteEra(p.Seq, era)
+		s.noteEraLocked(p.Seq, era)
 	}
 	s.serveAndUnlock()
 	return err

@@ -66,7 +66,7 @@ func (u *upload) Write(p []byte) (int, error) {
 
 func (u *upload) Commit() error {
 	u.store.discardFor(min(u.store.segmentSize()/2, extent))
-	by, era := u.store.reg.o.Clock.adopt(u.enqueued)
+	by, era := u.store.reg.eras.correction(u.enqueued)
 	u.body.Move(by)
 	u.enqueued += by
 	p, err := u.body.TryCommit()
@@ -88,7 +88,7 @@ func (u *upload) place(p Position, era uint32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.log == u.home {
-		s.noteEra(p.Seq, era)
+		s.noteEraLocked(p.Seq, era)
 	}
 }
 

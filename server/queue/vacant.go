@@ -112,7 +112,7 @@ func (s *store) rollbackCreate() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.exists = false
-	for q := range s.queues() {
+	for q := range s.queuesLocked() {
 		q.snapshot = nil
 	}
 }

@@ -6,10 +6,14 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"github.com/darner/darner/wal/clock"
 )
 
-// patience is how long an "until" may take.
-const patience = 10 * time.Second
+const (
+	untilTimeout = 20 * time.Second
+	untilPause   = time.Millisecond // between two looks at the stats
+)
 
 // Dial opens a connection to the server under test. A net.Conn does; its reads should have a
 // deadline, so that an answer that does not come fails the case.
@@ -99,7 +103,7 @@ func (p *player) until(name, want string) error {
 	c := &peer{ReadWriteCloser: rw}
 	defer c.Close()
 	var last string
-	for end := time.Now().Add(patience); time.Now().Before(end); {
+	for end := clock.Steady(clock.System) + untilTimeout; clock.Steady(clock.System) < end; {
 		if _, err := io.WriteString(c, "stats\r\n"); err != nil {
 			return err
 		}
@@ -119,6 +123,7 @@ func (p *player) until(name, want string) error {
 		if last == want {
 			return nil
 		}
+		clock.Wait(clock.System, untilPause, nil)
 	}
 	return fmt.Errorf("%s is %s, not %s", name, last, want)
 }

@@ -39,6 +39,9 @@ type Server struct {
 	mu      sync.Mutex
 	flushAt *time.Timer // the flush a client asked for with a delay
 	stopped bool
+
+	flushing context.Context // of such flushes; ends when the server stops
+	endFlush context.CancelFunc
 }
 
 // Start opens the data directory and listens. When it returns, clients can connect. It fails with
@@ -236,8 +239,11 @@ func (s *Server) flushIn(delay time.Duration) {
 	if s.stopped {
 		return
 	}
+	if s.flushing == nil {
+		s.flushing, s.endFlush = context.WithCancel(context.Background())
+	}
 	s.flushAt = time.AfterFunc(delay, func() {
-		if err := s.registry.FlushAll(s.isStopped); err != nil {
+		if err := s.registry.FlushAll(s.flushing); err != nil {
 			s.log.Error("not everything could be flushed", "error", err)
 		}
 	})
@@ -278,11 +284,6 @@ func (s *Server) stopFlush() {
 	s.stopped = true
 	if s.flushAt != nil {
 		s.flushAt.Stop()
+		s.endFlush()
 	}
-}
-
-func (s *Server) isStopped() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.stopped
 }

@@ -67,7 +67,7 @@ func TestDamagedItemIsAllThereWas(t *testing.T) {
 	c.expect("get q\r\n", "END\r\n")
 }
 
-func TestWaitGoesOnBehindADamagedItem(t *testing.T) {
+func TestWaitGoesOnAfterADamagedItem(t *testing.T) {
 	sv := newServer(t)
 	a, b := sv.dial(), sv.dial()
 	b.set("q", "first")

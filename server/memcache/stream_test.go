@@ -55,7 +55,7 @@ func TestLargeItemGoesBackWhenTheClientLeavesMidway(t *testing.T) {
 	c.expect("get q\r\n", value("q", payload))
 }
 
-func TestLargeItemBehindOthersGoesBackToo(t *testing.T) {
+func TestLargeItemAfterOthersGoesBackToo(t *testing.T) {
 	sv := newServer(t, inlineMax(1<<10))
 	c := sv.dial()
 	c.set("a", "1")
@@ -90,11 +90,11 @@ func TestRestInTheMiddleOfAnAnswerChangesNothing(t *testing.T) {
 		n, out := s.Process(in, nil)
 		in, said = in[n:], said+string(out)
 		s.Sent(len(out))
-		s.Rest()
+		s.ReleaseMemory()
 		if s.State() == Working {
 			s.Job()()
 		}
-		s.Rest()
+		s.ReleaseMemory()
 	}
 	want := strings.ReplaceAll(value("a", "1")+value("b", large)+value("c", "2"), "END\r\n", "") + "END\r\n"
 	if said != want || sv.openTransactions() != 0 {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/darner/darner/segment/disk/disktest"
+	"github.com/darner/darner/server/queue"
 	"github.com/darner/darner/wal"
 )
 
@@ -127,7 +128,7 @@ func TestSyncedSetHoldsBackWhatFollows(t *testing.T) {
 }
 
 // behind makes a queue q that takes no item until release is called.
-func (sv *testServer) behind(fs *disktest.FS) (release func()) {
+func (sv *testServer) backlog(fs *disktest.FS) (release func()) {
 	sv.t.Helper()
 	sv.dial().set("q", "a")
 	gate := make(chan struct{})
@@ -144,7 +145,7 @@ func (sv *testServer) behind(fs *disktest.FS) (release func()) {
 		for err == nil {
 			err = q.Put(make([]byte, size), wal.Meta{})
 		}
-		if !errors.Is(err, wal.ErrBehind) {
+		if !errors.Is(err, queue.ErrBacklog) {
 			sv.t.Fatal(err)
 		}
 		err = nil
@@ -152,10 +153,10 @@ func (sv *testServer) behind(fs *disktest.FS) (release func()) {
 	return release
 }
 
-func TestSetOnADiskThatIsBehindWaitsWithoutAJob(t *testing.T) {
+func TestSetOnADiskWithABacklogWaitsWithoutAJob(t *testing.T) {
 	fs := disktest.New()
 	sv := newServer(t, func(sv *testServer) { sv.queues.Log = wal.Options{FS: fs, Lag: 2 << 20, SyncEvery: wal.SyncNever} })
-	release := sv.behind(fs)
+	release := sv.backlog(fs)
 	in := []byte("set q 0 0 1\r\nb\r\nversion\r\n")
 	vanished := NewSession(sv.env, Peer{Local: true}, func() { t.Error("a session is woken after its end") })
 	vanished.Process(in, nil)

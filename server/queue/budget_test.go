@@ -39,7 +39,7 @@ func eachQueue(s Settings) func(*Options) {
 func putPatiently(q *Queue, n, size int) error {
 	body := []byte(fmt.Sprintf("%d %s", n, strings.Repeat("x", size)))
 	if len(body) > 16<<10 {
-		u, err := q.Create(int64(len(body)), wal.Meta{})
+		u, err := q.BeginLarge(int64(len(body)), wal.Meta{})
 		if err != nil {
 			return err
 		}
@@ -152,8 +152,8 @@ func TestTheDataDirectorysLimitIsForAllQueuesAndKeepsSomeBack(t *testing.T) {
 			t.Error("a queue was made of a refused item")
 		}
 		used, bound := r.Disk()
-		if bound != limit || used > limit-r.budget.kept/2 || used < limit/2 { // offset files and indexes do not ask
-			t.Fatalf("%d bytes of %d are in use, to keep back %d", used, bound, r.budget.kept)
+		if bound != limit || used > limit-r.budget.reserved/2 || used < limit/2 { // offset files and indexes do not ask
+			t.Fatalf("%d bytes of %d are in use, to keep back %d", used, bound, r.budget.reserved)
 		}
 		takeN(t, a, n/2)
 		eventually(t, "another queue takes items", func() bool { return putPatiently(b, 0, 10_000) == nil })
@@ -200,7 +200,7 @@ func TestTheKernelIsAskedForFreeSpaceRarely(t *testing.T) {
 	b := &budget{clock: c, usage: r.usage, minFree: 1, free: stale, asked: true}
 	check := func(asked bool, when string) {
 		t.Helper()
-		b.leaves(1000)
+		b.leavesFree(1000)
 		if got := b.free != stale; got != asked {
 			t.Errorf("%s: asked %v, want %v", when, got, asked)
 		}
@@ -232,10 +232,10 @@ func TestTheOldestItemsMakeRoom(t *testing.T) {
 					}
 				}
 				s := q.Stats()
-				if s.GivenUp == 0 || s.Discarded != s.GivenUp || int(s.Items) != n-int(s.GivenUp) || int(s.Items)*(size+recordBytes) < limit/2 {
-					t.Fatalf("%d items are left, %d given up, of %d", s.Items, s.GivenUp, n)
+				if s.DiscardedFull == 0 || s.Discarded != s.DiscardedFull || int(s.Items) != n-int(s.DiscardedFull) || int(s.Items)*(size+recordBytes) < limit/2 {
+					t.Fatalf("%d items are left, %d given up, of %d", s.Items, s.DiscardedFull, n)
 				}
-				for i := int(s.GivenUp); i < n; i++ {
+				for i := int(s.DiscardedFull); i < n; i++ {
 					it := fetch(t, q)
 					if got := numberOf(t, q, it); got != i {
 						t.Fatalf("item %d comes instead of %d", got, i)
@@ -267,7 +267,7 @@ func TestOldItemsMakeRoomAtTheDataDirectorysLimit(t *testing.T) {
 				t.Fatalf("item %d: %v", i, err)
 			}
 		}
-		if s := old.Stats(); int(s.Items) != n || s.GivenUp != 0 {
+		if s := old.Stats(); int(s.Items) != n || s.DiscardedFull != 0 {
 			t.Errorf("the other queue has %d of %d items", s.Items, n)
 		}
 		var err error
@@ -292,8 +292,8 @@ func TestAnItemLargerThanTheBoundCostsNoOther(t *testing.T) {
 		if err := putPatiently(q, 0, 1<<20); !errors.Is(err, ErrLimit) {
 			t.Errorf("it is answered %v", err)
 		}
-		if s := q.Stats(); s.Items != 100 || s.GivenUp != 0 {
-			t.Errorf("%d items are left, %d given up", s.Items, s.GivenUp)
+		if s := q.Stats(); s.Items != 100 || s.DiscardedFull != 0 {
+			t.Errorf("%d items are left, %d given up", s.Items, s.DiscardedFull)
 		}
 	})
 }
@@ -319,7 +319,7 @@ func TestAnItemThatStaysOpenDoesNotCostTheWholeQueue(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if lost := int(q.Stats().GivenUp); refused > stored/10 || stored-lost < limit/1000/4 {
+		if lost := int(q.Stats().DiscardedFull); refused > stored/10 || stored-lost < limit/1000/4 {
 			t.Errorf("%d of %d items were given up, and %d refused", lost, stored, refused)
 		}
 		if got := numberOf(t, q, stuck); got != 0 {

@@ -216,7 +216,7 @@ func comeAndGo(t *testing.T, clients, queues int, loads uint64) {
 		t.Errorf("only %d loads", n)
 	}
 	for _, l := range ledgers {
-		l.settle(t)
+		l.checkBalance(t)
 	}
 }
 
@@ -234,7 +234,7 @@ func newClient(t *testing.T, seed uint64, ledgers []*ledger) *client {
 }
 
 // settle takes what is left and compares what went in with what came out.
-func (l *ledger) settle(t *testing.T) {
+func (l *ledger) checkBalance(t *testing.T) {
 	c := newClient(t, 0, []*ledger{l})
 	var before uint64
 	for c.fetch(); len(c.held) > 0; c.fetch() {

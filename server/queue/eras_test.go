@@ -157,7 +157,7 @@ func TestAnItemOnItsWayWhenTheClockIsSetLivesAsLongAsItWasToLive(t *testing.T) {
 			m := newMachine(today / 2)
 			r := m.start(t, t.TempDir(), slog.New(slog.DiscardHandler))
 			meta := wal.Meta{Enqueued: m.now(), Expires: m.now() + hour}
-			u, err := named(t, r, "large").Create(3, meta)
+			u, err := named(t, r, "large").BeginLarge(3, meta)
 			if err != nil {
 				t.Fatal(err)
 			}

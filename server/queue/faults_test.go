@@ -161,8 +161,8 @@ func TestAQueueThatCannotBeLoadedSaysSoUntilItCan(t *testing.T) {
 func pauseIsOver(q *Queue) {
 	q.store.mu.Lock()
 	defer q.store.mu.Unlock()
-	if q.store.unready != nil {
-		q.store.unready.until = math.MinInt64
+	if q.store.loadFailure != nil {
+		q.store.loadFailure.until = math.MinInt64
 	}
 }
 
@@ -198,7 +198,7 @@ func TestAQueueThatCannotBeLoadedIsNotTriedForEachRequest(t *testing.T) {
 		if n := calls.Swap(0); n != 1 {
 			t.Fatalf("300 requests made %d calls to the disk", n)
 		}
-		if pause := q.store.unready.pause; pause != firstPause<<attempt {
+		if pause := q.store.loadFailure.pause; pause != firstPause<<attempt {
 			t.Errorf("after attempt %d the pause is %v", attempt+1, pause)
 		}
 		pauseIsOver(q)
@@ -341,7 +341,7 @@ func TestADeleteThatFailsLosesNothing(t *testing.T) {
 	q := named(t, r, "work")
 	put(t, q, "a", "b")
 	q.Confirm(fetch(t, q))
-	w, _ := standing(t, named(t, r, "other"))
+	w, _ := waitIn(t, named(t, r, "other"))
 	breaks(fs, disktest.OpRename, "work")
 	if err := q.Delete(); !errors.Is(err, errBroken) {
 		t.Fatal(err)
@@ -514,9 +514,9 @@ func unopened(t *testing.T) (fs *disktest.FS, q *Queue, payload string) {
 // for them until the next item.
 func TestWaitersAreSentAwayWhenTheHeadCannotBeHad(t *testing.T) {
 	fs, q, payload := unopened(t)
-	w, woken := standing(t, named(t, q.store.reg, "other"))
+	w, woken := waitIn(t, named(t, q.store.reg, "other"))
 	q.store.mu.Lock()
-	q.enterLine(w.stand(q))
+	q.enqueueLocked(w.newEntry(q))
 	q.store.serveAndUnlock()
 	<-woken
 	if !w.Done() {
@@ -528,7 +528,7 @@ func TestWaitersAreSentAwayWhenTheHeadCannotBeHad(t *testing.T) {
 	eventually(t, "the attempts end", func() bool {
 		q.store.mu.Lock()
 		defer q.store.mu.Unlock()
-		return !q.skip.on
+		return !q.skip.running
 	})
 	fs.Fail(nil)
 	if got := take(t, q); got != payload {

@@ -134,7 +134,7 @@ func eventually(t testing.TB, what string, cond func() bool) {
 }
 
 // standing returns a waiter in the line of q, and the channel that its wake fills.
-func standing(t testing.TB, queues ...*Queue) (*Waiter, <-chan bool) {
+func waitIn(t testing.TB, queues ...*Queue) (*Waiter, <-chan bool) {
 	t.Helper()
 	woken := make(chan bool, 100)
 	w := NewWaiter(func() { woken <- true })

@@ -49,7 +49,7 @@ func (all *memoryLogs) open(dir string, o wal.Options) (log, error) {
 	return &memoryHandle{memoryLog: l}, nil
 }
 
-func (all *memoryLogs) look(fsys disk.FS, dir string) (g wal.Glance, err error) {
+func (all *memoryLogs) glance(fsys disk.FS, dir string) (g wal.Glance, err error) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	if _, err := fsys.ReadDir(dir); err != nil {
@@ -151,7 +151,7 @@ func (l *memoryHandle) Close() error {
 
 func (l *memoryHandle) Abandon() { _ = l.Close() }
 
-func (l *memoryHandle) Create(size int64, m Meta) (largeBody, error) {
+func (l *memoryHandle) BeginLarge(size int64, m Meta) (largeBody, error) {
 	return &memoryBody{log: l, size: size, meta: m}, nil
 }
 

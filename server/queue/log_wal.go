@@ -20,11 +20,11 @@ func (walLogs) open(dir string, o wal.Options) (log, error) {
 	return walLog{l}, nil
 }
 
-func (walLogs) look(fsys disk.FS, dir string) (wal.Glance, error) { return wal.Look(fsys, dir) }
+func (walLogs) glance(fsys disk.FS, dir string) (wal.Glance, error) { return wal.Look(fsys, dir) }
 
 type walLog struct{ *wal.Log }
 
-func (l walLog) Create(size int64, m Meta) (largeBody, error) {
+func (l walLog) BeginLarge(size int64, m Meta) (largeBody, error) {
 	w, err := l.Log.Create(size, m)
 	if err != nil {
 		return nil, err

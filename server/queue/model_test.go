@@ -28,12 +28,12 @@ type modelItem struct {
 }
 
 type modelQueue struct {
-	name   string
-	reader string       // "" for a store's own queue
-	handle *Queue       // of a reader, while it is joined
-	items  []*modelItem // since the queue was made, in order
-	line   []*modelWaiter
-	Stats  // as far as the model predicts them
+	name      string
+	reader    string       // "" for a store's own queue
+	handle    *Queue       // of a reader, while it is joined
+	items     []*modelItem // since the queue was made, in order
+	waitQueue []*modelWaiter
+	Stats     // as far as the model predicts them
 }
 
 type modelWaiter struct {
@@ -102,8 +102,8 @@ func (q *modelQueue) first() *modelItem {
 
 func (m *model) serve(i int) {
 	q := m.queues[i]
-	for len(q.line) > 0 {
-		w := q.line[0]
+	for len(q.waitQueue) > 0 {
+		w := q.waitQueue[0]
 		if !w.done {
 			it := q.first()
 			if it == nil {
@@ -115,7 +115,7 @@ func (m *model) serve(i int) {
 				q.Transactions++
 			}
 		}
-		q.line = q.line[1:]
+		q.waitQueue = q.waitQueue[1:]
 	}
 }
 
@@ -243,7 +243,7 @@ func (m *model) Delete(t *rapid.T) {
 	}
 	for _, j := range ended {
 		was := m.queues[j]
-		for _, w := range was.line {
+		for _, w := range was.waitQueue {
 			w.done = true
 		}
 		m.queues[j] = &modelQueue{name: was.name, reader: was.reader}
@@ -272,7 +272,7 @@ func (m *model) Wait(t *rapid.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m.queues[i].line = append(m.queues[i].line, w)
+		m.queues[i].waitQueue = append(m.queues[i].waitQueue, w)
 		m.serve(i)
 		if claimed != w.done {
 			t.Fatalf("claimed %v, expected %v", claimed, w.done)
@@ -314,7 +314,7 @@ func (m *model) Stop(t *rapid.T) {
 func (w *modelWaiter) leave(m *model) {
 	w.done = true
 	for _, q := range m.queues {
-		q.line = slices.DeleteFunc(q.line, func(x *modelWaiter) bool { return x == w })
+		q.waitQueue = slices.DeleteFunc(q.waitQueue, func(x *modelWaiter) bool { return x == w })
 	}
 }
 
@@ -363,7 +363,7 @@ func (m *model) Check(t *rapid.T) {
 		s.TotalItems, s.Expired, s.Transactions, s.Canceled = q.TotalItems, q.Expired, q.Transactions, q.Canceled
 		s.Discarded, s.Flushes = q.Discarded, q.Flushes
 		got := m.real(t, i).Stats()
-		s.Age, s.since, s.waits, s.Waiters, s.Open = got.Age, got.since, got.waits, got.Waiters, got.Open
+		s.Age, s.headSince, s.hasHead, s.Waiters, s.Open = got.Age, got.headSince, got.hasHead, got.Waiters, got.Open
 		s.Segments, s.LogSize, s.Created, s.JournalRewrites = got.Segments, got.LogSize, got.Created, got.JournalRewrites
 		if got != s {
 			t.Fatalf("%s: got %+v, expected %+v", q.name, got, s)

@@ -185,7 +185,7 @@ func TestOpenItemsAreBackInPlaceAfterARestart(t *testing.T) {
 func TestALargeItemHasItsPlaceWhenItIsWhole(t *testing.T) {
 	q := newQueue(t)
 	body := bytes.Repeat([]byte("0123456789abcdef"), 10_000)
-	u, err := q.Create(int64(len(body)), wal.Meta{Flags: 3})
+	u, err := q.BeginLarge(int64(len(body)), wal.Meta{Flags: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +193,7 @@ func TestALargeItemHasItsPlaceWhenItIsWhole(t *testing.T) {
 	if _, err := u.Write(body); err != nil {
 		t.Fatal(err)
 	}
-	w, _ := standing(t, named(t, q.store.reg, "other"))
+	w, _ := waitIn(t, named(t, q.store.reg, "other"))
 	if err := u.Commit(); err != nil {
 		t.Fatal(err)
 	}
@@ -221,8 +221,8 @@ func TestALargeItemHasItsPlaceWhenItIsWhole(t *testing.T) {
 
 func TestALargeItemGoesToTheFirstWaiter(t *testing.T) {
 	q := newQueue(t)
-	w, woken := standing(t, q)
-	u, err := q.Create(1, wal.Meta{})
+	w, woken := waitIn(t, q)
+	u, err := q.BeginLarge(1, wal.Meta{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -238,14 +238,14 @@ func TestALargeItemGoesToTheFirstWaiter(t *testing.T) {
 
 func TestAnUploadThatBreaksOffLeavesNothing(t *testing.T) {
 	q := newQueue(t)
-	u, err := q.Create(10, wal.Meta{})
+	u, err := q.BeginLarge(10, wal.Meta{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	u.Write([]byte("12345"))
 	u.Abort()
 	u.Abort()
-	u, _ = q.Create(10, wal.Meta{})
+	u, _ = q.BeginLarge(10, wal.Meta{})
 	if err := u.Commit(); err == nil {
 		t.Fatal("committed half an item")
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/darner/darner/wal"
 )
 
-func expired(t *testing.T, q *Queue, n int) {
+func putExpired(t *testing.T, q *Queue, n int) {
 	t.Helper()
 	for range n {
 		if err := q.Put([]byte("expired"), wal.Meta{Expires: 1}); err != nil {
@@ -20,7 +20,7 @@ func expired(t *testing.T, q *Queue, n int) {
 }
 
 // eventual fetches as a loop does.
-func eventual(t *testing.T, q *Queue) (it Item, ok bool) {
+func fetchReady(t *testing.T, q *Queue) (it Item, ok bool) {
 	t.Helper()
 	for {
 		it, ok, err := q.TryFetch()
@@ -30,41 +30,41 @@ func eventual(t *testing.T, q *Queue) (it Item, ok bool) {
 		if err != wal.ErrUnready {
 			t.Fatal(err)
 		}
-		q.ready()
+		q.waitReady()
 	}
 }
 
 func TestAFetchPassesOverASliceOfExpiredItemsAndComesBackForTheRest(t *testing.T) {
 	q := newQueue(t)
 	const n = 20*expirySlice + 1
-	expired(t, q, n)
+	putExpired(t, q, n)
 	put(t, q, "live", "next")
 	if _, ok, err := q.TryFetch(); ok || err != wal.ErrUnready || q.counts.expired != expirySlice {
 		t.Fatalf("fetched: %v, %v; %d have expired at once", ok, err, q.counts.expired)
 	}
-	it, ok := eventual(t, q)
+	it, ok := fetchReady(t, q)
 	if !ok || text(t, q, it) != "live" || q.Stats().Expired != n {
 		t.Fatalf("fetched: %v; %d have expired", ok, q.Stats().Expired)
 	}
 	wants(t, q, "next")
-	if q.store.wanted != 0 {
-		t.Errorf("%d callers want it", q.store.wanted)
+	if q.store.pins != 0 {
+		t.Errorf("%d callers want it", q.store.pins)
 	}
 }
 
 func TestNothingIsFoundAfterExpiredItemsOnly(t *testing.T) {
 	q := newQueue(t)
-	expired(t, q, 5*expirySlice)
-	if _, ok := eventual(t, q); ok {
+	putExpired(t, q, 5*expirySlice)
+	if _, ok := fetchReady(t, q); ok {
 		t.Error("it found an item")
 	}
 }
 
 func TestWaitersGetTheItemAfterManyThatHaveExpiredInTheirOrder(t *testing.T) {
 	q := newQueue(t)
-	expired(t, q, 10*expirySlice)
-	w1, woken1 := standingUnready(t, q)
-	w2, woken2 := standingUnready(t, q)
+	putExpired(t, q, 10*expirySlice)
+	w1, woken1 := tryWaitIn(t, q)
+	w2, woken2 := tryWaitIn(t, q)
 	put(t, q, "first", "second")
 	<-woken1
 	<-woken2
@@ -75,7 +75,7 @@ func TestWaitersGetTheItemAfterManyThatHaveExpiredInTheirOrder(t *testing.T) {
 	}
 }
 
-func standingUnready(t *testing.T, q *Queue) (*Waiter, chan bool) {
+func tryWaitIn(t *testing.T, q *Queue) (*Waiter, chan bool) {
 	t.Helper()
 	woken := make(chan bool, 1)
 	w := NewWaiter(func() { woken <- true })
@@ -87,7 +87,7 @@ func standingUnready(t *testing.T, q *Queue) (*Waiter, chan bool) {
 
 func TestAQueueThatIsDeletedWhileItsExpiredItemsArePassedOverKeepsNobodyWaiting(t *testing.T) {
 	q := newQueue(t)
-	expired(t, q, 50*expirySlice)
+	putExpired(t, q, 50*expirySlice)
 	told := make(chan struct{}, 1)
 	q.ReadyThen(func() { told <- struct{}{} })
 	stop := q.ReadyThen(func() { t.Error("called after it was stopped") })
@@ -98,8 +98,8 @@ func TestAQueueThatIsDeletedWhileItsExpiredItemsArePassedOverKeepsNobodyWaiting(
 	<-told
 	put(t, q, "fresh")
 	wants(t, q, "fresh")
-	if q.store.wanted != 0 {
-		t.Errorf("%d callers want it", q.store.wanted)
+	if q.store.pins != 0 {
+		t.Errorf("%d callers want it", q.store.pins)
 	}
 }
 
@@ -118,8 +118,8 @@ func TestWhatIsNotLoadedIsNotReady(t *testing.T) {
 	if _, _, err := q.TryFetch(); err != ErrNotLoaded {
 		t.Errorf("a parked queue: %v", err)
 	}
-	if _, err := q.TryWait(NewWaiter(func() {})); err != ErrNotLoaded || q.line.n != 0 {
-		t.Errorf("a parked queue: %v, %d in line", err, q.line.n)
+	if _, err := q.TryWait(NewWaiter(func() {})); err != ErrNotLoaded || q.waiters.n != 0 {
+		t.Errorf("a parked queue: %v, %d in line", err, q.waiters.n)
 	}
 	wants(t, q, "a")
 }
@@ -148,7 +148,7 @@ func TestNothingThatIsTriedWaitsForTheDisk(t *testing.T) {
 			for n := 0; err == nil && n < 10_000; n++ {
 				err = q.TryPut([]byte("an item of some length"), wal.Meta{})
 			}
-			if err != nil && !errors.Is(err, wal.ErrBehind) {
+			if err != nil && !errors.Is(err, ErrBacklog) {
 				t.Fatal(err)
 			}
 			var taken []Item

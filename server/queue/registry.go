@@ -3,6 +3,7 @@ package queue
 // The registry: all queues of a data directory, by name.
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -25,10 +26,10 @@ import (
 	"github.com/darner/darner/wal/datadir"
 )
 
-// ErrClosed is the answer to all that comes behind Registry.Close.
+// ErrClosed answers everything after Registry.Close.
 var ErrClosed = errors.New("the queues are closed")
 
-// ErrName is a name no queue can have.
+// ErrName is for a name that no queue can have.
 var ErrName = datadir.ErrName
 
 // Defaults of Options.
@@ -81,13 +82,13 @@ type Registry struct {
 	o          Options
 	logger     *slog.Logger
 	lock       io.Closer
-	dropsDots  bool // the file system does, at the end of names
+	trimsDots  bool // the file system does, at the end of names
 	logs       logs
 	background *wal.Background
 	nodes      *btree.FreeListG[Item]
 	clock      clock.Clock
 	eras       *eras
-	tick       atomic.Uint64 // logical time: goes up when a queue is loaded and when idle ones are looked for
+	tick       atomic.Uint64 // logical time: goes up when a queue is loaded, and at each look for idle ones
 	janitor    *janitor
 	scrubber   *task     // nil without an interval
 	walker     *task     // measures the directories in which no log was opened
@@ -95,12 +96,12 @@ type Registry struct {
 	budget     *budget
 	quietUntil atomic.Int64 // steady time, ns: no shortage is logged before
 	sweeper    *sweeper
-	opening    chan struct{} // holds one for each log that is being opened: the descriptors it takes meanwhile are nobody's budget
+	opening    chan struct{} // holds one for each log that is being opened, to bound their descriptors
 
 	mu      sync.RWMutex
 	stores  map[string]*store              // those that exist
-	unborn  map[string]weak.Pointer[store] // of names without a queue, for as long as somebody holds a handle
-	sweepAt int                            // size of unborn at which the dead are swept out of it
+	handles map[string]weak.Pointer[store] // of names without a queue, while somebody holds a handle
+	pruneAt int                            // size of handles at which dead ones are removed
 	loaded  map[*store]struct{}
 	closed  bool
 	creates uint64
@@ -116,8 +117,8 @@ type Totals struct {
 	Syncs            uint64 // since the start
 }
 
-// OpenRegistry locks a data directory, which it makes if need be, and lists its queues; it opens
-// none. disk.ErrLocked means that another server has it.
+// OpenRegistry locks a data directory, which it creates if there is none, and lists its queues; it
+// opens none. disk.ErrLocked means that another server has the directory.
 func OpenRegistry(dir string, o Options) (*Registry, error) {
 	if o.MaxLoaded <= 0 {
 		o.MaxLoaded = DefaultMaxLoaded
@@ -153,8 +154,8 @@ func OpenRegistry(dir string, o Options) (*Registry, error) {
 		budget:  newBudget(counted, dir, o),
 		nodes:   btree.NewFreeListG[Item](256),
 		stores:  make(map[string]*store),
-		unborn:  make(map[string]weak.Pointer[store]),
-		sweepAt: minSweep,
+		handles: make(map[string]weak.Pointer[store]),
+		pruneAt: minPrune,
 		loaded:  make(map[*store]struct{}),
 		opening: make(chan struct{}, min(64, max(1, o.MaxLoaded/8))),
 	}
@@ -177,14 +178,14 @@ func OpenRegistry(dir string, o Options) (*Registry, error) {
 		}
 		return nil, fmt.Errorf("data directory %s: %w%s", dir, err, advice)
 	}
-	r.lock, r.dropsDots = lock, losesDots(r.fs, dir)
+	r.lock, r.trimsDots = lock, trimsTrailingDots(r.fs, dir)
 	if err := r.list(); err != nil {
 		lock.Close()
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
 	r.background = wal.NewBackground(o.CompactRate, o.Clock)
 	if err := r.background.SyncTogether(r.fs, filepath.Join(dir, datadir.LockName)); err != nil {
-		r.logger.Warn("each queue is synced for itself", "error", err)
+		r.logger.Warn("queues are synced one by one", "error", err)
 	}
 	r.background.KeepReserve(r.fs, filepath.Join(dir, datadir.ReserveName), reserveBytes)
 	r.o.Log.Background = r.background
@@ -196,8 +197,8 @@ func OpenRegistry(dir string, o Options) (*Registry, error) {
 	return r, nil
 }
 
-// probe finds out whether the file system can do what logs need. One of the kinds that sync as a whole is known to
-// sync: that need not be tried, which takes time.
+// probe finds out whether the file system can do what logs need. A file system that syncs as a whole
+// is known to sync, so that is not tried: it takes time.
 func (r *Registry) probe() error {
 	w, err := r.fs.Whole(filepath.Join(r.dir, datadir.LockName))
 	if err == nil {
@@ -214,14 +215,14 @@ func (r *Registry) list() error {
 	if err != nil {
 		return err
 	}
-	r.stores = make(map[string]*store, len(entries)) // 100,000 would have it grow 14 times
+	r.stores = make(map[string]*store, len(entries)) // else it grows 14 times for 100,000 queues
 	for _, e := range entries {
 		if !e.Dir || strings.HasPrefix(e.Name, ".") {
 			continue
 		}
 		name, ok := datadir.QueueName(e.Name)
 		if !ok {
-			r.logger.Warn("directory is no queue's and is left alone", "dir", filepath.Join(r.dir, e.Name))
+			r.logger.Warn("directory belongs to no queue and is left alone", "dir", filepath.Join(r.dir, e.Name))
 			continue
 		}
 		r.stores[name] = newStore(r, name, true)
@@ -233,7 +234,7 @@ func (r *Registry) list() error {
 // never waits for the disk, and leaves nothing there for an unknown name. The error is ErrName.
 func (r *Registry) Queue(name []byte) (*Queue, error) {
 	r.mu.RLock()
-	s := r.find(name)
+	s := r.findLocked(name)
 	r.mu.RUnlock()
 	if s != nil {
 		return &s.own, nil
@@ -243,62 +244,63 @@ func (r *Registry) Queue(name []byte) (*Queue, error) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if s := r.find(name); s != nil {
+	if s := r.findLocked(name); s != nil {
 		return &s.own, nil
 	}
 	s = newStore(r, string(name), false)
-	r.sweep()
-	r.unborn[s.name] = weak.Make(s)
+	r.pruneHandlesLocked()
+	r.handles[s.name] = weak.Make(s)
 	return &s.own, nil
 }
 
-func (r *Registry) find(name []byte) *store {
+func (r *Registry) findLocked(name []byte) *store {
 	if s := r.stores[string(name)]; s != nil {
 		return s
 	}
-	return r.unborn[string(name)].Value()
+	return r.handles[string(name)].Value()
 }
 
-const minSweep = 1024
+const minPrune = 1024
 
-// sweep forgets the names whose handles are gone, each time their number has doubled: a client
-// that asks for a million names nobody set costs what the collector has not come to yet.
-func (r *Registry) sweep() {
-	if len(r.unborn) < r.sweepAt {
+// pruneHandlesLocked removes the names whose handles are gone, each time their number has doubled. A
+// client that asks for a million names without a queue so costs only what the collector has not freed
+// yet.
+func (r *Registry) pruneHandlesLocked() {
+	if len(r.handles) < r.pruneAt {
 		return
 	}
-	for name, p := range r.unborn {
+	for name, p := range r.handles {
 		if p.Value() == nil {
-			delete(r.unborn, name)
+			delete(r.handles, name)
 		}
 	}
-	r.sweepAt = max(minSweep, 2*len(r.unborn))
+	r.pruneAt = max(minPrune, 2*len(r.handles))
 }
 
 // addCreated enters a store that was created.
 func (r *Registry) addCreated(s *store) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.unborn, s.name)
+	delete(r.handles, s.name)
 	r.stores[s.name] = s
 	r.creates++
 }
 
-// removeDeleted takes out a store that was deleted. Its handles serve whoever still holds them.
+// removeDeleted removes a store that was deleted. Its handle serves whoever still holds it.
 func (r *Registry) removeDeleted(s *store) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.stores, s.name)
-	r.unborn[s.name] = weak.Make(s)
+	r.handles[s.name] = weak.Make(s)
 	r.deletes++
 }
 
-// removeUncreated takes back that a store was created.
+// removeUncreated undoes addCreated.
 func (r *Registry) removeUncreated(s *store) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.stores, s.name)
-	r.unborn[s.name] = weak.Make(s)
+	r.handles[s.name] = weak.Make(s)
 	r.creates = max(r.creates, 1) - 1 // it may have been created before the figures were reset
 }
 
@@ -329,16 +331,17 @@ func (r *Registry) Each(fn func(*Queue) bool) {
 
 func byName(a, b *store) int { return strings.Compare(a.name, b.name) }
 
-// FlushAll flushes every queue. It may wait for the disk. When stop says so it gives up between two
-// queues, with ErrClosed.
-func (r *Registry) FlushAll(stop func() bool) error {
+// FlushAll flushes every queue. It may wait for the disk. When ctx ends it stops between two queues
+// and returns the context's error.
+func (r *Registry) FlushAll(ctx context.Context) error {
 	var errs []error
 	r.Each(func(q *Queue) bool {
-		if stop() {
-			errs = append(errs, ErrClosed)
+		if err := ctx.Err(); err != nil {
+			errs = append(errs, err)
 			return false
 		}
-		if s, known := q.Known(); !known || s.Items != 0 || s.Open != 0 { // else a parked queue need not be loaded
+		// A parked queue that is known to be empty need not be loaded.
+		if s, known := q.KnownStats(); !known || s.Items != 0 || s.Open != 0 {
 			errs = append(errs, q.Flush())
 		}
 		return true
@@ -346,14 +349,17 @@ func (r *Registry) FlushAll(stop func() bool) error {
 	return errors.Join(errs...)
 }
 
-// Totals returns the figures of the whole.
+// Totals returns the figures of the whole registry.
 func (r *Registry) Totals() Totals {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return Totals{Queues: len(r.stores), Loaded: len(r.loaded), Creates: r.creates, Deletes: r.deletes, Syncs: r.background.Syncs() - r.syncsBefore}
+	return Totals{
+		Queues: len(r.stores), Loaded: len(r.loaded), Creates: r.creates, Deletes: r.deletes,
+		Syncs: r.background.Syncs() - r.syncsBefore,
+	}
 }
 
-// ResetStats sets to zero what Totals and the queues' Stats count since the start.
+// ResetStats zeroes what Totals and the queues' Stats count since the start.
 func (r *Registry) ResetStats() {
 	r.mu.Lock()
 	r.creates, r.deletes, r.syncsBefore = 0, 0, r.background.Syncs()

@@ -47,7 +47,7 @@ func TestAnUnknownQueueLeavesNothingOnDisk(t *testing.T) {
 	q.Peek()
 	q.Flush()
 	q.Load()
-	w, _ := standing(t, q)
+	w, _ := waitIn(t, q)
 	w.Stop()
 	q.Stats()
 	if err := q.Delete(); err != nil {
@@ -67,21 +67,21 @@ func TestBadNamesHaveNoHandle(t *testing.T) {
 
 func TestANameHasOneHandle(t *testing.T) {
 	r := open(t, t.TempDir(), small())
-	unborn := named(t, r, "a")
-	if named(t, r, "a") != unborn {
+	unknown := named(t, r, "a")
+	if named(t, r, "a") != unknown {
 		t.Fatal("two handles of an unknown queue")
 	}
-	put(t, unborn, "x")
-	if named(t, r, "a") != unborn {
+	put(t, unknown, "x")
+	if named(t, r, "a") != unknown {
 		t.Fatal("the first put changed the handle")
 	}
-	if err := unborn.Delete(); err != nil {
+	if err := unknown.Delete(); err != nil {
 		t.Fatal(err)
 	}
-	if named(t, r, "a") != unborn {
+	if named(t, r, "a") != unknown {
 		t.Fatal("the delete changed the handle")
 	}
-	runtime.KeepAlive(unborn)
+	runtime.KeepAlive(unknown)
 }
 
 func TestAskingForAMillionUnknownNamesKeepsNone(t *testing.T) {
@@ -98,7 +98,7 @@ func TestAskingForAMillionUnknownNamesKeepsNone(t *testing.T) {
 			runtime.GC()
 		}
 	}
-	if n := len(r.unborn); n > 30_000 {
+	if n := len(r.handles); n > 30_000 {
 		t.Fatalf("%d names are kept", n)
 	}
 	if named(t, r, "held") != held {
@@ -111,7 +111,7 @@ func TestQueuesAreListedInTheOrderOfTheirNames(t *testing.T) {
 	for _, name := range []string{"b", "..", "a", "a%b"} {
 		put(t, named(t, r, name), "x")
 	}
-	named(t, r, "unborn")
+	named(t, r, "unknown")
 	if err := os.Mkdir(filepath.Join(r.dir, "not a queue"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +152,7 @@ func TestAnIdleQueueIsParkedAndServesOn(t *testing.T) {
 		}
 		put(t, q, "d")
 		wants(t, q, "a", "c", "d")
-		w, woken := standing(t, q)
+		w, woken := waitIn(t, q)
 		pass(5 * idleTime)
 		put(t, q, "e")
 		<-woken
@@ -209,7 +209,7 @@ func TestADeletedQueueStartsAfresh(t *testing.T) {
 	q := newQueue(t)
 	put(t, q, "a", "b", "c")
 	confirmed, returned := fetch(t, q), fetch(t, q)
-	u, err := q.Create(4, wal.Meta{})
+	u, err := q.BeginLarge(4, wal.Meta{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -243,14 +243,14 @@ func TestADeletedQueueStartsAfresh(t *testing.T) {
 
 func TestAnUploadToADeletedQueueLeavesTheNextOneAlone(t *testing.T) {
 	q := newQueue(t)
-	old, err := q.Create(5, wal.Meta{})
+	old, err := q.BeginLarge(5, wal.Meta{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := q.Delete(); err != nil {
 		t.Fatal(err)
 	}
-	u, err := q.Create(5, wal.Meta{})
+	u, err := q.BeginLarge(5, wal.Meta{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -274,7 +274,7 @@ func TestADeleteSendsWaitersAway(t *testing.T) {
 	a, b := named(t, r, "a"), named(t, r, "b")
 	put(t, a, "x")
 	take(t, a)
-	w, woken := standing(t, b, a)
+	w, woken := waitIn(t, b, a)
 	if err := a.Delete(); err != nil {
 		t.Fatal(err)
 	}
@@ -320,7 +320,7 @@ func TestFlushAllFlushesParkedQueuesToo(t *testing.T) {
 	}
 	r = reopen(t, r)
 	it := fetch(t, named(t, r, "b"))
-	if err := r.FlushAll(func() bool { return false }); err != nil {
+	if err := r.FlushAll(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	named(t, r, "b").Return(it)

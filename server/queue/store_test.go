@@ -146,9 +146,9 @@ func TestAQueueOfAStoreGetsAllItHasYetToTakeAfterARestart(t *testing.T) {
 func TestAPutServesTheLinesOfAllQueues(t *testing.T) {
 	eachLog(t, func(t *testing.T, q *Queue) {
 		audit, third := joined(t, q, "audit"), joined(t, q, "third")
-		own, ownWoken := standing(t, q)
-		other, otherWoken := standing(t, audit)
-		nobody := third.line.n
+		own, ownWoken := waitIn(t, q)
+		other, otherWoken := waitIn(t, audit)
+		nobody := third.waiters.n
 		put(t, q, "a")
 		<-ownWoken
 		<-otherWoken
@@ -158,8 +158,8 @@ func TestAPutServesTheLinesOfAllQueues(t *testing.T) {
 		if from, it, ok := other.Stop(); !ok || from != audit || text(t, audit, it) != "a" {
 			t.Errorf("the other queue: got %v", ok)
 		}
-		if nobody != 0 || len(q.store.inLine) != 0 {
-			t.Errorf("%d queues are said to have somebody in line, want none", len(q.store.inLine))
+		if nobody != 0 || len(q.store.waited) != 0 {
+			t.Errorf("%d queues are said to have somebody in line, want none", len(q.store.waited))
 		}
 		wants(t, third, "a")
 	})
@@ -168,7 +168,7 @@ func TestAPutServesTheLinesOfAllQueues(t *testing.T) {
 func TestOneWaiterStandsInSeveralQueuesOfAStore(t *testing.T) {
 	eachLog(t, func(t *testing.T, q *Queue) {
 		audit := joined(t, q, "audit")
-		w, woken := standing(t, audit, q)
+		w, woken := waitIn(t, audit, q)
 		put(t, q, "a")
 		<-woken
 		from, it, ok := w.Stop()
@@ -197,7 +197,7 @@ func TestQueuesOfAParkedStoreGoOnWhereTheyWere(t *testing.T) {
 		if !q.store.park(1 << 60) {
 			t.Fatal("the store is not parked")
 		}
-		if s, known := audit.Known(); !known || s.Items != 2 {
+		if s, known := audit.KnownStats(); !known || s.Items != 2 {
 			t.Errorf("got %d items, %v, want the 2 that are left of a parked queue", s.Items, known)
 		}
 		if _, _, err := audit.TryFetch(); err != ErrNotLoaded {
@@ -216,7 +216,7 @@ func TestAQueueThatLeavesItsStoreSendsItsWaitersAway(t *testing.T) {
 		put(t, q, "a", "b")
 		it := fetch(t, audit)
 		wants(t, audit, "b")
-		w, woken := standing(t, audit)
+		w, woken := waitIn(t, audit)
 		if err := audit.Delete(); err != nil {
 			t.Fatal(err)
 		}
@@ -244,7 +244,7 @@ func TestADeletedStoreEndsItsQueues(t *testing.T) {
 		audit := joined(t, q, "audit")
 		put(t, q, "a")
 		it := fetch(t, audit)
-		w, woken := standing(t, audit)
+		w, woken := waitIn(t, audit)
 		if err := q.Delete(); err != nil {
 			t.Fatal(err)
 		}

@@ -210,7 +210,7 @@ func (s *store) dueLocked() int64 {
 func (s *store) usedOrDue(since uint64, now int64) (used, due bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.log != nil && s.used >= since, s.log != nil && s.dueLocked() <= now
+	return s.log != nil && s.lastUse >= since, s.log != nil && s.dueLocked() <= now
 }
 
 // dropExpired drops what has expired at the heads of all queues, a slice at a time, and notes when
@@ -224,14 +224,14 @@ func (s *store) dropExpired(ctx context.Context, by *sweeper) {
 func (q *Queue) dropExpired(ctx context.Context, by *sweeper) {
 	for again := true; again && by.pace(ctx); {
 		q.store.mu.Lock()
-		if q.store.log == nil || q.line.first != nil { // then nothing waits
+		if q.store.log == nil || q.waiters.first != nil { // then nothing waits
 			q.store.mu.Unlock()
 			return
 		}
-		_, again = q.peekHead()
+		_, again = q.peekHeadLocked()
 		q.store.mu.Unlock()
 		if again {
-			q.ready()
+			q.waitReady()
 			again = q.takeSkipErr() == nil
 		}
 	}
@@ -252,7 +252,7 @@ func (q *Queue) takeSkipErr() (err error) {
 // sweep loads a parked store, drops what has expired, gives back space that it holds for nothing,
 // and parks it again unless somebody uses it by then.
 func (s *store) sweep(ctx context.Context, by *sweeper) {
-	s.want()
+	s.pin()
 	err := s.load(false)
 	before := s.reg.tick.Add(1)
 	if err == nil {
@@ -260,7 +260,7 @@ func (s *store) sweep(ctx context.Context, by *sweeper) {
 		s.slim(ctx)
 	}
 	s.mu.Lock()
-	s.wanted--
+	s.pins--
 	if err != nil { // which is logged
 		s.own.due = s.reg.eras.now() + retryLater.Milliseconds()
 		for _, q := range s.others {
@@ -285,12 +285,12 @@ func (s *store) slim(ctx context.Context) {
 // slimIdle is slim of a store that nobody has used since a tick.
 func (s *store) slimIdle(ctx context.Context, before uint64) {
 	s.mu.Lock()
-	if s.log == nil || s.used >= before {
+	if s.log == nil || s.lastUse >= before {
 		s.mu.Unlock()
 		return
 	}
-	s.wanted++
+	s.pins++
 	s.mu.Unlock()
-	defer s.unwant()
+	defer s.unpin()
 	s.slim(ctx)
 }

@@ -163,7 +163,7 @@ func TestAStartThatFindsNothingToGiveBackWritesNothing(t *testing.T) {
 		r = open(t, "data", sweeping(fs))
 		pass(maxRound)
 		for i := range 20 {
-			if s, known := named(t, r, fmt.Sprint("q", i)).Known(); !known || s.Items != 2 {
+			if s, known := named(t, r, fmt.Sprint("q", i)).KnownStats(); !known || s.Items != 2 {
 				t.Errorf("got %d items, known %v, want 2", s.Items, known)
 			}
 		}

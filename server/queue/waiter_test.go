@@ -14,7 +14,7 @@ func TestWaitersAreServedInTheOrderTheyCame(t *testing.T) {
 	q := newQueue(t)
 	var waiters []*Waiter
 	for range 5 {
-		w, _ := standing(t, q)
+		w, _ := waitIn(t, q)
 		waiters = append(waiters, w)
 	}
 	waiters[1].Stop() // left before anything came
@@ -48,7 +48,7 @@ func TestWhatIsThereIsClaimedAtOnce(t *testing.T) {
 
 func TestAWaiterMayWaitForAQueueThatDoesNotExist(t *testing.T) {
 	q := newQueue(t)
-	w, woken := standing(t, q)
+	w, woken := waitIn(t, q)
 	if q.Exists() || q.Stats().Waiters != 1 {
 		t.Fatal("waiting made the queue")
 	}
@@ -62,7 +62,7 @@ func TestAWaiterMayWaitForAQueueThatDoesNotExist(t *testing.T) {
 func TestAWaiterOfSeveralQueuesIsClaimedByOne(t *testing.T) {
 	r := open(t, t.TempDir(), small())
 	a, b, c := named(t, r, "a"), named(t, r, "b"), named(t, r, "c")
-	w, woken := standing(t, a, b, c)
+	w, woken := waitIn(t, a, b, c)
 	put(t, b, "first")
 	put(t, a, "second")
 	put(t, c, "third")
@@ -77,7 +77,7 @@ func TestAWaiterOfSeveralQueuesIsClaimedByOne(t *testing.T) {
 	if len(woken) != 0 {
 		t.Fatal("woken twice")
 	}
-	if w, _ := standing(t, a, b, c); w.Done() {
+	if w, _ := waitIn(t, a, b, c); w.Done() {
 		t.Fatal("a stopped waiter still counts")
 	}
 }
@@ -101,7 +101,7 @@ func TestTwoQueuesMayReachForAWaiterAtOnce(t *testing.T) {
 		})
 	}
 	for n := int64(1); n <= rounds; n++ {
-		w, _ := standing(t, queues...)
+		w, _ := waitIn(t, queues...)
 		puts.Add(2)
 		round.Store(n)
 		puts.Wait()
@@ -124,7 +124,7 @@ func TestNobodyOvertakesTheLine(t *testing.T) {
 	q := newQueue(t)
 	put(t, q, "a")
 	take(t, q)
-	w, woken := standing(t, q)
+	w, woken := waitIn(t, q)
 	if _, err := q.store.log.TryAppend([]byte("b"), wal.Meta{}); err != nil {
 		t.Fatal(err)
 	}
@@ -140,13 +140,13 @@ func TestNobodyOvertakesTheLine(t *testing.T) {
 func TestAClaimedWaiterStandsInNobodysWay(t *testing.T) {
 	r := open(t, t.TempDir(), small())
 	a, b := named(t, r, "a"), named(t, r, "b")
-	first, _ := standing(t, a, b)
+	first, _ := waitIn(t, a, b)
 	put(t, a, "x") // first is claimed, and still linked in the line of b
 	put(t, b, "y")
 	if got := take(t, b); got != "y" {
 		t.Fatal(got)
 	}
-	second, _ := standing(t, b)
+	second, _ := waitIn(t, b)
 	put(t, b, "z")
 	if _, it, ok := second.Stop(); !ok || text(t, b, it) != "z" {
 		t.Fatal(it, ok)
@@ -158,8 +158,8 @@ func TestAClaimedWaiterStandsInNobodysWay(t *testing.T) {
 
 func TestTheItemOfAWaiterThatIsGoneGoesToTheNext(t *testing.T) {
 	q := newQueue(t)
-	first, _ := standing(t, q)
-	second, woken := standing(t, q)
+	first, _ := waitIn(t, q)
+	second, woken := waitIn(t, q)
 	put(t, q, "a")
 	from, it, ok := first.Stop() // its client has hung up
 	if !ok || second.Done() {
@@ -176,7 +176,7 @@ func TestAReturnedItemGoesToAWaiter(t *testing.T) {
 	q := newQueue(t)
 	put(t, q, "a")
 	it := fetch(t, q)
-	w, woken := standing(t, q)
+	w, woken := waitIn(t, q)
 	q.Return(it)
 	<-woken
 	if _, got, ok := w.Stop(); !ok || got.Seq != it.Seq {
@@ -195,7 +195,7 @@ func TestAWaiterThatPeeksLeavesTheItemToTheNext(t *testing.T) {
 		}
 		peekers = append(peekers, w)
 	}
-	taker, _ := standing(t, q)
+	taker, _ := waitIn(t, q)
 	late := NewWaiter(func() {})
 	late.Peek = true
 	q.Wait(late)
@@ -224,7 +224,7 @@ func TestAWaiterThatPeeksLeavesTheItemToTheNext(t *testing.T) {
 
 func TestExpiredItemsWakeNobody(t *testing.T) {
 	q := newQueue(t)
-	w, woken := standing(t, q)
+	w, woken := waitIn(t, q)
 	for range 2 * expirySlice {
 		if err := q.Put([]byte("old"), wal.Meta{Expires: 1}); err != nil {
 			t.Fatal(err)

@@ -57,7 +57,7 @@ func TestAQueueWhoseFirstItemIsRefusedLeavesNothing(t *testing.T) {
 	for name, store := range map[string]func(q *Queue) error{
 		"put": func(q *Queue) error { return q.Put([]byte("a"), wal.Meta{}) },
 		"upload": func(q *Queue) error {
-			u, err := q.Create(200<<10, wal.Meta{})
+			u, err := q.BeginLarge(200<<10, wal.Meta{})
 			if err != nil {
 				return err
 			}
@@ -76,7 +76,7 @@ func TestAQueueWhoseFirstItemIsRefusedLeavesNothing(t *testing.T) {
 				return nil
 			})
 			q := named(t, r, "work")
-			w, _ := standing(t, q)
+			w, _ := waitIn(t, q)
 			if err := store(q); !errors.Is(err, wal.ErrFull) {
 				t.Fatal(err)
 			}
@@ -171,7 +171,7 @@ func TestAnUploadAcrossADeleteIsToldNoPath(t *testing.T) {
 	r := open(t, t.TempDir(), small())
 	q := named(t, r, "work")
 	const size = 200 << 10
-	u, err := q.Create(size, wal.Meta{})
+	u, err := q.BeginLarge(size, wal.Meta{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // slow is a registry with a queue on a disk that takes nothing until release is called, which is refused items.
-func slow(t *testing.T) (q *Queue, release func(), refused error) {
+func backlogged(t *testing.T) (q *Queue, release func(), refused error) {
 	t.Helper()
 	fs := disktest.New()
 	o := small()
@@ -40,8 +40,8 @@ func caughtUp(q *Queue) <-chan struct{} {
 }
 
 func TestAPutThatTheDiskDoesNotKeepUpWithIsRefusedUntilItCaughtUp(t *testing.T) {
-	q, release, refused := slow(t)
-	if !errors.Is(refused, wal.ErrBehind) || errors.Is(refused, wal.ErrFull) || errors.Is(refused, ErrDiscardOldest) {
+	q, release, refused := backlogged(t)
+	if !errors.Is(refused, ErrBacklog) || errors.Is(refused, wal.ErrFull) || errors.Is(refused, ErrDiscardOldest) {
 		t.Fatalf("the refusal is %v", refused)
 	}
 	told := caughtUp(q)
@@ -51,7 +51,7 @@ func TestAPutThatTheDiskDoesNotKeepUpWithIsRefusedUntilItCaughtUp(t *testing.T) 
 }
 
 func TestAQueueWhoseDiskIsWaitedForIsNotParked(t *testing.T) {
-	q, release, _ := slow(t)
+	q, release, _ := backlogged(t)
 	stop := q.CatchUpThen(func() { t.Error("called after it was stopped") })
 	told := caughtUp(q)
 	now := q.store.reg.tick.Add(1) + 1
@@ -62,8 +62,8 @@ func TestAQueueWhoseDiskIsWaitedForIsNotParked(t *testing.T) {
 	stop()
 	release()
 	<-told
-	if q.store.wanted != 0 {
-		t.Errorf("%d callers want it", q.store.wanted)
+	if q.store.pins != 0 {
+		t.Errorf("%d callers want it", q.store.pins)
 	}
 	if !q.store.park(now) {
 		t.Error("it is not parked when nobody waits any more")
@@ -72,7 +72,7 @@ func TestAQueueWhoseDiskIsWaitedForIsNotParked(t *testing.T) {
 }
 
 func TestAQueueThatIsDeletedKeepsNobodyWaitingForItsDisk(t *testing.T) {
-	q, release, _ := slow(t)
+	q, release, _ := backlogged(t)
 	told := caughtUp(q)
 	deleted := make(chan error, 1)
 	go func() { deleted <- q.Delete() }()
@@ -86,15 +86,15 @@ func TestAQueueThatIsDeletedKeepsNobodyWaitingForItsDisk(t *testing.T) {
 }
 
 func TestALargeItemThatTheDiskDoesNotKeepUpWithIsNotLost(t *testing.T) {
-	q, release, _ := slow(t)
-	u, err := q.Create(4, wal.Meta{})
+	q, release, _ := backlogged(t)
+	u, err := q.BeginLarge(4, wal.Meta{})
 	if err == nil {
 		_, err = u.Write([]byte("body"))
 	}
 	for err == nil { // the last bit of the segment
 		err = q.Put(nil, wal.Meta{})
 	}
-	if err := u.Commit(); !errors.Is(err, wal.ErrBehind) {
+	if err := u.Commit(); !errors.Is(err, ErrBacklog) {
 		t.Fatalf("the refusal is %v", err)
 	}
 	before, uploads := q.Stats().Items, q.store.uploads

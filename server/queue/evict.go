@@ -1,6 +1,6 @@
 package queue
 
-// Which stores hold open logs, and how many may.
+// Which stores have open logs, and which of them are parked when there are too many.
 
 import (
 	"errors"
@@ -13,8 +13,8 @@ import (
 	"github.com/darner/darner/wal/clock"
 )
 
-// enlist enters a store that is about to open its log; false when the registry is closed.
-func (r *Registry) enlist(s *store) bool {
+// addLoaded enters a store that is about to open its log; false when the registry is closed.
+func (r *Registry) addLoaded(s *store) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
@@ -28,7 +28,7 @@ func (r *Registry) enlist(s *store) bool {
 	return true
 }
 
-func (r *Registry) delist(s *store) {
+func (r *Registry) removeLoaded(s *store) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.loaded, s)
@@ -44,33 +44,33 @@ func (r *Registry) loadedStores() []*store {
 	return all
 }
 
-// tries is how many queues are tried in vain, since they are in use after all, before giving up.
-const tries = 4
+// maxAttempts is how many stores are tried before giving up: one may turn out to be in use.
+const maxAttempts = 4
 
-// evictIdle parks another store than the one just loaded if too many are: the least recently used
-// of a random few, which is nearly as good as of all.
+// evictIdle parks another store than the one just loaded if too many are loaded: the least recently
+// used of a random few, which is nearly as good as that of all.
 func (r *Registry) evictIdle(loaded *store) {
-	for range tries {
-		if !r.crowded() {
+	for range maxAttempts {
+		if !r.tooManyLoaded() {
 			return
 		}
-		if s, before := oldest(r.few(loaded)); s == nil || s.park(before) {
+		if s, before := leastUsed(r.someLoaded(loaded)); s == nil || s.park(before) {
 			return
 		}
 	}
 }
 
-// short reports whether the system lacks what parking queues gives back: descriptors or memory.
-func short(err error) bool {
+// isShortage reports whether the system lacks what parking queues frees: descriptors or memory.
+func isShortage(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM)
 }
 
-// parkSome parks a few queues for want of something, so that the one being loaded finds what it needs and
-// not each that comes after it has to ask. It reports whether any was parked.
-func (r *Registry) parkSome(loading *store, want error) (any bool) {
-	r.noteShortage(want)
-	for range tries {
-		if s, before := oldest(r.few(loading)); s != nil && s.park(before) {
+// parkOthers parks a few stores when the one being loaded met a shortage, so that the next ones need
+// not ask. It reports whether any was parked.
+func (r *Registry) parkOthers(loading *store, cause error) (any bool) {
+	r.noteShortage(cause)
+	for range maxAttempts {
+		if s, before := leastUsed(r.someLoaded(loading)); s != nil && s.park(before) {
 			any = true
 		}
 	}
@@ -78,27 +78,27 @@ func (r *Registry) parkSome(loading *store, want error) (any bool) {
 		return true
 	}
 	others := slices.DeleteFunc(r.loadedStores(), func(s *store) bool { return s == loading })
-	s, before := oldest(others) // if any can be parked, one is
+	s, before := leastUsed(others) // if any can be parked, one is
 	return s != nil && s.park(before)
 }
 
 // noteShortage logs that the system is short of something, once a minute.
-func (r *Registry) noteShortage(want error) {
+func (r *Registry) noteShortage(cause error) {
 	now, until := int64(clock.Steady(r.clock)), r.quietUntil.Load()
 	if now >= until && r.quietUntil.CompareAndSwap(until, now+int64(time.Minute)) {
-		r.logger.Warn("too few descriptors or too little memory for the queues in use: they are parked for "+
-			"each other, which costs time; raise the limits (ulimit -n, ulimit -v)", "error", want)
+		r.logger.Warn("too few descriptors or too little memory; queues are parked for each other, "+
+			"which costs time; raise the limits (ulimit -n, ulimit -v)", "error", cause)
 	}
 }
 
-func (r *Registry) crowded() bool {
+func (r *Registry) tooManyLoaded() bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return len(r.loaded) > r.o.MaxLoaded
 }
 
-// few returns a random few of the other loaded stores.
-func (r *Registry) few(but *store) (some []*store) {
+// someLoaded returns a random few of the other loaded stores.
+func (r *Registry) someLoaded(but *store) (some []*store) {
 	const few = 16
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -113,7 +113,8 @@ func (r *Registry) few(but *store) (some []*store) {
 	return some
 }
 
-// Busy names the queues that hold files, in order: after Close began, those it still waits for.
+// Busy names the queues that have open files, in order. After Close has begun, these are the queues
+// that it still waits for.
 func (r *Registry) Busy() (names []string) {
 	for _, s := range r.loadedStores() {
 		names = append(names, s.name)
@@ -122,21 +123,21 @@ func (r *Registry) Busy() (names []string) {
 	return names
 }
 
-// oldest returns the least recently used of the stores that nobody needs, and the clock before
+// leastUsed returns the least recently used of the stores that nobody needs, and the tick before
 // which it was used.
-func oldest(stores []*store) (least *store, before uint64) {
+func leastUsed(stores []*store) (least *store, before uint64) {
 	before = math.MaxUint64
 	for _, s := range stores {
 		s.mu.Lock()
-		if s.log != nil && !s.busy() && s.used < before {
-			least, before = s, s.used
+		if s.log != nil && !s.busyLocked() && s.lastUse < before {
+			least, before = s, s.lastUse
 		}
 		s.mu.Unlock()
 	}
 	return least, before + 1
 }
 
-// closeAll closes logs side by side: their syncs share the disk's.
+// closeAll closes several logs at once: they share the syncs of the disk.
 func closeAll(stores []*store) error {
 	const atOnce = 16
 	var (

@@ -8,7 +8,7 @@ import "fmt"
 type command struct {
 	name   string
 	run    func(s *Session, args []byte) // answers, or sets the step that will
-	access Access                        // who may use it by default, if it is an administrator's command
+	access Access                        // by default, of an administrator's command
 }
 
 // lookup finds a command by its name in any case; run is nil for an unknown one.
@@ -108,8 +108,8 @@ func (s *Session) permitted(c command) bool {
 	return true
 }
 
-// cutNoreply reports whether the last of n words is noreply, and returns the number of words without
-// it. The first least words never count as noreply.
+// cutNoreply reports whether the last of n words is noreply, and returns the number of words
+// without it. The first least words never count as noreply.
 func cutNoreply(w *[maxWords][]byte, n, least int) (words int, noreply bool) {
 	if n > least && isWord(w[n-1], "noreply") {
 		return n - 1, true

@@ -1,8 +1,8 @@
 package memcache
 
 // What the protocol needs from the queues. Any engine with these methods will do; local.go has the
-// queues of a data directory. The types that the two sides share are package queue's: items and what
-// they are put with, uploads, figures, errors.
+// queues of a data directory. The types that the two sides share are package queue's: items and
+// what they are put with, uploads, figures, errors.
 
 import (
 	"context"
@@ -13,8 +13,8 @@ import (
 
 // Registry is all queues, by name.
 type Registry interface {
-	// Queue returns the queue of a name, whether it exists or not: always an equal one for as long as
-	// somebody holds it. The error is for a name that no queue can have.
+	// Queue returns the queue of a name, whether it exists or not: always an equal one for as long
+	// as somebody holds it. The error is for a name that no queue can have.
 	Queue(name []byte) (Queue, error)
 
 	// NewWaiter returns a waiter for these queues; wake is the Session's.
@@ -32,19 +32,20 @@ type Registry interface {
 }
 
 // Queue is one queue. Methods that may wait for the disk run in a Job. All others return
-// queue.ErrUnready where they would have to wait, and queue.ErrNotLoaded where Load or Create helps.
-// Functions that are given to ReadyThen and CatchUpThen are called when it is worth trying again.
+// queue.ErrUnready where they would have to wait, and queue.ErrNotLoaded where Load or Create
+// helps. Functions that are given to ReadyThen and CatchUpThen are called when it is worth trying
+// again.
 type Queue interface {
 	Name() string
 	Exists() bool
-	Parked() bool // it exists, and is to be loaded first
+	Parked() bool // it exists, and has to be loaded first
 	Load() error  // may wait
 
 	// Putting. What TryPut refuses with queue.ErrBacklog is tried again when CatchUpThen calls fn.
 	// After other refusals Relieve tells whether it helps to try again.
 	TryPut(payload []byte, m queue.Meta) error
 	CatchUpThen(fn func()) (stop func())
-	SyncThen(fn func(error))                                   // when all that was put is on stable storage
+	SyncThen(fn func(error))                                   // when all that was put is synced
 	Create() error                                             // Load that creates; may wait
 	Relieve(refused error) error                               // may wait
 	BeginLarge(size int64, m queue.Meta) (queue.Upload, error) // a large item; may wait
@@ -53,7 +54,7 @@ type Queue interface {
 	TryFetch() (it queue.Item, ok bool, err error)
 	TryPeek() (it queue.Item, ok bool, err error)
 	ReadyThen(fn func()) (stop func())
-	Reclaim(err error) bool // whether something was freed that err lacked; may wait
+	Reclaim(err error) bool // whether it freed what err lacked; may wait
 	TryRead(it queue.Item, dst []byte) ([]byte, error)
 	Read(it queue.Item, dst []byte) ([]byte, error) // may wait
 	Open(it queue.Item) (io.ReadCloser, error)      // a large one; may wait
@@ -69,15 +70,16 @@ type Queue interface {
 	ReadStats() error
 }
 
-// Waiter waits in one or several queues for the first item. It is used from one goroutine and, after
-// Stop, for the next wait.
+// Waiter waits in one or several queues for the first item. It is used from one goroutine and,
+// after Stop, for the next wait.
 type Waiter interface {
-	// TryWait claims at once what is there, or else waits in the queue, to take an item or, with peek,
-	// to be shown it. It returns whether an item is claimed, there or meanwhile in another queue.
+	// TryWait claims at once what is there, or else waits in the queue, to take an item or, with
+	// peek, to be shown it. It returns whether an item is claimed, there or meanwhile in another
+	// queue.
 	TryWait(q Queue, peek bool) (claimed bool, err error)
 
-	// Done reports whether the wait is over, for whatever reason; Stop tells which. Ask after wake was
-	// called.
+	// Done reports whether the wait is over, for whatever reason; Stop tells which. Ask after wake
+	// was called.
 	Done() bool
 
 	// Stop ends the wait. If ok, an item of q was claimed, and is the caller's now.

@@ -12,8 +12,8 @@ const (
 	badDataChunk = "CLIENT_ERROR bad data chunk\r\n"
 )
 
-// nextLine takes a line, without its end, off the input. If there is none it sets need, or closes if
-// more input would not help.
+// nextLine takes a line, without its end, off the input. If there is none it sets need, or closes
+// if more input would not help.
 func (s *Session) nextLine() (line []byte, ok bool) {
 	const longest = LineMax + len("\r\n")
 	window := s.in[:min(len(s.in), longest)]

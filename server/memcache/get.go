@@ -207,8 +207,8 @@ func (s *Session) fetch() {
 	}
 }
 
-// fetchFailed handles an error of fetching the current key's item: it removes the cause and goes on with
-// next, or answers with the error.
+// fetchFailed handles an error of fetching the current key's item: it removes the cause and goes on
+// with next, or answers with the error.
 func (s *Session) fetchFailed(err error, next func(*Session)) {
 	g := &s.get
 	q := g.keys[g.at].q
@@ -351,7 +351,8 @@ func (s *Session) delivered() {
 	s.keyDone()
 }
 
-// readFailed drops an item whose bytes are lost, and tries the next one. It answers with other errors.
+// readFailed drops an item whose bytes are lost, and tries the next one. It answers with other
+// errors.
 func (s *Session) readFailed(err error) {
 	g := &s.get
 	k := &g.keys[g.at]

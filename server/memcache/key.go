@@ -40,7 +40,9 @@ const (
 )
 
 // parseKey reads a key: its queue, options and /t=. A problem is the answer to give.
-func (s *Session) parseKey(word []byte, known options) (q Queue, opts options, wait int64, problem string) {
+func (s *Session) parseKey(word []byte, known options) (
+	q Queue, opts options, wait int64, problem string,
+) {
 	name, rest := word, []byte(nil)
 	if slash := bytes.IndexByte(word, '/'); slash >= 0 {
 		name, rest = word[:slash], word[slash:]

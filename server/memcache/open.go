@@ -4,15 +4,15 @@ package memcache
 
 import "github.com/darner/darner/server/queue"
 
-// openItem was fetched with /open, and ends with /close or /abort. It keeps the queue's handle alive, so
-// that the same name has the same handle even if the queue is deleted and created again.
+// openItem was fetched with /open, and ends with /close or /abort. It keeps the queue's handle
+// alive, so that the same name has the same handle even if the queue is deleted and created again.
 type openItem struct {
 	q    Queue
 	item queue.Item
 }
 
-// closeOldest confirms, or with /abort returns, the oldest open item of the key's queue. It is no error
-// if none is open.
+// closeOldest confirms, or with /abort returns, the oldest open item of the key's queue. It is no
+// error if none is open.
 func (s *Session) closeOldest(k *getKey) error {
 	for i, o := range s.opens {
 		if o.q != k.q {
@@ -33,8 +33,8 @@ func (s *Session) closeOldest(k *getKey) error {
 	return nil
 }
 
-// mayOpen reports whether each key of the current get may open an item beside those that are open, or
-// that the keys before it open.
+// mayOpen reports whether each key of the current get may open an item beside those that are open,
+// or that the keys before it open.
 func (s *Session) mayOpen() bool {
 	keys := s.get.keys
 	if len(s.opens) == 0 && len(keys) == 1 {

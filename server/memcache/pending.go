@@ -48,7 +48,8 @@ func (r *pendingRing) grow() {
 	r.buf, r.head = buf, 0
 }
 
-// full says that no request may begin until some replies are sent. It does not stop an unfinished one.
+// full says that no request may begin until some replies are sent. It does not stop an unfinished
+// one.
 func (r *pendingRing) full() bool {
 	return r.n >= pendingLimit && r.at(r.n-1).end != unfinished
 }

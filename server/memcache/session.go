@@ -7,8 +7,8 @@ import (
 	"sync/atomic"
 )
 
-// OutputLimit is the length of output, in bytes, at which Process stops until some of it is sent. One
-// reply may exceed it by an inline item.
+// OutputLimit is the length of output, in bytes, at which Process stops until some of it is sent.
+// One reply may exceed it by an inline item.
 const OutputLimit = 64 << 10
 
 // State is what a session wants from its transport.
@@ -21,8 +21,8 @@ const (
 	Closing              // wants the connection closed when the output is sent
 )
 
-// Session is one connection's conversation. Its methods, and the Job, must not run at the same time;
-// wake may be called at any time.
+// Session is one connection's conversation. Its methods, and the Job, must not run at the same
+// time; wake may be called at any time.
 type Session struct {
 	env  *Env
 	peer Peer
@@ -35,7 +35,8 @@ type Session struct {
 	jobDone  bool
 	draining atomic.Bool
 
-	// During Process: the input that is not consumed yet, and the output with this call's at its end.
+	// During Process: the input that is not consumed yet, and the output with this call's at its
+	// end.
 	in, out []byte
 
 	base    uint64 // what to add to a length of out for an offset in the output stream
@@ -46,7 +47,7 @@ type Session struct {
 	pending pendingRing
 	opens   []openItem // oldest first
 
-	command string       // the request in hand, in lower case
+	command string       // the current one, in lower case
 	set     setState     // of set
 	get     getState     // of get and gets
 	stats   *statsAnswer // of stats
@@ -100,8 +101,8 @@ func (s *Session) Need() int { return s.need }
 // State returns what the session wants next.
 func (s *Session) State() State { return s.state }
 
-// Deadline is when a Waiting session wants Process at the latest, in ms of Env.Steady. Time does not
-// end a wait for a queue that prepares something.
+// Deadline is when a Waiting session wants Process at the latest, in ms of Env.Steady. Time does
+// not end a wait for a queue that prepares something.
 func (s *Session) Deadline() (at int64, ok bool) {
 	if s.state != Waiting || s.stopAwaiting != nil {
 		return 0, false
@@ -147,8 +148,8 @@ func (s *Session) Drain() {
 	}
 }
 
-// untilDrain returns a context for a job over all queues, which ends with Drain. Call done after the
-// job.
+// untilDrain returns a context for a job over all queues, which ends with Drain. Call done after
+// the job.
 func (s *Session) untilDrain() (ctx context.Context, done func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancelJob.Store(&cancel)
@@ -161,8 +162,8 @@ func (s *Session) untilDrain() (ctx context.Context, done func()) {
 	}
 }
 
-// Close ends the session, however the connection ended. Items that are open, or whose whole reply was
-// not sent, go back to their old places. An upload is dropped. Idempotent.
+// Close ends the session, however the connection ended. Items that are open, or whose whole reply
+// was not sent, go back to their old places. An upload is dropped. Idempotent.
 func (s *Session) Close() {
 	s.state, s.next = Closing, nil
 	s.stopWaiting()
@@ -183,15 +184,16 @@ func (s *Session) Close() {
 	s.freeChunk()
 }
 
-// Bulk reports whether the input is the body of a large item, so that much of it is consumed at once.
+// Bulk reports whether the input is the body of a large item, so that much of it is consumed at
+// once.
 func (s *Session) Bulk() bool { return s.set.upload != nil || s.set.refusal != "" }
 
-// Streaming reports whether a large item is being received or sent: one job follows another, and Close
-// may wait for the disk.
+// Streaming reports whether a large item is being received or sent: one job follows another, and
+// Close may wait for the disk.
 func (s *Session) Streaming() bool { return s.set.upload != nil || s.get.reader != nil }
 
-// ReleaseMemory frees memory that the session does not need until the next Process. It may be called
-// in the middle of an answer, when the client is slow to take it.
+// ReleaseMemory frees memory that the session does not need until the next Process. It may be
+// called in the middle of an answer, when the client is slow to take it.
 func (s *Session) ReleaseMemory() {
 	if s.pending.n == 0 {
 		s.pending = pendingRing{}

@@ -22,7 +22,7 @@ const (
 	itemTooLarge = "SERVER_ERROR object too large for queue\r\n"
 )
 
-// setState is the storage command in hand.
+// setState is the current storage command.
 type setState struct {
 	q        Queue
 	meta     queue.Meta
@@ -117,8 +117,8 @@ func (set *setState) parseMeta(flags, exptime []byte, now int64) (problem string
 	return ""
 }
 
-// expiry is when an item expires, in Unix ms, by memcached's rules: up to 30 days count from now, more
-// is Unix time, which is fixed, and a negative number has expired already.
+// expiry is when an item expires, in Unix ms, by memcached's rules: up to 30 days count from now,
+// more is Unix time, which is fixed, and a negative number has expired already.
 func expiry(seconds, now int64) (at int64, fixed bool) {
 	const month = 30 * 24 * 60 * 60
 	switch {
@@ -144,9 +144,9 @@ func (s *Session) setKey(key []byte) (problem string) {
 	return ""
 }
 
-// storeInline waits for a body that fits in the input buffer, and puts it in its queue. Before that a
-// job may have to create or load the queue, or the disk to catch up: the body stays in the input until
-// then.
+// storeInline waits for a body that fits in the input buffer, and puts it in its queue. Before that
+// a job may have to create or load the queue, or the disk to catch up: the body stays in the input
+// until then.
 func (s *Session) storeInline() {
 	set := &s.set
 	size := int(set.left)

@@ -12,8 +12,8 @@ import (
 const (
 	badStats = "CLIENT_ERROR stats takes nothing, queue <name>, settings or reset\r\n"
 
-	// statsSlice ends a slice after the queue that reaches it. One queue's lines are far shorter than
-	// the rest of the chunk.
+	// statsSlice ends a slice after the queue that reaches it. One queue's lines are far shorter
+	// than the rest of the chunk.
 	statsSlice = chunkSize - 16<<10
 )
 

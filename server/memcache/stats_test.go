@@ -45,8 +45,8 @@ func TestStatsOfManyQueuesComeInSlices(t *testing.T) {
 	}
 }
 
-// The server's lines need no disk and come first: a monitor that waits for them is not kept waiting by 10,000
-// queues that nobody opened since the start.
+// The server's lines need no disk and come first: a monitor that waits for them is not kept waiting
+// by 10,000 queues that nobody opened since the start.
 func TestTheServersLinesComeBeforeAnyQueueIsLookedAt(t *testing.T) {
 	fs := disktest.New()
 	sv := newServer(t, func(sv *testServer) { sv.queues.Log.FS = fs })

@@ -13,7 +13,8 @@ import (
 func (s *Session) startUpload() {
 	set := &s.set
 	set.size = set.left
-	s.work(func() { set.upload, set.err = set.q.BeginLarge(set.size, set.meta) }, (*Session).uploadStarted)
+	begin := func() { set.upload, set.err = set.q.BeginLarge(set.size, set.meta) }
+	s.work(begin, (*Session).uploadStarted)
 }
 
 func (s *Session) uploadStarted() {

@@ -58,7 +58,8 @@ func TestATimedGetCountsFromItsRequest(t *testing.T) {
 	}
 }
 
-// What a session asks for is got ready however long that takes: a transport that came at its deadline would spin.
+// What a session asks for is got ready however long that takes: a transport that came at its
+// deadline would spin.
 func TestTimeDoesNotEndTheWaitForAQueueThatIsGotReady(t *testing.T) {
 	sv := newServer(t)
 	s := NewSession(sv.env, Peer{Local: true}, func() {})

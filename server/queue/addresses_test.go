@@ -137,7 +137,8 @@ func TestManyQueuesAreServedWith32Bits(t *testing.T) {
 		wants(t, named(t, r, fmt.Sprint(i)), "first", "second")
 	}
 
-	// Queues that are in use cannot be parked. Then a set is refused, with a reason, and nothing else.
+	// Queues that are in use cannot be parked. Then a set is refused, with a reason, and nothing
+	// else.
 	var held []Item
 	var err error
 	for i := 0; i < queues && err == nil; i++ {

@@ -20,7 +20,7 @@ var (
 	ErrDamaged   = wal.ErrDamaged  // the item's bytes are lost: Drop it
 	ErrGone      = wal.ErrGone     // the item was taken, flushed or deleted meanwhile
 	ErrBacklog   = wal.ErrBehind   // nothing was stored: CatchUpThen says when to try again
-	ErrUnready   = wal.ErrUnready  // it would take the disk, or long: ReadyThen says when to try again
+	ErrUnready   = wal.ErrUnready  // it takes the disk, or long: ReadyThen says when to try again
 	ErrTooLarge  = wal.ErrTooLarge // the item has to go through BeginLarge
 	ErrNotLoaded = fmt.Errorf("the queue is not loaded: %w", ErrUnready)
 )

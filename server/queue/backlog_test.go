@@ -9,7 +9,8 @@ import (
 	"github.com/darner/darner/wal"
 )
 
-// slow is a registry with a queue on a disk that takes nothing until release is called, which is refused items.
+// slow is a registry with a queue on a disk that takes nothing until release is called, which is
+// refused items.
 func backlogged(t *testing.T) (q *Queue, release func(), refused error) {
 	t.Helper()
 	fs := disktest.New()

@@ -1,10 +1,10 @@
 package queue
 
 // How much of the disk the queues may take: each its own bound, all together that of the data
-// directory, and no more than leaves enough free on the file system. A log asks before it takes space
-// for new items, an extent at a time. Nothing else asks, and part of the data directory's bound is
-// reserved for that. So at any of the bounds items are still taken and confirmed, and segments
-// rewritten.
+// directory, and no more than leaves enough free on the file system. A log asks before it takes
+// space for new items, an extent at a time. Nothing else asks, and part of the data directory's
+// bound is reserved for that. So at any of the bounds items are still taken and confirmed, and
+// segments rewritten.
 
 import (
 	"context"
@@ -19,8 +19,10 @@ import (
 
 // Errors of Put and BeginLarge at a bound; both are ErrFull as well.
 var (
-	ErrLimit         = errors.New("the queue is at its limit")           // the queue's own, not the disk's
-	ErrDiscardOldest = errors.New("the queue's oldest items have to go") // call DiscardOldest, and again
+	// ErrLimit is for the queue's own bound, not the disk's.
+	ErrLimit = errors.New("the queue is at its limit")
+	// ErrDiscardOldest means to call DiscardOldest, and try again.
+	ErrDiscardOldest = errors.New("the queue's oldest items have to go")
 )
 
 // overBound refuses bytes of disk.
@@ -82,7 +84,8 @@ func (b *budget) admit(dir string, s Settings, bytes int64) error {
 // check returns which bound forbids a queue that many bytes more; nil if none does.
 func (b *budget) check(dir string, s Settings, bytes int64) *overBound {
 	refused := func(own bool, format string, bound int64) *overBound {
-		return &overBound{text: fmt.Sprintf(format, bound), need: bytes, own: own, discard: s.Discard}
+		text := fmt.Sprintf(format, bound)
+		return &overBound{text: text, need: bytes, own: own, discard: s.Discard}
 	}
 	switch {
 	case s.MaxDisk > 0 && b.usage.Used(dir)+bytes > s.MaxDisk:
@@ -105,8 +108,8 @@ const (
 		"take items, or free some"
 )
 
-// While items come, the kernel is asked once a second what is free. It is asked more often when they
-// come by megabytes, and before one is refused, since others may have freed some space.
+// While items come, the kernel is asked once a second what is free. It is asked more often when
+// they come by megabytes, and before one is refused, since others may have freed some space.
 const (
 	askEvery  = time.Second
 	askBytes  = 4 << 20
@@ -138,8 +141,8 @@ func (b *budget) refreshLocked(total int64, now time.Duration) {
 	b.free, b.total, b.asked, b.at = free, total, true, now
 }
 
-// Disk returns the bytes that the data directory takes, as du counts them, and its bound, 0 for none.
-// For a moment after the start it knows only a part of them.
+// Disk returns the bytes that the data directory takes, as du counts them, and its bound, 0 for
+// none. For a moment after the start it knows only a part of them.
 func (r *Registry) Disk() (bytes, limit int64) {
 	r.usage.Settle()
 	return r.usage.Total(), r.o.MaxDisk

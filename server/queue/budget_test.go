@@ -298,7 +298,8 @@ func TestAnItemLargerThanTheBoundCostsNoOther(t *testing.T) {
 	})
 }
 
-// An open item holds its segment; what is behind that can be given up, as long as it frees anything.
+// An open item holds its segment; what is behind that can be given up, as long as it frees
+// anything.
 func TestAnItemThatStaysOpenDoesNotCostTheWholeQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const limit = 1 << 20

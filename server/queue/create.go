@@ -17,8 +17,8 @@ import (
 // errNameTaken: a queue cannot be created where a file, a symbolic link or another directory is.
 var errNameTaken = errors.New("something that is no queue has its name in the data directory")
 
-// checkVacant makes sure that nothing has the name of a queue that is to be created. What has it was
-// not listed as a queue, and a symbolic link would lead out of the data directory.
+// checkVacant makes sure that nothing has the name of a queue that is to be created. What has it
+// was not listed as a queue, and a symbolic link would lead out of the data directory.
 func (r *Registry) checkVacant(s *store) error {
 	if r.trimsDots && strings.HasSuffix(s.name, ".") {
 		return fmt.Errorf("%w that ends in a dot", errUnnameable)
@@ -34,7 +34,8 @@ func (r *Registry) checkVacant(s *store) error {
 		return err
 	}
 	if other := r.namesake(s.name); other != "" {
-		return fmt.Errorf("%w: it does not tell the name from that of queue %s", errUnnameable, other)
+		return fmt.Errorf("%w: it does not tell the name from that of queue %s",
+			errUnnameable, other)
 	}
 	return errNameTaken
 }

@@ -13,9 +13,9 @@ import (
 	"github.com/darner/darner/wal/datadir"
 )
 
-// Delete removes a queue and all its items; it is no error if there is none of that name. Its waiters
-// leave with nothing, its open items end in nothing, an upload to it fails. The handle stays valid:
-// the next Put creates a new queue. It may wait for the disk, in constant time.
+// Delete removes a queue and all its items; it is no error if there is none of that name. Its
+// waiters leave with nothing, its open items end in nothing, an upload to it fails. The handle
+// stays valid: the next Put creates a new queue. It may wait for the disk, in constant time.
 func (q *Queue) Delete() error {
 	if q != &q.store.own {
 		return q.store.leave(q)

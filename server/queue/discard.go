@@ -1,13 +1,13 @@
 package queue
 
-// A queue that discards its oldest items for new ones when it is at a bound. Space is freed by whole
-// segments, and by bodies of large items.
+// A queue that discards its oldest items for new ones when it is at a bound. Space is freed by
+// whole segments, and by bodies of large items.
 
 import "errors"
 
 // DiscardOldest discards the oldest waiting items until there is room for what Put or BeginLarge
-// refused with ErrDiscardOldest; open items stay. It returns the refusal when no room can be made. It
-// may wait for the disk.
+// refused with ErrDiscardOldest; open items stay. It returns the refusal when no room can be made.
+// It may wait for the disk.
 func (q *Queue) DiscardOldest(refused error) error { return q.store.discardOldest(refused) }
 
 func (s *store) discardOldest(refused error) error {
@@ -83,8 +83,8 @@ func (s *store) discardSome() (more bool, err error) {
 	return err == nil && (n > 0 || after < before), err
 }
 
-// discardSlice is how many bytes are discarded in one hold of the lock, unless expirySlice items are
-// fewer. It is about what a segment grows by at first, so that not much more goes than must.
+// discardSlice is how many bytes are discarded in one hold of the lock, unless expirySlice items
+// are fewer. It is about what a segment grows by at first, so that not much more goes than must.
 const discardSlice = 64 << 10
 
 // recordBytes is about what a record takes besides its payload.

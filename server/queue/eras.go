@@ -1,9 +1,9 @@
 package queue
 
-// Whether the time of day was set. The clock of a machine may be set while the server runs: by hours,
-// or by half a century where a machine starts in 1970. A lifetime that was given in seconds goes by
-// steady time all the same. The stretches of time between two steps are eras: each item belongs to
-// one, which says by how much the item's times have shifted since.
+// Whether the time of day was set. The clock of a machine may be set while the server runs: by
+// hours, or by half a century where a machine starts in 1970. A lifetime that was given in seconds
+// goes by steady time all the same. The stretches of time between two steps are eras: each item
+// belongs to one, which says by how much the item's times have shifted since.
 
 import (
 	"log/slog"
@@ -124,9 +124,9 @@ func (e *eras) shiftSince(in uint32) int64 {
 func (e *eras) lastLocked() era { return e.list[len(e.list)-1] }
 
 // shiftBefore is shiftSince for the time at which an item was put in an earlier run. The history
-// says how far that time was behind, and the steps of this run are added. They are left out when the
-// time fits the clock as it is now better than the clock as it was at the start: then the clock was
-// wrong at the start, and its steps have nothing to do with the item.
+// says how far that time was behind, and the steps of this run are added. They are left out when
+// the time fits the clock as it is now better than the clock as it was at the start: then the clock
+// was wrong at the start, and its steps have nothing to do with the item.
 func (e *eras) shiftBefore(at int64) int64 {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -1,8 +1,8 @@
 package queue
 
-// What is known of a clock that was set, kept in the data directory: by how much the times that items
-// got in a stretch of it were behind. A server that starts later corrects such times by it. A clock set
-// back is not kept: its times come twice, and no item may be dropped before its time.
+// What is known of a clock that was set, kept in the data directory: by how much the times that
+// items got in a stretch of it were behind. A server that starts later corrects such times by it. A
+// clock set back is not kept: its times come twice, and no item may be dropped before its time.
 
 import (
 	"errors"
@@ -21,12 +21,12 @@ import (
 // maxStretches bounds the file; the oldest ones are dropped.
 const maxStretches = 64
 
-// stretch is a period, in Unix ms by a clock that was set afterwards, and by how many ms that clock was
-// behind.
+// stretch is a period, in Unix ms by a clock that was set afterwards, and by how many ms that clock
+// was behind.
 type stretch struct{ from, to, behind int64 }
 
-// shift is by how much a time was behind. Stretches overlap on a machine that always starts in 1970:
-// then the largest counts.
+// shift is by how much a time was behind. Stretches overlap on a machine that always starts in
+// 1970: then the largest counts.
 func shift(past []stretch, at int64) (most int64) {
 	for _, s := range past {
 		if s.from <= at && at <= s.to {
@@ -71,8 +71,8 @@ func (r *Registry) loadEras() {
 	}
 }
 
-// Look tells the queues the time, for a caller that has read Options.Clock anyway: somebody may have
-// set the clock. day and steady are what clock.Now returned.
+// Look tells the queues the time, for a caller that has read Options.Clock anyway: somebody may
+// have set the clock. day and steady are what clock.Now returned.
 func (r *Registry) Look(day time.Time, steady time.Duration) { r.eras.look(day, steady) }
 
 // saveEras writes down what is known of steps.

@@ -227,7 +227,8 @@ func TestAStepAheadIsKnownAfterARestart(t *testing.T) {
 	}
 }
 
-// Whatever the clock says at a start, an item put before lives for the time that it has left, as far as is known.
+// Whatever the clock says at a start, an item put before lives for the time that it has left, as
+// far as is known.
 func TestAClockThatStartsWrongAgainAndAgainDropsNothingEarly(t *testing.T) {
 	m, dir, quiet := newMachine(5*second), t.TempDir(), slog.New(slog.DiscardHandler)
 	for n := range 3 {
@@ -306,7 +307,8 @@ func TestTheAgeOfTheHeadDoesNotJumpWithTheClock(t *testing.T) {
 	}
 }
 
-// It is put right after the start, or set wrong: only in the second case has it nothing to do with what was put before.
+// It is put right after the start, or set wrong: only in the second case has it nothing to do with
+// what was put before.
 func TestAClockThatIsSetBackAfterARestartDropsNothingEarly(t *testing.T) {
 	for name, c := range map[string]struct {
 		boot, to int64

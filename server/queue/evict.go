@@ -62,11 +62,12 @@ func (r *Registry) evictIdle(loaded *store) {
 
 // isShortage reports whether the system lacks what parking queues frees: descriptors or memory.
 func isShortage(err error) bool {
-	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM)
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) ||
+		errors.Is(err, syscall.ENOMEM)
 }
 
-// parkOthers parks a few stores when the one being loaded met a shortage, so that the next ones need
-// not ask. It reports whether any was parked.
+// parkOthers parks a few stores when the one being loaded met a shortage, so that the next ones
+// need not ask. It reports whether any was parked.
 func (r *Registry) parkOthers(loading *store, cause error) (any bool) {
 	r.noteShortage(cause)
 	for range maxAttempts {

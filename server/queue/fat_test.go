@@ -15,8 +15,8 @@ import (
 	"github.com/darner/darner/wal"
 )
 
-// fat is a disk in memory that does not tell names apart by case or by dots at the end, and takes no ':'.
-// Unlike FAT it forgets the case: the names here are in lower case where that matters.
+// fat is a disk in memory that does not tell names apart by case or by dots at the end, and takes
+// no ':'. Unlike FAT it forgets the case: the names here are in lower case where that matters.
 type fat struct{ *disktest.FS }
 
 func (fat) short(name string) string {

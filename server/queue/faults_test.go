@@ -251,7 +251,8 @@ func TestADataDirectoryThatIsUnfitForLogsIsRefused(t *testing.T) {
 	open(t, "data", o) // the lock is free
 }
 
-// Whichever call fails: at the start, while queues are loaded, parked and tried again, and at the end.
+// Whichever call fails: at the start, while queues are loaded, parked and tried again, and at the
+// end.
 func TestARegistryGivesBackAllItTook(t *testing.T) {
 	t.Parallel()
 	first := disktest.New()
@@ -489,8 +490,8 @@ func TestCountsAreRightAfterTheProcessDies(t *testing.T) {
 	}
 }
 
-// unopened is a loaded queue of items like payload, of which only a reader wants the first segment, which
-// cannot be opened.
+// unopened is a loaded queue of items like payload, of which only a reader wants the first segment,
+// which cannot be opened.
 func unopened(t *testing.T) (fs *disktest.FS, q *Queue, payload string) {
 	fs = disktest.New()
 	o := small()

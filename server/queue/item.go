@@ -54,8 +54,8 @@ func (q *Queue) Open(it Item) (io.ReadCloser, error) {
 	return r, goneIfClosed(err)
 }
 
-// goneIfClosed returns ErrGone for an item whose log was closed meanwhile: the queue was deleted, or
-// parked after a peek.
+// goneIfClosed returns ErrGone for an item whose log was closed meanwhile: the queue was deleted,
+// or parked after a peek.
 func goneIfClosed(err error) error {
 	if errors.Is(err, wal.ErrClosed) {
 		return ErrGone

@@ -1,7 +1,7 @@
 package queue
 
-// A store's log is opened on first use and parked when nobody uses it: its files are closed, and only
-// the handle and its last figures stay in memory.
+// A store's log is opened on first use and parked when nobody uses it: its files are closed, and
+// only the handle and its last figures stay in memory.
 
 import (
 	"errors"
@@ -22,8 +22,8 @@ func (q *Queue) Exists() bool {
 	return q.store.exists
 }
 
-// Parked reports whether the queue exists and is not loaded: putting and fetching would wait for the
-// disk.
+// Parked reports whether the queue exists and is not loaded: putting and fetching would wait for
+// the disk.
 func (q *Queue) Parked() bool {
 	s := q.store
 	s.mu.Lock()
@@ -36,8 +36,8 @@ func (q *Queue) Parked() bool {
 // call it if they must; run it before them where they must not wait.
 func (q *Queue) Load() error { return q.store.load(false) }
 
-// Create is Load that creates the queue if there is none, and prepares it for an item. Run it before
-// Put and BeginLarge where they must not wait.
+// Create is Load that creates the queue if there is none, and prepares it for an item. Run it
+// before Put and BeginLarge where they must not wait.
 func (q *Queue) Create() error {
 	s := q.store
 	if _, err := s.lockLoaded(true); err != nil {
@@ -190,12 +190,13 @@ const (
 )
 
 // noteLoadFailure returns the error to answer with, and logs it once until the queue loads again. A
-// shortage is logged elsewhere, since it is not this queue's alone. A queue that could not be created
-// may be tried again at once.
+// shortage is logged elsewhere, since it is not this queue's alone. A queue that could not be
+// created may be tried again at once.
 func (s *store) noteLoadFailure(cause error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	u := &loadFailure{err: fmt.Errorf("queue %s cannot be loaded: %w", s.name, cause), pause: firstPause}
+	err := fmt.Errorf("queue %s cannot be loaded: %w", s.name, cause)
+	u := &loadFailure{err: err, pause: firstPause}
 	if s.loadFailure != nil {
 		u.logged = s.loadFailure.logged
 	}
@@ -203,7 +204,8 @@ func (s *store) noteLoadFailure(cause error) error {
 	case isShortage(cause):
 		s.reg.noteShortage(cause)
 	case !u.logged:
-		s.logger().Error("queue cannot be loaded; it is tried again now and then", "dir", s.dir(), "error", cause)
+		s.logger().Error("queue cannot be loaded; it is tried again now and then",
+			"dir", s.dir(), "error", cause)
 		u.logged = true
 	default:
 		u.pause = min(2*s.loadFailure.pause, lastPause)
@@ -228,8 +230,8 @@ func (s *store) openFiles() (log, map[*Queue]cursor, error) {
 	return l, cursors, nil
 }
 
-// openCursors opens the cursors of all queues. One that the log no longer knows begins at the oldest
-// item, so that nothing is lost.
+// openCursors opens the cursors of all queues. One that the log no longer knows begins at the
+// oldest item, so that nothing is lost.
 func (s *store) openCursors(l log) (map[*Queue]cursor, error) {
 	all := s.allQueues() // loading is held: they stay
 	cursors := make(map[*Queue]cursor, len(all))
@@ -305,7 +307,8 @@ func (s *store) closeLog(l log) error {
 		return nil
 	}
 	err = fmt.Errorf("queue %s: %w", s.name, err)
-	s.logger().Error("cannot close the log; its last items may not be on the disk", "dir", s.dir(), "error", err)
+	s.logger().Error("cannot close the log; its last items may not be on the disk",
+		"dir", s.dir(), "error", err)
 	s.mu.Lock()
 	s.broken = err
 	s.mu.Unlock()

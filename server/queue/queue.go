@@ -13,22 +13,28 @@ import (
 // Delete ends it, and the handle remains valid. All methods may be called from any goroutine, and
 // load the log of a parked queue by themselves.
 //
-// It is one cursor of a store's log, and knows which items are open and which came back. Its state is
-// guarded by store.mu.
+// It is one cursor of a store's log, and knows which items are open and which came back. Its state
+// is guarded by store.mu.
 type Queue struct {
 	store  *store
 	reader string // the cursor's name; "" for the store's own queue
 
-	cursor     cursor                       // noCursor while not loaded
-	returned   *btree.BTreeG[Item]          // waiting, and older than all that cursor will hand out; nil while not loaded
+	cursor cursor // noCursor while not loaded
+
+	// Items that wait, and are older than all that cursor will hand out; nil while not loaded.
+	returned *btree.BTreeG[Item]
+
 	waiters    waitQueue                    // callers that wait for an item
 	waitedAt   int                          // index in store.waited, while anybody waits
 	open       int                          // open reads
 	openTotals struct{ items, bytes int64 } // of the open reads, without what was flushed
 	skip       skipping                     // of what is in the way of the head
-	due        int64                        // when to clean up, Unix ms: as a rule when the head expires; 0 never
-	counts     counts
-	snapshot   *figures // while it is not loaded; nil while they are unknown
+
+	// When to clean up, in Unix ms; 0 is never. As a rule it is when the head expires.
+	due int64
+
+	counts   counts
+	snapshot *figures // while it is not loaded; nil while they are unknown
 }
 
 // Name is the queue's name.
@@ -66,9 +72,9 @@ func (q *Queue) Put(payload []byte, m Meta) error {
 func (q *Queue) SyncThen(fn func(error)) { q.store.syncThen(fn) }
 
 // CatchUpThen calls fn once, on another goroutine, when what was refused with ErrBacklog should be
-// tried again. It does so too if the disk is not going to catch up, or the queue is deleted: the new
-// attempt returns why. It never blocks; fn must not either. stop cancels the call unless it has begun
-// or is about to.
+// tried again. It does so too if the disk is not going to catch up, or the queue is deleted: the
+// new attempt returns why. It never blocks; fn must not either. stop cancels the call unless it has
+// begun or is about to.
 func (q *Queue) CatchUpThen(fn func()) (stop func()) { return q.store.catchUpThen(fn) }
 
 // Fetch opens the head for the caller; false when nothing waits.
@@ -110,7 +116,8 @@ func (q *Queue) Return(it Item) {
 // is for open and for peeked items, and does nothing for one that is gone already.
 func (q *Queue) Drop(it Item) {
 	if q.drop(it) {
-		q.store.reg.logger.With("queue", q.Name()).Error("damaged item is dropped", "item", it.Seq, "bytes", it.Size)
+		logger := q.store.reg.logger.With("queue", q.Name())
+		logger.Error("damaged item is dropped", "item", it.Seq, "bytes", it.Size)
 	}
 }
 
@@ -123,13 +130,13 @@ func (q *Queue) drop(it Item) bool {
 	}
 	if lost {
 		q.counts.damaged++
-		q.cursor.Take(it.Position) // if that fails, the item comes after a restart and is dropped again
+		_ = q.cursor.Take(it.Position) // if it fails, the item comes after a restart and is dropped
 	}
 	return lost
 }
 
-// Flush discards all that waits, in constant time. Open items stay open; those that are returned are
-// discarded then. It may wait for the disk when the queue is parked.
+// Flush discards all that waits, in constant time. Open items stay open; those that are returned
+// are discarded then. It may wait for the disk when the queue is parked.
 func (q *Queue) Flush() error {
 	there, err := q.store.lockLoaded(false)
 	if err != nil {
@@ -246,7 +253,9 @@ func (q *Queue) nextLocked() (Item, bool, error) {
 		}
 	}
 	p, m, ok, err := q.cursor.TryNext()
-	it := Item{Position: p, Enqueued: m.Enqueued, Expires: m.Expires, cursor: q.cursor, fixed: m.Fixed}
+	it := Item{
+		Position: p, Enqueued: m.Enqueued, Expires: m.Expires, cursor: q.cursor, fixed: m.Fixed,
+	}
 	return it, ok, err
 }
 

@@ -1,9 +1,9 @@
 package queue
 
-// What must not wait. TryPut, TryFetch, TryPeek, TryWait and TryRead are Put and so on for a loop that
-// serves others as well. They return ErrUnready where they would wait for the disk, or skip a great
-// many items that have expired, are taken or damaged. Then the background goes on, in slices, and
-// ReadyThen says when to try again. Each queue skips once, however many callers wait for it.
+// What must not wait. TryPut, TryFetch, TryPeek, TryWait and TryRead are Put and so on for a loop
+// that serves others as well. They return ErrUnready where they would wait for the disk, or skip a
+// great many items that have expired, are taken or damaged. Then the background goes on, in slices,
+// and ReadyThen says when to try again. Each queue skips once, however many callers wait for it.
 
 import (
 	"container/list"

@@ -45,7 +45,7 @@ type Options struct {
 
 	Clock       clock.Clock   // default Log.Clock
 	CompactRate int64         // bytes a second, see wal.NewBackground
-	ScrubEvery  time.Duration // how often cold segments are verified; default 30 days, negative never
+	ScrubEvery  time.Duration // the interval of scrubbing; default 30 days, negative never
 
 	// MaxLoaded is how many logs are open at most. As more are loaded the least recently used ones
 	// are parked. Default 4096.
@@ -54,8 +54,8 @@ type Options struct {
 	MaxDisk int64 // bytes that the data directory may take, as du counts them; 0: no bound
 	MinFree int64 // bytes that its file system must have left; 0: none
 
-	// Settings returns the settings of one queue. It must not block, and must always return the same.
-	// Default: the zero Settings.
+	// Settings returns the settings of one queue. It must not block, and must always return the
+	// same. Default: the zero Settings.
 	Settings func(name string) Settings
 
 	logs   logs         // default: those of package wal
@@ -88,7 +88,7 @@ type Registry struct {
 	nodes      *btree.FreeListG[Item]
 	clock      clock.Clock
 	eras       *eras
-	tick       atomic.Uint64 // logical time: goes up when a queue is loaded, and at each look for idle ones
+	tick       atomic.Uint64 // logical time: goes up with each load, and each look for idle queues
 	janitor    *janitor
 	scrubber   *task     // nil without an interval
 	walker     *task     // measures the directories in which no log was opened
@@ -96,11 +96,11 @@ type Registry struct {
 	budget     *budget
 	quietUntil atomic.Int64 // steady time, ns: no shortage is logged before
 	sweeper    *sweeper
-	opening    chan struct{} // holds one for each log that is being opened, to bound their descriptors
+	opening    chan struct{} // holds one for each log that is being opened, to bound their files
 
 	mu      sync.RWMutex
 	stores  map[string]*store              // those that exist
-	handles map[string]weak.Pointer[store] // of names without a queue, while somebody holds a handle
+	handles map[string]weak.Pointer[store] // of names without a queue
 	pruneAt int                            // size of handles at which dead ones are removed
 	loaded  map[*store]struct{}
 	closed  bool
@@ -197,8 +197,8 @@ func OpenRegistry(dir string, o Options) (*Registry, error) {
 	return r, nil
 }
 
-// probe finds out whether the file system can do what logs need. A file system that syncs as a whole
-// is known to sync, so that is not tried: it takes time.
+// probe finds out whether the file system can do what logs need. A file system that syncs as a
+// whole is known to sync, so that is not tried: it takes time.
 func (r *Registry) probe() error {
 	w, err := r.fs.Whole(filepath.Join(r.dir, datadir.LockName))
 	if err == nil {
@@ -222,7 +222,8 @@ func (r *Registry) list() error {
 		}
 		name, ok := datadir.QueueName(e.Name)
 		if !ok {
-			r.logger.Warn("directory belongs to no queue and is left alone", "dir", filepath.Join(r.dir, e.Name))
+			r.logger.Warn("directory belongs to no queue and is left alone",
+				"dir", filepath.Join(r.dir, e.Name))
 			continue
 		}
 		r.stores[name] = newStore(r, name, true)
@@ -262,9 +263,9 @@ func (r *Registry) findLocked(name []byte) *store {
 
 const minPrune = 1024
 
-// pruneHandlesLocked removes the names whose handles are gone, each time their number has doubled. A
-// client that asks for a million names without a queue so costs only what the collector has not freed
-// yet.
+// pruneHandlesLocked removes the names whose handles are gone, each time their number has doubled.
+// A client that asks for a million names without a queue so costs only what the collector has not
+// freed yet.
 func (r *Registry) pruneHandlesLocked() {
 	if len(r.handles) < r.pruneAt {
 		return

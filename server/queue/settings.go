@@ -7,7 +7,7 @@ import "github.com/darner/darner/wal"
 // Settings are what may differ from queue to queue. The zero value sets no bound.
 type Settings struct {
 	MaxDisk     int64     // bytes of disk that the queue may take, as du counts them; 0: no bound
-	Discard     bool      // at a bound discard the oldest waiting items instead of refusing new ones
+	Discard     bool      // at a bound discard the oldest items, not refuse new ones
 	SegmentSize int64     // 0: that of Options.Log
 	Cold        *wal.Cold // nil: that of Options.Log
 }

@@ -44,7 +44,10 @@ type figures struct {
 }
 
 func (s Stats) figures() *figures {
-	return &figures{s.Items, s.Bytes, s.TotalItems, s.Segments, s.Created, s.headSince, s.hasHead}
+	return &figures{
+		items: s.Items, bytes: s.Bytes, total: s.TotalItems, segments: s.Segments, created: s.Created,
+		headSince: s.headSince, hasHead: s.hasHead,
+	}
 }
 
 func (f figures) stats() Stats {
@@ -55,13 +58,15 @@ func (f figures) stats() Stats {
 }
 
 type counts struct {
-	expired, fetched, returned, discarded, discardedFull, flushes uint64
-	damaged                                                       uint64 // by Drop
+	expired, fetched, returned uint64
+	discarded, discardedFull   uint64
+	flushes                    uint64
+	damaged                    uint64 // by Drop
 }
 
-// Stats returns the figures: all zero but Waiters when the queue does not exist. It may wait for the
-// disk, once, when the queue was not loaded since the start. It does not load the queue, unless the
-// figures cannot be read otherwise; for a queue that cannot be loaded they only say why.
+// Stats returns the figures: all zero but Waiters when the queue does not exist. It may wait for
+// the disk, once, when the queue was not loaded since the start. It does not load the queue, unless
+// the figures cannot be read otherwise; for a queue that cannot be loaded they only say why.
 func (q *Queue) Stats() Stats {
 	s, known := q.KnownStats()
 	if !known && q.ReadStats() == nil {
@@ -83,13 +88,13 @@ func (q *Queue) Stats() Stats {
 	return s
 }
 
-// ReadStats reads the figures of a queue that was not loaded since the start, for KnownStats. It may
-// wait for the disk.
+// ReadStats reads the figures of a queue that was not loaded since the start, for KnownStats. It
+// may wait for the disk.
 func (q *Queue) ReadStats() error { return q.store.readFigures() }
 
 // readFigures reads from its files the figures of a store that was not loaded since the start, and
-// notes when it is to be cleaned up. It learns nothing about other queues than the store's own: those
-// have to be loaded.
+// notes when it is to be cleaned up. It learns nothing about other queues than the store's own:
+// those have to be loaded.
 func (s *store) readFigures() error {
 	if s.isKnown() {
 		return nil
@@ -107,7 +112,8 @@ func (s *store) readFigures() error {
 	s.mu.Lock()
 	q := &s.own
 	q.snapshot = &figures{
-		items: g.Items, bytes: g.Bytes, total: g.Appended, segments: g.Segments, created: g.CreatedUnix,
+		items: g.Items, bytes: g.Bytes, total: g.Appended,
+		segments: g.Segments, created: g.CreatedUnix,
 		hasHead: g.Enqueued != 0, headSince: e.sinceStart(g.Enqueued + e.shiftBefore(g.Enqueued)),
 	}
 	if q.due = g.Expires; g.Waste {
@@ -168,7 +174,8 @@ func (q *Queue) KnownStats() (Stats, bool) {
 func (q *Queue) statsLocked() Stats {
 	var s Stats
 	if it, _ := q.peekHeadLocked(); it.Seq != 0 {
-		s.hasHead, s.headSince = true, q.store.reg.eras.sinceStart(it.Enqueued+q.store.shiftLocked(it))
+		e := q.store.reg.eras
+		s.hasHead, s.headSince = true, e.sinceStart(it.Enqueued+q.store.shiftLocked(it))
 	}
 	items, bytes := q.cursor.Pending()
 	s.Items, s.Bytes = items-q.openTotals.items, max(0, bytes-q.openTotals.bytes)
@@ -220,7 +227,8 @@ func (q *Queue) peekHeadLocked() (it Item, again bool) {
 func (q *Queue) addCountsLocked(s *Stats) {
 	c := &q.counts
 	s.Expired, s.Transactions, s.Canceled = c.expired, c.fetched, c.returned
-	s.Discarded, s.DiscardedFull, s.Flushes = c.discarded+c.discardedFull, c.discardedFull, c.flushes
+	s.Discarded, s.DiscardedFull = c.discarded+c.discardedFull, c.discardedFull
+	s.Flushes = c.flushes
 	s.Damaged, s.JournalRewrites = c.damaged+q.store.damaged, q.store.rewrites
 }
 

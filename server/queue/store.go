@@ -103,7 +103,8 @@ func (s *store) appendAndUnlock(payload []byte, m Meta) error {
 	return err
 }
 
-// serveAndUnlock gives what waits to the waiters of all queues. It costs nothing while nobody waits.
+// serveAndUnlock gives what waits to the waiters of all queues. It costs nothing while nobody
+// waits.
 func (s *store) serveAndUnlock() {
 	if len(s.waited) == 0 {
 		s.mu.Unlock()
@@ -111,7 +112,7 @@ func (s *store) serveAndUnlock() {
 	}
 	var buf [wakesAtOnce]func()
 	woken := buf[:0]
-	for i := len(s.waited) - 1; i >= 0; i-- { // from the end: a queue that is served leaves the list
+	for i := len(s.waited) - 1; i >= 0; i-- { // from the end: a queue that is served leaves
 		woken, _ = s.waited[i].serveWaitersLocked(woken)
 	}
 	s.mu.Unlock()
@@ -165,8 +166,8 @@ func (s *store) unpin() {
 // errDeleted is for a queue that was deleted while it was about to be used.
 var errDeleted = errors.New("the queue was deleted meanwhile")
 
-// join returns the store's queue of another cursor, by its name. A new one gets what is put from now
-// on. The store is created if there is none. It may wait for the disk.
+// join returns the store's queue of another cursor, by its name. A new one gets what is put from
+// now on. The store is created if there is none. It may wait for the disk.
 func (s *store) join(name string) (*Queue, error) {
 	if _, err := s.lockLoaded(true); err != nil {
 		return nil, err
@@ -206,8 +207,8 @@ func (s *store) otherLocked(name string) *Queue {
 	return nil
 }
 
-// leave ends a queue that join returned, and frees what only that queue kept. Its waiters leave with
-// nothing, its open items end in nothing. It may wait for the disk.
+// leave ends a queue that join returned, and frees what only that queue kept. Its waiters leave
+// with nothing, its open items end in nothing. It may wait for the disk.
 func (s *store) leave(q *Queue) error {
 	if _, err := s.lockLoaded(false); err != nil {
 		return err

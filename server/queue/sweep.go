@@ -1,12 +1,13 @@
 package queue
 
-// The sweeper cleans up queues that nobody uses: it drops what has expired at their heads, and gives
-// back disk that they hold for nothing. It is one goroutine, and does a little at a time.
+// The sweeper cleans up queues that nobody uses: it drops what has expired at their heads, and
+// gives back disk that they hold for nothing. It is one goroutine, and does a little at a time.
 //
 // After the start it reads the figures of every queue once. It loads the queues that hold space for
-// nothing, as a crash may leave them, and those whose head has expired, cleans them up and parks them
-// again. From then on it looks at loaded queues that were used since its last round, and at parked
-// ones when their heads expire. While nothing is loaded and nothing expires, it does not wake.
+// nothing, as a crash may leave them, and those whose head has expired, cleans them up and parks
+// them again. From then on it looks at loaded queues that were used since its last round, and at
+// parked ones when their heads expire. While nothing is loaded and nothing expires, it does not
+// wake.
 
 import (
 	"context"

@@ -39,8 +39,8 @@ const (
 	extent = 1 << 20   // a segment grows in steps of at most this
 )
 
-// BeginLarge begins a large item of size bytes. The errors are those of Put. If the queue discards its
-// oldest items at a bound, it does so here, and as the item comes.
+// BeginLarge begins a large item of size bytes. The errors are those of Put. If the queue discards
+// its oldest items at a bound, it does so here, and as the item comes.
 func (q *Queue) BeginLarge(size int64, m Meta) (Upload, error) {
 	s := q.store
 	if _, err := s.lockLoaded(true); err != nil {
@@ -99,7 +99,8 @@ func (u *upload) Abort() {
 	}
 }
 
-// fail ends an upload that becomes no item. If it was the first of its queue, no queue is left either.
+// fail ends an upload that becomes no item. If it was the first of its queue, no queue is left
+// either.
 func (u *upload) fail() {
 	u.end()
 	if u.log.Stats().Appended == 0 {
@@ -120,7 +121,8 @@ func (u *upload) end() {
 // reword replaces the error of a queue that was deleted meanwhile, which names files.
 func (u *upload) reword(err error) error {
 	if errors.Is(err, wal.ErrClosed) {
-		return fmt.Errorf("queue %s was deleted while the item came in: %w", u.store.name, wal.ErrClosed)
+		return fmt.Errorf("queue %s was deleted while the item came in: %w",
+			u.store.name, wal.ErrClosed)
 	}
 	return err
 }

@@ -19,8 +19,8 @@ type Waiter struct {
 	wake  func()
 	state atomic.Uint32
 
-	// Written by the queue that claims, under the mu of its store. Stop reads them after it has held
-	// the mu of each store.
+	// Written by the queue that claims, under the mu of its store. Stop reads them after it has
+	// held the mu of each store.
 	queue *Queue
 	item  Item
 
@@ -41,9 +41,9 @@ const (
 // must not block. It may come late, when the waiter was stopped and waits again: look at Done.
 func NewWaiter(wake func()) *Waiter { return &Waiter{wake: wake} }
 
-// Wait claims for w what is there, or else puts w at the end of the wait queue. It returns whether w
-// is claimed, here or meanwhile by another queue where it waits. Then Done is true, and this call did
-// not lead to a wake. After an error w waits only where it waited before.
+// Wait claims for w what is there, or else puts w at the end of the wait queue. It returns whether
+// w is claimed, here or meanwhile by another queue where it waits. Then Done is true, and this call
+// did not lead to a wake. After an error w waits only where it waited before.
 func (q *Queue) Wait(w *Waiter) (bool, error) {
 	w.state.CompareAndSwap(idle, waiting)
 	if w.Done() {
@@ -57,8 +57,8 @@ func (q *Queue) Wait(w *Waiter) (bool, error) {
 // its head for now. Stop tells which.
 func (w *Waiter) Done() bool { return w.state.Load() == claimed }
 
-// Stop ends the wait. If ok, the item of queue q was claimed: it is the caller's now, and open unless
-// the waiter peeks. Otherwise nobody will claim w any more.
+// Stop ends the wait. If ok, the item of queue q was claimed: it is the caller's now, and open
+// unless the waiter peeks. Otherwise nobody will claim w any more.
 func (w *Waiter) Stop() (q *Queue, it Item, ok bool) {
 	w.state.CompareAndSwap(waiting, idle)
 	for _, e := range w.entries[:w.used] {
@@ -133,8 +133,8 @@ func (q *Queue) dequeueLocked(e *waitEntry) {
 	}
 }
 
-// waitQueue is a queue's waiters, in the order they came. Those that another queue claimed stay until
-// they are stopped or reach the front. All methods need the store's mu.
+// waitQueue is a queue's waiters, in the order they came. Those that another queue claimed stay
+// until they are stopped or reach the front. All methods need the store's mu.
 type waitQueue struct {
 	first, last *waitEntry
 	n           int
@@ -171,8 +171,9 @@ func (l *waitQueue) remove(e *waitEntry) {
 // waiter that peeks.
 const wakesAtOnce = 4
 
-// serveWaitersLocked gives what waits to the waiters. It appends what to call after the lock is given
-// up, see wake. After ErrUnready the background goes on with it; no other error is kept for anybody.
+// serveWaitersLocked gives what waits to the waiters. It appends what to call after the lock is
+// given up, see wake. After ErrUnready the background goes on with it; no other error is kept for
+// anybody.
 func (q *Queue) serveWaitersLocked(woken []func()) (_ []func(), err error) {
 	for e := q.waiters.first; e != nil; e = q.waiters.first {
 		w := e.waiter

@@ -42,42 +42,43 @@ func caughtUp(q *Queue) <-chan struct{} {
 
 func TestAPutThatTheDiskDoesNotKeepUpWithIsRefusedUntilItCaughtUp(t *testing.T) {
 	q, release, refused := backlogged(t)
-	if !errors.Is(refused, ErrBacklog) || errors.Is(refused, wal.ErrFull) || errors.Is(refused, ErrDiscardOldest) {
-		t.Fatalf("the refusal is %v", refused)
+	if !errors.Is(refused, ErrBacklog) || errors.Is(refused, wal.ErrFull) ||
+		errors.Is(refused, ErrDiscardOldest) {
+		t.Fatalf("got refusal %v, want ErrBacklog alone", refused)
 	}
-	told := caughtUp(q)
+	again := caughtUp(q)
 	release()
-	<-told
+	<-again
 	put(t, q, "after that")
 }
 
 func TestAQueueWhoseDiskIsWaitedForIsNotParked(t *testing.T) {
 	q, release, _ := backlogged(t)
-	stop := q.CatchUpThen(func() { t.Error("called after it was stopped") })
-	told := caughtUp(q)
+	stop := q.CatchUpThen(func() { t.Error("got a call after stop, want none") })
+	again := caughtUp(q)
 	now := q.store.reg.tick.Add(1) + 1
 	if q.store.park(now) {
-		t.Fatal("it is parked")
+		t.Fatal("got a parked queue, want it loaded while its disk is waited for")
 	}
 	stop()
 	stop()
 	release()
-	<-told
+	<-again
 	if q.store.pins != 0 {
-		t.Errorf("%d callers want it", q.store.pins)
+		t.Errorf("got %d pins, want none", q.store.pins)
 	}
 	if !q.store.park(now) {
-		t.Error("it is not parked when nobody waits any more")
+		t.Error("got a loaded queue, want it parked when nobody waits any more")
 	}
 	<-caughtUp(q)
 }
 
 func TestAQueueThatIsDeletedKeepsNobodyWaitingForItsDisk(t *testing.T) {
 	q, release, _ := backlogged(t)
-	told := caughtUp(q)
+	again := caughtUp(q)
 	deleted := make(chan error, 1)
 	go func() { deleted <- q.Delete() }()
-	<-told
+	<-again
 	release()
 	if err := <-deleted; err != nil {
 		t.Fatal(err)
@@ -96,16 +97,17 @@ func TestALargeItemThatTheDiskDoesNotKeepUpWithIsNotLost(t *testing.T) {
 		err = q.Put(nil, wal.Meta{})
 	}
 	if err := u.Commit(); !errors.Is(err, ErrBacklog) {
-		t.Fatalf("the refusal is %v", err)
+		t.Fatalf("got refusal %v, want ErrBacklog", err)
 	}
 	before, uploads := q.Stats().Items, q.store.uploads
-	told := caughtUp(q)
+	again := caughtUp(q)
 	release()
-	<-told
+	<-again
 	if err := u.Commit(); err != nil {
 		t.Fatal(err)
 	}
 	if n := q.Stats().Items; n != before+1 || uploads != 1 || q.store.uploads != 0 {
-		t.Errorf("%d items and %d uploads became %d and %d", before, uploads, n, q.store.uploads)
+		t.Errorf("got %d items, %d uploads, then %d, want %d, 1, then 0",
+			n, uploads, q.store.uploads, before+1)
 	}
 }

@@ -90,7 +90,7 @@ func fillQueue(t testing.TB, q *Queue, size int) (n int, refused error) {
 			return n, err
 		}
 	}
-	t.Fatal("nothing is ever refused")
+	t.Fatal("got no refusal, want one at the bound")
 	return 0, nil
 }
 
@@ -110,22 +110,25 @@ func TestAQueueAtItsLimitRefusesUntilItemsAreTaken(t *testing.T) {
 		q := named(t, r, "work")
 		for _, size := range []int{1000, 40_000} {
 			n, err := fillQueue(t, q, size)
-			if !errors.Is(err, ErrLimit) || !errors.Is(err, wal.ErrFull) || errors.Is(err, ErrDiscardOldest) || !strings.Contains(err.Error(), "max-disk") {
-				t.Fatalf("refused with %v", err)
+			if !errors.Is(err, ErrLimit) || !errors.Is(err, wal.ErrFull) ||
+				errors.Is(err, ErrDiscardOldest) || !strings.Contains(err.Error(), "max-disk") {
+				t.Fatalf("got refusal %v, want ErrLimit that names max-disk", err)
 			}
-			if used := q.Stats().LogSize; used > limit+64<<10 || used < limit*3/4 || n*size < limit*3/4 { // what does not ask: an index, an offset file
-				t.Fatalf("%d items of %d bytes take %d bytes of %d", n, size, used, limit)
+			const over = 64 << 10 // what does not ask: an index, an offset file
+			used := q.Stats().LogSize
+			if used > limit+over || used < limit*3/4 || n*size < limit*3/4 {
+				t.Fatalf("got %d items of %d bytes in %d bytes, want about %d", n, size, used, limit)
 			}
 			put(t, named(t, r, "other"), "x") // each has its own
 			takeN(t, q, n/2)
-			eventually(t, "it takes items again", func() bool { return putPatiently(q, 0, size) == nil })
-			if used := q.Stats().LogSize; used > limit+64<<10 {
-				t.Fatalf("%d bytes of %d", used, limit)
+			eventually(t, "room for items", func() bool { return putPatiently(q, 0, size) == nil })
+			if used := q.Stats().LogSize; used > limit+over {
+				t.Fatalf("got %d bytes in use, want %d at most", used, limit)
 			}
 			if err := q.Flush(); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, "its space comes back", func() bool { return q.Stats().LogSize < 2*testSegment })
+			eventually(t, "its space", func() bool { return q.Stats().LogSize < 2*testSegment })
 		}
 	})
 }
@@ -136,31 +139,33 @@ func TestTheDataDirectorysLimitIsForAllQueuesAndKeepsSomeBack(t *testing.T) {
 		r := bounded(t, disktest.New(), func(o *Options) { o.MaxDisk = limit })
 		a, b := named(t, r, "a"), named(t, r, "b")
 		n, err := fillQueue(t, a, 10_000)
-		if !errors.Is(err, wal.ErrFull) || errors.Is(err, ErrLimit) || !strings.Contains(err.Error(), "data directory") {
-			t.Fatalf("refused with %v", err)
+		if !errors.Is(err, wal.ErrFull) || errors.Is(err, ErrLimit) ||
+			!strings.Contains(err.Error(), "data directory") {
+			t.Fatalf("got refusal %v, want ErrFull that names the data directory", err)
 		}
-		for putPatiently(b, 0, 10_000) == nil { // sealing and compaction may have given space back since
+		for putPatiently(b, 0, 10_000) == nil { // sealing and compaction may have freed space since
 			if err := b.Delete(); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := fillQueue(t, a, 10_000); err == nil {
-				t.Fatal("nothing is refused")
+				t.Fatal("got no refusal, want one at the bound")
 			}
 			b = named(t, r, "b")
 		}
 		if b.Exists() {
-			t.Error("a queue was made of a refused item")
+			t.Error("got a queue of a refused item, want none")
 		}
 		used, bound := r.Disk()
-		if bound != limit || used > limit-r.budget.reserved/2 || used < limit/2 { // offset files and indexes do not ask
-			t.Fatalf("%d bytes of %d are in use, to keep back %d", used, bound, r.budget.reserved)
+		most := limit - r.budget.reserved/2 // offset files and indexes do not ask
+		if bound != limit || used > most || used < limit/2 {
+			t.Fatalf("got %d bytes in use of %d, want %d to %d of %d", used, bound, limit/2, most, limit)
 		}
 		takeN(t, a, n/2)
-		eventually(t, "another queue takes items", func() bool { return putPatiently(b, 0, 10_000) == nil })
+		eventually(t, "room in another queue", func() bool { return putPatiently(b, 0, 10_000) == nil })
 		if err := a.Delete(); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "the space of a deleted queue comes back", func() bool {
+		eventually(t, "the space of a deleted queue", func() bool {
 			used, _ := r.Disk()
 			return used < limit/4
 		})
@@ -175,18 +180,22 @@ func TestSomeOfTheFileSystemIsLeftFree(t *testing.T) {
 		r := bounded(t, fsys, func(o *Options) { o.MinFree = free })
 		q := named(t, r, "work")
 		n, err := fillQueue(t, q, 10_000)
-		if !errors.Is(err, wal.ErrFull) || errors.Is(err, ErrLimit) || !strings.Contains(err.Error(), "min-free") {
-			t.Fatalf("refused with %v", err)
+		if !errors.Is(err, wal.ErrFull) || errors.Is(err, ErrLimit) ||
+			!strings.Contains(err.Error(), "min-free") {
+			t.Fatalf("got refusal %v, want ErrFull that names min-free", err)
 		}
-		if left, _ := fsys.Free(""); left < free-64<<10 || left > 2*free { // an index, an offset file
-			t.Errorf("%d bytes are left, to be %d", left, free)
+		const over = 64 << 10 // what does not ask: an index, an offset file
+		if left, _ := fsys.Free(""); left < free-over || left > 2*free {
+			t.Errorf("got %d bytes left, want about %d", left, free)
 		}
 		takeN(t, q, n/2)
-		eventually(t, "it takes items again", func() bool { return putPatiently(q, 0, 10_000) == nil })
+		eventually(t, "room for items", func() bool { return putPatiently(q, 0, 10_000) == nil })
 		check := func(capacity int64, stored bool) {
 			t.Helper()
 			fsys.SetCapacity(capacity) // others fill or clear the disk
-			eventually(t, "the change is noticed", func() bool { return (putPatiently(q, 0, 60_000) == nil) == stored })
+			eventually(t, "the change to be noticed", func() bool {
+				return (putPatiently(q, 0, 60_000) == nil) == stored
+			})
 		}
 		check(fsys.Used()+free/2, false)
 		check(32<<20, true)
@@ -225,20 +234,22 @@ func TestTheOldestItemsMakeRoom(t *testing.T) {
 				n := 4 * limit / size
 				for i := range n {
 					if err := putPatiently(q, i, size); err != nil {
-						t.Fatalf("item %d: %v", i, err)
+						t.Fatalf("item %d: got %v, want it stored", i, err)
 					}
 					if used := r.usage.Used(q.store.dir()); used > limit+offsets {
-						t.Fatalf("%d bytes of %d", used, limit)
+						t.Fatalf("got %d bytes in use, want %d at most", used, limit)
 					}
 				}
 				s := q.Stats()
-				if s.DiscardedFull == 0 || s.Discarded != s.DiscardedFull || int(s.Items) != n-int(s.DiscardedFull) || int(s.Items)*(size+recordBytes) < limit/2 {
-					t.Fatalf("%d items are left, %d given up, of %d", s.Items, s.DiscardedFull, n)
+				left, gone := int(s.Items), int(s.DiscardedFull)
+				if gone == 0 || int(s.Discarded) != gone || left != n-gone ||
+					left*(size+recordBytes) < limit/2 {
+					t.Fatalf("got %d items and %d discarded of %d, want half of the bound used", left, gone, n)
 				}
-				for i := int(s.DiscardedFull); i < n; i++ {
+				for i := gone; i < n; i++ {
 					it := fetch(t, q)
 					if got := numberOf(t, q, it); got != i {
-						t.Fatalf("item %d comes instead of %d", got, i)
+						t.Fatalf("got item %d, want %d", got, i)
 					}
 					if err := q.Confirm(it); err != nil {
 						t.Fatal(err)
@@ -256,7 +267,8 @@ func TestOldItemsMakeRoomAtTheDataDirectorysLimit(t *testing.T) {
 			o.Settings = func(name string) Settings { return Settings{Discard: name == "new"} }
 		})
 		old, young := named(t, r, "old"), named(t, r, "new")
-		for i := range 400 { // its own share of the disk: what others take without asking may not leave a segment
+		// Its own share of the disk: what others take without asking may not leave a segment.
+		for i := range 400 {
 			if err := putPatiently(young, i, 1000); err != nil {
 				t.Fatal(err)
 			}
@@ -264,18 +276,18 @@ func TestOldItemsMakeRoomAtTheDataDirectorysLimit(t *testing.T) {
 		n, _ := fillQueue(t, old, 1000)
 		for i := range 1000 {
 			if err := putPatiently(young, i, 1000); err != nil {
-				t.Fatalf("item %d: %v", i, err)
+				t.Fatalf("item %d: got %v, want it stored", i, err)
 			}
 		}
 		if s := old.Stats(); int(s.Items) != n || s.DiscardedFull != 0 {
-			t.Errorf("the other queue has %d of %d items", s.Items, n)
+			t.Errorf("got %d items in the other queue, want %d", s.Items, n)
 		}
 		var err error
-		for i := 0; err == nil && i < 40; i++ { // the last that was given up may have left some room
+		for i := 0; err == nil && i < 40; i++ { // the last discarded item may have left some room
 			err = putPatiently(old, n+i, 100_000)
 		}
 		if err == nil || errors.Is(err, ErrDiscardOldest) {
-			t.Errorf("the other queue answers %v", err)
+			t.Errorf("got refusal %v of the other queue, want a final one", err)
 		}
 	})
 }
@@ -290,16 +302,15 @@ func TestAnItemLargerThanTheBoundCostsNoOther(t *testing.T) {
 			}
 		}
 		if err := putPatiently(q, 0, 1<<20); !errors.Is(err, ErrLimit) {
-			t.Errorf("it is answered %v", err)
+			t.Errorf("got %v, want ErrLimit", err)
 		}
 		if s := q.Stats(); s.Items != 100 || s.DiscardedFull != 0 {
-			t.Errorf("%d items are left, %d given up", s.Items, s.DiscardedFull)
+			t.Errorf("got %d items and %d discarded, want 100 and none", s.Items, s.DiscardedFull)
 		}
 	})
 }
 
-// An open item holds its segment; what is behind that can be given up, as long as it frees
-// anything.
+// An open item keeps its segment. Later items can be discarded, as long as that frees anything.
 func TestAnItemThatStaysOpenDoesNotCostTheWholeQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const limit = 1 << 20
@@ -321,17 +332,18 @@ func TestAnItemThatStaysOpenDoesNotCostTheWholeQueue(t *testing.T) {
 			}
 		}
 		if lost := int(q.Stats().DiscardedFull); refused > stored/10 || stored-lost < limit/1000/4 {
-			t.Errorf("%d of %d items were given up, and %d refused", lost, stored, refused)
+			t.Errorf("got %d of %d items discarded and %d refused, want a quarter of the bound used",
+				lost, stored, refused)
 		}
 		if got := numberOf(t, q, stuck); got != 0 {
-			t.Errorf("the open item is %d", got)
+			t.Errorf("got open item %d, want 0", got)
 		}
 		if err := q.Confirm(stuck); err != nil {
 			t.Fatal(err)
 		}
 		for i := range 2 * limit / 1000 {
 			if err := putPatiently(q, i, 1000); err != nil {
-				t.Fatalf("with nothing open item %d is answered %v", i, err)
+				t.Fatalf("item %d, with none open: got %v, want it stored", i, err)
 			}
 		}
 	})
@@ -355,7 +367,7 @@ func walked(fsys disk.FS, dir string) int64 {
 
 func wantWalked(t *testing.T, r *Registry, fsys *disktest.FS, when string) {
 	t.Helper()
-	eventually(t, "the figures equal a walk "+when, func() bool {
+	eventually(t, "figures that equal a walk "+when, func() bool {
 		used, _ := r.Disk()
 		same := used == walked(fsys, r.dir)
 		r.Each(func(q *Queue) bool {
@@ -382,7 +394,9 @@ func usageOf(t *testing.T, seed uint64) {
 	fsys := disktest.New()
 	change := func(o *Options) {
 		o.MaxDisk = 3 << 20
-		o.Settings = func(name string) Settings { return Settings{MaxDisk: 1 << 20, Discard: name == "b"} }
+		o.Settings = func(name string) Settings {
+			return Settings{MaxDisk: 1 << 20, Discard: name == "b"}
+		}
 	}
 	r := bounded(t, fsys, change)
 	open := map[*Queue][]Item{}
@@ -430,6 +444,6 @@ func usageOf(t *testing.T, seed uint64) {
 	}
 	wantWalked(t, bounded(t, image, change), image, fmt.Sprintf("after the crash of seed %d", seed))
 	if v := fsys.Violations(); len(v) > 0 {
-		t.Fatal(v)
+		t.Fatalf("got violations %v, want none", v)
 	}
 }

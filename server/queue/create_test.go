@@ -34,20 +34,21 @@ func TestWhatIsNoQueueIsLeftAlone(t *testing.T) {
 			q := named(t, r, "work")
 			err := q.Put([]byte("a"), wal.Meta{})
 			if err == nil || q.Exists() {
-				t.Fatalf("put: %v", err)
+				t.Fatalf("got %v, exists %v, want a refused item and no queue", err, q.Exists())
 			}
 			if strings.Contains(err.Error(), r.dir) {
-				t.Errorf("a client is told a path: %v", err)
+				t.Errorf("got error %v, want none that names a path", err)
 			}
 			if err := q.Delete(); err != nil {
 				t.Error(err)
 			}
 			after, err := os.Lstat(path)
-			if err != nil || after.Mode() != before.Mode() || !after.ModTime().Equal(before.ModTime()) {
-				t.Errorf("before %v, after %v, %v", before, after, err)
+			if err != nil || after.Mode() != before.Mode() ||
+				!after.ModTime().Equal(before.ModTime()) {
+				t.Errorf("got %v, %v, want %v as before", after, err, before)
 			}
 			if there, _ := os.ReadDir(outside); len(there) != 0 {
-				t.Errorf("written outside of the data directory: %v", there)
+				t.Errorf("got %v outside of the data directory, want nothing", there)
 			}
 		})
 	}
@@ -70,7 +71,11 @@ func TestAQueueWhoseFirstItemIsRefusedLeavesNothing(t *testing.T) {
 			fs := disktest.New()
 			r := onFake(t, fs)
 			fs.Fail(func(op disktest.Op, name string, _ int) error {
-				if op != disktest.OpMkdir && op != disktest.OpReadDir && op != disktest.OpRemove && strings.HasPrefix(name, "data/work") {
+				switch op {
+				case disktest.OpMkdir, disktest.OpReadDir, disktest.OpRemove:
+					return nil
+				}
+				if strings.HasPrefix(name, "data/work") {
 					return syscall.ENOSPC
 				}
 				return nil
@@ -83,13 +88,11 @@ func TestAQueueWhoseFirstItemIsRefusedLeavesNothing(t *testing.T) {
 			total := r.Totals()
 			total.Syncs = 0 // the background may have had one
 			if q.Exists() || total != (Totals{}) || slices.Contains(fs.Names("data"), "work") {
-				t.Errorf("exists %v, %+v, %v", q.Exists(), total, fs.Names("data"))
+				t.Errorf("got exists %v, %+v, %v, want no trace", q.Exists(), total, fs.Names("data"))
 			}
 			fs.Fail(nil)
 			put(t, q, "b", "c")
-			if _, it, ok := w.Stop(); !ok || text(t, q, it) != "b" {
-				t.Error("the waiter got nothing")
-			}
+			wantClaim(t, w, q, "b")
 			wants(t, q, "c")
 		})
 	}
@@ -137,11 +140,11 @@ func TestTroubleWithClosingALogPasses(t *testing.T) {
 		return nil
 	})
 	if !q.store.park(1 << 60) {
-		t.Fatal("not parked")
+		t.Fatal("got a loaded queue, want it parked")
 	}
 	fs.Fail(nil)
 	if !tried.Load() {
-		t.Fatal("closing met no trouble")
+		t.Fatal("got no failing call, want one in closing")
 	}
 	put(t, q, "b")
 	wants(t, q, "a", "b")

@@ -81,14 +81,17 @@ func has(t *testing.T, q *Queue) string {
 func (m *machine) want(t *testing.T, q *Queue, want string) {
 	t.Helper()
 	if got := has(t, q); got != want {
-		t.Fatalf("at %s there is %q, want %q", stamp(m.now()), got, want)
+		t.Fatalf("at %s: got %q, want %q", stamp(m.now()), got, want)
 	}
 }
 
 func TestALifetimeIsTheTimeThatPassesWhateverTheClockIsSetTo(t *testing.T) {
 	for name, c := range map[string]struct{ from, to int64 }{
-		"from 1970": {5 * second, today}, "two hours ahead": {today, today + 2*hour}, "two hours back": {today, today - 2*hour},
-		"to 1970": {today, 5 * second}, "by half a minute": {today, today + 30*second},
+		"from 1970":        {5 * second, today},
+		"two hours ahead":  {today, today + 2*hour},
+		"two hours back":   {today, today - 2*hour},
+		"to 1970":          {today, 5 * second},
+		"by half a minute": {today, today + 30*second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := newMachine(c.from)
@@ -108,7 +111,7 @@ func TestALifetimeIsTheTimeThatPassesWhateverTheClockIsSetTo(t *testing.T) {
 			m.pass(4 * second)
 			m.want(t, q, "")
 			if n := q.Stats().Expired; n != 2 {
-				t.Errorf("%d items expired", n)
+				t.Errorf("got %d expired, want 2", n)
 			}
 		})
 	}
@@ -117,7 +120,8 @@ func TestALifetimeIsTheTimeThatPassesWhateverTheClockIsSetTo(t *testing.T) {
 func TestAnExpiryThatIsATimeOfDayGoesByTheClock(t *testing.T) {
 	m := newMachine(today)
 	q := named(t, m.start(t, t.TempDir(), slog.New(slog.DiscardHandler)), "work")
-	if err := q.Put([]byte("a"), wal.Meta{Enqueued: today, Expires: today + hour, Fixed: true}); err != nil {
+	m1 := wal.Meta{Enqueued: today, Expires: today + hour, Fixed: true}
+	if err := q.Put([]byte("a"), m1); err != nil {
 		t.Fatal(err)
 	}
 	m.set(today - 5*day)
@@ -137,14 +141,14 @@ func TestThatTheClockWasSetIsLoggedOnceAndDriftAndSleepAreNot(t *testing.T) {
 	m.sleep(hour / 2)
 	m.want(t, q, "a")
 	if log.Len() != 0 {
-		t.Fatalf("logged: %s", &log)
+		t.Fatalf("got log %s, want none", &log)
 	}
 	m.set(m.now() + 2*hour)
 	for range 10 {
 		m.want(t, q, "a")
 	}
 	if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "by=2h0m") {
-		t.Fatalf("logged: %s", text)
+		t.Fatalf("got log %s, want one line with by=2h0m", text)
 	}
 	m.sleep(hour / 2)
 	m.want(t, q, "")
@@ -182,11 +186,11 @@ func TestAnItemOnItsWayWhenTheClockIsSetLivesAsLongAsItWasToLive(t *testing.T) {
 			}
 			m.pass(hour - second)
 			if n := alive(); n != 2 {
-				t.Fatalf("after an hour less a second %d items are left", n)
+				t.Fatalf("after an hour less a second: got %d items, want 2", n)
 			}
 			m.pass(2 * second)
 			if n := alive(); n != 0 {
-				t.Fatalf("after an hour %d items are left", n)
+				t.Fatalf("after an hour: got %d items, want none", n)
 			}
 		})
 	}
@@ -223,7 +227,7 @@ func TestAStepAheadIsKnownAfterARestart(t *testing.T) {
 	m.pass(20 * second)
 	m.want(t, q, "a day")
 	if age := q.Stats().Age; age < hour-second || age > hour+20*second {
-		t.Errorf("its age is %v", time.Duration(age)*time.Millisecond)
+		t.Errorf("got an age of %v, want about an hour", time.Duration(age)*time.Millisecond)
 	}
 }
 
@@ -242,7 +246,7 @@ func TestAClockThatStartsWrongAgainAndAgainDropsNothingEarly(t *testing.T) {
 		m.putFor(t, q, fmt.Sprint("right ", n), 30*day)
 		m.pass(hour)
 		if items := q.Stats().Items; items != 2*int64(n+1) {
-			t.Fatalf("in run %d there are %d items", n, items)
+			t.Fatalf("run %d: got %d items, want %d", n, items, 2*(n+1))
 		}
 		m.want(t, q, "wrong 0")
 		if err := r.Close(); err != nil {
@@ -259,7 +263,7 @@ func TestAClockThatStartsWrongAgainAndAgainDropsNothingEarly(t *testing.T) {
 	m.want(t, q, "")
 }
 
-func TestWhatIsKnownOfTheClockIsBoundedAndDamageToItIsTold(t *testing.T) {
+func TestTheHistoryOfTheClockIsBoundedAndDamageToItIsLogged(t *testing.T) {
 	var log bytes.Buffer
 	m, dir := newMachine(today), t.TempDir()
 	r := m.start(t, dir, slog.New(slog.DiscardHandler))
@@ -270,15 +274,15 @@ func TestWhatIsKnownOfTheClockIsBoundedAndDamageToItIsTold(t *testing.T) {
 	}
 	keptStep(t, r)
 	if n := len(q.store.marks); n > maxMarks {
-		t.Errorf("%d marks", n)
+		t.Errorf("got %d marks, want %d at most", n, maxMarks)
 	}
 	if n := len(r.eras.list); n > maxEras {
-		t.Errorf("%d eras", n)
+		t.Errorf("got %d eras, want %d at most", n, maxEras)
 	}
 	path := filepath.Join(dir, datadir.ClockName)
 	text, err := os.ReadFile(path)
 	if err != nil || bytes.Count(text, []byte("\n")) != maxStretches {
-		t.Fatalf("%d lines, %v", bytes.Count(text, []byte("\n")), err)
+		t.Fatalf("got %d lines, %v, want %d", bytes.Count(text, []byte("\n")), err, maxStretches)
 	}
 	text[0] ^= 1
 	if err := errors.Join(r.Close(), os.WriteFile(path, text, 0o600)); err != nil {
@@ -286,7 +290,7 @@ func TestWhatIsKnownOfTheClockIsBoundedAndDamageToItIsTold(t *testing.T) {
 	}
 	r = m.start(t, dir, slog.New(slog.NewTextHandler(&log, nil)))
 	if n := len(r.eras.past); n != maxStretches-1 || !strings.Contains(log.String(), "lines=1") {
-		t.Errorf("%d stretches are believed, logged: %s", n, &log)
+		t.Errorf("got %d stretches, log %s, want %d and one damaged line", n, &log, maxStretches-1)
 	}
 }
 
@@ -302,7 +306,7 @@ func TestTheAgeOfTheHeadDoesNotJumpWithTheClock(t *testing.T) {
 			m.set(today + day)
 		}
 		if age := q.Stats().Age; age != 2*second {
-			t.Errorf("parked %v: the age is %v", parked, time.Duration(age)*time.Millisecond)
+			t.Errorf("parked %v: got an age of %d ms, want %d", parked, age, 2*second)
 		}
 	}
 }

@@ -24,7 +24,8 @@ func timed() Options {
 	return Options{
 		CompactRate: -1,
 		Log: wal.Options{
-			SegmentSize: wal.MinSegmentSize, SyncEvery: wal.SyncNever, Logger: slog.New(slog.DiscardHandler),
+			SegmentSize: wal.MinSegmentSize, SyncEvery: wal.SyncNever,
+			Logger: slog.New(slog.DiscardHandler),
 		},
 	}
 }
@@ -78,7 +79,7 @@ func fetch(t testing.TB, q *Queue) Item {
 	t.Helper()
 	it, ok, err := q.Fetch()
 	if err != nil || !ok {
-		t.Fatalf("Fetch: %v, %v", ok, err)
+		t.Fatalf("got %v, %v, want an item", ok, err)
 	}
 	return it
 }
@@ -128,22 +129,34 @@ func eventually(t testing.TB, what string, cond func() bool) {
 	defer tick.Stop()
 	for deadline := time.Now().Add(20 * time.Second); !cond(); <-tick.C {
 		if time.Now().After(deadline) {
-			t.Fatal("waited in vain: " + what)
+			t.Fatal("waited for " + what + " in vain")
 		}
 	}
 }
 
-// standing returns a waiter in the line of q, and the channel that its wake fills.
+// waitIn returns a waiter that waits in queues, and the channel that its wake fills.
 func waitIn(t testing.TB, queues ...*Queue) (*Waiter, <-chan bool) {
 	t.Helper()
 	woken := make(chan bool, 100)
 	w := NewWaiter(func() { woken <- true })
 	for _, q := range queues {
 		if claimed, err := q.Wait(w); claimed || err != nil {
-			t.Fatalf("Wait: %v, %v", claimed, err)
+			t.Fatalf("got a claim %v, %v, want none yet", claimed, err)
 		}
 	}
 	return w, woken
+}
+
+// wantClaim stops a waiter that must have claimed an item of q.
+func wantClaim(t testing.TB, w *Waiter, q *Queue, payload string) {
+	t.Helper()
+	from, it, ok := w.Stop()
+	if !ok || from != q {
+		t.Fatalf("got a claim %v, of %p, want one of %p", ok, from, q)
+	}
+	if got := text(t, q, it); got != payload {
+		t.Fatalf("got item %q, want %q", got, payload)
+	}
 }
 
 // parked parks a queue that nobody uses.

@@ -24,7 +24,7 @@ func TestReturnedItemsGoBackToTheirOldPlace(t *testing.T) {
 	q.Return(c)
 	q.Return(a)
 	if got := take(t, q); got != "a" {
-		t.Fatalf("got %s", got)
+		t.Fatalf("got %s, want a", got)
 	}
 	q.Return(b)
 	wants(t, q, "b", "c", "d")
@@ -36,13 +36,13 @@ func TestPeekTakesNothing(t *testing.T) {
 	for range 2 {
 		it, ok, err := q.Peek()
 		if err != nil || !ok || text(t, q, it) != "a" {
-			t.Fatal(it, ok, err)
+			t.Fatalf("got %+v, %v, %v, want a", it, ok, err)
 		}
 		q.Return(it)
 		q.Confirm(it)
 	}
 	if s := q.Stats(); s.Items != 2 || s.Open != 0 {
-		t.Fatalf("%+v", s)
+		t.Fatalf("got %+v, want Items 2, Open 0", s)
 	}
 	wants(t, q, "a", "b")
 }
@@ -52,8 +52,9 @@ func TestFlagsAndSizeComeWithTheItem(t *testing.T) {
 	if err := q.Put([]byte("hello"), wal.Meta{Flags: 77, Enqueued: 5}); err != nil {
 		t.Fatal(err)
 	}
-	if it := fetch(t, q); it.Flags != 77 || it.Size != 5 || it.Enqueued != 5 || it.Seq == 0 || it.Large() {
-		t.Fatalf("%+v", it)
+	it := fetch(t, q)
+	if it.Flags != 77 || it.Size != 5 || it.Enqueued != 5 || it.Seq == 0 || it.Large() {
+		t.Fatalf("got %+v, want flags 77, size 5, put at 5", it)
 	}
 }
 
@@ -61,7 +62,7 @@ func TestAnEmptyItemIsAnItem(t *testing.T) {
 	q := newQueue(t)
 	put(t, q, "")
 	if it := fetch(t, q); text(t, q, it) != "" {
-		t.Fatal(it)
+		t.Fatalf("got %+v, want an empty item", it)
 	}
 }
 
@@ -78,7 +79,7 @@ func TestExpiredItemsAreDroppedOnFetch(t *testing.T) {
 	}
 	wants(t, q, "young")
 	if s := q.Stats(); s.Expired != 3*expirySlice || s.Items != 0 {
-		t.Fatalf("%+v", s)
+		t.Fatalf("got %+v, want Expired 3*expirySlice, Items 0", s)
 	}
 }
 
@@ -110,8 +111,9 @@ func TestFlushDiscardsWhatWaitsAndWhatReturns(t *testing.T) {
 	if err := q.Confirm(b); err != nil {
 		t.Fatal(err)
 	}
-	if s := q.Stats(); s.Items != 1 || s.Bytes != 1 || s.Open != 0 || s.Discarded != 1 || s.Flushes != 1 {
-		t.Fatalf("%+v", s)
+	s := q.Stats()
+	if s.Items != 1 || s.Bytes != 1 || s.Open != 0 || s.Discarded != 1 || s.Flushes != 1 {
+		t.Fatalf("got %+v, want Items 1, Bytes 1, Open 0, Discarded 1, Flushes 1", s)
 	}
 	wants(t, q, "e")
 }
@@ -121,34 +123,38 @@ func TestCountsSayWhatCouldBeFetchedNow(t *testing.T) {
 	put(t, q, "a", "bb", "ccc", "dddd")
 	a, b := fetch(t, q), fetch(t, q)
 	c := fetch(t, q)
-	if s := q.Stats(); s.Items != 1 || s.Bytes != 4 || s.Open != 3 || s.TotalItems != 4 || s.Transactions != 3 {
-		t.Fatalf("%+v", s)
+	s := q.Stats()
+	if s.Items != 1 || s.Bytes != 4 || s.Open != 3 || s.TotalItems != 4 || s.Transactions != 3 {
+		t.Fatalf("got %+v, want Items 1, Bytes 4, Open 3, TotalItems 4, Transactions 3", s)
 	}
 	q.Return(b)
 	q.Confirm(a)
 	if s := q.Stats(); s.Items != 2 || s.Bytes != 6 || s.Open != 1 || s.Canceled != 1 {
-		t.Fatalf("%+v", s)
+		t.Fatalf("got %+v, want Items 2, Bytes 6, Open 1, Canceled 1", s)
 	}
 	q.Flush()
 	if s := q.Stats(); s.Items != 0 || s.Bytes != 0 || s.Open != 1 {
-		t.Fatalf("%+v", s)
+		t.Fatalf("got %+v, want Items 0, Bytes 0, Open 1", s)
 	}
 	put(t, q, "e")
 	q.Confirm(c)
-	s := q.Stats()
-	if s.Items != 1 || s.Bytes != 1 || s.Open != 0 || s.Segments == 0 || s.LogSize == 0 || s.Created == 0 || s.Failed != "" {
-		t.Fatalf("%+v", s)
+	s = q.Stats()
+	if s.Items != 1 || s.Bytes != 1 || s.Open != 0 || s.Segments == 0 || s.LogSize == 0 ||
+		s.Created == 0 || s.Failed != "" {
+		t.Fatalf("got %+v, want Items 1, Bytes 1, Open 0, some Segments, some LogSize, some Created, not Failed", s)
 	}
 	q.ResetStats()
-	if s := q.Stats(); s.Transactions != 0 || s.Canceled != 0 || s.Flushes != 0 || s.TotalItems != 5 || s.Items != 1 {
-		t.Fatalf("%+v", s)
+	s = q.Stats()
+	if s.Transactions != 0 || s.Canceled != 0 || s.Flushes != 0 ||
+		s.TotalItems != 5 || s.Items != 1 {
+		t.Fatalf("got %+v, want Transactions 0, Canceled 0, Flushes 0, TotalItems 5, Items 1", s)
 	}
 }
 
 func TestAgeIsThatOfTheHead(t *testing.T) {
 	q := newQueue(t)
 	if s := q.Stats(); s.Age != 0 {
-		t.Fatalf("%+v", s)
+		t.Fatalf("got %+v, want Age 0", s)
 	}
 	for _, ago := range []int64{50_000, 10_000} {
 		if err := q.Put([]byte("x"), wal.Meta{Enqueued: today - ago}); err != nil {
@@ -177,7 +183,7 @@ func TestOpenItemsAreBackInPlaceAfterARestart(t *testing.T) {
 	q.Confirm(b)
 	q = named(t, reopen(t, q.store.reg), "work")
 	if s := q.Stats(); s.Items != 3 || s.Bytes != 3 || s.Open != 0 || s.TotalItems != 4 {
-		t.Fatalf("%+v", s)
+		t.Fatalf("got %+v, want Items 3, Bytes 3, Open 0, TotalItems 4", s)
 	}
 	wants(t, q, "a", "c", "d")
 }
@@ -201,11 +207,11 @@ func TestALargeItemHasItsPlaceWhenItIsWhole(t *testing.T) {
 	w.Stop()
 	put(t, q, "last")
 	if got := take(t, q); got != "first" {
-		t.Fatal(got)
+		t.Fatalf("got %q, want first", got)
 	}
 	it := fetch(t, q)
 	if !it.Large() || it.Size != int64(len(body)) || it.Flags != 3 {
-		t.Fatalf("%+v", it)
+		t.Fatalf("got %+v, want a large item of %d bytes", it, len(body))
 	}
 	r, err := q.Open(it)
 	if err != nil {
@@ -213,7 +219,7 @@ func TestALargeItemHasItsPlaceWhenItIsWhole(t *testing.T) {
 	}
 	defer r.Close()
 	if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, body) {
-		t.Fatal(len(got), err)
+		t.Fatalf("got %d bytes, %v, want the body", len(got), err)
 	}
 	q.Confirm(it)
 	wants(t, q, "last")
@@ -232,7 +238,7 @@ func TestALargeItemGoesToTheFirstWaiter(t *testing.T) {
 	}
 	<-woken
 	if _, it, ok := w.Stop(); !ok || !it.Large() {
-		t.Fatal(it, ok)
+		t.Fatalf("got item %+v, %v, want a large one", it, ok)
 	}
 }
 
@@ -247,19 +253,20 @@ func TestAnUploadThatBreaksOffLeavesNothing(t *testing.T) {
 	u.Abort()
 	u, _ = q.BeginLarge(10, wal.Meta{})
 	if err := u.Commit(); err == nil {
-		t.Fatal("committed half an item")
+		t.Fatal("got half an item committed, want an error")
 	}
 	u.Abort()
 	if q.store.uploads != 0 {
-		t.Fatal(q.store.uploads)
+		t.Fatalf("got %d uploads, want none", q.store.uploads)
 	}
 	wants(t, q)
 }
 
 func TestTooLargeForARecordIsRefused(t *testing.T) {
 	q := newQueue(t)
-	if err := q.Put(make([]byte, wal.MinSegmentSize), wal.Meta{}); !errors.Is(err, wal.ErrTooLarge) {
-		t.Fatal(err)
+	err := q.Put(make([]byte, wal.MinSegmentSize), wal.Meta{})
+	if !errors.Is(err, wal.ErrTooLarge) {
+		t.Fatalf("got %v, want ErrTooLarge", err)
 	}
 }
 
@@ -276,7 +283,7 @@ func TestSyncedItemsAreReportedOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !q.store.park(1 << 60) {
-		t.Fatal("not parked")
+		t.Fatal("got a loaded queue, want it parked")
 	}
 	q.SyncThen(func(err error) { done <- err })
 	if err := <-done; err != nil {
@@ -312,7 +319,7 @@ func TestPutFetchAndConfirmAllocateNothing(t *testing.T) {
 			}
 			it, ok, err := q.Fetch()
 			if !ok || err != nil {
-				t.Fatal(ok, err)
+				t.Fatalf("got %v, %v, want an item", ok, err)
 			}
 			if _, err := q.Read(it, buf); err != nil {
 				t.Fatal(err)
@@ -320,11 +327,11 @@ func TestPutFetchAndConfirmAllocateNothing(t *testing.T) {
 			c.do(it)
 		}
 		n := testing.AllocsPerRun(300, once)
-		for again := 0; n > 0 && again < 5; again++ { // the background's count as well, while it has something to do
+		for again := 0; n > 0 && again < 5; again++ { // those of the background count as well
 			n = testing.AllocsPerRun(300, once)
 		}
 		if n != 0 {
-			t.Errorf("%s: %v allocations", c.what, n)
+			t.Errorf("%s: got %v allocations, want none", c.what, n)
 		}
 	}
 }
@@ -335,19 +342,19 @@ func TestWaitingAllocatesNothing(t *testing.T) {
 	payload := make([]byte, 64)
 	n := testing.AllocsPerRun(300, func() {
 		if claimed, err := q.Wait(w); claimed || err != nil {
-			t.Fatal(claimed, err)
+			t.Fatalf("got a claim %v, %v, want none yet", claimed, err)
 		}
 		if err := q.Put(payload, wal.Meta{}); err != nil {
 			t.Fatal(err)
 		}
 		_, it, ok := w.Stop()
 		if !ok {
-			t.Fatal("not served")
+			t.Fatal("got no claim, want one")
 		}
 		q.Confirm(it)
 	})
 	if n != 0 {
-		t.Errorf("%v allocations", n)
+		t.Errorf("got %v allocations, want none", n)
 	}
 }
 

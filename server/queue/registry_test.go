@@ -33,8 +33,9 @@ func files(t *testing.T, dir string) (names []string) {
 func TestADataDirectoryServesOneRegistry(t *testing.T) {
 	dir := t.TempDir()
 	r := open(t, dir, small())
-	if _, err := OpenRegistry(dir, small()); !errors.Is(err, disk.ErrLocked) || !strings.Contains(err.Error(), dir) {
-		t.Fatal(err)
+	_, err := OpenRegistry(dir, small())
+	if !errors.Is(err, disk.ErrLocked) || !strings.Contains(err.Error(), dir) {
+		t.Fatalf("got %v, want ErrLocked of %s", err, dir)
 	}
 	reopen(t, r)
 }
@@ -54,7 +55,7 @@ func TestAnUnknownQueueLeavesNothingOnDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	if after := files(t, r.dir); q.Exists() || fmt.Sprint(before) != fmt.Sprint(after) {
-		t.Fatal(after)
+		t.Fatalf("got %v, exists %v, want %v as before", after, q.Exists(), before)
 	}
 }
 
@@ -69,17 +70,17 @@ func TestANameHasOneHandle(t *testing.T) {
 	r := open(t, t.TempDir(), small())
 	unknown := named(t, r, "a")
 	if named(t, r, "a") != unknown {
-		t.Fatal("two handles of an unknown queue")
+		t.Fatal("got two handles of an unknown queue, want one")
 	}
 	put(t, unknown, "x")
 	if named(t, r, "a") != unknown {
-		t.Fatal("the first put changed the handle")
+		t.Fatal("got another handle after the first put, want the same")
 	}
 	if err := unknown.Delete(); err != nil {
 		t.Fatal(err)
 	}
 	if named(t, r, "a") != unknown {
-		t.Fatal("the delete changed the handle")
+		t.Fatal("got another handle after the delete, want the same")
 	}
 	runtime.KeepAlive(unknown)
 }
@@ -99,10 +100,10 @@ func TestAskingForAMillionUnknownNamesKeepsNone(t *testing.T) {
 		}
 	}
 	if n := len(r.handles); n > 30_000 {
-		t.Fatalf("%d names are kept", n)
+		t.Fatalf("got %d names kept, want 30,000 at most", n)
 	}
 	if named(t, r, "held") != held {
-		t.Fatal("a handle in use was forgotten")
+		t.Fatal("got another handle, want the one in use")
 	}
 }
 
@@ -120,13 +121,13 @@ func TestQueuesAreListedInTheOrderOfTheirNames(t *testing.T) {
 	r.Each(func(q *Queue) bool {
 		names = append(names, q.Name())
 		if loaded(q) {
-			t.Error("loaded at the start")
+			t.Error("got a queue loaded at the start, want it parked")
 		}
 		wants(t, q, "x")
 		return true
 	})
 	if got := fmt.Sprint(names); got != "[.. a a%b b]" {
-		t.Fatal(got)
+		t.Fatalf("got %v, want them in order", got)
 	}
 }
 
@@ -147,7 +148,8 @@ func TestAnIdleQueueIsParkedAndServesOn(t *testing.T) {
 		q.Return(it)
 		pass(2 * idleTime)
 		s := q.Stats()
-		if s.Items != 2 || s.TotalItems != 3 || s.Canceled != 1 || s.LogSize == 0 || r.Totals().Loaded != 0 {
+		if s.Items != 2 || s.TotalItems != 3 || s.Canceled != 1 || s.LogSize == 0 ||
+			r.Totals().Loaded != 0 {
 			t.Fatalf("got %+v, loaded %d, want 2 items of 3 in a parked queue", s, r.Totals().Loaded)
 		}
 		put(t, q, "d")
@@ -156,9 +158,7 @@ func TestAnIdleQueueIsParkedAndServesOn(t *testing.T) {
 		pass(5 * idleTime)
 		put(t, q, "e")
 		<-woken
-		if _, it, ok := w.Stop(); !ok || text(t, q, it) != "e" {
-			t.Fatalf("got item %+v, %v, want e", it, ok)
-		}
+		wantClaim(t, w, q, "e")
 	})
 }
 
@@ -167,7 +167,7 @@ func TestPeekOfAQueueThatWasParkedMeanwhileIsGone(t *testing.T) {
 	put(t, q, "a")
 	it, _, _ := q.Peek()
 	if !q.store.park(1 << 60) {
-		t.Fatal("not parked")
+		t.Fatal("got a loaded queue, want it parked")
 	}
 	if _, err := q.Read(it, nil); !errors.Is(err, wal.ErrGone) {
 		t.Fatal(err)
@@ -178,7 +178,7 @@ func TestPeekOfAQueueThatWasParkedMeanwhileIsGone(t *testing.T) {
 
 func TestAParkedQueueIsSmall(t *testing.T) {
 	if n := unsafe.Sizeof(Queue{}) + unsafe.Sizeof(figures{}); n > 400 {
-		t.Fatalf("%d bytes", n)
+		t.Fatalf("got %d bytes, want 400 at most", n)
 	}
 }
 
@@ -193,11 +193,11 @@ func TestNoMoreLogsAreOpenThanAllowed(t *testing.T) {
 	for i := 1; i < 40; i++ {
 		put(t, named(t, r, name(i)), fmt.Sprint(i))
 		if n := r.Totals().Loaded; n > 8 {
-			t.Fatalf("%d are loaded", n)
+			t.Fatalf("got %d queues loaded, want few", n)
 		}
 	}
 	if !loaded(open) || !loaded(named(t, r, name(39))) {
-		t.Fatal("a queue in use was parked")
+		t.Fatal("got a parked queue, want the ones in use loaded")
 	}
 	open.Return(it)
 	for i := range 40 {
@@ -217,7 +217,7 @@ func TestADeletedQueueStartsAfresh(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s := q.Stats(); q.Exists() || s != (Stats{}) {
-		t.Fatalf("%+v", s)
+		t.Fatalf("got %+v, exists %v, want no trace", s, q.Exists())
 	}
 	put(t, q, "x")
 	if err := q.Confirm(confirmed); err != nil {
@@ -230,14 +230,14 @@ func TestADeletedQueueStartsAfresh(t *testing.T) {
 	}
 	u.Write([]byte("body"))
 	if err := u.Commit(); err == nil {
-		t.Fatal("a large item entered a deleted queue")
+		t.Fatal("got a large item in a deleted queue, want an error")
 	}
 	if s := q.Stats(); s.Items != 1 || s.Open != 0 || s.TotalItems != 1 {
-		t.Fatalf("%+v", s)
+		t.Fatalf("got %+v, want Items 1, Open 0, TotalItems 1", s)
 	}
 	wants(t, q, "x")
 	if got := q.store.reg.Totals(); got.Creates != 2 || got.Deletes != 1 || got.Queues != 1 {
-		t.Fatalf("%+v", got)
+		t.Fatalf("got %+v, want 2 creates, 1 delete, 1 queue", got)
 	}
 }
 
@@ -265,11 +265,11 @@ func TestAnUploadToADeletedQueueLeavesTheNextOneAlone(t *testing.T) {
 	}
 	defer body.Close()
 	if got, err := io.ReadAll(body); err != nil || string(got) != "hello" {
-		t.Fatal(got, err)
+		t.Fatalf("got %q, %v, want hello", got, err)
 	}
 }
 
-func TestADeleteSendsWaitersAway(t *testing.T) {
+func TestADeleteReleasesWaiters(t *testing.T) {
 	r := open(t, t.TempDir(), small())
 	a, b := named(t, r, "a"), named(t, r, "b")
 	put(t, a, "x")
@@ -280,7 +280,7 @@ func TestADeleteSendsWaitersAway(t *testing.T) {
 	}
 	<-woken
 	if q, _, ok := w.Stop(); ok || q != nil {
-		t.Fatal(q, ok)
+		t.Fatalf("got a claim %v by %v, want none", ok, q)
 	}
 	put(t, b, "y")
 	wants(t, b, "y")
@@ -339,7 +339,7 @@ func TestAfterCloseNothingIsAnsweredStored(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, ok, err := q.Fetch(); ok || !errors.Is(err, ErrClosed) {
-		t.Fatal(ok, err)
+		t.Fatalf("got %v, %v, want ErrClosed", ok, err)
 	}
 }
 
@@ -363,12 +363,12 @@ func TestTenThousandQueuesAreServed(t *testing.T) {
 	}
 	r = reopen(t, r)
 	if n := r.Totals(); n.Queues != queues || n.Loaded != 0 {
-		t.Fatalf("%+v", n)
+		t.Fatalf("got %+v, want %d queues, none loaded", n, queues)
 	}
 	for i := 0; i < queues; i += queues / 50 {
 		wants(t, named(t, r, fmt.Sprint("q", i)), fmt.Sprint("item ", i))
 	}
 	if n := r.Totals().Loaded; n > 16 {
-		t.Fatalf("%d are loaded", n)
+		t.Fatalf("got %d queues loaded, want few", n)
 	}
 }

@@ -45,14 +45,16 @@ type figures struct {
 
 func (s Stats) figures() *figures {
 	return &figures{
-		items: s.Items, bytes: s.Bytes, total: s.TotalItems, segments: s.Segments, created: s.Created,
+		items: s.Items, bytes: s.Bytes, total: s.TotalItems,
+		segments: s.Segments, created: s.Created,
 		headSince: s.headSince, hasHead: s.hasHead,
 	}
 }
 
 func (f figures) stats() Stats {
 	return Stats{
-		Items: f.items, Bytes: f.bytes, TotalItems: f.total, Segments: f.segments, Created: f.created,
+		Items: f.items, Bytes: f.bytes, TotalItems: f.total,
+		Segments: f.segments, Created: f.created,
 		headSince: f.headSince, hasHead: f.hasHead,
 	}
 }

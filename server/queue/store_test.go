@@ -143,7 +143,7 @@ func TestAQueueOfAStoreGetsAllItHasYetToTakeAfterARestart(t *testing.T) {
 	}
 }
 
-func TestAPutServesTheLinesOfAllQueues(t *testing.T) {
+func TestAPutServesTheWaitersOfAllQueues(t *testing.T) {
 	eachLog(t, func(t *testing.T, q *Queue) {
 		audit, third := joined(t, q, "audit"), joined(t, q, "third")
 		own, ownWoken := waitIn(t, q)
@@ -153,19 +153,19 @@ func TestAPutServesTheLinesOfAllQueues(t *testing.T) {
 		<-ownWoken
 		<-otherWoken
 		if from, it, ok := own.Stop(); !ok || from != q || text(t, q, it) != "a" {
-			t.Errorf("the store's own queue: got %v", ok)
+			t.Errorf("got %v for the store's own queue, want a", ok)
 		}
 		if from, it, ok := other.Stop(); !ok || from != audit || text(t, audit, it) != "a" {
-			t.Errorf("the other queue: got %v", ok)
+			t.Errorf("got %v for the other queue, want a", ok)
 		}
 		if nobody != 0 || len(q.store.waited) != 0 {
-			t.Errorf("%d queues are said to have somebody in line, want none", len(q.store.waited))
+			t.Errorf("got %d queues in which somebody waits, want none", len(q.store.waited))
 		}
 		wants(t, third, "a")
 	})
 }
 
-func TestOneWaiterStandsInSeveralQueuesOfAStore(t *testing.T) {
+func TestOneWaiterWaitsInSeveralQueuesOfAStore(t *testing.T) {
 	eachLog(t, func(t *testing.T, q *Queue) {
 		audit := joined(t, q, "audit")
 		w, woken := waitIn(t, audit, q)
@@ -173,7 +173,7 @@ func TestOneWaiterStandsInSeveralQueuesOfAStore(t *testing.T) {
 		<-woken
 		from, it, ok := w.Stop()
 		if !ok {
-			t.Fatal("nobody claimed the waiter")
+			t.Fatal("got no claim, want one")
 		}
 		if err := from.Confirm(it); err != nil {
 			t.Fatal(err)
@@ -191,11 +191,11 @@ func TestQueuesOfAParkedStoreGoOnWhereTheyWere(t *testing.T) {
 		take(t, audit)
 		it := fetch(t, audit)
 		if q.store.park(1 << 60) {
-			t.Fatal("a store was parked of which an item is open")
+			t.Fatal("got a parked store, want it loaded while an item is open")
 		}
 		audit.Return(it)
 		if !q.store.park(1 << 60) {
-			t.Fatal("the store is not parked")
+			t.Fatal("got a loaded store, want it parked")
 		}
 		if s, known := audit.KnownStats(); !known || s.Items != 2 {
 			t.Errorf("got %d items, %v, want the 2 that are left of a parked queue", s.Items, known)
@@ -222,7 +222,7 @@ func TestAQueueThatLeavesItsStoreSendsItsWaitersAway(t *testing.T) {
 		}
 		<-woken
 		if _, _, ok := w.Stop(); ok {
-			t.Error("a waiter got an item of a queue that was deleted")
+			t.Error("got an item of a queue that was deleted, want none")
 		}
 		if err := audit.Confirm(it); err != nil {
 			t.Fatal(err)
@@ -250,7 +250,7 @@ func TestADeletedStoreEndsItsQueues(t *testing.T) {
 		}
 		<-woken
 		if _, _, ok := w.Stop(); ok {
-			t.Error("a waiter got an item of a queue that was deleted")
+			t.Error("got an item of a queue that was deleted, want none")
 		}
 		audit.Return(it)
 		wants(t, audit)
@@ -258,7 +258,7 @@ func TestADeletedStoreEndsItsQueues(t *testing.T) {
 		wants(t, audit)
 		wants(t, q, "b")
 		if err := audit.Delete(); err != nil {
-			t.Errorf("a queue that ended is deleted: %v", err)
+			t.Errorf("got %v for a queue that ended, want no error", err)
 		}
 	})
 }

@@ -135,7 +135,8 @@ func emptiedBeforeACrash(t *testing.T, left int) {
 		t.Errorf("got %d bytes and %d queues loaded, want the space back", n, r.Totals().Loaded)
 	}
 	for i := range queues {
-		if s := named(t, r, fmt.Sprint("q", i)).Stats(); s.Items != int64(left) || s.TotalItems != expiring {
+		s := named(t, r, fmt.Sprint("q", i)).Stats()
+		if s.Items != int64(left) || s.TotalItems != expiring {
 			t.Errorf("got %+v, want %d items of %d", s, left, expiring)
 		}
 	}
@@ -152,7 +153,8 @@ func TestAStartThatFindsNothingToGiveBackWritesNothing(t *testing.T) {
 		r.Close()
 		fs.Fail(func(op disktest.Op, name string, _ int) error {
 			switch op {
-			case disktest.OpReadDir, disktest.OpRead, disktest.OpSize, disktest.OpMap, disktest.OpOpen, disktest.OpLock:
+			case disktest.OpReadDir, disktest.OpRead, disktest.OpSize, disktest.OpMap,
+				disktest.OpOpen, disktest.OpLock:
 			default:
 				if strings.Contains(name, "/q") {
 					t.Errorf("got %s of %s, want nothing written", op, name)
@@ -186,7 +188,8 @@ func TestStatsOfAQueueThatWasNotOpenedDoNotLoadIt(t *testing.T) {
 		after := open(t, "data", sweeping(image))
 		q := named(t, after, "work")
 		s := q.Stats()
-		if s.Items != 2 || s.Bytes != 3 || s.TotalItems != 3 || s.Segments != 1 || s.Created == 0 || s.LogSize == 0 || s.Failed != "" {
+		if s.Items != 2 || s.Bytes != 3 || s.TotalItems != 3 || s.Segments != 1 ||
+			s.Created == 0 || s.LogSize == 0 || s.Failed != "" {
 			t.Errorf("%s: got %+v, want 2 items of 3, 3 bytes", how, s)
 		}
 		if loaded(q) {

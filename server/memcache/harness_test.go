@@ -24,7 +24,7 @@ type testServer struct {
 	every    queue.Settings // of every queue
 	registry *queue.Registry
 	env      *Env
-	clock    *clocktest.Clock // of all: a wait passes when it is stepped
+	clock    *clocktest.Clock // a wait passes when it is stepped
 	local    bool
 	flushed  []time.Duration // what flush_all asked for with a delay
 }
@@ -62,7 +62,8 @@ func (sv *testServer) open() {
 	sv.t.Helper()
 	var err error
 	o := sv.queues
-	o.Clock, o.CompactRate, o.ScrubEvery = sv.clock, -1, -1 // what is paced would wait for the clock
+	o.Clock = sv.clock
+	o.CompactRate, o.ScrubEvery = -1, -1 // what is paced would wait for the clock
 	o.Log.InlineMax, o.Log.SegmentSize, o.Log.Logger = sv.env.InlineMax, 1<<20, sv.env.Logger
 	o.Settings = func(string) queue.Settings { return sv.every }
 	sv.registry, err = queue.OpenRegistry(sv.dir, o)
@@ -152,7 +153,7 @@ func (c *client) run() {
 				return
 			}
 			if n == 0 && len(out) == 0 {
-				c.sv.t.Fatalf("stuck before %.40q: nothing consumed, nothing made, needs %d", c.in, c.s.Need())
+				c.sv.t.Fatalf("got stuck before %.40q with a need of %d, want it consumed", c.in, c.s.Need())
 			}
 		}
 	}
@@ -205,7 +206,7 @@ func (c *client) waitOver() error {
 	case <-c.woken:
 		return nil
 	case <-time.After(hangs):
-		return errors.New("the session was not woken")
+		return errors.New("got no wake of the session, want one")
 	}
 }
 

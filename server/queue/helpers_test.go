@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/darner/darner/segment"
 	"github.com/darner/darner/wal"
 	"github.com/darner/darner/wal/clock/clocktest"
 )
@@ -15,17 +16,18 @@ import (
 // the sweeper nor the janitor comes by.
 func small() Options {
 	o := timed()
-	o.Clock = clocktest.New(time.UnixMilli(today))
+	o.Clock, o.Log.Cold = clocktest.New(time.UnixMilli(today)), nil
 	return o
 }
 
-// timed is small with the clock of the machine, or of a bubble.
+// timed is small with the clock of the machine, or of a bubble. All tests share one zstd decoder,
+// which would belong to the first bubble that used it: so it compresses with S2.
 func timed() Options {
 	return Options{
 		CompactRate: -1,
 		Log: wal.Options{
 			SegmentSize: wal.MinSegmentSize, SyncEvery: wal.SyncNever,
-			Logger: slog.New(slog.DiscardHandler),
+			Cold: &wal.Cold{Codec: segment.CodecS2}, Logger: slog.New(slog.DiscardHandler),
 		},
 	}
 }

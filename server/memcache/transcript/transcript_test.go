@@ -11,7 +11,7 @@ func parseOne(t *testing.T, text string) Case {
 	t.Helper()
 	cases, err := Parse("test.txt", []byte(text))
 	if err != nil || len(cases) != 1 {
-		t.Fatalf("got %d cases, error %v, want the two of the file", len(cases), err)
+		t.Fatalf("got %d cases, error %v, want one", len(cases), err)
 	}
 	return cases[0]
 }

@@ -67,9 +67,7 @@ func TestAQueueWhoseDiskIsWaitedForIsNotParked(t *testing.T) {
 	if q.store.pins != 0 {
 		t.Errorf("got %d pins, want none", q.store.pins)
 	}
-	if !q.store.park(now) {
-		t.Error("got a loaded queue, want it parked when nobody waits any more")
-	}
+	park(t, q)
 	<-caughtUp(q)
 }
 

@@ -103,7 +103,7 @@ func TestALoadThatLacksDescriptorsParksOthers(t *testing.T) {
 	r := onFake(t, fs)
 	q, other := named(t, r, "work"), named(t, r, "other")
 	put(t, q, "a")
-	q.store.park(1 << 60)
+	park(t, q)
 	put(t, other, "x")
 	fs.Fail(func(op disktest.Op, name string, _ int) error {
 		if op == disktest.OpOpen && strings.Contains(name, "work") && r.holds(other) {
@@ -139,9 +139,7 @@ func TestTroubleWithClosingALogPasses(t *testing.T) {
 		}
 		return nil
 	})
-	if !q.store.park(1 << 60) {
-		t.Fatal("got a loaded queue, want it parked")
-	}
+	park(t, q)
 	fs.Fail(nil)
 	if !tried.Load() {
 		t.Fatal("got no failing call, want one in closing")

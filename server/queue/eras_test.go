@@ -302,7 +302,7 @@ func TestTheAgeOfTheHeadDoesNotJumpWithTheClock(t *testing.T) {
 	for _, parked := range []bool{false, true} {
 		m.set(today)
 		if parked {
-			q.store.park(1 << 60)
+			park(t, q)
 			m.set(today + day)
 		}
 		if age := q.Stats().Age; age != 2*second {

@@ -91,7 +91,7 @@ func TestALogThatFailsWhenItIsParkedStaysFailed(t *testing.T) {
 	q := named(t, r, "bad")
 	put(t, q, "a")
 	breaks(fs, disktest.OpSync, "bad/")
-	q.store.park(1 << 60)
+	park(t, q)
 	fs.Fail(nil)
 	if err := synced(q); !errors.Is(err, wal.ErrFailed) {
 		t.Fatal(err)
@@ -145,7 +145,7 @@ func TestAQueueThatCannotBeLoadedSaysSoUntilItCan(t *testing.T) {
 	r := onFake(t, fs)
 	q := named(t, r, "work")
 	put(t, q, "a")
-	q.store.park(1 << 60)
+	park(t, q)
 	breaks(fs, disktest.OpReadDir, "work")
 	if _, _, err := q.Fetch(); !errors.Is(err, errBroken) || !strings.Contains(err.Error(), "work") {
 		t.Fatal(err)
@@ -175,7 +175,7 @@ func TestAQueueThatCannotBeLoadedIsNotTriedForEachRequest(t *testing.T) {
 	r := open(t, "data", o)
 	q := named(t, r, "work")
 	put(t, q, "a")
-	q.store.park(1 << 60)
+	park(t, q)
 	var calls atomic.Int64
 	fs.Fail(func(_ disktest.Op, name string, _ int) error {
 		if strings.Contains(name, "work") {
@@ -219,7 +219,7 @@ func TestADeleteEndsThePauseOfAQueueThatCannotBeLoaded(t *testing.T) {
 	r := onFake(t, fs)
 	q := named(t, r, "work")
 	put(t, q, "a")
-	q.store.park(1 << 60)
+	park(t, q)
 	breaks(fs, disktest.OpReadDir, "work")
 	if _, _, err := q.Fetch(); !errors.Is(err, errBroken) {
 		t.Fatal(err)
@@ -462,7 +462,7 @@ func TestADamagedItemIsDroppedAndCounted(t *testing.T) {
 	if s := q.Stats(); s.Damaged != 3 || s.Items != 0 || s.Open != 0 {
 		t.Fatalf("got %+v, want Damaged 3, Items 0, Open 0", s)
 	}
-	q.store.park(1 << 60)
+	park(t, q)
 	if s := q.Stats(); s.Damaged != 3 {
 		t.Fatalf("got %+v, want Damaged 3", s)
 	}
@@ -581,7 +581,7 @@ func TestAShortageIsSurvivedAndLoggedOnce(t *testing.T) {
 	for i := range queues {
 		q := named(t, r, fmt.Sprint(i))
 		put(t, q, "a")
-		q.store.park(1 << 60)
+		park(t, q)
 	}
 	fs.Fail(func(op disktest.Op, _ string, _ int) error {
 		opens := op == disktest.OpOpen || op == disktest.OpCreate

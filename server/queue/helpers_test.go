@@ -161,8 +161,8 @@ func wantClaim(t testing.TB, w *Waiter, q *Queue, payload string) {
 	}
 }
 
-// parked parks a queue that nobody uses.
-func parked(t testing.TB, q *Queue) {
+// park parks a queue that nobody uses.
+func park(t testing.TB, q *Queue) {
 	t.Helper()
 	eventually(t, "parking", func() bool { return q.store.park(math.MaxUint64) })
 }

@@ -282,9 +282,7 @@ func TestSyncedItemsAreReportedOnce(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	if !q.store.park(1 << 60) {
-		t.Fatal("got a loaded queue, want it parked")
-	}
+	park(t, q)
 	q.SyncThen(func(err error) { done <- err })
 	if err := <-done; err != nil {
 		t.Fatal(err)

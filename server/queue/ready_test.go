@@ -112,9 +112,7 @@ func TestWhatIsNotLoadedIsNotReady(t *testing.T) {
 		t.Errorf("got %v, %v of a queue that does not exist, want no item", ok, err)
 	}
 	put(t, q, "a")
-	if !q.store.park(q.store.reg.tick.Add(1) + 1) {
-		t.Fatal("got a loaded queue, want it parked")
-	}
+	park(t, q)
 	if _, _, err := q.TryFetch(); err != ErrNotLoaded {
 		t.Errorf("got %v of a parked queue, want ErrNotLoaded", err)
 	}

@@ -166,9 +166,7 @@ func TestPeekOfAQueueThatWasParkedMeanwhileIsGone(t *testing.T) {
 	q := newQueue(t)
 	put(t, q, "a")
 	it, _, _ := q.Peek()
-	if !q.store.park(1 << 60) {
-		t.Fatal("got a loaded queue, want it parked")
-	}
+	park(t, q)
 	if _, err := q.Read(it, nil); !errors.Is(err, wal.ErrGone) {
 		t.Fatal(err)
 	}

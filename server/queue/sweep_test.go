@@ -73,7 +73,7 @@ func TestExpiredItemsLeaveAParkedQueueAndItsDiskComesBack(t *testing.T) {
 		r := open(t, "data", sweeping(disktest.New()))
 		q := named(t, r, "work")
 		putExpiring(t, q, expiring, in(10*time.Second))
-		parked(t, q)
+		park(t, q)
 		pass(9 * time.Second)
 		if s, loaded := q.lastKnown(); s.Items != expiring || loaded {
 			t.Fatalf("before they expire: got %+v, loaded %v, want %d items", s, loaded, expiring)

@@ -48,7 +48,7 @@ type Setting struct{ Name, Value string }
 type Access uint8
 
 const (
-	AccessDefault Access = iota // each command's own default
+	AccessDefault Access = iota // each command's own: flush_all and delete are for all
 	AccessLocal                 // loopback and Unix-socket peers
 	AccessAll
 	AccessOff

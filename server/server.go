@@ -181,9 +181,7 @@ func (s *Server) closeListeners() error {
 }
 
 func (s *Server) startTransports(c config.Config) error {
-	coarse := transport.NewCoarseClock(s.clock, func(day time.Time, _ time.Duration) {
-		s.registry.Look(day)
-	})
+	coarse := transport.NewCoarseClock(s.clock, s.registry.Look)
 	env := &memcache.Env{
 		Registry:     memcache.Local(s.registry),
 		Counters:     new(metrics.Counters),
@@ -260,8 +258,7 @@ func (s *Server) flushAfter(delay time.Duration) {
 		return
 	}
 	s.flushTimer = s.clock.AfterFunc(delay, func() {
-		stopped := func() bool { return s.running.Err() != nil }
-		if err := s.registry.FlushAll(stopped); err != nil {
+		if err := s.registry.FlushAll(s.running); err != nil {
 			s.log.Error("cannot flush all queues", "error", err)
 		}
 	})

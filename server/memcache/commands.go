@@ -1,6 +1,6 @@
 package memcache
 
-// The commands there are, and the reading of one request.
+// The table of commands, and the reading of one request.
 
 import "fmt"
 
@@ -8,7 +8,7 @@ import "fmt"
 type command struct {
 	name   string
 	run    func(s *Session, args []byte) // answers, or sets the step that will
-	access Access                        // for the administrator's commands: who may, unless configured
+	access Access                        // by default, of an administrator's command
 }
 
 // lookup finds a command by its name in any case; run is nil for an unknown one.
@@ -58,17 +58,17 @@ func lookup(name []byte) command {
 // binaryRequest is the first byte of memcached's binary protocol.
 const binaryRequest = 0x80
 
-// request is the step that reads a line and begins what it asks.
+// request is the step that reads a line and begins its command.
 func (s *Session) request() {
-	if !s.spoken && len(s.in) > 0 && s.in[0] == binaryRequest {
+	if !s.started && len(s.in) > 0 && s.in[0] == binaryRequest {
 		s.refuseBinary()
 		return
 	}
-	line, ok := s.line()
+	line, ok := s.nextLine()
 	if !ok {
 		return
 	}
-	s.spoken = true
+	s.started = true
 	name, args := nextWord(line)
 	c := lookup(name)
 	if c.run == nil {
@@ -82,15 +82,16 @@ func (s *Session) request() {
 	c.run(s, args)
 }
 
-// refuseBinary says so once in the log: such a client tries again and again.
+// refuseBinary logs it once: such a client tries again and again.
 func (s *Session) refuseBinary() {
 	if !s.env.binarySeen.Swap(true) {
-		s.env.Logger.Warn("a client speaks memcached's binary protocol, which is not served; set it to text (said once)", "peer", s.peer.Addr)
+		s.env.Logger.Warn("a client speaks memcached's binary protocol, which is not served; "+
+			"set it to text (logged once)", "peer", s.peer.Addr)
 	}
 	s.state = Closing
 }
 
-// permitted answers for a command that this connection may not use.
+// permitted answers if this connection may not use the command.
 func (s *Session) permitted(c command) bool {
 	access := c.access
 	if access != AccessDefault && s.env.Admin != AccessDefault {
@@ -107,8 +108,8 @@ func (s *Session) permitted(c command) bool {
 	return true
 }
 
-// cutNoreply tells whether the last of n words is noreply, and leaves it off. The first least words
-// are never taken for it.
+// cutNoreply reports whether the last of n words is noreply, and returns the number of words
+// without it. The first least words never count as noreply.
 func cutNoreply(w *[maxWords][]byte, n, least int) (words int, noreply bool) {
 	if n > least && isWord(w[n-1], "noreply") {
 		return n - 1, true

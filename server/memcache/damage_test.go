@@ -36,7 +36,7 @@ func (sv *testServer) flip(text string) {
 		return err
 	})
 	if err != nil || found != 1 {
-		sv.t.Fatalf("%q was found in %d files: %v", text, found, err)
+		sv.t.Fatalf("got %q in %d files, %v, want it in one", text, found, err)
 	}
 }
 
@@ -53,7 +53,7 @@ func TestDamagedItemIsPassedOver(t *testing.T) {
 			}
 			c.expect(request+"\r\n", want)
 			if stats := c.ask("stats queue q\r\n"); !strings.Contains(stats, "queue_q_damaged_records 1\r\n") {
-				t.Errorf("not counted: %s", stats)
+				t.Errorf("got %s, want 1 damaged record", stats)
 			}
 		})
 	}
@@ -67,7 +67,7 @@ func TestDamagedItemIsAllThereWas(t *testing.T) {
 	c.expect("get q\r\n", "END\r\n")
 }
 
-func TestWaitGoesOnBehindADamagedItem(t *testing.T) {
+func TestWaitGoesOnAfterADamagedItem(t *testing.T) {
 	sv := newServer(t)
 	a, b := sv.dial(), sv.dial()
 	b.set("q", "first")
@@ -110,11 +110,11 @@ func TestLargeItemDamagedMidwayClosesAndIsGivenUp(t *testing.T) {
 	sv.flip(body[2*chunkSize+160:][:16])
 	got := c.ask("get q\r\n")
 	if !c.closed || !strings.HasPrefix(value("q", body), got) || len(got) > 3*chunkSize {
-		t.Errorf("closed %v, %d bytes went out", c.closed, len(got))
+		t.Errorf("got %d bytes, closed %v, want the start of the item, then the end", len(got), c.closed)
 	}
 	sv.dial().expect("get q\r\n", value("q", "second item"))
 	if open := sv.openTransactions(); open != 0 {
-		t.Errorf("%d items reserved", open)
+		t.Errorf("got %d items open, want none", open)
 	}
 }
 
@@ -126,16 +126,18 @@ func TestAGetThatFailsPutsBackWhatItFoundBefore(t *testing.T) {
 		c.set("b", large(2))
 		bodies, err := filepath.Glob(filepath.Join(sv.dir, "b", "*.item"))
 		if err != nil || len(bodies) != 1 {
-			t.Fatal(bodies, err)
+			t.Fatalf("got bodies %v, %v, want one", bodies, err)
 		}
-		if err := errors.Join(os.Remove(bodies[0]), os.Symlink(bodies[0], bodies[0])); err != nil { // opening it fails
+		// Opening it fails.
+		if err := errors.Join(os.Remove(bodies[0]), os.Symlink(bodies[0], bodies[0])); err != nil {
 			t.Fatal(err)
 		}
 		if got := c.ask("%s\r\n", request); !strings.HasPrefix(got, "VALUE a 0 1\r\nx\r\nSERVER_ERROR ") {
-			t.Fatalf("%s: %q", request, got)
+			t.Fatalf("%s: got %q, want the item of a and an error", request, got)
 		}
 		if open := sv.openTransactions(); open != 0 || sv.items("a") != 1 || sv.items("b") != 1 {
-			t.Errorf("%s: %d open, %d items in a, %d in b", request, open, sv.items("a"), sv.items("b"))
+			t.Errorf("%s: got %d open, %d items in a, %d in b, want 0, 1, 1",
+				request, open, sv.items("a"), sv.items("b"))
 		}
 		sv.dial().expect("get a\r\n", value("a", "x"))
 	}

@@ -6,8 +6,9 @@
 //	n, out = session.Process(in, out)      // consumes requests, appends answers
 //	session.Sent(k)                        // k bytes of the answers left the process
 //
-// and between the two looks at State: Ready takes more input, Waiting wants Process to be called
-// after the wake function was or Deadline has passed, Working has a Job that may wait for the disk,
-// Closing wants the connection closed when its output is out. An item fetched by a plain GET is
-// only gone when Sent has covered its reply; Close puts everything else back.
+// and between the two looks at State. A Ready session takes more input. A Waiting one wants Process
+// to be called after the wake function was called, or the Deadline has passed. A Working one has a
+// Job, which may wait for the disk. A Closing one wants the connection closed when its output is
+// sent. An item fetched by a plain GET is gone only when Sent has covered its reply; Close puts
+// everything else back.
 package memcache

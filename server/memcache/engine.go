@@ -1,10 +1,11 @@
 package memcache
 
-// What the protocol needs of the queues behind it. Whatever has these methods can stand there: the
-// queues of a data directory do, see local.go. What the two sides speak of is package queue's:
-// items and what they are put with, uploads, figures, errors.
+// What the protocol needs from the queues. Any engine with these methods will do; local.go has the
+// queues of a data directory. The types that the two sides share are package queue's: items and
+// what they are put with, uploads, figures, errors.
 
 import (
+	"context"
 	"io"
 
 	"github.com/darner/darner/server/queue"
@@ -12,45 +13,48 @@ import (
 
 // Registry is all queues, by name.
 type Registry interface {
-	// Queue returns the queue of a name, whether there is one or not: always an equal one for as
-	// long as somebody holds it. The error is a name that no queue can have.
+	// Queue returns the queue of a name, whether it exists or not: always an equal one for as long
+	// as somebody holds it. The error is for a name that no queue can have.
 	Queue(name []byte) (Queue, error)
 
-	// NewWaiter returns what waits in lines of these queues; wake is Session's.
+	// NewWaiter returns a waiter for these queues; wake is the Session's.
 	NewWaiter(wake func()) Waiter
 
 	// Each calls fn for each queue that exists, in the order of their names and until it returns
 	// false.
 	Each(fn func(Queue) bool)
 
-	FlushAll(stop func() bool) error // may wait; gives up with queue.ErrClosed when stop says so
+	// FlushAll may wait for the disk. Sum does not. When ctx ends, both stop between two queues.
+	FlushAll(ctx context.Context) error
+	Sum(ctx context.Context) queue.Sum
+
 	ResetStats()
-	Sum(stop func() bool) queue.Sum // without the disk; gives up between two queues when stop says so
 }
 
-// Queue is one queue. Methods that may wait run in a Job; all others answer queue.ErrUnready where
-// they would have to, queue.ErrNotLoaded where Load or Make helps, and what they call fn for is
-// tried again then.
+// Queue is one queue. Methods that may wait for the disk run in a Job. All others return
+// queue.ErrUnready where they would have to wait, and queue.ErrNotLoaded where Load or Create
+// helps. Functions that are given to ReadyThen and CatchUpThen are called when it is worth trying
+// again.
 type Queue interface {
 	Name() string
 	Exists() bool
-	Parked() bool // it exists, and is to be loaded first
+	Parked() bool // it exists, and has to be loaded first
 	Load() error  // may wait
 
-	// Putting. What TryPut refuses with queue.ErrBehind is tried again when CatchUpThen calls fn;
-	// of other refusals Relieve tells whether it helps to try again.
+	// Putting. What TryPut refuses with queue.ErrBacklog is tried again when CatchUpThen calls fn.
+	// After other refusals Relieve tells whether it helps to try again.
 	TryPut(payload []byte, m queue.Meta) error
 	CatchUpThen(fn func()) (stop func())
-	SyncThen(fn func(error))                               // when all that was put is on stable storage
-	Make() error                                           // Load that creates; may wait
-	Relieve(refused error) error                           // may wait
-	Create(size int64, m queue.Meta) (queue.Upload, error) // a large item; may wait
+	SyncThen(fn func(error))                                   // when all that was put is synced
+	Create() error                                             // Load that creates; may wait
+	Relieve(refused error) error                               // may wait
+	BeginLarge(size int64, m queue.Meta) (queue.Upload, error) // a large item; may wait
 
-	// Getting. What was fetched is given back with exactly one of Confirm, Return and Drop.
+	// Getting. What was fetched ends with exactly one of Confirm, Return and Drop.
 	TryFetch() (it queue.Item, ok bool, err error)
 	TryPeek() (it queue.Item, ok bool, err error)
 	ReadyThen(fn func()) (stop func())
-	Spare(err error) bool // whether something was made free that err lacked; may wait
+	Reclaim(err error) bool // whether it freed what err lacked; may wait
 	TryRead(it queue.Item, dst []byte) ([]byte, error)
 	Read(it queue.Item, dst []byte) ([]byte, error) // may wait
 	Open(it queue.Item) (io.ReadCloser, error)      // a large one; may wait
@@ -58,26 +62,26 @@ type Queue interface {
 	Return(it queue.Item)
 	Drop(it queue.Item)
 
-	// As a whole. All may wait but Known.
+	// As a whole. All may wait but KnownStats.
 	Flush() error
 	Delete() error
 	Stats() queue.Stats
-	Known() (s queue.Stats, known bool)
-	Look() error
+	KnownStats() (s queue.Stats, known bool)
+	ReadStats() error
 }
 
-// Waiter waits in the lines of one or several queues for the first item. It is used from one
-// goroutine and, after Stop, for the next wait.
+// Waiter waits in one or several queues for the first item. It is used from one goroutine and,
+// after Stop, for the next wait.
 type Waiter interface {
-	// TryWait takes a place in the line of a queue, to take an item there or to be shown it, or
-	// claims at once what is there. It returns whether an item is claimed, there or elsewhere
-	// meanwhile.
+	// TryWait claims at once what is there, or else waits in the queue, to take an item or, with
+	// peek, to be shown it. It returns whether an item is claimed, there or meanwhile in another
+	// queue.
 	TryWait(q Queue, peek bool) (claimed bool, err error)
 
-	// Done reports that the wait is over, for whatever reason: Stop tells. Look when wake was
-	// called.
+	// Done reports whether the wait is over, for whatever reason; Stop tells which. Ask after wake
+	// was called.
 	Done() bool
 
-	// Stop ends the wait; ok tells that an item of q was claimed, which is the caller's now.
+	// Stop ends the wait. If ok, an item of q was claimed, and is the caller's now.
 	Stop() (q Queue, it queue.Item, ok bool)
 }

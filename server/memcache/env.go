@@ -16,19 +16,26 @@ type Env struct {
 	Registry Registry
 	Counters *metrics.Counters
 	Logger   *slog.Logger
-	Now      func() int64 // Unix milliseconds; a cached clock will do, it is asked for every request
-	Steady   func() int64 // milliseconds since about the start, by a clock that nobody sets, likewise; never 0
 
-	MaxItemSize  int64 // bytes; a larger item is refused
-	InlineMax    int   // bytes; a larger item is streamed. The transport's input buffers must be able to hold one, see Session.Need
-	MaxOpenReads int   // items a connection may have open of one queue
-	SyncAlways   bool  // every SET is answered when it is on stable storage
+	// Now is the time of day in Unix ms, Steady the ms since about the start by a clock that nobody
+	// sets, never 0. Every request asks for them, so they may be cached.
+	Now    func() int64
+	Steady func() int64
+
+	// A larger item, in bytes, is refused.
+	MaxItemSize int64
+	// A larger item, in bytes, is streamed. The transport's input buffers must be able to hold one
+	// of this size, see Session.Need.
+	InlineMax int
+
+	MaxOpenReads int  // items of one queue that a connection may have open
+	SyncAlways   bool // every SET is answered when its item is on stable storage
 	Admin        Access
 
 	Version    string
 	PID        int
-	Settings   []Setting                 // what "stats settings" answers
-	FlushAfter func(delay time.Duration) // flush_all with a delay: flush everything then
+	Settings   []Setting                 // the answer to "stats settings"
+	FlushAfter func(delay time.Duration) // flushes everything after the delay of a flush_all
 
 	binarySeen atomic.Bool
 	chunks     sync.Pool // *[chunkSize]byte
@@ -41,7 +48,7 @@ type Setting struct{ Name, Value string }
 type Access uint8
 
 const (
-	AccessDefault Access = iota // each command's own: all for flush_all and delete, local for the rest
+	AccessDefault Access = iota // each command's own: flush_all and delete are for all
 	AccessLocal                 // loopback and Unix-socket peers
 	AccessAll
 	AccessOff

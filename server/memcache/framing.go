@@ -1,10 +1,10 @@
 package memcache
 
-// Where a request line ends and where the bytes of a body do.
+// Where a request line ends, and where a body ends.
 
 import "bytes"
 
-// LineMax is the longest request line in bytes, its end not counted.
+// LineMax is the longest request line in bytes, without its end.
 const LineMax = 8 << 10
 
 const (
@@ -12,9 +12,9 @@ const (
 	badDataChunk = "CLIENT_ERROR bad data chunk\r\n"
 )
 
-// line takes a line, without its end, off the input. Without one it says how much it needs, or
-// closes if no more would help.
-func (s *Session) line() (line []byte, ok bool) {
+// nextLine takes a line, without its end, off the input. If there is none it sets need, or closes
+// if more input would not help.
+func (s *Session) nextLine() (line []byte, ok bool) {
 	const longest = LineMax + len("\r\n")
 	window := s.in[:min(len(s.in), longest)]
 	end := bytes.IndexByte(window, '\n')
@@ -36,9 +36,9 @@ func (s *Session) line() (line []byte, ok bool) {
 	return line, true
 }
 
-// lineEnd looks for \r\n or \n at offset n of the input, behind a body of n bytes, and returns its
-// length. Without it, it says how much it needs, or gives up the request and closes.
-func (s *Session) lineEnd(n int) (length int, ok bool) {
+// bodyEnd looks for \r\n or \n at offset n of the input, after a body of n bytes, and returns its
+// length. If it is not there it sets need, or gives up the request and closes.
+func (s *Session) bodyEnd(n int) (length int, ok bool) {
 	switch rest := s.in[min(n, len(s.in)):]; {
 	case len(rest) == 0:
 		s.need = n + 1
@@ -56,9 +56,9 @@ func (s *Session) lineEnd(n int) (length int, ok bool) {
 	return 0, false
 }
 
-// badChunk closes: where the next request starts is anyone's guess.
+// badChunk closes, since nobody knows where the next request starts.
 func (s *Session) badChunk() {
-	if s.body.noreply {
+	if s.set.noreply {
 		s.state = Closing
 		return
 	}

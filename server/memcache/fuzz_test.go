@@ -53,7 +53,7 @@ func FuzzSession(f *testing.F) {
 			side.s.Close()
 		}
 		if open := sv.openTransactions(); open != 0 {
-			t.Errorf("%d items are reserved by nobody", open)
+			t.Errorf("got %d items open by nobody, want none", open)
 		}
 		sv.registry.Each(func(q *queue.Queue) bool {
 			if err := q.Delete(); err != nil {
@@ -90,18 +90,19 @@ func (f *fuzzed) process() bool {
 	before, state := len(f.out), f.s.State()
 	n, out := f.s.Process(f.in, f.out)
 	if n < 0 || n > len(f.in) || len(out) < before {
-		f.t.Fatalf("consumed %d of %d, output from %d to %d", n, len(f.in), before, len(out))
+		f.t.Fatalf("got %d of %d consumed, output from %d to %d, want no more and no less",
+			n, len(f.in), before, len(out))
 	}
 	if limit := OutputLimit + chunkSize + 2*LineMax; len(out) > max(limit, before) {
-		f.t.Fatalf("%d bytes of output", len(out))
+		f.t.Fatalf("got %d bytes of output, want %d at most", len(out), limit)
 	}
 	f.in, f.out = f.in[n:], out
 	need := f.s.Need()
 	if need > max(LineMax, f.sv.env.InlineMax)+2 {
-		f.t.Fatalf("needs %d bytes", need)
+		f.t.Fatalf("got a need of %d bytes, want no more than a line or an inline item", need)
 	}
 	if f.s.State() == Ready && need <= len(f.in) && len(out) < OutputLimit && !f.s.pending.full() {
-		f.t.Fatalf("stopped for no reason before %.40q", f.in)
+		f.t.Fatalf("got a stop before %.40q, want it consumed", f.in)
 	}
 	return n > 0 || len(out) > before || f.s.State() != state
 }
@@ -119,13 +120,13 @@ func (f *fuzzed) onward() bool {
 		f.s.Job()()
 	case Waiting:
 		if at, ok := f.s.Deadline(); ok {
-			f.sv.ahead.Add(max(0, at-f.sv.env.Steady()))
+			f.sv.pass(at - f.sv.env.Steady())
 			break
 		}
 		select {
 		case <-f.woken:
-		case <-time.After(10 * time.Second):
-			f.t.Fatal("not woken")
+		case <-time.After(hangs):
+			f.t.Fatal("got no wake, want one")
 		}
 	case Ready:
 		if f.s.Need() > len(f.in) {
@@ -145,7 +146,7 @@ func (f *fuzzed) finish() {
 		f.take(len(f.out))
 		ready := f.s.State() == Ready && f.s.Need() <= len(f.in)
 		if ready && !f.process() {
-			f.t.Fatalf("stuck before %.40q", f.in)
+			f.t.Fatalf("got stuck before %.40q, want it consumed", f.in)
 		}
 		if !ready && !f.onward() {
 			return

@@ -15,51 +15,54 @@ const (
 	tooManyWaits = "CLIENT_ERROR cannot wait for more than 256 queues\r\n"
 	closeFirst   = "CLIENT_ERROR close current item first\r\n"
 	mixedWaits   = "CLIENT_ERROR peek does not wait together with other reads\r\n"
-	maxLines     = 256 // a get waits in no more queues than this: a name costs memory while somebody waits
-	keepKeys     = 64  // room for more keys than this is given back after the request
 	endOfAnswer  = "END\r\n"
+
+	// maxWaits is how many queues a get may wait in: a name costs memory while somebody waits.
+	maxWaits = 256
+	// keepKeys is how many keys the session keeps room for after a request.
+	keepKeys = 64
 )
 
-// key is one queue of a get and what is to be done with it.
-type key struct {
+// getKey is one queue of a get, and what to do with it.
+type getKey struct {
 	q    Queue
 	opts options
 }
 
-// fetches tells whether the key asks for an item: /close and /abort alone do not.
-func (k *key) fetches() bool { return k.opts&optOpen != 0 || k.opts&(optClose|optAbort) == 0 }
+// fetches reports whether the key asks for an item: /close and /abort alone do not.
+func (k *getKey) fetches() bool { return k.opts&optOpen != 0 || k.opts&(optClose|optAbort) == 0 }
 
-// takes tells whether it takes an item out of the queue.
-func (k *key) takes() bool { return k.fetches() && k.opts&optPeek == 0 }
+// takes reports whether the key takes an item out of the queue.
+func (k *getKey) takes() bool { return k.fetches() && k.opts&optPeek == 0 }
 
-// get is the request in hand.
-type get struct {
-	keys     []key
-	at       int   // the key in hand
-	wait     int64 // ms; the longest of all keys
-	until    int64 // of Env.Steady: when that is over, for a get that may wait
-	deadline int64 // until, when it has begun to wait; else 0
-	cas      bool
-	peeks    bool // what it waits for is shown, not taken
-	found    bool
-	opened   int   // items it opened, the newest of the session's
-	spared   bool  // other queues were parked for it
-	err      error // of the last job
+// getState is the current get.
+type getState struct {
+	keys      []getKey
+	at        int   // index of the current key
+	wait      int64 // ms; the longest of all keys
+	until     int64 // of Env.Steady: the end of a wait, for a get that may wait
+	deadline  int64 // until, once it waits; else 0
+	cas       bool  // gets: answer with the sequence number
+	peeks     bool  // what it waits for is shown, not taken
+	found     bool  // the answer has an item
+	opened    int   // items that it opened, the newest of the session's
+	reclaimed bool  // Queue.Reclaim was tried
+	err       error // of the last job
 
-	item   queue.Item // in hand
-	read   []byte     // its payload, of a job
+	item   queue.Item // the current one
+	read   []byte     // its payload, if a job has read it
 	reader io.ReadCloser
-	left   int64 // bytes of a large item still to be sent
+	left   int64 // bytes of a large item that have yet to be sent
 	filled int   // bytes of it in the session's chunk
 }
 
 func (s *Session) getCommand(args []byte)  { s.beginGet(args, false) }
 func (s *Session) getsCommand(args []byte) { s.beginGet(args, true) }
 
-// beginGet reads all keys before anything is done for the first.
+// beginGet reads all keys before anything is done for the first one.
 func (s *Session) beginGet(args []byte, cas bool) {
 	g := &s.get
-	*g = get{keys: g.keys[:0], cas: cas}
+	*g = getState{keys: g.keys[:0], cas: cas}
 	for {
 		var word []byte
 		if word, args = nextWord(args); len(word) == 0 {
@@ -87,22 +90,22 @@ func (s *Session) refuseGet(problem string) {
 
 func (s *Session) addKey(word []byte) (problem string) {
 	g := &s.get
-	q, opts, wait, problem := s.key(word, getOptions)
+	q, opts, wait, problem := s.parseKey(word, getOptions)
 	if problem != "" {
 		return problem
 	}
 	g.wait = max(g.wait, wait)
-	g.keys = append(g.keys, key{q: q, opts: opts})
+	g.keys = append(g.keys, getKey{q: q, opts: opts})
 	return ""
 }
 
-// checkKeys refuses what cannot be done as a whole.
+// checkKeys refuses combinations of keys that cannot be done.
 func (s *Session) checkKeys() (problem string) {
 	g := &s.get
 	switch {
 	case len(g.keys) == 0:
 		return noKeys
-	case len(g.keys) > maxLines && g.wait > 0:
+	case len(g.keys) > maxWaits && g.wait > 0:
 		return tooManyWaits
 	}
 	takes := false
@@ -120,7 +123,7 @@ func (s *Session) checkKeys() (problem string) {
 	return ""
 }
 
-// loadKeys has opened what is parked, by a job.
+// loadKeys has a job load the queues that are parked.
 func (s *Session) loadKeys() {
 	g := &s.get
 	for i := range g.keys {
@@ -161,7 +164,7 @@ func (s *Session) keysLoaded() {
 	s.next = (*Session).nextKey
 }
 
-// nextKey does what the options of the key in hand say, then fetches its item.
+// nextKey does what the options of the current key say, then fetches its item.
 func (s *Session) nextKey() {
 	g := &s.get
 	if g.at == len(g.keys) {
@@ -182,7 +185,7 @@ func (s *Session) nextKey() {
 	s.next = (*Session).fetch
 }
 
-// fetch takes or shows the head of the queue of the key in hand.
+// fetch takes or shows the head of the current key's queue.
 func (s *Session) fetch() {
 	g := &s.get
 	k := &g.keys[g.at]
@@ -196,7 +199,7 @@ func (s *Session) fetch() {
 	}
 	switch {
 	case err != nil:
-		s.unfetched(err, (*Session).fetch)
+		s.fetchFailed(err, (*Session).fetch)
 	case ok:
 		s.deliver(item)
 	default:
@@ -204,8 +207,9 @@ func (s *Session) fetch() {
 	}
 }
 
-// unfetched sees to what kept the item of the key in hand from being had, in order to go on with next, or tells it.
-func (s *Session) unfetched(err error, next func(*Session)) {
+// fetchFailed handles an error of fetching the current key's item: it removes the cause and goes on
+// with next, or answers with the error.
+func (s *Session) fetchFailed(err error, next func(*Session)) {
 	g := &s.get
 	q := g.keys[g.at].q
 	again := func(s *Session) {
@@ -220,10 +224,10 @@ func (s *Session) unfetched(err error, next func(*Session)) {
 		s.work(func() { g.err = q.Load() }, again)
 	case err == queue.ErrUnready:
 		s.await(q.ReadyThen, next)
-	case !g.spared:
-		g.spared = true
+	case !g.reclaimed:
+		g.reclaimed = true
 		s.work(func() {
-			if !q.Spare(err) {
+			if !q.Reclaim(err) {
 				g.err = err
 			}
 		}, again)
@@ -232,7 +236,7 @@ func (s *Session) unfetched(err error, next func(*Session)) {
 	}
 }
 
-// keyDone goes on behind the key in hand; the item that was waited for is the only one.
+// keyDone goes on after the current key. An item that was waited for is the only one.
 func (s *Session) keyDone() {
 	g := &s.get
 	g.at++
@@ -242,7 +246,7 @@ func (s *Session) keyDone() {
 	}
 }
 
-// endKeys ends the answer, or waits if it is empty and may.
+// endKeys ends the answer, or waits if it is empty and the get may wait.
 func (s *Session) endKeys() {
 	g := &s.get
 	if g.found || g.wait == 0 || g.deadline != 0 || !g.anyFetches() {
@@ -250,10 +254,10 @@ func (s *Session) endKeys() {
 		return
 	}
 	g.deadline = g.until
-	s.next = (*Session).standInLine
+	s.next = (*Session).startWait
 }
 
-func (g *get) anyFetches() bool {
+func (g *getState) anyFetches() bool {
 	for i := range g.keys {
 		if g.keys[i].fetches() {
 			return true
@@ -263,7 +267,7 @@ func (g *get) anyFetches() bool {
 }
 
 // find returns which key a waiter's queue belongs to.
-func (g *get) find(q Queue) int {
+func (g *getState) find(q Queue) int {
 	for i := range g.keys {
 		if g.keys[i].q == q && g.keys[i].fetches() {
 			return i
@@ -272,7 +276,7 @@ func (g *get) find(q Queue) int {
 	return 0
 }
 
-// deliver answers with an item in hand: at once, or by streaming it.
+// deliver answers with an item: at once, or by streaming it.
 func (s *Session) deliver(item queue.Item) {
 	g := &s.get
 	k := &g.keys[g.at]
@@ -290,7 +294,7 @@ func (s *Session) deliver(item queue.Item) {
 		s.work(func() { g.read, g.err = k.q.Read(item, nil) }, (*Session).deliverRead)
 	case err != nil:
 		s.out = s.out[:before]
-		s.unreadable(err)
+		s.readFailed(err)
 	default:
 		s.out = append(out, "\r\n"...)
 		s.delivered()
@@ -301,7 +305,7 @@ func (s *Session) deliver(item queue.Item) {
 func (s *Session) deliverRead() {
 	g := &s.get
 	if g.err != nil {
-		s.unreadable(g.err)
+		s.readFailed(g.err)
 		return
 	}
 	s.appendValue()
@@ -310,7 +314,7 @@ func (s *Session) deliverRead() {
 	s.delivered()
 }
 
-// appendValue writes the line in front of an item.
+// appendValue writes the line before an item.
 func (s *Session) appendValue() {
 	g := &s.get
 	out := append(s.out, "VALUE "...)
@@ -326,7 +330,7 @@ func (s *Session) appendValue() {
 	s.out = append(out, "\r\n"...)
 }
 
-// delivered notes where the item is now: open, or on its way out.
+// delivered notes where the item is now: open, or in output that is not sent yet.
 func (s *Session) delivered() {
 	g := &s.get
 	k := &g.keys[g.at]
@@ -347,8 +351,9 @@ func (s *Session) delivered() {
 	s.keyDone()
 }
 
-// unreadable gives up an item whose bytes are lost and tries the next one; other trouble is told.
-func (s *Session) unreadable(err error) {
+// readFailed drops an item whose bytes are lost, and tries the next one. It answers with other
+// errors.
+func (s *Session) readFailed(err error) {
 	g := &s.get
 	k := &g.keys[g.at]
 	if !damaged(err) {
@@ -360,19 +365,19 @@ func (s *Session) unreadable(err error) {
 	k.q.Drop(g.item)
 	g.item = queue.Item{}
 	if g.deadline != 0 {
-		s.next = (*Session).standInLine
+		s.next = (*Session).startWait
 		return
 	}
 	s.next = (*Session).fetch
 }
 
-// damaged tells whether an item's bytes are lost for good.
+// damaged reports whether an item's bytes are lost for good.
 func damaged(err error) bool {
 	return errors.Is(err, queue.ErrDamaged) || errors.Is(err, queue.ErrGone)
 }
 
-// failGet ends the answer with an error, and puts back what is in it: a client that is told of an
-// error has not got the items before it.
+// failGet ends the answer with an error, and puts back the items in it: to a client, an error means
+// that it did not get them.
 func (s *Session) failGet(err error) {
 	for {
 		p, ok := s.pending.popUnfinished()
@@ -390,7 +395,7 @@ func (s *Session) failGet(err error) {
 	s.endGet(serverError(err))
 }
 
-// endGet ends the answer: what was fetched is gone when its last byte is sent.
+// endGet ends the answer. What was fetched is gone when its last byte is sent.
 func (s *Session) endGet(end string) {
 	s.reply(end)
 	s.pending.finish(s.offset())
@@ -405,8 +410,8 @@ func (s *Session) endGet(end string) {
 	s.next = (*Session).request
 }
 
-// dropKeys lets go of the queues, which are kept in memory by it when they exist nowhere else.
-func (g *get) dropKeys() {
+// dropKeys drops the handles of the queues: they keep names of queues in memory that do not exist.
+func (g *getState) dropKeys() {
 	clear(g.keys)
 	g.keys = g.keys[:0]
 	if cap(g.keys) > keepKeys {

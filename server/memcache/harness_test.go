@@ -7,13 +7,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/darner/darner/server/metrics"
 	"github.com/darner/darner/server/queue"
 	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/clock"
+	"github.com/darner/darner/wal/clock/clocktest"
 )
 
 type testServer struct {
@@ -23,21 +24,19 @@ type testServer struct {
 	every    queue.Settings // of every queue
 	registry *queue.Registry
 	env      *Env
-	ahead    atomic.Int64 // ms the server's steady clock is ahead: a wait passes at once
-	set      atomic.Int64 // ms its time of day is ahead
+	clock    *clocktest.Clock // a wait passes when it is stepped
 	local    bool
 	flushed  []time.Duration // what flush_all asked for with a delay
 }
 
 func newServer(t testing.TB, change ...func(*testServer)) *testServer {
 	t.Helper()
-	sv := &testServer{t: t, local: true}
-	began := time.Now()
+	sv := &testServer{t: t, local: true, clock: clocktest.New(time.Unix(1_796_000_000, 0))}
 	sv.env = &Env{
 		Counters:     new(metrics.Counters),
 		Logger:       slog.New(slog.DiscardHandler),
-		Now:          func() int64 { return time.Now().UnixMilli() + sv.set.Load() },
-		Steady:       func() int64 { return time.Since(began).Milliseconds() + 1 + sv.ahead.Load() },
+		Now:          func() int64 { return clock.UnixMilli(sv.clock) },
+		Steady:       func() int64 { return clock.Steady(sv.clock).Milliseconds() + 1 },
 		MaxItemSize:  64 << 20,
 		InlineMax:    wal.DefaultInlineMax,
 		MaxOpenReads: 1,
@@ -63,6 +62,8 @@ func (sv *testServer) open() {
 	sv.t.Helper()
 	var err error
 	o := sv.queues
+	o.Clock = sv.clock
+	o.CompactRate, o.ScrubEvery = -1, -1 // what is paced would wait for the clock
 	o.Log.InlineMax, o.Log.SegmentSize, o.Log.Logger = sv.env.InlineMax, 1<<20, sv.env.Logger
 	o.Settings = func(string) queue.Settings { return sv.every }
 	sv.registry, err = queue.OpenRegistry(sv.dir, o)
@@ -70,6 +71,18 @@ func (sv *testServer) open() {
 		sv.t.Fatal(err)
 	}
 	sv.env.Registry = Local(sv.registry)
+}
+
+// hangs is how long a test waits before it says that something hangs.
+const hangs = 20 * time.Second
+
+// pass has some ms pass.
+func (sv *testServer) pass(ms int64) { sv.clock.Step(time.Duration(max(0, ms)) * time.Millisecond) }
+
+// set sets the time of day.
+func (sv *testServer) set(by time.Duration) {
+	day, _ := sv.clock.Now()
+	sv.clock.SetDay(day.Add(by))
 }
 
 // restart closes all queues and opens them again; they are parked then.
@@ -140,7 +153,7 @@ func (c *client) run() {
 				return
 			}
 			if n == 0 && len(out) == 0 {
-				c.sv.t.Fatalf("stuck before %.40q: nothing consumed, nothing made, needs %d", c.in, c.s.Need())
+				c.sv.t.Fatalf("got stuck before %.40q with a need of %d, want it consumed", c.in, c.s.Need())
 			}
 		}
 	}
@@ -186,14 +199,14 @@ func (c *client) waitOver() error {
 	default:
 	}
 	if at, ok := c.s.Deadline(); ok {
-		c.sv.ahead.Add(max(0, at-c.sv.env.Steady()))
+		c.sv.pass(at - c.sv.env.Steady())
 		return nil
 	}
 	select {
 	case <-c.woken:
 		return nil
-	case <-time.After(10 * time.Second):
-		return errors.New("the session was not woken")
+	case <-time.After(hangs):
+		return errors.New("got no wake of the session, want one")
 	}
 }
 

@@ -38,7 +38,7 @@ func (h *hot) ask(request, answer []byte) {
 		n += more
 	}
 	if n != len(request) || !bytes.Equal(out, answer) {
-		h.t.Fatalf("%q consumed %d, answered %q", request, n, out)
+		h.t.Fatalf("%q: got %d bytes consumed, answer %q, want all and %q", request, n, out, answer)
 	}
 	h.s.Sent(len(out))
 }
@@ -52,7 +52,7 @@ func TestSetAndGetAllocateNothing(t *testing.T) {
 		h.ask(get, value)
 	})
 	if allocs != 0 {
-		t.Errorf("%v allocations for a set and a get", allocs)
+		t.Errorf("got %v allocations for a set and a get, want none", allocs)
 	}
 }
 
@@ -62,7 +62,7 @@ func TestPipelinedSetsAndGetsAllocateNothing(t *testing.T) {
 	requests := []byte(strings.Repeat(setRequest, depth) + strings.Repeat(getRequest, depth))
 	answers := []byte(strings.Repeat(setAnswer, depth) + strings.Repeat(getAnswer, depth))
 	if allocs := testing.AllocsPerRun(200, func() { h.ask(requests, answers) }); allocs != 0 {
-		t.Errorf("%v allocations for %d sets and gets", allocs, depth)
+		t.Errorf("got %v allocations for %d sets and gets, want none", allocs, depth)
 	}
 }
 
@@ -71,7 +71,7 @@ func TestReliableReadsAllocateNothing(t *testing.T) {
 	requests := []byte(setRequest + setRequest + "get work/open\r\nget work/close/open/t=100\r\nget work/close\r\nget work/peek\r\n")
 	answers := []byte(setAnswer + setAnswer + getAnswer + getAnswer + "END\r\nEND\r\n")
 	if allocs := testing.AllocsPerRun(200, func() { h.ask(requests, answers) }); allocs != 0 {
-		t.Errorf("%v allocations", allocs)
+		t.Errorf("got %v allocations, want none", allocs)
 	}
 }
 

@@ -1,6 +1,6 @@
 package memcache
 
-// A key of a request is a queue's name with options behind it: work/t=500/open.
+// A key of a request is a queue's name followed by options: work/t=500/open.
 
 import (
 	"bytes"
@@ -20,17 +20,17 @@ const (
 	optTimed
 	optSync
 	optDelay
-	optHit // not asked for: the key had an item
+	optHit // set by the session: the key had an item
 )
 
-// The options a command knows.
+// The options that a command knows.
 const (
 	getOptions = optOpen | optClose | optAbort | optPeek | optTimed
 	setOptions = optSync
 	noOptions  = options(0)
 )
 
-// What is wrong with a key, as the client is told.
+// Answers to a bad key.
 const (
 	unknownOption  = "CLIENT_ERROR unknown option\r\n"
 	badWait        = "CLIENT_ERROR t is a number of milliseconds\r\n"
@@ -39,8 +39,10 @@ const (
 	delayNotServed = "CLIENT_ERROR delay is not supported\r\n"
 )
 
-// key reads a key: its queue, options and /t=. A problem is the answer to give.
-func (s *Session) key(word []byte, known options) (q Queue, opts options, wait int64, problem string) {
+// parseKey reads a key: its queue, options and /t=. A problem is the answer to give.
+func (s *Session) parseKey(word []byte, known options) (
+	q Queue, opts options, wait int64, problem string,
+) {
 	name, rest := word, []byte(nil)
 	if slash := bytes.IndexByte(word, '/'); slash >= 0 {
 		name, rest = word[:slash], word[slash:]
@@ -53,7 +55,7 @@ func (s *Session) key(word []byte, known options) (q Queue, opts options, wait i
 	return q, opts, wait, problem
 }
 
-// parseOptions reads what is behind a name: each option begins with a slash.
+// parseOptions reads what follows a name: each option begins with a slash.
 func parseOptions(rest []byte, known options) (opts options, wait int64, problem string) {
 	for len(rest) > 0 {
 		word := rest[1:]

@@ -1,6 +1,6 @@
 package memcache
 
-// The queues of a data directory, as the protocol sees them.
+// The queues of a data directory as an engine of the protocol.
 
 import "github.com/darner/darner/server/queue"
 

@@ -4,16 +4,16 @@ package memcache
 
 import "github.com/darner/darner/server/queue"
 
-// openItem was fetched with /open and waits for /close or /abort. It keeps the queue's handle alive,
-// so that the same name gives the same handle, also when the queue is deleted and set again.
+// openItem was fetched with /open, and ends with /close or /abort. It keeps the queue's handle
+// alive, so that the same name has the same handle even if the queue is deleted and created again.
 type openItem struct {
 	q    Queue
 	item queue.Item
 }
 
-// closeOldest confirms, or with /abort returns, the oldest item open of the key's queue. Nothing
-// open is no error.
-func (s *Session) closeOldest(k *key) error {
+// closeOldest confirms, or with /abort returns, the oldest open item of the key's queue. It is no
+// error if none is open.
+func (s *Session) closeOldest(k *getKey) error {
 	for i, o := range s.opens {
 		if o.q != k.q {
 			continue
@@ -33,8 +33,8 @@ func (s *Session) closeOldest(k *key) error {
 	return nil
 }
 
-// mayOpen goes through the keys of the get in hand and tells whether each has room for its item
-// beside what is open, or will be by the keys before it.
+// mayOpen reports whether each key of the current get may open an item beside those that are open,
+// or that the keys before it open.
 func (s *Session) mayOpen() bool {
 	keys := s.get.keys
 	if len(s.opens) == 0 && len(keys) == 1 {
@@ -48,7 +48,7 @@ func (s *Session) mayOpen() bool {
 	return true
 }
 
-// openAt is how many items of its queue are open when key i of the get in hand takes its own.
+// openAt is how many items of its queue are open when key i of the current get takes its own.
 func (s *Session) openAt(i int) int {
 	keys := s.get.keys
 	open := 0

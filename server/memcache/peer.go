@@ -1,7 +1,7 @@
 package memcache
 
-// Peer is whom a session speaks with, as far as its transport knows.
+// Peer is the other end of a session's connection, as far as its transport knows.
 type Peer struct {
 	Addr  string // as package net writes it
-	Local bool   // it is on this machine: loopback or a Unix socket
+	Local bool   // on this machine: loopback or a Unix socket
 }

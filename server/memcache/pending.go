@@ -1,6 +1,6 @@
 package memcache
 
-// Replies to plain GETs that the socket has not taken yet, and the items in them.
+// Replies to plain GETs that are not sent yet, and the items in them.
 
 import (
 	"math"
@@ -9,11 +9,11 @@ import (
 )
 
 const (
-	pendingLimit = 512 // no new request is read beyond this many
-	pendingKeep  = 64  // a larger ring is given back when it runs empty
+	pendingLimit = 512 // with this many no new request is read
+	pendingKeep  = 64  // a larger ring is freed when it becomes empty
 )
 
-// unfinished is the end of a reply that is still being made.
+// unfinished is the end of a reply that is not complete yet.
 const unfinished = math.MaxUint64
 
 // pendingItem is gone for good when the connection's output has passed end.
@@ -48,7 +48,8 @@ func (r *pendingRing) grow() {
 	r.buf, r.head = buf, 0
 }
 
-// full: no request is begun until some replies went out. One that is being made is not held up.
+// full says that no request may begin until some replies are sent. It does not stop an unfinished
+// one.
 func (r *pendingRing) full() bool {
 	return r.n >= pendingLimit && r.at(r.n-1).end != unfinished
 }
@@ -74,7 +75,7 @@ func (r *pendingRing) pop(sent uint64) (p pendingItem, ok bool) {
 	return p, true
 }
 
-// popUnfinished takes the newest item, if its reply is still being made.
+// popUnfinished takes the newest item, if its reply is unfinished.
 func (r *pendingRing) popUnfinished() (p pendingItem, ok bool) {
 	if r.n == 0 || r.at(r.n-1).end != unfinished {
 		return p, false

@@ -2,65 +2,73 @@ package memcache
 
 // The session: one connection's place in the protocol.
 
-import "sync/atomic"
+import (
+	"context"
+	"sync/atomic"
+)
 
-// OutputLimit is the length of output, in bytes, at which Process stops until some was taken. One
-// reply may exceed it by an inline item.
+// OutputLimit is the length of output, in bytes, at which Process stops until some of it is sent.
+// One reply may exceed it by an inline item.
 const OutputLimit = 64 << 10
 
-// State is what a session wants of its transport.
+// State is what a session wants from its transport.
 type State uint8
 
 const (
 	Ready   State = iota // takes input
-	Waiting              // Process when wake was called, or at the Deadline
-	Working              // run the Job, then Process
-	Closing              // close when the output is written
+	Waiting              // wants Process after wake was called, or at the Deadline
+	Working              // wants its Job run, then Process
+	Closing              // wants the connection closed when the output is sent
 )
 
-// Session is one connection's conversation. Its methods, and the Job, must not run at the same time;
-// wake may be called at any time.
+// Session is one connection's conversation. Its methods, and the Job, must not run at the same
+// time; wake may be called at any time.
 type Session struct {
 	env  *Env
 	peer Peer
 	wake func()
 
 	state    State
-	next     func(*Session) // the step that goes on when the state is Ready again
-	need     int            // bytes of input without which next can do nothing
+	next     func(*Session) // the step to take when the state is Ready
+	need     int            // bytes of input that next needs
 	job      func()
 	jobDone  bool
 	draining atomic.Bool
 
-	in, out []byte // during Process: input not consumed yet, output with this call's behind it
+	// During Process: the input that is not consumed yet, and the output with this call's at its
+	// end.
+	in, out []byte
+
 	base    uint64 // what to add to a length of out for an offset in the output stream
-	made    uint64 // bytes of output ever made
-	sent    uint64 // of them taken by the socket
-	spoken  bool   // some input was consumed
+	made    uint64 // bytes of output so far
+	sent    uint64 // how many of them the socket took
+	started bool   // some input was consumed
 
 	pending pendingRing
 	opens   []openItem // oldest first
 
-	command string       // the request in hand, in lower case
-	body    body         // of set
-	get     get          // of get and gets
+	command string       // the current one, in lower case
+	set     setState     // of set
+	get     getState     // of get and gets
 	stats   *statsAnswer // of stats
 	chunk   *[chunkSize]byte
 	waiter  Waiter // nil until a get waits
 	sync    syncWait
 
 	stopAwaiting func() // ends a wait for a queue; nil: there is none
+
+	cancelJob atomic.Pointer[context.CancelFunc] // of a job over all queues; nil: there is none
 }
 
-// NewSession starts a connection's session. wake is called, from any goroutine and perhaps once more
-// than needed, when a Waiting session should be processed; it must not block.
+// NewSession starts a connection's session. wake is called when a Waiting session should be
+// processed, from any goroutine and perhaps once more than needed. It must not block.
 func NewSession(env *Env, peer Peer, wake func()) *Session {
 	return &Session{env: env, peer: peer, wake: wake, next: (*Session).request}
 }
 
 // Process consumes requests from in and appends their answers to out. It returns how many bytes of
-// in it consumed; what it left is to be there again, with more behind it, at the next call. It stops
-// when it lacks input (see Need), when out has reached OutputLimit, or when the state is not Ready.
+// in it consumed; the next call must be given what it left, and more. It stops when it lacks input
+// (see Need), when out has reached OutputLimit, or when the state is not Ready.
 func (s *Session) Process(in, out []byte) (consumed int, answers []byte) {
 	s.in, s.out = in, out
 	s.base = s.made - uint64(len(out))
@@ -75,8 +83,8 @@ func (s *Session) Process(in, out []byte) (consumed int, answers []byte) {
 	return consumed, answers
 }
 
-// resume makes the session Ready if what it waits for may have come; a step that finds it has not
-// goes back to Waiting by itself.
+// resume makes the session Ready if what it waits for may have come. A step that finds that it has
+// not goes back to Waiting.
 func (s *Session) resume() {
 	switch {
 	case s.state == Waiting, s.state == Working && s.jobDone:
@@ -85,16 +93,16 @@ func (s *Session) resume() {
 	s.need = 0
 }
 
-// Need is how many bytes in must hold for Process to get further. Up to what it holds already means
-// that Process goes on as soon as output was taken. It never exceeds the larger of LineMax and
+// Need is how many bytes in must hold for Process to get further. If it holds as many already,
+// Process gets further when output was sent. Need never exceeds the larger of LineMax and
 // Env.InlineMax by more than two.
 func (s *Session) Need() int { return s.need }
 
-// State says what the session wants next.
+// State returns what the session wants next.
 func (s *Session) State() State { return s.state }
 
-// Deadline is when, in milliseconds of Env.Steady, a Waiting session wants Process at the latest. While something is
-// got ready for it time does not end its wait.
+// Deadline is when a Waiting session wants Process at the latest, in ms of Env.Steady. Time does
+// not end a wait for a queue that prepares something.
 func (s *Session) Deadline() (at int64, ok bool) {
 	if s.state != Waiting || s.stopAwaiting != nil {
 		return 0, false
@@ -114,8 +122,8 @@ func (s *Session) work(job func(), next func(*Session)) {
 	}
 }
 
-// Sent says that the socket took n more bytes of output. Items of plain GETs whose reply went out
-// whole are gone from here on.
+// Sent notes that the socket took n more bytes of output. Items of plain GETs are gone once their
+// whole reply is sent.
 func (s *Session) Sent(n int) {
 	s.sent += uint64(n)
 	for {
@@ -123,24 +131,43 @@ func (s *Session) Sent(n int) {
 		if !ok {
 			return
 		}
-		// A failure to note it is the queue's to log; the item may come again after a restart.
+		// The queue logs an error; the item may come again after a restart.
 		_ = p.q.Confirm(p.item)
 	}
 }
 
-// Unconfirmed tells whether there is output with items of plain GETs that Sent has not told of.
+// Unconfirmed reports whether items of plain GETs are in output that is not sent yet.
 func (s *Session) Unconfirmed() bool { return s.pending.n > 0 }
 
-// Drain is for the server's end: GETs do not wait any more, and one that does is answered at the
-// next Process. It may be called from any goroutine.
-func (s *Session) Drain() { s.draining.Store(true) }
+// Drain is called when the server stops: GETs no longer wait, and one that waits is answered at the
+// next Process. Commands over all queues end. It may be called from any goroutine.
+func (s *Session) Drain() {
+	s.draining.Store(true)
+	if cancel := s.cancelJob.Load(); cancel != nil {
+		(*cancel)()
+	}
+}
 
-// Close ends the session, however the connection ended: items that are open, or whose reply did not
-// go out whole, go back to their old places; a body on its way in is dropped. Idempotent.
+// untilDrain returns a context for a job over all queues, which ends with Drain. Call done after
+// the job.
+func (s *Session) untilDrain() (ctx context.Context, done func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	s.cancelJob.Store(&cancel)
+	if s.draining.Load() {
+		cancel()
+	}
+	return ctx, func() {
+		s.cancelJob.Store(nil)
+		cancel()
+	}
+}
+
+// Close ends the session, however the connection ended. Items that are open, or whose whole reply
+// was not sent, go back to their old places. An upload is dropped. Idempotent.
 func (s *Session) Close() {
 	s.state, s.next = Closing, nil
 	s.stopWaiting()
-	s.leaveQueue()
+	s.endAwait()
 	s.stopStreaming()
 	s.stopUpload()
 	for {
@@ -157,16 +184,17 @@ func (s *Session) Close() {
 	s.freeChunk()
 }
 
-// Bulk tells that what comes is the body of a large item, much of which is consumed at once.
-func (s *Session) Bulk() bool { return s.body.upload != nil || s.body.refusal != "" }
+// Bulk reports whether the input is the body of a large item, so that much of it is consumed at
+// once.
+func (s *Session) Bulk() bool { return s.set.upload != nil || s.set.refusal != "" }
 
-// Streaming tells that a large item is on its way in or out: one job follows another, and Close may wait
-// for the disk.
-func (s *Session) Streaming() bool { return s.body.upload != nil || s.get.reader != nil }
+// Streaming reports whether a large item is being received or sent: one job follows another, and
+// Close may wait for the disk.
+func (s *Session) Streaming() bool { return s.set.upload != nil || s.get.reader != nil }
 
-// Rest gives back memory that the session does not need until the next Process. It may come in the
-// middle of an answer, when the client is slow to take it.
-func (s *Session) Rest() {
+// ReleaseMemory frees memory that the session does not need until the next Process. It may be
+// called in the middle of an answer, when the client is slow to take it.
+func (s *Session) ReleaseMemory() {
 	if s.pending.n == 0 {
 		s.pending = pendingRing{}
 	}
@@ -174,11 +202,11 @@ func (s *Session) Rest() {
 		s.opens = nil
 	}
 	if s.state == Ready && len(s.get.keys) == 0 {
-		s.get, s.waiter = get{}, nil
+		s.get, s.waiter = getState{}, nil
 	}
 }
 
-// offset is where in the output stream the next byte goes.
+// offset is the offset of the next byte in the output stream.
 func (s *Session) offset() uint64 { return s.base + uint64(len(s.out)) }
 
 func (s *Session) reply(text string) { s.out = append(s.out, text...) }

@@ -7,8 +7,6 @@ import (
 	"github.com/darner/darner/server/queue"
 )
 
-// set puts an item of each payload.
-
 func TestRequestsMayArriveByteByByte(t *testing.T) {
 	sv := newServer(t)
 	c := sv.dial()
@@ -38,7 +36,7 @@ func TestGetIsConfirmedWhenItsReplyIsSentWhole(t *testing.T) {
 		}
 	}
 	if n := sv.items("q"); n != 0 {
-		t.Errorf("%d items left", n)
+		t.Errorf("got %d items left, want none", n)
 	}
 }
 
@@ -52,7 +50,7 @@ func TestReplyNotSentWholeGoesBackWhenTheConnectionEnds(t *testing.T) {
 	s.Close()
 	s.Close()
 	if open := sv.openTransactions(); open != 0 {
-		t.Errorf("%d items reserved", open)
+		t.Errorf("got %d items open, want none", open)
 	}
 	c.expect("get q\r\nget q\r\nget q\r\n", value("q", "c")+value("q", "d")+"END\r\n")
 }
@@ -113,7 +111,8 @@ func TestUnsentRepliesHoldUpRequestsNotForEver(t *testing.T) {
 	rest, out := s.Process(in[consumed:], nil)
 	s.Sent(len(out))
 	if consumed+rest != len(in) || sv.items("q") != 0 || sv.openTransactions() != 0 {
-		t.Errorf("consumed %d of %d, %d items left, %d reserved", consumed+rest, len(in), sv.items("q"), sv.openTransactions())
+		t.Errorf("got %d of %d consumed, %d items left, %d open, want all, none, none",
+			consumed+rest, len(in), sv.items("q"), sv.openTransactions())
 	}
 }
 
@@ -138,7 +137,7 @@ func TestOutputOfManyItemsIsBounded(t *testing.T) {
 			n += more
 		}
 		if in = in[n:]; len(out) > OutputLimit+sv.env.InlineMax+1024 {
-			t.Fatalf("%d bytes of output at once", len(out))
+			t.Fatalf("got %d bytes of output at once, want a bound", len(out))
 		}
 		s.Sent(len(out))
 		if all = append(all, out...); len(out) == 0 {
@@ -149,7 +148,7 @@ func TestOutputOfManyItemsIsBounded(t *testing.T) {
 		t.Errorf("answered %d bytes, want %d", len(all), len(want))
 	}
 	if sv.openTransactions() != 0 {
-		t.Error("items are still reserved")
+		t.Error("got open items, want none")
 	}
 }
 
@@ -166,7 +165,7 @@ func TestNeedIsWhatTheBodyTakes(t *testing.T) {
 	} {
 		n, _ := s.Process([]byte(c.in), nil)
 		if s.Need() != c.need {
-			t.Errorf("behind %.20q it consumed %d and needs %d, want %d", c.in, n, s.Need(), c.need)
+			t.Errorf("after %.20q: got %d consumed and a need of %d, want %d", c.in, n, s.Need(), c.need)
 		}
 	}
 }
@@ -197,11 +196,11 @@ func TestPendingRingKeepsOrderAsItGrowsAndTurns(t *testing.T) {
 		}
 	}
 	if _, ok := r.pop(next - 1); ok {
-		t.Error("popped an item whose reply is not out")
+		t.Error("got an item whose reply is not sent, want none")
 	}
 	for range 2 {
 		if p, ok := r.pop(next); !ok || p.end != next {
-			t.Errorf("popped %d, %v", p.end, ok)
+			t.Errorf("got %d, %v, want %d", p.end, ok, next)
 		}
 	}
 }

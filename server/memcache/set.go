@@ -1,6 +1,7 @@
 package memcache
 
-// SET, and the storage commands a queue has no use for: the line, and bodies that fit in the input.
+// SET, and the storage commands that a queue does not support: the line, and bodies that fit in the
+// input buffer.
 
 import (
 	"errors"
@@ -10,7 +11,7 @@ import (
 	"github.com/darner/darner/server/queue"
 )
 
-// maxBody is the longest body that is swallowed; a line that announces more is not believed.
+// maxBody is the longest body that is swallowed. A line that announces a longer one is malformed.
 const maxBody = 1 << 40
 
 const (
@@ -21,15 +22,15 @@ const (
 	itemTooLarge = "SERVER_ERROR object too large for queue\r\n"
 )
 
-// body is the storage command in hand.
-type body struct {
+// setState is the current storage command.
+type setState struct {
 	q        Queue
 	meta     queue.Meta
-	left     int64  // bytes of the body that are still to come
-	refusal  string // for a body that is swallowed: the answer after it
+	left     int64  // bytes of the body that have yet to come
+	refusal  string // of a body that is swallowed: the answer
 	noreply  bool
 	sync     bool
-	relieved int   // how often a refusal was seen to
+	attempts int   // to relieve a refusal
 	err      error // of the last job
 
 	upload queue.Upload // of a large item
@@ -38,22 +39,22 @@ type body struct {
 }
 
 // setCommand reads "<queue>[/options] <flags> <exptime> <bytes> [noreply]", or Darner's short
-// "<queue> <bytes>". When the line is malformed but its length can be read, the body that follows is
-// swallowed, as memcached does; when it cannot, what follows is taken for the next request.
+// "<queue> <bytes>". If the line is malformed but its length can be read, the body that follows is
+// swallowed, as memcached does. If it cannot be read, what follows is the next request.
 func (s *Session) setCommand(args []byte) {
 	var w [maxWords][]byte
 	n, ok := s.beginBody(args, &w)
 	if !ok {
 		return
 	}
-	b := &s.body
+	set := &s.set
 	problem := ""
 	switch {
 	case n == 2:
 	case n != 4:
 		problem = badSetLine
 	default:
-		problem = b.parseMeta(w[1], w[2], s.env.Now())
+		problem = set.parseMeta(w[1], w[2], s.env.Now())
 	}
 	if problem == "" {
 		problem = s.setKey(w[0])
@@ -61,16 +62,16 @@ func (s *Session) setCommand(args []byte) {
 	switch {
 	case problem != "":
 		s.refuseBody(problem)
-	case b.left > s.env.MaxItemSize:
+	case set.left > s.env.MaxItemSize:
 		s.refuseBody(itemTooLarge)
-	case b.left > int64(s.env.InlineMax):
+	case set.left > int64(s.env.InlineMax):
 		s.startUpload()
 	default:
 		s.next = (*Session).storeInline
 	}
 }
 
-// unsupportedSet swallows the body of a command that makes no sense for a queue.
+// unsupportedSet swallows the body of a command that a queue does not support.
 func (s *Session) unsupportedSet(args []byte) {
 	var w [maxWords][]byte
 	if _, ok := s.beginBody(args, &w); ok {
@@ -78,12 +79,12 @@ func (s *Session) unsupportedSet(args []byte) {
 	}
 }
 
-// beginBody splits a storage command's line and reads the length of its body; without one it
-// answers. It returns the number of words, noreply left off.
+// beginBody splits a storage command's line and reads the length of its body; if there is none it
+// answers. It returns the number of words without noreply.
 func (s *Session) beginBody(args []byte, w *[maxWords][]byte) (n int, ok bool) {
-	b := &s.body
-	*b = body{}
-	n, b.noreply = cutNoreply(w, splitWords(args, w), 0)
+	set := &s.set
+	*set = setState{}
+	n, set.noreply = cutNoreply(w, splitWords(args, w), 0)
 	var length uint64
 	switch {
 	case n == 2:
@@ -97,12 +98,12 @@ func (s *Session) beginBody(args []byte, w *[maxWords][]byte) (n int, ok bool) {
 	if !ok {
 		s.finishBody(badLength)
 	}
-	b.left = int64(length)
+	set.left = int64(length)
 	return n, ok
 }
 
 // parseMeta reads flags and exptime.
-func (b *body) parseMeta(flags, exptime []byte, now int64) (problem string) {
+func (set *setState) parseMeta(flags, exptime []byte, now int64) (problem string) {
 	f, ok := parseUint(flags, math.MaxUint32)
 	if !ok {
 		return badFlags
@@ -111,13 +112,13 @@ func (b *body) parseMeta(flags, exptime []byte, now int64) (problem string) {
 	if !ok {
 		return badExptime
 	}
-	b.meta = queue.Meta{Flags: uint32(f)}
-	b.meta.Expires, b.meta.Fixed = expiry(seconds, now)
+	set.meta = queue.Meta{Flags: uint32(f)}
+	set.meta.Expires, set.meta.Fixed = expiry(seconds, now)
 	return ""
 }
 
-// expiry is when an item is no longer wanted, in Unix ms: by memcached's rules, up to 30 days count
-// from now, more is Unix time, which is fixed, and less than nothing has passed already.
+// expiry is when an item expires, in Unix ms, by memcached's rules: up to 30 days count from now,
+// more is Unix time, which is fixed, and a negative number has expired already.
 func expiry(seconds, now int64) (at int64, fixed bool) {
 	const month = 30 * 24 * 60 * 60
 	switch {
@@ -133,45 +134,46 @@ func expiry(seconds, now int64) (at int64, fixed bool) {
 
 // setKey finds the queue of a set.
 func (s *Session) setKey(key []byte) (problem string) {
-	q, opts, _, problem := s.key(key, setOptions)
+	q, opts, _, problem := s.parseKey(key, setOptions)
 	if problem != "" {
 		return problem
 	}
-	s.body.q = q
-	s.body.sync = opts&optSync != 0 || s.env.SyncAlways
-	s.body.meta.Enqueued = s.env.Now()
+	s.set.q = q
+	s.set.sync = opts&optSync != 0 || s.env.SyncAlways
+	s.set.meta.Enqueued = s.env.Now()
 	return ""
 }
 
-// storeInline waits for a body that fits in the input and puts it in its queue, which a job makes or
-// loads before if need be, and for which the disk has to catch up: the body stays in the input meanwhile.
+// storeInline waits for a body that fits in the input buffer, and puts it in its queue. Before that
+// a job may have to create or load the queue, or the disk to catch up: the body stays in the input
+// until then.
 func (s *Session) storeInline() {
-	b := &s.body
-	size := int(b.left)
-	end, ok := s.lineEnd(size)
+	set := &s.set
+	size := int(set.left)
+	end, ok := s.bodyEnd(size)
 	if !ok {
 		return
 	}
-	err := b.err
+	err := set.err
 	if err == nil {
-		err = b.q.TryPut(s.in[:size], b.meta)
+		err = set.q.TryPut(s.in[:size], set.meta)
 	}
 	switch {
 	case err == queue.ErrNotLoaded:
-		s.work(func() { b.err = b.q.Make() }, (*Session).storeInline)
-	case errors.Is(err, queue.ErrBehind):
-		s.await(b.q.CatchUpThen, (*Session).storeInline)
-	case err != nil && b.err == nil && b.relieved < mostRelief:
-		b.relieved++
-		s.work(func() { b.err = b.q.Relieve(err) }, (*Session).storeInline)
+		s.work(func() { set.err = set.q.Create() }, (*Session).storeInline)
+	case errors.Is(err, queue.ErrBacklog):
+		s.await(set.q.CatchUpThen, (*Session).storeInline)
+	case err != nil && set.err == nil && set.attempts < maxAttempts:
+		set.attempts++
+		s.work(func() { set.err = set.q.Relieve(err) }, (*Session).storeInline)
 	default:
 		s.in = s.in[size+end:]
 		s.stored(err)
 	}
 }
 
-// mostRelief is how often room is made for one item: other sets may be quicker.
-const mostRelief = 8
+// maxAttempts is how often a refusal is relieved for one item: other sets may be quicker.
+const maxAttempts = 8
 
 // stored answers for an item that was put, at once or when it is on stable storage.
 func (s *Session) stored(err error) {
@@ -179,45 +181,45 @@ func (s *Session) stored(err error) {
 	switch {
 	case err != nil:
 		s.finishBody(notStored(err))
-	case s.body.sync:
+	case s.set.sync:
 		s.startSync()
 	default:
 		s.finishBody("STORED\r\n")
 	}
 }
 
-// refuseBody swallows the body, however long, and answers then.
+// refuseBody swallows the body, however long, and then answers.
 func (s *Session) refuseBody(answer string) {
-	s.body.refusal = answer
+	s.set.refusal = answer
 	s.next = (*Session).swallow
 }
 
 func (s *Session) swallow() {
-	b := &s.body
-	n := min(b.left, int64(len(s.in)))
+	set := &s.set
+	n := min(set.left, int64(len(s.in)))
 	s.in = s.in[n:]
-	if b.left -= n; b.left > 0 {
+	if set.left -= n; set.left > 0 {
 		s.need = 1
 		return
 	}
-	end, ok := s.lineEnd(0)
+	end, ok := s.bodyEnd(0)
 	if !ok {
 		return
 	}
 	s.in = s.in[end:]
-	s.finishBody(b.refusal)
+	s.finishBody(set.refusal)
 }
 
-// finishBody answers a storage command, if it wants to know.
+// finishBody answers a storage command, unless it says noreply.
 func (s *Session) finishBody(answer string) {
-	if !s.body.noreply {
+	if !s.set.noreply {
 		s.reply(answer)
 	}
-	s.body = body{}
+	s.set = setState{}
 	s.next = (*Session).request
 }
 
-// notStored is the answer for an item that a queue did not take.
+// notStored is the answer for an item that a queue refused.
 func notStored(err error) string {
 	if errors.Is(err, queue.ErrLimit) {
 		return "NOT_STORED\r\n"
@@ -225,12 +227,12 @@ func notStored(err error) string {
 	return serverError(err)
 }
 
-// serverError is the answer for trouble that is not the client's.
+// serverError is the answer for an error that is not the client's.
 func serverError(err error) string { return "SERVER_ERROR " + oneLine(err) + "\r\n" }
 
 func clientError(err error) string { return "CLIENT_ERROR " + oneLine(err) + "\r\n" }
 
-// oneLine keeps an error's text from being taken for more than one answer.
+// oneLine makes sure that an error's text is one line, and so one answer.
 func oneLine(err error) string {
 	const most = 400
 	text := strings.Map(func(r rune) rune {

@@ -1,7 +1,7 @@
 package memcache
 
-// STATS. The answer may be many megabytes, so it is made in slices, each by a job when the one
-// before has gone out.
+// STATS. The answer may be many megabytes, so jobs build it in slices, each after the one before it
+// was sent.
 
 import (
 	"strconv"
@@ -10,14 +10,17 @@ import (
 )
 
 const (
-	badStats   = "CLIENT_ERROR stats takes nothing, queue <name>, settings or reset\r\n"
-	statsSlice = chunkSize - 16<<10 // a slice ends behind the queue that reaches this; one queue's lines are far less than the rest
+	badStats = "CLIENT_ERROR stats takes nothing, queue <name>, settings or reset\r\n"
+
+	// statsSlice ends a slice after the queue that reaches it. One queue's lines are far shorter
+	// than the rest of the chunk.
+	statsSlice = chunkSize - 16<<10
 )
 
-// statsAnswer is the answer in hand.
+// statsAnswer is the current answer.
 type statsAnswer struct {
-	queues []Queue // that are still to come
-	text   []byte  // the slice that a job made, in the session's chunk
+	queues []Queue // that have yet to come
+	text   []byte  // the slice that a job built, in the session's chunk
 }
 
 func (s *Session) statsCommand(args []byte) {
@@ -30,7 +33,7 @@ func (s *Session) statsCommand(args []byte) {
 	case n == 1 && isWord(w[0], "settings"):
 		s.settings()
 	case n == 1 && isWord(w[0], "reset"):
-		s.begin(simple{answer: "RESET\r\n"}, s.resetStats)
+		s.answerAfter(s.resetStats, "RESET\r\n", false)
 	case n == 2 && isWord(w[0], "queue"):
 		s.oneQueue(w[1])
 	default:
@@ -38,7 +41,7 @@ func (s *Session) statsCommand(args []byte) {
 	}
 }
 
-// oneQueue answers for a queue that is not there with no lines.
+// oneQueue answers with no lines for a queue that does not exist.
 func (s *Session) oneQueue(word []byte) {
 	q, problem := s.queueArgument(word)
 	if problem != "" {
@@ -73,7 +76,7 @@ func (s *Session) emitStats() {
 	s.next = (*Session).moreStats
 }
 
-// moreStats has the next slice made, or ends the answer.
+// moreStats has the next slice built, or ends the answer.
 func (s *Session) moreStats() {
 	if len(s.stats.queues) > 0 && !s.draining.Load() {
 		s.work(s.queueStats, (*Session).emitStats)
@@ -89,24 +92,26 @@ func (s *Session) moreStats() {
 	s.next = (*Session).request
 }
 
-// globalStats is the job that makes the lines of the server, and notes which queues there are.
+// globalStats is the job that builds the lines of the server, and lists the queues.
 func (s *Session) globalStats() {
+	ctx, done := s.untilDrain()
+	defer done()
 	s.env.Registry.Each(func(q Queue) bool {
 		s.stats.queues = append(s.stats.queues, q)
-		return !s.draining.Load()
+		return ctx.Err() == nil
 	})
-	l := lines{out: s.useChunk()[:0], prefix: "STAT "}
-	l.global(s.env, s.env.Registry.Sum(s.draining.Load))
+	l := statLines{out: s.useChunk()[:0], prefix: "STAT "}
+	l.global(s.env, s.env.Registry.Sum(ctx))
 	s.stats.text = l.out
 }
 
-// queueStats is the job that makes a slice of the queues' lines.
+// queueStats is the job that builds a slice of the queues' lines.
 func (s *Session) queueStats() {
-	const ahead = 32 // about as many as fit into a slice
-	l := lines{out: s.useChunk()[:0]}
+	const ahead = 32 // about as many queues as fit in a slice
+	l := statLines{out: s.useChunk()[:0]}
 	for n := 0; len(s.stats.queues) > 0 && len(l.out) < statsSlice && !s.draining.Load(); n++ {
 		if n%ahead == 0 {
-			queue.LookAt(s.stats.queues[:min(ahead, len(s.stats.queues))])
+			queue.ReadStatsOf(s.stats.queues[:min(ahead, len(s.stats.queues))])
 		}
 		q := s.stats.queues[0]
 		s.stats.queues = s.stats.queues[1:]
@@ -116,22 +121,22 @@ func (s *Session) queueStats() {
 	s.stats.text = l.out
 }
 
-// lines appends "STAT name value" lines.
-type lines struct {
+// statLines appends "STAT name value" lines.
+type statLines struct {
 	out    []byte
 	prefix string
 }
 
-func (l *lines) text(name, value string) {
+func (l *statLines) text(name, value string) {
 	l.out = append(append(l.out, l.prefix...), name...)
 	l.out = append(append(l.out, ' '), value...)
 	l.out = append(l.out, "\r\n"...)
 }
 
-func (l *lines) number(name string, n int64)   { l.text(name, strconv.FormatInt(n, 10)) }
-func (l *lines) counter(name string, n uint64) { l.text(name, strconv.FormatUint(n, 10)) }
+func (l *statLines) number(name string, n int64)   { l.text(name, strconv.FormatInt(n, 10)) }
+func (l *statLines) counter(name string, n uint64) { l.text(name, strconv.FormatUint(n, 10)) }
 
-func (l *lines) global(e *Env, sum queue.Sum) {
+func (l *statLines) global(e *Env, sum queue.Sum) {
 	c := e.Counters
 	l.number("uptime", e.Steady()/1000)
 	l.number("time", e.Now()/1000)
@@ -159,7 +164,7 @@ func (l *lines) global(e *Env, sum queue.Sum) {
 	l.number("uncounted_queues", int64(sum.Uncounted))
 }
 
-func (l *lines) queue(q queue.Stats) {
+func (l *statLines) queue(q queue.Stats) {
 	failed := "no"
 	if q.Failed != "" {
 		failed = q.Failed
@@ -177,7 +182,7 @@ func (l *lines) queue(q queue.Stats) {
 	l.counter("transactions", q.Transactions)
 	l.counter("canceled_transactions", q.Canceled)
 	l.counter("discarded", q.Discarded)
-	l.counter("discarded_full", q.GivenUp)
+	l.counter("discarded_full", q.DiscardedFull)
 	l.counter("total_flushes", q.Flushes)
 	l.counter("journal_rewrites", q.JournalRewrites)
 	l.number("segments", int64(q.Segments))

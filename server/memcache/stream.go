@@ -1,6 +1,6 @@
 package memcache
 
-// GET of a large item: its body is read in chunks, each by a job, as the socket takes them.
+// GET of a large item: its body is read in chunks, each by a job, as fast as the socket takes them.
 
 import (
 	"io"
@@ -8,8 +8,8 @@ import (
 	"github.com/darner/darner/server/queue"
 )
 
-// startStream opens the body of the item in hand and reads its first chunk: an item damaged there is
-// passed over like any other.
+// startStream opens the body of the current item and reads its first chunk. An item that is damaged
+// there is skipped like any other.
 func (s *Session) startStream() {
 	g := &s.get
 	q := g.keys[g.at].q
@@ -33,7 +33,7 @@ func (s *Session) readChunk() {
 
 func (s *Session) streamStarted() {
 	if err := s.get.err; err != nil {
-		s.unreadable(err)
+		s.readFailed(err)
 		return
 	}
 	s.appendValue()
@@ -67,13 +67,13 @@ func (s *Session) nextChunk() {
 	s.delivered()
 }
 
-// streamBroken closes: half of the body is out, and no answer can take it back. A damaged item is
-// given up, or the next client would run into it too.
+// streamBroken closes: part of the body is sent, and no answer can take it back. A damaged item is
+// dropped, or the next client would meet it too.
 func (s *Session) streamBroken() {
 	g := &s.get
 	q := g.keys[g.at].q
-	s.env.Logger.Error("cannot read an item to its end; the connection that asked for it is closed",
-		"queue", q.Name(), "item", g.item.Seq, "error", g.err)
+	s.env.Logger.With("queue", q.Name()).Error("cannot read an item to its end; its connection is closed",
+		"item", g.item.Seq, "error", g.err)
 	if damaged(g.err) {
 		q.Drop(g.item)
 		g.item = queue.Item{}
@@ -88,7 +88,7 @@ func (s *Session) closeReader() {
 	}
 }
 
-// stopStreaming puts an item back whose body did not go out whole.
+// stopStreaming puts back an item whose body was not sent whole.
 func (s *Session) stopStreaming() {
 	s.closeReader()
 	if g := &s.get; g.item.Seq != 0 {

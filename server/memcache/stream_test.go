@@ -18,7 +18,7 @@ func TestLargeItemMovesInBoundedPieces(t *testing.T) {
 	for all.Len() < len(value("q", payload)) {
 		n, out := s.Process(in, nil)
 		if in = in[n:]; len(out) > OutputLimit+chunkSize {
-			t.Fatalf("%d bytes of output at once", len(out))
+			t.Fatalf("got %d bytes of output at once, want a bound", len(out))
 		}
 		all.Write(out)
 		s.Sent(len(out))
@@ -27,7 +27,7 @@ func TestLargeItemMovesInBoundedPieces(t *testing.T) {
 		}
 	}
 	if all.String() != value("q", payload) || sv.openTransactions() != 0 {
-		t.Errorf("%d bytes came, %d items reserved", all.Len(), sv.openTransactions())
+		t.Errorf("got %d bytes, %d items open, want the item and none", all.Len(), sv.openTransactions())
 	}
 }
 
@@ -49,13 +49,13 @@ func TestLargeItemGoesBackWhenTheClientLeavesMidway(t *testing.T) {
 		}
 		s.Close()
 		if open := sv.openTransactions(); open != 0 || sv.items("q") != 1 {
-			t.Fatalf("left after %d steps: %d items reserved, %d there", steps, open, sv.items("q"))
+			t.Fatalf("left after %d steps: got %d items open, %d there, want 0 and 1", steps, open, sv.items("q"))
 		}
 	}
 	c.expect("get q\r\n", value("q", payload))
 }
 
-func TestLargeItemBehindOthersGoesBackToo(t *testing.T) {
+func TestLargeItemAfterOthersGoesBackToo(t *testing.T) {
 	sv := newServer(t, inlineMax(1<<10))
 	c := sv.dial()
 	c.set("a", "1")
@@ -66,17 +66,18 @@ func TestLargeItemBehindOthersGoesBackToo(t *testing.T) {
 	s.Job()()
 	_, out = s.Process([]byte("get a b\r\n")[n:], nil)
 	if len(out) < chunkSize {
-		t.Errorf("%d bytes of the large item are out", len(out))
+		t.Errorf("got %d bytes of the large item, want a chunk", len(out))
 	}
 	s.Sent(len(out))
 	s.Close()
 	if sv.openTransactions() != 0 || sv.items("a") != 1 || sv.items("b") != 1 {
-		t.Errorf("%d reserved, %d and %d there", sv.openTransactions(), sv.items("a"), sv.items("b"))
+		t.Errorf("got %d open, %d and %d there, want 0, 1, 1",
+			sv.openTransactions(), sv.items("a"), sv.items("b"))
 	}
 }
 
-// A client that is slow to take an answer looks silent, and its session is told to rest.
-func TestRestInTheMiddleOfAnAnswerChangesNothing(t *testing.T) {
+// A client that is slow to take an answer looks silent, and the memory of its session is released.
+func TestReleasingMemoryInTheMiddleOfAnAnswerChangesNothing(t *testing.T) {
 	sv := newServer(t, inlineMax(1<<10))
 	c := sv.dial()
 	large := strings.Repeat("0123456789abcdef", 1<<14)
@@ -90,15 +91,16 @@ func TestRestInTheMiddleOfAnAnswerChangesNothing(t *testing.T) {
 		n, out := s.Process(in, nil)
 		in, said = in[n:], said+string(out)
 		s.Sent(len(out))
-		s.Rest()
+		s.ReleaseMemory()
 		if s.State() == Working {
 			s.Job()()
 		}
-		s.Rest()
+		s.ReleaseMemory()
 	}
 	want := strings.ReplaceAll(value("a", "1")+value("b", large)+value("c", "2"), "END\r\n", "") + "END\r\n"
 	if said != want || sv.openTransactions() != 0 {
-		t.Errorf("%d of %d bytes came, %d items reserved", len(said), len(want), sv.openTransactions())
+		t.Errorf("got %d bytes, %d items open, want %d and none",
+			len(said), sv.openTransactions(), len(want))
 	}
 }
 
@@ -109,7 +111,7 @@ func TestUploadIsSwallowedWhenItsQueueIsDeleted(t *testing.T) {
 	b.expect("delete q\r\n", "DELETED\r\n")
 	got := a.ask("%s\r\nversion\r\n", strings.Repeat("x", 200000))
 	if !strings.HasPrefix(got, "SERVER_ERROR ") || !strings.HasSuffix(got, "\r\nVERSION 1.2.3\r\n") {
-		t.Errorf("answered %q", got)
+		t.Errorf("got %q, want an error, then the version", got)
 	}
 	b.expect("get q\r\n", "END\r\n")
 }

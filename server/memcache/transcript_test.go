@@ -29,7 +29,8 @@ func settings(t *testing.T, with map[string]string) func(*testServer) {
 			case "sync":
 				sv.env.SyncAlways = value == "always"
 			case "admin-commands":
-				sv.env.Admin = map[string]Access{"local": AccessLocal, "all": AccessAll, "off": AccessOff}[value]
+				access := map[string]Access{"local": AccessLocal, "all": AccessAll, "off": AccessOff}
+				sv.env.Admin = access[value]
 			default:
 				t.Fatalf("unknown setting %q", name)
 			}
@@ -45,7 +46,8 @@ func TestSessionAnswersAsTheTranscriptsSay(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.File+"/"+c.Name, func(t *testing.T) {
 			sv := newServer(t, settings(t, c.With))
-			if err := c.Replay(func() (io.ReadWriteCloser, error) { return sv.dial(), nil }); err != nil {
+			dial := func() (io.ReadWriteCloser, error) { return sv.dial(), nil }
+			if err := c.Replay(dial); err != nil {
 				t.Fatal(err)
 			}
 		})

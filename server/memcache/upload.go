@@ -1,7 +1,7 @@
 package memcache
 
-// SET of an item too large for the input buffer: its body goes to the queue in chunks, each written
-// by a job, so that memory is bounded and no other client waits.
+// SET of an item that is too large for the input buffer: its body goes to the queue in chunks, each
+// written by a job, so that memory is bounded and no other client waits.
 
 import (
 	"errors"
@@ -9,11 +9,12 @@ import (
 	"github.com/darner/darner/server/queue"
 )
 
-// startUpload opens the way in.
+// startUpload begins the item in its queue.
 func (s *Session) startUpload() {
-	b := &s.body
-	b.size = b.left
-	s.work(func() { b.upload, b.err = b.q.Create(b.size, b.meta) }, (*Session).uploadStarted)
+	set := &s.set
+	set.size = set.left
+	begin := func() { set.upload, set.err = set.q.BeginLarge(set.size, set.meta) }
+	s.work(begin, (*Session).uploadStarted)
 }
 
 func (s *Session) uploadStarted() {
@@ -23,22 +24,22 @@ func (s *Session) uploadStarted() {
 	s.next = (*Session).uploadChunk
 }
 
-// uploadChunk gathers a chunk of the body and has it written.
+// uploadChunk gathers a chunk of the body, and has it written.
 func (s *Session) uploadChunk() {
-	b := &s.body
+	set := &s.set
 	chunk := s.useChunk()
-	n := copy(chunk[b.filled:], s.in[:min(int64(len(s.in)), b.left)])
+	n := copy(chunk[set.filled:], s.in[:min(int64(len(s.in)), set.left)])
 	s.in = s.in[n:]
-	b.filled += n
-	b.left -= int64(n)
+	set.filled += n
+	set.left -= int64(n)
 	switch {
-	case b.filled == len(chunk), b.left == 0 && b.filled > 0:
+	case set.filled == len(chunk), set.left == 0 && set.filled > 0:
 		s.work(func() {
-			if _, b.err = b.upload.Write(chunk[:b.filled]); b.err != nil {
-				b.upload.Abort() // which waits for the disk as well
+			if _, set.err = set.upload.Write(chunk[:set.filled]); set.err != nil {
+				set.upload.Abort() // it waits for the disk as well
 			}
 		}, (*Session).uploadWritten)
-	case b.left == 0:
+	case set.left == 0:
 		s.uploadEnd()
 	default:
 		s.need = 1
@@ -46,7 +47,7 @@ func (s *Session) uploadChunk() {
 }
 
 func (s *Session) uploadWritten() {
-	s.body.filled = 0
+	s.set.filled = 0
 	if s.uploadFailed() {
 		return
 	}
@@ -55,7 +56,7 @@ func (s *Session) uploadWritten() {
 
 // uploadEnd gives a whole body its place in the queue.
 func (s *Session) uploadEnd() {
-	end, ok := s.lineEnd(0)
+	end, ok := s.bodyEnd(0)
 	if !ok {
 		return
 	}
@@ -65,37 +66,37 @@ func (s *Session) uploadEnd() {
 }
 
 func (s *Session) commitUpload() {
-	b := &s.body
-	s.work(func() { b.err = b.upload.Commit() }, (*Session).uploadCommitted)
+	set := &s.set
+	s.work(func() { set.err = set.upload.Commit() }, (*Session).uploadCommitted)
 }
 
 func (s *Session) uploadCommitted() {
-	if errors.Is(s.body.err, queue.ErrBehind) {
-		s.await(s.body.q.CatchUpThen, (*Session).commitUpload)
+	if errors.Is(s.set.err, queue.ErrBacklog) {
+		s.await(s.set.q.CatchUpThen, (*Session).commitUpload)
 		return
 	}
-	if s.body.err != nil {
+	if s.set.err != nil {
 		s.stopUpload()
 	}
-	s.body.upload = nil
-	s.stored(s.body.err)
+	s.set.upload = nil
+	s.stored(s.set.err)
 }
 
-// uploadFailed gives an upload up after a job failed: the rest of the body is swallowed.
+// uploadFailed gives an upload up if a job failed: the rest of the body is swallowed.
 func (s *Session) uploadFailed() bool {
-	if s.body.err == nil {
+	if s.set.err == nil {
 		return false
 	}
 	s.stopUpload()
 	s.freeChunk()
-	s.refuseBody(notStored(s.body.err))
+	s.refuseBody(notStored(s.set.err))
 	return true
 }
 
 // stopUpload leaves nothing of a body that did not become an item.
 func (s *Session) stopUpload() {
-	if s.body.upload != nil {
-		s.body.upload.Abort()
-		s.body.upload = nil
+	if s.set.upload != nil {
+		s.set.upload.Abort()
+		s.set.upload = nil
 	}
 }

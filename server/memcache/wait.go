@@ -1,17 +1,17 @@
 package memcache
 
-// What a Waiting session waits for: an item, stable storage, or a queue that has something to do first.
+// What a Waiting session waits for: an item, stable storage, or a queue that prepares something.
 
 import "sync/atomic"
 
 // syncWait is a SET that waits for stable storage.
 type syncWait struct {
-	then func(error) // made once, given to the queue
+	then func(error) // created once, given to the queue
 	err  error       // valid when done
 	done atomic.Bool
 }
 
-// startSync answers the SET in hand when all it stored is on stable storage.
+// startSync answers the current SET when its item is on stable storage.
 func (s *Session) startSync() {
 	w := &s.sync
 	if w.then == nil {
@@ -22,7 +22,7 @@ func (s *Session) startSync() {
 		}
 	}
 	w.done.Store(false)
-	s.body.q.SyncThen(w.then)
+	s.set.q.SyncThen(w.then)
 	s.next = (*Session).awaitSync
 }
 
@@ -38,8 +38,8 @@ func (s *Session) awaitSync() {
 	s.finishBody("STORED\r\n")
 }
 
-// await has the request in hand wait, without a worker, until then, CatchUpThen or ReadyThen of a queue, says that it is
-// worth trying again, and goes on with next.
+// await has the current request wait, without a worker, until it is worth trying again; next is the
+// step after that. then is CatchUpThen or ReadyThen of a queue.
 func (s *Session) await(then func(fn func()) (stop func()), next func(*Session)) {
 	done := new(atomic.Bool)
 	s.stopAwaiting = then(func() {
@@ -56,16 +56,16 @@ func (s *Session) await(then func(fn func()) (stop func()), next func(*Session))
 	}
 }
 
-// leaveQueue ends such a wait.
-func (s *Session) leaveQueue() {
+// endAwait ends the wait of await.
+func (s *Session) endAwait() {
 	if s.stopAwaiting != nil {
 		s.stopAwaiting()
 		s.stopAwaiting = nil
 	}
 }
 
-// standInLine lets the get in hand wait in each of its queues for the first item.
-func (s *Session) standInLine() {
+// startWait lets the current get wait in each of its queues for the first item.
+func (s *Session) startWait() {
 	if s.waiter == nil {
 		s.waiter = s.env.Registry.NewWaiter(s.wake)
 	}
@@ -79,7 +79,7 @@ func (s *Session) standInLine() {
 		if err != nil {
 			s.stopWaiting()
 			g.at = i
-			s.unfetched(err, (*Session).standInLine)
+			s.fetchFailed(err, (*Session).startWait)
 			return
 		}
 		if claimed {
@@ -104,7 +104,7 @@ func (s *Session) awaitItem() {
 	s.deliver(item)
 }
 
-// stopWaiting leaves all lines; an item that came meanwhile goes back.
+// stopWaiting ends the wait for an item. One that came meanwhile goes back.
 func (s *Session) stopWaiting() {
 	if s.waiter == nil {
 		return

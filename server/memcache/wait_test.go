@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/darner/darner/segment/disk/disktest"
+	"github.com/darner/darner/server/queue"
 	"github.com/darner/darner/wal"
 )
 
@@ -17,24 +18,25 @@ func TestWaitingEndsAtItsDeadline(t *testing.T) {
 	before := sv.env.Steady()
 	n, out := s.Process([]byte("get q/t=5000\r\nversion\r\n"), nil)
 	at, ok := s.Deadline()
-	if s.State() != Waiting || n != len("get q/t=5000\r\n") || len(out) != 0 || !ok || at < before+5000 || at > sv.env.Steady()+5000 {
-		t.Fatalf("state %d, consumed %d, answered %q, deadline in %d ms (%v)", s.State(), n, out, at-before, ok)
+	if s.State() != Waiting || n != len("get q/t=5000\r\n") || len(out) != 0 || !ok || at != before+5000 {
+		t.Fatalf("got state %d, %d consumed, answer %q, deadline in %d ms (%v), want a wait of 5000",
+			s.State(), n, out, at-before, ok)
 	}
 	if n, out := s.Process([]byte("version\r\n"), nil); s.State() != Waiting || n != 0 || len(out) != 0 {
-		t.Fatalf("a wake for nothing led to state %d and %q", s.State(), out)
+		t.Fatalf("got state %d and %q after a wake for nothing, want it waiting", s.State(), out)
 	}
 	for _, by := range []time.Duration{-time.Hour, 2 * time.Hour} {
-		sv.set.Add(by.Milliseconds())
+		sv.set(by)
 		if s.Process([]byte("version\r\n"), nil); s.State() != Waiting {
-			t.Fatalf("the time of day ended it when it was set by %v", by)
+			t.Fatalf("got the end of the wait when the time was set by %v, want it to last", by)
 		}
 	}
-	sv.ahead.Add(5001)
+	sv.pass(5000)
 	if _, out := s.Process([]byte("version\r\n"), nil); string(out) != "END\r\nVERSION 1.2.3\r\n" {
-		t.Errorf("answered %q", out)
+		t.Errorf("got %q, want END and the version", out)
 	}
 	if _, ok := s.Deadline(); ok {
-		t.Error("there is a deadline without a wait")
+		t.Error("got a deadline without a wait, want none")
 	}
 }
 
@@ -48,30 +50,33 @@ func TestATimedGetCountsFromItsRequest(t *testing.T) {
 	in := []byte("get q/t=5000\r\n")
 	n, _ := s.Process(in, nil)
 	if s.State() != Working {
-		t.Fatalf("state %d, want a job that loads the queue", s.State())
+		t.Fatalf("got state %d, want a job that loads the queue", s.State())
 	}
-	sv.ahead.Add(5001) // while it is loaded
+	sv.pass(5000) // while it is loaded
 	s.Job()()
 	if _, out := s.Process(in[n:], nil); string(out) != "END\r\n" {
-		t.Errorf("state %d, answered %q", s.State(), out)
+		t.Errorf("got state %d, %q, want END", s.State(), out)
 	}
 }
 
-// What a session asks for is got ready however long that takes: a transport that came at its deadline would spin.
-func TestTimeDoesNotEndTheWaitForAQueueThatIsGotReady(t *testing.T) {
+// What a session needs is prepared however long that takes: a transport that came at its deadline
+// would spin.
+func TestTimeDoesNotEndTheWaitForAQueueThatPreparesSomething(t *testing.T) {
 	sv := newServer(t)
 	s := NewSession(sv.env, Peer{Local: true}, func() {})
 	defer s.Close()
 	s.get.deadline = sv.env.Steady() - 1
 	var ready func()
-	s.await(func(fn func()) (stop func()) { ready = fn; return func() {} }, func(s *Session) { s.reply("ready\r\n"); s.next = (*Session).request })
+	then := func(fn func()) (stop func()) { ready = fn; return func() {} }
+	s.await(then, func(s *Session) { s.reply("ready\r\n"); s.next = (*Session).request })
 	s.Process(nil, nil)
-	if at, timed := s.Deadline(); s.State() != Waiting || timed || at != 0 { // a transport sets its timer by it
-		t.Errorf("state %d, timed: %v, for %d", s.State(), timed, at)
+	at, timed := s.Deadline() // a transport sets its timer by it
+	if s.State() != Waiting || timed || at != 0 {
+		t.Errorf("got state %d, a deadline %v at %d, want a wait without one", s.State(), timed, at)
 	}
 	ready()
 	if _, out := s.Process(nil, nil); string(out) != "ready\r\n" {
-		t.Errorf("state %d, answered %q", s.State(), out)
+		t.Errorf("got state %d, %q, want ready", s.State(), out)
 	}
 }
 
@@ -115,19 +120,19 @@ func TestSyncedSetHoldsBackWhatFollows(t *testing.T) {
 	in := []byte("set q/sync 0 0 1\r\nb\r\nversion\r\n")
 	n, out := s.Process(in, nil)
 	if s.State() != Waiting || len(out) != 0 || n != len(in)-len("version\r\n") {
-		t.Fatalf("state %d, consumed %d, answered %q", s.State(), n, out)
+		t.Fatalf("got state %d, %d consumed, %q, want a wait for the sync", s.State(), n, out)
 	}
 	if _, ok := s.Deadline(); ok {
-		t.Error("a sync has a deadline")
+		t.Error("got a deadline for a sync, want none")
 	}
 	<-woken
 	if _, out := s.Process(in[n:], nil); string(out) != "STORED\r\nVERSION 1.2.3\r\n" {
-		t.Errorf("answered %q", out)
+		t.Errorf("got %q, want STORED and the version", out)
 	}
 }
 
-// behind makes a queue q that takes no item until release is called.
-func (sv *testServer) behind(fs *disktest.FS) (release func()) {
+// backlog creates a queue q that takes no item until release is called.
+func (sv *testServer) backlog(fs *disktest.FS) (release func()) {
 	sv.t.Helper()
 	sv.dial().set("q", "a")
 	gate := make(chan struct{})
@@ -140,11 +145,11 @@ func (sv *testServer) behind(fs *disktest.FS) (release func()) {
 		return nil
 	})
 	q, err := sv.registry.Queue([]byte("q"))
-	for size := sv.env.InlineMax; size >= 0; size -= sv.env.InlineMax { // the last bit of the segment as well
+	for size := sv.env.InlineMax; size >= 0; size -= sv.env.InlineMax { // to the segment's last bit
 		for err == nil {
 			err = q.Put(make([]byte, size), wal.Meta{})
 		}
-		if !errors.Is(err, wal.ErrBacklog) {
+		if !errors.Is(err, queue.ErrBacklog) {
 			sv.t.Fatal(err)
 		}
 		err = nil
@@ -152,15 +157,18 @@ func (sv *testServer) behind(fs *disktest.FS) (release func()) {
 	return release
 }
 
-func TestSetOnADiskThatIsBehindWaitsWithoutAJob(t *testing.T) {
+func TestSetOnADiskWithABacklogWaitsWithoutAJob(t *testing.T) {
 	fs := disktest.New()
-	sv := newServer(t, func(sv *testServer) { sv.queues.Log = wal.Options{FS: fs, Lag: 2 << 20, SyncEvery: wal.SyncNever} })
-	release := sv.behind(fs)
+	sv := newServer(t, func(sv *testServer) {
+		sv.queues.Log = wal.Options{FS: fs, Lag: 2 << 20, SyncEvery: wal.SyncNever}
+	})
+	release := sv.backlog(fs)
 	in := []byte("set q 0 0 1\r\nb\r\nversion\r\n")
-	vanished := NewSession(sv.env, Peer{Local: true}, func() { t.Error("a session is woken after its end") })
+	woke := func() { t.Error("got a wake of a session after its end, want none") }
+	vanished := NewSession(sv.env, Peer{Local: true}, woke)
 	vanished.Process(in, nil)
 	if vanished.State() != Waiting {
-		t.Errorf("state %d", vanished.State())
+		t.Errorf("got state %d, want it waiting", vanished.State())
 	}
 	vanished.Close()
 	woken := make(chan struct{}, 1)
@@ -169,8 +177,10 @@ func TestSetOnADiskThatIsBehindWaitsWithoutAJob(t *testing.T) {
 	n, _ := s.Process(in, nil)
 	for range 2 { // once it is woken for nothing
 		m, out := s.Process(in[n:], nil)
-		if _, timed := s.Deadline(); s.State() != Waiting || s.Job() != nil || m != 0 || len(out) != 0 || timed {
-			t.Fatalf("state %d, consumed %d, answered %q; timed: %v", s.State(), m, out, timed)
+		_, timed := s.Deadline()
+		if s.State() != Waiting || s.Job() != nil || m != 0 || len(out) != 0 || timed {
+			t.Fatalf("got state %d, %d consumed, %q, a deadline %v, want a wait without job and deadline",
+				s.State(), m, out, timed)
 		}
 	}
 	release()
@@ -182,7 +192,7 @@ func TestSetOnADiskThatIsBehindWaitsWithoutAJob(t *testing.T) {
 		n += more
 	}
 	if string(out) != "STORED\r\nVERSION 1.2.3\r\n" {
-		t.Errorf("answered %q", out)
+		t.Errorf("got %q, want the item and STORED", out)
 	}
 }
 
@@ -196,10 +206,10 @@ func TestParkedQueueIsLoadedByAJob(t *testing.T) {
 	in := []byte("get q\r\nset q 0 0 1\r\nc\r\n")
 	n, out := s.Process(in, nil)
 	if s.State() != Working || len(out) != 0 {
-		t.Fatalf("state %d, answered %q", s.State(), out)
+		t.Fatalf("got state %d, %q, want a job", s.State(), out)
 	}
 	if n, out := s.Process(in[n:], nil); s.State() != Working || n != 0 || len(out) != 0 {
-		t.Fatalf("went on before the job was done: state %d, %q", s.State(), out)
+		t.Fatalf("got state %d, %q before the job was done, want it working", s.State(), out)
 	}
 	s.Job()()
 	m, out := s.Process(in[n:], nil)
@@ -210,7 +220,7 @@ func TestParkedQueueIsLoadedByAJob(t *testing.T) {
 		m += more
 	}
 	if string(out) != value("q", "a")+"STORED\r\n" {
-		t.Errorf("answered %q", out)
+		t.Errorf("got %q, want the item and STORED", out)
 	}
 }
 
@@ -221,10 +231,10 @@ func TestFirstSetMakesTheQueueByAJob(t *testing.T) {
 	in := []byte("set q 0 0 1\r\na\r\n")
 	n, _ := s.Process(in, nil)
 	if s.State() != Working {
-		t.Fatalf("state %d, want a job", s.State())
+		t.Fatalf("got state %d, want a job", s.State())
 	}
 	s.Job()()
 	if m, out := s.Process(in[n:], nil); n+m != len(in) || string(out) != "STORED\r\n" {
-		t.Errorf("consumed %d, answered %q", n+m, out)
+		t.Errorf("got %d consumed, %q, want all and STORED", n+m, out)
 	}
 }

@@ -4,10 +4,10 @@ package memcache
 
 import "math"
 
-// maxWords is how many words any command but get can have, and one more that is too many.
+// maxWords is one more than the words that any command but get can have.
 const maxWords = 8
 
-// nextWord cuts the first word off a line; it is empty when there is none.
+// nextWord cuts the first word off a line; it is empty if there is none.
 func nextWord(line []byte) (word, rest []byte) {
 	i := 0
 	for i < len(line) && line[i] == ' ' {

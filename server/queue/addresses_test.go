@@ -75,7 +75,7 @@ func TestAMapThatIsRefusedParksOtherQueuesAndIsTriedAgain(t *testing.T) {
 		do()
 		crowded.Store(math.MaxInt32)
 		if refused.Load() == 0 {
-			t.Error("no map was refused")
+			t.Error("got no refused map, want one or more")
 		}
 	}
 	put(t, busy, want(0))
@@ -92,7 +92,7 @@ func TestAMapThatIsRefusedParksOtherQueuesAndIsTriedAgain(t *testing.T) {
 	whenTight(func() {
 		for i := range items {
 			if got := take(t, busy); got != want(i) {
-				t.Fatalf("item %d is %.20q", i, got)
+				t.Fatalf("got item %.20q, want %.20q", got, want(i))
 			}
 		}
 	})
@@ -131,13 +131,14 @@ func TestManyQueuesAreServedWith32Bits(t *testing.T) {
 		put(t, named(t, r, fmt.Sprint(i)), "first", "second")
 	}
 	if n := r.Totals().Loaded; n == queues {
-		t.Error("no queue was parked for another's maps")
+		t.Errorf("got all %d queues loaded, want some parked for the maps of others", queues)
 	}
 	for i := range queues {
 		wants(t, named(t, r, fmt.Sprint(i)), "first", "second")
 	}
 
-	// Queues that are in use cannot be parked. Then a set is refused, with a reason, and nothing else.
+	// Queues that are in use cannot be parked. Then a set is refused, with a reason, and nothing
+	// else.
 	var held []Item
 	var err error
 	for i := 0; i < queues && err == nil; i++ {
@@ -147,7 +148,7 @@ func TestManyQueuesAreServedWith32Bits(t *testing.T) {
 		}
 	}
 	if !errors.Is(err, disk.ErrAddresses) || len(held) < 15 {
-		t.Fatalf("with %d queues in use: %v", len(held), err)
+		t.Fatalf("got %v with %d queues in use, want ErrAddresses with 15 or more", err, len(held))
 	}
 	for i, it := range held {
 		named(t, r, fmt.Sprint("held", i)).Return(it)

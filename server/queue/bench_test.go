@@ -19,7 +19,7 @@ func usual(b *testing.B) *Registry {
 
 func mustPut(b *testing.B, q *Queue, payload []byte) {
 	err := q.Put(payload, wal.Meta{Enqueued: 1})
-	for errors.Is(err, wal.ErrBacklog) {
+	for errors.Is(err, ErrBacklog) {
 		<-caughtUp(q)
 		err = q.Put(payload, wal.Meta{Enqueued: 1})
 	}

@@ -1,9 +1,10 @@
 package queue
 
-// How much of the disk the queues may take: each its own bound, all together that of the data directory, and what
-// the file system is to have left. A log asks before it takes space for new items, an extent at a time; nothing
-// else asks, and the bound of the data directory keeps back what that may need. So at any of the bounds items
-// are taken and confirmed, and segments rewritten, as ever.
+// How much of the disk the queues may take: each its own bound, all together that of the data
+// directory, and no more than leaves enough free on the file system. A log asks before it takes
+// space for new items, an extent at a time. Nothing else asks, and part of the data directory's
+// bound is reserved for that. So at any of the bounds items are still taken and confirmed, and
+// segments rewritten.
 
 import (
 	"context"
@@ -13,15 +14,18 @@ import (
 	"time"
 
 	"github.com/darner/darner/segment/disk/usage"
+	"github.com/darner/darner/wal/clock"
 )
 
-// Errors of Put and Create at a bound; both are ErrFull as well.
+// Errors of Put and BeginLarge at a bound; both are ErrFull as well.
 var (
-	ErrLimit         = errors.New("the queue is at its limit")           // the queue's own, not the disk's
-	ErrDiscardOldest = errors.New("the queue's oldest items have to go") // call DiscardOldest, and again
+	// ErrLimit is for the queue's own bound, not the disk's.
+	ErrLimit = errors.New("the queue is at its limit")
+	// ErrDiscardOldest means to call DiscardOldest, and try again.
+	ErrDiscardOldest = errors.New("the queue's oldest items have to go")
 )
 
-// overBound is the refusal of so many bytes.
+// overBound refuses bytes of disk.
 type overBound struct {
 	text    string
 	need    int64
@@ -35,104 +39,119 @@ func (e *overBound) Is(target error) bool {
 	return target == ErrLimit && e.own || target == ErrDiscardOldest && e.discard
 }
 
-// budget is what there is to be had.
+// final is the refusal when discarding does not help.
+func (e *overBound) final() error {
+	last := *e
+	last.discard = false
+	return &last
+}
+
+// budget tracks how much more disk space items may take.
 type budget struct {
+	clock   clock.Clock
 	usage   *usage.FS
 	dir     string
 	maxDisk int64
-	kept    int64 // of maxDisk, for what does not ask
 	minFree int64
 
+	// reserved is the part of maxDisk for what does not ask.
+	reserved int64
+
 	mu    sync.Mutex
-	free  int64 // the file system's, when it was last asked
+	free  int64 // the file system's, when the kernel was last asked
 	total int64 // what the data directory took then
-	asked time.Time
+	asked bool
+	at    time.Duration // steady time when it was
 }
 
 func newBudget(fsys *usage.FS, dir string, o Options) *budget {
-	// A segment that is rewritten, and offset files: two of a busy queue are there while one is rewritten.
+	// A segment that is rewritten, and offset files: two of a busy queue while one is rewritten.
 	const offsets = 1 << 20
 	return &budget{
-		usage: fsys, dir: dir, maxDisk: o.MaxDisk, minFree: o.MinFree,
-		kept: min(o.Log.SegmentSize+offsets, o.MaxDisk/4),
+		clock: o.Clock, usage: fsys, dir: dir, maxDisk: o.MaxDisk, minFree: o.MinFree,
+		reserved: min(o.Log.SegmentSize+offsets, o.MaxDisk/4),
 	}
 }
 
-// admit decides on so many bytes more for a queue.
+// admit decides whether a queue may take that many bytes more. The error is an *overBound.
 func (b *budget) admit(dir string, s Settings, bytes int64) error {
-	refused := func(own bool, format string, bound int64) error {
-		return &overBound{text: fmt.Sprintf(format, bound), need: bytes, own: own, discard: s.Discard}
-	}
-	if s.MaxDisk > 0 && b.usage.Used(dir)+bytes > s.MaxDisk {
-		return refused(true, "the queue is at its limit of %d bytes on disk (max-disk): take items, or raise it", s.MaxDisk)
-	}
-	if b.maxDisk > 0 && b.usage.Total()+bytes > b.maxDisk-b.kept {
-		return refused(false, "no space left: the data directory is at its limit of %d bytes (max-disk): take items, delete queues, or raise it", b.maxDisk)
-	}
-	if b.minFree > 0 && !b.leaves(bytes) {
-		return refused(false, "no space left: the file system is to keep %d bytes free (min-free): take items, or free some", b.minFree)
+	if over := b.check(dir, s, bytes); over != nil {
+		return over
 	}
 	return nil
 }
 
-// The kernel is asked what is free once a second while items come, more often when they come by megabytes,
-// and before one is refused, as others may have freed some.
+// check returns which bound forbids a queue that many bytes more; nil if none does.
+func (b *budget) check(dir string, s Settings, bytes int64) *overBound {
+	refused := func(own bool, format string, bound int64) *overBound {
+		text := fmt.Sprintf(format, bound)
+		return &overBound{text: text, need: bytes, own: own, discard: s.Discard}
+	}
+	switch {
+	case s.MaxDisk > 0 && b.usage.Used(dir)+bytes > s.MaxDisk:
+		return refused(true, atOwnLimit, s.MaxDisk)
+	case b.maxDisk > 0 && b.usage.Total()+bytes > b.maxDisk-b.reserved:
+		return refused(false, atSharedLimit, b.maxDisk)
+	case b.minFree > 0 && !b.leavesFree(bytes):
+		return refused(false, atMinFree, b.minFree)
+	}
+	return nil
+}
+
+// The refusals, with the bound in bytes.
+const (
+	atOwnLimit = "the queue is at its limit of %d bytes on disk (max-disk): " +
+		"take items, or raise it"
+	atSharedLimit = "no space left: the data directory is at its limit of %d bytes (max-disk): " +
+		"take items, delete queues, or raise it"
+	atMinFree = "no space left: the file system is to keep %d bytes free (min-free): " +
+		"take items, or free some"
+)
+
+// While items come, the kernel is asked once a second what is free. It is asked more often when
+// they come by megabytes, and before one is refused, since others may have freed some space.
 const (
 	askEvery  = time.Second
 	askBytes  = 4 << 20
 	askAtMost = 10 * time.Millisecond
 )
 
-// leaves reports whether the file system has minFree left after so many bytes more.
-func (b *budget) leaves(bytes int64) bool {
+// leavesFree reports whether the file system has minFree left after that many bytes more.
+func (b *budget) leavesFree(bytes int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	total := b.usage.Total()
-	age := time.Since(b.asked)
-	if age > askEvery || total-b.total > askBytes {
-		b.ask(total)
+	now := clock.Steady(b.clock)
+	age := now - b.at
+	if !b.asked || age > askEvery || total-b.total > askBytes {
+		b.refreshLocked(total, now)
 	}
 	left := func() bool { return b.free-(total-b.total)-bytes >= b.minFree }
 	if !left() && age > askAtMost {
-		b.ask(total)
+		b.refreshLocked(total, now)
 	}
 	return left()
 }
 
-func (b *budget) ask(total int64) {
+func (b *budget) refreshLocked(total int64, now time.Duration) {
 	free, err := b.usage.Free(b.dir)
 	if err != nil {
-		free = b.minFree // it does not tell: nothing more until it does
+		free = b.minFree // unknown: nothing is admitted until it is known
 	}
-	b.free, b.total, b.asked = free, total, time.Now()
+	b.free, b.total, b.asked, b.at = free, total, true, now
 }
 
-// Disk returns the bytes that the data directory takes, as du counts them, and its bound, 0 for none. For a
-// moment after the start it knows a part only.
+// Disk returns the bytes that the data directory takes, as du counts them, and its bound, 0 for
+// none. For a moment after the start it knows only a part of them.
 func (r *Registry) Disk() (bytes, limit int64) {
 	r.usage.Refresh()
 	return r.usage.Total(), r.o.MaxDisk
 }
 
-// walker finds out what the directories take that no log was opened in.
-type walker struct {
-	quit context.CancelFunc
-	done chan struct{}
-}
-
-func (r *Registry) walk() *walker {
-	ctx, quit := context.WithCancel(context.Background())
-	w := &walker{quit: quit, done: make(chan struct{})}
-	go func() {
-		defer close(w.done)
-		if err := r.usage.Walk(ctx); err != nil && ctx.Err() == nil {
-			r.logger.Warn("not all of the data directory can be measured: disk_bytes and max-disk are off by what is missing", "dir", r.dir, "error", err)
-		}
-	}()
-	return w
-}
-
-func (w *walker) stop() {
-	w.quit()
-	<-w.done
+// walk measures the directories in which no log was opened.
+func (r *Registry) walk(ctx context.Context) {
+	if err := r.usage.Walk(ctx); err != nil && ctx.Err() == nil {
+		r.logger.Warn("cannot measure all of the data directory; disk_bytes and max-disk miss the rest",
+			"dir", r.dir, "error", err)
+	}
 }

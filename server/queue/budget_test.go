@@ -9,11 +9,13 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/segment/disk/disktest"
 	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/clock/clocktest"
 )
 
 const testSegment = 128 << 10
@@ -21,7 +23,7 @@ const testSegment = 128 << 10
 // bounded opens a registry in memory.
 func bounded(t *testing.T, fsys *disktest.FS, change func(*Options)) *Registry {
 	t.Helper()
-	o := small()
+	o := timed()
 	o.Log.FS, o.Log.SegmentSize, o.Log.InlineMax = fsys, testSegment, 16<<10
 	o.Log.Cold = &wal.Cold{} // what compresses would find room again
 	change(&o)
@@ -37,7 +39,7 @@ func eachQueue(s Settings) func(*Options) {
 func putPatiently(q *Queue, n, size int) error {
 	body := []byte(fmt.Sprintf("%d %s", n, strings.Repeat("x", size)))
 	if len(body) > 16<<10 {
-		u, err := q.Create(int64(len(body)), wal.Meta{})
+		u, err := q.BeginLarge(int64(len(body)), wal.Meta{})
 		if err != nil {
 			return err
 		}
@@ -88,7 +90,7 @@ func fillQueue(t testing.TB, q *Queue, size int) (n int, refused error) {
 			return n, err
 		}
 	}
-	t.Fatal("nothing is ever refused")
+	t.Fatal("got no refusal, want one at the bound")
 	return 0, nil
 }
 
@@ -102,220 +104,249 @@ func takeN(t testing.TB, q *Queue, n int) {
 }
 
 func TestAQueueAtItsLimitRefusesUntilItemsAreTaken(t *testing.T) {
-	const limit = 1 << 20
-	r := bounded(t, disktest.New(), eachQueue(Settings{MaxDisk: limit}))
-	q := named(t, r, "work")
-	for _, size := range []int{1000, 40_000} {
-		n, err := fillQueue(t, q, size)
-		if !errors.Is(err, ErrLimit) || !errors.Is(err, wal.ErrFull) || errors.Is(err, ErrDiscardOldest) || !strings.Contains(err.Error(), "max-disk") {
-			t.Fatalf("refused with %v", err)
+	synctest.Test(t, func(t *testing.T) {
+		const limit = 1 << 20
+		r := bounded(t, disktest.New(), eachQueue(Settings{MaxDisk: limit}))
+		q := named(t, r, "work")
+		for _, size := range []int{1000, 40_000} {
+			n, err := fillQueue(t, q, size)
+			if !errors.Is(err, ErrLimit) || !errors.Is(err, wal.ErrFull) ||
+				errors.Is(err, ErrDiscardOldest) || !strings.Contains(err.Error(), "max-disk") {
+				t.Fatalf("got refusal %v, want ErrLimit that names max-disk", err)
+			}
+			const over = 64 << 10 // what does not ask: an index, an offset file
+			used := q.Stats().LogSize
+			if used > limit+over || used < limit*3/4 || n*size < limit*3/4 {
+				t.Fatalf("got %d items of %d bytes in %d bytes, want about %d", n, size, used, limit)
+			}
+			put(t, named(t, r, "other"), "x") // each has its own
+			takeN(t, q, n/2)
+			eventually(t, "room for items", func() bool { return putPatiently(q, 0, size) == nil })
+			if used := q.Stats().LogSize; used > limit+over {
+				t.Fatalf("got %d bytes in use, want %d at most", used, limit)
+			}
+			if err := q.Flush(); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "its space", func() bool { return q.Stats().LogSize < 2*testSegment })
 		}
-		if used := q.Stats().LogSize; used > limit+64<<10 || used < limit*3/4 || n*size < limit*3/4 { // what does not ask: an index, an offset file
-			t.Fatalf("%d items of %d bytes take %d bytes of %d", n, size, used, limit)
-		}
-		put(t, named(t, r, "other"), "x") // each has its own
-		takeN(t, q, n/2)
-		eventually(t, "it takes items again", func() bool { return putPatiently(q, 0, size) == nil })
-		if used := q.Stats().LogSize; used > limit+64<<10 {
-			t.Fatalf("%d bytes of %d", used, limit)
-		}
-		if err := q.Flush(); err != nil {
-			t.Fatal(err)
-		}
-		eventually(t, "its space comes back", func() bool { return q.Stats().LogSize < 2*testSegment })
-	}
+	})
 }
 
 func TestTheDataDirectorysLimitIsForAllQueuesAndKeepsSomeBack(t *testing.T) {
-	const limit = 8 << 20
-	r := bounded(t, disktest.New(), func(o *Options) { o.MaxDisk = limit })
-	a, b := named(t, r, "a"), named(t, r, "b")
-	n, err := fillQueue(t, a, 10_000)
-	if !errors.Is(err, wal.ErrFull) || errors.Is(err, ErrLimit) || !strings.Contains(err.Error(), "data directory") {
-		t.Fatalf("refused with %v", err)
-	}
-	for putPatiently(b, 0, 10_000) == nil { // sealing and compaction may have given space back since
-		if err := b.Delete(); err != nil {
+	synctest.Test(t, func(t *testing.T) {
+		const limit = 8 << 20
+		r := bounded(t, disktest.New(), func(o *Options) { o.MaxDisk = limit })
+		a, b := named(t, r, "a"), named(t, r, "b")
+		n, err := fillQueue(t, a, 10_000)
+		if !errors.Is(err, wal.ErrFull) || errors.Is(err, ErrLimit) ||
+			!strings.Contains(err.Error(), "data directory") {
+			t.Fatalf("got refusal %v, want ErrFull that names the data directory", err)
+		}
+		for putPatiently(b, 0, 10_000) == nil { // sealing and compaction may have freed space since
+			if err := b.Delete(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := fillQueue(t, a, 10_000); err == nil {
+				t.Fatal("got no refusal, want one at the bound")
+			}
+			b = named(t, r, "b")
+		}
+		if b.Exists() {
+			t.Error("got a queue of a refused item, want none")
+		}
+		used, bound := r.Disk()
+		most := limit - r.budget.reserved/2 // offset files and indexes do not ask
+		if bound != limit || used > most || used < limit/2 {
+			t.Fatalf("got %d bytes in use of %d, want %d to %d of %d", used, bound, limit/2, most, limit)
+		}
+		takeN(t, a, n/2)
+		eventually(t, "room in another queue", func() bool { return putPatiently(b, 0, 10_000) == nil })
+		if err := a.Delete(); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := fillQueue(t, a, 10_000); err == nil {
-			t.Fatal("nothing is refused")
-		}
-		b = named(t, r, "b")
-	}
-	if b.Exists() {
-		t.Error("a queue was made of a refused item")
-	}
-	used, bound := r.Disk()
-	if bound != limit || used > limit-r.budget.kept/2 || used < limit/2 { // offset files and indexes do not ask
-		t.Fatalf("%d bytes of %d are in use, to keep back %d", used, bound, r.budget.kept)
-	}
-	takeN(t, a, n/2)
-	eventually(t, "another queue takes items", func() bool { return putPatiently(b, 0, 10_000) == nil })
-	if err := a.Delete(); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "the space of a deleted queue comes back", func() bool {
-		used, _ := r.Disk()
-		return used < limit/4
+		eventually(t, "the space of a deleted queue", func() bool {
+			used, _ := r.Disk()
+			return used < limit/4
+		})
 	})
 }
 
 func TestSomeOfTheFileSystemIsLeftFree(t *testing.T) {
-	const free = 1 << 20
-	fsys := disktest.New()
-	fsys.SetCapacity(4 << 20)
-	r := bounded(t, fsys, func(o *Options) { o.MinFree = free })
-	q := named(t, r, "work")
-	n, err := fillQueue(t, q, 10_000)
-	if !errors.Is(err, wal.ErrFull) || errors.Is(err, ErrLimit) || !strings.Contains(err.Error(), "min-free") {
-		t.Fatalf("refused with %v", err)
-	}
-	if left, _ := fsys.Free(""); left < free-64<<10 || left > 2*free { // an index, an offset file
-		t.Errorf("%d bytes are left, to be %d", left, free)
-	}
-	takeN(t, q, n/2)
-	eventually(t, "it takes items again", func() bool { return putPatiently(q, 0, 10_000) == nil })
-	check := func(capacity int64, stored bool) {
-		t.Helper()
-		fsys.SetCapacity(capacity) // others fill or clear the disk
-		eventually(t, "the change is noticed", func() bool { return (putPatiently(q, 0, 60_000) == nil) == stored })
-	}
-	check(fsys.Used()+free/2, false)
-	check(32<<20, true)
+	synctest.Test(t, func(t *testing.T) {
+		const free = 1 << 20
+		fsys := disktest.New()
+		fsys.SetCapacity(4 << 20)
+		r := bounded(t, fsys, func(o *Options) { o.MinFree = free })
+		q := named(t, r, "work")
+		n, err := fillQueue(t, q, 10_000)
+		if !errors.Is(err, wal.ErrFull) || errors.Is(err, ErrLimit) ||
+			!strings.Contains(err.Error(), "min-free") {
+			t.Fatalf("got refusal %v, want ErrFull that names min-free", err)
+		}
+		const over = 64 << 10 // what does not ask: an index, an offset file
+		if left, _ := fsys.Free(""); left < free-over || left > 2*free {
+			t.Errorf("got %d bytes left, want about %d", left, free)
+		}
+		takeN(t, q, n/2)
+		eventually(t, "room for items", func() bool { return putPatiently(q, 0, 10_000) == nil })
+		check := func(capacity int64, stored bool) {
+			t.Helper()
+			fsys.SetCapacity(capacity) // others fill or clear the disk
+			eventually(t, "the change to be noticed", func() bool {
+				return (putPatiently(q, 0, 60_000) == nil) == stored
+			})
+		}
+		check(fsys.Used()+free/2, false)
+		check(32<<20, true)
+	})
 }
 
 func TestTheKernelIsAskedForFreeSpaceRarely(t *testing.T) {
-	b := &budget{minFree: 1, free: 1 << 40, asked: time.Now()}
+	const stale = 1 << 40
+	c := clocktest.New(time.UnixMilli(today))
 	r := bounded(t, disktest.New(), func(*Options) {})
-	b.usage = r.usage
-	b.leaves(1000)
-	if b.free != 1<<40 {
-		t.Error("it was asked within the second")
+	b := &budget{clock: c, usage: r.usage, minFree: 1, free: stale, asked: true}
+	check := func(asked bool, when string) {
+		t.Helper()
+		b.leavesFree(1000)
+		if got := b.free != stale; got != asked {
+			t.Errorf("%s: asked %v, want %v", when, got, asked)
+		}
+		b.free = stale
 	}
-	b.asked = time.Now().Add(-2 * askEvery)
-	b.leaves(1000)
-	if b.free == 1<<40 {
-		t.Error("it was not asked after a while")
-	}
-	b.total, b.free, b.asked = -askBytes-1, 1<<40, time.Now()
-	b.leaves(1000)
-	if b.free == 1<<40 {
-		t.Error("it was not asked after some megabytes")
-	}
+	c.Step(askEvery)
+	check(false, "within a second")
+	c.Step(1)
+	check(true, "after a second")
+	check(false, "at once again")
+	b.total = -askBytes - 1
+	check(true, "after some megabytes")
 }
 
 func TestTheOldestItemsMakeRoom(t *testing.T) {
 	const limit, offsets = 1 << 20, 64 << 10 // what is taken is noted over the limit
 	for _, size := range []int{100, 1000, 10_000, 40_000} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
-			r := bounded(t, disktest.New(), eachQueue(Settings{MaxDisk: limit, Discard: true}))
-			q := named(t, r, "work")
-			n := 4 * limit / size
-			for i := range n {
-				if err := putPatiently(q, i, size); err != nil {
-					t.Fatalf("item %d: %v", i, err)
+			synctest.Test(t, func(t *testing.T) {
+				r := bounded(t, disktest.New(), eachQueue(Settings{MaxDisk: limit, Discard: true}))
+				q := named(t, r, "work")
+				n := 4 * limit / size
+				for i := range n {
+					if err := putPatiently(q, i, size); err != nil {
+						t.Fatalf("item %d: got %v, want it stored", i, err)
+					}
+					if used := r.usage.Used(q.store.dir()); used > limit+offsets {
+						t.Fatalf("got %d bytes in use, want %d at most", used, limit)
+					}
 				}
-				if used := r.usage.Used(q.store.dir()); used > limit+offsets {
-					t.Fatalf("%d bytes of %d", used, limit)
+				s := q.Stats()
+				left, gone := int(s.Items), int(s.DiscardedFull)
+				if gone == 0 || int(s.Discarded) != gone || left != n-gone ||
+					left*(size+recordBytes) < limit/2 {
+					t.Fatalf("got %d items and %d discarded of %d, want half of the bound used", left, gone, n)
 				}
-			}
-			s := q.Stats()
-			if s.GivenUp == 0 || s.Discarded != s.GivenUp || int(s.Items) != n-int(s.GivenUp) || int(s.Items)*(size+recordBytes) < limit/2 {
-				t.Fatalf("%d items are left, %d given up, of %d", s.Items, s.GivenUp, n)
-			}
-			for i := int(s.GivenUp); i < n; i++ {
-				it := fetch(t, q)
-				if got := numberOf(t, q, it); got != i {
-					t.Fatalf("item %d comes instead of %d", got, i)
+				for i := gone; i < n; i++ {
+					it := fetch(t, q)
+					if got := numberOf(t, q, it); got != i {
+						t.Fatalf("got item %d, want %d", got, i)
+					}
+					if err := q.Confirm(it); err != nil {
+						t.Fatal(err)
+					}
 				}
-				if err := q.Confirm(it); err != nil {
-					t.Fatal(err)
-				}
-			}
+			})
 		})
 	}
 }
 
 func TestOldItemsMakeRoomAtTheDataDirectorysLimit(t *testing.T) {
-	r := bounded(t, disktest.New(), func(o *Options) {
-		o.MaxDisk = 4 << 20
-		o.Settings = func(name string) Settings { return Settings{Discard: name == "new"} }
+	synctest.Test(t, func(t *testing.T) {
+		r := bounded(t, disktest.New(), func(o *Options) {
+			o.MaxDisk = 4 << 20
+			o.Settings = func(name string) Settings { return Settings{Discard: name == "new"} }
+		})
+		old, young := named(t, r, "old"), named(t, r, "new")
+		// Its own share of the disk: what others take without asking may not leave a segment.
+		for i := range 400 {
+			if err := putPatiently(young, i, 1000); err != nil {
+				t.Fatal(err)
+			}
+		}
+		n, _ := fillQueue(t, old, 1000)
+		for i := range 1000 {
+			if err := putPatiently(young, i, 1000); err != nil {
+				t.Fatalf("item %d: got %v, want it stored", i, err)
+			}
+		}
+		if s := old.Stats(); int(s.Items) != n || s.DiscardedFull != 0 {
+			t.Errorf("got %d items in the other queue, want %d", s.Items, n)
+		}
+		var err error
+		for i := 0; err == nil && i < 40; i++ { // the last discarded item may have left some room
+			err = putPatiently(old, n+i, 100_000)
+		}
+		if err == nil || errors.Is(err, ErrDiscardOldest) {
+			t.Errorf("got refusal %v of the other queue, want a final one", err)
+		}
 	})
-	old, young := named(t, r, "old"), named(t, r, "new")
-	for i := range 400 { // its own share of the disk: what others take without asking may not leave a segment
-		if err := putPatiently(young, i, 1000); err != nil {
-			t.Fatal(err)
-		}
-	}
-	n, _ := fillQueue(t, old, 1000)
-	for i := range 1000 {
-		if err := putPatiently(young, i, 1000); err != nil {
-			t.Fatalf("item %d: %v", i, err)
-		}
-	}
-	if s := old.Stats(); int(s.Items) != n || s.GivenUp != 0 {
-		t.Errorf("the other queue has %d of %d items", s.Items, n)
-	}
-	var err error
-	for i := 0; err == nil && i < 40; i++ { // the last that was given up may have left some room
-		err = putPatiently(old, n+i, 100_000)
-	}
-	if err == nil || errors.Is(err, ErrDiscardOldest) {
-		t.Errorf("the other queue answers %v", err)
-	}
 }
 
 func TestAnItemLargerThanTheBoundCostsNoOther(t *testing.T) {
-	r := bounded(t, disktest.New(), eachQueue(Settings{MaxDisk: 1 << 20, Discard: true}))
-	q := named(t, r, "work")
-	for i := range 100 {
-		if err := putPatiently(q, i, 1000); err != nil {
-			t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		r := bounded(t, disktest.New(), eachQueue(Settings{MaxDisk: 1 << 20, Discard: true}))
+		q := named(t, r, "work")
+		for i := range 100 {
+			if err := putPatiently(q, i, 1000); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
-	if err := putPatiently(q, 0, 1<<20); !errors.Is(err, ErrLimit) {
-		t.Errorf("it is answered %v", err)
-	}
-	if s := q.Stats(); s.Items != 100 || s.GivenUp != 0 {
-		t.Errorf("%d items are left, %d given up", s.Items, s.GivenUp)
-	}
+		if err := putPatiently(q, 0, 1<<20); !errors.Is(err, ErrLimit) {
+			t.Errorf("got %v, want ErrLimit", err)
+		}
+		if s := q.Stats(); s.Items != 100 || s.DiscardedFull != 0 {
+			t.Errorf("got %d items and %d discarded, want 100 and none", s.Items, s.DiscardedFull)
+		}
+	})
 }
 
-// An open item holds its segment; what is behind that can be given up, as long as it frees anything.
+// An open item keeps its segment. Later items can be discarded, as long as that frees anything.
 func TestAnItemThatStaysOpenDoesNotCostTheWholeQueue(t *testing.T) {
-	const limit = 1 << 20
-	r := bounded(t, disktest.New(), eachQueue(Settings{MaxDisk: limit, Discard: true}))
-	q := named(t, r, "work")
-	if err := putPatiently(q, 0, 1000); err != nil {
-		t.Fatal(err)
-	}
-	stuck := fetch(t, q)
-	stored, refused := 1, 0
-	for i := 1; i < 4*limit/1000; i++ {
-		switch err := putPatiently(q, i, 1000); {
-		case err == nil:
-			stored++
-		case errors.Is(err, ErrLimit):
-			refused++
-		default:
+	synctest.Test(t, func(t *testing.T) {
+		const limit = 1 << 20
+		r := bounded(t, disktest.New(), eachQueue(Settings{MaxDisk: limit, Discard: true}))
+		q := named(t, r, "work")
+		if err := putPatiently(q, 0, 1000); err != nil {
 			t.Fatal(err)
 		}
-	}
-	if lost := int(q.Stats().GivenUp); refused > stored/10 || stored-lost < limit/1000/4 {
-		t.Errorf("%d of %d items were given up, and %d refused", lost, stored, refused)
-	}
-	if got := numberOf(t, q, stuck); got != 0 {
-		t.Errorf("the open item is %d", got)
-	}
-	if err := q.Confirm(stuck); err != nil {
-		t.Fatal(err)
-	}
-	for i := range 2 * limit / 1000 {
-		if err := putPatiently(q, i, 1000); err != nil {
-			t.Fatalf("with nothing open item %d is answered %v", i, err)
+		stuck := fetch(t, q)
+		stored, refused := 1, 0
+		for i := 1; i < 4*limit/1000; i++ {
+			switch err := putPatiently(q, i, 1000); {
+			case err == nil:
+				stored++
+			case errors.Is(err, ErrLimit):
+				refused++
+			default:
+				t.Fatal(err)
+			}
 		}
-	}
+		if lost := int(q.Stats().DiscardedFull); refused > stored/10 || stored-lost < limit/1000/4 {
+			t.Errorf("got %d of %d items discarded and %d refused, want a quarter of the bound used",
+				lost, stored, refused)
+		}
+		if got := numberOf(t, q, stuck); got != 0 {
+			t.Errorf("got open item %d, want 0", got)
+		}
+		if err := q.Confirm(stuck); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 2 * limit / 1000 {
+			if err := putPatiently(q, i, 1000); err != nil {
+				t.Fatalf("item %d, with none open: got %v, want it stored", i, err)
+			}
+		}
+	})
 }
 
 // walked is what a walk finds.
@@ -336,7 +367,7 @@ func walked(fsys disk.FS, dir string) int64 {
 
 func wantWalked(t *testing.T, r *Registry, fsys *disktest.FS, when string) {
 	t.Helper()
-	eventually(t, "the figures equal a walk "+when, func() bool {
+	eventually(t, "figures that equal a walk "+when, func() bool {
 		used, _ := r.Disk()
 		same := used == walked(fsys, r.dir)
 		r.Each(func(q *Queue) bool {
@@ -353,59 +384,66 @@ func TestDiskUsageEqualsAWalkWhateverHappens(t *testing.T) {
 		rounds = 2
 	}
 	for seed := range rounds {
-		rng := rand.New(rand.NewPCG(seed, 4))
-		fsys := disktest.New()
-		change := func(o *Options) {
-			o.MaxDisk = 3 << 20
-			o.Settings = func(name string) Settings { return Settings{MaxDisk: 1 << 20, Discard: name == "b"} }
+		synctest.Test(t, func(t *testing.T) { usageOf(t, seed) })
+	}
+}
+
+// usageOf does at random what can be done with three queues.
+func usageOf(t *testing.T, seed uint64) {
+	rng := rand.New(rand.NewPCG(seed, 4))
+	fsys := disktest.New()
+	change := func(o *Options) {
+		o.MaxDisk = 3 << 20
+		o.Settings = func(name string) Settings {
+			return Settings{MaxDisk: 1 << 20, Discard: name == "b"}
 		}
-		r := bounded(t, fsys, change)
-		open := map[*Queue][]Item{}
-		for step := range 400 {
-			q := named(t, r, string(rune('a'+rng.IntN(3))))
-			switch n := rng.IntN(20); {
-			case n < 9:
-				putPatiently(q, step, rng.IntN(12_000)) // or it is refused
-			case n < 11:
-				putPatiently(q, step, 20_000+rng.IntN(100_000))
-			case n < 16:
-				it, ok, err := q.Fetch()
-				if err != nil {
-					t.Fatal(err)
-				}
-				if !ok {
-					continue
-				}
-				if open[q] = append(open[q], it); rng.IntN(2) == 0 {
-					i := rng.IntN(len(open[q]))
-					q.Confirm(open[q][i])
-					open[q] = append(open[q][:i], open[q][i+1:]...)
-				}
-			case n < 17:
-				for _, it := range open[q] {
-					q.Return(it)
-				}
-				open[q] = nil
-			case n < 18 && rng.IntN(4) == 0:
-				q.Delete()
-				open[q] = nil
-			case n < 19 && rng.IntN(3) == 0:
-				q.Flush()
+	}
+	r := bounded(t, fsys, change)
+	open := map[*Queue][]Item{}
+	for step := range 400 {
+		q := named(t, r, string(rune('a'+rng.IntN(3))))
+		switch n := rng.IntN(20); {
+		case n < 9:
+			putPatiently(q, step, rng.IntN(12_000)) // or it is refused
+		case n < 11:
+			putPatiently(q, step, 20_000+rng.IntN(100_000))
+		case n < 16:
+			it, ok, err := q.Fetch()
+			if err != nil {
+				t.Fatal(err)
 			}
-			if step%20 == 0 {
-				wantWalked(t, r, fsys, fmt.Sprintf("after step %d of seed %d", step, seed))
+			if !ok {
+				continue
 			}
+			if open[q] = append(open[q], it); rng.IntN(2) == 0 {
+				i := rng.IntN(len(open[q]))
+				q.Confirm(open[q][i])
+				open[q] = append(open[q][:i], open[q][i+1:]...)
+			}
+		case n < 17:
+			for _, it := range open[q] {
+				q.Return(it)
+			}
+			open[q] = nil
+		case n < 18 && rng.IntN(4) == 0:
+			q.Delete()
+			open[q] = nil
+		case n < 19 && rng.IntN(3) == 0:
+			q.Flush()
 		}
-		image := fsys.Clone()
-		if seed%2 == 0 {
-			image = fsys.Crash(rng)
+		if step%20 == 0 {
+			wantWalked(t, r, fsys, fmt.Sprintf("after step %d of seed %d", step, seed))
 		}
-		if err := r.Close(); err != nil {
-			t.Fatal(err)
-		}
-		wantWalked(t, bounded(t, image, change), image, fmt.Sprintf("after the crash of seed %d", seed))
-		if v := fsys.Violations(); len(v) > 0 {
-			t.Fatal(v)
-		}
+	}
+	image := fsys.Clone()
+	if seed%2 == 0 {
+		image = fsys.Crash(rng)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	wantWalked(t, bounded(t, image, change), image, fmt.Sprintf("after the crash of seed %d", seed))
+	if v := fsys.Violations(); len(v) > 0 {
+		t.Fatalf("got violations %v, want none", v)
 	}
 }

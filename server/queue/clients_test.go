@@ -54,10 +54,10 @@ func (c *client) any() *ledger { return c.ledgers[c.rnd.IntN(len(c.ledgers))] }
 func (c *client) got(l *ledger, it Item) {
 	e := l.entry(it)
 	if !e.where.CompareAndSwap(int32(isWaiting), int32(isOpen)) {
-		c.t.Errorf("%s: item %d was handed out in state %d", l.q.Name(), it.Seq, e.where.Load())
+		c.t.Errorf("%s: got item %d in state %d, want it waiting", l.q.Name(), it.Seq, e.where.Load())
 	}
 	if it.Seq < c.last[l.q] && !e.returned.Load() {
-		c.t.Errorf("%s: item %d came after %d and was never returned", l.q.Name(), it.Seq, c.last[l.q])
+		c.t.Errorf("%s: got item %d, never returned, after %d, want order", l.q.Name(), it.Seq, c.last[l.q])
 	}
 	c.last[l.q] = it.Seq
 	if _, err := l.q.Read(it, nil); err != nil {
@@ -111,7 +111,7 @@ func (c *client) confirm() {
 		return
 	}
 	if !h.l.entry(h.it).where.CompareAndSwap(int32(isOpen), int32(isGone)) {
-		c.t.Errorf("item %d was taken away from its holder", h.it.Seq)
+		c.t.Errorf("got item %d taken away from its client, want it open", h.it.Seq)
 	}
 	if err := h.l.q.Confirm(h.it); err != nil {
 		c.t.Error(err)
@@ -127,7 +127,7 @@ func (c *client) abort() {
 	e := h.l.entry(h.it)
 	e.returned.Store(true)
 	if !e.where.CompareAndSwap(int32(isOpen), int32(isWaiting)) {
-		c.t.Errorf("item %d was taken away from its holder", h.it.Seq)
+		c.t.Errorf("got item %d taken away from its client, want it open", h.it.Seq)
 	}
 	h.l.q.Return(h.it)
 }
@@ -172,7 +172,9 @@ func (c *client) disconnect() {
 }
 
 func (c *client) run(until func() bool) {
-	steps := []func(){c.put, c.put, c.fetch, c.confirm, c.confirm, c.abort, c.peek, c.wait, c.disconnect}
+	steps := []func(){
+		c.put, c.put, c.fetch, c.confirm, c.confirm, c.abort, c.peek, c.wait, c.disconnect,
+	}
 	for !until() {
 		steps[c.rnd.IntN(len(steps))]()
 	}
@@ -204,7 +206,7 @@ func comeAndGo(t *testing.T, clients, queues int, loads uint64) {
 	began := time.Now()
 	until := func() bool {
 		took := time.Since(began)
-		return took > tooLong || took > during && r.clock.Load() >= loads
+		return took > tooLong || took > during && r.tick.Load() >= loads
 	}
 	var all sync.WaitGroup
 	for i := range clients {
@@ -212,18 +214,19 @@ func comeAndGo(t *testing.T, clients, queues int, loads uint64) {
 		all.Go(func() { c.run(until) })
 	}
 	all.Wait()
-	if n := r.clock.Load(); n < loads {
-		t.Errorf("only %d loads", n)
+	if n := r.tick.Load(); n < loads {
+		t.Errorf("got %d loads, want %d", n, loads)
 	}
 	for _, l := range ledgers {
-		l.settle(t)
+		l.checkBalance(t)
 	}
 }
 
 func newClient(t *testing.T, seed uint64, ledgers []*ledger) *client {
 	woken := make(chan bool, 1)
 	return &client{
-		t: t, rnd: rand.New(rand.NewPCG(seed, 1)), ledgers: ledgers, last: make(map[*Queue]uint64), woken: woken,
+		t: t, rnd: rand.New(rand.NewPCG(seed, 1)), ledgers: ledgers,
+		last: make(map[*Queue]uint64), woken: woken,
 		waiter: NewWaiter(func() {
 			select {
 			case woken <- true:
@@ -233,22 +236,24 @@ func newClient(t *testing.T, seed uint64, ledgers []*ledger) *client {
 	}
 }
 
-// settle takes what is left and compares what went in with what came out.
-func (l *ledger) settle(t *testing.T) {
+// checkBalance takes what is left and compares what went in with what came out.
+func (l *ledger) checkBalance(t *testing.T) {
 	c := newClient(t, 0, []*ledger{l})
 	var before uint64
 	for c.fetch(); len(c.held) > 0; c.fetch() {
 		seq := c.held[0].it.Seq
 		if seq <= before {
-			t.Errorf("item %d came after %d", seq, before)
+			t.Errorf("got item %d after %d, want order", seq, before)
 		}
 		before = seq
 		c.confirm()
 	}
 	if l.puts.Load() != l.gone.Load() {
-		t.Errorf("%s: %d items were put, %d delivered", l.q.Name(), l.puts.Load(), l.gone.Load())
+		t.Errorf("%s: got %d items delivered, want %d", l.q.Name(), l.gone.Load(), l.puts.Load())
 	}
-	if s := l.q.Stats(); s.Items != 0 || s.Bytes != 0 || s.Open != 0 || s.Waiters != 0 || int64(s.TotalItems) != l.puts.Load() {
-		t.Errorf("%+v", s)
+	s := l.q.Stats()
+	if s.Items != 0 || s.Bytes != 0 || s.Open != 0 || s.Waiters != 0 ||
+		int64(s.TotalItems) != l.puts.Load() {
+		t.Errorf("got %+v, want an empty queue of %d items in all", s, l.puts.Load())
 	}
 }

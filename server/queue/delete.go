@@ -1,7 +1,7 @@
 package queue
 
-// Deleting a queue takes constant time: its directory is renamed into the trash, and emptied there
-// by the janitor.
+// Deleting a queue takes constant time: its directory is renamed into the trash, which the janitor
+// empties.
 
 import (
 	"errors"
@@ -9,14 +9,13 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strconv"
-	"time"
 
 	"github.com/darner/darner/wal/datadir"
 )
 
-// Delete drops a queue and all its items; none of that name is no error. Its waiters are sent away
-// with nothing, its open items end in nothing, an upload on its way in fails. The handle stays
-// good: the next Put makes a fresh queue. It may wait for the disk, in constant time.
+// Delete removes a queue and all its items; it is no error if there is none of that name. Its
+// waiters leave with nothing, its open items end in nothing, an upload to it fails. The handle
+// stays valid: the next Put creates a new queue. It may wait for the disk, in constant time.
 func (q *Queue) Delete() error {
 	if q != &q.store.own {
 		return q.store.leave(q)
@@ -33,41 +32,45 @@ func (s *store) remove() (woken []func(), err error) {
 	s.mu.Lock()
 	exists, l := s.exists, s.log
 	if l != nil {
-		s.detach()
+		s.detachLocked()
 	}
 	s.mu.Unlock()
 	if l != nil {
 		l.Abandon()
-		s.reg.delist(s)
+		s.reg.removeLoaded(s)
 	}
 	if exists {
-		if err := s.reg.discard(s.dir()); err != nil {
+		if err := s.reg.moveToTrash(s.dir()); err != nil {
 			return nil, fmt.Errorf("queue %s cannot be deleted: %w", s.name, err)
 		}
 		s.reg.removeDeleted(s)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.exists, s.broken, s.unready, s.damaged, s.rewrites = false, nil, nil, 0, 0
-	for q := range s.queues() {
-		woken = append(woken, q.end()...)
+	s.exists, s.broken, s.loadFailure, s.damaged, s.rewrites = false, nil, nil, 0, 0
+	for q := range s.queuesLocked() {
+		woken = append(woken, q.endLocked()...)
 	}
 	s.others = nil
 	return woken, nil
 }
 
-// discard moves a queue's directory into the trash, for good when it returns unless it logs that
-// only a power cut could bring it back.
-func (r *Registry) discard(dir string) error {
-	name := strconv.FormatInt(time.Now().UnixNano(), 36) + "-" + strconv.FormatUint(r.clock.Add(1), 36)
-	err := r.fs.Rename(dir, filepath.Join(r.dir, datadir.TrashName, name))
+// moveToTrash moves a queue's directory into the trash, durably unless it logs that a power cut may
+// bring the queue back.
+func (r *Registry) moveToTrash(dir string) error {
+	day, _ := r.clock.Now()
+	err := fs.ErrExist
+	for errors.Is(err, fs.ErrExist) { // of an earlier run, at the same time of day
+		name := strconv.FormatInt(day.UnixNano(), 36) + "-" + strconv.FormatUint(r.tick.Add(1), 36)
+		err = r.fs.Rename(dir, filepath.Join(r.dir, datadir.TrashName, name))
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	r.janitor.wake()
+	signal(r.janitor.trash)
 	if err := r.fs.SyncDir(r.dir); err != nil {
 		r.logger.Warn("queue is deleted, but a power cut may bring it back", "dir", dir, "error", err)
 	}

@@ -1,13 +1,13 @@
 package queue
 
-// A queue at a bound that gives up its oldest items for new ones. Space comes back by whole
-// segments, and by bodies of large items.
+// A queue that discards its oldest items for new ones when it is at a bound. Space is freed by
+// whole segments, and by bodies of large items.
 
 import "errors"
 
-// DiscardOldest gives up the oldest waiting items until there is room for what Put or Create
-// refused with ErrDiscardOldest; open ones stay. It returns the refusal when there is none to be
-// made. It may wait for the disk.
+// DiscardOldest discards the oldest waiting items until there is room for what Put or BeginLarge
+// refused with ErrDiscardOldest; open items stay. It returns the refusal when no room can be made.
+// It may wait for the disk.
 func (q *Queue) DiscardOldest(refused error) error { return q.store.discardOldest(refused) }
 
 func (s *store) discardOldest(refused error) error {
@@ -16,12 +16,12 @@ func (s *store) discardOldest(refused error) error {
 		return refused
 	}
 	settings := s.settings()
-	if err := s.fits(settings, over.need); err != nil {
-		return final(err) // whatever goes
+	if over := s.checkEmpty(settings, over.need); over != nil {
+		return over.final() // however much is discarded
 	}
 	for {
-		err := s.reg.budget.admit(s.dir(), settings, over.need)
-		if err == nil {
+		over := s.reg.budget.check(s.dir(), settings, over.need)
+		if over == nil {
 			return nil
 		}
 		more, failure := s.discardSome()
@@ -29,36 +29,28 @@ func (s *store) discardOldest(refused error) error {
 		case failure != nil:
 			return failure
 		case !more:
-			return final(err)
+			return over.final()
 		}
 	}
 }
 
-// final is a refusal that nothing can be done about.
-func final(err error) error {
-	over := *err.(*overBound)
-	over.discard = false
-	return &over
-}
-
-// discardFor makes room ahead for what is about to be written, in a queue that gives up its oldest
-// items.
+// discardFor makes room for what is about to be written, in a queue that discards its oldest items.
 func (s *store) discardFor(bytes int64) {
 	if settings := s.settings(); settings.Discard {
 		if err := s.reg.budget.admit(s.dir(), settings, bytes); err != nil {
-			s.discardOldest(err) // if that fails so will the writing, which has the say
+			_ = s.discardOldest(err) // if that fails, the write fails too, with its own error
 		}
 	}
 }
 
-// fits reports whether there would be room if the queue were empty.
-func (s *store) fits(settings Settings, need int64) error {
+// checkEmpty returns why there would be no room even if the queue were empty.
+func (s *store) checkEmpty(settings Settings, need int64) *overBound {
 	const least = 24 << 10 // bytes of disk that stay: the directory, offset files
-	return s.reg.budget.admit(s.dir(), settings, need+least-s.reg.usage.Used(s.dir()))
+	return s.reg.budget.check(s.dir(), settings, need+least-s.reg.usage.Used(s.dir()))
 }
 
-// discardSome drops the next slice of items of each queue, and gives back what that frees. more
-// tells that it did either.
+// discardSome discards the next slice of items of each queue, and frees their space. more is false
+// when it could do neither.
 func (s *store) discardSome() (more bool, err error) {
 	if there, err := s.lockLoaded(false); err != nil {
 		return false, err
@@ -70,43 +62,43 @@ func (s *store) discardSome() (more bool, err error) {
 	before := s.reg.usage.Used(s.dir())
 	var unready []cursor
 	n := 0
-	for q := range s.queues() {
-		some, problem := q.dropOldest()
+	for q := range s.queuesLocked() {
+		some, problem := q.dropOldestLocked()
 		n += some
 		if problem == ErrUnready {
-			unready = append(unready, q.head)
+			unready = append(unready, q.cursor)
 			continue
 		}
 		err = errors.Join(err, problem)
 	}
-	s.wanted++ // lest it is parked
+	s.pins++ // it must not be parked
 	s.mu.Unlock()
-	for _, head := range unready {
-		head.GetReady()
+	for _, c := range unready {
+		c.GetReady()
 		n++ // there may be some
 	}
 	l.GiveBack()
 	after := s.reg.usage.Used(s.dir())
-	s.unwant()
+	s.unpin()
 	return err == nil && (n > 0 || after < before), err
 }
 
-// giveUpSlice is how many bytes are given up in one hold of the lock, or expirySlice items: about
-// what a segment grows by at first, so that little more goes than has to.
-const giveUpSlice = 64 << 10
+// discardSlice is how many bytes are discarded in one hold of the lock, unless expirySlice items
+// are fewer. It is about what a segment grows by at first, so that not much more goes than must.
+const discardSlice = 64 << 10
 
 // recordBytes is about what a record takes besides its payload.
 const recordBytes = 48
 
-// dropOldest takes a slice of the oldest waiting items.
-func (q *Queue) dropOldest() (n int, err error) {
-	for bytes := int64(0); n < expirySlice && bytes < giveUpSlice; n++ {
-		it, ok, err := q.next()
+// dropOldestLocked takes a slice of the oldest waiting items.
+func (q *Queue) dropOldestLocked() (n int, err error) {
+	for bytes := int64(0); n < expirySlice && bytes < discardSlice; n++ {
+		it, ok, err := q.nextLocked()
 		if !ok || err != nil {
 			return n, err
 		}
-		if err := q.head.Take(it.Position); err != nil {
-			q.putBack(it)
+		if err := q.cursor.Take(it.Position); err != nil {
+			q.putBackLocked(it)
 			return n, err
 		}
 		q.counts.discardedFull++

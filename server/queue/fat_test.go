@@ -15,8 +15,8 @@ import (
 	"github.com/darner/darner/wal"
 )
 
-// fat is a disk in memory that does not tell names apart by case or by dots at the end, and takes no ':'.
-// Unlike FAT it forgets the case: the names here are in lower case where that matters.
+// fat is a disk in memory that does not tell names apart by case or by dots at the end, and takes
+// no ':'. Unlike FAT it forgets the case: the names here are in lower case where that matters.
 type fat struct{ *disktest.FS }
 
 func (fat) short(name string) string {
@@ -43,14 +43,14 @@ func TestQueuesThatAFileSystemCannotTellApartAreNeverMixed(t *testing.T) {
 			q := named(t, r, name)
 			err := q.Put([]byte("x"), wal.Meta{})
 			if !errors.Is(err, errUnnameable) || !strings.Contains(err.Error(), why) {
-				t.Errorf("%s, restarted %v: %v", name, restarted, err)
+				t.Errorf("%s, restarted %v: got %v, want an unnameable queue: %s", name, restarted, err, why)
 			}
 			if q.Exists() || take(t, q) != "" {
-				t.Errorf("%s is there", name)
+				t.Errorf("got queue %s, want none", name)
 			}
 		}
 		if n := r.Totals().Queues; n != 1 {
-			t.Errorf("%d queues", n)
+			t.Errorf("got %d queues, want 1", n)
 		}
 		r = reopen(t, r)
 	}

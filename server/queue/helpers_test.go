@@ -3,15 +3,33 @@ package queue
 import (
 	"fmt"
 	"log/slog"
+	"math"
 	"testing"
 	"time"
 
+	"github.com/darner/darner/segment"
 	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/clock/clocktest"
 )
 
-// small keeps the files of a test small, and its log quiet.
+// small keeps the files of a test small, and its log quiet. Its clock stands still, so that neither
+// the sweeper nor the janitor comes by.
 func small() Options {
-	return Options{Log: wal.Options{SegmentSize: wal.MinSegmentSize, SyncEvery: wal.SyncNever, Logger: slog.New(slog.DiscardHandler)}}
+	o := timed()
+	o.Clock, o.Log.Cold = clocktest.New(time.UnixMilli(today)), nil
+	return o
+}
+
+// timed is small with the clock of the machine, or of a bubble. All tests share one zstd decoder,
+// which would belong to the first bubble that used it: so it compresses with S2.
+func timed() Options {
+	return Options{
+		CompactRate: -1,
+		Log: wal.Options{
+			SegmentSize: wal.MinSegmentSize, SyncEvery: wal.SyncNever,
+			Cold: &wal.Cold{Codec: segment.CodecS2}, Logger: slog.New(slog.DiscardHandler),
+		},
+	}
 }
 
 func open(t testing.TB, dir string, o Options) *Registry {
@@ -35,7 +53,7 @@ func reopen(t testing.TB, r *Registry) *Registry {
 
 // fresh is what r.o was before OpenRegistry completed it.
 func (o Options) fresh() Options {
-	o.Log.Background, o.Log.Quarantine, o.Clock = nil, "", nil
+	o.Log.Background, o.Log.Quarantine = nil, ""
 	return o
 }
 
@@ -63,7 +81,7 @@ func fetch(t testing.TB, q *Queue) Item {
 	t.Helper()
 	it, ok, err := q.Fetch()
 	if err != nil || !ok {
-		t.Fatalf("Fetch: %v, %v", ok, err)
+		t.Fatalf("got %v, %v, want an item", ok, err)
 	}
 	return it
 }
@@ -113,22 +131,40 @@ func eventually(t testing.TB, what string, cond func() bool) {
 	defer tick.Stop()
 	for deadline := time.Now().Add(20 * time.Second); !cond(); <-tick.C {
 		if time.Now().After(deadline) {
-			t.Fatal("waited in vain: " + what)
+			t.Fatal("waited for " + what + " in vain")
 		}
 	}
 }
 
-// standing returns a waiter in the line of q, and the channel that its wake fills.
-func standing(t testing.TB, queues ...*Queue) (*Waiter, <-chan bool) {
+// waitIn returns a waiter that waits in queues, and the channel that its wake fills.
+func waitIn(t testing.TB, queues ...*Queue) (*Waiter, <-chan bool) {
 	t.Helper()
 	woken := make(chan bool, 100)
 	w := NewWaiter(func() { woken <- true })
 	for _, q := range queues {
 		if claimed, err := q.Wait(w); claimed || err != nil {
-			t.Fatalf("Wait: %v, %v", claimed, err)
+			t.Fatalf("got a claim %v, %v, want none yet", claimed, err)
 		}
 	}
 	return w, woken
+}
+
+// wantClaim stops a waiter that must have claimed an item of q.
+func wantClaim(t testing.TB, w *Waiter, q *Queue, payload string) {
+	t.Helper()
+	from, it, ok := w.Stop()
+	if !ok || from != q {
+		t.Fatalf("got a claim %v, of %p, want one of %p", ok, from, q)
+	}
+	if got := text(t, q, it); got != payload {
+		t.Fatalf("got item %q, want %q", got, payload)
+	}
+}
+
+// park parks a queue that nobody uses.
+func park(t testing.TB, q *Queue) {
+	t.Helper()
+	eventually(t, "parking", func() bool { return q.store.park(math.MaxUint64) })
 }
 
 // loaded reports whether the log of a queue is open.

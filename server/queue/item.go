@@ -1,7 +1,7 @@
 package queue
 
-// What a caller has in hand of an item: where it is in the log, and what the queue needs to put it
-// back. The payload is read on request.
+// What a caller gets of an item: where it is in the log, and what the queue needs to put it back.
+// The payload is read on request.
 
 import (
 	"errors"
@@ -14,13 +14,13 @@ import (
 
 // Item is a small value. One that is open, from Fetch or from a Waiter that takes, is given back
 // with exactly one of Confirm, Return and Drop. One that was only shown, by Peek or to a Waiter
-// that peeks, need not be: there Confirm and Return do nothing.
+// that peeks, need not be given back: Confirm and Return do nothing for it.
 type Item struct {
 	Position       // Seq, Size, Flags, Large
 	Enqueued int64 // Unix ms
 	Expires  int64 // Unix ms, 0 = never
 
-	home   cursor // that handed it out: a queue that was deleted and set again has another
+	cursor cursor // that handed it out: a queue that was deleted and created again has another
 	fixed  bool   // Expires is a time of day
 	peeked bool
 }
@@ -34,15 +34,15 @@ func newTree(pool *btree.FreeListG[Item]) *btree.BTreeG[Item] {
 	return btree.NewWithFreeListG(degree, earlier, pool)
 }
 
-// Read appends an item's payload to dst. Of a large item it is an error: see Open.
+// Read appends an item's payload to dst. For a large item it is an error: see Open.
 //
 // ErrDamaged and ErrGone mean that nobody will ever read it: call Drop and fetch, or peek,
 // again. A peeked item is gone when somebody took it meanwhile. After any other error Return the
 // item and tell the client.
 func (q *Queue) Read(it Item, dst []byte) ([]byte, error) {
-	out, err := it.home.Read(it.Position, dst)
+	out, err := it.cursor.Read(it.Position, dst)
 	if err != nil {
-		return dst, notClosed(err)
+		return dst, goneIfClosed(err)
 	}
 	return out, nil
 }
@@ -50,13 +50,13 @@ func (q *Queue) Read(it Item, dst []byte) ([]byte, error) {
 // Open streams the payload of a large item. The errors are those of Read; ErrDamaged may come
 // from the reader later, and calls for Drop as well. It may wait for the disk.
 func (q *Queue) Open(it Item) (io.ReadCloser, error) {
-	r, err := it.home.Open(it.Position)
-	return r, notClosed(err)
+	r, err := it.cursor.Open(it.Position)
+	return r, goneIfClosed(err)
 }
 
-// notClosed says of an item whose log was closed under its holder that it is gone: the queue was
-// deleted, or a peeked one was parked.
-func notClosed(err error) error {
+// goneIfClosed returns ErrGone for an item whose log was closed meanwhile: the queue was deleted,
+// or parked after a peek.
+func goneIfClosed(err error) error {
 	if errors.Is(err, wal.ErrClosed) {
 		return ErrGone
 	}

@@ -1,42 +1,40 @@
 package queue
 
-// The registry's one goroutine: it empties the trash, and parks queues that nobody uses. While
-// nothing is loaded nothing wakes it.
+// The janitor empties the trash, writes down that the clock was set, and parks queues that nobody
+// uses. While nothing is loaded, nothing wakes it.
 
 import (
+	"context"
 	"path/filepath"
 	"runtime/debug"
-	"time"
 
+	"github.com/darner/darner/wal/clock"
 	"github.com/darner/darner/wal/datadir"
 )
 
 type janitor struct {
+	*task
 	r     *Registry
-	trash chan struct{} // there is something in it
+	trash chan struct{} // there is something in the trash
 	steps chan struct{} // the clock was set
-	timer *time.Timer   // set under Registry.mu, while anything is loaded
-	quit  chan struct{}
-	done  chan struct{}
+	alarm *clock.Alarm  // for parking; set under Registry.mu, while anything is loaded
 
-	// The registry's clock when idle queues were last looked for, and the time before that: what was
-	// not used since then is idle.
+	// Registry.tick when idle queues were last looked for, and the time before that. What was not
+	// used since the latter is idle.
 	last, before uint64
 }
 
 func startJanitor(r *Registry) *janitor {
 	j := &janitor{
-		r: r, trash: make(chan struct{}, 1), steps: make(chan struct{}, 1), timer: time.NewTimer(time.Hour),
-		quit: make(chan struct{}), done: make(chan struct{}),
+		r: r, trash: make(chan struct{}, 1), steps: make(chan struct{}, 1),
+		alarm: clock.NewAlarm(r.clock),
 	}
-	j.timer.Stop()
 	signal(j.trash) // leftovers of the last run
-	go j.run()
+	j.task = startTask(j.run)
 	return j
 }
 
-func (j *janitor) wake() { signal(j.trash) }
-
+// signal does not block; one signal may stand for several.
 func signal(to chan struct{}) {
 	select {
 	case to <- struct{}{}:
@@ -44,65 +42,51 @@ func signal(to chan struct{}) {
 	}
 }
 
-func (j *janitor) stop() {
-	close(j.quit)
-	<-j.done
-	j.timer.Stop()
-}
-
-func (j *janitor) stopped() bool {
-	select {
-	case <-j.quit:
-		return true
-	default:
-		return false
-	}
-}
-
-func (j *janitor) run() {
-	defer close(j.done)
+func (j *janitor) run(ctx context.Context) {
+	defer j.alarm.Stop()
 	for {
 		select {
-		case <-j.quit:
+		case <-ctx.Done():
 			return
 		case <-j.trash:
-			j.emptyTrash()
+			j.emptyTrash(ctx)
 		case <-j.steps:
-			j.r.keepSteps()
-		case <-j.timer.C:
-			j.parkIdle()
+			j.r.saveEras()
+		case <-j.alarm.C:
+			j.parkIdle(ctx)
 		}
 	}
 }
 
-func (j *janitor) emptyTrash() {
+func (j *janitor) emptyTrash(ctx context.Context) {
 	dir := filepath.Join(j.r.dir, datadir.TrashName)
-	if err := j.empty(dir); err != nil {
-		j.r.logger.Warn("deleted queues cannot be removed from the disk; the next delete or start tries again", "dir", dir, "error", err)
+	if err := j.empty(ctx, dir); err != nil {
+		j.r.logger.Warn("cannot empty the trash; the next delete or start tries again",
+			"dir", dir, "error", err)
 	}
 }
 
-// empty removes all that is in a directory, file by file, so that stopping need not wait for it.
-func (j *janitor) empty(dir string) error {
+// empty removes all that is in a directory, file by file, until ctx ends.
+func (j *janitor) empty(ctx context.Context, dir string) error {
 	entries, err := j.r.fs.ReadDir(dir)
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		if j.stopped() {
+		if ctx.Err() != nil {
 			return nil
 		}
 		path := filepath.Join(dir, e.Name)
 		if e.Dir {
-			if err := j.empty(path); err != nil {
+			if err := j.empty(ctx, path); err != nil {
 				return err
 			}
-			if j.stopped() {
+			if ctx.Err() != nil {
 				return nil
 			}
 		}
-		if e.Size > slice {
-			if err := j.cut(path, e.Size); err != nil || j.stopped() {
+		if e.Size > truncateStep {
+			if err := j.truncate(ctx, path, e.Size); err != nil || ctx.Err() != nil {
 				return err
 			}
 		}
@@ -113,19 +97,19 @@ func (j *janitor) empty(dir string) error {
 	return nil
 }
 
-// slice is how much of a file is given back at once, in bytes: to free gigabytes in one go may hold up
-// everybody else who writes to the file system.
-const slice = 64 << 20
+// truncateStep is how many bytes of a file are freed at once. To free gigabytes in one go may hold
+// up everybody else who writes to the file system.
+const truncateStep = 64 << 20
 
-// cut shortens a file slice by slice.
-func (j *janitor) cut(path string, size int64) error {
+// truncate shortens a file step by step, until one step is left or ctx ends.
+func (j *janitor) truncate(ctx context.Context, path string, size int64) error {
 	f, err := j.r.fs.Open(path)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	for size > slice && !j.stopped() {
-		size -= slice
+	for size > truncateStep && ctx.Err() == nil {
+		size -= truncateStep
 		if err := f.Truncate(size); err != nil {
 			return err
 		}
@@ -133,33 +117,31 @@ func (j *janitor) cut(path string, size int64) error {
 	return nil
 }
 
-// period is how often idle queues are looked for: what is idle for two of them is parked.
-func (r *Registry) period() time.Duration { return max(r.o.Idle/2, time.Millisecond) }
-
-func (j *janitor) parkIdle() {
+// parkIdle parks what was idle for two rounds.
+func (j *janitor) parkIdle(ctx context.Context) {
 	r := j.r
 	before := j.before
-	j.before, j.last = j.last, r.clock.Add(1)
-	for _, s := range r.loadedNow() {
-		if j.stopped() {
+	j.before, j.last = j.last, r.tick.Add(1)
+	for _, s := range r.loadedStores() {
+		if ctx.Err() != nil {
 			return
 		}
-		s.slimIdle(before, j.quit)
+		s.slimIdle(ctx, before)
 		s.park(before)
 	}
-	if r.goOn() {
-		return
+	if !j.rearm() {
+		// Nothing may happen for long now, and the collector would not run before something did.
+		debug.FreeOSMemory()
 	}
-	debug.FreeOSMemory() // nothing may happen now for long, and the collector would not run before something did
 }
 
-// goOn sets the timer again while anything is loaded.
-func (r *Registry) goOn() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.loaded) == 0 {
+// rearm sets the alarm again while anything is loaded.
+func (j *janitor) rearm() bool {
+	j.r.mu.Lock()
+	defer j.r.mu.Unlock()
+	if len(j.r.loaded) == 0 {
 		return false
 	}
-	r.janitor.timer.Reset(r.period())
+	j.alarm.Set(idleTime / 2)
 	return true
 }

@@ -1,7 +1,7 @@
 package queue
 
-// A store's log is opened on first use and parked when nobody uses it: the files are closed and
-// what is left in memory is the handle and its last figures.
+// A store's log is opened on first use and parked when nobody uses it: its files are closed, and
+// only the handle and its last figures stay in memory.
 
 import (
 	"errors"
@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/clock"
 	"github.com/darner/darner/wal/datadir"
 )
 
@@ -21,66 +22,68 @@ func (q *Queue) Exists() bool {
 	return q.store.exists
 }
 
-// Parked reports whether there is a queue that is not loaded: putting and fetching would wait for the disk.
+// Parked reports whether the queue exists and is not loaded: putting and fetching would wait for
+// the disk.
 func (q *Queue) Parked() bool {
 	s := q.store
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.used = s.reg.clock.Load() // who asks is about to use it
+	s.lastUse = s.reg.tick.Load() // the caller is about to use it
 	return s.log == nil && s.exists
 }
 
-// Load opens the log of a queue that exists, and may wait for the disk. Run it ahead of Fetch,
-// Peek, Wait and Flush where they must not wait; they call it themselves if need be.
+// Load opens the log of a queue that exists, and may wait for the disk. Fetch, Peek, Wait and Flush
+// call it if they must; run it before them where they must not wait.
 func (q *Queue) Load() error { return q.store.load(false) }
 
-// Make is Load that creates the queue when there is none, and has it ready for an item. Run it ahead of Put and Create.
-func (q *Queue) Make() error {
+// Create is Load that creates the queue if there is none, and prepares it for an item. Run it
+// before Put and BeginLarge where they must not wait.
+func (q *Queue) Create() error {
 	s := q.store
 	if _, err := s.lockLoaded(true); err != nil {
 		return err
 	}
 	l := s.log
-	s.wanted++
+	s.pins++
 	s.mu.Unlock()
 	l.Prepare()
-	s.unwant()
+	s.unpin()
 	return nil
 }
 
-// lockLoaded takes mu with the log open: also of a store that did not exist if create is set, else it tells whether
-// there is one.
+// lockLoaded takes mu with the log open. A store that does not exist is created if create is set;
+// else there is false for it, and log nil. After an error mu is not held.
 func (s *store) lockLoaded(create bool) (there bool, err error) {
 	s.mu.Lock()
 	for s.log == nil && (s.exists || create) {
-		s.wanted++ // lest it is parked again before it is used
+		s.pins++ // it must not be parked again before it is used
 		s.mu.Unlock()
 		err := s.load(create)
 		s.mu.Lock()
-		s.wanted--
+		s.pins--
 		if err != nil {
 			s.mu.Unlock()
 			return false, err
 		}
 	}
-	s.used = s.reg.clock.Load()
+	s.lastUse = s.reg.tick.Load()
 	return s.log != nil, nil
 }
 
-// lockIfLoaded is lockLoaded that does not wait: it is ErrNotLoaded of a store that exists and is parked.
+// lockIfLoaded is lockLoaded without waiting: for a parked store it returns ErrNotLoaded.
 func (s *store) lockIfLoaded() error {
 	s.mu.Lock()
 	if s.log == nil && s.exists {
 		s.mu.Unlock()
 		return ErrNotLoaded
 	}
-	s.used = s.reg.clock.Load()
+	s.lastUse = s.reg.tick.Load()
 	return nil
 }
 
 func (s *store) load(create bool) error {
 	opened, err := s.openLog(create)
-	if opened { // and loading given up
+	if opened { // and loading is unlocked
 		s.mu.Lock()
 		s.serveAndUnlock()
 		s.reg.evictIdle(s)
@@ -93,8 +96,8 @@ func (s *store) openLog(create bool) (opened bool, err error) {
 	defer s.loading.Unlock()
 	s.mu.Lock()
 	loaded, exists, broken := s.log != nil, s.exists, s.broken
-	if s.unready != nil && time.Now().Before(s.unready.until) {
-		broken = s.unready.err
+	if s.loadFailure != nil && clock.Steady(s.reg.clock) < s.loadFailure.until {
+		broken = s.loadFailure.err
 	}
 	s.mu.Unlock()
 	if loaded || !exists && !create {
@@ -104,62 +107,63 @@ func (s *store) openLog(create bool) (opened bool, err error) {
 		return false, broken
 	}
 	if !exists {
-		if err := s.reg.vacant(s); err != nil {
-			return false, s.unloadable(err)
+		if err := s.reg.checkVacant(s); err != nil {
+			return false, s.noteLoadFailure(err)
 		}
 	}
-	if !s.reg.enlist(s) {
+	if !s.reg.addLoaded(s) {
 		return false, ErrClosed
 	}
 	s.reg.opening <- struct{}{}
 	defer func() { <-s.reg.opening }()
-	s.reg.evictIdle(s) // before, so that it finds the descriptors
-	l, heads, err := s.openSpared()
+	s.reg.evictIdle(s) // before the log is opened, so that there are descriptors for it
+	l, cursors, err := s.openReclaiming()
 	if err != nil {
-		s.reg.delist(s)
+		s.reg.removeLoaded(s)
 		switch {
 		case exists:
 		case errors.Is(err, fs.ErrExist):
-			err = errTaken // by a link to nowhere
-		case !s.reg.removeEmpty(s.dir()):
+			err = errNameTaken // by a link to nowhere
+		case !s.reg.removeIfEmpty(s.dir()):
 			s.markCreated() // as the next start would find it
 		default:
-			err = unnameable(err)
+			err = wrapUnnameable(err)
 		}
-		return false, s.unloadable(err)
+		return false, s.noteLoadFailure(err)
 	}
 	if !exists {
 		s.reg.addCreated(s)
 	}
-	s.attach(l, heads)
+	s.attach(l, cursors)
 	return true, nil
 }
 
-// attach gives the queues what they are read from.
-func (s *store) attach(l log, heads map[*Queue]cursor) {
+// attach gives the store its log, and the queues their cursors.
+func (s *store) attach(l log, cursors map[*Queue]cursor) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.unready != nil && s.unready.told {
-		s.reg.logger.Info("queue can be loaded again", "queue", s.name)
+	if s.loadFailure != nil && s.loadFailure.logged {
+		s.logger().Info("queue can be loaded again")
 	}
-	s.unready = nil
+	s.loadFailure = nil
 	if !s.exists {
 		s.marks = nil // of the one that was deleted
 	}
 	s.log, s.exists = l, true
-	for q, head := range heads {
-		q.head, q.returned = head, newTree(s.reg.nodes)
+	for q, c := range cursors {
+		q.cursor, q.returned = c, newTree(s.reg.nodes)
 	}
-	s.used = s.reg.clock.Add(1)
+	s.lastUse = s.reg.tick.Add(1)
 }
 
-// openSpared opens the files, and parks other queues for them when the system is short of something.
-func (s *store) openSpared() (l log, heads map[*Queue]cursor, err error) {
-	l, heads, err = s.openFiles()
-	if short(err) && s.reg.parkSome(s, err) {
-		l, heads, err = s.openFiles()
+// openReclaiming opens the files. If the system is short of something, it parks other queues and
+// tries again.
+func (s *store) openReclaiming() (l log, cursors map[*Queue]cursor, err error) {
+	l, cursors, err = s.openFiles()
+	if isShortage(err) && s.reg.parkOthers(s, err) {
+		l, cursors, err = s.openFiles()
 	}
-	return l, heads, err
+	return l, cursors, err
 }
 
 // markCreated enters a store that is on the disk but could not be opened.
@@ -170,13 +174,13 @@ func (s *store) markCreated() {
 	s.mu.Unlock()
 }
 
-// unready is a queue's that could not be loaded: trying costs the disk and the log some work, and is not
-// for each request.
-type unready struct {
-	err   error
-	until time.Time // when it may be tried again: before that err is the answer
-	pause time.Duration
-	told  bool // it was logged
+// loadFailure says why a queue could not be loaded. A new attempt costs the disk and the log some
+// work, so not every request makes one.
+type loadFailure struct {
+	err    error         // the answer until the next attempt
+	until  time.Duration // steady time of that
+	pause  time.Duration
+	logged bool
 }
 
 // Pauses between attempts to load a queue. A shortage of descriptors or memory may pass any time.
@@ -185,28 +189,31 @@ const (
 	lastPause  = 30 * time.Second
 )
 
-// unloadable words the error, and logs it once until the queue loads again; a shortage is not the queue's alone.
-// A queue that could not be made is tried again at once.
-func (s *store) unloadable(cause error) error {
+// noteLoadFailure returns the error to answer with, and logs it once until the queue loads again. A
+// shortage is logged elsewhere, since it is not this queue's alone. A queue that could not be
+// created may be tried again at once.
+func (s *store) noteLoadFailure(cause error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	u := &unready{err: fmt.Errorf("queue %s cannot be loaded: %w", s.name, cause), pause: firstPause}
-	if s.unready != nil {
-		u.told = s.unready.told
+	err := fmt.Errorf("queue %s cannot be loaded: %w", s.name, cause)
+	u := &loadFailure{err: err, pause: firstPause}
+	if s.loadFailure != nil {
+		u.logged = s.loadFailure.logged
 	}
 	switch {
-	case short(cause):
+	case isShortage(cause):
 		s.reg.noteShortage(cause)
-	case !u.told:
-		s.reg.logger.Error("queue cannot be loaded; it is tried again now and then", "queue", s.name, "dir", s.dir(), "error", cause)
-		u.told = true
+	case !u.logged:
+		s.logger().Error("queue cannot be loaded; it is tried again now and then",
+			"dir", s.dir(), "error", cause)
+		u.logged = true
 	default:
-		u.pause = min(2*s.unready.pause, lastPause)
+		u.pause = min(2*s.loadFailure.pause, lastPause)
 	}
 	if s.exists {
-		u.until = time.Now().Add(u.pause)
+		u.until = clock.Steady(s.reg.clock) + u.pause
 	}
-	s.unready = u
+	s.loadFailure = u
 	return u.err
 }
 
@@ -215,62 +222,62 @@ func (s *store) openFiles() (log, map[*Queue]cursor, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	heads, err := s.openCursors(l)
+	cursors, err := s.openCursors(l)
 	if err != nil {
 		l.Abandon()
 		return nil, nil, err
 	}
-	return l, heads, nil
+	return l, cursors, nil
 }
 
-// openCursors opens those of the queues there are. A cursor of which the log knows nothing any more begins at the
-// oldest item, as nothing is to be lost.
+// openCursors opens the cursors of all queues. One that the log no longer knows begins at the
+// oldest item, so that nothing is lost.
 func (s *store) openCursors(l log) (map[*Queue]cursor, error) {
-	all := s.queuesNow() // loading is held: they stay
-	heads := make(map[*Queue]cursor, len(all))
+	all := s.allQueues() // loading is held: they stay
+	cursors := make(map[*Queue]cursor, len(all))
 	for _, q := range all {
-		head, err := l.Cursor(q.reader, wal.Oldest)
+		c, err := l.Cursor(q.reader, wal.Oldest)
 		if err != nil {
 			return nil, err
 		}
-		heads[q] = head
+		cursors[q] = c
 	}
-	return heads, nil
+	return cursors, nil
 }
 
-// park closes the log if nobody used it since the registry's clock stood at before, and nobody
-// needs it: no open reads, waiters or uploads. A failed log stays, so that the failure does.
+// park closes the log if nobody has used it since Registry.tick was before, and nobody needs it. A
+// failed log stays open, so that the failure is not forgotten.
 func (s *store) park(before uint64) bool {
 	if !s.loading.TryLock() {
 		return false // somebody loads or deletes it
 	}
 	defer s.loading.Unlock()
 	s.mu.Lock()
-	if s.log == nil || s.busy() || s.used >= before {
+	if s.log == nil || s.busyLocked() || s.lastUse >= before {
 		s.mu.Unlock()
 		return false
 	}
-	s.keepFigures()
-	l := s.detach()
+	s.snapshotLocked()
+	l := s.detachLocked()
 	s.mu.Unlock()
-	s.reg.sweeper.expect(s.parkedDue())
-	s.shut(l)
+	s.reg.sweeper.noteParked(s.parkedDue())
+	s.closeLog(l)
 	return true
 }
 
-// busy reports that somebody needs the log, which is open. Store.mu is held.
-func (s *store) busy() bool {
-	return s.inHand() || len(s.inLine) > 0 || s.log.Err() != nil
+// busyLocked reports whether somebody needs the log, which is open.
+func (s *store) busyLocked() bool {
+	return s.inUseLocked() || len(s.waited) > 0 || s.log.Err() != nil
 }
 
-// inHand reports that something of the log is in somebody's hand. Store.mu is held.
-func (s *store) inHand() bool {
-	for q := range s.queues() {
+// inUseLocked reports whether somebody has an item of the log, or is at work on it.
+func (s *store) inUseLocked() bool {
+	for q := range s.queuesLocked() {
 		if q.open > 0 {
 			return true
 		}
 	}
-	return s.uploads+s.wanted > 0
+	return s.uploads+s.pins > 0
 }
 
 // close is park at the end of the registry, whoever needs the log.
@@ -282,45 +289,46 @@ func (s *store) close() error {
 		s.mu.Unlock()
 		return nil
 	}
-	l := s.detach()
+	l := s.detachLocked()
 	s.mu.Unlock()
-	return s.shut(l)
+	return s.closeLog(l)
 }
 
-// shut closes a log that was detached. That it has failed is remembered: loading it again would hide
-// that. Other trouble with closing passes, and costs some space at most.
-func (s *store) shut(l log) error {
-	defer s.reg.delist(s)
+// closeLog closes a log that was detached. A log that has failed is remembered, since loading it
+// again would hide the failure. Other trouble with closing passes, and costs some space at most.
+func (s *store) closeLog(l log) error {
+	defer s.reg.removeLoaded(s)
 	err := l.Close()
 	if err == nil {
 		return nil
 	}
 	if !errors.Is(err, ErrFailed) {
-		s.reg.logger.Warn("log was closed, but not everything could be tidied up", "queue", s.name, "dir", s.dir(), "error", err)
+		s.logger().Warn("log is closed, but some space may not be freed", "dir", s.dir(), "error", err)
 		return nil
 	}
 	err = fmt.Errorf("queue %s: %w", s.name, err)
-	s.reg.logger.Error("log could not be closed; its last items may not be on the disk", "queue", s.name, "dir", s.dir(), "error", err)
+	s.logger().Error("cannot close the log; its last items may not be on the disk",
+		"dir", s.dir(), "error", err)
 	s.mu.Lock()
 	s.broken = err
 	s.mu.Unlock()
 	return err
 }
 
-// detach takes the log away from the store and its queues. Store.mu is held.
-func (s *store) detach() log {
+// detachLocked takes the log away from the store and its queues.
+func (s *store) detachLocked() log {
 	l := s.log
 	was := l.Stats()
 	s.damaged += was.Damaged
 	s.rewrites += was.Rewrites
 	s.log, s.uploads = nil, 0
-	for q := range s.queues() {
-		q.detach()
+	for q := range s.queuesLocked() {
+		q.detachLocked()
 	}
 	return l
 }
 
-// parkedErr waits until the log is parked and says why it failed, if it did.
+// parkedErr waits until the log is parked and returns why it failed, if it did.
 func (s *store) parkedErr() error {
 	s.loading.Lock()
 	defer s.loading.Unlock()

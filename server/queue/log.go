@@ -1,42 +1,44 @@
 package queue
 
-// The seam between who gets which item and where the items are kept. A store has a log, each of its
-// queues a cursor of it. There are two of each: those of package wal (log_wal.go), and some in
+// The seam between who gets which item and where the items are kept. A store has a log, and each of
+// its queues a cursor of it. There are two implementations: package wal (log_wal.go), and one in
 // memory that tests run on.
 
 import (
+	"context"
 	"io"
 
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/wal"
 )
 
-// log is what the items of a store are kept in, in their order, until each of its cursors has taken
-// them. All methods may be called from any goroutine. Those whose names begin with Try, and those
-// that take a function to call, never wait for the disk; that function is called on another
-// goroutine and must not block.
+// log keeps the items of a store, in their order, until each of its cursors has taken them. All
+// methods may be called from any goroutine. Those whose names begin with Try, and those that take a
+// function to call, never wait for the disk. That function is called on another goroutine and must
+// not block.
 type log interface {
-	// TryAppend gives an item its place at the end. ErrBehind, or ErrUnready where it takes a
-	// moment only: CatchUp waits until it is worth trying again, CatchUpThen tells when it is.
+	// TryAppend gives an item its place at the end. It returns ErrBacklog, or ErrUnready if that
+	// takes a moment only: CatchUp waits until it is worth trying again, CatchUpThen calls fn then.
 	TryAppend(payload []byte, m Meta) (Position, error)
 	CatchUp()
 	CatchUpThen(fn func()) (stop func() bool)
 
-	// Create begins a large item.
-	Create(size int64, m Meta) (largeBody, error)
+	// BeginLarge begins a large item of size bytes.
+	BeginLarge(size int64, m Meta) (largeBody, error)
 
-	// Prepare gets ready what the first append takes.
+	// Prepare prepares what the first append takes.
 	Prepare()
 
 	// SyncThen calls fn when all that was appended and taken before is on stable storage, or cannot
 	// be.
 	SyncThen(fn func(error))
 
-	// GiveBack returns the space of what is taken, Slim that of what a log holds in vain.
+	// GiveBack frees the space of what is taken. Slim frees what a log that is empty or nearly so
+	// holds for nothing, until ctx ends.
 	GiveBack()
-	Slim(quit <-chan struct{})
+	Slim(ctx context.Context)
 
-	// Cursor returns the cursor of that name, "" being the log's own, and makes it when it is new.
+	// Cursor returns the cursor of that name, and creates a new one. The log's own is "".
 	Cursor(name string, from wal.Start) (cursor, error)
 
 	// RemoveConsumer ends the cursor of that name, which is not the log's own, for good.
@@ -45,14 +47,14 @@ type log interface {
 	Stats() wal.Stats
 	Err() error   // why it takes no more items; nil while all is well
 	Close() error // syncs
-	Abandon()     // is for a log that is deleted
+	Abandon()     // for a log that is deleted
 }
 
 // cursor hands out the items of a log, in order and each once, and says which are gone for good.
 // What it has handed out and not taken comes again when the log is opened the next time.
 type cursor interface {
-	// TryNext hands out the next item. ErrUnready: GetReady gets ready what it lacked, ReadyThen
-	// tells when it is.
+	// TryNext hands out the next item. After ErrUnready, GetReady prepares what was lacking, and
+	// ReadyThen calls fn when that is done.
 	TryNext() (Position, Meta, bool, error)
 	GetReady()
 	ReadyThen(fn func())
@@ -65,36 +67,36 @@ type cursor interface {
 	Take(p Position) error         // for good, in any order
 	Taken(p Position) bool         // one by one, or by SkipToEnd
 	SkipToEnd() error              // takes all there is, in constant time
-	Pending() (items, bytes int64) // that are not taken
+	Pending() (items, bytes int64) // not taken
 }
 
 // largeBody takes the payload of a large item.
 type largeBody interface {
 	io.Writer
-	Move(by int64) // corrects the item's times
+	Move(by int64) // adds to the item's times
 	TryCommit() (Position, error)
 	Abort() error
 }
 
-// logs is where logs are.
+// logs opens logs by their directories.
 type logs interface {
-	// open opens the log of a directory, and makes it when there is none.
+	// open opens the log of a directory, and creates one if there is none.
 	open(dir string, o wal.Options) (log, error)
 
-	// look tells what is in one that nobody has open.
-	look(fsys disk.FS, dir string) (wal.Glance, error)
+	// glance returns the figures of a log that is not open.
+	glance(fsys disk.FS, dir string) (wal.Glance, error)
 }
 
-// nothing is the cursor of a queue that is not loaded, or does not exist.
-type nothing struct{}
+// noCursor is the cursor of a queue that is not loaded, or does not exist.
+type noCursor struct{}
 
-func (nothing) TryNext() (p Position, m Meta, ok bool, err error) { return p, m, false, nil }
-func (nothing) GetReady()                                         {}
-func (nothing) ReadyThen(fn func())                               { go fn() }
-func (nothing) Read(_ Position, dst []byte) ([]byte, error)       { return dst, ErrGone }
-func (nothing) TryRead(_ Position, dst []byte) ([]byte, error)    { return dst, ErrGone }
-func (nothing) Open(Position) (io.ReadCloser, error)              { return nil, ErrGone }
-func (nothing) Take(Position) error                               { return nil }
-func (nothing) Taken(Position) bool                               { return true }
-func (nothing) SkipToEnd() error                                  { return nil }
-func (nothing) Pending() (items, bytes int64)                     { return 0, 0 }
+func (noCursor) TryNext() (p Position, m Meta, ok bool, err error) { return p, m, false, nil }
+func (noCursor) GetReady()                                         {}
+func (noCursor) ReadyThen(fn func())                               { go fn() }
+func (noCursor) Read(_ Position, dst []byte) ([]byte, error)       { return dst, ErrGone }
+func (noCursor) TryRead(_ Position, dst []byte) ([]byte, error)    { return dst, ErrGone }
+func (noCursor) Open(Position) (io.ReadCloser, error)              { return nil, ErrGone }
+func (noCursor) Take(Position) error                               { return nil }
+func (noCursor) Taken(Position) bool                               { return true }
+func (noCursor) SkipToEnd() error                                  { return nil }
+func (noCursor) Pending() (items, bytes int64)                     { return 0, 0 }

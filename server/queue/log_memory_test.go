@@ -5,6 +5,7 @@ package queue
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"slices"
@@ -48,7 +49,7 @@ func (all *memoryLogs) open(dir string, o wal.Options) (log, error) {
 	return &memoryHandle{memoryLog: l}, nil
 }
 
-func (all *memoryLogs) look(fsys disk.FS, dir string) (g wal.Glance, err error) {
+func (all *memoryLogs) glance(fsys disk.FS, dir string) (g wal.Glance, err error) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	if _, err := fsys.ReadDir(dir); err != nil {
@@ -124,7 +125,7 @@ func (l *memoryHandle) CatchUpThen(fn func()) (stop func() bool) {
 func (l *memoryHandle) Prepare()                {}
 func (l *memoryHandle) SyncThen(fn func(error)) { go fn(nil) }
 func (l *memoryHandle) GiveBack()               {}
-func (l *memoryHandle) Slim(<-chan struct{})    {}
+func (l *memoryHandle) Slim(context.Context)    {}
 func (l *memoryHandle) Stats() wal.Stats {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -150,7 +151,7 @@ func (l *memoryHandle) Close() error {
 
 func (l *memoryHandle) Abandon() { _ = l.Close() }
 
-func (l *memoryHandle) Create(size int64, m Meta) (largeBody, error) {
+func (l *memoryHandle) BeginLarge(size int64, m Meta) (largeBody, error) {
 	return &memoryBody{log: l, size: size, meta: m}, nil
 }
 
@@ -329,7 +330,7 @@ var anyLog = []struct {
 func cursorsOf(s *store) (names []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for q := range s.queues() {
+	for q := range s.queuesLocked() {
 		names = append(names, q.reader)
 	}
 	slices.Sort(names)

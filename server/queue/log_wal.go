@@ -3,7 +3,6 @@ package queue
 // Package wal as the log of a store: the same methods, in terms of this package's interfaces.
 
 import (
-	"context"
 	"io"
 
 	"github.com/darner/darner/segment/disk"
@@ -20,29 +19,16 @@ func (walLogs) open(dir string, o wal.Options) (log, error) {
 	return walLog{l}, nil
 }
 
-func (walLogs) look(fsys disk.FS, dir string) (wal.Glance, error) { return wal.Look(fsys, dir) }
+func (walLogs) glance(fsys disk.FS, dir string) (wal.Glance, error) { return wal.Look(fsys, dir) }
 
 type walLog struct{ *wal.Log }
 
-func (l walLog) Create(size int64, m Meta) (largeBody, error) {
+func (l walLog) BeginLarge(size int64, m Meta) (largeBody, error) {
 	w, err := l.Log.BeginLarge(size, m)
 	if err != nil {
 		return nil, err
 	}
 	return w, nil
-}
-
-func (l walLog) Slim(quit <-chan struct{}) {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	go func() {
-		select {
-		case <-quit:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	l.Log.Slim(ctx)
 }
 
 func (l walLog) Cursor(name string, from wal.Start) (cursor, error) {

@@ -28,12 +28,12 @@ type modelItem struct {
 }
 
 type modelQueue struct {
-	name   string
-	reader string       // "" for a store's own queue
-	handle *Queue       // of a reader, while it is joined
-	items  []*modelItem // since the queue was made, in order
-	line   []*modelWaiter
-	Stats  // as far as the model predicts them
+	name      string
+	reader    string       // "" for a store's own queue
+	handle    *Queue       // of a reader, while it is joined
+	items     []*modelItem // since the queue was made, in order
+	waitQueue []*modelWaiter
+	Stats     // as far as the model predicts them
 }
 
 type modelWaiter struct {
@@ -102,8 +102,8 @@ func (q *modelQueue) first() *modelItem {
 
 func (m *model) serve(i int) {
 	q := m.queues[i]
-	for len(q.line) > 0 {
-		w := q.line[0]
+	for len(q.waitQueue) > 0 {
+		w := q.waitQueue[0]
 		if !w.done {
 			it := q.first()
 			if it == nil {
@@ -115,7 +115,7 @@ func (m *model) serve(i int) {
 				q.Transactions++
 			}
 		}
-		q.line = q.line[1:]
+		q.waitQueue = q.waitQueue[1:]
 	}
 }
 
@@ -125,11 +125,11 @@ func (m *model) pick(t *rapid.T) int { return rapid.IntRange(0, len(m.queues)-1)
 func (m *model) check(t *rapid.T, q *Queue, it Item, ok bool, want *modelItem) {
 	switch {
 	case ok != (want != nil):
-		t.Fatalf("%s: got an item: %v, expected %+v", q.Name(), ok, want)
+		t.Fatalf("%s: got an item: %v, want %+v", q.Name(), ok, want)
 	case ok:
 		got, err := q.Read(it, nil)
 		if err != nil || string(got) != want.text {
-			t.Fatalf("%s: got %q, %v, expected %q", q.Name(), got, err, want.text)
+			t.Fatalf("%s: got %q, %v, want %q", q.Name(), got, err, want.text)
 		}
 	}
 }
@@ -243,7 +243,7 @@ func (m *model) Delete(t *rapid.T) {
 	}
 	for _, j := range ended {
 		was := m.queues[j]
-		for _, w := range was.line {
+		for _, w := range was.waitQueue {
 			w.done = true
 		}
 		m.queues[j] = &modelQueue{name: was.name, reader: was.reader}
@@ -264,18 +264,20 @@ func (m *model) join(t *rapid.T) {
 func (m *model) Wait(t *rapid.T) {
 	w := &modelWaiter{w: NewWaiter(func() {})}
 	w.w.Peek = rapid.Bool().Draw(t, "peek")
-	name := func(i int) string { return m.queues[i].name } // of two queues of a store either may claim first
-	w.queues = rapid.SliceOfNDistinct(rapid.IntRange(0, len(m.queues)-1), 1, len(m.queues)-1, name).Draw(t, "queues")
+	last := len(m.queues) - 1
+	// Of two queues in a store either may claim first.
+	name := func(i int) string { return m.queues[i].name }
+	w.queues = rapid.SliceOfNDistinct(rapid.IntRange(0, last), 1, last, name).Draw(t, "queues")
 	m.waiters = append(m.waiters, w)
 	for _, i := range w.queues {
 		claimed, err := m.real(t, i).Wait(w.w)
 		if err != nil {
 			t.Fatal(err)
 		}
-		m.queues[i].line = append(m.queues[i].line, w)
+		m.queues[i].waitQueue = append(m.queues[i].waitQueue, w)
 		m.serve(i)
 		if claimed != w.done {
-			t.Fatalf("claimed %v, expected %v", claimed, w.done)
+			t.Fatalf("got a claim %v, want %v", claimed, w.done)
 		}
 		if claimed {
 			break
@@ -293,14 +295,14 @@ func (m *model) Stop(t *rapid.T) {
 	q, it, ok := w.w.Stop()
 	w.leave(m)
 	if ok != (w.item != nil) {
-		t.Fatalf("stopped with an item: %v, expected %+v", ok, w.item)
+		t.Fatalf("got an item %v, want %+v", ok, w.item)
 	}
 	if !ok {
 		return
 	}
 	want := m.real(t, w.from) // a reader that was deleted since had another handle
 	if q != want && (want.reader == "" || q.Name() != want.Name()) {
-		t.Fatalf("claimed by %s, expected %s", q.Name(), want.Name())
+		t.Fatalf("got a claim by %s, want %s", q.Name(), want.Name())
 	}
 	if w.w.Peek || !slices.Contains(m.queues[w.from].items, w.item) {
 		return // it may be taken since, or its queue deleted
@@ -314,7 +316,7 @@ func (m *model) Stop(t *rapid.T) {
 func (w *modelWaiter) leave(m *model) {
 	w.done = true
 	for _, q := range m.queues {
-		q.line = slices.DeleteFunc(q.line, func(x *modelWaiter) bool { return x == w })
+		q.waitQueue = slices.DeleteFunc(q.waitQueue, func(x *modelWaiter) bool { return x == w })
 	}
 }
 
@@ -348,7 +350,7 @@ func (m *model) Restart(t *rapid.T) {
 func (m *model) Check(t *rapid.T) {
 	for _, w := range m.waiters {
 		if w.w.Done() != w.done {
-			t.Fatalf("a waiter is done: %v, expected %v", w.w.Done(), w.done)
+			t.Fatalf("got a waiter that is done: %v, want %v", w.w.Done(), w.done)
 		}
 	}
 	for i, q := range m.queues {
@@ -360,16 +362,19 @@ func (m *model) Check(t *rapid.T) {
 				s.Bytes += int64(len(it.text))
 			}
 		}
-		s.TotalItems, s.Expired, s.Transactions, s.Canceled = q.TotalItems, q.Expired, q.Transactions, q.Canceled
+		s.TotalItems, s.Expired = q.TotalItems, q.Expired
+		s.Transactions, s.Canceled = q.Transactions, q.Canceled
 		s.Discarded, s.Flushes = q.Discarded, q.Flushes
 		got := m.real(t, i).Stats()
-		s.Age, s.since, s.waits, s.Waiters, s.Open = got.Age, got.since, got.waits, got.Waiters, got.Open
-		s.Segments, s.LogSize, s.Created, s.JournalRewrites = got.Segments, got.LogSize, got.Created, got.JournalRewrites
+		s.Age, s.headSince, s.hasHead = got.Age, got.headSince, got.hasHead
+		s.Waiters, s.Open = got.Waiters, got.Open
+		s.Segments, s.LogSize = got.Segments, got.LogSize
+		s.Created, s.JournalRewrites = got.Created, got.JournalRewrites
 		if got != s {
-			t.Fatalf("%s: got %+v, expected %+v", q.name, got, s)
+			t.Fatalf("%s: got %+v, want %+v", q.name, got, s)
 		}
 		if open := m.openAt(i); got.Open != open {
-			t.Fatalf("%s: %d are open, expected %d", q.name, got.Open, open)
+			t.Fatalf("%s: got %d open, want %d", q.name, got.Open, open)
 		}
 	}
 }

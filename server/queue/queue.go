@@ -9,26 +9,32 @@ import (
 	"github.com/google/btree"
 )
 
-// Queue is the handle of one name, whether there is a queue of that name or not: a Put makes it
-// exist, a delete ends that, and the handle serves on. All methods may be called from any
-// goroutine, and load the log of a parked queue by themselves.
+// Queue is the handle of one name, whether a queue of that name exists or not: a Put creates it, a
+// Delete ends it, and the handle remains valid. All methods may be called from any goroutine, and
+// load the log of a parked queue by themselves.
 //
-// It is one cursor of a store's log, and knows of that which items are in hand or came back. Its state
+// It is one cursor of a store's log, and knows which items are open and which came back. Its state
 // is guarded by store.mu.
 type Queue struct {
 	store  *store
 	reader string // the cursor's name; "" for the store's own queue
 
-	head     cursor                       // nothing while not loaded
-	returned *btree.BTreeG[Item]          // waiting, and older than all that head will hand out; nil while not loaded
-	line     line                         // callers that wait for an item
-	lineAt   int                          // of store.inLine, where it is while anybody waits
-	open     int                          // open reads
-	held     struct{ items, bytes int64 } // of the open reads, what a flush has not taken
-	skip     skipping                     // what is in the way of the head
-	due      int64                        // when it is to be seen to, Unix ms: as a rule when its head expires; 0 never
+	cursor cursor // noCursor while not loaded
+
+	// Items that wait, and are older than all that cursor will hand out; nil while not loaded.
+	returned *btree.BTreeG[Item]
+
+	waiters    waitQueue                    // callers that wait for an item
+	waitedAt   int                          // index in store.waited, while anybody waits
+	open       int                          // open reads
+	openTotals struct{ items, bytes int64 } // of the open reads, without what was flushed
+	skip       skipping                     // of what is in the way of the head
+
+	// When to clean up, in Unix ms; 0 is never. As a rule it is when the head expires.
+	due int64
+
 	counts   counts
-	snapshot *figures // while it is not loaded; nil until somebody has looked at it
+	snapshot *figures // while it is not loaded; nil while they are unknown
 }
 
 // Name is the queue's name.
@@ -43,17 +49,19 @@ func (q *Queue) Name() string {
 const expirySlice = 64
 
 // Put appends an item. When it returns, the item survives the death of the process and is visible,
-// or in the hands of the first waiter. Errors: ErrTooLarge for an item to go through Create,
-// ErrFull, which may be an ErrLimit or ErrDiscardOldest, ErrBehind, which CatchUpThen waits for, ErrFailed,
-// ErrClosed; nothing was stored then. When the system is short of something other queues are parked for it.
-// It may wait for the disk: see TryPut.
+// or the first waiter has it. It may wait for the disk: see TryPut. When the system is short of
+// something, other queues are parked for it.
+//
+// After an error nothing was stored: ErrTooLarge for an item that has to go through BeginLarge;
+// ErrFull, which may be an ErrLimit or ErrDiscardOldest; ErrBacklog, which CatchUpThen waits for;
+// ErrFailed; ErrClosed.
 func (q *Queue) Put(payload []byte, m Meta) error {
 	s := q.store
 	err := s.put(payload, m)
-	if q.Spare(err) {
+	if q.Reclaim(err) {
 		err = s.put(payload, m)
 	}
-	if err != nil && !errors.Is(err, ErrBehind) {
+	if err != nil && !errors.Is(err, ErrBacklog) {
 		s.rollbackCreate()
 	}
 	return err
@@ -63,9 +71,10 @@ func (q *Queue) Put(payload []byte, m Meta) error {
 // call is on stable storage, or with the error that prevents it. fn must not block.
 func (q *Queue) SyncThen(fn func(error)) { q.store.syncThen(fn) }
 
-// CatchUpThen calls fn once, on another goroutine, when what was refused with ErrBehind should be tried again,
-// also where the disk is not going to catch up or the queue is deleted: trying says so. It never blocks; fn must
-// not either. stop has fn forgotten, unless it is called already or about to be.
+// CatchUpThen calls fn once, on another goroutine, when what was refused with ErrBacklog should be
+// tried again. It does so too if the disk is not going to catch up, or the queue is deleted: the
+// new attempt returns why. It never blocks; fn must not either. stop cancels the call unless it has
+// begun or is about to.
 func (q *Queue) CatchUpThen(fn func()) (stop func()) { return q.store.catchUpThen(fn) }
 
 // Fetch opens the head for the caller; false when nothing waits.
@@ -75,14 +84,14 @@ func (q *Queue) Fetch() (Item, bool, error) { return q.get(true, nil) }
 func (q *Queue) Peek() (Item, bool, error) { return q.get(false, nil) }
 
 // Confirm ends an open read: the item is gone for good. An error means that it may come again
-// after a restart. Of an item that was flushed or deleted meanwhile nothing is left to be done.
+// after a restart. Nothing is done about an item that was flushed or deleted meanwhile.
 func (q *Queue) Confirm(it Item) error {
 	q.store.mu.Lock()
 	defer q.store.mu.Unlock()
-	if _, live := q.release(it); !live {
+	if _, live := q.releaseLocked(it); !live {
 		return nil
 	}
-	return q.head.Take(it.Position)
+	return q.cursor.Take(it.Position)
 }
 
 // Return ends an open read: the item waits again in its old place, or goes to the first waiter.
@@ -90,43 +99,44 @@ func (q *Queue) Confirm(it Item) error {
 func (q *Queue) Return(it Item) {
 	s := q.store
 	s.mu.Lock()
-	ours, live := q.release(it)
-	s.used = s.reg.clock.Load()
+	ours, live := q.releaseLocked(it)
+	s.lastUse = s.reg.tick.Load()
 	if ours {
 		q.counts.returned++
 	}
 	if live {
-		q.putBack(it)
+		q.putBackLocked(it)
 	} else if ours {
 		q.counts.discarded++
 	}
 	s.serveAndUnlock()
 }
 
-// Drop gives an item up whose payload is damaged: it is gone for good and counted as damaged. It
-// is for open and for peeked items, and harmless for one that is gone already.
+// Drop gives up an item whose payload is damaged: it is gone for good, and counted as damaged. It
+// is for open and for peeked items, and does nothing for one that is gone already.
 func (q *Queue) Drop(it Item) {
 	if q.drop(it) {
-		q.store.reg.logger.Error("damaged item is dropped", "queue", q.Name(), "item", it.Seq, "bytes", it.Size)
+		logger := q.store.reg.logger.With("queue", q.Name())
+		logger.Error("damaged item is dropped", "item", it.Seq, "bytes", it.Size)
 	}
 }
 
 func (q *Queue) drop(it Item) bool {
 	q.store.mu.Lock()
 	defer q.store.mu.Unlock()
-	_, lost := q.release(it)
-	if it.peeked && it.home == q.head {
+	_, lost := q.releaseLocked(it)
+	if it.peeked && it.cursor == q.cursor {
 		_, lost = q.returned.Delete(it)
 	}
 	if lost {
 		q.counts.damaged++
-		q.head.Take(it.Position) // if that failed it would come again after a restart, and be dropped again
+		_ = q.cursor.Take(it.Position) // if it fails, the item comes after a restart and is dropped
 	}
 	return lost
 }
 
-// Flush discards all that waits, in constant time. Open items stay open; returned, they are
-// discarded. It may wait for the disk when the queue is parked.
+// Flush discards all that waits, in constant time. Open items stay open; those that are returned
+// are discarded then. It may wait for the disk when the queue is parked.
 func (q *Queue) Flush() error {
 	there, err := q.store.lockLoaded(false)
 	if err != nil {
@@ -136,27 +146,27 @@ func (q *Queue) Flush() error {
 	if !there {
 		return nil
 	}
-	if err := q.head.SkipToEnd(); err != nil {
+	if err := q.cursor.SkipToEnd(); err != nil {
 		return err
 	}
 	q.returned.Clear(true)
-	q.held.items, q.held.bytes = 0, 0
+	q.openTotals.items, q.openTotals.bytes = 0, 0
 	q.counts.flushes++
 	return nil
 }
 
 // get is tryGet that waits for the disk.
 func (q *Queue) get(take bool, w *Waiter) (it Item, ok bool, err error) {
-	for spared := false; ; {
+	for reclaimed := false; ; {
 		if _, err := q.store.lockLoaded(false); err != nil {
 			return Item{}, false, err
 		}
 		it, ok, err = q.getAndUnlock(take, w)
 		switch {
 		case err == ErrUnready:
-			q.ready()
-		case !spared && q.Spare(err):
-			spared = true
+			q.waitReady()
+		case !reclaimed && q.Reclaim(err):
+			reclaimed = true
 		default:
 			return it, ok, err
 		}
@@ -170,64 +180,65 @@ func (q *Queue) tryGet(take bool, w *Waiter) (it Item, ok bool, err error) {
 	return q.getAndUnlock(take, w)
 }
 
-// getAndUnlock is the one way to an item: it opens or shows the head to the caller, or for w, which takes
-// its place in the line when nothing is there, or nothing yet. Who stands in line already goes first. Store.mu
-// is given up.
+// getAndUnlock is the one way to an item: it opens or shows the head to the caller, or for w. When
+// there is nothing, or nothing yet, w enters the wait queue. Those who wait already go first.
 func (q *Queue) getAndUnlock(take bool, w *Waiter) (it Item, ok bool, err error) {
 	var buf [wakesAtOnce]func()
-	woken, err := q.serve(buf[:0])
+	woken, err := q.serveWaitersLocked(buf[:0])
 	if err == nil {
 		err, q.skip.err = q.skip.err, nil
 	}
 	if err == nil {
-		it, ok, err = q.pop()
+		it, ok, err = q.popLocked()
 	}
 	if w != nil && err == ErrUnready {
-		q.goOn()
+		q.skipLocked()
 		err = nil
 	}
 	switch {
 	case ok:
-		ok = q.deliver(&it, take, w)
+		ok = q.deliverLocked(&it, take, w)
 	case w != nil && err == nil:
-		q.enterLine(w.stand(q))
+		q.enqueueLocked(w.newEntry(q))
 	}
 	q.store.mu.Unlock()
 	wake(woken)
 	return it, ok, err
 }
 
-// deliver gives an item that was popped to the caller, or to w unless another queue was quicker.
-func (q *Queue) deliver(it *Item, take bool, w *Waiter) bool {
+// deliverLocked gives an item that was popped to the caller, or to w unless another queue was
+// quicker.
+func (q *Queue) deliverLocked(it *Item, take bool, w *Waiter) bool {
 	if !take {
-		q.putBack(*it)
+		q.putBackLocked(*it)
 		it.peeked = true
 	}
 	if w != nil && !w.claim(q, *it) {
 		if take {
-			q.putBack(*it)
+			q.putBackLocked(*it)
 		}
 		return false
 	}
 	if take {
 		q.open++
-		q.held.items++
-		q.held.bytes += it.Size
+		q.openTotals.items++
+		q.openTotals.bytes += it.Size
 		q.counts.fetched++
 	}
 	return true
 }
 
-// pop takes the head from what waits, and drops what has expired on the way. ErrUnready means that a
-// slice of those was dropped and there may be more, or that the log has to be waited for: see ReadyThen.
-func (q *Queue) pop() (it Item, ok bool, err error) {
+// popLocked takes the head from what waits, and drops what has expired on the way. ErrUnready means
+// that a slice of expired items was dropped and there may be more, or that the log needs time: see
+// ReadyThen.
+func (q *Queue) popLocked() (it Item, ok bool, err error) {
 	for range expirySlice {
-		it, ok, err = q.next()
-		if !ok || !q.store.expired(it) {
+		it, ok, err = q.nextLocked()
+		if !ok || !q.store.hasExpiredLocked(it) {
 			return it, ok, err
 		}
-		if err := q.head.Take(it.Position); err != nil {
-			q.putBack(it)
+		if err := q.cursor.Take(it.Position); err != nil {
+			q.putBackLocked(it)
 			return Item{}, false, err
 		}
 		q.counts.expired++
@@ -235,49 +246,54 @@ func (q *Queue) pop() (it Item, ok bool, err error) {
 	return Item{}, false, ErrUnready
 }
 
-func (q *Queue) next() (Item, bool, error) {
+func (q *Queue) nextLocked() (Item, bool, error) {
 	if q.returned != nil {
 		if it, ok := q.returned.DeleteMin(); ok {
 			return it, true, nil
 		}
 	}
-	p, m, ok, err := q.head.TryNext()
-	return Item{Position: p, Enqueued: m.Enqueued, Expires: m.Expires, home: q.head, fixed: m.Fixed}, ok, err
+	p, m, ok, err := q.cursor.TryNext()
+	it := Item{
+		Position: p, Enqueued: m.Enqueued, Expires: m.Expires, cursor: q.cursor, fixed: m.Fixed,
+	}
+	return it, ok, err
 }
 
-func (q *Queue) putBack(it Item) {
+func (q *Queue) putBackLocked(it Item) {
 	it.peeked = false
 	q.returned.ReplaceOrInsert(it)
 }
 
-// release ends an open read: ours unless it was none or the queue was deleted since, and live
-// unless it was flushed since.
-func (q *Queue) release(it Item) (ours, live bool) {
-	if it.peeked || it.home != q.head {
+// releaseLocked ends an open read: ours unless there was none or the queue was deleted since, and
+// live unless it was flushed since.
+func (q *Queue) releaseLocked(it Item) (ours, live bool) {
+	if it.peeked || it.cursor != q.cursor {
 		return false, false
 	}
 	q.open--
-	if q.head.Taken(it.Position) {
+	if q.cursor.Taken(it.Position) {
 		return true, false
 	}
-	q.held.items--
-	q.held.bytes -= it.Size
+	q.openTotals.items--
+	q.openTotals.bytes -= it.Size
 	return true, true
 }
 
-// detach forgets what belongs to a cursor that is of no use any more. Items in hand notice by their home.
-func (q *Queue) detach() {
+// detachLocked drops all that belongs to a cursor which is no longer in use. Open items notice by
+// their cursor.
+func (q *Queue) detachLocked() {
 	q.returned.Clear(true)
-	q.head, q.returned, q.skip.err = nothing{}, nil, nil
+	q.cursor, q.returned, q.skip.err = noCursor{}, nil, nil
 	q.open = 0
-	q.held.items, q.held.bytes = 0, 0
+	q.openTotals.items, q.openTotals.bytes = 0, 0
 }
 
-// end is detach for good: those in line are sent away, and what was counted is forgotten. It returns whom to wake.
-func (q *Queue) end() (woken []func()) {
+// endLocked is detachLocked for good: waiters are released and counts dropped. It returns whom to
+// wake.
+func (q *Queue) endLocked() (woken []func()) {
 	if q.returned != nil {
-		q.detach()
+		q.detachLocked()
 	}
 	q.snapshot, q.counts, q.due = nil, counts{}, 0
-	return q.dismiss()
+	return q.releaseWaitersLocked()
 }

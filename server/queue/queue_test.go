@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/clock/clocktest"
 )
 
 func TestItemsComeOutInTheOrderTheyWentIn(t *testing.T) {
@@ -23,7 +24,7 @@ func TestReturnedItemsGoBackToTheirOldPlace(t *testing.T) {
 	q.Return(c)
 	q.Return(a)
 	if got := take(t, q); got != "a" {
-		t.Fatalf("got %s", got)
+		t.Fatalf("got %s, want a", got)
 	}
 	q.Return(b)
 	wants(t, q, "b", "c", "d")
@@ -35,13 +36,13 @@ func TestPeekTakesNothing(t *testing.T) {
 	for range 2 {
 		it, ok, err := q.Peek()
 		if err != nil || !ok || text(t, q, it) != "a" {
-			t.Fatal(it, ok, err)
+			t.Fatalf("got %+v, %v, %v, want a", it, ok, err)
 		}
 		q.Return(it)
 		q.Confirm(it)
 	}
 	if s := q.Stats(); s.Items != 2 || s.Open != 0 {
-		t.Fatalf("%+v", s)
+		t.Fatalf("got %+v, want Items 2, Open 0", s)
 	}
 	wants(t, q, "a", "b")
 }
@@ -51,8 +52,9 @@ func TestFlagsAndSizeComeWithTheItem(t *testing.T) {
 	if err := q.Put([]byte("hello"), wal.Meta{Flags: 77, Enqueued: 5}); err != nil {
 		t.Fatal(err)
 	}
-	if it := fetch(t, q); it.Flags != 77 || it.Size != 5 || it.Enqueued != 5 || it.Seq == 0 || it.Large() {
-		t.Fatalf("%+v", it)
+	it := fetch(t, q)
+	if it.Flags != 77 || it.Size != 5 || it.Enqueued != 5 || it.Seq == 0 || it.Large() {
+		t.Fatalf("got %+v, want flags 77, size 5, put at 5", it)
 	}
 }
 
@@ -60,13 +62,13 @@ func TestAnEmptyItemIsAnItem(t *testing.T) {
 	q := newQueue(t)
 	put(t, q, "")
 	if it := fetch(t, q); text(t, q, it) != "" {
-		t.Fatal(it)
+		t.Fatalf("got %+v, want an empty item", it)
 	}
 }
 
 func TestExpiredItemsAreDroppedOnFetch(t *testing.T) {
 	q := newQueue(t)
-	now := time.Now().UnixMilli()
+	now := today
 	for range 3 * expirySlice {
 		if err := q.Put([]byte("old"), wal.Meta{Expires: now - 1}); err != nil {
 			t.Fatal(err)
@@ -77,18 +79,21 @@ func TestExpiredItemsAreDroppedOnFetch(t *testing.T) {
 	}
 	wants(t, q, "young")
 	if s := q.Stats(); s.Expired != 3*expirySlice || s.Items != 0 {
-		t.Fatalf("%+v", s)
+		t.Fatalf("got %+v, want Expired 3*expirySlice, Items 0", s)
 	}
 }
 
 func TestAnOpenItemMayExpireBeforeItReturns(t *testing.T) {
-	q := newQueue(t)
-	if err := q.Put([]byte("a"), wal.Meta{Expires: time.Now().UnixMilli() + 40}); err != nil {
+	c := clocktest.New(time.UnixMilli(today))
+	o := small()
+	o.Clock = c
+	q := named(t, open(t, t.TempDir(), o), "work")
+	if err := q.Put([]byte("a"), wal.Meta{Expires: today + 40}); err != nil {
 		t.Fatal(err)
 	}
 	put(t, q, "b")
 	it := fetch(t, q)
-	eventually(t, "expiry", func() bool { return time.Now().UnixMilli() >= it.Expires })
+	c.Step(40 * time.Millisecond)
 	q.Return(it)
 	wants(t, q, "b")
 }
@@ -106,8 +111,9 @@ func TestFlushDiscardsWhatWaitsAndWhatReturns(t *testing.T) {
 	if err := q.Confirm(b); err != nil {
 		t.Fatal(err)
 	}
-	if s := q.Stats(); s.Items != 1 || s.Bytes != 1 || s.Open != 0 || s.Discarded != 1 || s.Flushes != 1 {
-		t.Fatalf("%+v", s)
+	s := q.Stats()
+	if s.Items != 1 || s.Bytes != 1 || s.Open != 0 || s.Discarded != 1 || s.Flushes != 1 {
+		t.Fatalf("got %+v, want Items 1, Bytes 1, Open 0, Discarded 1, Flushes 1", s)
 	}
 	wants(t, q, "e")
 }
@@ -117,52 +123,55 @@ func TestCountsSayWhatCouldBeFetchedNow(t *testing.T) {
 	put(t, q, "a", "bb", "ccc", "dddd")
 	a, b := fetch(t, q), fetch(t, q)
 	c := fetch(t, q)
-	if s := q.Stats(); s.Items != 1 || s.Bytes != 4 || s.Open != 3 || s.TotalItems != 4 || s.Transactions != 3 {
-		t.Fatalf("%+v", s)
+	s := q.Stats()
+	if s.Items != 1 || s.Bytes != 4 || s.Open != 3 || s.TotalItems != 4 || s.Transactions != 3 {
+		t.Fatalf("got %+v, want Items 1, Bytes 4, Open 3, TotalItems 4, Transactions 3", s)
 	}
 	q.Return(b)
 	q.Confirm(a)
 	if s := q.Stats(); s.Items != 2 || s.Bytes != 6 || s.Open != 1 || s.Canceled != 1 {
-		t.Fatalf("%+v", s)
+		t.Fatalf("got %+v, want Items 2, Bytes 6, Open 1, Canceled 1", s)
 	}
 	q.Flush()
 	if s := q.Stats(); s.Items != 0 || s.Bytes != 0 || s.Open != 1 {
-		t.Fatalf("%+v", s)
+		t.Fatalf("got %+v, want Items 0, Bytes 0, Open 1", s)
 	}
 	put(t, q, "e")
 	q.Confirm(c)
-	s := q.Stats()
-	if s.Items != 1 || s.Bytes != 1 || s.Open != 0 || s.Segments == 0 || s.LogSize == 0 || s.Created == 0 || s.Failed != "" {
-		t.Fatalf("%+v", s)
+	s = q.Stats()
+	if s.Items != 1 || s.Bytes != 1 || s.Open != 0 || s.Segments == 0 || s.LogSize == 0 ||
+		s.Created == 0 || s.Failed != "" {
+		t.Fatalf("got %+v, want Items 1, Bytes 1, Open 0, some Segments, some LogSize, some Created, not Failed", s)
 	}
 	q.ResetStats()
-	if s := q.Stats(); s.Transactions != 0 || s.Canceled != 0 || s.Flushes != 0 || s.TotalItems != 5 || s.Items != 1 {
-		t.Fatalf("%+v", s)
+	s = q.Stats()
+	if s.Transactions != 0 || s.Canceled != 0 || s.Flushes != 0 ||
+		s.TotalItems != 5 || s.Items != 1 {
+		t.Fatalf("got %+v, want Transactions 0, Canceled 0, Flushes 0, TotalItems 5, Items 1", s)
 	}
 }
 
 func TestAgeIsThatOfTheHead(t *testing.T) {
 	q := newQueue(t)
 	if s := q.Stats(); s.Age != 0 {
-		t.Fatalf("%+v", s)
+		t.Fatalf("got %+v, want Age 0", s)
 	}
-	now := time.Now().UnixMilli()
 	for _, ago := range []int64{50_000, 10_000} {
-		if err := q.Put([]byte("x"), wal.Meta{Enqueued: now - ago}); err != nil {
+		if err := q.Put([]byte("x"), wal.Meta{Enqueued: today - ago}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if s := q.Stats(); s.Age < 50_000 {
-		t.Fatalf("%+v", s)
+	age := func(want int64) {
+		t.Helper()
+		if got := q.Stats().Age; got != want {
+			t.Errorf("got an age of %d ms, want %d", got, want)
+		}
 	}
+	age(50_000)
 	it := fetch(t, q)
-	if s := q.Stats(); s.Age < 10_000 || s.Age >= 50_000 {
-		t.Fatalf("%+v", s)
-	}
+	age(10_000)
 	q.Return(it)
-	if s := q.Stats(); s.Age < 50_000 {
-		t.Fatalf("%+v", s)
-	}
+	age(50_000)
 }
 
 func TestOpenItemsAreBackInPlaceAfterARestart(t *testing.T) {
@@ -174,7 +183,7 @@ func TestOpenItemsAreBackInPlaceAfterARestart(t *testing.T) {
 	q.Confirm(b)
 	q = named(t, reopen(t, q.store.reg), "work")
 	if s := q.Stats(); s.Items != 3 || s.Bytes != 3 || s.Open != 0 || s.TotalItems != 4 {
-		t.Fatalf("%+v", s)
+		t.Fatalf("got %+v, want Items 3, Bytes 3, Open 0, TotalItems 4", s)
 	}
 	wants(t, q, "a", "c", "d")
 }
@@ -182,7 +191,7 @@ func TestOpenItemsAreBackInPlaceAfterARestart(t *testing.T) {
 func TestALargeItemHasItsPlaceWhenItIsWhole(t *testing.T) {
 	q := newQueue(t)
 	body := bytes.Repeat([]byte("0123456789abcdef"), 10_000)
-	u, err := q.Create(int64(len(body)), wal.Meta{Flags: 3})
+	u, err := q.BeginLarge(int64(len(body)), wal.Meta{Flags: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +199,7 @@ func TestALargeItemHasItsPlaceWhenItIsWhole(t *testing.T) {
 	if _, err := u.Write(body); err != nil {
 		t.Fatal(err)
 	}
-	w, _ := standing(t, named(t, q.store.reg, "other"))
+	w, _ := waitIn(t, named(t, q.store.reg, "other"))
 	if err := u.Commit(); err != nil {
 		t.Fatal(err)
 	}
@@ -198,11 +207,11 @@ func TestALargeItemHasItsPlaceWhenItIsWhole(t *testing.T) {
 	w.Stop()
 	put(t, q, "last")
 	if got := take(t, q); got != "first" {
-		t.Fatal(got)
+		t.Fatalf("got %q, want first", got)
 	}
 	it := fetch(t, q)
 	if !it.Large() || it.Size != int64(len(body)) || it.Flags != 3 {
-		t.Fatalf("%+v", it)
+		t.Fatalf("got %+v, want a large item of %d bytes", it, len(body))
 	}
 	r, err := q.Open(it)
 	if err != nil {
@@ -210,7 +219,7 @@ func TestALargeItemHasItsPlaceWhenItIsWhole(t *testing.T) {
 	}
 	defer r.Close()
 	if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, body) {
-		t.Fatal(len(got), err)
+		t.Fatalf("got %d bytes, %v, want the body", len(got), err)
 	}
 	q.Confirm(it)
 	wants(t, q, "last")
@@ -218,8 +227,8 @@ func TestALargeItemHasItsPlaceWhenItIsWhole(t *testing.T) {
 
 func TestALargeItemGoesToTheFirstWaiter(t *testing.T) {
 	q := newQueue(t)
-	w, woken := standing(t, q)
-	u, err := q.Create(1, wal.Meta{})
+	w, woken := waitIn(t, q)
+	u, err := q.BeginLarge(1, wal.Meta{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,34 +238,35 @@ func TestALargeItemGoesToTheFirstWaiter(t *testing.T) {
 	}
 	<-woken
 	if _, it, ok := w.Stop(); !ok || !it.Large() {
-		t.Fatal(it, ok)
+		t.Fatalf("got item %+v, %v, want a large one", it, ok)
 	}
 }
 
 func TestAnUploadThatBreaksOffLeavesNothing(t *testing.T) {
 	q := newQueue(t)
-	u, err := q.Create(10, wal.Meta{})
+	u, err := q.BeginLarge(10, wal.Meta{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	u.Write([]byte("12345"))
 	u.Abort()
 	u.Abort()
-	u, _ = q.Create(10, wal.Meta{})
+	u, _ = q.BeginLarge(10, wal.Meta{})
 	if err := u.Commit(); err == nil {
-		t.Fatal("committed half an item")
+		t.Fatal("got half an item committed, want an error")
 	}
 	u.Abort()
 	if q.store.uploads != 0 {
-		t.Fatal(q.store.uploads)
+		t.Fatalf("got %d uploads, want none", q.store.uploads)
 	}
 	wants(t, q)
 }
 
 func TestTooLargeForARecordIsRefused(t *testing.T) {
 	q := newQueue(t)
-	if err := q.Put(make([]byte, wal.MinSegmentSize), wal.Meta{}); !errors.Is(err, wal.ErrTooLarge) {
-		t.Fatal(err)
+	err := q.Put(make([]byte, wal.MinSegmentSize), wal.Meta{})
+	if !errors.Is(err, wal.ErrTooLarge) {
+		t.Fatalf("got %v, want ErrTooLarge", err)
 	}
 }
 
@@ -272,9 +282,7 @@ func TestSyncedItemsAreReportedOnce(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	if !q.store.park(1 << 60) {
-		t.Fatal("not parked")
-	}
+	park(t, q)
 	q.SyncThen(func(err error) { done <- err })
 	if err := <-done; err != nil {
 		t.Fatal(err)
@@ -309,7 +317,7 @@ func TestPutFetchAndConfirmAllocateNothing(t *testing.T) {
 			}
 			it, ok, err := q.Fetch()
 			if !ok || err != nil {
-				t.Fatal(ok, err)
+				t.Fatalf("got %v, %v, want an item", ok, err)
 			}
 			if _, err := q.Read(it, buf); err != nil {
 				t.Fatal(err)
@@ -317,11 +325,11 @@ func TestPutFetchAndConfirmAllocateNothing(t *testing.T) {
 			c.do(it)
 		}
 		n := testing.AllocsPerRun(300, once)
-		for again := 0; n > 0 && again < 5; again++ { // the background's count as well, while it has something to do
+		for again := 0; n > 0 && again < 5; again++ { // those of the background count as well
 			n = testing.AllocsPerRun(300, once)
 		}
 		if n != 0 {
-			t.Errorf("%s: %v allocations", c.what, n)
+			t.Errorf("%s: got %v allocations, want none", c.what, n)
 		}
 	}
 }
@@ -332,19 +340,19 @@ func TestWaitingAllocatesNothing(t *testing.T) {
 	payload := make([]byte, 64)
 	n := testing.AllocsPerRun(300, func() {
 		if claimed, err := q.Wait(w); claimed || err != nil {
-			t.Fatal(claimed, err)
+			t.Fatalf("got a claim %v, %v, want none yet", claimed, err)
 		}
 		if err := q.Put(payload, wal.Meta{}); err != nil {
 			t.Fatal(err)
 		}
 		_, it, ok := w.Stop()
 		if !ok {
-			t.Fatal("not served")
+			t.Fatal("got no claim, want one")
 		}
 		q.Confirm(it)
 	})
 	if n != 0 {
-		t.Errorf("%v allocations", n)
+		t.Errorf("got %v allocations, want none", n)
 	}
 }
 

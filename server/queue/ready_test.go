@@ -10,7 +10,7 @@ import (
 	"github.com/darner/darner/wal"
 )
 
-func expired(t *testing.T, q *Queue, n int) {
+func putExpired(t *testing.T, q *Queue, n int) {
 	t.Helper()
 	for range n {
 		if err := q.Put([]byte("expired"), wal.Meta{Expires: 1}); err != nil {
@@ -19,8 +19,8 @@ func expired(t *testing.T, q *Queue, n int) {
 	}
 }
 
-// eventual fetches as a loop does.
-func eventual(t *testing.T, q *Queue) (it Item, ok bool) {
+// fetchReady fetches as a loop does.
+func fetchReady(t *testing.T, q *Queue) (it Item, ok bool) {
 	t.Helper()
 	for {
 		it, ok, err := q.TryFetch()
@@ -30,96 +30,94 @@ func eventual(t *testing.T, q *Queue) (it Item, ok bool) {
 		if err != wal.ErrUnready {
 			t.Fatal(err)
 		}
-		q.ready()
+		q.waitReady()
 	}
 }
 
 func TestAFetchPassesOverASliceOfExpiredItemsAndComesBackForTheRest(t *testing.T) {
 	q := newQueue(t)
 	const n = 20*expirySlice + 1
-	expired(t, q, n)
+	putExpired(t, q, n)
 	put(t, q, "live", "next")
 	if _, ok, err := q.TryFetch(); ok || err != wal.ErrUnready || q.counts.expired != expirySlice {
-		t.Fatalf("fetched: %v, %v; %d have expired at once", ok, err, q.counts.expired)
+		t.Fatalf("got %v, %v after %d expired, want ErrUnready after %d", ok, err, q.counts.expired, expirySlice)
 	}
-	it, ok := eventual(t, q)
+	it, ok := fetchReady(t, q)
 	if !ok || text(t, q, it) != "live" || q.Stats().Expired != n {
-		t.Fatalf("fetched: %v; %d have expired", ok, q.Stats().Expired)
+		t.Fatalf("got %v after %d expired, want an item after %d", ok, q.Stats().Expired, n)
 	}
 	wants(t, q, "next")
-	if q.store.wanted != 0 {
-		t.Errorf("%d callers want it", q.store.wanted)
+	if q.store.pins != 0 {
+		t.Errorf("got %d pins, want none", q.store.pins)
 	}
 }
 
 func TestNothingIsFoundAfterExpiredItemsOnly(t *testing.T) {
 	q := newQueue(t)
-	expired(t, q, 5*expirySlice)
-	if _, ok := eventual(t, q); ok {
-		t.Error("it found an item")
+	putExpired(t, q, 5*expirySlice)
+	if _, ok := fetchReady(t, q); ok {
+		t.Error("got an item, want none")
 	}
 }
 
 func TestWaitersGetTheItemAfterManyThatHaveExpiredInTheirOrder(t *testing.T) {
 	q := newQueue(t)
-	expired(t, q, 10*expirySlice)
-	w1, woken1 := standingUnready(t, q)
-	w2, woken2 := standingUnready(t, q)
+	putExpired(t, q, 10*expirySlice)
+	w1, woken1 := tryWaitIn(t, q)
+	w2, woken2 := tryWaitIn(t, q)
 	put(t, q, "first", "second")
 	<-woken1
 	<-woken2
 	for i, w := range []*Waiter{w1, w2} {
 		if _, it, ok := w.Stop(); !ok || text(t, q, it) != []string{"first", "second"}[i] {
-			t.Errorf("waiter %d: %v", i, ok)
+			t.Errorf("waiter %d: got an item %v, want its own", i, ok)
 		}
 	}
 }
 
-func standingUnready(t *testing.T, q *Queue) (*Waiter, chan bool) {
+func tryWaitIn(t *testing.T, q *Queue) (*Waiter, chan bool) {
 	t.Helper()
 	woken := make(chan bool, 1)
 	w := NewWaiter(func() { woken <- true })
 	if claimed, err := q.TryWait(w); claimed || err != nil {
-		t.Fatalf("TryWait: %v, %v", claimed, err)
+		t.Fatalf("got a claim %v, %v, want none yet", claimed, err)
 	}
 	return w, woken
 }
 
 func TestAQueueThatIsDeletedWhileItsExpiredItemsArePassedOverKeepsNobodyWaiting(t *testing.T) {
 	q := newQueue(t)
-	expired(t, q, 50*expirySlice)
-	told := make(chan struct{}, 1)
-	q.ReadyThen(func() { told <- struct{}{} })
-	stop := q.ReadyThen(func() { t.Error("called after it was stopped") })
+	putExpired(t, q, 50*expirySlice)
+	called := make(chan struct{}, 1)
+	q.ReadyThen(func() { called <- struct{}{} })
+	stop := q.ReadyThen(func() { t.Error("got a call after stop, want none") })
 	stop()
 	if err := q.Delete(); err != nil {
 		t.Fatal(err)
 	}
-	<-told
+	<-called
 	put(t, q, "fresh")
 	wants(t, q, "fresh")
-	if q.store.wanted != 0 {
-		t.Errorf("%d callers want it", q.store.wanted)
+	if q.store.pins != 0 {
+		t.Errorf("got %d pins, want none", q.store.pins)
 	}
 }
 
 func TestWhatIsNotLoadedIsNotReady(t *testing.T) {
 	q := newQueue(t)
 	if err := q.TryPut([]byte("x"), wal.Meta{}); err != ErrNotLoaded {
-		t.Errorf("a queue that does not exist: %v", err)
+		t.Errorf("got %v of a queue that does not exist, want ErrNotLoaded", err)
 	}
 	if _, ok, err := q.TryFetch(); ok || err != nil {
-		t.Errorf("a queue that does not exist has %v, %v", ok, err)
+		t.Errorf("got %v, %v of a queue that does not exist, want no item", ok, err)
 	}
 	put(t, q, "a")
-	if !q.store.park(q.store.reg.clock.Add(1) + 1) {
-		t.Fatal("it is not parked")
-	}
+	park(t, q)
 	if _, _, err := q.TryFetch(); err != ErrNotLoaded {
-		t.Errorf("a parked queue: %v", err)
+		t.Errorf("got %v of a parked queue, want ErrNotLoaded", err)
 	}
-	if _, err := q.TryWait(NewWaiter(func() {})); err != ErrNotLoaded || q.line.n != 0 {
-		t.Errorf("a parked queue: %v, %d in line", err, q.line.n)
+	if _, err := q.TryWait(NewWaiter(func() {})); err != ErrNotLoaded || q.waiters.n != 0 {
+		t.Errorf("got %v and %d waiters of a parked queue, want ErrNotLoaded and none", err, q.waiters.n)
 	}
 	wants(t, q, "a")
 }
@@ -127,8 +125,8 @@ func TestWhatIsNotLoadedIsNotReady(t *testing.T) {
 // A call that hangs under a lock would hang the test.
 func TestNothingThatIsTriedWaitsForTheDisk(t *testing.T) {
 	for _, op := range []disktest.Op{
-		disktest.OpCreate, disktest.OpOpen, disktest.OpAllocate, disktest.OpMap, disktest.OpRemove, disktest.OpRename,
-		disktest.OpSync, disktest.OpSyncDir, disktest.OpTruncate,
+		disktest.OpCreate, disktest.OpOpen, disktest.OpAllocate, disktest.OpMap, disktest.OpRemove,
+		disktest.OpRename, disktest.OpSync, disktest.OpSyncDir, disktest.OpTruncate,
 	} {
 		t.Run(string(op), func(t *testing.T) {
 			fs := disktest.New()
@@ -148,7 +146,7 @@ func TestNothingThatIsTriedWaitsForTheDisk(t *testing.T) {
 			for n := 0; err == nil && n < 10_000; n++ {
 				err = q.TryPut([]byte("an item of some length"), wal.Meta{})
 			}
-			if err != nil && !errors.Is(err, wal.ErrBacklog) {
+			if err != nil && !errors.Is(err, ErrBacklog) {
 				t.Fatal(err)
 			}
 			var taken []Item
@@ -174,7 +172,7 @@ func TestNothingThatIsTriedWaitsForTheDisk(t *testing.T) {
 				q.Return(taken[i])
 			}
 			if s := q.Stats(); s.Open != 0 {
-				t.Errorf("%d items are open", s.Open)
+				t.Errorf("got %d items open, want none", s.Open)
 			}
 		})
 	}

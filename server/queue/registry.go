@@ -3,16 +3,17 @@ package queue
 // The registry: all queues of a data directory, by name.
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 	"weak"
 
 	"github.com/google/btree"
@@ -20,41 +21,15 @@ import (
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/segment/disk/usage"
 	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/clock"
 	"github.com/darner/darner/wal/datadir"
 )
 
-// ErrClosed is the answer to all that comes behind Registry.Close.
+// ErrClosed answers everything after Registry.Close.
 var ErrClosed = errors.New("the queues are closed")
 
-// ErrName is a name no queue can have.
+// ErrName is for a name that no queue can have.
 var ErrName = datadir.ErrName
-
-// Defaults of Options.
-const (
-	DefaultIdle      = time.Minute
-	DefaultSweep     = 2 * time.Second
-	DefaultMaxLoaded = 4096
-	DefaultScrub     = 30 * 24 * time.Hour
-	DefaultReserve   = 256 << 10
-)
-
-// Options of a registry. The zero value is a good choice.
-type Options struct {
-	Log         wal.Options   // of every queue's log; Quarantine, Background and Admit are the registry's own
-	Idle        time.Duration // a queue that nobody used for so long, up to half more, is parked; default 1 minute
-	Sweep       time.Duration // how long after a queue was used what has expired at its head is dropped, if nobody comes for it: so long, or five times that; default 2 s
-	CompactRate int64         // bytes a second, as of wal.NewBackground
-	Reserve     int64         // bytes of the disk kept for compaction to work with when it is full; default 256 KiB
-	ScrubEvery  time.Duration // how often cold segments are verified; default 30 days, negative never
-	MaxLoaded   int           // logs open at a time: beyond it the least recently used are parked as others load; default 4096
-
-	MaxDisk  int64                      // bytes that the data directory may take, as du counts them; 0: no bound
-	MinFree  int64                      // bytes that its file system is to have left; 0: none
-	Clock    *Clock                     // one for each registry; default: the machine's
-	Settings func(name string) Settings // of one queue; it must not block, and answer the same each time. Default: the zero ones
-
-	logs logs // default: those of package wal
-}
 
 // Registry holds the queues of one data directory, which it locks. A queue costs a few hundred
 // bytes until it is used.
@@ -64,24 +39,26 @@ type Registry struct {
 	o          Options
 	logger     *slog.Logger
 	lock       io.Closer
-	dropsDots  bool // the file system does, at the end of names
+	trimsDots  bool // the file system does, at the end of names
 	logs       logs
 	background *wal.Background
 	nodes      *btree.FreeListG[Item]
-	clock      atomic.Uint64 // goes on when a queue is loaded and when idle ones are looked for
+	clock      clock.Clock
+	eras       *eras
+	tick       atomic.Uint64 // logical time: goes up with each load, and each look for idle queues
 	janitor    *janitor
-	scrubber   *scrubber
+	scrubber   *task     // nil without an interval
+	walker     *task     // measures the directories in which no log was opened
 	usage      *usage.FS // fs
 	budget     *budget
-	walker     *walker
-	shortage   atomic.Int64 // Unix seconds of the last log line about one
+	quietUntil atomic.Int64 // steady time, ns: no shortage is logged before
 	sweeper    *sweeper
-	opening    chan struct{} // holds one for each log that is being opened: the descriptors it takes meanwhile are nobody's budget
+	opening    chan struct{} // holds one for each log that is being opened, to bound their files
 
 	mu      sync.RWMutex
 	stores  map[string]*store              // those that exist
-	unborn  map[string]weak.Pointer[store] // of names without a queue, for as long as somebody holds a handle
-	sweepAt int                            // size of unborn at which the dead are swept out of it
+	handles map[string]weak.Pointer[store] // of names without a queue
+	pruneAt int                            // size of handles at which dead ones are removed
 	loaded  map[*store]struct{}
 	closed  bool
 	creates uint64
@@ -97,51 +74,25 @@ type Totals struct {
 	Syncs            uint64 // since the start
 }
 
-// OpenRegistry locks a data directory, which it makes if need be, and lists its queues; it opens
-// none. disk.ErrLocked means that another server has it.
+// OpenRegistry locks a data directory, which it creates if there is none, and lists its queues; it
+// opens none. disk.ErrLocked means that another server has the directory.
 func OpenRegistry(dir string, o Options) (*Registry, error) {
-	if o.Idle <= 0 {
-		o.Idle = DefaultIdle
-	}
-	if o.Sweep <= 0 {
-		o.Sweep = DefaultSweep
-	}
-	if o.MaxLoaded <= 0 {
-		o.MaxLoaded = DefaultMaxLoaded
-	}
-	if o.Reserve <= 0 {
-		o.Reserve = DefaultReserve
-	}
-	if o.ScrubEvery == 0 {
-		o.ScrubEvery = DefaultScrub
-	}
-	if o.Log.FS == nil {
-		o.Log.FS = disk.OS{}
-	}
-	if o.Log.Logger == nil {
-		o.Log.Logger = slog.Default()
-	}
-	if o.Log.SegmentSize == 0 {
-		o.Log.SegmentSize = wal.DefaultSegmentSize
-	}
-	if o.Clock == nil {
-		o.Clock = NewClock()
-	}
-	if o.logs == nil {
-		o.logs = walLogs{}
-	}
+	o = o.withDefaults()
 	counted := usage.New(o.Log.FS, dir)
 	o.Log.Quarantine = filepath.Join(dir, datadir.QuarantineName)
 	r := &Registry{
 		dir: dir, fs: counted, usage: counted, o: o, logger: o.Log.Logger, logs: o.logs,
+		clock:   o.Clock,
+		eras:    newEras(o.Clock, o.asleep),
 		budget:  newBudget(counted, dir, o),
 		nodes:   btree.NewFreeListG[Item](256),
 		stores:  make(map[string]*store),
-		unborn:  make(map[string]weak.Pointer[store]),
-		sweepAt: minSweep,
+		handles: make(map[string]weak.Pointer[store]),
+		pruneAt: minPrune,
 		loaded:  make(map[*store]struct{}),
 		opening: make(chan struct{}, min(64, max(1, o.MaxLoaded/8))),
 	}
+	r.quietUntil.Store(math.MinInt64)
 	if err := disk.MakeDir(r.fs, dir); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
@@ -160,27 +111,27 @@ func OpenRegistry(dir string, o Options) (*Registry, error) {
 		}
 		return nil, fmt.Errorf("data directory %s: %w%s", dir, err, advice)
 	}
-	r.lock, r.dropsDots = lock, losesDots(r.fs, dir)
+	r.lock, r.trimsDots = lock, trimsTrailingDots(r.fs, dir)
 	if err := r.list(); err != nil {
 		lock.Close()
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
-	r.background = wal.NewBackground(o.CompactRate, nil)
+	r.background = wal.NewBackground(o.CompactRate, o.Clock)
 	if err := r.background.SyncTogether(r.fs, filepath.Join(dir, datadir.LockName)); err != nil {
-		r.logger.Warn("each queue is synced for itself", "error", err)
+		r.logger.Warn("queues are synced one by one", "error", err)
 	}
-	r.background.KeepReserve(r.fs, filepath.Join(dir, datadir.ReserveName), o.Reserve)
+	r.background.KeepReserve(r.fs, filepath.Join(dir, datadir.ReserveName), reserveBytes)
 	r.o.Log.Background = r.background
 	r.janitor = startJanitor(r)
-	r.o.Clock.keep(r)
+	r.loadEras()
 	r.scrubber = startScrubber(r)
-	r.walker = r.walk()
+	r.walker = startTask(r.walk)
 	startSweeper(r)
 	return r, nil
 }
 
-// probe finds out whether the file system can do what logs need. One of the kinds that sync as a whole is known to
-// sync: that need not be tried, which takes time.
+// probe finds out whether the file system can do what logs need. A file system that syncs as a
+// whole is known to sync, so that is not tried: it takes time.
 func (r *Registry) probe() error {
 	w, err := r.fs.Volume(filepath.Join(r.dir, datadir.LockName))
 	if err == nil {
@@ -197,14 +148,15 @@ func (r *Registry) list() error {
 	if err != nil {
 		return err
 	}
-	r.stores = make(map[string]*store, len(entries)) // 100,000 would have it grow 14 times
+	r.stores = make(map[string]*store, len(entries)) // else it grows 14 times for 100,000 queues
 	for _, e := range entries {
 		if !e.Dir || strings.HasPrefix(e.Name, ".") {
 			continue
 		}
 		name, ok := datadir.QueueName(e.Name)
 		if !ok {
-			r.logger.Warn("directory is no queue's and is left alone", "dir", filepath.Join(r.dir, e.Name))
+			r.logger.Warn("directory belongs to no queue and is left alone",
+				"dir", filepath.Join(r.dir, e.Name))
 			continue
 		}
 		r.stores[name] = newStore(r, name, true)
@@ -216,7 +168,7 @@ func (r *Registry) list() error {
 // never waits for the disk, and leaves nothing there for an unknown name. The error is ErrName.
 func (r *Registry) Queue(name []byte) (*Queue, error) {
 	r.mu.RLock()
-	s := r.find(name)
+	s := r.findLocked(name)
 	r.mu.RUnlock()
 	if s != nil {
 		return &s.own, nil
@@ -226,62 +178,63 @@ func (r *Registry) Queue(name []byte) (*Queue, error) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if s := r.find(name); s != nil {
+	if s := r.findLocked(name); s != nil {
 		return &s.own, nil
 	}
 	s = newStore(r, string(name), false)
-	r.sweep()
-	r.unborn[s.name] = weak.Make(s)
+	r.pruneHandlesLocked()
+	r.handles[s.name] = weak.Make(s)
 	return &s.own, nil
 }
 
-func (r *Registry) find(name []byte) *store {
+func (r *Registry) findLocked(name []byte) *store {
 	if s := r.stores[string(name)]; s != nil {
 		return s
 	}
-	return r.unborn[string(name)].Value()
+	return r.handles[string(name)].Value()
 }
 
-const minSweep = 1024
+const minPrune = 1024
 
-// sweep forgets the names whose handles are gone, each time their number has doubled: a client
-// that asks for a million names nobody set costs what the collector has not come to yet.
-func (r *Registry) sweep() {
-	if len(r.unborn) < r.sweepAt {
+// pruneHandlesLocked removes the names whose handles are gone, each time their number has doubled.
+// A client that asks for a million names without a queue so costs only what the collector has not
+// freed yet.
+func (r *Registry) pruneHandlesLocked() {
+	if len(r.handles) < r.pruneAt {
 		return
 	}
-	for name, p := range r.unborn {
+	for name, p := range r.handles {
 		if p.Value() == nil {
-			delete(r.unborn, name)
+			delete(r.handles, name)
 		}
 	}
-	r.sweepAt = max(minSweep, 2*len(r.unborn))
+	r.pruneAt = max(minPrune, 2*len(r.handles))
 }
 
 // addCreated enters a store that was created.
 func (r *Registry) addCreated(s *store) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.unborn, s.name)
+	delete(r.handles, s.name)
 	r.stores[s.name] = s
 	r.creates++
 }
 
-// removeDeleted takes out a store that was deleted. Its handles serve whoever still holds them.
+// removeDeleted removes a store that was deleted. Its handle serves whoever still holds it.
 func (r *Registry) removeDeleted(s *store) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.stores, s.name)
-	r.unborn[s.name] = weak.Make(s)
+	r.handles[s.name] = weak.Make(s)
 	r.deletes++
 }
 
-// removeUncreated takes back that a store was created.
+// removeUncreated undoes addCreated.
 func (r *Registry) removeUncreated(s *store) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.stores, s.name)
-	r.unborn[s.name] = weak.Make(s)
+	r.handles[s.name] = weak.Make(s)
 	r.creates = max(r.creates, 1) - 1 // it may have been created before the figures were reset
 }
 
@@ -302,7 +255,7 @@ func (r *Registry) Each(fn func(*Queue) bool) {
 	stores := r.all()
 	slices.SortFunc(stores, byName)
 	for _, s := range stores {
-		for _, q := range s.queuesNow() {
+		for _, q := range s.allQueues() {
 			if !fn(q) {
 				return
 			}
@@ -312,16 +265,17 @@ func (r *Registry) Each(fn func(*Queue) bool) {
 
 func byName(a, b *store) int { return strings.Compare(a.name, b.name) }
 
-// FlushAll flushes every queue. It may wait for the disk. When stop says so it gives up between two
-// queues, with ErrClosed.
-func (r *Registry) FlushAll(stop func() bool) error {
+// FlushAll flushes every queue. It may wait for the disk. When ctx ends it stops between two queues
+// and returns the context's error.
+func (r *Registry) FlushAll(ctx context.Context) error {
 	var errs []error
 	r.Each(func(q *Queue) bool {
-		if stop() {
-			errs = append(errs, ErrClosed)
+		if err := ctx.Err(); err != nil {
+			errs = append(errs, err)
 			return false
 		}
-		if s, known := q.Known(); !known || s.Items != 0 || s.Open != 0 { // else a parked queue need not be loaded
+		// A parked queue that is known to be empty need not be loaded.
+		if s, known := q.KnownStats(); !known || s.Items != 0 || s.Open != 0 {
 			errs = append(errs, q.Flush())
 		}
 		return true
@@ -329,14 +283,17 @@ func (r *Registry) FlushAll(stop func() bool) error {
 	return errors.Join(errs...)
 }
 
-// Totals returns the figures of the whole.
+// Totals returns the figures of the whole registry.
 func (r *Registry) Totals() Totals {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return Totals{Queues: len(r.stores), Loaded: len(r.loaded), Creates: r.creates, Deletes: r.deletes, Syncs: r.background.Syncs() - r.syncsBefore}
+	return Totals{
+		Queues: len(r.stores), Loaded: len(r.loaded), Creates: r.creates, Deletes: r.deletes,
+		Syncs: r.background.Syncs() - r.syncsBefore,
+	}
 }
 
-// ResetStats sets to zero what Totals and the queues' Stats count since the start.
+// ResetStats zeroes what Totals and the queues' Stats count since the start.
 func (r *Registry) ResetStats() {
 	r.mu.Lock()
 	r.creates, r.deletes, r.syncsBefore = 0, 0, r.background.Syncs()
@@ -356,11 +313,13 @@ func (r *Registry) Close() error {
 	if was {
 		return nil
 	}
-	r.scrubber.stop()
+	if r.scrubber != nil {
+		r.scrubber.stop()
+	}
 	r.walker.stop()
 	r.sweeper.stop()
 	r.janitor.stop()
-	err := closeAll(r.loadedNow())
+	err := closeAll(r.loadedStores())
 	r.background.Close()
 	return errors.Join(err, r.lock.Close())
 }

@@ -9,10 +9,11 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"time"
+	"testing/synctest"
 	"unsafe"
 
 	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/segment/disk/disktest"
 	"github.com/darner/darner/wal"
 	"github.com/darner/darner/wal/datadir"
 )
@@ -32,8 +33,9 @@ func files(t *testing.T, dir string) (names []string) {
 func TestADataDirectoryServesOneRegistry(t *testing.T) {
 	dir := t.TempDir()
 	r := open(t, dir, small())
-	if _, err := OpenRegistry(dir, small()); !errors.Is(err, disk.ErrLocked) || !strings.Contains(err.Error(), dir) {
-		t.Fatal(err)
+	_, err := OpenRegistry(dir, small())
+	if !errors.Is(err, disk.ErrLocked) || !strings.Contains(err.Error(), dir) {
+		t.Fatalf("got %v, want ErrLocked of %s", err, dir)
 	}
 	reopen(t, r)
 }
@@ -46,14 +48,14 @@ func TestAnUnknownQueueLeavesNothingOnDisk(t *testing.T) {
 	q.Peek()
 	q.Flush()
 	q.Load()
-	w, _ := standing(t, q)
+	w, _ := waitIn(t, q)
 	w.Stop()
 	q.Stats()
 	if err := q.Delete(); err != nil {
 		t.Fatal(err)
 	}
 	if after := files(t, r.dir); q.Exists() || fmt.Sprint(before) != fmt.Sprint(after) {
-		t.Fatal(after)
+		t.Fatalf("got %v, exists %v, want %v as before", after, q.Exists(), before)
 	}
 }
 
@@ -66,21 +68,21 @@ func TestBadNamesHaveNoHandle(t *testing.T) {
 
 func TestANameHasOneHandle(t *testing.T) {
 	r := open(t, t.TempDir(), small())
-	unborn := named(t, r, "a")
-	if named(t, r, "a") != unborn {
-		t.Fatal("two handles of an unknown queue")
+	unknown := named(t, r, "a")
+	if named(t, r, "a") != unknown {
+		t.Fatal("got two handles of an unknown queue, want one")
 	}
-	put(t, unborn, "x")
-	if named(t, r, "a") != unborn {
-		t.Fatal("the first put changed the handle")
+	put(t, unknown, "x")
+	if named(t, r, "a") != unknown {
+		t.Fatal("got another handle after the first put, want the same")
 	}
-	if err := unborn.Delete(); err != nil {
+	if err := unknown.Delete(); err != nil {
 		t.Fatal(err)
 	}
-	if named(t, r, "a") != unborn {
-		t.Fatal("the delete changed the handle")
+	if named(t, r, "a") != unknown {
+		t.Fatal("got another handle after the delete, want the same")
 	}
-	runtime.KeepAlive(unborn)
+	runtime.KeepAlive(unknown)
 }
 
 func TestAskingForAMillionUnknownNamesKeepsNone(t *testing.T) {
@@ -97,11 +99,11 @@ func TestAskingForAMillionUnknownNamesKeepsNone(t *testing.T) {
 			runtime.GC()
 		}
 	}
-	if n := len(r.unborn); n > 30_000 {
-		t.Fatalf("%d names are kept", n)
+	if n := len(r.handles); n > 30_000 {
+		t.Fatalf("got %d names kept, want 30,000 at most", n)
 	}
 	if named(t, r, "held") != held {
-		t.Fatal("a handle in use was forgotten")
+		t.Fatal("got another handle, want the one in use")
 	}
 }
 
@@ -110,7 +112,7 @@ func TestQueuesAreListedInTheOrderOfTheirNames(t *testing.T) {
 	for _, name := range []string{"b", "..", "a", "a%b"} {
 		put(t, named(t, r, name), "x")
 	}
-	named(t, r, "unborn")
+	named(t, r, "unknown")
 	if err := os.Mkdir(filepath.Join(r.dir, "not a queue"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -119,53 +121,52 @@ func TestQueuesAreListedInTheOrderOfTheirNames(t *testing.T) {
 	r.Each(func(q *Queue) bool {
 		names = append(names, q.Name())
 		if loaded(q) {
-			t.Error("loaded at the start")
+			t.Error("got a queue loaded at the start, want it parked")
 		}
 		wants(t, q, "x")
 		return true
 	})
 	if got := fmt.Sprint(names); got != "[.. a a%b b]" {
-		t.Fatal(got)
+		t.Fatalf("got %v, want them in order", got)
 	}
 }
 
 func TestAnIdleQueueIsParkedAndServesOn(t *testing.T) {
-	o := small()
-	o.Idle = 10 * time.Millisecond
-	r := open(t, t.TempDir(), o)
-	q := named(t, r, "work")
-	put(t, q, "a", "b", "c")
-	it := fetch(t, q)
-	q.Confirm(fetch(t, q))
-	busy := q.store.log
-	eventually(t, "a few rounds of the janitor", func() bool { return r.clock.Load() > 5 })
-	if q.store.log != busy {
-		t.Fatal("parked with an open read")
-	}
-	q.Return(it)
-	parked := func() bool { return r.Totals().Loaded == 0 }
-	eventually(t, "parking", parked)
-	if s := q.Stats(); s.Items != 2 || s.TotalItems != 3 || s.Canceled != 1 || s.LogSize == 0 || !parked() {
-		t.Fatalf("%+v", s)
-	}
-	put(t, q, "d")
-	wants(t, q, "a", "c", "d")
-	w, woken := standing(t, q)
-	eventually(t, "a few rounds more", func() bool { return r.clock.Load() > 20 })
-	put(t, q, "e")
-	<-woken
-	if _, it, ok := w.Stop(); !ok || text(t, q, it) != "e" {
-		t.Fatal(it, ok)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		o := timed()
+		o.Log.FS = disktest.New()
+		r := open(t, "data", o)
+		q := named(t, r, "work")
+		put(t, q, "a", "b", "c")
+		it := fetch(t, q)
+		q.Confirm(fetch(t, q))
+		busy := q.store.log
+		pass(5 * idleTime)
+		if q.store.log != busy {
+			t.Fatal("got a parked queue, want it loaded while a read is open")
+		}
+		q.Return(it)
+		pass(2 * idleTime)
+		s := q.Stats()
+		if s.Items != 2 || s.TotalItems != 3 || s.Canceled != 1 || s.LogSize == 0 ||
+			r.Totals().Loaded != 0 {
+			t.Fatalf("got %+v, loaded %d, want 2 items of 3 in a parked queue", s, r.Totals().Loaded)
+		}
+		put(t, q, "d")
+		wants(t, q, "a", "c", "d")
+		w, woken := waitIn(t, q)
+		pass(5 * idleTime)
+		put(t, q, "e")
+		<-woken
+		wantClaim(t, w, q, "e")
+	})
 }
 
 func TestPeekOfAQueueThatWasParkedMeanwhileIsGone(t *testing.T) {
 	q := newQueue(t)
 	put(t, q, "a")
 	it, _, _ := q.Peek()
-	if !q.store.park(1 << 60) {
-		t.Fatal("not parked")
-	}
+	park(t, q)
 	if _, err := q.Read(it, nil); !errors.Is(err, wal.ErrGone) {
 		t.Fatal(err)
 	}
@@ -175,7 +176,7 @@ func TestPeekOfAQueueThatWasParkedMeanwhileIsGone(t *testing.T) {
 
 func TestAParkedQueueIsSmall(t *testing.T) {
 	if n := unsafe.Sizeof(Queue{}) + unsafe.Sizeof(figures{}); n > 400 {
-		t.Fatalf("%d bytes", n)
+		t.Fatalf("got %d bytes, want 400 at most", n)
 	}
 }
 
@@ -190,11 +191,11 @@ func TestNoMoreLogsAreOpenThanAllowed(t *testing.T) {
 	for i := 1; i < 40; i++ {
 		put(t, named(t, r, name(i)), fmt.Sprint(i))
 		if n := r.Totals().Loaded; n > 8 {
-			t.Fatalf("%d are loaded", n)
+			t.Fatalf("got %d queues loaded, want few", n)
 		}
 	}
 	if !loaded(open) || !loaded(named(t, r, name(39))) {
-		t.Fatal("a queue in use was parked")
+		t.Fatal("got a parked queue, want the ones in use loaded")
 	}
 	open.Return(it)
 	for i := range 40 {
@@ -206,7 +207,7 @@ func TestADeletedQueueStartsAfresh(t *testing.T) {
 	q := newQueue(t)
 	put(t, q, "a", "b", "c")
 	confirmed, returned := fetch(t, q), fetch(t, q)
-	u, err := q.Create(4, wal.Meta{})
+	u, err := q.BeginLarge(4, wal.Meta{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,7 +215,7 @@ func TestADeletedQueueStartsAfresh(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s := q.Stats(); q.Exists() || s != (Stats{}) {
-		t.Fatalf("%+v", s)
+		t.Fatalf("got %+v, exists %v, want no trace", s, q.Exists())
 	}
 	put(t, q, "x")
 	if err := q.Confirm(confirmed); err != nil {
@@ -227,27 +228,27 @@ func TestADeletedQueueStartsAfresh(t *testing.T) {
 	}
 	u.Write([]byte("body"))
 	if err := u.Commit(); err == nil {
-		t.Fatal("a large item entered a deleted queue")
+		t.Fatal("got a large item in a deleted queue, want an error")
 	}
 	if s := q.Stats(); s.Items != 1 || s.Open != 0 || s.TotalItems != 1 {
-		t.Fatalf("%+v", s)
+		t.Fatalf("got %+v, want Items 1, Open 0, TotalItems 1", s)
 	}
 	wants(t, q, "x")
 	if got := q.store.reg.Totals(); got.Creates != 2 || got.Deletes != 1 || got.Queues != 1 {
-		t.Fatalf("%+v", got)
+		t.Fatalf("got %+v, want 2 creates, 1 delete, 1 queue", got)
 	}
 }
 
 func TestAnUploadToADeletedQueueLeavesTheNextOneAlone(t *testing.T) {
 	q := newQueue(t)
-	old, err := q.Create(5, wal.Meta{})
+	old, err := q.BeginLarge(5, wal.Meta{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := q.Delete(); err != nil {
 		t.Fatal(err)
 	}
-	u, err := q.Create(5, wal.Meta{})
+	u, err := q.BeginLarge(5, wal.Meta{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -262,22 +263,22 @@ func TestAnUploadToADeletedQueueLeavesTheNextOneAlone(t *testing.T) {
 	}
 	defer body.Close()
 	if got, err := io.ReadAll(body); err != nil || string(got) != "hello" {
-		t.Fatal(got, err)
+		t.Fatalf("got %q, %v, want hello", got, err)
 	}
 }
 
-func TestADeleteSendsWaitersAway(t *testing.T) {
+func TestADeleteReleasesWaiters(t *testing.T) {
 	r := open(t, t.TempDir(), small())
 	a, b := named(t, r, "a"), named(t, r, "b")
 	put(t, a, "x")
 	take(t, a)
-	w, woken := standing(t, b, a)
+	w, woken := waitIn(t, b, a)
 	if err := a.Delete(); err != nil {
 		t.Fatal(err)
 	}
 	<-woken
 	if q, _, ok := w.Stop(); ok || q != nil {
-		t.Fatal(q, ok)
+		t.Fatalf("got a claim %v by %v, want none", ok, q)
 	}
 	put(t, b, "y")
 	wants(t, b, "y")
@@ -317,7 +318,7 @@ func TestFlushAllFlushesParkedQueuesToo(t *testing.T) {
 	}
 	r = reopen(t, r)
 	it := fetch(t, named(t, r, "b"))
-	if err := r.FlushAll(func() bool { return false }); err != nil {
+	if err := r.FlushAll(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	named(t, r, "b").Return(it)
@@ -336,7 +337,7 @@ func TestAfterCloseNothingIsAnsweredStored(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, ok, err := q.Fetch(); ok || !errors.Is(err, ErrClosed) {
-		t.Fatal(ok, err)
+		t.Fatalf("got %v, %v, want ErrClosed", ok, err)
 	}
 }
 
@@ -360,12 +361,12 @@ func TestTenThousandQueuesAreServed(t *testing.T) {
 	}
 	r = reopen(t, r)
 	if n := r.Totals(); n.Queues != queues || n.Loaded != 0 {
-		t.Fatalf("%+v", n)
+		t.Fatalf("got %+v, want %d queues, none loaded", n, queues)
 	}
 	for i := 0; i < queues; i += queues / 50 {
 		wants(t, named(t, r, fmt.Sprint("q", i)), fmt.Sprint("item ", i))
 	}
 	if n := r.Totals().Loaded; n > 16 {
-		t.Fatalf("%d are loaded", n)
+		t.Fatalf("got %d queues loaded, want few", n)
 	}
 }

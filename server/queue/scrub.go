@@ -1,8 +1,8 @@
 package queue
 
-// The registry's scrubbing: each interval the cold segments of all queues, parked ones too, are
-// verified one after another. When that was last done is kept in the data directory, so that a
-// machine which is restarted every day comes to it as well.
+// Scrubbing: at each interval the cold segments of all queues, parked ones too, are verified one
+// after another. The data directory says when that was last done, so that a machine which is
+// restarted every day gets to it as well.
 
 import (
 	"context"
@@ -13,68 +13,59 @@ import (
 	"time"
 
 	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/clock"
 	"github.com/darner/darner/wal/datadir"
 )
 
 type scrubber struct {
 	r     *Registry
 	every time.Duration
-	ctx   context.Context
-	quit  context.CancelFunc
-	done  chan struct{}
 }
 
-// startScrubber starts the one goroutine, none if there is no interval.
-func startScrubber(r *Registry) *scrubber {
-	s := &scrubber{r: r, every: r.o.ScrubEvery, done: make(chan struct{})}
-	s.ctx, s.quit = context.WithCancel(context.Background())
-	if s.every < 0 {
-		close(s.done)
-		return s
+// startScrubber returns nil if there is no interval.
+func startScrubber(r *Registry) *task {
+	if r.o.ScrubEvery < 0 {
+		return nil
 	}
+	s := &scrubber{r: r, every: r.o.ScrubEvery}
 	last, ok := s.last()
-	if !ok { // from now on
-		last = time.Now()
+	if !ok { // the first interval begins now
+		last = s.today()
 		s.note(last)
 	}
-	go s.run(last)
-	return s
+	return startTask(func(ctx context.Context) { s.run(ctx, last) })
 }
 
-func (s *scrubber) stop() {
-	s.quit()
-	<-s.done
+func (s *scrubber) today() time.Time {
+	day, _ := s.r.clock.Now()
+	return day
 }
 
-func (s *scrubber) stopped() bool { return s.ctx.Err() != nil }
-
-func (s *scrubber) run(last time.Time) {
-	defer close(s.done)
+func (s *scrubber) run(ctx context.Context, last time.Time) {
 	for {
-		select {
-		case <-s.ctx.Done():
-			return
-		case <-time.After(time.Until(last.Add(s.every))):
-		}
-		s.round()
-		if s.stopped() {
+		left := last.Add(s.every).Sub(s.today())
+		if !clock.Wait(s.r.clock, max(0, left), ctx.Done()) {
 			return
 		}
-		last = time.Now()
+		s.round(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		last = s.today()
 		s.note(last)
 	}
 }
 
-// round goes through all queues.
-func (s *scrubber) round() {
-	w := wal.Scrubber{FS: s.r.fs, Logger: s.r.logger, Rate: s.r.o.CompactRate}
+// round scrubs all queues.
+func (s *scrubber) round(ctx context.Context) {
+	w := wal.Scrubber{FS: s.r.fs, Logger: s.r.logger, Rate: s.r.o.CompactRate, Clock: s.r.clock}
 	stores := s.r.all()
 	slices.SortFunc(stores, byName)
 	for _, of := range stores {
-		if err := w.Scrub(s.ctx, of.dir()); err != nil && s.ctx.Err() == nil {
-			s.r.logger.Warn("cold segments of a queue cannot be examined", "queue", of.name, "dir", of.dir(), "error", err)
+		if err := w.Scrub(ctx, of.dir()); err != nil && ctx.Err() == nil {
+			of.logger().Warn("cannot scrub the cold segments", "dir", of.dir(), "error", err)
 		}
-		if s.stopped() {
+		if ctx.Err() != nil {
 			return
 		}
 	}
@@ -93,10 +84,11 @@ func (s *scrubber) last() (time.Time, bool) {
 	var b [len(time.RFC3339)]byte
 	n, _ := f.ReadAt(b[:], 0)
 	at, err := time.Parse(time.RFC3339, string(b[:n]))
-	return at, err == nil && at.Before(time.Now())
+	return at, err == nil && at.Before(s.today())
 }
 
-// note writes it down. When that fails, or a power cut takes it, scrubbing begins a little sooner or later.
+// note writes down when all was scrubbed. If that fails, or a power cut takes it, the next round
+// begins a little sooner or later.
 func (s *scrubber) note(at time.Time) {
 	fresh := s.path() + datadir.NewSuffix
 	if err := s.r.fs.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -4,15 +4,15 @@ package queue
 
 import "github.com/darner/darner/wal"
 
-// Settings are what may differ from queue to queue. The zero value is no bound.
+// Settings are what may differ from queue to queue. The zero value sets no bound.
 type Settings struct {
 	MaxDisk     int64     // bytes of disk that the queue may take, as du counts them; 0: no bound
-	Discard     bool      // at a bound the oldest waiting items make room, instead of the newest being refused
+	Discard     bool      // at a bound discard the oldest items, not refuse new ones
 	SegmentSize int64     // 0: that of Options.Log
 	Cold        *wal.Cold // nil: that of Options.Log
 }
 
-// settings are what is in force for the store.
+// settings are in force for the store.
 func (s *store) settings() Settings {
 	if s.reg.o.Settings == nil {
 		return Settings{}

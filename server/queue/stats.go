@@ -10,18 +10,18 @@ import (
 // Stats are a queue's figures at one moment. Those counted by the queue itself, from Expired to
 // Flushes, begin at the start of the server or at ResetStats; the others survive restarts.
 type Stats struct {
-	Items, Bytes int64 // waiting: what could be fetched now, and expired ones nobody came across yet
+	Items, Bytes int64 // waiting; expired ones that nobody came across yet count
 	TotalItems   uint64
-	Age          int64 // ms since the head was set; 0 when nothing waits
+	Age          int64 // ms since the head was put; 0 when nothing waits
 	Waiters      int
 	Open         int // open reads, those of plain gets included
 
-	Expired      uint64
-	Transactions uint64 // open reads begun
-	Canceled     uint64 // open reads that ended with Return
-	Discarded    uint64 // items returned that were flushed meanwhile, and those given up
-	GivenUp      uint64 // waiting items that made room for new ones at a bound
-	Flushes      uint64
+	Expired       uint64
+	Transactions  uint64 // open reads begun
+	Canceled      uint64 // open reads that ended with Return
+	Discarded     uint64 // items returned after a flush, and DiscardedFull
+	DiscardedFull uint64 // waiting items discarded at a bound, for new ones
+	Flushes       uint64
 
 	Damaged         uint64 // items lost to damage, since the start
 	JournalRewrites uint64 // since the start
@@ -30,63 +30,74 @@ type Stats struct {
 	Failed          string // why the queue takes no items; empty while all is well
 	Created         int64  // Unix ms
 
-	waits bool  // there is a head
-	since int64 // when it was set, as of Clock.sinceStart
+	hasHead   bool
+	headSince int64 // when the head was put, see eras.sinceStart
 }
 
 // figures are what is kept of the Stats of a queue that is not loaded.
 type figures struct {
-	items, bytes   int64
-	total          uint64
-	segments       int
-	created, since int64
-	waits          bool
+	items, bytes       int64
+	total              uint64
+	segments           int
+	created, headSince int64
+	hasHead            bool
 }
 
 func (s Stats) figures() *figures {
-	return &figures{s.Items, s.Bytes, s.TotalItems, s.Segments, s.Created, s.since, s.waits}
+	return &figures{
+		items: s.Items, bytes: s.Bytes, total: s.TotalItems,
+		segments: s.Segments, created: s.Created,
+		headSince: s.headSince, hasHead: s.hasHead,
+	}
 }
 
 func (f figures) stats() Stats {
-	return Stats{Items: f.items, Bytes: f.bytes, TotalItems: f.total, Segments: f.segments, Created: f.created, since: f.since, waits: f.waits}
+	return Stats{
+		Items: f.items, Bytes: f.bytes, TotalItems: f.total,
+		Segments: f.segments, Created: f.created,
+		headSince: f.headSince, hasHead: f.hasHead,
+	}
 }
 
 type counts struct {
-	expired, fetched, returned, discarded, discardedFull, flushes uint64
-	damaged                                                       uint64 // what Drop dropped
+	expired, fetched, returned uint64
+	discarded, discardedFull   uint64
+	flushes                    uint64
+	damaged                    uint64 // by Drop
 }
 
 // Stats returns the figures: all zero but Waiters when the queue does not exist. It may wait for
-// the disk, once, when the queue was not loaded since the start; it is not loaded for it, and a parked
-// queue stays parked. Of a queue that cannot be loaded it is only known why.
+// the disk, once, when the queue was not loaded since the start. It does not load the queue, unless
+// the figures cannot be read otherwise; for a queue that cannot be loaded they only say why.
 func (q *Queue) Stats() Stats {
-	s, known := q.Known()
-	if !known && q.Look() == nil {
-		s, known = q.Known()
+	s, known := q.KnownStats()
+	if !known && q.ReadStats() == nil {
+		s, known = q.KnownStats()
 	}
 	if !known {
-		if err := q.Load(); err != nil { // which finds room for it, or says what is wrong
+		if err := q.Load(); err != nil { // which parks others for it, or says what is wrong
 			return Stats{Failed: err.Error()}
 		}
-		s, _ = q.Known()
+		s, _ = q.KnownStats()
 	}
 	of := q.store
 	of.reg.usage.RefreshDir(of.dir())
 	s.LogSize = of.reg.usage.Used(of.dir())
-	if s.waits {
-		c := of.reg.o.Clock
-		s.Age = max(0, c.sinceStart(c.Now())-s.since)
+	if s.hasHead {
+		e := of.reg.eras
+		s.Age = max(0, e.sinceStart(e.now())-s.headSince)
 	}
 	return s
 }
 
-// Look has the figures of a queue that was not loaded since the start, so that Known knows them. It may wait for the
-// disk.
-func (q *Queue) Look() error { return q.store.look() }
+// ReadStats reads the figures of a queue that was not loaded since the start, for KnownStats. It
+// may wait for the disk.
+func (q *Queue) ReadStats() error { return q.store.readFigures() }
 
-// look has the figures of a store that was not loaded since the start from its files, and notes when it
-// is to be seen to. Of queues other than its own it knows nothing: those have to be loaded.
-func (s *store) look() error {
+// readFigures reads from its files the figures of a store that was not loaded since the start, and
+// notes when it is to be cleaned up. It learns nothing about other queues than the store's own:
+// those have to be loaded.
+func (s *store) readFigures() error {
 	if s.isKnown() {
 		return nil
 	}
@@ -95,87 +106,89 @@ func (s *store) look() error {
 	if s.isKnown() {
 		return nil
 	}
-	c := s.reg.o.Clock
-	g, err := s.reg.logs.look(s.reg.fs, s.dir())
+	e := s.reg.eras
+	g, err := s.reg.logs.glance(s.reg.fs, s.dir())
 	if err != nil {
 		return err
 	}
 	s.mu.Lock()
 	q := &s.own
 	q.snapshot = &figures{
-		items: g.Items, bytes: g.Bytes, total: g.Appended, segments: g.Segments, created: g.CreatedUnix,
-		waits: g.Enqueued != 0, since: c.sinceStart(g.Enqueued + c.movedBefore(g.Enqueued)),
+		items: g.Items, bytes: g.Bytes, total: g.Appended,
+		segments: g.Segments, created: g.CreatedUnix,
+		hasHead: g.Enqueued != 0, headSince: e.sinceStart(g.Enqueued + e.shiftBefore(g.Enqueued)),
 	}
 	if q.due = g.Expires; g.Waste {
-		q.due = atOnce
+		q.due = dueNow
 	}
 	s.mu.Unlock()
-	s.reg.sweeper.expect(s.parkedDue())
+	s.reg.sweeper.noteParked(s.parkedDue())
 	return nil
 }
 
-// isKnown reports whether somebody has looked at the store, or it is loaded or not there.
+// isKnown reports whether the figures are known, or the store is loaded or does not exist.
 func (s *store) isKnown() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.log != nil || s.own.snapshot != nil || !s.exists
 }
 
-// LookAt has the figures of queues that nobody has looked at since the start, some at a time, so that their
-// Stats need not wait for the disk one by one. That it failed Stats says.
-func LookAt[Q interface{ Look() error }](queues []Q) {
+// ReadStatsOf is ReadStats of several queues, some at a time, so that their Stats need not wait for
+// the disk one by one. Errors come again from Stats.
+func ReadStatsOf[Q interface{ ReadStats() error }](queues []Q) {
 	const atATime = 4
 	var workers sync.WaitGroup
 	var next atomic.Int64
 	for range min(atATime, len(queues)) {
 		workers.Go(func() {
 			for i := next.Add(1) - 1; i < int64(len(queues)); i = next.Add(1) - 1 {
-				_ = queues[i].Look()
+				_ = queues[i].ReadStats()
 			}
 		})
 	}
 	workers.Wait()
 }
 
-// Known returns the figures as far as they can be had without the disk, all but LogSize and Age. It is false
-// for a queue that nobody has looked at since the start.
-func (q *Queue) Known() (Stats, bool) {
+// KnownStats returns the figures that are known without the disk: all but LogSize and Age. It is
+// false for a queue that was not loaded since the start, and for which ReadStats was not called.
+func (q *Queue) KnownStats() (Stats, bool) {
 	of := q.store
 	of.mu.Lock()
 	defer of.mu.Unlock()
 	var s Stats
 	switch {
 	case of.log != nil:
-		s = q.measure()
-	case q.snapshot != nil && of.unready == nil:
+		s = q.statsLocked()
+	case q.snapshot != nil && of.loadFailure == nil:
 		s = q.snapshot.stats()
-		q.count(&s)
+		q.addCountsLocked(&s)
 	case of.exists:
 		return s, false
 	}
-	s.Waiters = q.line.n
+	s.Waiters = q.waiters.n
 	if of.broken != nil {
 		s.Failed = of.broken.Error()
 	}
 	return s, true
 }
 
-// measure takes the figures of a loaded queue. Store.mu is held.
-func (q *Queue) measure() Stats {
+// statsLocked returns the figures of a loaded queue.
+func (q *Queue) statsLocked() Stats {
 	var s Stats
-	if it, _ := q.peekHead(); it.Seq != 0 {
-		s.waits, s.since = true, q.store.reg.o.Clock.sinceStart(it.Enqueued+q.store.moved(it))
+	if it, _ := q.peekHeadLocked(); it.Seq != 0 {
+		e := q.store.reg.eras
+		s.hasHead, s.headSince = true, e.sinceStart(it.Enqueued+q.store.shiftLocked(it))
 	}
-	items, bytes := q.head.Pending()
-	s.Items, s.Bytes = items-q.held.items, max(0, bytes-q.held.bytes)
+	items, bytes := q.cursor.Pending()
+	s.Items, s.Bytes = items-q.openTotals.items, max(0, bytes-q.openTotals.bytes)
 	s.Open = q.open
-	q.count(&s)
-	q.store.measure(&s)
+	q.addCountsLocked(&s)
+	q.store.addStatsLocked(&s)
 	return s
 }
 
-// measure adds what the log knows. Store.mu is held.
-func (s *store) measure(to *Stats) {
+// addStatsLocked adds what the log knows.
+func (s *store) addStatsLocked(to *Stats) {
 	is := s.log.Stats()
 	to.TotalItems = is.Appended
 	to.Segments = is.Segments
@@ -187,40 +200,41 @@ func (s *store) measure(to *Stats) {
 	}
 }
 
-// keepFigures takes those of all queues, ahead of detach. Store.mu is held.
-func (s *store) keepFigures() {
-	for q := range s.queues() {
-		q.snapshot = q.measure().figures()
+// snapshotLocked keeps the figures of all queues. It is called before detachLocked.
+func (s *store) snapshotLocked() {
+	for q := range s.queuesLocked() {
+		q.snapshot = q.statsLocked().figures()
 	}
 }
 
-// peekHead returns the head, the zero Item when there is none, and notes when it expires. What has expired
-// before it is dropped; again is pop's ErrUnready.
-func (q *Queue) peekHead() (it Item, again bool) {
-	it, ok, err := q.pop()
+// peekHeadLocked returns the head, the zero Item if there is none, and notes when it expires. It
+// drops what has expired before the head; again is popLocked's ErrUnready.
+func (q *Queue) peekHeadLocked() (it Item, again bool) {
+	it, ok, err := q.popLocked()
 	again = err == ErrUnready
 	switch {
 	case ok:
-		q.putBack(it)
-		q.due = q.store.ends(it)
+		q.putBackLocked(it)
+		q.due = q.store.expiryLocked(it)
 	case again:
-		q.due = atOnce
+		q.due = dueNow
 	case err != nil:
-		q.due = q.store.reg.o.Clock.Now() + dueAgain.Milliseconds()
+		q.due = q.store.reg.eras.now() + retryLater.Milliseconds()
 	default:
 		q.due = 0
 	}
 	return it, again
 }
 
-func (q *Queue) count(s *Stats) {
+func (q *Queue) addCountsLocked(s *Stats) {
 	c := &q.counts
 	s.Expired, s.Transactions, s.Canceled = c.expired, c.fetched, c.returned
-	s.Discarded, s.GivenUp, s.Flushes = c.discarded+c.discardedFull, c.discardedFull, c.flushes
+	s.Discarded, s.DiscardedFull = c.discarded+c.discardedFull, c.discardedFull
+	s.Flushes = c.flushes
 	s.Damaged, s.JournalRewrites = c.damaged+q.store.damaged, q.store.rewrites
 }
 
-// ResetStats sets to zero what Stats says is the queue's own count.
+// ResetStats zeroes what the queue counts itself, see Stats.
 func (q *Queue) ResetStats() {
 	q.store.mu.Lock()
 	defer q.store.mu.Unlock()

@@ -1,49 +1,53 @@
 package queue
 
-// The store: the log of one name, and the queues that are read from it. What is done to the log is
-// done here, and nobody else knows whether it is open: see load.go for that.
+// The store: the log of one name, and the queues that are read from it. Whatever is done to the log
+// is done here; load.go knows whether it is open.
 
 import (
 	"errors"
 	"iter"
+	"log/slog"
 	"slices"
 	"sync"
 
 	"github.com/darner/darner/wal"
 )
 
-// store is all that is known of one name, whether there is a queue of that name or not. It has one
-// lock for itself and its queues: who puts an item serves all their lines in one hold.
+// store is all that is known of one name, whether a queue of that name exists or not. It has one
+// lock for itself and its queues: a put serves the waiters of all of them in one hold.
 type store struct {
 	name string
 	reg  *Registry
 
-	loading sync.Mutex // while the log is opened, parked or deleted
+	loading sync.Mutex // held while the log is opened, parked or deleted
 
-	mu      sync.Mutex // guards all below, and the queues
-	log     log        // nil while parked or not existing
-	own     Queue      // of the log's own cursor
-	others  []*Queue   // of its other cursors
-	inLine  []*Queue   // that somebody waits in
-	uploads int        // large items on their way in
-	wanted  int        // callers that have it loaded in order to use it
-	used    uint64     // Registry.clock when it was last used
-	marks   []mark     // where eras of the clock begin
-	exists  bool       // on disk
-	broken  error      // the log failed when it was parked: final until restart or delete
-	unready *unready   // the log could not be opened; nil while all is well
+	mu          sync.Mutex   // guards all below, and the queues
+	log         log          // nil while parked or not existing
+	own         Queue        // of the log's own cursor
+	others      []*Queue     // of its other cursors
+	waited      []*Queue     // in which somebody waits
+	uploads     int          // large items on their way in
+	pins        int          // callers that need it loaded: it is not parked
+	lastUse     uint64       // Registry.tick when it was last used
+	marks       []eraMark    // where eras of the clock begin
+	exists      bool         // on disk
+	broken      error        // the log failed when it was parked: final until restart or delete
+	loadFailure *loadFailure // the log could not be opened; nil while all is well
 
 	damaged, rewrites uint64 // of logs that were parked
 }
 
 func newStore(r *Registry, name string, exists bool) *store {
 	s := &store{name: name, reg: r, exists: exists}
-	s.own = Queue{store: s, head: nothing{}}
+	s.own = Queue{store: s, cursor: noCursor{}}
 	return s
 }
 
-// queues are all of the store, its own one first. Store.mu is held.
-func (s *store) queues() iter.Seq[*Queue] {
+// logger is for messages about this store.
+func (s *store) logger() *slog.Logger { return s.reg.logger.With("queue", s.name) }
+
+// queuesLocked are all queues of the store, its own one first.
+func (s *store) queuesLocked() iter.Seq[*Queue] {
 	return func(yield func(*Queue) bool) {
 		if !yield(&s.own) {
 			return
@@ -56,14 +60,14 @@ func (s *store) queues() iter.Seq[*Queue] {
 	}
 }
 
-// queuesNow is queues for who does not hold Store.mu.
-func (s *store) queuesNow() []*Queue {
+// allQueues is queuesLocked for a caller that does not hold the lock.
+func (s *store) allQueues() []*Queue {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]*Queue{&s.own}, s.others...)
 }
 
-// put appends an item, and waits for the disk where it has to.
+// put appends an item, and waits for the disk if it must.
 func (s *store) put(payload []byte, m Meta) error {
 	for {
 		if _, err := s.lockLoaded(true); err != nil {
@@ -84,32 +88,32 @@ func (s *store) tryPut(payload []byte, m Meta) error {
 		s.mu.Unlock()
 		return ErrNotLoaded
 	}
-	s.used = s.reg.clock.Load()
+	s.lastUse = s.reg.tick.Load()
 	return s.appendAndUnlock(payload, m)
 }
 
-// appendAndUnlock appends to the log, which is open, and serves the lines. Store.mu is given up.
+// appendAndUnlock appends to the log, which is open, and serves the waiters.
 func (s *store) appendAndUnlock(payload []byte, m Meta) error {
-	era := s.adopt(&m)
+	era := s.correctTimes(&m)
 	p, err := s.log.TryAppend(payload, m)
 	if err == nil {
-		s.noteEra(p.Seq, era)
+		s.noteEraLocked(p.Seq, era)
 	}
 	s.serveAndUnlock()
 	return err
 }
 
-// serveAndUnlock gives what waits to those in line, and gives up Store.mu. It costs nothing for a
-// queue in which nobody waits.
+// serveAndUnlock gives what waits to the waiters of all queues. It costs nothing while nobody
+// waits.
 func (s *store) serveAndUnlock() {
-	if len(s.inLine) == 0 {
+	if len(s.waited) == 0 {
 		s.mu.Unlock()
 		return
 	}
 	var buf [wakesAtOnce]func()
 	woken := buf[:0]
-	for i := len(s.inLine) - 1; i >= 0; i-- { // from the end: one that is served leaves
-		woken, _ = s.inLine[i].serve(woken)
+	for i := len(s.waited) - 1; i >= 0; i-- { // from the end: a queue that is served leaves
+		woken, _ = s.waited[i].serveWaitersLocked(woken)
 	}
 	s.mu.Unlock()
 	wake(woken)
@@ -134,68 +138,67 @@ func (s *store) catchUpThen(fn func()) (stop func()) {
 		go fn()
 		return func() {}
 	}
-	s.wanted++ // to park it would take as long as the disk does
-	forget := s.log.CatchUpThen(func() {
-		s.unwant()
+	s.pins++ // to park it would take as long as the disk does
+	cancel := s.log.CatchUpThen(func() {
+		s.unpin()
 		fn()
 	})
 	return func() {
-		if forget() {
-			s.unwant()
+		if cancel() {
+			s.unpin()
 		}
 	}
 }
 
-// want keeps the store from being parked until unwant.
-func (s *store) want() {
+// pin keeps the store from being parked until unpin.
+func (s *store) pin() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.wanted++
+	s.pins++
 }
 
-func (s *store) unwant() {
+func (s *store) unpin() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.wanted--
+	s.pins--
 }
 
-// errEnded is of a queue that was deleted while it was about to be used.
-var errEnded = errors.New("the queue was deleted meanwhile")
+// errDeleted is for a queue that was deleted while it was about to be used.
+var errDeleted = errors.New("the queue was deleted meanwhile")
 
-// join returns the store's queue of another cursor, by its name. One that is new gets what is put
-// from now on; the store is made if there is none. It may wait for the disk.
+// join returns the store's queue of another cursor, by its name. A new one gets what is put from
+// now on. The store is created if there is none. It may wait for the disk.
 func (s *store) join(name string) (*Queue, error) {
 	if _, err := s.lockLoaded(true); err != nil {
 		return nil, err
 	}
-	if q := s.other(name); q != nil {
+	if q := s.otherLocked(name); q != nil {
 		s.mu.Unlock()
 		return q, nil
 	}
 	l := s.log
-	s.wanted++
+	s.pins++
 	s.mu.Unlock()
-	head, err := l.Cursor(name, wal.Newest)
+	c, err := l.Cursor(name, wal.Newest)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.wanted--
+	s.pins--
 	if err != nil {
 		return nil, err
 	}
 	if s.log != l {
-		return nil, errEnded
+		return nil, errDeleted
 	}
-	q := s.other(name)
+	q := s.otherLocked(name)
 	if q == nil { // else somebody was quicker
-		q = &Queue{store: s, reader: name, head: head, returned: newTree(s.reg.nodes)}
+		q = &Queue{store: s, reader: name, cursor: c, returned: newTree(s.reg.nodes)}
 		s.others = append(s.others, q)
 	}
 	return q, nil
 }
 
-// other is the queue of a cursor that is not the log's own; nil when there is none. Store.mu is
-// held.
-func (s *store) other(name string) *Queue {
+// otherLocked returns the queue of a cursor that is not the log's own; nil if there is none.
+func (s *store) otherLocked(name string) *Queue {
 	for _, q := range s.others {
 		if q.reader == name {
 			return q
@@ -204,28 +207,28 @@ func (s *store) other(name string) *Queue {
 	return nil
 }
 
-// leave ends a queue that join gave, and what only it held back goes. Its waiters are sent away
+// leave ends a queue that join returned, and frees what only that queue kept. Its waiters leave
 // with nothing, its open items end in nothing. It may wait for the disk.
 func (s *store) leave(q *Queue) error {
 	if _, err := s.lockLoaded(false); err != nil {
 		return err
 	}
-	if s.other(q.reader) != q {
+	if s.otherLocked(q.reader) != q {
 		s.mu.Unlock()
 		return nil
 	}
 	l := s.log
-	s.wanted++
+	s.pins++
 	s.mu.Unlock()
 	err := l.RemoveConsumer(q.reader)
 	s.mu.Lock()
-	s.wanted--
+	s.pins--
 	var woken []func()
 	switch {
-	case s.other(q.reader) != q: // the store was deleted
+	case s.otherLocked(q.reader) != q: // the store was deleted
 		err = nil
 	case err == nil:
-		woken = q.end()
+		woken = q.endLocked()
 		s.others = slices.DeleteFunc(s.others, func(o *Queue) bool { return o == q })
 	}
 	s.mu.Unlock()

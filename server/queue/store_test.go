@@ -143,37 +143,37 @@ func TestAQueueOfAStoreGetsAllItHasYetToTakeAfterARestart(t *testing.T) {
 	}
 }
 
-func TestAPutServesTheLinesOfAllQueues(t *testing.T) {
+func TestAPutServesTheWaitersOfAllQueues(t *testing.T) {
 	eachLog(t, func(t *testing.T, q *Queue) {
 		audit, third := joined(t, q, "audit"), joined(t, q, "third")
-		own, ownWoken := standing(t, q)
-		other, otherWoken := standing(t, audit)
-		nobody := third.line.n
+		own, ownWoken := waitIn(t, q)
+		other, otherWoken := waitIn(t, audit)
+		nobody := third.waiters.n
 		put(t, q, "a")
 		<-ownWoken
 		<-otherWoken
 		if from, it, ok := own.Stop(); !ok || from != q || text(t, q, it) != "a" {
-			t.Errorf("the store's own queue: got %v", ok)
+			t.Errorf("got %v for the store's own queue, want a", ok)
 		}
 		if from, it, ok := other.Stop(); !ok || from != audit || text(t, audit, it) != "a" {
-			t.Errorf("the other queue: got %v", ok)
+			t.Errorf("got %v for the other queue, want a", ok)
 		}
-		if nobody != 0 || len(q.store.inLine) != 0 {
-			t.Errorf("%d queues are said to have somebody in line, want none", len(q.store.inLine))
+		if nobody != 0 || len(q.store.waited) != 0 {
+			t.Errorf("got %d queues in which somebody waits, want none", len(q.store.waited))
 		}
 		wants(t, third, "a")
 	})
 }
 
-func TestOneWaiterStandsInSeveralQueuesOfAStore(t *testing.T) {
+func TestOneWaiterWaitsInSeveralQueuesOfAStore(t *testing.T) {
 	eachLog(t, func(t *testing.T, q *Queue) {
 		audit := joined(t, q, "audit")
-		w, woken := standing(t, audit, q)
+		w, woken := waitIn(t, audit, q)
 		put(t, q, "a")
 		<-woken
 		from, it, ok := w.Stop()
 		if !ok {
-			t.Fatal("nobody claimed the waiter")
+			t.Fatal("got no claim, want one")
 		}
 		if err := from.Confirm(it); err != nil {
 			t.Fatal(err)
@@ -191,13 +191,11 @@ func TestQueuesOfAParkedStoreGoOnWhereTheyWere(t *testing.T) {
 		take(t, audit)
 		it := fetch(t, audit)
 		if q.store.park(1 << 60) {
-			t.Fatal("a store was parked of which an item is open")
+			t.Fatal("got a parked store, want it loaded while an item is open")
 		}
 		audit.Return(it)
-		if !q.store.park(1 << 60) {
-			t.Fatal("the store is not parked")
-		}
-		if s, known := audit.Known(); !known || s.Items != 2 {
+		park(t, q)
+		if s, known := audit.KnownStats(); !known || s.Items != 2 {
 			t.Errorf("got %d items, %v, want the 2 that are left of a parked queue", s.Items, known)
 		}
 		if _, _, err := audit.TryFetch(); err != ErrNotLoaded {
@@ -216,13 +214,13 @@ func TestAQueueThatLeavesItsStoreSendsItsWaitersAway(t *testing.T) {
 		put(t, q, "a", "b")
 		it := fetch(t, audit)
 		wants(t, audit, "b")
-		w, woken := standing(t, audit)
+		w, woken := waitIn(t, audit)
 		if err := audit.Delete(); err != nil {
 			t.Fatal(err)
 		}
 		<-woken
 		if _, _, ok := w.Stop(); ok {
-			t.Error("a waiter got an item of a queue that was deleted")
+			t.Error("got an item of a queue that was deleted, want none")
 		}
 		if err := audit.Confirm(it); err != nil {
 			t.Fatal(err)
@@ -244,13 +242,13 @@ func TestADeletedStoreEndsItsQueues(t *testing.T) {
 		audit := joined(t, q, "audit")
 		put(t, q, "a")
 		it := fetch(t, audit)
-		w, woken := standing(t, audit)
+		w, woken := waitIn(t, audit)
 		if err := q.Delete(); err != nil {
 			t.Fatal(err)
 		}
 		<-woken
 		if _, _, ok := w.Stop(); ok {
-			t.Error("a waiter got an item of a queue that was deleted")
+			t.Error("got an item of a queue that was deleted, want none")
 		}
 		audit.Return(it)
 		wants(t, audit)
@@ -258,7 +256,7 @@ func TestADeletedStoreEndsItsQueues(t *testing.T) {
 		wants(t, audit)
 		wants(t, q, "b")
 		if err := audit.Delete(); err != nil {
-			t.Errorf("a queue that ended is deleted: %v", err)
+			t.Errorf("got %v for a queue that ended, want no error", err)
 		}
 	})
 }

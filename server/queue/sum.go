@@ -2,23 +2,27 @@ package queue
 
 // The figures of all queues together.
 
-// Sum is what the queues of a registry hold, and what became of them since the start or ResetStats.
+import "context"
+
+// Sum is what the queues of a registry hold, and what became of their items since the start or
+// ResetStats.
 type Sum struct {
 	Totals
-	Items, Bytes         int64  // that wait
-	TotalItems, Expired  uint64 // set; expired
-	Uncounted            int    // queues that nobody has looked at since the start: they are not in the figures above
-	DiskBytes, DiskLimit int64  // that all queues take, and may take; 0: any number
+	Items, Bytes         int64  // waiting
+	TotalItems, Expired  uint64 // put; expired
+	Uncounted            int    // queues with unknown figures, which are not in those above
+	DiskBytes, DiskLimit int64  // that all queues take, and may take; 0: no limit
 }
 
-// Sum adds up what is known of all queues, without the disk. When stop says so it gives up between two queues.
-func (r *Registry) Sum(stop func() bool) Sum {
+// Sum adds up what is known of all queues, without the disk. It stops between two queues when ctx
+// has ended.
+func (r *Registry) Sum(ctx context.Context) Sum {
 	s := Sum{Totals: r.Totals()}
 	r.Each(func(q *Queue) bool {
-		if stop() {
+		if ctx.Err() != nil {
 			return false
 		}
-		one, known := q.Known()
+		one, known := q.KnownStats()
 		if !known {
 			s.Uncounted++
 		}

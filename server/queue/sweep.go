@@ -1,172 +1,158 @@
 package queue
 
-// The sweeper sees to queues that nobody uses: what has expired at their heads leaves, and disk that they hold in
-// vain comes back. It is one goroutine, and does a little at a time.
+// The sweeper cleans up queues that nobody uses: it drops what has expired at their heads, and
+// gives back disk that they hold for nothing. It is one goroutine, and does a little at a time.
 //
-// After the start it looks at the files of every queue once, loads those that hold something in vain, as a crash
-// may leave it, or whose head has expired, and parks them again. From then on it looks at loaded queues that
-// were used since it last did, and at parked ones when their heads expire. A server in which nothing is loaded
-// and nothing expires does not wake it.
+// After the start it reads the figures of every queue once. It loads the queues that hold space for
+// nothing, as a crash may leave them, and those whose head has expired, cleans them up and parks
+// them again. From then on it looks at loaded queues that were used since its last round, and at
+// parked ones when their heads expire. While nothing is loaded and nothing expires, it does not
+// wake.
 
 import (
+	"context"
 	"math"
 	"sync/atomic"
 	"time"
+
+	"github.com/darner/darner/wal/clock"
 )
 
 const (
-	// sweepLate and sweepMost are in terms of Options.Sweep the time between two rounds while queues are loaded and
-	// nobody uses them, and the longest time until something that is due is looked for: clocks may be set.
-	sweepLate = 5
-	sweepMost = 30
+	// idleRound is the time between two rounds while queues are loaded and nobody uses them.
+	idleRound = 5 * sweepEvery
 
-	// tendFor is how long parked queues that are due are seen to in one round; the others' turn is the next.
-	tendFor = time.Second
+	// maxRound is the longest time until something that is due is looked for: clocks may be set.
+	maxRound = 30 * sweepEvery
 
-	// dueAgain is how long after it could not be loaded a queue that is due is tried again.
-	dueAgain = time.Minute
+	// parkedTime is how long one round cleans up parked queues. The next round does the others.
+	parkedTime = time.Second
+
+	// retryLater is how long after a queue that is due could not be loaded it is tried again.
+	retryLater = time.Minute
 )
 
-// atOnce is a time that is past, for a queue to be seen to as soon as may be.
-const atOnce = 1
+const (
+	dueNow = 1             // a time that is past
+	never  = math.MaxInt64 // a time that does not come
+)
 
 type sweeper struct {
+	*task
 	r     *Registry
-	timer *time.Timer
-	quit  chan struct{}
-	done  chan struct{}
+	alarm *clock.Alarm
 
-	last  uint64       // the registry's clock at the last round
-	began time.Time    // when work began after the last pause
-	due   atomic.Int64 // Unix ms, no later than the first parked queue is due
+	last  uint64        // Registry.tick at the last round
+	began time.Duration // steady time when work began after the last pause
+	due   atomic.Int64  // Unix ms; no later than the first parked queue is due
 }
-
-const never = math.MaxInt64
 
 // startSweeper gives the registry its sweeper.
 func startSweeper(r *Registry) {
-	s := &sweeper{r: r, timer: time.NewTimer(time.Hour), quit: make(chan struct{}), done: make(chan struct{})}
-	s.timer.Stop()
+	s := &sweeper{r: r, alarm: clock.NewAlarm(r.clock)}
 	s.due.Store(never)
 	r.sweeper = s
-	go s.run()
+	s.task = startTask(s.run)
 }
 
-func (s *sweeper) stop() {
-	close(s.quit)
-	<-s.done
-	s.timer.Stop()
-}
-
-func (s *sweeper) stopped() bool {
-	select {
-	case <-s.quit:
-		return true
-	default:
-		return false
-	}
-}
-
-func (s *sweeper) run() {
-	defer close(s.done)
+func (s *sweeper) run(ctx context.Context) {
+	defer s.alarm.Stop()
 	select {
 	case <-s.r.walker.done: // it lists the directories anyway, and disk_bytes waits for it
-	case <-s.quit:
+	case <-ctx.Done():
 		return
 	}
-	s.lookAtAll()
+	s.readAll(ctx)
 	for {
 		select {
-		case <-s.quit:
+		case <-ctx.Done():
 			return
-		case <-s.timer.C:
-			s.round()
+		case <-s.alarm.C:
+			s.round(ctx)
 		}
 	}
 }
 
-// lookAtAll looks at every queue that there is; rounds come in between, which see to what is due.
-func (s *sweeper) lookAtAll() {
-	s.began = time.Now()
+// readAll reads the figures of every queue. Rounds that come due meanwhile are done in between.
+func (s *sweeper) readAll(ctx context.Context) {
+	s.began = clock.Steady(s.r.clock)
 	for _, of := range s.r.all() {
-		if !s.pause() {
+		if !s.pace(ctx) {
 			return
 		}
 		select {
-		case <-s.timer.C:
-			s.round()
+		case <-s.alarm.C:
+			s.round(ctx)
 		default:
 		}
-		_ = of.look() // whoever loads it is told
+		_ = of.readFigures() // an error comes again for whoever loads the queue
 	}
-	s.plan(false)
+	s.schedule(false)
 }
 
-// pause is called between two small pieces of work: now and then it waits for as long as they took, so that there
-// is as much for others. It is false when the registry is closed.
-func (s *sweeper) pause() bool {
+// pace is called between two small pieces of work. Now and then it waits for as long as they took,
+// which leaves as much time to others. It is false when ctx has ended.
+func (s *sweeper) pace(ctx context.Context) bool {
 	const work = 5 * time.Millisecond
-	worked := time.Since(s.began)
+	worked := clock.Steady(s.r.clock) - s.began
 	if worked < work {
-		return !s.stopped()
+		return ctx.Err() == nil
 	}
-	select {
-	case <-s.quit:
+	if !clock.Wait(s.r.clock, min(worked, time.Second), ctx.Done()) {
 		return false
-	case <-time.After(min(worked, time.Second)):
 	}
-	s.began = time.Now()
+	s.began = clock.Steady(s.r.clock)
 	return true
 }
 
-// round looks at the loaded queues, then at the parked ones that are due.
-func (s *sweeper) round() {
-	s.began = time.Now()
-	now, since := s.r.o.Clock.Now(), s.last
-	s.last = s.r.clock.Add(1)
+// round cleans up the loaded queues, then the parked ones that are due.
+func (s *sweeper) round(ctx context.Context) {
+	s.began = clock.Steady(s.r.clock)
+	now, since := s.r.eras.now(), s.last
+	s.last = s.r.tick.Add(1)
 	busy := false
-	for _, of := range s.r.loadedNow() {
+	for _, of := range s.r.loadedStores() {
 		used, due := of.usedOrDue(since, now)
 		busy = busy || used
 		if used || due {
-			of.dropExpired(s)
+			of.dropExpired(ctx, s)
 		}
-		if !s.pause() {
+		if !s.pace(ctx) {
 			return
 		}
 	}
 	if s.due.Load() <= now {
-		s.tendParked(now)
+		s.sweepParked(ctx, now)
 	}
-	s.plan(busy)
+	s.schedule(busy)
 }
 
-// tendParked sees to parked queues that are due, and finds out when the next one is.
-func (s *sweeper) tendParked(now int64) {
+// sweepParked cleans up parked queues that are due, and finds out when the next one is.
+func (s *sweeper) sweepParked(ctx context.Context, now int64) {
 	s.due.Store(never)
-	until := time.Now().Add(tendFor)
+	until := clock.Steady(s.r.clock) + parkedTime
 	for _, of := range s.r.all() {
 		due := of.parkedDue()
-		if due <= now && time.Now().Before(until) {
-			if !s.pause() {
+		if due <= now && clock.Steady(s.r.clock) < until {
+			if !s.pace(ctx) {
 				return
 			}
-			of.tend(s)
+			of.sweep(ctx, s)
 			due = of.parkedDue()
 		}
-		s.lower(due)
+		s.lowerDue(due)
 	}
 }
 
-// expect notes that a parked queue is due at a time.
-func (s *sweeper) expect(due int64) {
-	if s.lower(due) {
-		s.timer.Reset(s.r.o.Sweep) // the round after it sets the right time
+// noteParked notes when a queue that was parked is due.
+func (s *sweeper) noteParked(due int64) {
+	if s.lowerDue(due) {
+		s.alarm.Set(sweepEvery) // the round after it sets the right time
 	}
 }
 
-// lower notes that the first parked queue is due at a time or earlier; false when that is known.
-func (s *sweeper) lower(due int64) bool {
+// lowerDue notes that a parked queue is due at a time. It is false when another is due before.
+func (s *sweeper) lowerDue(due int64) bool {
 	for {
 		was := s.due.Load()
 		if due >= was {
@@ -178,40 +164,41 @@ func (s *sweeper) lower(due int64) bool {
 	}
 }
 
-// plan sets the timer for the next round, if there is to be one.
-func (s *sweeper) plan(busy bool) {
-	every, wait := s.r.o.Sweep, time.Duration(never)
+// schedule sets the alarm for the next round, if there is anything to do. busy says that a loaded
+// queue is in use.
+func (s *sweeper) schedule(busy bool) {
+	wait := time.Duration(never)
 	if due := s.due.Load(); due != never {
-		left := min(due-s.r.o.Clock.Now(), (sweepMost * every).Milliseconds())
-		wait = max(every, time.Duration(left)*time.Millisecond)
+		left := min(due-s.r.eras.now(), maxRound.Milliseconds())
+		wait = max(sweepEvery, time.Duration(left)*time.Millisecond)
 	}
-	s.r.mu.Lock() // a queue that is loaded from here on sets it anew
+	s.r.mu.Lock() // a queue that is loaded from here on sets the alarm anew
 	defer s.r.mu.Unlock()
 	switch {
 	case len(s.r.loaded) > 0 && busy:
-		wait = min(wait, every)
+		wait = min(wait, sweepEvery)
 	case len(s.r.loaded) > 0:
-		wait = min(wait, sweepLate*every)
+		wait = min(wait, idleRound)
 	}
 	if wait != never {
-		s.timer.Reset(wait)
+		s.alarm.Set(wait)
 	}
 }
 
-// parkedDue is when a parked store is to be seen to, Unix ms; never when it is loaded.
+// parkedDue is when a parked store is to be cleaned up, in Unix ms; never while it is loaded.
 func (s *store) parkedDue() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.log != nil || !s.exists {
 		return never
 	}
-	return s.due()
+	return s.dueLocked()
 }
 
-// due is when the first of the queues is to be seen to, Unix ms; never when none is. Store.mu is held.
-func (s *store) due() int64 {
+// dueLocked is when the first of the queues is to be cleaned up, in Unix ms; never if none is.
+func (s *store) dueLocked() int64 {
 	first := int64(never)
-	for q := range s.queues() {
+	for q := range s.queuesLocked() {
 		if q.due != 0 {
 			first = min(first, q.due)
 		}
@@ -219,89 +206,92 @@ func (s *store) due() int64 {
 	return first
 }
 
-// usedOrDue tells of a loaded store whether it was used since the registry's clock stood at since, and whether a
-// head has expired for all that is known.
+// usedOrDue reports whether a loaded store was used since a tick, and whether a head of it has
+// expired as far as is known.
 func (s *store) usedOrDue(since uint64, now int64) (used, due bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.log != nil && s.used >= since, s.log != nil && s.due() <= now
+	return s.log != nil && s.lastUse >= since, s.log != nil && s.dueLocked() <= now
 }
 
-// dropExpired drops what has expired at the heads, a slice at a time, and notes when they expire.
-func (s *store) dropExpired(by *sweeper) {
-	for _, q := range s.queuesNow() {
-		q.dropExpired(by)
+// dropExpired drops what has expired at the heads of all queues, a slice at a time, and notes when
+// the next heads expire.
+func (s *store) dropExpired(ctx context.Context, by *sweeper) {
+	for _, q := range s.allQueues() {
+		q.dropExpired(ctx, by)
 	}
 }
 
-func (q *Queue) dropExpired(by *sweeper) {
-	for again := true; again && by.pause(); {
+func (q *Queue) dropExpired(ctx context.Context, by *sweeper) {
+	for again := true; again && by.pace(ctx); {
 		q.store.mu.Lock()
-		if q.store.log == nil || q.line.first != nil { // then nothing waits
+		if q.store.log == nil || q.waiters.first != nil { // then nothing waits
 			q.store.mu.Unlock()
 			return
 		}
-		_, again = q.peekHead()
+		_, again = q.peekHeadLocked()
 		q.store.mu.Unlock()
 		if again {
-			q.ready()
-			again = q.skipped() == nil
+			q.waitReady()
+			again = q.takeSkipErr() == nil
 		}
 	}
 }
 
-// skipped takes what ended the passing over that ready has waited for: no reader is to be told of it later.
-func (q *Queue) skipped() (err error) {
+// takeSkipErr takes the error that ended the skipping which ready has waited for: no reader is to
+// get it later.
+func (q *Queue) takeSkipErr() (err error) {
 	s := q.store
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err, q.skip.err = q.skip.err, nil; err != nil {
-		q.due = s.reg.o.Clock.Now() + dueAgain.Milliseconds()
+		q.due = s.reg.eras.now() + retryLater.Milliseconds()
 	}
 	return err
 }
 
-// tend loads a parked store, has what expired dropped and what it holds in vain given back, and parks it again
-// unless somebody uses it by then.
-func (s *store) tend(by *sweeper) {
-	s.want()
+// sweep loads a parked store, drops what has expired, gives back space that it holds for nothing,
+// and parks it again unless somebody uses it by then.
+func (s *store) sweep(ctx context.Context, by *sweeper) {
+	s.pin()
 	err := s.load(false)
-	mark := s.reg.clock.Add(1)
+	before := s.reg.tick.Add(1)
 	if err == nil {
-		s.dropExpired(by)
-		s.slim(by.quit)
+		s.dropExpired(ctx, by)
+		s.slim(ctx)
 	}
 	s.mu.Lock()
-	s.wanted--
+	s.pins--
 	if err != nil { // which is logged
-		s.own.due = s.reg.o.Clock.Now() + dueAgain.Milliseconds()
+		s.own.due = s.reg.eras.now() + retryLater.Milliseconds()
 		for _, q := range s.others {
 			q.due = s.own.due
 		}
 	}
 	s.mu.Unlock()
-	s.park(mark)
+	s.park(before)
 }
 
-// slim gives back what a loaded store holds in vain, if it is empty or nearly so. It waits for the disk.
-func (s *store) slim(quit <-chan struct{}) {
+// slim gives back the space that a loaded store holds for nothing, if the store is empty or nearly
+// so. It waits for the disk.
+func (s *store) slim(ctx context.Context) {
 	s.mu.Lock()
 	l := s.log
 	s.mu.Unlock()
 	if l != nil {
-		l.Slim(quit)
+		l.Slim(ctx)
 	}
 }
 
-// slimIdle is slim of a store that nobody used since the registry's clock stood at before.
-func (s *store) slimIdle(before uint64, quit <-chan struct{}) {
+// slimIdle is slim of a store that nobody has used since a tick.
+func (s *store) slimIdle(ctx context.Context, before uint64) {
 	s.mu.Lock()
-	if s.log == nil || s.used >= before {
+	if s.log == nil || s.lastUse >= before {
 		s.mu.Unlock()
 		return
 	}
-	s.wanted++
+	s.pins++
 	s.mu.Unlock()
-	defer s.unwant()
-	s.slim(quit)
+	defer s.unpin()
+	s.slim(ctx)
 }

@@ -1,23 +1,30 @@
 package queue
 
-// Queues that nobody uses: what expired leaves, and what they hold in vain comes back.
+// Queues that nobody uses: what expired leaves, and space that they hold for nothing comes back.
+// The tests run in bubbles, in which time passes at once.
 
 import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/darner/darner/segment/disk/disktest"
 	"github.com/darner/darner/wal"
 )
 
-// sweeping has the sweeper come by at once, and segments large enough to be worth giving back.
+// sweeping has segments that are large enough to be worth giving back.
 func sweeping(fs *disktest.FS) Options {
-	o := small()
+	o := timed()
 	o.Log.FS, o.Log.SegmentSize = fs, 2<<20
-	o.Sweep = time.Millisecond
 	return o
+}
+
+// pass lets time pass in a bubble, and returns when all that it leads to is done.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
 }
 
 // putExpiring puts n items that expire at a time, Unix ms.
@@ -30,8 +37,8 @@ func putExpiring(t *testing.T, q *Queue, n int, at int64) {
 	}
 }
 
-// seen is what the queue knows of itself, when nobody asks: Stats drops what has expired on the way.
-func (q *Queue) seen() (s Stats, loaded bool) {
+// lastKnown is what the queue knows of itself when nobody asks: Stats would drop what has expired.
+func (q *Queue) lastKnown() (s Stats, loaded bool) {
 	q.store.mu.Lock()
 	defer q.store.mu.Unlock()
 	if q.snapshot != nil {
@@ -43,122 +50,130 @@ func (q *Queue) seen() (s Stats, loaded bool) {
 
 const expiring = 5000 // items: 700 KB
 
+func in(d time.Duration) int64 { return time.Now().Add(d).UnixMilli() }
+
 func TestExpiredItemsLeaveAQueueThatNobodyReads(t *testing.T) {
-	fs := disktest.New()
-	q := named(t, open(t, "data", sweeping(fs)), "work")
-	putExpiring(t, q, expiring, time.Now().UnixMilli()+20)
-	put(t, q, "stays")
-	eventually(t, "the items to leave", func() bool {
-		s, loaded := q.seen()
-		return s.Expired == expiring && loaded
+	synctest.Test(t, func(t *testing.T) {
+		q := named(t, open(t, "data", sweeping(disktest.New())), "work")
+		putExpiring(t, q, expiring, in(time.Second))
+		put(t, q, "stays")
+		pass(2 * idleRound)
+		if s, loaded := q.lastKnown(); s.Expired != expiring || !loaded {
+			t.Errorf("got %d expired, loaded %v, want %d of a loaded queue", s.Expired, loaded, expiring)
+		}
+		if s := q.Stats(); s.Items != 1 || s.Expired != expiring {
+			t.Errorf("got %+v, want 1 item and %d expired", s, expiring)
+		}
+		wants(t, q, "stays")
 	})
-	if s := q.Stats(); s.Items != 1 || s.Expired != expiring {
-		t.Fatalf("%+v", s)
-	}
-	wants(t, q, "stays")
 }
 
 func TestExpiredItemsLeaveAParkedQueueAndItsDiskComesBack(t *testing.T) {
-	fs := disktest.New()
-	r := open(t, "data", sweeping(fs))
-	q := named(t, r, "work")
-	expires := time.Now().UnixMilli() + 300
-	putExpiring(t, q, expiring, expires)
-	eventually(t, "parking", func() bool { return q.store.park(1 << 60) })
-	if s, _ := q.seen(); s.Items < expiring && time.Now().UnixMilli() < expires {
-		t.Fatalf("before they expire: %+v", s)
-	}
-	eventually(t, "the items to leave and the queue to be parked again", func() bool {
-		s, loaded := q.seen()
-		return s.Items == 0 && s.Expired == expiring && !loaded && r.Totals().Loaded == 0
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, "data", sweeping(disktest.New()))
+		q := named(t, r, "work")
+		putExpiring(t, q, expiring, in(10*time.Second))
+		park(t, q)
+		pass(9 * time.Second)
+		if s, loaded := q.lastKnown(); s.Items != expiring || loaded {
+			t.Fatalf("before they expire: got %+v, loaded %v, want %d items", s, loaded, expiring)
+		}
+		pass(maxRound)
+		s, loaded := q.lastKnown()
+		if s.Items != 0 || s.Expired != expiring || loaded || r.Totals().Loaded != 0 {
+			t.Fatalf("got %+v, loaded %v, want %d expired and a parked queue", s, loaded, expiring)
+		}
+		if s := q.Stats(); s.LogSize > 32<<10 || s.TotalItems != expiring {
+			t.Errorf("got %d bytes and %d items in all, want some 32 KiB and %d", s.LogSize, s.TotalItems, expiring)
+		}
 	})
-	if s := q.Stats(); s.LogSize > 32<<10 || s.TotalItems != expiring {
-		t.Fatalf("%+v", s)
-	}
 }
 
 func TestExpiredItemsLeaveAQueueThatWasNotOpenedSinceTheStart(t *testing.T) {
-	fs := disktest.New()
-	o := sweeping(fs)
-	o.Sweep = time.Hour
-	q := named(t, open(t, "data", o), "work")
-	expires := time.Now().UnixMilli() + 20
-	putExpiring(t, q, expiring, expires)
-	put(t, q, "stays")
-	image := fs.Clone() // a kill
-	eventually(t, "them to expire", func() bool { return time.Now().UnixMilli() > expires })
-	r := open(t, "data", sweeping(image))
-	q = named(t, r, "work")
-	eventually(t, "the items to leave", func() bool {
-		s, loaded := q.seen()
-		return s.Items == 1 && s.Expired == expiring && !loaded
+	synctest.Test(t, func(t *testing.T) {
+		fs := disktest.New()
+		q := named(t, open(t, "data", sweeping(fs)), "work")
+		putExpiring(t, q, expiring, in(20*time.Millisecond))
+		put(t, q, "stays")
+		image := fs.Clone() // a kill
+		pass(time.Second)
+		q = named(t, open(t, "data", sweeping(image)), "work")
+		pass(maxRound)
+		if s, loaded := q.lastKnown(); s.Items != 1 || s.Expired != expiring || loaded {
+			t.Errorf("got %+v, loaded %v, want 1 item in a parked queue, and %d expired", s, loaded, expiring)
+		}
+		wants(t, q, "stays")
 	})
-	wants(t, q, "stays")
 }
 
 func TestQueuesThatWereEmptiedBeforeACrashGiveTheirSpaceBackAtTheStart(t *testing.T) {
-	const queues = 3
 	for _, left := range []int{0, 2} {
 		t.Run(fmt.Sprint(left, " left"), func(t *testing.T) {
-			fs := disktest.New()
-			o := sweeping(fs)
-			o.Sweep = time.Hour
-			r := open(t, "data", o)
-			for i := range queues {
-				q := named(t, r, fmt.Sprint("q", i))
-				putExpiring(t, q, expiring, 0)
-				for range expiring - left - 1 {
-					take(t, q)
-				}
-			}
-			for i := range queues { // a second before the running server would give it back
-				take(t, named(t, r, fmt.Sprint("q", i)))
-			}
-			image := fs.Clone() // a kill
-			if n := image.Used(); n < queues*700<<10 {
-				t.Fatalf("%d bytes after the kill: this test shows nothing", n)
-			}
-			r = open(t, "data", sweeping(image))
-			eventually(t, "the space to come back", func() bool { return image.Used() < queues*32<<10+DefaultReserve && r.Totals().Loaded == 0 })
-			for i := range queues {
-				if s := named(t, r, fmt.Sprint("q", i)).Stats(); s.Items != int64(left) || s.TotalItems != expiring {
-					t.Fatalf("%+v", s)
-				}
-			}
+			synctest.Test(t, func(t *testing.T) { emptiedBeforeACrash(t, left) })
 		})
+	}
+}
+
+func emptiedBeforeACrash(t *testing.T, left int) {
+	const queues = 3
+	fs := disktest.New()
+	r := open(t, "data", sweeping(fs))
+	for i := range queues {
+		q := named(t, r, fmt.Sprint("q", i))
+		putExpiring(t, q, expiring, 0)
+		for range expiring - left {
+			take(t, q)
+		}
+	}
+	image := fs.Clone() // a kill, before any time passed in which the server would give it back
+	if n := image.Used(); n < queues*700<<10 {
+		t.Fatalf("got %d bytes after the kill: this test shows nothing", n)
+	}
+	r = open(t, "data", sweeping(image))
+	pass(maxRound)
+	if n := image.Used(); n > queues*32<<10+reserveBytes || r.Totals().Loaded != 0 {
+		t.Errorf("got %d bytes and %d queues loaded, want the space back", n, r.Totals().Loaded)
+	}
+	for i := range queues {
+		s := named(t, r, fmt.Sprint("q", i)).Stats()
+		if s.Items != int64(left) || s.TotalItems != expiring {
+			t.Errorf("got %+v, want %d items of %d", s, left, expiring)
+		}
 	}
 }
 
 // A start that finds nothing to do opens no queue for writing, and writes nothing.
-func TestAStartThatFindsNothingInVainWritesNothing(t *testing.T) {
-	fs := disktest.New()
-	r := open(t, "data", sweeping(fs))
-	for i := range 20 {
-		put(t, named(t, r, fmt.Sprint("q", i)), "a", "b")
-	}
-	r.Close()
-	fs.Fail(func(op disktest.Op, name string, _ int) error {
-		switch op {
-		case disktest.OpReadDir, disktest.OpRead, disktest.OpSize, disktest.OpMap, disktest.OpOpen, disktest.OpLock:
-		default:
-			if strings.Contains(name, "/q") {
-				t.Errorf("%s of %s", op, name)
+func TestAStartThatFindsNothingToGiveBackWritesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fs := disktest.New()
+		r := open(t, "data", sweeping(fs))
+		for i := range 20 {
+			put(t, named(t, r, fmt.Sprint("q", i)), "a", "b")
+		}
+		r.Close()
+		fs.Fail(func(op disktest.Op, name string, _ int) error {
+			switch op {
+			case disktest.OpReadDir, disktest.OpRead, disktest.OpSize, disktest.OpMap,
+				disktest.OpOpen, disktest.OpLock:
+			default:
+				if strings.Contains(name, "/q") {
+					t.Errorf("got %s of %s, want nothing written", op, name)
+				}
+			}
+			return nil
+		})
+		r = open(t, "data", sweeping(fs))
+		pass(maxRound)
+		for i := range 20 {
+			if s, known := named(t, r, fmt.Sprint("q", i)).KnownStats(); !known || s.Items != 2 {
+				t.Errorf("got %d items, known %v, want 2", s.Items, known)
 			}
 		}
-		return nil
+		if n := r.Totals().Loaded; n != 0 {
+			t.Errorf("got %d queues loaded, want none", n)
+		}
+		fs.Fail(nil)
 	})
-	r = open(t, "data", sweeping(fs))
-	for i := range 20 {
-		q := named(t, r, fmt.Sprint("q", i))
-		eventually(t, "a look at the queue", func() bool {
-			s, known := q.Known()
-			return known && s.Items == 2
-		})
-	}
-	if n := r.Totals().Loaded; n != 0 {
-		t.Errorf("%d queues are loaded", n)
-	}
-	fs.Fail(nil)
 }
 
 func TestStatsOfAQueueThatWasNotOpenedDoNotLoadIt(t *testing.T) {
@@ -173,27 +188,28 @@ func TestStatsOfAQueueThatWasNotOpenedDoNotLoadIt(t *testing.T) {
 		after := open(t, "data", sweeping(image))
 		q := named(t, after, "work")
 		s := q.Stats()
-		if s.Items != 2 || s.Bytes != 3 || s.TotalItems != 3 || s.Segments != 1 || s.Created == 0 || s.LogSize == 0 || s.Failed != "" {
-			t.Errorf("%s: %+v", how, s)
+		if s.Items != 2 || s.Bytes != 3 || s.TotalItems != 3 || s.Segments != 1 ||
+			s.Created == 0 || s.LogSize == 0 || s.Failed != "" {
+			t.Errorf("%s: got %+v, want 2 items of 3, 3 bytes", how, s)
 		}
 		if loaded(q) {
-			t.Errorf("%s: it is loaded", how)
+			t.Errorf("%s: the queue is loaded, want it parked", how)
 		}
 	}
 }
 
-// Nothing is loaded, nothing expires: the sweeper sleeps.
-func TestTheSweeperSleepsWhileThereIsNothingToDo(t *testing.T) {
-	fs := disktest.New()
-	o := sweeping(fs)
-	o.Idle = time.Millisecond
-	r := open(t, "data", o)
-	put(t, named(t, r, "work"), "a")
-	eventually(t, "parking", func() bool { return r.Totals().Loaded == 0 })
-	eventually(t, "the last round", func() bool {
-		before := r.clock.Load() // goes on at each
-		quiet := time.After(50 * o.Sweep)
-		<-quiet
-		return r.clock.Load() == before
+func TestTheSweeperSleepsWhileNothingIsLoadedAndNothingExpires(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, "data", sweeping(disktest.New()))
+		put(t, named(t, r, "work"), "a")
+		pass(2 * idleTime)
+		if n := r.Totals().Loaded; n != 0 {
+			t.Fatalf("got %d queues loaded, want the idle one parked", n)
+		}
+		before := r.tick.Load() // goes up at each round
+		pass(24 * time.Hour)
+		if n := r.tick.Load() - before; n != 0 {
+			t.Errorf("got %d rounds in a day, want none", n)
+		}
 	})
 }

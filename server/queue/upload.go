@@ -1,7 +1,7 @@
 package queue
 
-// A large item on its way in: its body streams to a file of its own, and the item gets its place
-// in the queue when it is whole.
+// Storing a large item: its body streams to a file of its own, and the item gets its place in the
+// queue when it is whole.
 
 import (
 	"errors"
@@ -16,9 +16,9 @@ type Upload interface {
 	// Write takes the next bytes of the body.
 	Write(p []byte) (int, error)
 
-	// Commit puts the item at the end of the queue once all its bytes are written. When it returns
-	// the item is visible, or in the hands of the first waiter. After an error nothing is left of
-	// it, save ErrBehind: wait with CatchUpThen, and call it again.
+	// Commit puts the item at the end of the queue once all its bytes are written. When it returns,
+	// the item is visible, or the first waiter has it. After ErrBacklog wait with CatchUpThen and
+	// call it again. After any other error nothing is left of the item.
 	Commit() error
 
 	// Abort gives the item up and leaves nothing of it. After Commit it does nothing.
@@ -27,7 +27,7 @@ type Upload interface {
 
 type upload struct {
 	store *store
-	home  log
+	log   log
 	body  largeBody
 	ended bool
 
@@ -35,25 +35,25 @@ type upload struct {
 }
 
 const (
-	chunk  = 128 << 10 // what a log writes of a body at a time, or less
-	extent = 1 << 20   // what a segment grows by, or less
+	chunk  = 128 << 10 // a log writes a body in pieces of at most this
+	extent = 1 << 20   // a segment grows in steps of at most this
 )
 
-// Create begins a large item of size bytes. The errors are those of Put; the oldest items are
-// discarded for it if they are to be, here and as the item comes.
-func (q *Queue) Create(size int64, m Meta) (Upload, error) {
+// BeginLarge begins a large item of size bytes. The errors are those of Put. If the queue discards
+// its oldest items at a bound, it does so here, and as the item comes.
+func (q *Queue) BeginLarge(size int64, m Meta) (Upload, error) {
 	s := q.store
 	if _, err := s.lockLoaded(true); err != nil {
 		return nil, err
 	}
-	u := &upload{store: s, home: s.log, enqueued: m.Enqueued}
+	u := &upload{store: s, log: s.log, enqueued: m.Enqueued}
 	s.uploads++
 	s.mu.Unlock()
 	s.discardFor(size + size>>12 + chunk)
 	var err error
-	if u.body, err = u.home.Create(size, m); err != nil {
+	if u.body, err = u.log.BeginLarge(size, m); err != nil {
 		u.fail()
-		return nil, u.deleted(err)
+		return nil, u.reword(err)
 	}
 	return u, nil
 }
@@ -61,34 +61,34 @@ func (q *Queue) Create(size int64, m Meta) (Upload, error) {
 func (u *upload) Write(p []byte) (int, error) {
 	u.store.discardFor(int64(len(p)) + chunk)
 	n, err := u.body.Write(p)
-	return n, u.deleted(err)
+	return n, u.reword(err)
 }
 
 func (u *upload) Commit() error {
 	u.store.discardFor(min(u.store.segmentSize()/2, extent))
-	by, era := u.store.reg.o.Clock.adopt(u.enqueued)
+	by, era := u.store.reg.eras.correction(u.enqueued)
 	u.body.Move(by)
 	u.enqueued += by
 	p, err := u.body.TryCommit()
-	if errors.Is(err, ErrBehind) {
+	if errors.Is(err, ErrBacklog) {
 		return err
 	}
 	if err != nil {
 		u.fail()
-		return u.deleted(err)
+		return u.reword(err)
 	}
-	u.place(p, era)
+	u.noteEra(p, era)
 	u.end()
 	return nil
 }
 
-// place notes the era of the item.
-func (u *upload) place(p Position, era uint32) {
+// noteEra notes the era of the item.
+func (u *upload) noteEra(p Position, era uint32) {
 	s := u.store
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.log == u.home {
-		s.noteEra(p.Seq, era)
+	if s.log == u.log {
+		s.noteEraLocked(p.Seq, era)
 	}
 }
 
@@ -99,10 +99,11 @@ func (u *upload) Abort() {
 	}
 }
 
-// fail ends an upload that becomes no item; the first of a queue leaves no queue either.
+// fail ends an upload that becomes no item. If it was the first of its queue, no queue is left
+// either.
 func (u *upload) fail() {
 	u.end()
-	if u.home.Stats().Appended == 0 {
+	if u.log.Stats().Appended == 0 {
 		u.store.rollbackCreate()
 	}
 }
@@ -111,15 +112,17 @@ func (u *upload) end() {
 	s := u.store
 	u.ended = true
 	s.mu.Lock()
-	if u.home == s.log {
+	if u.log == s.log {
 		s.uploads--
 	}
 	s.serveAndUnlock()
 }
 
-func (u *upload) deleted(err error) error {
+// reword replaces the error of a queue that was deleted meanwhile, which names files.
+func (u *upload) reword(err error) error {
 	if errors.Is(err, wal.ErrClosed) {
-		return fmt.Errorf("queue %s was deleted while the item came in: %w", u.store.name, wal.ErrClosed) // err names files
+		return fmt.Errorf("queue %s was deleted while the item came in: %w",
+			u.store.name, wal.ErrClosed)
 	}
 	return err
 }

@@ -1,7 +1,7 @@
 package queue
 
-// Callers that wait for an item. Each queue has a line of them, first come first served; one
-// waiter may stand in the lines of several queues and is claimed by one.
+// Callers that wait for an item. Each queue serves them first come, first served. A waiter may wait
+// in several queues and is claimed by one.
 
 import "sync/atomic"
 
@@ -19,31 +19,31 @@ type Waiter struct {
 	wake  func()
 	state atomic.Uint32
 
-	// Written by who claims, under the mu of the store where the waiter stood. Stop reads them after
-	// it has held the mu of each of its queues' stores.
+	// Written by the queue that claims, under the mu of its store. Stop reads them after it has
+	// held the mu of each store.
 	queue *Queue
 	item  Item
 
-	places []*place
-	used   int // of places, in this wait
+	entries []*waitEntry
+	used    int // number of entries in use, in this wait
 }
 
-// The states of a waiter. Only Wait and Stop leave and enter idle; whoever moves it from waiting
-// to claimed has claimed it.
+// The states of a waiter. Only Wait and Stop leave and enter idle. Whoever moves it from waiting to
+// claimed has claimed it.
 const (
 	idle uint32 = iota
 	waiting
 	claimed
 )
 
-// NewWaiter returns a waiter that stands nowhere. wake is called when it is claimed, or when a
-// queue it waits for sends it away: from any goroutine, once a wait at most, and with no lock held. It
+// NewWaiter returns a waiter that waits nowhere. wake is called when a queue claims the waiter, or
+// releases it with nothing: from any goroutine, at most once for a wait, and with no lock held. It
 // must not block. It may come late, when the waiter was stopped and waits again: look at Done.
 func NewWaiter(wake func()) *Waiter { return &Waiter{wake: wake} }
 
-// Wait puts w at the end of the line, or claims for it at once what is there. It returns whether w
-// is claimed, here or meanwhile by another queue where it stands: then Done is true, and this call
-// did not lead to a wake. After an error w stands in no line that it did not stand in before.
+// Wait claims for w what is there, or else puts w at the end of the wait queue. It returns whether
+// w is claimed, here or meanwhile by another queue where it waits. Then Done is true, and this call
+// did not lead to a wake. After an error w waits only where it waited before.
 func (q *Queue) Wait(w *Waiter) (bool, error) {
 	w.state.CompareAndSwap(idle, waiting)
 	if w.Done() {
@@ -53,16 +53,16 @@ func (q *Queue) Wait(w *Waiter) (bool, error) {
 	return w.Done(), err
 }
 
-// Done reports whether the wait is over: an item was claimed, or a queue was deleted or cannot tell
-// its head for now. Stop tells.
+// Done reports whether the wait is over: an item was claimed, or a queue was deleted or cannot read
+// its head for now. Stop tells which.
 func (w *Waiter) Done() bool { return w.state.Load() == claimed }
 
-// Stop ends the wait. ok tells that the item of queue q was claimed: it is the caller's now, open
-// unless the waiter peeks. Else nobody will claim w any more.
+// Stop ends the wait. If ok, the item of queue q was claimed: it is the caller's now, and open
+// unless the waiter peeks. Otherwise nobody will claim w any more.
 func (w *Waiter) Stop() (q *Queue, it Item, ok bool) {
 	w.state.CompareAndSwap(waiting, idle)
-	for _, p := range w.places[:w.used] {
-		p.leave()
+	for _, e := range w.entries[:w.used] {
+		e.leave()
 	}
 	w.used = 0
 	if w.state.Swap(idle) == claimed {
@@ -81,88 +81,89 @@ func (w *Waiter) claim(q *Queue, it Item) bool {
 	return true
 }
 
-// stand takes a place for the line of q.
-func (w *Waiter) stand(q *Queue) *place {
-	if w.used == len(w.places) {
-		w.places = append(w.places, &place{waiter: w})
+// newEntry returns an entry for the wait queue of q.
+func (w *Waiter) newEntry(q *Queue) *waitEntry {
+	if w.used == len(w.entries) {
+		w.entries = append(w.entries, &waitEntry{waiter: w})
 	}
-	p := w.places[w.used]
-	p.queue = q
+	e := w.entries[w.used]
+	e.queue = q
 	w.used++
-	return p
+	return e
 }
 
-// place is where a waiter stands in one line.
-type place struct {
+// waitEntry is a waiter's place in one wait queue.
+type waitEntry struct {
 	waiter     *Waiter
 	queue      *Queue // keeps the handle alive while somebody waits
-	prev, next *place
-	inLine     bool
+	prev, next *waitEntry
+	queued     bool
 }
 
-func (p *place) leave() {
-	q := p.queue
+func (e *waitEntry) leave() {
+	q := e.queue
 	q.store.mu.Lock()
-	q.leaveLine(p)
+	q.dequeueLocked(e)
 	q.store.mu.Unlock()
-	p.queue = nil
+	e.queue = nil
 }
 
-// enterLine puts a waiter at the end of the line. The store knows in which of its queues somebody waits.
-func (q *Queue) enterLine(p *place) {
-	if q.line.first == nil {
-		q.lineAt = len(q.store.inLine)
-		q.store.inLine = append(q.store.inLine, q)
+// enqueueLocked puts a waiter at the end of the wait queue. The store knows in which of its queues
+// somebody waits.
+func (q *Queue) enqueueLocked(e *waitEntry) {
+	if q.waiters.first == nil {
+		q.waitedAt = len(q.store.waited)
+		q.store.waited = append(q.store.waited, q)
 	}
-	q.line.add(p)
+	q.waiters.add(e)
 }
 
-// leaveLine takes a waiter out of the line, if it stands there.
-func (q *Queue) leaveLine(p *place) {
-	if !p.inLine {
+// dequeueLocked takes a waiter out of the wait queue, if it is there.
+func (q *Queue) dequeueLocked(e *waitEntry) {
+	if !e.queued {
 		return
 	}
-	q.line.remove(p)
-	if q.line.first == nil {
-		all := q.store.inLine
+	q.waiters.remove(e)
+	if q.waiters.first == nil {
+		all := q.store.waited
 		last := all[len(all)-1]
-		all[q.lineAt], last.lineAt = last, q.lineAt
+		all[q.waitedAt], last.waitedAt = last, q.waitedAt
 		all[len(all)-1] = nil
-		q.store.inLine = all[:len(all)-1]
+		q.store.waited = all[:len(all)-1]
 	}
 }
 
-// line is a queue's waiters, in the order they came. Those claimed elsewhere stay until they are
-// stopped or reach the front.
-type line struct {
-	first, last *place
+// waitQueue is a queue's waiters, in the order they came. Those that another queue claimed stay
+// until they are stopped or reach the front. All methods need the store's mu.
+type waitQueue struct {
+	first, last *waitEntry
 	n           int
 }
 
-func (l *line) add(p *place) {
-	p.inLine = true
-	p.prev = l.last
+func (l *waitQueue) add(e *waitEntry) {
+	e.queued = true
+	e.prev = l.last
 	if l.last != nil {
-		l.last.next = p
+		l.last.next = e
 	} else {
-		l.first = p
+		l.first = e
 	}
-	l.last = p
+	l.last = e
 	l.n++
 }
 
-func (l *line) remove(p *place) {
-	if p.prev != nil {
-		p.prev.next = p.next
+func (l *waitQueue) remove(e *waitEntry) {
+	if e.prev != nil {
+		e.prev.next = e.next
 	} else {
-		l.first = p.next
+		l.first = e.next
 	}
-	if p.next != nil {
-		p.next.prev = p.prev
+	if e.next != nil {
+		e.next.prev = e.prev
 	} else {
-		l.last = p.prev
+		l.last = e.prev
 	}
-	p.prev, p.next, p.inLine = nil, nil, false
+	e.prev, e.next, e.queued = nil, nil, false
 	l.n--
 }
 
@@ -170,38 +171,39 @@ func (l *line) remove(p *place) {
 // waiter that peeks.
 const wakesAtOnce = 4
 
-// serve gives what waits to those in line. It appends what is to be called, with wake, when the
-// lock is given up. After ErrUnready it is gone on with in the background; no other error stays with anybody.
-func (q *Queue) serve(woken []func()) (_ []func(), err error) {
-	for p := q.line.first; p != nil; p = q.line.first {
-		w := p.waiter
+// serveWaitersLocked gives what waits to the waiters. It appends what to call after the lock is
+// given up, see wake. After ErrUnready the background goes on with it; no other error is kept for
+// anybody.
+func (q *Queue) serveWaitersLocked(woken []func()) (_ []func(), err error) {
+	for e := q.waiters.first; e != nil; e = q.waiters.first {
+		w := e.waiter
 		if w.state.Load() == waiting {
-			it, ok, err := q.pop()
+			it, ok, err := q.popLocked()
 			switch {
 			case err == ErrUnready:
-				q.goOn()
+				q.skipLocked()
 				return woken, err
 			case err != nil: // nothing is lost, but nobody would come back for what waits here
-				return append(woken, q.dismiss()...), nil
+				return append(woken, q.releaseWaitersLocked()...), nil
 			case !ok:
 				return woken, nil
 			}
-			if q.deliver(&it, !w.Peek, w) {
+			if q.deliverLocked(&it, !w.Peek, w) {
 				woken = append(woken, w.wake)
 			}
 		}
-		q.leaveLine(p)
+		q.dequeueLocked(e)
 	}
 	return woken, nil
 }
 
-// dismiss sends all in line away with nothing.
-func (q *Queue) dismiss() (woken []func()) {
-	for p := q.line.first; p != nil; p = q.line.first {
-		if p.waiter.claim(nil, Item{}) {
-			woken = append(woken, p.waiter.wake)
+// releaseWaitersLocked ends all waits with nothing.
+func (q *Queue) releaseWaitersLocked() (woken []func()) {
+	for e := q.waiters.first; e != nil; e = q.waiters.first {
+		if e.waiter.claim(nil, Item{}) {
+			woken = append(woken, e.waiter.wake)
 		}
-		q.leaveLine(p)
+		q.dequeueLocked(e)
 	}
 	return woken
 }

@@ -14,7 +14,7 @@ func TestWaitersAreServedInTheOrderTheyCame(t *testing.T) {
 	q := newQueue(t)
 	var waiters []*Waiter
 	for range 5 {
-		w, _ := standing(t, q)
+		w, _ := waitIn(t, q)
 		waiters = append(waiters, w)
 	}
 	waiters[1].Stop() // left before anything came
@@ -22,63 +22,59 @@ func TestWaitersAreServedInTheOrderTheyCame(t *testing.T) {
 	for i, want := range map[int]string{0: "a", 2: "b", 3: "c", 4: "d"} {
 		got, it, ok := waiters[i].Stop()
 		if !ok || got != q || text(t, q, it) != want {
-			t.Errorf("waiter %d got %v, %v", i, it, ok)
+			t.Errorf("waiter %d: got %+v, %v, want %s", i, it, ok, want)
 		}
 	}
 	if s := q.Stats(); s.Waiters != 0 || s.Items != 0 || s.Open != 4 {
-		t.Fatalf("%+v", s)
+		t.Fatalf("got %+v, want Waiters 0, Items 0, Open 4", s)
 	}
 }
 
 func TestWhatIsThereIsClaimedAtOnce(t *testing.T) {
 	q := newQueue(t)
 	put(t, q, "a")
-	w := NewWaiter(func() { t.Error("woken") })
+	w := NewWaiter(func() { t.Error("got a wake, want none") })
 	claimed, err := q.Wait(w)
 	if !claimed || err != nil || !w.Done() {
-		t.Fatal(claimed, err)
+		t.Fatalf("got a claim %v, %v, want none yet", claimed, err)
 	}
-	if _, it, ok := w.Stop(); !ok || text(t, q, it) != "a" {
-		t.Fatal(it, ok)
-	}
+	wantClaim(t, w, q, "a")
 	if _, _, ok := w.Stop(); ok {
-		t.Fatal("stopped twice, served twice")
+		t.Fatal("got an item at the second Stop, want none")
 	}
 }
 
 func TestAWaiterMayWaitForAQueueThatDoesNotExist(t *testing.T) {
 	q := newQueue(t)
-	w, woken := standing(t, q)
+	w, woken := waitIn(t, q)
 	if q.Exists() || q.Stats().Waiters != 1 {
-		t.Fatal("waiting made the queue")
+		t.Fatal("got a queue, want one waiter and no queue")
 	}
 	put(t, q, "a")
 	<-woken
-	if _, it, ok := w.Stop(); !ok || text(t, q, it) != "a" {
-		t.Fatal(it, ok)
-	}
+	wantClaim(t, w, q, "a")
 }
 
 func TestAWaiterOfSeveralQueuesIsClaimedByOne(t *testing.T) {
 	r := open(t, t.TempDir(), small())
 	a, b, c := named(t, r, "a"), named(t, r, "b"), named(t, r, "c")
-	w, woken := standing(t, a, b, c)
+	w, woken := waitIn(t, a, b, c)
 	put(t, b, "first")
 	put(t, a, "second")
 	put(t, c, "third")
 	<-woken
 	q, it, ok := w.Stop()
 	if !ok || q != b || text(t, q, it) != "first" {
-		t.Fatal(q, it, ok)
+		t.Fatalf("got %+v, %v of %v, want first", it, ok, q)
 	}
 	wants(t, a, "second")
 	wants(t, b)
 	wants(t, c, "third")
 	if len(woken) != 0 {
-		t.Fatal("woken twice")
+		t.Fatal("got two wakes, want one")
 	}
-	if w, _ := standing(t, a, b, c); w.Done() {
-		t.Fatal("a stopped waiter still counts")
+	if w, _ := waitIn(t, a, b, c); w.Done() {
+		t.Fatal("got a claim, want none")
 	}
 }
 
@@ -101,86 +97,81 @@ func TestTwoQueuesMayReachForAWaiterAtOnce(t *testing.T) {
 		})
 	}
 	for n := int64(1); n <= rounds; n++ {
-		w, _ := standing(t, queues...)
+		w, _ := waitIn(t, queues...)
 		puts.Add(2)
 		round.Store(n)
 		puts.Wait()
 		q, it, ok := w.Stop()
 		if !ok {
-			t.Fatal("not served")
+			t.Fatal("got no claim, want one")
 		}
 		q.Confirm(it)
 		for _, other := range queues {
 			if got := take(t, other); (got == "x") == (other == q) {
-				t.Fatalf("round %d: claimed by %s, and %s has %q", n, q.Name(), other.Name(), got)
+				t.Fatalf("round %d, claimed by %s: got %q in %s, want x in the other alone",
+					n, q.Name(), got, other.Name())
 			}
 		}
 	}
 	putters.Wait()
 }
 
-// A large item is in the log before its Commit comes to serve the line.
-func TestNobodyOvertakesTheLine(t *testing.T) {
+// A large item is in the log before its Commit serves the waiters.
+func TestNobodyOvertakesAWaiter(t *testing.T) {
 	q := newQueue(t)
 	put(t, q, "a")
 	take(t, q)
-	w, woken := standing(t, q)
+	w, woken := waitIn(t, q)
 	if _, err := q.store.log.TryAppend([]byte("b"), wal.Meta{}); err != nil {
 		t.Fatal(err)
 	}
 	if _, ok, err := q.Fetch(); ok || err != nil {
-		t.Fatal(ok, err)
+		t.Fatalf("got %v, %v, want no item", ok, err)
 	}
 	<-woken
-	if _, it, ok := w.Stop(); !ok || text(t, q, it) != "b" {
-		t.Fatal(it, ok)
-	}
+	wantClaim(t, w, q, "b")
 }
 
-func TestAClaimedWaiterStandsInNobodysWay(t *testing.T) {
+func TestAClaimedWaiterIsInNobodysWay(t *testing.T) {
 	r := open(t, t.TempDir(), small())
 	a, b := named(t, r, "a"), named(t, r, "b")
-	first, _ := standing(t, a, b)
-	put(t, a, "x") // first is claimed, and still linked in the line of b
+	first, _ := waitIn(t, a, b)
+	put(t, a, "x") // first is claimed, and still in the wait queue of b
 	put(t, b, "y")
 	if got := take(t, b); got != "y" {
-		t.Fatal(got)
+		t.Fatalf("got %q, want y", got)
 	}
-	second, _ := standing(t, b)
+	second, _ := waitIn(t, b)
 	put(t, b, "z")
-	if _, it, ok := second.Stop(); !ok || text(t, b, it) != "z" {
-		t.Fatal(it, ok)
-	}
+	wantClaim(t, second, b, "z")
 	if q, _, ok := first.Stop(); !ok || q != a {
-		t.Fatal(q, ok)
+		t.Fatalf("got a claim %v by %v, want one by a", ok, q)
 	}
 }
 
 func TestTheItemOfAWaiterThatIsGoneGoesToTheNext(t *testing.T) {
 	q := newQueue(t)
-	first, _ := standing(t, q)
-	second, woken := standing(t, q)
+	first, _ := waitIn(t, q)
+	second, woken := waitIn(t, q)
 	put(t, q, "a")
 	from, it, ok := first.Stop() // its client has hung up
 	if !ok || second.Done() {
-		t.Fatal(it, ok)
+		t.Fatalf("got item %+v, %v, want one", it, ok)
 	}
 	from.Return(it)
 	<-woken
-	if _, it, ok := second.Stop(); !ok || text(t, q, it) != "a" {
-		t.Fatal(it, ok)
-	}
+	wantClaim(t, second, q, "a")
 }
 
 func TestAReturnedItemGoesToAWaiter(t *testing.T) {
 	q := newQueue(t)
 	put(t, q, "a")
 	it := fetch(t, q)
-	w, woken := standing(t, q)
+	w, woken := waitIn(t, q)
 	q.Return(it)
 	<-woken
 	if _, got, ok := w.Stop(); !ok || got.Seq != it.Seq {
-		t.Fatal(got, ok)
+		t.Fatalf("got %+v, %v, want item %d", got, ok, it.Seq)
 	}
 }
 
@@ -191,11 +182,11 @@ func TestAWaiterThatPeeksLeavesTheItemToTheNext(t *testing.T) {
 		w := NewWaiter(func() {})
 		w.Peek = true
 		if claimed, err := q.Wait(w); claimed || err != nil {
-			t.Fatal(claimed, err)
+			t.Fatalf("got a claim %v, %v, want none yet", claimed, err)
 		}
 		peekers = append(peekers, w)
 	}
-	taker, _ := standing(t, q)
+	taker, _ := waitIn(t, q)
 	late := NewWaiter(func() {})
 	late.Peek = true
 	q.Wait(late)
@@ -203,20 +194,20 @@ func TestAWaiterThatPeeksLeavesTheItemToTheNext(t *testing.T) {
 	for _, w := range peekers {
 		_, it, ok := w.Stop()
 		if !ok || text(t, q, it) != "a" {
-			t.Fatal(it, ok)
+			t.Fatalf("got item %+v, %v, want one", it, ok)
 		}
 		q.Return(it)
 	}
 	if late.Done() {
-		t.Fatal("shown an item that was taken")
+		t.Fatal("got an item that was taken, want none")
 	}
 	_, it, ok := taker.Stop()
 	if !ok || text(t, q, it) != "a" {
-		t.Fatal(it, ok)
+		t.Fatalf("got item %+v, %v, want one", it, ok)
 	}
 	q.Return(it)
 	if !late.Done() {
-		t.Fatal("not shown what came back")
+		t.Fatal("got nothing, want the item that came back")
 	}
 	late.Stop()
 	wants(t, q, "a")
@@ -224,19 +215,17 @@ func TestAWaiterThatPeeksLeavesTheItemToTheNext(t *testing.T) {
 
 func TestExpiredItemsWakeNobody(t *testing.T) {
 	q := newQueue(t)
-	w, woken := standing(t, q)
+	w, woken := waitIn(t, q)
 	for range 2 * expirySlice {
 		if err := q.Put([]byte("old"), wal.Meta{Expires: 1}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if len(woken) > 0 || w.Done() {
-		t.Fatal("woken by an expired item")
+		t.Fatal("got a wake by an expired item, want none")
 	}
 	put(t, q, "young")
-	if _, it, ok := w.Stop(); !ok || text(t, q, it) != "young" {
-		t.Fatal(it, ok)
-	}
+	wantClaim(t, w, q, "young")
 }
 
 // Waiters that give up at the very moment an item comes: none is lost, none is handed out twice.
@@ -283,7 +272,7 @@ func TestNoItemIsLostBetweenAClaimAndACancel(t *testing.T) {
 	all.Wait()
 	for i, n := range seen {
 		if n != 1 {
-			t.Fatalf("item %d was delivered %d times", i, n)
+			t.Fatalf("got item %d %d times, want once", i, n)
 		}
 	}
 }

@@ -39,7 +39,7 @@ func (l *loop) releaseIdle() {
 			c.active = false
 			busy = append(busy, c)
 		default:
-			c.session.Rest()
+			c.session.ReleaseMemory()
 			c.recent = false
 			l.owner.releaser.note()
 		}

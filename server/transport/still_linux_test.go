@@ -78,7 +78,7 @@ func (s *stillLoop) putItems(n, size int) {
 	s.t.Helper()
 	q, err := s.registry.Queue([]byte("q"))
 	if err == nil {
-		err = q.Make()
+		err = q.Create()
 	}
 	for range n {
 		if err == nil {

@@ -79,7 +79,7 @@ func (w *worked) work(q *queue.Queue, from, to int) {
 }
 
 func upload(q *queue.Queue, text string) error {
-	u, err := q.Create(int64(len(text)), wal.Meta{})
+	u, err := q.BeginLarge(int64(len(text)), wal.Meta{})
 	if err != nil {
 		return err
 	}

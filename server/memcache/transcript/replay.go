@@ -6,16 +6,20 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"github.com/darner/darner/wal/clock"
 )
 
-// patience is how long an "until" may take.
-const patience = 10 * time.Second
+const (
+	untilTimeout = 20 * time.Second
+	untilPause   = time.Millisecond // between two looks at the stats
+)
 
 // Dial opens a connection to the server under test. A net.Conn does; its reads should have a
 // deadline, so that an answer that does not come fails the case.
 type Dial func() (io.ReadWriteCloser, error)
 
-// Replay holds the conversation and returns where it first went another way.
+// Replay holds the conversation, and returns an error where it first differs.
 func (c *Case) Replay(dial Dial) error {
 	p := player{dial: dial, conns: map[string]*peer{}}
 	defer p.close()
@@ -36,7 +40,7 @@ type player struct {
 	order []string
 }
 
-// peer is one connection and what it said that was not expected yet.
+// peer is one connection, and what the server said on it that was not compared yet.
 type peer struct {
 	io.ReadWriteCloser
 	said   []byte
@@ -90,7 +94,7 @@ func (p *player) step(s Step) error {
 	return fmt.Errorf("unknown action %d", s.Do)
 }
 
-// until asks for the stats, on a connection of its own, until a figure has its value.
+// until asks for the stats, on a connection of its own, until one has its value.
 func (p *player) until(name, want string) error {
 	rw, err := p.dial()
 	if err != nil {
@@ -99,7 +103,7 @@ func (p *player) until(name, want string) error {
 	c := &peer{ReadWriteCloser: rw}
 	defer c.Close()
 	var last string
-	for end := time.Now().Add(patience); time.Now().Before(end); {
+	for end := clock.Steady(clock.System) + untilTimeout; clock.Steady(clock.System) < end; {
 		if _, err := io.WriteString(c, "stats\r\n"); err != nil {
 			return err
 		}
@@ -119,11 +123,12 @@ func (p *player) until(name, want string) error {
 		if last == want {
 			return nil
 		}
+		clock.Wait(clock.System, untilPause, nil)
 	}
-	return fmt.Errorf("%s is %s, not %s", name, last, want)
+	return fmt.Errorf("got %s %s, want %s", name, last, want)
 }
 
-// quiet checks that no connection has said more than was expected.
+// quiet checks that the server has said no more than was expected, on any connection.
 func (p *player) quiet() error {
 	for _, name := range p.order {
 		c, ok := p.conns[name]
@@ -171,33 +176,33 @@ func (c *peer) expect(want string) error {
 	if strings.Contains(want, "<any>") || strings.Contains(want, "<number>") {
 		got, err := c.line()
 		if err != nil {
-			return fmt.Errorf("expected %s: %w", show([]byte(want)), err)
+			return fmt.Errorf("got %w, want %s", err, show([]byte(want)))
 		}
 		if !match(want, got) {
-			return fmt.Errorf("expected %s, got %s", show([]byte(want)), show([]byte(got)))
+			return fmt.Errorf("got %s, want %s", show([]byte(got)), show([]byte(want)))
 		}
 		return nil
 	}
 	for n := 1; n <= len(want); n++ {
 		if err := c.more(n); err != nil {
-			return fmt.Errorf("expected %s, got %s and %w", show([]byte(want)), show(c.said), err)
+			return fmt.Errorf("got %s and %w, want %s", show(c.said), err, show([]byte(want)))
 		}
 		if c.said[n-1] != want[n-1] {
-			return fmt.Errorf("expected %s, got %s", show([]byte(want)), show(c.said))
+			return fmt.Errorf("got %s, want %s", show(c.said), show([]byte(want)))
 		}
 	}
 	c.said = c.said[len(want):]
 	return nil
 }
 
-// expectClosed: any error of a read that brought nothing counts as closed but a timeout.
+// expectClosed takes any error of a read that returned nothing for the end, but a timeout.
 func (c *peer) expectClosed() error {
 	err := c.more(1)
 	if err == nil {
-		return fmt.Errorf("expected the server to close, got %s", show(c.said))
+		return fmt.Errorf("got %s, want the end of the connection", show(c.said))
 	}
 	if t, ok := err.(interface{ Timeout() bool }); ok && t.Timeout() {
-		return fmt.Errorf("expected the server to close: %w", err)
+		return fmt.Errorf("want the end of the connection: %w", err)
 	}
 	c.closed = true
 	return nil

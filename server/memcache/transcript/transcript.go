@@ -1,5 +1,5 @@
 // Package transcript reads conversations with the server from text files and replays them over
-// any connection, so that one set of files tests a session in memory and a server behind a socket.
+// any connection, so that one set of files tests a session in memory and a server on a socket.
 //
 // A file holds cases; each starts on a fresh server:
 //
@@ -13,16 +13,16 @@
 //	B< hello
 //	B< END
 //
-// "> " sends a line, "< " expects one, both ended by \r\n; a letter in front names the connection,
-// which is dialled at its first mention. "with" gives a setting of the server. "until NAME VALUE"
-// waits for a figure of the server's stats. Lines that start with # are comments.
+// "> " sends a line, "< " expects one, both with \r\n at the end. A letter before that names the
+// connection, which is dialled at its first mention. "with" sets a setting of the server. "until
+// NAME VALUE" waits for a value of the server's stats. Lines that start with # are comments.
 //
 // In what is sent and expected, \r \n \t \\ and \xNN stand for bytes, {a*250} for a repetition, and
 // a single \ at the end of a line leaves off the \r\n. An expected line may contain <any> and
 // <number>; "< <closed>" expects the server to close, "> <hangup>" closes.
 //
-// At the end of a case every connection still open must answer "version" with nothing before it:
-// what a case does not expect must not have been said.
+// At the end of a case every connection that is still open must answer "version" with nothing
+// before it: what a case does not expect, the server must not say.
 package transcript
 
 import (
@@ -48,9 +48,9 @@ type Step struct {
 	Line int
 	Conn string // which connection, "" by default
 	Do   Action
-	Text string // the line with its escapes resolved; for Until the name of the figure
+	Text string // the line with its escapes resolved; for Until the name of a statistic
 	Want string // for Until: the value waited for
-	Bare bool   // no \r\n behind Text
+	Bare bool   // no \r\n after Text
 }
 
 // Action is what a step does.
@@ -149,7 +149,7 @@ func parseStep(line string) (Step, error) {
 	return s, err
 }
 
-// unescape resolves escapes and repetitions; bare tells of a single backslash at the end.
+// unescape resolves escapes and repetitions. bare is true if a single backslash ends the text.
 func unescape(text string) (plain string, bare bool, err error) {
 	var b strings.Builder
 	for i := 0; i < len(text); i++ {

@@ -11,7 +11,7 @@ func parseOne(t *testing.T, text string) Case {
 	t.Helper()
 	cases, err := Parse("test.txt", []byte(text))
 	if err != nil || len(cases) != 1 {
-		t.Fatalf("got %d cases, error %v", len(cases), err)
+		t.Fatalf("got %d cases, error %v, want one", len(cases), err)
 	}
 	return cases[0]
 }
@@ -29,7 +29,7 @@ func TestParseReadsEveryKindOfLine(t *testing.T) {
 		{Line: 10, Do: Send},
 	}
 	if c.Name != "the name" || c.With["sync"] != "always" || len(c.Step) != len(want) {
-		t.Fatalf("got %+v", c)
+		t.Fatalf("got %+v, want the case of the file", c)
 	}
 	for i := range want {
 		if c.Step[i] != want[i] {
@@ -41,7 +41,7 @@ func TestParseReadsEveryKindOfLine(t *testing.T) {
 func TestParseRefusesWhatIsNoStep(t *testing.T) {
 	for _, text := range []string{"> early\n", "== x\nhello\n", "== x\n> \\q\n", "== x\n> \\x1\n", "== x\nuntil items\n", "== x\nABC> x\n"} {
 		if _, err := Parse("test.txt", []byte(text)); err == nil {
-			t.Errorf("%q was accepted", text)
+			t.Errorf("got %q accepted, want an error", text)
 		}
 	}
 }
@@ -91,8 +91,10 @@ func TestReplayTellsADifference(t *testing.T) {
 		{[]string{"WORD\r\n", "VERSION 1\r\n"}, "test.txt:3"},
 		{[]string{"WOR"}, "EOF"},
 	} {
-		err := c.Replay(func() (io.ReadWriteCloser, error) { return &canned{answers: x.answers}, nil })
-		if x.want == "" && err != nil || x.want != "" && (err == nil || !strings.Contains(err.Error(), x.want)) {
+		dial := func() (io.ReadWriteCloser, error) { return &canned{answers: x.answers}, nil }
+		err := c.Replay(dial)
+		if x.want == "" && err != nil ||
+			x.want != "" && (err == nil || !strings.Contains(err.Error(), x.want)) {
 			t.Errorf("answers %q: %v, want %q", x.answers, err, x.want)
 		}
 	}

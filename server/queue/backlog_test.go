@@ -9,8 +9,9 @@ import (
 	"github.com/darner/darner/wal"
 )
 
-// slow is a registry with a queue on a disk that takes nothing until release is called, which is refused items.
-func slow(t *testing.T) (q *Queue, release func(), refused error) {
+// slow is a registry with a queue on a disk that takes nothing until release is called, which is
+// refused items.
+func backlogged(t *testing.T) (q *Queue, release func(), refused error) {
 	t.Helper()
 	fs := disktest.New()
 	o := small()
@@ -40,43 +41,42 @@ func caughtUp(q *Queue) <-chan struct{} {
 }
 
 func TestAPutThatTheDiskDoesNotKeepUpWithIsRefusedUntilItCaughtUp(t *testing.T) {
-	q, release, refused := slow(t)
-	if !errors.Is(refused, wal.ErrBacklog) || errors.Is(refused, wal.ErrFull) || errors.Is(refused, ErrDiscardOldest) {
-		t.Fatalf("the refusal is %v", refused)
+	q, release, refused := backlogged(t)
+	if !errors.Is(refused, ErrBacklog) || errors.Is(refused, wal.ErrFull) ||
+		errors.Is(refused, ErrDiscardOldest) {
+		t.Fatalf("got refusal %v, want ErrBacklog alone", refused)
 	}
-	told := caughtUp(q)
+	again := caughtUp(q)
 	release()
-	<-told
+	<-again
 	put(t, q, "after that")
 }
 
 func TestAQueueWhoseDiskIsWaitedForIsNotParked(t *testing.T) {
-	q, release, _ := slow(t)
-	stop := q.CatchUpThen(func() { t.Error("called after it was stopped") })
-	told := caughtUp(q)
-	now := q.store.reg.clock.Add(1) + 1
+	q, release, _ := backlogged(t)
+	stop := q.CatchUpThen(func() { t.Error("got a call after stop, want none") })
+	again := caughtUp(q)
+	now := q.store.reg.tick.Add(1) + 1
 	if q.store.park(now) {
-		t.Fatal("it is parked")
+		t.Fatal("got a parked queue, want it loaded while its disk is waited for")
 	}
 	stop()
 	stop()
 	release()
-	<-told
-	if q.store.wanted != 0 {
-		t.Errorf("%d callers want it", q.store.wanted)
+	<-again
+	if q.store.pins != 0 {
+		t.Errorf("got %d pins, want none", q.store.pins)
 	}
-	if !q.store.park(now) {
-		t.Error("it is not parked when nobody waits any more")
-	}
+	park(t, q)
 	<-caughtUp(q)
 }
 
 func TestAQueueThatIsDeletedKeepsNobodyWaitingForItsDisk(t *testing.T) {
-	q, release, _ := slow(t)
-	told := caughtUp(q)
+	q, release, _ := backlogged(t)
+	again := caughtUp(q)
 	deleted := make(chan error, 1)
 	go func() { deleted <- q.Delete() }()
-	<-told
+	<-again
 	release()
 	if err := <-deleted; err != nil {
 		t.Fatal(err)
@@ -86,25 +86,26 @@ func TestAQueueThatIsDeletedKeepsNobodyWaitingForItsDisk(t *testing.T) {
 }
 
 func TestALargeItemThatTheDiskDoesNotKeepUpWithIsNotLost(t *testing.T) {
-	q, release, _ := slow(t)
-	u, err := q.Create(4, wal.Meta{})
+	q, release, _ := backlogged(t)
+	u, err := q.BeginLarge(4, wal.Meta{})
 	if err == nil {
 		_, err = u.Write([]byte("body"))
 	}
 	for err == nil { // the last bit of the segment
 		err = q.Put(nil, wal.Meta{})
 	}
-	if err := u.Commit(); !errors.Is(err, wal.ErrBacklog) {
-		t.Fatalf("the refusal is %v", err)
+	if err := u.Commit(); !errors.Is(err, ErrBacklog) {
+		t.Fatalf("got refusal %v, want ErrBacklog", err)
 	}
 	before, uploads := q.Stats().Items, q.store.uploads
-	told := caughtUp(q)
+	again := caughtUp(q)
 	release()
-	<-told
+	<-again
 	if err := u.Commit(); err != nil {
 		t.Fatal(err)
 	}
 	if n := q.Stats().Items; n != before+1 || uploads != 1 || q.store.uploads != 0 {
-		t.Errorf("%d items and %d uploads became %d and %d", before, uploads, n, q.store.uploads)
+		t.Errorf("got %d items, %d uploads, then %d, want %d, 1, then 0",
+			n, uploads, q.store.uploads, before+1)
 	}
 }

@@ -34,20 +34,21 @@ func TestWhatIsNoQueueIsLeftAlone(t *testing.T) {
 			q := named(t, r, "work")
 			err := q.Put([]byte("a"), wal.Meta{})
 			if err == nil || q.Exists() {
-				t.Fatalf("put: %v", err)
+				t.Fatalf("got %v, exists %v, want a refused item and no queue", err, q.Exists())
 			}
 			if strings.Contains(err.Error(), r.dir) {
-				t.Errorf("a client is told a path: %v", err)
+				t.Errorf("got error %v, want none that names a path", err)
 			}
 			if err := q.Delete(); err != nil {
 				t.Error(err)
 			}
 			after, err := os.Lstat(path)
-			if err != nil || after.Mode() != before.Mode() || !after.ModTime().Equal(before.ModTime()) {
-				t.Errorf("before %v, after %v, %v", before, after, err)
+			if err != nil || after.Mode() != before.Mode() ||
+				!after.ModTime().Equal(before.ModTime()) {
+				t.Errorf("got %v, %v, want %v as before", after, err, before)
 			}
 			if there, _ := os.ReadDir(outside); len(there) != 0 {
-				t.Errorf("written outside of the data directory: %v", there)
+				t.Errorf("got %v outside of the data directory, want nothing", there)
 			}
 		})
 	}
@@ -57,7 +58,7 @@ func TestAQueueWhoseFirstItemIsRefusedLeavesNothing(t *testing.T) {
 	for name, store := range map[string]func(q *Queue) error{
 		"put": func(q *Queue) error { return q.Put([]byte("a"), wal.Meta{}) },
 		"upload": func(q *Queue) error {
-			u, err := q.Create(200<<10, wal.Meta{})
+			u, err := q.BeginLarge(200<<10, wal.Meta{})
 			if err != nil {
 				return err
 			}
@@ -70,26 +71,28 @@ func TestAQueueWhoseFirstItemIsRefusedLeavesNothing(t *testing.T) {
 			fs := disktest.New()
 			r := onFake(t, fs)
 			fs.Fail(func(op disktest.Op, name string, _ int) error {
-				if op != disktest.OpMkdir && op != disktest.OpReadDir && op != disktest.OpRemove && strings.HasPrefix(name, "data/work") {
+				switch op {
+				case disktest.OpMkdir, disktest.OpReadDir, disktest.OpRemove:
+					return nil
+				}
+				if strings.HasPrefix(name, "data/work") {
 					return syscall.ENOSPC
 				}
 				return nil
 			})
 			q := named(t, r, "work")
-			w, _ := standing(t, q)
+			w, _ := waitIn(t, q)
 			if err := store(q); !errors.Is(err, wal.ErrFull) {
 				t.Fatal(err)
 			}
 			total := r.Totals()
 			total.Syncs = 0 // the background may have had one
 			if q.Exists() || total != (Totals{}) || slices.Contains(fs.Names("data"), "work") {
-				t.Errorf("exists %v, %+v, %v", q.Exists(), total, fs.Names("data"))
+				t.Errorf("got exists %v, %+v, %v, want no trace", q.Exists(), total, fs.Names("data"))
 			}
 			fs.Fail(nil)
 			put(t, q, "b", "c")
-			if _, it, ok := w.Stop(); !ok || text(t, q, it) != "b" {
-				t.Error("the waiter got nothing")
-			}
+			wantClaim(t, w, q, "b")
 			wants(t, q, "c")
 		})
 	}
@@ -100,7 +103,7 @@ func TestALoadThatLacksDescriptorsParksOthers(t *testing.T) {
 	r := onFake(t, fs)
 	q, other := named(t, r, "work"), named(t, r, "other")
 	put(t, q, "a")
-	q.store.park(1 << 60)
+	park(t, q)
 	put(t, other, "x")
 	fs.Fail(func(op disktest.Op, name string, _ int) error {
 		if op == disktest.OpOpen && strings.Contains(name, "work") && r.holds(other) {
@@ -136,12 +139,10 @@ func TestTroubleWithClosingALogPasses(t *testing.T) {
 		}
 		return nil
 	})
-	if !q.store.park(1 << 60) {
-		t.Fatal("not parked")
-	}
+	park(t, q)
 	fs.Fail(nil)
 	if !tried.Load() {
-		t.Fatal("closing met no trouble")
+		t.Fatal("got no failing call, want one in closing")
 	}
 	put(t, q, "b")
 	wants(t, q, "a", "b")
@@ -171,7 +172,7 @@ func TestAnUploadAcrossADeleteIsToldNoPath(t *testing.T) {
 	r := open(t, t.TempDir(), small())
 	q := named(t, r, "work")
 	const size = 200 << 10
-	u, err := q.Create(size, wal.Meta{})
+	u, err := q.BeginLarge(size, wal.Meta{})
 	if err != nil {
 		t.Fatal(err)
 	}

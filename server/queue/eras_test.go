@@ -13,54 +13,49 @@ import (
 	"time"
 
 	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/clock"
+	"github.com/darner/darner/wal/clock/clocktest"
 	"github.com/darner/darner/wal/datadir"
 )
 
 // machine has a clock that tests set. Times are in ms.
-type machine struct{ wall, steady, slept atomic.Int64 }
+type machine struct {
+	*clocktest.Clock
+	slept atomic.Int64
+}
 
 const (
 	second = int64(1000)
 	hour   = 3600 * second
 	day    = 24 * hour
-	today  = int64(1_796_000_000_000) // of 2026
+	today  = int64(1_796_000_000_000) // in 2026
 )
 
-func newMachine(wall int64) *machine {
-	m := new(machine)
-	m.wall.Store(wall)
-	return m
-}
+func newMachine(now int64) *machine { return &machine{Clock: clocktest.New(time.UnixMilli(now))} }
 
-func (m *machine) pass(ms int64) { m.wall.Add(ms); m.steady.Add(ms) }
-func (m *machine) set(wall int64) {
-	m.wall.Store(wall)
-}
-func (m *machine) sleep(ms int64) { m.wall.Add(ms); m.slept.Add(ms) }
+func (m *machine) now() int64     { return clock.UnixMilli(m) }
+func (m *machine) pass(ms int64)  { m.Step(time.Duration(ms) * time.Millisecond) }
+func (m *machine) set(now int64)  { m.SetDay(time.UnixMilli(now)) }
+func (m *machine) sleep(ms int64) { m.set(m.now() + ms); m.slept.Add(ms) }
 
-// boot is a start of the machine, whose steady clock begins anew.
-func (m *machine) boot(wall int64) {
-	m.wall.Store(wall)
-	m.steady.Store(0)
+// boot is a start of the machine, whose steady time begins anew.
+func (m *machine) boot(now int64) {
+	m.Clock = clocktest.New(time.UnixMilli(now))
 	m.slept.Store(0)
-}
-
-func (m *machine) clock() *Clock {
-	return newClock(func() (int64, int64) { return m.wall.Load(), m.steady.Load() }, m.slept.Load)
 }
 
 // start is a server on it.
 func (m *machine) start(t *testing.T, dir string, log *slog.Logger) *Registry {
 	t.Helper()
 	o := small()
-	o.Clock, o.Log.Logger = m.clock(), log
+	o.Clock, o.asleep, o.Log.Logger = m.Clock, m.slept.Load, log
 	return open(t, dir, o)
 }
 
 // putFor puts an item as a session does: with a lifetime in ms.
 func (m *machine) putFor(t *testing.T, q *Queue, payload string, life int64) {
 	t.Helper()
-	now := q.store.reg.o.Clock.Now() // the transport looks at it when a request comes
+	now := q.store.reg.eras.now() // the transport looks at it when a request comes
 	if err := q.Put([]byte(payload), wal.Meta{Enqueued: now, Expires: now + life}); err != nil {
 		t.Fatal(err)
 	}
@@ -86,14 +81,17 @@ func has(t *testing.T, q *Queue) string {
 func (m *machine) want(t *testing.T, q *Queue, want string) {
 	t.Helper()
 	if got := has(t, q); got != want {
-		t.Fatalf("at %s there is %q, want %q", stamp(m.wall.Load()), got, want)
+		t.Fatalf("at %s: got %q, want %q", stamp(m.now()), got, want)
 	}
 }
 
 func TestALifetimeIsTheTimeThatPassesWhateverTheClockIsSetTo(t *testing.T) {
 	for name, c := range map[string]struct{ from, to int64 }{
-		"from 1970": {5 * second, today}, "two hours ahead": {today, today + 2*hour}, "two hours back": {today, today - 2*hour},
-		"to 1970": {today, 5 * second}, "by half a minute": {today, today + 30*second},
+		"from 1970":        {5 * second, today},
+		"two hours ahead":  {today, today + 2*hour},
+		"two hours back":   {today, today - 2*hour},
+		"to 1970":          {today, 5 * second},
+		"by half a minute": {today, today + 30*second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := newMachine(c.from)
@@ -106,14 +104,14 @@ func TestALifetimeIsTheTimeThatPassesWhateverTheClockIsSetTo(t *testing.T) {
 			m.want(t, q, "an hour")
 			m.pass(2 * second)
 			m.want(t, q, "a day")
-			m.set(m.wall.Load() - 20*second)
-			m.set(m.wall.Load() + 3*day)
+			m.set(m.now() - 20*second)
+			m.set(m.now() + 3*day)
 			m.pass(23*hour - second)
 			m.want(t, q, "a day")
 			m.pass(4 * second)
 			m.want(t, q, "")
 			if n := q.Stats().Expired; n != 2 {
-				t.Errorf("%d items expired", n)
+				t.Errorf("got %d expired, want 2", n)
 			}
 		})
 	}
@@ -122,7 +120,8 @@ func TestALifetimeIsTheTimeThatPassesWhateverTheClockIsSetTo(t *testing.T) {
 func TestAnExpiryThatIsATimeOfDayGoesByTheClock(t *testing.T) {
 	m := newMachine(today)
 	q := named(t, m.start(t, t.TempDir(), slog.New(slog.DiscardHandler)), "work")
-	if err := q.Put([]byte("a"), wal.Meta{Enqueued: today, Expires: today + hour, Fixed: true}); err != nil {
+	m1 := wal.Meta{Enqueued: today, Expires: today + hour, Fixed: true}
+	if err := q.Put([]byte("a"), m1); err != nil {
 		t.Fatal(err)
 	}
 	m.set(today - 5*day)
@@ -137,19 +136,19 @@ func TestThatTheClockWasSetIsLoggedOnceAndDriftAndSleepAreNot(t *testing.T) {
 	m := newMachine(today)
 	q := named(t, m.start(t, t.TempDir(), slog.New(slog.NewTextHandler(&log, nil))), "work")
 	m.putFor(t, q, "a", hour)
-	m.set(m.wall.Load() + leastStep - 1)
+	m.set(m.now() + minStep - 1)
 	m.want(t, q, "a")
 	m.sleep(hour / 2)
 	m.want(t, q, "a")
 	if log.Len() != 0 {
-		t.Fatalf("logged: %s", &log)
+		t.Fatalf("got log %s, want none", &log)
 	}
-	m.set(m.wall.Load() + 2*hour)
+	m.set(m.now() + 2*hour)
 	for range 10 {
 		m.want(t, q, "a")
 	}
 	if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "by=2h0m") {
-		t.Fatalf("logged: %s", text)
+		t.Fatalf("got log %s, want one line with by=2h0m", text)
 	}
 	m.sleep(hour / 2)
 	m.want(t, q, "")
@@ -161,13 +160,13 @@ func TestAnItemOnItsWayWhenTheClockIsSetLivesAsLongAsItWasToLive(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			m := newMachine(today / 2)
 			r := m.start(t, t.TempDir(), slog.New(slog.DiscardHandler))
-			meta := wal.Meta{Enqueued: m.wall.Load(), Expires: m.wall.Load() + hour}
-			u, err := named(t, r, "large").Create(3, meta)
+			meta := wal.Meta{Enqueued: m.now(), Expires: m.now() + hour}
+			u, err := named(t, r, "large").BeginLarge(3, meta)
 			if err != nil {
 				t.Fatal(err)
 			}
 			m.set(to)
-			r.o.Clock.Now()
+			r.eras.now()
 			if _, err = u.Write([]byte("abc")); err == nil {
 				err = u.Commit()
 			}
@@ -187,23 +186,23 @@ func TestAnItemOnItsWayWhenTheClockIsSetLivesAsLongAsItWasToLive(t *testing.T) {
 			}
 			m.pass(hour - second)
 			if n := alive(); n != 2 {
-				t.Fatalf("after an hour less a second %d items are left", n)
+				t.Fatalf("after an hour less a second: got %d items, want 2", n)
 			}
 			m.pass(2 * second)
 			if n := alive(); n != 0 {
-				t.Fatalf("after an hour %d items are left", n)
+				t.Fatalf("after an hour: got %d items, want none", n)
 			}
 		})
 	}
 }
 
-// stepped waits until a step is written down.
-func stepped(t *testing.T, r *Registry) {
+// keptStep waits until a step is written down.
+func keptStep(t *testing.T, r *Registry) {
 	t.Helper()
-	r.o.Clock.Now()
+	r.eras.now()
 	eventually(t, "history of the clock", func() bool {
-		past, _, err := readClock(r.fs, r.dir)
-		return err == nil && fmt.Sprint(past) == fmt.Sprint(r.o.Clock.history())
+		past, _, err := readStretches(r.fs, r.dir)
+		return err == nil && fmt.Sprint(past) == fmt.Sprint(r.eras.history())
 	})
 }
 
@@ -214,7 +213,7 @@ func TestAStepAheadIsKnownAfterARestart(t *testing.T) {
 	m.putFor(t, q, "an hour", hour)
 	m.pass(2 * second)
 	m.set(today)
-	stepped(t, r)
+	keptStep(t, r)
 	m.putFor(t, q, "a day", day)
 	m.pass(hour / 2)
 	if err := r.Close(); err != nil {
@@ -228,11 +227,12 @@ func TestAStepAheadIsKnownAfterARestart(t *testing.T) {
 	m.pass(20 * second)
 	m.want(t, q, "a day")
 	if age := q.Stats().Age; age < hour-second || age > hour+20*second {
-		t.Errorf("its age is %v", time.Duration(age)*time.Millisecond)
+		t.Errorf("got an age of %v, want about an hour", time.Duration(age)*time.Millisecond)
 	}
 }
 
-// Whatever the clock says at a start, an item put before lives for the time that it has left, as far as is known.
+// Whatever the clock says at a start, an item put before lives for the time that it has left, as
+// far as is known.
 func TestAClockThatStartsWrongAgainAndAgainDropsNothingEarly(t *testing.T) {
 	m, dir, quiet := newMachine(5*second), t.TempDir(), slog.New(slog.DiscardHandler)
 	for n := range 3 {
@@ -242,11 +242,11 @@ func TestAClockThatStartsWrongAgainAndAgainDropsNothingEarly(t *testing.T) {
 		m.putFor(t, q, fmt.Sprint("wrong ", n), 30*day)
 		m.pass(second)
 		m.set(today + int64(n)*day)
-		stepped(t, r)
+		keptStep(t, r)
 		m.putFor(t, q, fmt.Sprint("right ", n), 30*day)
 		m.pass(hour)
 		if items := q.Stats().Items; items != 2*int64(n+1) {
-			t.Fatalf("in run %d there are %d items", n, items)
+			t.Fatalf("run %d: got %d items, want %d", n, items, 2*(n+1))
 		}
 		m.want(t, q, "wrong 0")
 		if err := r.Close(); err != nil {
@@ -263,34 +263,34 @@ func TestAClockThatStartsWrongAgainAndAgainDropsNothingEarly(t *testing.T) {
 	m.want(t, q, "")
 }
 
-func TestWhatIsKnownOfTheClockIsBoundedAndDamageToItIsTold(t *testing.T) {
+func TestTheHistoryOfTheClockIsBoundedAndDamageToItIsLogged(t *testing.T) {
 	var log bytes.Buffer
 	m, dir := newMachine(today), t.TempDir()
 	r := m.start(t, dir, slog.New(slog.DiscardHandler))
 	q := named(t, r, "work")
-	for range 3 * mostEras {
-		m.set(m.wall.Load() + hour)
+	for range 3 * maxEras {
+		m.set(m.now() + hour)
 		m.putFor(t, q, "x", hour)
 	}
-	stepped(t, r)
-	if n := len(q.store.marks); n > mostMarks {
-		t.Errorf("%d marks", n)
+	keptStep(t, r)
+	if n := len(q.store.marks); n > maxMarks {
+		t.Errorf("got %d marks, want %d at most", n, maxMarks)
 	}
-	if n := len(r.o.Clock.eras); n > mostEras {
-		t.Errorf("%d eras", n)
+	if n := len(r.eras.list); n > maxEras {
+		t.Errorf("got %d eras, want %d at most", n, maxEras)
 	}
 	path := filepath.Join(dir, datadir.ClockName)
 	text, err := os.ReadFile(path)
-	if err != nil || bytes.Count(text, []byte("\n")) != mostStretches {
-		t.Fatalf("%d lines, %v", bytes.Count(text, []byte("\n")), err)
+	if err != nil || bytes.Count(text, []byte("\n")) != maxStretches {
+		t.Fatalf("got %d lines, %v, want %d", bytes.Count(text, []byte("\n")), err, maxStretches)
 	}
 	text[0] ^= 1
 	if err := errors.Join(r.Close(), os.WriteFile(path, text, 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	r = m.start(t, dir, slog.New(slog.NewTextHandler(&log, nil)))
-	if n := len(r.o.Clock.past); n != mostStretches-1 || !strings.Contains(log.String(), "lines=1") {
-		t.Errorf("%d stretches are believed, logged: %s", n, &log)
+	if n := len(r.eras.past); n != maxStretches-1 || !strings.Contains(log.String(), "lines=1") {
+		t.Errorf("got %d stretches, log %s, want %d and one damaged line", n, &log, maxStretches-1)
 	}
 }
 
@@ -302,16 +302,17 @@ func TestTheAgeOfTheHeadDoesNotJumpWithTheClock(t *testing.T) {
 	for _, parked := range []bool{false, true} {
 		m.set(today)
 		if parked {
-			q.store.park(1 << 60)
+			park(t, q)
 			m.set(today + day)
 		}
 		if age := q.Stats().Age; age != 2*second {
-			t.Errorf("parked %v: the age is %v", parked, time.Duration(age)*time.Millisecond)
+			t.Errorf("parked %v: got an age of %d ms, want %d", parked, age, 2*second)
 		}
 	}
 }
 
-// It is put right after the start, or set wrong: only in the second case has it nothing to do with what was put before.
+// It is put right after the start, or set wrong: only in the second case has it nothing to do with
+// what was put before.
 func TestAClockThatIsSetBackAfterARestartDropsNothingEarly(t *testing.T) {
 	for name, c := range map[string]struct {
 		boot, to int64

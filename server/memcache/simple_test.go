@@ -24,9 +24,11 @@ func TestAdministratorsCommands(t *testing.T) {
 			k := newServer(t, c.change...).dial()
 			k.set("q", "a")
 			flushed, deleted := k.ask("flush_all\r\n"), k.ask("delete q\r\n")
-			if c.allowed && (flushed != "Flushed all queues.\r\n" || deleted != "DELETED\r\n") ||
-				!c.allowed && (!strings.HasPrefix(flushed, "CLIENT_ERROR flush_all ") || !strings.HasPrefix(deleted, "CLIENT_ERROR delete ")) {
-				t.Errorf("answered %q and %q", flushed, deleted)
+			done := flushed == "Flushed all queues.\r\n" && deleted == "DELETED\r\n"
+			refused := strings.HasPrefix(flushed, "CLIENT_ERROR flush_all ") &&
+				strings.HasPrefix(deleted, "CLIENT_ERROR delete ")
+			if c.allowed && !done || !c.allowed && !refused {
+				t.Errorf("got %q and %q, want them allowed: %v", flushed, deleted, c.allowed)
 			}
 		})
 	}
@@ -35,23 +37,24 @@ func TestAdministratorsCommands(t *testing.T) {
 func TestFlushAllWithADelayIsLeftToTheServer(t *testing.T) {
 	sv := newServer(t)
 	sv.dial().expect("flush_all 7\r\nflush_all 1 noreply\r\nflush_all 99999999999999999\r\n", "OK\r\nOK\r\n")
-	if len(sv.flushed) != 3 || sv.flushed[0] != 7*time.Second || sv.flushed[1] != time.Second || sv.flushed[2] <= 0 {
-		t.Errorf("delays %v", sv.flushed)
+	if f := sv.flushed; len(f) != 3 || f[0] != 7*time.Second || f[1] != time.Second || f[2] <= 0 {
+		t.Errorf("got delays %v, want 7 s, 1 s and a long one", f)
 	}
 }
 
 func TestBinaryProtocolIsLoggedOnce(t *testing.T) {
 	var log bytes.Buffer
-	sv := newServer(t, func(sv *testServer) { sv.env.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+	logged := func(sv *testServer) { sv.env.Logger = slog.New(slog.NewTextHandler(&log, nil)) }
+	sv := newServer(t, logged)
 	for range 3 {
 		c := sv.dial()
 		c.expect("\x80\x00", "")
 		if !c.closed {
-			t.Error("the connection stays open")
+			t.Error("got an open connection, want it closed")
 		}
 	}
 	if n := strings.Count(log.String(), "binary protocol"); n != 1 {
-		t.Errorf("logged %d times: %s", n, log.String())
+		t.Errorf("got %d log lines, want 1: %s", n, log.String())
 	}
 }
 
@@ -65,11 +68,11 @@ func TestExpiryFollowsMemcached(t *testing.T) {
 		{month + 1, (month + 1) * 1000, true}, {1_800_000_000, 1_800_000_000_000, true},
 	} {
 		if got, fixed := expiry(c.exptime, now); got != c.want || fixed != c.fixed {
-			t.Errorf("expiry(%d) is %d, %v, want %d, %v", c.exptime, got, fixed, c.want, c.fixed)
+			t.Errorf("expiry(%d): got %d, %v, want %d, %v", c.exptime, got, fixed, c.want, c.fixed)
 		}
 	}
 	if got, _ := expiry(1<<63-1, now); got <= now {
-		t.Errorf("the end of time is at %d", got)
+		t.Errorf("got %d for the end of time, want the future", got)
 	}
 }
 
@@ -80,8 +83,9 @@ func TestAStoppingServerDoesNotGoOverAllQueues(t *testing.T) {
 	c.set("b", "x")
 	c.s.Drain()
 	for _, request := range []string{"stats\r\n", "flush_all\r\n"} {
-		if got := c.ask("%s", request); !strings.HasSuffix(got, serverError(errStopping)) || strings.Contains(got, "queue_b_") {
-			t.Errorf("%s%s", request, got)
+		got := c.ask("%s", request)
+		if !strings.HasSuffix(got, serverError(errStopping)) || strings.Contains(got, "queue_b_") {
+			t.Errorf("%s: got %s, want %v", request, got, errStopping)
 		}
 	}
 	sv.dial().expect("get b\r\n", value("b", "x"))

@@ -1,6 +1,6 @@
 package memcache
 
-// DELETE, FLUSH, FLUSH_ALL, VERSION, VERBOSITY and QUIT.
+// Commands that are answered with one line: DELETE, FLUSH, FLUSH_ALL, VERSION, VERBOSITY and QUIT.
 
 import (
 	"errors"
@@ -16,38 +16,28 @@ const (
 	badVerbosity = "CLIENT_ERROR verbosity wants a level\r\n"
 )
 
-// simple is a command of one answer, in hand while its job runs.
-type simple struct {
-	answer  string
-	noreply bool
-}
-
-// begin is the common way of a command that waits for the disk.
-func (s *Session) begin(c simple, job func() error) {
+// answerAfter answers when a job that may wait for the disk is done, or with its error.
+func (s *Session) answerAfter(job func() error, answer string, noreply bool) {
 	var err error
-	s.work(func() { err = job() }, func(s *Session) { s.simpleDone(c, err) })
+	s.work(func() { err = job() }, func(s *Session) {
+		if err != nil {
+			answer = serverError(err)
+		}
+		s.replyUnless(noreply, answer)
+		s.next = (*Session).request
+	})
 }
 
-func (s *Session) simpleDone(c simple, err error) {
-	if err != nil {
-		c.answer = serverError(err)
-	}
-	if !c.noreply {
-		s.reply(c.answer)
-	}
-	s.next = (*Session).request
-}
-
-// replyUnless answers a request that is done.
+// replyUnless answers unless the request says noreply.
 func (s *Session) replyUnless(noreply bool, text string) {
 	if !noreply {
 		s.reply(text)
 	}
 }
 
-// queueArgument finds the queue a command names; a problem is the answer to give.
+// queueArgument finds the queue that a command names; a problem is the answer to give.
 func (s *Session) queueArgument(word []byte) (q Queue, problem string) {
-	q, _, _, problem = s.key(word, noOptions)
+	q, _, _, problem = s.parseKey(word, noOptions)
 	return q, problem
 }
 
@@ -64,7 +54,7 @@ func (s *Session) deleteCommand(args []byte) {
 		s.replyUnless(noreply, problem)
 		return
 	}
-	s.begin(simple{answer: "DELETED\r\n", noreply: noreply}, q.Delete)
+	s.answerAfter(q.Delete, "DELETED\r\n", noreply)
 }
 
 func (s *Session) flushCommand(args []byte) {
@@ -78,15 +68,15 @@ func (s *Session) flushCommand(args []byte) {
 		s.reply(problem)
 		return
 	}
-	s.begin(simple{answer: endOfAnswer}, q.Flush)
+	s.answerAfter(q.Flush, endOfAnswer, false)
 }
 
-// flushAllCommand answers as Kestrel and Darner do, or as memcached when asked with its delay.
+// flushAllCommand answers as Kestrel and Darner do, or as memcached if there is a delay.
 func (s *Session) flushAllCommand(args []byte) {
 	var w [maxWords][]byte
 	n, noreply := cutNoreply(&w, splitWords(args, &w), 0)
 	if n == 0 {
-		s.begin(simple{answer: "Flushed all queues.\r\n", noreply: noreply}, s.flushAll)
+		s.answerAfter(s.flushAll, "Flushed all queues.\r\n", noreply)
 		return
 	}
 	seconds, ok := parseInt(w[0])
@@ -100,19 +90,21 @@ func (s *Session) flushAllCommand(args []byte) {
 		s.replyUnless(noreply, "OK\r\n")
 		return
 	}
-	s.begin(simple{answer: "OK\r\n", noreply: noreply}, s.flushAll)
+	s.answerAfter(s.flushAll, "OK\r\n", noreply)
 }
 
-// flushAll is the job of flushAllCommand. A server that stops does not wait for the end of it.
+// flushAll is the job of flushAllCommand. A server that stops does not wait for its end.
 func (s *Session) flushAll() error {
-	err := s.env.Registry.FlushAll(s.draining.Load)
-	if errors.Is(err, queue.ErrClosed) {
+	ctx, done := s.untilDrain()
+	defer done()
+	err := s.env.Registry.FlushAll(ctx)
+	if ctx.Err() != nil || errors.Is(err, queue.ErrClosed) {
 		return errStopping
 	}
 	return err
 }
 
-// errStopping is the end of a command that goes over all queues.
+// errStopping is the end of a command over all queues.
 var errStopping = errors.New("the server stops; not all queues were seen to")
 
 func (s *Session) versionCommand([]byte) {
@@ -121,7 +113,7 @@ func (s *Session) versionCommand([]byte) {
 	s.out = append(s.out, "\r\n"...)
 }
 
-// verbosityCommand is there because clients send it; how much is logged is the operator's choice.
+// verbosityCommand exists because clients send it. How much is logged is the operator's choice.
 func (s *Session) verbosityCommand(args []byte) {
 	var w [maxWords][]byte
 	n, noreply := cutNoreply(&w, splitWords(args, &w), 0)

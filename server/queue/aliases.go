@@ -1,7 +1,6 @@
 package queue
 
-// The words that the queues share with the log beneath them: who uses a queue need not know the
-// log.
+// What the queues share with the log below them, so that a caller need not know the log.
 
 import (
 	"fmt"
@@ -20,8 +19,8 @@ var (
 	ErrFailed    = wal.ErrFailed   // the queue takes no more items until the server is restarted
 	ErrDamaged   = wal.ErrDamaged  // the item's bytes are lost: Drop it
 	ErrGone      = wal.ErrGone     // the item was taken, flushed or deleted meanwhile
-	ErrBehind    = wal.ErrBacklog   // nothing was stored: CatchUpThen tells when to try again
-	ErrUnready   = wal.ErrUnready  // it would take the disk, or long: ReadyThen tells when to try again
-	ErrTooLarge  = wal.ErrTooLarge // the item has to go through Create
+	ErrBacklog   = wal.ErrBacklog  // nothing was stored: CatchUpThen says when to try again
+	ErrUnready   = wal.ErrUnready  // it takes the disk, or long: ReadyThen says when to try again
+	ErrTooLarge  = wal.ErrTooLarge // the item has to go through BeginLarge
 	ErrNotLoaded = fmt.Errorf("the queue is not loaded: %w", ErrUnready)
 )

@@ -20,7 +20,7 @@ var (
 	ErrFailed    = wal.ErrFailed   // the queue takes no more items until the server is restarted
 	ErrDamaged   = wal.ErrDamaged  // the item's bytes are lost: Drop it
 	ErrGone      = wal.ErrGone     // the item was taken, flushed or deleted meanwhile
-	ErrBehind    = wal.ErrBacklog   // nothing was stored: CatchUpThen tells when to try again
+	ErrBehind    = wal.ErrBacklog  // nothing was stored: CatchUpThen tells when to try again
 	ErrUnready   = wal.ErrUnready  // it would take the disk, or long: ReadyThen tells when to try again
 	ErrTooLarge  = wal.ErrTooLarge // the item has to go through Create
 	ErrNotLoaded = fmt.Errorf("the queue is not loaded: %w", ErrUnready)

@@ -199,7 +199,7 @@ func (n *lane) stop() {
 // pool runs jobs that may wait for the disk. It bounds how many run at a time, because each takes a
 // thread.
 type pool struct {
-	mu      sync.Mutex // a leaf
+	mu      sync.Mutex // taken last
 	waiting []func()
 	running int
 }

@@ -44,8 +44,8 @@ func Open(dir string, o Options) (*Log, error) {
 	return l, nil
 }
 
-// recover reads and repairs what is in the directory. It holds Log.mu from where it changes the log;
-// functions that recovery alone calls do not say so.
+// recover reads and repairs what is in the directory. It holds Log.mu from where it changes the
+// log; functions that recovery alone calls do not say so.
 func (l *Log) recover() error {
 	d, err := files.List(l.fs, l.dir)
 	if isNotExist(err) {

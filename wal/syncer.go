@@ -24,15 +24,15 @@ const (
 // syncer has the logs of a Background that want a sync, and up to syncsAtOnce goroutines that sync
 // them.
 type syncer struct {
-	mu      sync.Mutex  // a leaf
+	mu      sync.Mutex  // taken last
 	asked   []*Log      // in the order they came, each once
-	dirty   []*Log      // those whose timers run; each knows its place
+	dirty   []*Log      // those whose timers run; see dirt.place
 	workers int         // goroutines
-	volume  disk.Volume // nil: there is none
-	failed  bool        // a sync of it did: each for itself from then on
-	shared  bool        // a sync of the whole is under way
+	volume  disk.Volume // nil if there is none
+	failed  bool        // a shared sync failed: there are none from then on
+	shared  bool        // a shared sync is under way
 
-	shareFrom int // logs that want one
+	shareFrom int // logs that must want a sync to share one
 }
 
 // SyncTogether lets logs share a sync of their file system when many want one. The file, which must

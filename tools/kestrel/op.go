@@ -9,7 +9,7 @@ package kestrel
 //	4 SAVE_XID             i32 id                                      the last id used
 //	5 UNREMOVE             i32 id                                      return an open item
 //	6 CONFIRM_REMOVE       i32 id                                      drop an open item
-//	7 ADD_XID              i32 id, then as ADDX                        append; a 3 after it opens it
+//	7 ADD_XID              i32 id, then as ADDX                        append; a 3 opens it
 //	8 STATE_DUMP           i32 id, i32 count                           count open items follow
 //	8 CONTINUE             i32 id, then as ADDX                        drop an open item, append
 //	9 REMOVE_TENTATIVE_XID i32 id                                      open the head as id

@@ -1,6 +1,6 @@
 package wal
 
-// How the background rewrites offset files, and how large they get.
+// How offset files are made, written and rewritten, and how large they get.
 
 import (
 	"errors"
@@ -132,4 +132,89 @@ func (l *Log) replace(path string, fresh *offset.File) error {
 		return err
 	}
 	return nil
+}
+
+// ensureFile makes the offset file if there is none. It waits for the disk under Log.mu, so it is
+// for recovery.
+func (c *Consumer) ensureFile() error {
+	if c.off != nil {
+		return nil
+	}
+	off, err := c.l.blankOffsets(c.name, c.live(), c.st.Created)
+	if err != nil {
+		return err
+	}
+	return c.adoptFile(off)
+}
+
+// adoptFile makes a blank file the consumer's and fills it with what is taken. After an error
+// nothing is left of it.
+func (c *Consumer) adoptFile(off *offset.File) error {
+	if err := off.Fill(&c.st, false); err != nil {
+		return errors.Join(err, off.Close(), c.l.fs.Remove(off.Path))
+	}
+	c.off, c.dirty, c.l.dirty.dir, c.unsaved = off, true, true, false
+	c.rewriteAt = max(c.l.rewriteBound(), 2*c.live())
+	return nil
+}
+
+func (c *Consumer) saveHead() {
+	if c.off == nil {
+		c.requestFile()
+		return
+	}
+	c.off.SetHead(c.st.Head, c.st.Below)
+}
+
+// requestFile has the background make the file, so that no taker waits. Until then what is taken is
+// in memory alone.
+func (c *Consumer) requestFile() {
+	c.unsaved = true
+	if !c.rewriteRequested {
+		c.rewriteRequested = true
+		c.l.requestCleanup()
+	}
+}
+
+// saveRange appends an entry. If the file has no place for it, the range is in memory alone until
+// the file is rewritten, and a crash brings the items back.
+func (c *Consumer) saveRange(x offset.Span) {
+	if c.off == nil {
+		c.requestFile()
+		return
+	}
+	for !c.off.AddRange(x) {
+		if c.l.background.reserve.lent.Load() || c.off.Grow() != nil {
+			c.unsaved = true
+			break
+		}
+	}
+	c.requestRewriteIfDue()
+}
+
+// requestRewriteIfDue has the background rewrite the file once that is due.
+func (c *Consumer) requestRewriteIfDue() {
+	if (c.unsaved || c.off.End() >= c.rewriteAt) && !c.rewriteRequested {
+		c.rewriteRequested = true
+		c.l.requestCleanup()
+	}
+}
+
+// checkpoint notes the head in the file, and how much of the log is durable.
+func (c *Consumer) checkpoint() {
+	c.off.Checkpoint(c.st.Head, c.st.Below, c.l.durable)
+	c.requestRewriteIfDue()
+}
+
+// close closes the offset file, shrunk to one block if the state fits. If that fails, the file is
+// as good as it was. It takes Log.mu.
+func (c *Consumer) close(trim bool) error {
+	if c.off == nil {
+		return nil
+	}
+	var err error
+	if trim && c.off.Allocated() > offset.FirstStep {
+		err = c.rewrite(offset.FirstStep)
+	}
+	return errors.Join(err, c.off.Close())
 }

@@ -1,0 +1,186 @@
+package wal
+
+// The bodies of large items: how they are read, and deleted once their items are taken.
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+
+	"github.com/darner/darner/segment"
+	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/wal/internal/body"
+	"github.com/darner/darner/wal/internal/files"
+)
+
+// Open streams the body of the large item at p, verified chunk by chunk: it never returns a wrong
+// byte. Errors, also of Read: ErrDamaged, ErrGone, ErrClosed. Use the reader from one goroutine at
+// a time.
+func (l *Log) Open(p Position) (io.ReadCloser, error) {
+	f, err := l.hold(p)
+	if err != nil {
+		return nil, l.unread(p, err)
+	}
+	defer l.release(f)
+	r, err := f.record(p)
+	if err != nil {
+		return nil, l.unread(p, err)
+	}
+	if r.Kind != segment.KindLarge {
+		return nil, fmt.Errorf("item %d is not a large one: it is read with Read", p.Seq)
+	}
+	_, upload, _ := body.Record(&r)
+	b, err := l.openBodyOf(p.Seq, upload)
+	if isNotExist(err) {
+		return nil, fmt.Errorf("%w: its body is missing: %w", ErrDamaged, err)
+	}
+	if err == nil {
+		if err = b.Verify(p.Size, upload); err != nil {
+			b.Close()
+		}
+	}
+	if errors.Is(err, ErrDamaged) {
+		l.noteDamagedBody(p.Seq)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &reader{b, l, p.Seq}, nil
+}
+
+// openBodyOf opens the body of an item, which may still have its upload's name.
+func (l *Log) openBodyOf(seq, upload uint64) (*body.Reader, error) {
+	path := l.path(files.BodyName(seq))
+	b, err := body.Open(l.fs, path)
+	if isNotExist(err) { // its Commit has not renamed it yet
+		b, err = body.Open(l.fs, l.path(files.PartName(upload)))
+		if isNotExist(err) {
+			b, err = body.Open(l.fs, path)
+		}
+	}
+	return b, err
+}
+
+// reader streams a body for Log.Open.
+type reader struct {
+	*body.Reader
+	l   *Log
+	seq uint64
+}
+
+func (r *reader) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	switch {
+	case err == nil:
+	case errors.Is(err, ErrDamaged):
+		r.l.noteDamagedBody(r.seq)
+	case errors.Is(err, fs.ErrClosed):
+		err = ErrClosed
+	}
+	return n, err
+}
+
+// noteDamagedBody remembers that a body does not verify.
+func (l *Log) noteDamagedBody(seq uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.uploads.damaged == nil {
+		l.uploads.damaged = make(map[uint64]bool)
+	}
+	l.uploads.damaged[seq] = true
+}
+
+// takenBodies returns the large items whose bodies may be deleted, because every consumer has taken
+// them.
+func (l *Log) takenBodies() (gone []uint64) {
+	l.mu.Lock()
+	candidates, sweep := l.uploads.taken, l.uploads.sweep || l.sweepDueLocked()
+	l.uploads.taken, l.uploads.sweep = nil, false
+	l.mu.Unlock()
+	if sweep {
+		d, err := files.List(l.fs, l.dir)
+		if err != nil {
+			l.log.Warn("cannot list bodies to delete", "error", err)
+			return nil
+		}
+		candidates = candidates[:0]
+		for _, f := range d.Of[files.Body] {
+			candidates = append(candidates, f.Number)
+		}
+	}
+	for some := range slices.Chunk(candidates, atOnce) {
+		l.mu.Lock()
+		for _, seq := range some {
+			if seq < l.next && l.deletableLocked(seq) {
+				gone = append(gone, seq)
+			}
+		}
+		l.mu.Unlock()
+	}
+	return gone
+}
+
+// sweepDueLocked reports whether bodies are left though no item is.
+func (l *Log) sweepDueLocked() bool { return l.uploads.count > 0 && l.minHeadLocked() == l.next }
+
+func (l *Log) takenByAllLocked(seq uint64) bool {
+	for _, c := range l.consumers {
+		if !c.has(seq) {
+			return false
+		}
+	}
+	return len(l.consumers) > 0
+}
+
+func (l *Log) removeBody(seq uint64) {
+	l.forgetUnsynced(seq)
+	path := l.path(files.BodyName(seq))
+	size := int64(0)
+	if f, err := l.fs.OpenRead(path); err == nil {
+		size, _ = f.Size()
+		f.Close()
+	}
+	if err := l.discardBody(seq, path); err != nil {
+		if !isNotExist(err) {
+			l.log.Warn("cannot delete the body of a taken item", "file", path, "error", err)
+		}
+		return
+	}
+	l.mu.Lock()
+	l.uploads.count--
+	l.uploads.bytes -= size
+	delete(l.uploads.damaged, seq)
+	l.mu.Unlock()
+}
+
+// discardBody deletes a body, or sets it aside if it was found damaged.
+func (l *Log) discardBody(seq uint64, path string) error {
+	l.mu.Lock()
+	damaged := l.uploads.damaged[seq]
+	l.mu.Unlock()
+	if !damaged {
+		return l.fs.Remove(path)
+	}
+	to, err := l.moveAside(path)
+	if err == nil {
+		l.log.Warn("damaged body of a large item set aside", "file", path, "now", to)
+	}
+	return err
+}
+
+// forgetUnsynced closes the body of an item that is gone, so that no sync writes it.
+func (l *Log) forgetUnsynced(seq uint64) {
+	l.mu.Lock()
+	var f disk.File
+	is := func(b openBody) bool { return b.seq == seq }
+	if i := slices.IndexFunc(l.uploads.unsynced, is); i >= 0 {
+		f = l.uploads.unsynced[i].f
+		l.uploads.unsynced = slices.Delete(l.uploads.unsynced, i, i+1)
+	}
+	l.mu.Unlock()
+	if f != nil {
+		f.Close()
+	}
+}

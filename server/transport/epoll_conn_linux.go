@@ -283,8 +283,10 @@ func (l *loop) dropInput(c *epollConn) {
 	}
 }
 
-// work has a worker do a job and then post the connection.
+// work has a worker do a job and then post the connection. Until then the loop leaves the session
+// alone: so no timer may ring.
 func (l *loop) work(c *epollConn, job func()) {
+	l.setTimer(c, 0)
 	c.working, c.job = true, job
 	if c.session.Streaming() {
 		l.owner.streamers.do(c)

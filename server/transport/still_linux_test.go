@@ -142,6 +142,28 @@ func TestAClientThatHangsUpBeforeItsTurnHasItsRequestDoneOnce(t *testing.T) {
 	s.jobsDone(c)
 }
 
+// A get that waits has a timer. What ends the wait may be a job, in which the timer must not ring: the
+// job would be done twice, by two workers at once.
+func TestATimerOfAWaitDoesNotRingInTheJobThatEndsIt(t *testing.T) {
+	s := newStillLoop(t)
+	c, client := s.connect()
+	defer unix.Close(client)
+	release := s.holdJobs(s.owner.workers)
+	s.send(client, "flush q\r\n")
+	s.setTimer(c, s.owner.clock.Steady()+1)
+	s.handleEvents(c, unix.EPOLLIN)
+	if !c.working {
+		t.Fatal("got no job, want one: a flush waits for the disk")
+	}
+	s.pass(time.Second)
+	s.ringTimers()
+	if n := release(); n != 1 {
+		t.Errorf("got %d jobs, want 1", n)
+	}
+	s.jobsDone(c)
+	s.expect(client, "END\r\n")
+}
+
 func TestAnUploadThatIsCutOffBeforeItsTurnIsClosedOnce(t *testing.T) {
 	s := newStillLoop(t)
 	c, client := s.connect()

@@ -29,6 +29,7 @@ const (
 	opGiveBack  op = "give back"
 	opReopen    op = "reopen"
 	opJoin      op = "join"
+	opLeave     op = "leave"
 	opRewind    op = "rewind"
 	opFill      op = "fill disk"
 	opRoom      op = "room"
@@ -96,7 +97,7 @@ func newPlan(seed uint64, power bool) *plan {
 		{opTakeMany, some(3, 3)}, {opSync, 4}, {opFlush, 1}, {opReopen, 2}, {opTidy, 3},
 		{opCompact, some(2, 2)}, {opRace, some(4, 2)}, {opGiveBack, some(3, 1)},
 		{opJoin, some(3, 2)}, {opRewind, some(4, 1)}, {opFill, full}, {opRoom, full},
-		{opBudget, some(4, 2)}, {opWriteback, some(2, 2)},
+		{opBudget, some(4, 2)}, {opWriteback, some(2, 2)}, {opLeave, some(3, 2)},
 	}
 	if p.logs > 1 {
 		w = append(w, weighted{opSyncAll, 4})

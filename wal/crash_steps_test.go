@@ -57,6 +57,8 @@ func (w *world) do(q *queue, s step) error {
 		return w.rewind(q, s.who, s.n)
 	case opJoin:
 		return w.joinLate(q, s.n)
+	case opLeave:
+		return w.leaveLate(q)
 	case opFill:
 		w.fs.SetCapacity(w.fs.Used() + int64(s.n%30)<<12)
 		w.full = true
@@ -443,4 +445,22 @@ func (w *world) joinLate(q *queue, n int) error {
 	}
 	r.from = wal.Start(n % 2)
 	return w.join(q, 2)
+}
+
+// leaveLate removes the late consumer, so that all it had yet to take may go.
+func (w *world) leaveLate(q *queue) error {
+	r := &q.readers[2]
+	if r.c == nil {
+		return nil
+	}
+	if err := q.l.RemoveConsumer(consumerNames[2]); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	*r = reader{left: true}
+	for _, it := range q.items {
+		it.by[2] = delivery{}
+	}
+	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -49,6 +50,7 @@ type delivery struct {
 type reader struct {
 	from            wal.Start
 	joining, joined bool
+	left            bool          // it was removed, and did not join since
 	durable         bool          // joined before a sync
 	begin           uint64        // nothing before that comes
 	c               *wal.Consumer // nil: there was no room for it
@@ -274,12 +276,36 @@ func (w *world) openQueue(q *queue) (err error) {
 	w.mu.Unlock()
 	for i := range q.readers {
 		q.readers[i].handed = nil
+		if err := w.comesBack(q, i); err != nil {
+			return err
+		}
 		if q.readers[i].joining {
 			if err := w.join(q, i); err != nil {
 				return err
 			}
 		}
 	}
+	return nil
+}
+
+// comesBack knows of a consumer that was about to be removed at the cut and is there again. It is an
+// error for one whose removal was over.
+func (w *world) comesBack(q *queue, i int) error {
+	r := &q.readers[i]
+	if !r.left {
+		return nil
+	}
+	f, err := w.fs.OpenRead(q.dir + "/consumer+" + consumerNames[i] + ".off")
+	if err != nil {
+		return nil
+	}
+	f.Close()
+	at := slices.Index(w.queues, q)
+	if w.atCut == nil || w.atCut[at].readers[i].left {
+		return fmt.Errorf("consumer %q was removed and is there", consumerNames[i])
+	}
+	*r = w.atCut[at].readers[i]
+	r.handed = nil
 	return nil
 }
 
@@ -297,7 +323,7 @@ func (w *world) join(q *queue, i int) error {
 	if err != nil {
 		return fmt.Errorf("consumer %q: %w", consumerNames[i], err)
 	}
-	r.c = c
+	r.c, r.left = c, false
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if r.joined {

@@ -1,16 +1,16 @@
 // Package segment reads and writes one file of a queue's log: a segment.
 //
 // A segment is a header, records one after another and, once it is sealed, a sparse index and a
-// footer. It is mapped into memory once, at its full capacity. Every record carries a checksum that
-// depends on the segment and on the record's offset in it, so stale, misplaced or foreign bytes
-// never verify. A reader that meets damage can look for the next record that does verify: damage
-// costs the records it touches and no others.
+// footer. While it takes records it is mapped into memory at its full capacity. Every record
+// carries a checksum that depends on the segment and on the record's offset in it, so stale,
+// misplaced or foreign bytes never verify. A reader that meets damage can look for the next record
+// that does verify: damage costs the records it touches and no others.
 //
 // # Life of a segment
 //
 // [Create] makes a blank file and gives it its first disk blocks ahead of need. [Segment.Start]
 // writes the header into the map; from then on the segment is active and takes records with
-// [Segment.Append]. Append does no I/O and never meets an unallocated block, because
+// [Segment.Append]. Append never waits for the disk and never meets an unallocated block, because
 // [Segment.Extend] allocates ahead. [Segment.Seal] writes index and footer and trims the file. A
 // sealed segment never changes again. [Open] opens a sealed segment from its footer alone, and any
 // other by checking every byte of it.

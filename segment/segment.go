@@ -120,7 +120,8 @@ func (s *Segment) begin(h Header, tail uint32, t Totals, x index) {
 
 // Append adds a record and returns its offset. When Append returns, the record is visible to
 // readers and survives the death of the process. Its sequence number must be higher than all
-// before. Append does no I/O and allocates no memory.
+// before. Append allocates no memory and does not wait for the disk: it stores into the map. Long
+// records, and the first few after a sync, go to the page cache by a write.
 //
 // The error is [ErrFull] if the record does not fit in the capacity or is longer than the header's
 // Longest, and [ErrUnallocated] if Extend must be called first. After either, and after an error of
@@ -180,7 +181,8 @@ func (s *Segment) Populate(n int64) uint32 {
 	s.extent.Lock()
 	defer s.extent.Unlock()
 	var fault error
-	defer Guard(s.path, debug.SetPanicOnFault(true), &fault) // a store there will meet it again
+	// A fault is dropped: a store to that page reports it.
+	defer Guard(s.path, debug.SetPanicOnFault(true), &fault)
 	from := int64(s.populated.Load())
 	if tail := int64(s.tail.Load()); tail > from { // start well ahead of a tail that moves
 		from = tail + n/8

@@ -69,7 +69,7 @@ func (k *compactor) rewriteRun(run []candidate) error {
 	return err
 }
 
-// removeDead deletes segments without live records, other than the first ones. It also rewrites the
+// removeDead deletes segments without live records, wherever they stand. It also rewrites the
 // segment with the fewest live records, if they are few.
 func (k *compactor) removeDead() {
 	k.l.saveUnsaved()

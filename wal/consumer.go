@@ -36,7 +36,7 @@ type Consumer struct {
 
 	reading reading
 
-	marks            int  // syncs that could have noted in its file what is durable
+	marks            int  // syncs since its file was last marked: see marksSkipped
 	dirty            bool // its file awaits a sync
 	unsaved          bool // its file lacks something that it has taken, because there was no space
 	rewriteAt        int  // the file is rewritten once its entries take more bytes
@@ -45,10 +45,10 @@ type Consumer struct {
 }
 
 // Consumer returns the consumer with a name, and makes it if it is new. The log's own consumer has
-// the name "". A log deletes what every consumer has taken, and nothing while it has no consumer. A
-// log with any consumer has its own as well once it is opened again. A new consumer of a log that
-// has items is on stable storage when it is returned, which waits for the disk. Errors: ErrFull if
-// there is no space for its file; ErrClosed.
+// the name "". A log deletes what every consumer has taken, and nothing while it has no consumer.
+// When a log that has a consumer is opened again, its own consumer is made if it is missing. A new
+// consumer of a log that has items is on stable storage when it is returned, which waits for the
+// disk. Errors: ErrFull if there is no space for its file; ErrClosed.
 func (l *Log) Consumer(name string, from Start) (*Consumer, error) {
 	if !files.ValidConsumer(name) {
 		return nil, fmt.Errorf("%q is not a valid consumer name: it is part of a file name", name)

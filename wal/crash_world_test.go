@@ -288,8 +288,8 @@ func (w *world) openQueue(q *queue) (err error) {
 	return nil
 }
 
-// comesBack knows of a consumer that was about to be removed at the cut and is there again. It is an
-// error for one whose removal was over.
+// comesBack knows of a consumer that was about to be removed at the cut and is there again. It is
+// an error for one whose removal was over.
 func (w *world) comesBack(q *queue, i int) error {
 	r := &q.readers[i]
 	if !r.left {

@@ -21,9 +21,9 @@
 //
 // # What is not
 //
-// Only one process may use a directory: it takes a lock (see disk.FS.Lock) once
-// for all its logs. Taken items may come again after a power cut. After another restart only those
-// may that were taken out of order while a full disk had no space to note it.
+// Open takes no lock. The program must keep other processes away from its logs: it locks one file
+// for all of them (see disk.FS.Lock). Taken items may come again after a power cut. After another
+// restart only those may that were taken out of order while a full disk had no space to note it.
 //
 // Package inspect examines, rewinds and mends a log that nobody has open.
 package wal

@@ -7,8 +7,8 @@ package wal
 
 import "slices"
 
-// marksSkipped is how many shared syncs in a row may skip an offset file without changes: a mark
-// makes the next sync write it.
+// marksSkipped is how many shared syncs in a row leave an unchanged offset file unmarked: a mark
+// changes the file, so that the next sync has to write it.
 const marksSkipped = 16
 
 // noteDurable writes into the offset files what is durable now. It is evidence that nothing waits
@@ -37,11 +37,11 @@ func (l *Log) noteDurable(u unsynced) {
 	}
 }
 
-// wholeBelowLocked is the number below which all items are known to be whole. The name of a body
-// whose Commit is under way may not be in the directory for good.
+// wholeBelowLocked is the number below which all items are known to be whole. While a Commit is
+// under way, the name of its body may not be durable yet.
 func (l *Log) wholeBelowLocked() uint64 {
 	whole := l.durable
-	// Numbers after a power cut may have no item.
+	// Not Log.next: after a power cut some numbers below it have no item.
 	if n := len(l.files); n > 0 && l.files[n-1].seg != nil {
 		whole = max(l.files[n-1].first, l.files[n-1].seg.Totals().Last+1)
 	}

@@ -19,9 +19,9 @@ type file struct {
 	dirty     bool   // appended to since the last sync
 	renames   int    // large items whose body has no final name yet; it is not sealed before
 	lost      bool   // unreadable: it is set aside, not deleted
-	gone      bool   // removed from the log: the last to unpin it closes it
+	gone      bool   // removed from the log's list; the last unpin closes it
 	prepareAt uint32 // tail from which the background should prepare what is next
-	extendAt  uint32 // tail from which that is another extent
+	extendAt  uint32 // from this tail on, prepare allocates another extent
 	size      int64  // in bytes, of a sealed one
 
 	// through is the first number of the last segment that a cold one replaces; of others, first.

@@ -68,8 +68,7 @@ type Options struct {
 	FS disk.FS
 
 	// SegmentSize is how many bytes a new segment may have: MinSegmentSize to 1 GiB, default 16
-	// MiB.
-	// It takes disk space as items come.
+	// MiB. It takes disk space as items come.
 	SegmentSize int64
 
 	// InlineMax is the largest payload in bytes that Append takes: at most a quarter of
@@ -80,8 +79,8 @@ type Options struct {
 	// default 1 s. See SyncNever.
 	SyncEvery time.Duration
 
-	// Lag is how many bytes of segments may await sealing, which are read again after a kill. Two
-	// segments may in any case. Default 256 MiB, or 64 MiB in a 32-bit process.
+	// Lag bounds the segments that await sealing, in bytes; two are always allowed. Open reads them
+	// all after a kill. Default 256 MiB, or 64 MiB in a 32-bit process.
 	Lag int64
 
 	// Cold says how to keep sealed segments that will not be read soon; default zstd at level 1
@@ -105,8 +104,8 @@ type Options struct {
 	// Admit, if set, is asked before new items take bytes of disk space: for the next extent of a
 	// segment, for a new segment, for the body of a large item as a whole and again for each of its
 	// chunks. An error refuses the item as a full disk does, and is then an ErrFull. Nothing else
-	// asks: not the files that say what is taken, for example. Admit is called with the log locked:
-	// it must not block, nor call the log.
+	// asks: not the files that say what is taken, for example. Appends wait for Admit: it must not
+	// block, nor call the log.
 	Admit func(bytes int64) error
 
 	offsetCapacity int // bytes that an offset file is mapped; 0 for the default

@@ -209,9 +209,9 @@ func (l *Log) wantsAnotherLocked(useless func(active *file) bool) bool {
 	return l.largeAndTakenLocked()
 }
 
-// Slim frees the space of a log that is empty or nearly so, as time does while the log is open. It
-// is for a log that nobody uses. It waits for the disk and for compaction. When ctx is done, it
-// returns and leaves the rest undone.
+// Slim does at once what an idle log does by itself after a second: it frees the space of one that
+// is empty or nearly so. It is for a log that nobody uses. It waits for the disk and for
+// compaction. When ctx is done, it returns and leaves the rest undone.
 func (l *Log) Slim(ctx context.Context) {
 	l.mu.Lock()
 	l.idle.expired = l.holdsWasteLocked()

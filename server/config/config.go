@@ -112,7 +112,7 @@ func (c *Config) Settings() []Setting {
 func (c *Config) Setting(name string) Value { return find(c.Settings(), name) }
 
 // Default is a server for this machine alone, with its data in ./data. A power cut costs it the
-// items of the last second at most.
+// items of the last second at most, and those that came while the last sync ran.
 func Default() Config {
 	return Config{
 		Data:           "data",

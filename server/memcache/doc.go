@@ -4,11 +4,11 @@
 // A transport owns a Session for each connection and drives it:
 //
 //	n, out = session.Process(in, out)      // consumes requests, appends answers
-//	session.Sent(k)                        // k bytes of the answers left the process
+//	session.Sent(k)                        // the socket took k more bytes of the answers
 //
-// and between the two looks at State. A Ready session takes more input. A Waiting one wants Process
+// After each call it looks at State. A Ready session takes more input. A Waiting one wants Process
 // to be called after the wake function was called, or the Deadline has passed. A Working one has a
 // Job, which may wait for the disk. A Closing one wants the connection closed when its output is
 // sent. An item fetched by a plain GET is gone only when Sent has covered its reply; Close puts
-// everything else back.
+// back the open items, and those in answers that were not sent whole.
 package memcache

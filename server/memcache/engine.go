@@ -73,8 +73,8 @@ type Queue interface {
 // Waiter waits in one or several queues for the first item. It is used from one goroutine and,
 // after Stop, for the next wait.
 type Waiter interface {
-	// TryWait claims at once what is there, or else waits in the queue, to take an item or, with
-	// peek, to be shown it. It returns whether an item is claimed, there or meanwhile in another
+	// TryWait takes an item at once if there is one; else it enters the wait queue. With peek the
+	// item is only shown. It returns whether an item is claimed, there or meanwhile in another
 	// queue.
 	TryWait(q Queue, peek bool) (claimed bool, err error)
 

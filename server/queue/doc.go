@@ -13,9 +13,9 @@
 // # Where an item is
 //
 // An item is in exactly one place: waiting, open at one caller, or gone. Fetch and a claiming
-// Waiter move it from waiting to open. Confirm (the "ack" of other servers) and Drop ("reject")
-// move it from open to gone, Return ("nack") from open back to waiting, in its old place. The log
-// knows only what is gone, so after a restart all else is waiting again.
+// Waiter move it from waiting to open. Confirm (the "ack" of other servers) and Drop (for bytes
+// that are damaged) move it from open to gone, Return ("nack") from open back to waiting, in its
+// old place. The log knows only what is gone, so after a restart all else is waiting again.
 //
 // Returned items and the items that the cursor has yet to hand out are waiting. The latter are all
 // younger, so returned items go out first, ordered by sequence number. While a waiter that takes is

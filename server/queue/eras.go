@@ -124,9 +124,9 @@ func (e *eras) shiftSince(in uint32) int64 {
 func (e *eras) lastLocked() era { return e.list[len(e.list)-1] }
 
 // shiftBefore is shiftSince for the time at which an item was put in an earlier run. The history
-// says how far that time was behind, and the steps of this run are added. They are left out when
-// the time fits the clock as it is now better than the clock as it was at the start: then the clock
-// was wrong at the start, and its steps have nothing to do with the item.
+// says how far that time was behind, and the steps of this run are added. They are left out if the
+// item's time is nearer to the clock now than to the clock at the start: then the clock was right
+// when the item was put.
 func (e *eras) shiftBefore(at int64) int64 {
 	e.mu.Lock()
 	defer e.mu.Unlock()

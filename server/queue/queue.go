@@ -28,7 +28,7 @@ type Queue struct {
 	waitedAt   int                          // index in store.waited, while anybody waits
 	open       int                          // open reads
 	openTotals struct{ items, bytes int64 } // of the open reads, without what was flushed
-	skip       skipping                     // of what is in the way of the head
+	skip       skipping                     // of expired, taken and damaged items before the head
 
 	// When to clean up, in Unix ms; 0 is never. As a rule it is when the head expires.
 	due int64
@@ -264,8 +264,8 @@ func (q *Queue) putBackLocked(it Item) {
 	q.returned.ReplaceOrInsert(it)
 }
 
-// releaseLocked ends an open read: ours unless there was none or the queue was deleted since, and
-// live unless it was flushed since.
+// releaseLocked ends an open read. ours: the item was open in this queue. live: it was not flushed
+// meanwhile.
 func (q *Queue) releaseLocked(it Item) (ours, live bool) {
 	if it.peeked || it.cursor != q.cursor {
 		return false, false

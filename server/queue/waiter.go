@@ -41,9 +41,9 @@ const (
 // must not block. It may come late, when the waiter was stopped and waits again: look at Done.
 func NewWaiter(wake func()) *Waiter { return &Waiter{wake: wake} }
 
-// Wait claims for w what is there, or else puts w at the end of the wait queue. It returns whether
-// w is claimed, here or meanwhile by another queue where it waits. Then Done is true, and this call
-// did not lead to a wake. After an error w waits only where it waited before.
+// Wait claims for w what is there, or else puts w at the end of the wait queue. It returns true if
+// w was claimed, by this queue or meanwhile by another one. If this call claimed it, wake is not
+// called. After an error w waits only where it waited before.
 func (q *Queue) Wait(w *Waiter) (bool, error) {
 	w.state.CompareAndSwap(idle, waiting)
 	if w.Done() {

@@ -100,7 +100,7 @@ func (l *loop) advance(c *epollConn, events uint32) {
 		l.flush(c)
 	case events&unix.EPOLLIN != 0, c.hungUp: // after a hang-up epoll does not report input
 		l.receive(c)
-	case events&unix.EPOLLRDHUP != 0: // it is asked for alone when no more can be read
+	case events&unix.EPOLLRDHUP != 0: // stepWatch asks for it alone, as there is no room to read
 		c.halfClosed = true
 	}
 	l.drive(c)

@@ -114,9 +114,8 @@ func (l *loop) runReady() {
 
 // wait waits for events until the next timer is due, and not at all while there is work.
 //
-// The kernel waits by the machine's clock, for as long as the next timer is away by the server's.
-// So a loop on another clock, which a test steps, looks at that clock when the kernel's wait ends,
-// and earlier only if something rings the loop. A test that steps the clock rings the loops.
+// The wait lasts until the next timer by the server's clock, but is measured by the machine's. So a
+// test that steps the server's clock must ring the loop.
 func (l *loop) wait(events []unix.EpollEvent) int {
 	if l.busy {
 		if n := eventsNow(l.epoll, events); n > 0 {

@@ -59,7 +59,7 @@ func unresponsive(fd int) bool {
 }
 
 // ackMissing reports whether the client's system has not acknowledged what it was sent that many
-// milliseconds ago, or has refused it. A system that says that it has no room has responded.
+// milliseconds ago, or has refused it. A window of zero is a response.
 func ackMissing(fd int, ago int64) bool {
 	const slack = 100 // ms that ago may be too large
 	t, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)

@@ -23,7 +23,7 @@ const (
 	stepWait     // wait for nothing else
 )
 
-// action is a step, and when it ends in any case.
+// action is a step, and the latest time at which it ends.
 type action struct {
 	step  step
 	until int64 // by the clock; 0: no such time

@@ -142,8 +142,8 @@ func TestAClientThatHangsUpBeforeItsTurnHasItsRequestDoneOnce(t *testing.T) {
 	s.jobsDone(c)
 }
 
-// A get that waits has a timer. What ends the wait may be a job, in which the timer must not ring: the
-// job would be done twice, by two workers at once.
+// A get that waits has a timer. What ends the wait may be a job, in which the timer must not ring:
+// the job would be done twice, by two workers at once.
 func TestATimerOfAWaitDoesNotRingInTheJobThatEndsIt(t *testing.T) {
 	s := newStillLoop(t)
 	c, client := s.connect()

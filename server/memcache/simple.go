@@ -3,6 +3,7 @@ package memcache
 // Commands that are answered with one line: DELETE, FLUSH, FLUSH_ALL, VERSION, VERBOSITY and QUIT.
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -98,7 +99,7 @@ func (s *Session) flushAll() error {
 	ctx, done := s.untilDrain()
 	defer done()
 	err := s.env.Registry.FlushAll(ctx)
-	if ctx.Err() != nil || errors.Is(err, queue.ErrClosed) {
+	if errors.Is(err, context.Canceled) || errors.Is(err, queue.ErrClosed) {
 		return errStopping
 	}
 	return err

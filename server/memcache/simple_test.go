@@ -2,6 +2,7 @@ package memcache
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
 	"strings"
 	"testing"
@@ -89,4 +90,28 @@ func TestAStoppingServerDoesNotGoOverAllQueues(t *testing.T) {
 		}
 	}
 	sv.dial().expect("get b\r\n", value("b", "x"))
+}
+
+// drainedInFlush begins the stop while the last queue is flushed.
+type drainedInFlush struct {
+	Registry
+	s *Session
+}
+
+func (r drainedInFlush) FlushAll(context.Context) error {
+	err := r.Registry.FlushAll(context.Background())
+	r.s.Drain()
+	return err
+}
+
+func TestAFlushOfAllQueuesThatEndsAfterTheStopBeganIsDone(t *testing.T) {
+	sv := newServer(t)
+	s := NewSession(sv.env, Peer{Local: true}, func() {})
+	sv.env.Registry = drainedInFlush{sv.env.Registry, s}
+	_, out := s.Process([]byte("flush_all\r\n"), nil)
+	s.Job()()
+	if _, out = s.Process(nil, out); string(out) != "Flushed all queues.\r\n" {
+		t.Errorf("got %q, want that all queues are flushed", out)
+	}
+	s.Close()
 }

@@ -70,5 +70,5 @@ func (c *conn) checkAckLater() { c.ackCheckPause = min(2*c.ackCheckPause, lastAc
 // confirm notes that it has.
 func (c *conn) confirm() {
 	c.session.Sent(c.unacked)
-	c.unacked = 0
+	c.unacked, c.timedOut = 0, false
 }

@@ -61,5 +61,6 @@ func (c *conn) receivedAll() { c.halfClosed, c.sendsNoMore = true, true }
 // linger notes that this side has ended the connection.
 func (c *conn) linger(now int64) {
 	c.lingerUntil = now + lingerTime.Milliseconds()
+	c.timedOut = false
 	c.in.consume(len(c.in.pending()))
 }

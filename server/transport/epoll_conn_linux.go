@@ -111,7 +111,8 @@ func (l *loop) advance(c *epollConn, events uint32) {
 func (l *loop) handleTimer(c *epollConn) {
 	switch {
 	case c.queued: // its turn comes soon
-	case (l.draining || c.lingerUntil != 0) && unread(c.fd): // other connections delayed the loop
+	case (l.owner.stopping.Load() != 0 || c.lingerUntil != 0) && unread(c.fd):
+		// Other connections have delayed the loop.
 		l.advance(c, unix.EPOLLIN)
 	default:
 		c.timedOut = true

@@ -86,6 +86,13 @@ func (t *epoll) close() {
 	for _, l := range t.loops {
 		l.quit.Store(true)
 		l.ring()
+	}
+	select {
+	case <-t.acceptor.done:
+	default: // a connection was abandoned, and a loop may be stuck with it
+		return
+	}
+	for _, l := range t.loops {
 		<-l.done
 	}
 }

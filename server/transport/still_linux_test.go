@@ -260,6 +260,56 @@ func TestStopAnswersWhatALoopThatWasBusyDidNotReadInTime(t *testing.T) {
 	}
 }
 
+// The stop begins while the loop handles events, and another loop ticks the clock meanwhile.
+func TestStopAnswersWhatCameInTimeWhenItBeginsInTheMiddleOfATurn(t *testing.T) {
+	s := newStillLoop(t)
+	c, client := s.connect()
+	defer unix.Close(client)
+	s.owner.stopping.Store(s.owner.clock.Steady() + drainTime.Milliseconds())
+	s.send(client, "get none\r\n")
+	s.handleEvents(c, unix.EPOLLIN)
+	s.expect(client, "END\r\n")
+	s.send(client, "get none\r\n")
+	s.pass(drainPause)
+	s.ringTimers()
+	s.noticeStop()
+	s.handleEvents(c, unix.EPOLLIN)
+	s.expect(client, "END\r\n")
+}
+
+// A client that sends just then would lose its answers.
+func TestStopLetsAConnectionLingerThatItEnds(t *testing.T) {
+	s := newStillLoop(t)
+	c, client := s.connect()
+	defer unix.Close(client)
+	s.stopping()
+	s.pass(drainPause)
+	s.ringTimers()
+	if c.closed || c.lingerUntil == 0 {
+		t.Errorf("got closed %v, lingers until %d, want a connection that lingers",
+			c.closed, c.lingerUntil)
+	}
+	s.pass(drainPause)
+	s.ringTimers()
+	if !c.closed {
+		t.Error("got a connection that is open, want it closed after another pause")
+	}
+}
+
+func TestStopGivesAConnectionItsPauseAfterALateAcknowledgement(t *testing.T) {
+	s := newStillLoop(t)
+	c, client := s.connect()
+	defer unix.Close(client)
+	s.stopping()
+	c.unacked = 1
+	s.setTimer(c, s.owner.clock.Steady())
+	s.ringTimers()
+	if c.unacked != 0 || c.lingerUntil != 0 || c.closed {
+		t.Errorf("got unacked %d, lingers until %d, closed %v, want a connection that is read from",
+			c.unacked, c.lingerUntil, c.closed)
+	}
+}
+
 func TestStopDoesNotEndAConnectionThatIsToHaveAnotherTurn(t *testing.T) {
 	s := newStillLoop(t)
 	const gets = maxTurns * 512 // as many as are answered in a turn

@@ -7,6 +7,7 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -178,6 +179,32 @@ func TestStopCutsOffAClientThatDoesNotRead(t *testing.T) {
 			"STORED\r\nVALUE q 0 ")
 		h.cutOff()
 		h.until("q", "item that returned", items(1))
+	})
+}
+
+// A loop may be stuck in a page that a disk does not give. Whoever stops the server gives up.
+func TestStopDoesNotWaitForASessionThatDoesNotComeBack(t *testing.T) {
+	both(t, func(t *testing.T, on kind) {
+		h := on.listen(t, 10)
+		now, reached, release := h.env.Now, make(chan struct{}, 1), make(chan struct{})
+		var stuck atomic.Bool
+		h.env.Now = func() int64 {
+			if stuck.Load() {
+				reached <- struct{}{}
+				<-release
+			}
+			return now()
+		}
+		c := h.dial()
+		c.say("set q 0 0 1\r\na\r\n", "STORED\r\n")
+		stuck.Store(true)
+		c.send("set q 0 0 1\r\na\r\n")
+		<-reached
+		stuck.Store(false)
+		over, cancel := context.WithCancel(context.Background())
+		cancel()
+		h.awaitStop(h.beginStop(over))
+		close(release)
 	})
 }
 

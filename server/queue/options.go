@@ -14,6 +14,7 @@ import (
 // Options of a registry. The zero value is a good choice.
 type Options struct {
 	// Log is for every queue's log. The registry sets Quarantine, Background, Clock and Admit.
+	// Clock here is only a default for Options.Clock.
 	Log wal.Options
 
 	Clock       clock.Clock   // default Log.Clock

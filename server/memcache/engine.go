@@ -74,8 +74,8 @@ type Queue interface {
 // after Stop, for the next wait.
 type Waiter interface {
 	// TryWait takes an item at once if there is one; else it enters the wait queue. With peek the
-	// item is only shown. It returns whether an item is claimed, there or meanwhile in another
-	// queue.
+	// item is only shown; all calls of one wait say the same. It returns whether an item is
+	// claimed, there or meanwhile in another queue.
 	TryWait(q Queue, peek bool) (claimed bool, err error)
 
 	// Done reports whether the wait is over, for whatever reason; Stop tells which. Ask after wake

@@ -26,7 +26,9 @@ func (r local) NewWaiter(wake func()) Waiter { return localWaiter{queue.NewWaite
 type localWaiter struct{ *queue.Waiter }
 
 func (w localWaiter) TryWait(q Queue, peek bool) (claimed bool, err error) {
-	w.Peek = peek
+	if w.Peek != peek { // the queues that w waits in already read it
+		w.Peek = peek
+	}
 	return q.(*queue.Queue).TryWait(w.Waiter)
 }
 

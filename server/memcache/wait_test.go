@@ -238,3 +238,37 @@ func TestFirstSetMakesTheQueueByAJob(t *testing.T) {
 		t.Errorf("got %d consumed, %q, want all and STORED", n+m, out)
 	}
 }
+
+// Whoever puts an item into a queue that a get waits in looks at the waiter.
+func TestAGetEntersAWaitQueueWhileItIsServedInAnother(t *testing.T) {
+	sv := newServer(t)
+	var queues [2]Queue
+	for i, name := range []string{"a", "b"} {
+		q, err := sv.env.Registry.Queue([]byte(name))
+		if err == nil {
+			err = q.Create()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		queues[i] = q
+	}
+	a, b := queues[0], queues[1]
+	w := sv.env.Registry.NewWaiter(func() {})
+	if claimed, err := w.TryWait(a, false); claimed || err != nil {
+		t.Fatalf("got %v, %v, want a wait", claimed, err)
+	}
+	put := make(chan error)
+	go func() { put <- a.TryPut([]byte("x"), queue.Meta{}) }()
+	if _, err := w.TryWait(b, false); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-put; err != nil {
+		t.Fatal(err)
+	}
+	if q, it, ok := w.Stop(); !ok || q.Name() != "a" {
+		t.Errorf("got %v, want the item of a", ok)
+	} else {
+		q.Return(it)
+	}
+}

@@ -60,7 +60,7 @@ func (s *store) remove() (woken []func(), err error) {
 func (r *Registry) moveToTrash(dir string) error {
 	day, _ := r.clock.Now()
 	err := fs.ErrExist
-	for errors.Is(err, fs.ErrExist) { // of an earlier run, at the same time of day
+	for try := 0; errors.Is(err, fs.ErrExist) && try < 10; try++ { // an earlier run took the name
 		name := strconv.FormatInt(day.UnixNano(), 36) + "-" + strconv.FormatUint(r.tick.Add(1), 36)
 		err = r.fs.Rename(dir, filepath.Join(r.dir, datadir.TrashName, name))
 	}

@@ -532,7 +532,7 @@ func TestWaitersAreReleasedWhenTheHeadCannotBeRead(t *testing.T) {
 	eventually(t, "the attempts end", func() bool {
 		q.store.mu.Lock()
 		defer q.store.mu.Unlock()
-		return !q.skip.running
+		return q.skip == nil || !q.skip.running
 	})
 	fs.Fail(nil)
 	if got := take(t, q); got != payload {

@@ -28,7 +28,7 @@ type Queue struct {
 	waitedAt   int                          // index in store.waited, while anybody waits
 	open       int                          // open reads
 	openTotals struct{ items, bytes int64 } // of the open reads, without what was flushed
-	skip       skipping                     // of expired, taken and damaged items before the head
+	skip       *skipping                    // nil unless something before the head was skipped
 
 	// When to clean up, in Unix ms; 0 is never. As a rule it is when the head expires.
 	due int64
@@ -143,7 +143,7 @@ func (q *Queue) Flush() error {
 		return err
 	}
 	defer q.store.mu.Unlock()
-	if !there {
+	if !there || q.returned == nil { // a queue that left, or of a store that was deleted
 		return nil
 	}
 	if err := q.cursor.SkipToEnd(); err != nil {
@@ -183,10 +183,14 @@ func (q *Queue) tryGet(take bool, w *Waiter) (it Item, ok bool, err error) {
 // getAndUnlock is the one way to an item: it opens or shows the head to the caller, or for w. When
 // there is nothing, or nothing yet, w enters the wait queue. Those who wait already go first.
 func (q *Queue) getAndUnlock(take bool, w *Waiter) (it Item, ok bool, err error) {
+	if w != nil && q.returned == nil && q.store.log != nil { // it ended: nothing will come
+		q.store.mu.Unlock()
+		return Item{}, false, errDeleted
+	}
 	var buf [wakesAtOnce]func()
 	woken, err := q.serveWaitersLocked(buf[:0])
 	if err == nil {
-		err, q.skip.err = q.skip.err, nil
+		err = q.takeSkipErrLocked()
 	}
 	if err == nil {
 		it, ok, err = q.popLocked()
@@ -283,7 +287,8 @@ func (q *Queue) releaseLocked(it Item) (ours, live bool) {
 // their cursor.
 func (q *Queue) detachLocked() {
 	q.returned.Clear(true)
-	q.cursor, q.returned, q.skip.err = noCursor{}, nil, nil
+	q.cursor, q.returned = noCursor{}, nil
+	q.takeSkipErrLocked()
 	q.open = 0
 	q.openTotals.items, q.openTotals.bytes = 0, 0
 }

@@ -70,22 +70,38 @@ func (q *Queue) TryRead(it Item, dst []byte) ([]byte, error) {
 func (q *Queue) ReadyThen(fn func()) (stop func()) {
 	q.store.mu.Lock()
 	defer q.store.mu.Unlock()
-	e := q.skip.callbacks.PushBack(fn)
-	q.skipLocked()
+	skip := q.skipLocked()
+	e := skip.callbacks.PushBack(fn)
 	return func() {
 		q.store.mu.Lock()
 		defer q.store.mu.Unlock()
-		q.skip.callbacks.Remove(e)
+		skip.callbacks.Remove(e)
 	}
 }
 
 // skipLocked has the background skip what is in the way of the head.
-func (q *Queue) skipLocked() {
+func (q *Queue) skipLocked() *skipping {
+	if q.skip == nil {
+		q.skip = new(skipping)
+	}
 	if !q.skip.running {
 		q.skip.running = true
 		q.store.pins++
 		q.cursor.ReadyThen(q.skipSlice)
 	}
+	return q.skip
+}
+
+// takeSkipErrLocked takes the error that ended the skipping, if there was one.
+func (q *Queue) takeSkipErrLocked() (err error) {
+	if q.skip == nil {
+		return nil
+	}
+	err, q.skip.err = q.skip.err, nil
+	if !q.skip.running {
+		q.skip = nil
+	}
+	return err
 }
 
 // skipSlice skips a slice of it.
@@ -103,17 +119,26 @@ func (q *Queue) skipSlice() {
 	if err == ErrUnready {
 		q.cursor.ReadyThen(q.skipSlice)
 	} else {
-		q.skip.running = false
 		q.store.pins--
-		if q.skip.callbacks.Len() > 0 {
-			q.skip.err = err
-		}
-		for e := q.skip.callbacks.Front(); e != nil; e = q.skip.callbacks.Front() {
-			woken = append(woken, q.skip.callbacks.Remove(e).(func()))
-		}
+		woken = append(woken, q.endSkipLocked(err)...)
 	}
 	q.store.mu.Unlock()
 	wake(woken)
+}
+
+// endSkipLocked ends the skipping, and returns whom to wake. The first of them gets the error.
+func (q *Queue) endSkipLocked(err error) (woken []func()) {
+	callbacks := &q.skip.callbacks
+	for e := callbacks.Front(); e != nil; e = callbacks.Front() {
+		woken = append(woken, callbacks.Remove(e).(func()))
+	}
+	q.skip.running = false
+	if err == nil || len(woken) == 0 {
+		q.skip = nil
+	} else {
+		q.skip.err = err
+	}
+	return woken
 }
 
 // waitReady waits for ReadyThen.

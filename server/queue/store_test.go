@@ -254,6 +254,12 @@ func TestADeletedStoreEndsItsQueues(t *testing.T) {
 		wants(t, audit)
 		put(t, q, "b")
 		wants(t, audit)
+		if err := audit.Flush(); err != nil {
+			t.Errorf("got %v for a queue that ended, want nothing to flush", err)
+		}
+		if _, err := audit.Wait(NewWaiter(func() {})); err == nil {
+			t.Error("got no error, want one: nothing will come to a queue that ended")
+		}
 		wants(t, q, "b")
 		if err := audit.Delete(); err != nil {
 			t.Errorf("got %v for a queue that ended, want no error", err)

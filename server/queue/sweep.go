@@ -238,13 +238,13 @@ func (q *Queue) dropExpired(ctx context.Context, by *sweeper) {
 	}
 }
 
-// takeSkipErr takes the error that ended the skipping which ready has waited for: no reader is to
+// takeSkipErr takes the error that ended the skipping which waitReady waited for: no reader is to
 // get it later.
 func (q *Queue) takeSkipErr() (err error) {
 	s := q.store
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err, q.skip.err = q.skip.err, nil; err != nil {
+	if err = q.takeSkipErrLocked(); err != nil {
 		q.due = s.reg.eras.now() + retryLater.Milliseconds()
 	}
 	return err

@@ -81,8 +81,16 @@ func NewAlarm(c Clock) *Alarm {
 	return a
 }
 
-// Set makes the alarm ring after d from now, instead of at any earlier setting.
-func (a *Alarm) Set(d time.Duration) { a.timer.Reset(d) }
+// Set makes the alarm ring after d from now, instead of at any earlier setting. A ring of that
+// which nobody has received is dropped; one that is just beginning may still come.
+func (a *Alarm) Set(d time.Duration) {
+	a.timer.Stop()
+	select {
+	case <-a.C:
+	default:
+	}
+	a.timer.Reset(d)
+}
 
 // Stop keeps the alarm from ringing.
 func (a *Alarm) Stop() { a.timer.Stop() }

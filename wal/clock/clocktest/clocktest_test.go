@@ -51,3 +51,18 @@ func TestSettingTheTimeOfDayRingsNothing(t *testing.T) {
 		t.Errorf("got %d ms, want 1001000", got)
 	}
 }
+
+func TestAnAlarmThatIsSetAnewDropsTheRingOfBefore(t *testing.T) {
+	c := clocktest.New(time.UnixMilli(0))
+	a := clock.NewAlarm(c)
+	a.Set(time.Second)
+	c.Step(time.Second)
+	a.Set(time.Hour)
+	select {
+	case <-a.C:
+		t.Error("got a ring, want none for an hour")
+	default:
+	}
+	c.Step(time.Hour)
+	<-a.C
+}

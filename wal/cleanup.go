@@ -21,7 +21,7 @@ func (l *Log) cleanup() {
 	l.cleaning.asked.Store(false)
 	l.cleaning.Lock()
 	defer l.cleaning.Unlock()
-	if l.isClosed() {
+	if !l.beginCleanup() {
 		return
 	}
 	if err := l.nameStarted(); err != nil {
@@ -37,15 +37,25 @@ func (l *Log) cleanup() {
 	l.closeUnused()
 }
 
+// beginCleanup is false if the log is closed. Until needRewrite is called, a rewrite that is due
+// requests no other cleanup. Otherwise, while syncs and rewrites fail with a transient error, the
+// syncs of each cleanup would request the next one at once.
+func (l *Log) beginCleanup() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.cleaning.rewriteAhead = !l.closed
+	return !l.closed
+}
+
 func (l *Log) rewriteOffsets() {
 	// Compaction needs the space, and requests another cleanup afterwards.
-	if l.background.reserve.lent.Load() {
-		return
+	lent := l.background.reserve.lent.Load()
+	if !lent {
+		if err := l.replaceLost(); err != nil && !disk.IsFull(err) {
+			l.log.Warn("cannot make an offset file", "error", err)
+		}
 	}
-	if err := l.replaceLost(); err != nil && !disk.IsFull(err) {
-		l.log.Warn("cannot make an offset file", "error", err)
-	}
-	for _, c := range l.needRewrite() {
+	for _, c := range l.needRewrite(lent) {
 		if err := c.rewrite(l.rewriteBound()); err != nil {
 			if !disk.IsFull(err) {
 				l.log.Warn("cannot rewrite an offset file", "consumer", c.name, "error", err)
@@ -70,9 +80,14 @@ func (l *Log) replaceLost() error {
 	return l.makeOffsets()
 }
 
-func (l *Log) needRewrite() (due []*Consumer) {
+// needRewrite returns none, and leaves the requests, if they have to wait.
+func (l *Log) needRewrite(wait bool) (due []*Consumer) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.cleaning.rewriteAhead = false
+	if wait {
+		return nil
+	}
 	for _, c := range l.consumers {
 		if !c.rewriteRequested {
 			continue
@@ -97,6 +112,7 @@ func (l *Log) removeTaken() {
 		return // the files stay
 	}
 	files := l.takenFiles(head)
+	l.setAside() // readers may have found damage in them meanwhile
 	for _, f := range files {
 		if l.isClosed() {
 			break // the names may soon be another log's
@@ -155,6 +171,7 @@ func (l *Log) reclaim() {
 		l.dropLocked(gone)
 	}
 	l.mu.Unlock()
+	l.setAside()
 	for _, f := range gone {
 		if err := l.fs.Remove(f.path); err != nil {
 			l.log.Warn("cannot delete a taken segment", "file", f.path, "error", err)

@@ -267,6 +267,7 @@ func (k *compactor) replaceRun(run []candidate, made *file) error {
 	l.dirty.dir = true
 	l.touchLocked()
 	l.mu.Unlock()
+	l.setAside() // readers may have found damage in them meanwhile
 	for _, f := range gone {
 		if made == nil || f.path != made.path {
 			if err := l.fs.Remove(f.path); err != nil && !isNotExist(err) {

@@ -56,6 +56,8 @@ func (l *Log) endOfDamage(f *file, off uint32) uint32 {
 
 // setAside copies damaged ranges into the quarantine, before their segments may be deleted.
 func (l *Log) setAside() {
+	l.aside.copying.Lock()
+	defer l.aside.copying.Unlock()
 	l.mu.Lock()
 	found := l.aside.damage
 	l.aside.damage = nil

@@ -28,8 +28,11 @@ type Log struct {
 	background *Background // that of Options, or one of its own
 
 	compaction compactor
-	cleaning   chore // cleanup
-	preparing  struct {
+	cleaning   struct {
+		chore             // cleanup
+		rewriteAhead bool // it has yet to look for files to rewrite. Log.mu guards it
+	}
+	preparing struct {
 		chore      // prepare
 		pace  pace // guarded by it
 	}
@@ -70,8 +73,9 @@ type spare struct {
 
 // aside is what the background has yet to set aside. Log.mu guards it.
 type aside struct {
-	damage  []damage // found by readers
-	foreign []*file  // segments of another log
+	copying sync.Mutex // held by setAside: what it took is copied before others delete the files
+	damage  []damage   // found by readers
+	foreign []*file    // segments of another log
 }
 
 // missing is what the log lacked when it was opened. Log.mu guards it.

@@ -196,7 +196,9 @@ func (c *Consumer) saveRange(x offset.Span) {
 func (c *Consumer) requestRewriteIfDue() {
 	if (c.unsaved || c.off.End() >= c.rewriteAt) && !c.rewriteRequested {
 		c.rewriteRequested = true
-		c.l.requestCleanup()
+		if !c.l.cleaning.rewriteAhead {
+			c.l.requestCleanup()
+		}
 	}
 }
 

@@ -632,3 +632,36 @@ func TestHotPathAllocatesNothing(t *testing.T) {
 		t.Fatalf("got %v allocations for an item, want none", n)
 	}
 }
+
+// Compaction may delete a segment before the cleanup that would have set its damage aside.
+func TestDamageIsSetAsideBeforeCompactionDeletesItsSegment(t *testing.T) {
+	m := newMemory(t)
+	l := m.open()
+	consumer(t, l)
+	fill(t, l, 0, 6000)
+	settle(l)
+	l.Close()
+	name := path.Join("/data/q", m.files(".seg")[2])
+	if err := m.Corrupt(name, 2000, 0x10); err != nil {
+		t.Fatal(err)
+	}
+	l = m.open()
+	c := consumer(t, l)
+	first, _ := next(t, l, c) // stays open, so that the segment does not stand at the front
+	drain(t, l, c)
+	wal.Compact(l)
+	if _, err := m.ReadFile(name); err == nil {
+		t.Fatal("got the segment, want it deleted")
+	}
+	settle(l)
+	aside := m.Names("/data/q/.quarantine/q")
+	if len(aside) != 1 {
+		t.Fatalf("got %q set aside, want one copy", aside)
+	}
+	if b, err := m.ReadFile("/data/q/.quarantine/q/" + aside[0]); err != nil || len(b) == 0 {
+		t.Errorf("got %d bytes, %v, want the damaged ones", len(b), err)
+	}
+	if err := c.Take(first); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -25,7 +25,7 @@ func (l *Log) nameStarted() error {
 			return nil
 		}
 		path := l.path(files.SegmentName(f.first))
-		if err := l.fs.Rename(f.path, path); disk.IsFull(err) {
+		if err := l.fs.Rename(f.path, path); disk.IsFull(err) || disk.IsTransient(err) {
 			return nil // recovery knows it by its content, and the next call tries again
 		} else if err != nil {
 			return err

@@ -13,6 +13,7 @@ import (
 
 	"github.com/darner/darner/segment/disk/disktest"
 	"github.com/darner/darner/tools/fsck"
+	"github.com/darner/darner/wal/inspect"
 )
 
 // changes reports whether a call changes something.
@@ -58,6 +59,30 @@ func TestARepairedQueueDeliversEveryReadableItem(t *testing.T) {
 			if !slices.Contains(after, item) && !strings.HasPrefix(name, "offset") {
 				t.Errorf("got no %s after the repair, want it as before", item)
 			}
+		}
+	})
+}
+
+// Without one the queue's age would be unknown.
+func TestARepairedSegmentHasATimeOfCreation(t *testing.T) {
+	each(t, func(t *testing.T, name string, fsys *disktest.FS) {
+		if !strings.HasPrefix(name, "header-") || isNewer(name) {
+			return
+		}
+		repair(t, fsys)
+		in, err := inspect.Open(fsys, queueOf(fsys))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range in.Files(inspect.SegmentFile) {
+			v, err := in.OpenSegment(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if v.Header().Created == 0 {
+				t.Errorf("%s: got no time of creation, want one", f.Name)
+			}
+			v.Close()
 		}
 	})
 }

@@ -5,6 +5,7 @@ package fsck
 
 import (
 	"errors"
+	"time"
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/wal/inspect"
@@ -27,7 +28,10 @@ func (r *repair) copyRecords(v *inspect.SegmentView, h segment.Header, path stri
 	if h.Log == 0 {
 		h.Log = r.e.in.Log
 	}
-	h.Salt = 0 // get a new one, so that no old record verifies in the new file
+	h.Salt = 0          // get a new one, so that no old record verifies in the new file
+	if h.Created == 0 { // the header is lost
+		h.Created = time.Now().UnixMilli()
+	}
 	if tail := int64(v.Tail()); v.Headless {
 		// The capacity is lost. This is enough for index and footer.
 		h.Capacity = min(segment.MaxCapacity, tail+tail/512+4<<10)

@@ -6,7 +6,6 @@ import "github.com/google/btree"
 type Span struct{ From, To, Bytes uint64 }
 
 // Part returns the part of a span that lies within from..to, with its share of the bytes.
-// Part is what lies within [from, to], with its share of the bytes.
 func (x Span) Part(from, to uint64) Span {
 	share := float64(to-from+1) / float64(x.To-x.From+1)
 	return Span{From: from, To: to, Bytes: uint64(share * float64(x.Bytes))}

@@ -70,15 +70,11 @@ func TestARepairedSegmentHasATimeOfCreation(t *testing.T) {
 			return
 		}
 		repair(t, fsys)
-		in, err := inspect.Open(fsys, queueOf(fsys))
-		if err != nil {
-			t.Fatal(err)
-		}
+		in, err := inspect.Open(fsys, data+"/"+queueOf(fsys))
+		must(t, err)
 		for _, f := range in.Files(inspect.SegmentFile) {
 			v, err := in.OpenSegment(f)
-			if err != nil {
-				t.Fatal(err)
-			}
+			must(t, err)
 			if v.Header().Created == 0 {
 				t.Errorf("%s: got no time of creation, want one", f.Name)
 			}

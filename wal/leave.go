@@ -41,10 +41,11 @@ func (l *Log) RemoveConsumer(name string) error {
 }
 
 // removeOffsets removes a consumer's files, durably. An unfinished rewrite goes first: alone it
-// would be taken for the consumer's file.
+// would be taken for the consumer's file. What would undo a rewind goes before the file too: it
+// is nothing to a later consumer of that name.
 func (l *Log) removeOffsets(name string) error {
 	path := l.path(files.OffsetName(name))
-	for _, path := range []string{path + files.RewriteSuffix, path} {
+	for _, path := range []string{path + files.RewriteSuffix, path + files.UndoSuffix, path} {
 		if err := l.fs.Remove(path); err != nil && !isNotExist(err) {
 			return err
 		}

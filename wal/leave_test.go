@@ -42,10 +42,16 @@ func TestARemovedConsumerHoldsNothingBack(t *testing.T) {
 	if segs := m.files(".seg"); len(segs) < 3 {
 		t.Fatalf("got %v, want segments that audit holds back", segs)
 	}
+	if err := m.WriteFile("/data/q/consumer+audit.off.undo", []byte("of a rewind")); err != nil {
+		t.Fatal(err)
+	}
 	if err := l.RemoveConsumer("audit"); err != nil {
 		t.Fatal(err)
 	}
 	settle(l)
+	if undo := m.files(".undo"); len(undo) > 0 {
+		t.Errorf("got %v, want nothing of the consumer", undo)
+	}
 	if segs, bodies := m.files(".seg"), m.files(".item"); len(segs) > 1 || len(bodies) != 0 {
 		t.Errorf("got %v and %v, want one segment that takes appends", segs, bodies)
 	}

@@ -62,6 +62,11 @@ func TestAMapThatIsRefusedParksOtherQueuesAndIsTriedAgain(t *testing.T) {
 		return no
 	}}
 	r = open(t, t.TempDir(), o)
+	hold := func() { // else segments may be made, opened or compacted before maps are refused
+		_, release := r.background.Hold()
+		t.Cleanup(release)
+	}
+	hold()
 	busy := named(t, r, "busy")
 	want := func(i int) string { return fmt.Sprintf("%d %s", i, strings.Repeat("x", 10_000)) }
 	const items = 40 // some six segments
@@ -85,6 +90,7 @@ func TestAMapThatIsRefusedParksOtherQueuesAndIsTriedAgain(t *testing.T) {
 		}
 	})
 	r = reopen(t, r)
+	hold()
 	busy = named(t, r, "busy")
 	if err := busy.Load(); err != nil {
 		t.Fatal(err)

@@ -130,7 +130,7 @@ func leastUsed(stores []*store) (least *store, before uint64) {
 	before = math.MaxUint64
 	for _, s := range stores {
 		s.mu.Lock()
-		if s.log != nil && !s.busyLocked() && s.lastUse < before {
+		if s.loadedLocked() && !s.busyLocked() && s.lastUse < before {
 			least, before = s, s.lastUse
 		}
 		s.mu.Unlock()

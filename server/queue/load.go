@@ -51,6 +51,10 @@ func (q *Queue) Create() error {
 	return nil
 }
 
+// loadedLocked reports whether the log is open. Queues and the registry ask this; only the store
+// looks at the log.
+func (s *store) loadedLocked() bool { return s.log != nil }
+
 // lockLoaded takes mu with the log open. A store that does not exist is created if create is set;
 // else there is false for it, and log nil. After an error mu is not held.
 func (s *store) lockLoaded(create bool) (there bool, err error) {

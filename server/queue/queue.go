@@ -183,7 +183,7 @@ func (q *Queue) tryGet(take bool, w *Waiter) (it Item, ok bool, err error) {
 // getAndUnlock is the one way to an item: it opens or shows the head to the caller, or for w. When
 // there is nothing, or nothing yet, w enters the wait queue. Those who wait already go first.
 func (q *Queue) getAndUnlock(take bool, w *Waiter) (it Item, ok bool, err error) {
-	if w != nil && q.returned == nil && q.store.log != nil { // it ended: nothing will come
+	if w != nil && q.returned == nil && q.store.loadedLocked() { // it ended: nothing will come
 		q.store.mu.Unlock()
 		return Item{}, false, errDeleted
 	}

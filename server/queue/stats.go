@@ -157,7 +157,7 @@ func (q *Queue) KnownStats() (Stats, bool) {
 	defer of.mu.Unlock()
 	var s Stats
 	switch {
-	case of.log != nil:
+	case of.loadedLocked():
 		s = q.statsLocked()
 	case q.snapshot != nil && of.loadFailure == nil:
 		s = q.snapshot.stats()

@@ -225,7 +225,7 @@ func (s *store) dropExpired(ctx context.Context, by *sweeper) {
 func (q *Queue) dropExpired(ctx context.Context, by *sweeper) {
 	for again := true; again && by.pace(ctx); {
 		q.store.mu.Lock()
-		if q.store.log == nil || q.waiters.first != nil { // clients wait, so no item does
+		if !q.store.loadedLocked() || q.waiters.first != nil { // clients wait, so no item does
 			q.store.mu.Unlock()
 			return
 		}

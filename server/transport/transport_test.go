@@ -185,7 +185,7 @@ func TestStopCutsOffAClientThatDoesNotRead(t *testing.T) {
 // A loop may be stuck in a page that a disk does not give. Whoever stops the server gives up.
 func TestStopDoesNotWaitForASessionThatDoesNotComeBack(t *testing.T) {
 	both(t, func(t *testing.T, on kind) {
-		h := on.listen(t, 10)
+		h := on.harness(t, 10)
 		now, reached, release := h.env.Now, make(chan struct{}, 1), make(chan struct{})
 		var stuck atomic.Bool
 		h.env.Now = func() int64 {
@@ -195,6 +195,11 @@ func TestStopDoesNotWaitForASessionThatDoesNotComeBack(t *testing.T) {
 			}
 			return now()
 		}
+		l, err := ListenTCP("127.0.0.1", 0, TCPOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.serve(l)
 		c := h.dial()
 		c.say("set q 0 0 1\r\na\r\n", "STORED\r\n")
 		stuck.Store(true)

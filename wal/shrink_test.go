@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/darner/darner/segment/disk/disktest"
 	"github.com/darner/darner/wal"
@@ -56,15 +55,6 @@ func slim(l *wal.Log) {
 	release()
 	l.Slim(context.Background())
 	wal.BackgroundOf(l).Hold()
-}
-
-func eventually(t *testing.T, what string, cond func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !cond(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("waited for 20 s: " + what)
-		}
-	}
 }
 
 const enough = 20_000 // items of 100 bytes: 2.8 MB of a segment

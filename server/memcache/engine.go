@@ -20,13 +20,10 @@ type Registry interface {
 	// NewWaiter returns a waiter for these queues; wake is the Session's.
 	NewWaiter(wake func()) Waiter
 
-	// Each calls fn for each queue that exists, in the order of their names and until it returns
-	// false.
-	Each(fn func(Queue) bool)
-
-	// FlushAll may wait for the disk. Sum does not. When ctx ends, both stop between two queues.
+	// FlushAll may wait for the disk. Sum does not; it calls seen for each queue that exists, in
+	// the order of their names. When ctx ends, both stop between two queues.
 	FlushAll(ctx context.Context) error
-	Sum(ctx context.Context) queue.Sum
+	Sum(ctx context.Context, seen func(Queue)) queue.Sum
 
 	ResetStats()
 }

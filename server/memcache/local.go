@@ -2,7 +2,11 @@ package memcache
 
 // The queues of a data directory as an engine of the protocol.
 
-import "github.com/darner/darner/server/queue"
+import (
+	"context"
+
+	"github.com/darner/darner/server/queue"
+)
 
 // Local returns the queues of a registry.
 func Local(r *queue.Registry) Registry { return local{r} }
@@ -17,8 +21,8 @@ func (r local) Queue(name []byte) (Queue, error) {
 	return q, nil
 }
 
-func (r local) Each(fn func(Queue) bool) {
-	r.Registry.Each(func(q *queue.Queue) bool { return fn(q) })
+func (r local) Sum(ctx context.Context, seen func(Queue)) queue.Sum {
+	return r.Registry.Sum(ctx, func(q *queue.Queue) { seen(q) })
 }
 
 func (r local) NewWaiter(wake func()) Waiter { return localWaiter{queue.NewWaiter(wake)} }

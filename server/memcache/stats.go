@@ -96,12 +96,9 @@ func (s *Session) moreStats() {
 func (s *Session) globalStats() {
 	ctx, done := s.untilDrain()
 	defer done()
-	s.env.Registry.Each(func(q Queue) bool {
-		s.stats.queues = append(s.stats.queues, q)
-		return ctx.Err() == nil
-	})
+	sum := s.env.Registry.Sum(ctx, func(q Queue) { s.stats.queues = append(s.stats.queues, q) })
 	l := statLines{out: s.useChunk()[:0], prefix: "STAT "}
-	l.global(s.env, s.env.Registry.Sum(ctx))
+	l.global(s.env, sum)
 	s.stats.text = l.out
 }
 

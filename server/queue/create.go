@@ -24,13 +24,13 @@ func (r *Registry) checkVacant(s *store) error {
 		return fmt.Errorf("%w that ends in a dot", errUnnameable)
 	}
 	_, err := r.fs.ReadDir(s.dir())
-	if isShortage(err) && r.parkOthers(s, err) {
+	if disk.IsTransient(err) && r.parkOthers(s, err) {
 		_, err = r.fs.ReadDir(s.dir())
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
-	case isShortage(err):
+	case disk.IsTransient(err):
 		return err
 	}
 	if other := r.namesake(s.name); other != "" {

@@ -7,7 +7,6 @@ import (
 	"math"
 	"slices"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/darner/darner/wal/clock"
@@ -58,12 +57,6 @@ func (r *Registry) evictIdle(loaded *store) {
 			return
 		}
 	}
-}
-
-// isShortage reports whether the system lacks what parking queues frees: descriptors or memory.
-func isShortage(err error) bool {
-	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) ||
-		errors.Is(err, syscall.ENOMEM)
 }
 
 // parkOthers parks a few stores when the one being loaded met a shortage, so that the next ones

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/wal"
 	"github.com/darner/darner/wal/clock"
 	"github.com/darner/darner/wal/datadir"
@@ -164,7 +165,7 @@ func (s *store) attach(l log, cursors map[*Queue]cursor) {
 // tries again.
 func (s *store) openReclaiming() (l log, cursors map[*Queue]cursor, err error) {
 	l, cursors, err = s.openFiles()
-	if isShortage(err) && s.reg.parkOthers(s, err) {
+	if disk.IsTransient(err) && s.reg.parkOthers(s, err) {
 		l, cursors, err = s.openFiles()
 	}
 	return l, cursors, err
@@ -205,7 +206,7 @@ func (s *store) noteLoadFailure(cause error) error {
 		u.logged = s.loadFailure.logged
 	}
 	switch {
-	case isShortage(cause):
+	case disk.IsTransient(cause):
 		s.reg.noteShortage(cause)
 	case !u.logged:
 		s.logger().Error("queue cannot be loaded; it is tried again now and then",

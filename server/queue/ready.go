@@ -8,6 +8,8 @@ package queue
 import (
 	"container/list"
 	"errors"
+
+	"github.com/darner/darner/segment/disk"
 )
 
 // skipping is the skipping of what is in the way of the head. Store.mu guards it.
@@ -37,7 +39,7 @@ func (q *Queue) Relieve(refused error) error {
 // Reclaim parks other queues if an operation failed with err because the system is short of
 // something. It reports whether that is worth trying again. It may wait for the disk.
 func (q *Queue) Reclaim(err error) bool {
-	return isShortage(err) && q.store.reg.parkOthers(q.store, err)
+	return disk.IsTransient(err) && q.store.reg.parkOthers(q.store, err)
 }
 
 // TryFetch is Fetch that does not wait.

@@ -14,14 +14,15 @@ type Sum struct {
 	DiskBytes, DiskLimit int64  // that all queues take, and may take; 0: no limit
 }
 
-// Sum adds up what is known of all queues, without the disk. It stops between two queues when ctx
-// has ended.
-func (r *Registry) Sum(ctx context.Context) Sum {
+// Sum adds up what is known of all queues, without the disk. It calls seen for each, in the order
+// of their names. It stops between two queues when ctx has ended.
+func (r *Registry) Sum(ctx context.Context, seen func(*Queue)) Sum {
 	s := Sum{Totals: r.Totals()}
 	r.Each(func(q *Queue) bool {
 		if ctx.Err() != nil {
 			return false
 		}
+		seen(q)
 		one, known := q.KnownStats()
 		if !known {
 			s.Uncounted++

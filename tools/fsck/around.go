@@ -3,10 +3,10 @@ package fsck
 // Damage around the records of a segment: header, index, footer, tail.
 
 import (
-	"bytes"
 	"fmt"
 
 	"github.com/darner/darner/segment"
+	"github.com/darner/darner/segment/blank"
 	"github.com/darner/darner/wal/inspect"
 )
 
@@ -117,10 +117,9 @@ func (e *examination) tornFooter(s *segmentFile, next uint64) bool {
 	}
 	cut := -from & (sector - 1)
 	checksum := b[segment.FooterSize-4:]
-	return !e.sealedFrom(next) && (isZero(checksum) || cut < segment.FooterSize && isZero(b[:cut]))
+	return !e.sealedFrom(next) &&
+		(blank.Bytes(checksum) || cut < segment.FooterSize && blank.Bytes(b[:cut]))
 }
-
-func isZero(b []byte) bool { return len(bytes.Trim(b, "\x00")) == 0 }
 
 // notSealed reports a segment without a footer that others follow. The server seals it, unless it
 // has already sealed later ones: then the footer was lost.

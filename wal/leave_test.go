@@ -33,6 +33,34 @@ func heldBack(t *testing.T, n int) (m memory, l *wal.Log, audit *wal.Consumer) {
 	return m, l, audit
 }
 
+func TestALargeItemThatARemovedConsumerHeldBackGoesWhileOthersStay(t *testing.T) {
+	m, l, _ := heldBack(t, 10)
+	own := consumer(t, l)
+	large(t, l, 70<<10)
+	put(t, l, "stays")
+	p, _, _, err := own.Next()
+	if err == nil {
+		err = own.Take(p)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	settle(l) // so that nothing but the removal requests what follows
+	if bodies := m.files(".item"); len(bodies) != 1 {
+		t.Fatalf("got %v, want the body that audit holds back", bodies)
+	}
+	if err := l.RemoveConsumer("audit"); err != nil {
+		t.Fatal(err)
+	}
+	settle(l)
+	if bodies := m.files(".item"); len(bodies) != 0 {
+		t.Errorf("got %v, want no body", bodies)
+	}
+	if _, s := next(t, l, own); s != "stays" {
+		t.Errorf("got %q, want the item that nobody has taken", s)
+	}
+}
+
 func TestARemovedConsumerHoldsNothingBack(t *testing.T) {
 	m, l, audit := heldBack(t, 3000)
 	large(t, l, 70<<10)

@@ -10,7 +10,7 @@ import (
 // maxWait bounds /t=, in milliseconds: some 24 days.
 const maxWait = 1 << 31
 
-type options uint8
+type options uint16
 
 const (
 	optOpen options = 1 << iota
@@ -19,6 +19,7 @@ const (
 	optPeek
 	optTimed
 	optSync
+	optStrict
 	optDelay
 	optHit // set by the session: the key had an item
 )
@@ -26,7 +27,7 @@ const (
 // The options that a command knows.
 const (
 	getOptions = optOpen | optClose | optAbort | optPeek | optTimed
-	setOptions = optSync
+	setOptions = optSync | optStrict
 	noOptions  = options(0)
 )
 
@@ -111,6 +112,8 @@ func parseOption(word []byte) (opt options, value []byte) {
 		opt = optPeek
 	case isWord(name, "sync"):
 		opt = optSync
+	case isWord(name, "strict"):
+		opt = optStrict
 	}
 	return opt, value
 }

@@ -19,6 +19,7 @@ const (
 	badFlags     = "CLIENT_ERROR flags is a number of 32 bits\r\n"
 	badExptime   = "CLIENT_ERROR exptime is a number of seconds\r\n"
 	badLength    = "CLIENT_ERROR bytes is a number of bytes\r\n"
+	itemStored   = "STORED\r\n"
 	itemTooLarge = "SERVER_ERROR object too large for queue\r\n"
 )
 
@@ -30,6 +31,7 @@ type setState struct {
 	refusal  string // of a body that is swallowed: the answer
 	noreply  bool
 	sync     bool
+	strict   bool  // a refusal ends the connection
 	attempts int   // to relieve a refusal
 	err      error // of the last job
 
@@ -140,6 +142,7 @@ func (s *Session) setKey(key []byte) (problem string) {
 	}
 	s.set.q = q
 	s.set.sync = opts&optSync != 0 || s.env.SyncAlways
+	s.set.strict = opts&optStrict != 0
 	s.set.meta.Enqueued = s.env.Now()
 	return ""
 }
@@ -184,7 +187,7 @@ func (s *Session) stored(err error) {
 	case s.set.sync:
 		s.startSync()
 	default:
-		s.finishBody("STORED\r\n")
+		s.finishBody(itemStored)
 	}
 }
 
@@ -210,10 +213,14 @@ func (s *Session) swallow() {
 	s.finishBody(set.refusal)
 }
 
-// finishBody answers a storage command, unless it says noreply.
+// finishBody answers a storage command, unless it says noreply. A strict one that was refused ends
+// the connection, so that nothing sent behind it is stored.
 func (s *Session) finishBody(answer string) {
 	if !s.set.noreply {
 		s.reply(answer)
+	}
+	if s.set.strict && answer != itemStored {
+		s.state = Closing
 	}
 	s.set = setState{}
 	s.next = (*Session).request

@@ -35,7 +35,7 @@ func (s *Session) awaitSync() {
 		s.finishBody(serverError(s.sync.err))
 		return
 	}
-	s.finishBody("STORED\r\n")
+	s.finishBody(itemStored)
 }
 
 // await has the current request wait, without a worker, until it is worth trying again; next is the

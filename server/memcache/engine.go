@@ -56,7 +56,7 @@ type Queue interface {
 	Read(it queue.Item, dst []byte) ([]byte, error) // may wait
 	Open(it queue.Item) (io.ReadCloser, error)      // a large one; may wait
 	Confirm(it queue.Item) error
-	Return(it queue.Item)
+	Return(it queue.Item) error
 	Drop(it queue.Item)
 
 	// As a whole. All may wait but KnownStats.

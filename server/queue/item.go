@@ -14,13 +14,15 @@ import (
 
 // Item is a small value. One that is open, from Fetch or from a Waiter that takes, is given back
 // with exactly one of Confirm, Return and Drop. One that was only shown, by Peek or to a Waiter
-// that peeks, need not be given back: Confirm and Return do nothing for it.
+// that peeks, need not be given back: Confirm and Return do nothing for it. To give one back twice
+// is a mistake of the caller: ErrNotOpen.
 type Item struct {
 	Position       // Seq, Size, Flags, Large
 	Enqueued int64 // Unix ms
 	Expires  int64 // Unix ms, 0 = never
 
 	cursor cursor // that handed it out: a queue that was deleted and created again has another
+	ticket ticket // if it is open
 	fixed  bool   // Expires is a time of day
 	peeked bool
 }

@@ -278,7 +278,7 @@ func (s *store) busyLocked() bool {
 // inUseLocked reports whether somebody has an item of the log, or is at work on it.
 func (s *store) inUseLocked() bool {
 	for q := range s.queuesLocked() {
-		if q.open > 0 {
+		if q.opens.n > 0 {
 			return true
 		}
 	}

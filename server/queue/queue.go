@@ -26,7 +26,7 @@ type Queue struct {
 
 	waiters    waitQueue                    // callers that wait for an item
 	waitedAt   int                          // index in store.waited, while anybody waits
-	open       int                          // open reads
+	opens      opens                        // open reads
 	openTotals struct{ items, bytes int64 } // of the open reads, without what was flushed
 	skip       *skipping                    // nil unless something before the head was skipped
 
@@ -84,22 +84,25 @@ func (q *Queue) Fetch() (Item, bool, error) { return q.get(true, nil) }
 func (q *Queue) Peek() (Item, bool, error) { return q.get(false, nil) }
 
 // Confirm ends an open read: the item is gone for good. An error means that it may come again
-// after a restart. Nothing is done about an item that was flushed or deleted meanwhile.
+// after a restart, or ErrNotOpen that somebody ended the read before. Nothing is done about an item
+// that was flushed or deleted meanwhile.
 func (q *Queue) Confirm(it Item) error {
 	q.store.mu.Lock()
 	defer q.store.mu.Unlock()
-	if _, live := q.releaseLocked(it); !live {
-		return nil
+	_, live, err := q.releaseLocked(it)
+	if !live {
+		return err
 	}
 	return q.cursor.Take(it.Position)
 }
 
 // Return ends an open read: the item waits again in its old place, or goes to the first waiter.
-// One that was flushed or deleted meanwhile is discarded.
-func (q *Queue) Return(it Item) {
+// One that was flushed or deleted meanwhile is discarded. The only error is ErrNotOpen: somebody
+// ended the read before.
+func (q *Queue) Return(it Item) error {
 	s := q.store
 	s.mu.Lock()
-	ours, live := q.releaseLocked(it)
+	ours, live, err := q.releaseLocked(it)
 	s.lastUse = s.reg.tick.Load()
 	if ours {
 		q.counts.returned++
@@ -110,6 +113,7 @@ func (q *Queue) Return(it Item) {
 		q.counts.discarded++
 	}
 	s.serveAndUnlock()
+	return err
 }
 
 // Drop gives up an item whose payload is damaged: it is gone for good, and counted as damaged. It
@@ -124,7 +128,7 @@ func (q *Queue) Drop(it Item) {
 func (q *Queue) drop(it Item) bool {
 	q.store.mu.Lock()
 	defer q.store.mu.Unlock()
-	_, lost := q.releaseLocked(it)
+	_, lost, _ := q.releaseLocked(it)
 	if it.peeked && it.cursor == q.cursor {
 		_, lost = q.returned.Delete(it)
 	}
@@ -213,18 +217,20 @@ func (q *Queue) getAndUnlock(take bool, w *Waiter) (it Item, ok bool, err error)
 // deliverLocked gives an item that was popped to the caller, or to w unless another queue was
 // quicker.
 func (q *Queue) deliverLocked(it *Item, take bool, w *Waiter) bool {
-	if !take {
+	if take {
+		it.ticket = q.opens.add(it.Seq)
+	} else {
 		q.putBackLocked(*it)
 		it.peeked = true
 	}
 	if w != nil && !w.claim(q, *it) {
 		if take {
+			q.opens.remove(it.ticket, it.Seq)
 			q.putBackLocked(*it)
 		}
 		return false
 	}
 	if take {
-		q.open++
 		q.openTotals.items++
 		q.openTotals.bytes += it.Size
 		q.counts.fetched++
@@ -270,17 +276,19 @@ func (q *Queue) putBackLocked(it Item) {
 
 // releaseLocked ends an open read. ours: the item was open in this queue. live: it was not flushed
 // meanwhile.
-func (q *Queue) releaseLocked(it Item) (ours, live bool) {
+func (q *Queue) releaseLocked(it Item) (ours, live bool, err error) {
 	if it.peeked || it.cursor != q.cursor {
-		return false, false
+		return false, false, nil
 	}
-	q.open--
+	if !q.opens.remove(it.ticket, it.Seq) {
+		return false, false, ErrNotOpen
+	}
 	if q.cursor.Taken(it.Position) {
-		return true, false
+		return true, false, nil
 	}
 	q.openTotals.items--
 	q.openTotals.bytes -= it.Size
-	return true, true
+	return true, true, nil
 }
 
 // detachLocked drops all that belongs to a cursor which is no longer in use. Open items notice by
@@ -289,7 +297,7 @@ func (q *Queue) detachLocked() {
 	q.returned.Clear(true)
 	q.cursor, q.returned = noCursor{}, nil
 	q.takeSkipErrLocked()
-	q.open = 0
+	q.opens = opens{}
 	q.openTotals.items, q.openTotals.bytes = 0, 0
 }
 

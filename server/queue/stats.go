@@ -181,7 +181,7 @@ func (q *Queue) statsLocked() Stats {
 	}
 	items, bytes := q.cursor.Pending()
 	s.Items, s.Bytes = items-q.openTotals.items, max(0, bytes-q.openTotals.bytes)
-	s.Open = q.open
+	s.Open = q.opens.n
 	q.addCountsLocked(&s)
 	q.store.addStatsLocked(&s)
 	return s

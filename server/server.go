@@ -71,9 +71,29 @@ func start(c config.Config, log *slog.Logger, clk clock.Clock) (*Server, error) 
 	if err := s.startTransports(c); err != nil {
 		return nil, errors.Join(err, s.registry.Close(), s.closeListeners())
 	}
+	nameAbsent(c, s.registry, log)
+	warnIfOpen(s.Addr(), log)
 	log.Info("darner is ready", "version", Version, "pid", os.Getpid(),
-		"address", s.Addr().String(), "socket", c.Socket, "data", data, "sync", c.Sync.String())
+		"address", s.Addr().String(), "socket", c.Socket, "data", data, "sync", c.Sync.String(),
+		"config", c.File())
 	return s, nil
+}
+
+// nameAbsent logs which queues have settings of their own and do not exist: a name may be misspelt.
+func nameAbsent(c config.Config, r *queue.Registry, log *slog.Logger) {
+	for _, name := range c.OwnQueues() {
+		if !r.Has(name) {
+			log.Debug("settings are of a queue that does not exist yet", "queue", name)
+		}
+	}
+}
+
+// warnIfOpen warns of an address that everybody in the network reaches.
+func warnIfOpen(at net.Addr, log *slog.Logger) {
+	if tcp, ok := at.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		log.Warn("listening on all addresses: whoever reaches the port can read, write and delete",
+			"address", at.String(), "hint", "a firewall, or an address of the inner network in listen")
+	}
 }
 
 func newServer(log *slog.Logger, clk clock.Clock) *Server {

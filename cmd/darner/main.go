@@ -37,7 +37,7 @@ func app() *cli.App {
 		HideHelpCommand: true,
 		Flags:           serveFlags(),
 		Action:          serve,
-		OnUsageError:    plainError,
+		OnUsageError:    wrongFlag,
 		Commands: []*cli.Command{
 			putCommand(), getCommand(), statsCommand(), drainCommand(), benchCommand(),
 		},

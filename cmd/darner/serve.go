@@ -6,9 +6,12 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -22,7 +25,7 @@ import (
 // whole stop takes less than 5 s.
 const drainTimeout = 3 * time.Second
 
-// flagTexts describe the flags, in the order of the help.
+// flagTexts describe the settings' flags, in the order of the help.
 var flagTexts = []struct{ name, short, usage string }{
 	{"data", "d", "`DIRECTORY` of the journals, created if missing"},
 	{"port", "p", "TCP `PORT`; 0 takes a free one"},
@@ -58,42 +61,62 @@ var flagTexts = []struct{ name, short, usage string }{
 		"portable (a goroutine each)"},
 	{"loops", "", "how many goroutines share the connections, where one serves many; " +
 		"0: 1 for up to 4 processors, then a quarter of them"},
+	{"debug", "", "log more, such as who connects"},
 }
+
+// flagText is the value of a flag, as it was written. package config judges it with all others.
+type flagText string
+
+func (f *flagText) Set(text string) error { *f = flagText(text); return nil }
+
+func (f *flagText) String() string { return string(*f) }
+
+// Get is for package cli.
+func (f *flagText) Get() any { return string(*f) }
 
 func serveFlags() []cli.Flag {
 	defaults := config.Default()
 	var flags []cli.Flag
 	for _, x := range flagTexts {
-		flag := &cli.GenericFlag{Name: x.name, Usage: x.usage, Value: defaults.Setting(x.name)}
+		if x.name == "debug" {
+			flags = append(flags, &cli.BoolFlag{Name: x.name, Usage: x.usage})
+			continue
+		}
+		text := flagText(defaults.Setting(x.name).String())
+		flag := &cli.GenericFlag{Name: x.name, Usage: x.usage, Value: &text}
 		if x.short != "" {
 			flag.Aliases = []string{x.short}
 		}
 		flags = append(flags, flag)
 	}
-	return append(flags,
-		&cli.StringFlag{
-			Name: "config", Aliases: []string{"c"},
-			Usage: "configuration `FILE`, in TOML; flags override it",
-		},
-		&cli.BoolFlag{Name: "debug", Usage: "log more, such as who connects"})
+	return append(flags, &cli.StringFlag{
+		Name: "config", Aliases: []string{"c"},
+		Usage: "configuration `FILE`, in TOML; the environment and flags override it",
+	})
 }
 
-// settings are the defaults, overridden by the file, if there is one, and that by the flags.
+// settings are those in force: of the flags, the environment, the file and the defaults.
 func settings(c *cli.Context) (config.Config, error) {
-	s := config.Default()
-	if c.IsSet("config") {
-		if err := s.Load(c.String("config"), c.IsSet); err != nil {
-			return s, err
-		}
-	}
+	flags := make(map[string]string)
 	for _, x := range flagTexts {
 		if c.IsSet(x.name) {
-			if err := s.Setting(x.name).Set(c.Generic(x.name).(config.Value).String()); err != nil {
-				return s, err
-			}
+			flags[x.name] = fmt.Sprint(c.Value(x.name))
 		}
 	}
-	return s, nil
+	file := c.String("config")
+	if !c.IsSet("config") {
+		file = os.Getenv(config.Variable("config"))
+	}
+	s, err := config.Read(config.Sources{File: file, Environ: os.Environ(), Flags: flags})
+	if err == nil {
+		return s, nil
+	}
+	all := strings.Split(err.Error(), "\n")
+	if len(all) == 1 {
+		return s, err
+	}
+	return s, fmt.Errorf("%d errors in the configuration:\n  %s", len(all),
+		strings.Join(all, "\n  "))
 }
 
 func serve(c *cli.Context) error {
@@ -105,10 +128,11 @@ func serve(c *cli.Context) error {
 		return err
 	}
 	level := slog.LevelInfo
-	if c.Bool("debug") {
+	if conf.Debug {
 		level = slog.LevelDebug
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	warnOfVariables(log)
 	running, release := signal.NotifyContext(c.Context, syscall.SIGTERM, syscall.SIGINT)
 	defer release()
 	s, err := server.Start(conf, log)
@@ -122,6 +146,33 @@ func serve(c *cli.Context) error {
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
 	return s.Stop(ctx)
+}
+
+// wrongFlag suggests the flag that was meant.
+func wrongFlag(c *cli.Context, err error, sub bool) error {
+	if name, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: -"); ok {
+		known := []string{"config"}
+		for _, x := range flagTexts {
+			known = append(known, x.name)
+		}
+		if near := config.Nearest(name, known); near != "" {
+			err = fmt.Errorf("there is no flag --%s; did you mean --%s?", name, near)
+		}
+	}
+	return plainError(c, err, sub)
+}
+
+// warnOfVariables names environment variables that look like settings and are none. They are no
+// error: whoever made them may have meant another program.
+func warnOfVariables(log *slog.Logger) {
+	unknown := config.UnknownVariables(os.Environ(), "CONFIG", "SERVER")
+	for _, name := range slices.Sorted(maps.Keys(unknown)) {
+		line := log.With("variable", name)
+		if near := unknown[name]; near != "" {
+			line = line.With("nearest", near)
+		}
+		line.Warn("no setting has this environment variable; it is ignored")
+	}
 }
 
 // spareProcessors lets Go run a few more goroutines at a time than there are processors. A thread

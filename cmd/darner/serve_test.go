@@ -3,13 +3,17 @@ package main
 import (
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/darner/darner/server"
+	"github.com/darner/darner/server/config"
+	"github.com/darner/darner/tools/spawn"
 )
 
 func TestServerStopsWithinFiveSecondsWhileClientsWait(t *testing.T) {
@@ -105,6 +109,9 @@ func TestWrongUseIsOneLineAndExitCode1(t *testing.T) {
 		"--sync sometimes":              "sync",
 		"--segment-size 1":              "segment-size",
 		"--segment-size big":            "size",
+		"--memory-limit 1MiB":           "less than a server needs",
+		"--listen 127.0.0.1:1":          "port = 1",
+		"--max-dsik 1":                  "did you mean --max-disk?",
 		"--max-item-size 0":             "max-item-size",
 		"--max-connections 0":           "max-connections",
 		"--listen 256.1.1.1 --port 0":   "listen",
@@ -157,6 +164,68 @@ func TestVersionAndHelp(t *testing.T) {
 			if code != 0 || !strings.Contains(out, want) {
 				t.Errorf("%s: got exit code %d, want 0 and %s in\n%s", flag, code, want, out)
 			}
+		}
+	}
+}
+
+func TestEverySettingHasAFlag(t *testing.T) {
+	var flags []string
+	for _, x := range flagTexts {
+		flags = append(flags, x.name)
+	}
+	c := config.Default()
+	for _, s := range c.Settings() {
+		if !slices.Contains(flags, s.Name) {
+			t.Errorf("%s has no flag", s.Name)
+		}
+	}
+	if len(flags) != len(c.Settings()) {
+		t.Errorf("got %d flags, want %d", len(flags), len(c.Settings()))
+	}
+}
+
+func TestAllErrorsOfTheConfigurationAreToldInOneRound(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "x.toml")
+	if err := os.WriteFile(file, []byte("prot = 1\nparity = 9\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(binary, "-c", file, "--port", "x")
+	cmd.Env = append(os.Environ(), "DARNER_LOOPS=many")
+	out, _ := cmd.CombinedOutput()
+	want := "darner: 4 errors in the configuration:\n" +
+		"  " + file + ":1: prot: there is no such setting; did you mean port?\n" +
+		"  DARNER_LOOPS: \"many\" is not a whole number\n" +
+		"  --port: \"x\" is not a whole number\n" +
+		"  " + file + ":2: parity: 9 is not between 0 and 4\n"
+	if string(out) != want {
+		t.Errorf("got\n%s\nwant\n%s", out, want)
+	}
+}
+
+func TestTheStartSaysWhichFileWasReadAndWhatMayBeWrong(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "x.toml")
+	text := "debug = true\nlisten = \"::\"\n[queue.typo]\nparity = 2\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := spawn.Command(binary, t.TempDir())
+	cmd.Env = append(os.Environ(), "DARNER_CONFIG="+file, "DARNER_MAX_DSIK=1GiB")
+	s, err := spawn.Start(cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Kill)
+	if err := s.Ready(limit); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"config=" + file, "variable=DARNER_MAX_DSIK nearest=DARNER_MAX_DISK",
+		"does not exist yet\" queue=typo", "listening on all addresses",
+	} {
+		if !strings.Contains(s.Log.String(), want) {
+			t.Errorf("got the log\n%s\nwant %s in it", s.Log, want)
 		}
 	}
 }

@@ -3,9 +3,14 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -56,7 +61,8 @@ type Config struct {
 	// CompactRate is how many bytes a second the background may read and write to rewrite segments;
 	// 0: any number.
 	CompactRate Size
-	// MemoryLimit is how many bytes of memory Go's collector should keep to; 0: any number.
+	// MemoryLimit is how many bytes of memory Go's collector should keep to, 8 MiB or more; 0: any
+	// number.
 	MemoryLimit AutoSize
 
 	// These are for every queue that has no such setting of its own: see Queue.
@@ -66,12 +72,16 @@ type Config struct {
 	CompressLevel int
 	Parity        int
 
-	queues   map[string]map[string]string // what the file's tables say, by queue and key
-	file     string
-	fromFile map[string]bool // the settings that are from the file
+	// Debug is whether the log has more, such as who connects.
+	Debug bool
+
+	queues map[string]map[string]string // what the file's tables say, by queue and key
+	file   string                       // the path of the configuration file; empty: none
+	origin map[string]string            // where each setting was set; by default: not in it
 }
 
-// Setting is one setting. Its flag and its key in the file have its name.
+// Setting is one setting. Its flag and its key in the file have its name. For its environment
+// variable see Variable.
 type Setting struct {
 	Name  string
 	Value Value
@@ -105,11 +115,31 @@ func (c *Config) Settings() []Setting {
 		{"memory-limit", &c.MemoryLimit},
 		{"transport", &c.Transport},
 		{"loops", number{&c.Loops}},
+		{"debug", boolean{&c.Debug}},
 	}
 }
 
 // Setting returns the setting of that name; nil if there is none.
-func (c *Config) Setting(name string) Value { return find(c.Settings(), name) }
+func (c *Config) Setting(name string) Value {
+	s, _ := find(c.Settings(), name)
+	return s.Value
+}
+
+func find(settings []Setting, name string) (Setting, bool) {
+	i := slices.IndexFunc(settings, func(s Setting) bool { return s.Name == name })
+	if i < 0 {
+		return Setting{}, false
+	}
+	return settings[i], true
+}
+
+// names returns the names of settings.
+func names(settings []Setting) (all []string) {
+	for _, s := range settings {
+		all = append(all, s.Name)
+	}
+	return all
+}
 
 // Default is a server for this machine alone, with its data in ./data. A power cut costs it the
 // items of the last second at most, and those that came while the last sync ran.
@@ -148,6 +178,7 @@ const (
 	minQueueDisk   = 1 * MiB
 	minPeerTime    = Interval(time.Second)
 	maxPeerTime    = Interval(9 * time.Hour) // a keepalive's bound on Linux is 32,767 s
+	minMemory      = 8 * MiB                 // below, the collector runs all the time
 	maxLoops       = 64
 )
 
@@ -155,9 +186,7 @@ const (
 func (c Config) Validate() error {
 	var errs []error
 	bad := func(setting, format string, args ...any) {
-		if c.fromFile[setting] {
-			setting = c.file + ": " + setting
-		}
+		setting = cmp.Or(c.origin[setting], setting)
 		errs = append(errs, fmt.Errorf("%s: %s", setting, fmt.Sprintf(format, args...)))
 	}
 	if c.Data == "" {
@@ -165,6 +194,11 @@ func (c Config) Validate() error {
 	}
 	if c.Listen == "" {
 		bad("listen", "an address is needed; 0.0.0.0 listens on all")
+	} else if host, port, err := net.SplitHostPort(c.Listen); err == nil {
+		bad("listen", "%q has a port: give listen = %q and port = %s",
+			c.Listen, cmp.Or(host, "0.0.0.0"), cmp.Or(port, strconv.Itoa(Default().Port)))
+	} else if strings.ContainsAny(c.Listen, "[]/ ") {
+		bad("listen", "%q is no address: give one as in 127.0.0.1, ::1 or a host's name", c.Listen)
 	}
 	if c.Port < 0 || c.Port > math.MaxUint16 {
 		bad("port", "%d is not between 0 and %d", c.Port, math.MaxUint16)
@@ -196,12 +230,16 @@ func (c Config) Validate() error {
 	if c.MaxDisk != 0 && c.MaxDisk < minMaxDisk {
 		bad("max-disk", "%v is less than %v; 0 is no bound", c.MaxDisk, Size(minMaxDisk))
 	}
+	if c.MemoryLimit > 0 && c.MemoryLimit < minMemory {
+		bad("memory-limit", "%v is less than a server needs, %v; 0 is no bound",
+			c.MemoryLimit, Size(minMemory))
+	}
 	if c.Loops < 0 || c.Loops > maxLoops {
 		bad("loops", "%d is not between 0 and %d; 0 fits the machine", c.Loops, maxLoops)
 	}
 	c.validateQueue(bad, c.queueDefaults(), "", "queue-")
 	for _, name := range c.OwnQueues() {
-		c.validateQueue(bad, c.Queue(name), c.file+": "+tableName(name)+".", "")
+		c.validateQueue(bad, c.Queue(name), ownName(name, ""), "")
 	}
 	return errors.Join(errs...)
 }

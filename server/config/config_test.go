@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-func TestSizesAreBytesOrHaveABinarySuffix(t *testing.T) {
+func TestSizesAreBytesOrHaveASuffix(t *testing.T) {
 	for text, want := range map[string]Size{
 		"0": 0, "1": 1, "4194304": 4 * MiB, "4MiB": 4 * MiB, "4mib": 4 * MiB, "4M": 4 * MiB,
-		"4MB": 4 * MiB, "4 MiB": 4 * MiB, "64k": 64 * KiB, "64KiB": 64 * KiB, "2g": 2 * GiB,
+		"4MB": 4_000_000, "512mb": 512_000_000, "3KB": 3000, "1gb": 1e9, "1TB": 1e12, "4 MiB": 4 * MiB, "64k": 64 * KiB, "64KiB": 64 * KiB, "2g": 2 * GiB,
 		"1TiB": TiB, "12b": 12, "9223372036854775807": 1<<63 - 1, "8388607t": 8388607 * TiB,
 	} {
 		if got, err := ParseSize(text); err != nil || got != want {
@@ -32,7 +32,7 @@ func TestWhatIsNoSizeIsRefused(t *testing.T) {
 func TestSizesReadBackAsWritten(t *testing.T) {
 	for size, want := range map[Size]string{
 		0: "0", 1: "1", 1023: "1023", KiB: "1KiB", 1025: "1025",
-		16 * MiB: "16MiB", 3 * TiB: "3TiB", 1025 * MiB: "1025MiB",
+		16 * MiB: "16MiB", 512_000_000: "500000KiB", 1000: "1000", 3 * TiB: "3TiB", 1025 * MiB: "1025MiB",
 	} {
 		text := size.String()
 		back, err := ParseSize(text)
@@ -93,6 +93,7 @@ func TestEveryBadSettingIsNamed(t *testing.T) {
 		"max-item-size":  func(c *Config) { c.MaxItemSize = 0 },
 		"max-disk":       func(c *Config) { c.MaxDisk = 1 },
 		"queue-max-disk": func(c *Config) { c.QueueMaxDisk = MiB; c.InlineMax = 128 * KiB },
+		"memory-limit":   func(c *Config) { c.MemoryLimit = minMemory - 1 },
 		"compress-level": func(c *Config) { c.CompressLevel = 20 },
 		"parity":         func(c *Config) { c.Parity = 5 },
 	} {
@@ -104,5 +105,28 @@ func TestEveryBadSettingIsNamed(t *testing.T) {
 	}
 	if err := (Config{Port: -1}).Validate(); err == nil || strings.Count(err.Error(), "\n") != 8 {
 		t.Errorf("got %v, want nine errors", err)
+	}
+}
+
+func TestAnAddressWithAPortIsRefusedWithWhatToWrite(t *testing.T) {
+	for listen, want := range map[string]string{
+		"0.0.0.0:22134": `give listen = "0.0.0.0" and port = 22134`,
+		"[::1]:5":       `give listen = "::1" and port = 5`,
+		":5":            `give listen = "0.0.0.0" and port = 5`,
+		"[::1]":         "is no address",
+		"a b":           "is no address",
+	} {
+		c := Default()
+		c.Listen = listen
+		if err := c.Validate(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %s", listen, err, want)
+		}
+	}
+	for _, listen := range []string{"::1", "localhost", "::", "fe80::1%eth0"} {
+		c := Default()
+		c.Listen = listen
+		if err := c.Validate(); err != nil {
+			t.Errorf("%s: got %v, want none", listen, err)
+		}
 	}
 }

@@ -4,12 +4,13 @@ package config
 // [queue."NAME"] have the settings of single queues.
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/BurntSushi/toml"
 
@@ -18,128 +19,233 @@ import (
 
 const queueTables = "queue"
 
-// Load reads a file into c. It leaves out settings for which given is true: flags override the
-// file. Its errors name the file, and the line or the key. Validate checks ranges.
-func (c *Config) Load(path string, given func(name string) bool) error {
-	data, err := os.ReadFile(path)
+// readFile sets what the file says. Its errors are everything that is wrong in it, ranges apart.
+func (c *Config) readFile() error {
+	data, err := os.ReadFile(c.file)
 	if err != nil {
 		return fmt.Errorf("configuration file: %w", err)
 	}
-	var keys map[string]any
-	if _, err := toml.Decode(string(data), &keys); err != nil {
-		return parseError(path, err)
-	}
-	var errs []error
-	if raw, ok := keys[queueTables]; ok {
-		errs = append(errs, c.loadQueues(path, raw))
-		delete(keys, queueTables)
-	}
-	c.file, c.fromFile = path, make(map[string]bool)
-	settings := c.Settings()
-	for _, name := range slices.Sorted(maps.Keys(keys)) {
-		text, err := parseValue(settings, name, keys[name])
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %s: %w", path, name, err))
-		} else if !given(name) {
-			find(settings, name).Set(text)
-			c.fromFile[name] = true
+	top, errs := parse(c.file, string(data))
+	known := names(c.Settings())
+	for _, k := range top {
+		if k.name == queueTables {
+			errs = append(errs, c.readQueues(k)...)
+			continue
 		}
+		s, ok := find(c.Settings(), k.name)
+		if !ok {
+			errs = append(errs, k.errorf("there is no such setting%s",
+				orSo(k.name, append(known, queueTables))))
+			continue
+		}
+		text, err := textOf(s.Value, k.value)
+		if err == nil {
+			err = s.Value.Set(text)
+		}
+		if err != nil {
+			errs = append(errs, k.errorf("%w", err))
+			continue
+		}
+		c.origin[s.Name] = k.place()
 	}
 	return errors.Join(errs...)
 }
 
-func (c *Config) loadQueues(path string, raw any) error {
-	tables, ok := raw.(map[string]any)
-	if !ok {
-		return fmt.Errorf("%s: %s: give a table for each queue, as in [queue.\"orders\"]",
-			path, queueTables)
+// readQueues reads the tables of queues.
+func (c *Config) readQueues(all key) (errs []error) {
+	if !all.isTable {
+		return []error{all.errorf("give a table for each queue, as in [queue.\"orders\"]")}
 	}
-	var errs []error
 	c.queues = make(map[string]map[string]string)
-	for _, queue := range slices.Sorted(maps.Keys(tables)) {
-		at := path + ": " + tableName(queue)
-		if err := datadir.CheckName(queue); err != nil {
-			errs = append(errs, fmt.Errorf("%s: no queue can have this name: %w", at, err))
+	for _, k := range all.table {
+		if err := datadir.CheckName(k.name); err != nil {
+			errs = append(errs, k.errorf("no queue can have this name: %w", err))
 			continue
 		}
-		keys, ok := tables[queue].(map[string]any)
-		if !ok {
-			errs = append(errs, fmt.Errorf(
-				"%s: not a table; settings of all queues have keys of their own", at))
+		if !k.isTable {
+			errs = append(errs, k.errorf(
+				"not a table; settings of all queues have keys of their own"))
 			continue
 		}
 		own := make(map[string]string)
-		for _, name := range slices.Sorted(maps.Keys(keys)) {
-			text, err := parseValue(new(Queue).settings(), name, keys[name])
+		for _, key := range k.table {
+			text, err := parseOwn(key)
 			if err != nil {
-				errs = append(errs, fmt.Errorf("%s.%s: %w", at, name, err))
+				errs = append(errs, err)
+				continue
 			}
-			own[name] = text
+			own[key.name] = text
+			c.origin[ownName(k.name, key.name)] = key.place()
 		}
-		c.queues[queue] = own
+		c.queues[k.name] = own
 	}
-	return errors.Join(errs...)
+	return errs
 }
 
-func tableName(queue string) string { return queueTables + "." + strconv.Quote(queue) }
-
-// parseError adds where the file is not TOML.
-func parseError(path string, err error) error {
-	var p toml.ParseError
-	if errors.As(err, &p) {
-		return fmt.Errorf("%s: line %d: %s", path, p.Position.Line, p.Message)
+// parseOwn returns the text of a setting in a queue's table. It has checked that the setting takes
+// it.
+func parseOwn(k key) (text string, err error) {
+	settings := new(Queue).settings()
+	s, ok := find(settings, k.name)
+	if !ok {
+		if server := new(Config); server.Setting(k.name) != nil && k.name != "queue-max-disk" {
+			return "", k.errorf("this is a setting of the server, not of a queue: " +
+				"it stands above the first table")
+		}
+		return "", k.errorf("there is no such setting%s", orSo(k.name, names(settings)))
 	}
-	return fmt.Errorf("%s: %w", path, err)
-}
-
-// parseValue returns the text of a key's value. It has checked that the setting takes it.
-func parseValue(settings []Setting, name string, raw any) (string, error) {
-	v := find(settings, name)
-	if v == nil {
-		return "", errors.New("there is no such setting")
+	if text, err = textOf(s.Value, k.value); err == nil {
+		err = s.Value.Set(text)
 	}
-	text, err := textOf(v, raw)
 	if err != nil {
-		return "", err
+		return "", k.errorf("%w", err)
 	}
-	was := v.String()
-	err = v.Set(text)
-	v.Set(was)
-	return text, err
+	return text, nil
 }
 
-func find(settings []Setting, name string) Value {
-	for _, s := range settings {
-		if s.Name == name {
-			return s.Value
+// ownName names a setting in a queue's table.
+func ownName(queue, setting string) string {
+	return queueTables + "." + strconv.Quote(queue) + "." + setting
+}
+
+// key is a key of the file, with its value or its table.
+type key struct {
+	file    string
+	line    int
+	name    string
+	path    string // with the tables that it is in
+	value   any
+	isTable bool
+	table   []key // in the order of lines
+}
+
+func (k key) place() string { return fmt.Sprintf("%s:%d: %s", k.file, k.line, k.path) }
+
+func (k key) errorf(format string, args ...any) error {
+	return fmt.Errorf("%s: %w", k.place(), fmt.Errorf(format, args...))
+}
+
+// maxSyntaxErrors is how many places are told where a file is not TOML.
+const maxSyntaxErrors = 10
+
+// parse reads TOML. A line that is not TOML is an error, and is left out, so that all such lines
+// are told at once. A table whose first line is not TOML ends the reading: what its keys belong to
+// is not known.
+func parse(file, text string) (top []key, errs []error) {
+	lines := strings.SplitAfter(text, "\n")
+	for range maxSyntaxErrors {
+		var keys map[string]toml.Primitive
+		meta, err := toml.Decode(strings.Join(lines, ""), &keys)
+		if err == nil {
+			return keysOf(file, "", &meta, keys), errs
+		}
+		var p toml.ParseError
+		if !errors.As(err, &p) {
+			return nil, append(errs, fmt.Errorf("%s: %w", file, err))
+		}
+		why := p.Message
+		if strings.HasPrefix(why, "expected value but found") {
+			why += " (text is in quotes)"
+		}
+		at := placeOf(p, lines)
+		errs = append(errs, fmt.Errorf("%s:%d: %s", file, at+1, why))
+		bad := strings.TrimSpace(lines[at])
+		if bad == "" || bad[0] == '[' {
+			lines = lines[:at]
+		} else {
+			lines[at] = "\n"
 		}
 	}
-	return nil
+	return nil, errs
 }
 
-// textOf returns a TOML value as text for the setting's flag. Numbers are TOML numbers, sizes are
-// numbers or text, and everything else is text.
+// placeOf returns the index of the line that is not TOML. The library sometimes names the line
+// after the line end that it did not expect.
+func placeOf(p toml.ParseError, lines []string) int {
+	at := min(max(p.Position.Line, 1), len(lines)) - 1
+	var alone map[string]any
+	if _, err := toml.Decode(lines[at], &alone); err == nil && at > 0 &&
+		strings.Contains(p.Message, `'\n'`) {
+		at--
+	}
+	return at
+}
+
+// keysOf returns the keys of a table with their lines.
+func keysOf(file, path string, meta *toml.MetaData, keys map[string]toml.Primitive) (all []key) {
+	for name, p := range keys {
+		k := key{file: file, name: name, path: name}
+		if path == queueTables {
+			k.path = strconv.Quote(name)
+		}
+		if path != "" {
+			k.path = path + "." + k.path
+		}
+		k.value, k.line = locate(meta, p)
+		if _, k.isTable = k.value.(map[string]any); k.isTable {
+			var table map[string]toml.Primitive
+			if meta.PrimitiveDecode(p, &table) == nil {
+				k.table = keysOf(file, k.path, meta, table)
+			}
+			if k.line == 0 && len(k.table) > 0 { // [queue.x] makes queue without a line of its own
+				k.line = k.table[0].line
+			}
+		}
+		all = append(all, k)
+	}
+	slices.SortFunc(all, func(a, b key) int {
+		return cmp.Or(cmp.Compare(a.line, b.line), cmp.Compare(a.name, b.name))
+	})
+	return all
+}
+
+// locate returns a value and its line. The library tells the line in errors alone, so this makes
+// one.
+func locate(meta *toml.MetaData, p toml.Primitive) (value any, line int) {
+	var v located
+	var at toml.ParseError
+	if errors.As(meta.PrimitiveDecode(p, &v), &at) {
+		line = at.Position.Line
+	}
+	return v.value, line
+}
+
+type located struct{ value any }
+
+var errLocated = errors.New("here")
+
+func (l *located) UnmarshalTOML(value any) error {
+	l.value = value
+	return errLocated
+}
+
+// textOf returns a TOML value as text for a setting. Numbers are TOML numbers, sizes are numbers or
+// text, and everything else is text.
 func textOf(v Value, raw any) (string, error) {
-	n, isNumber := raw.(int64)
-	s, isText := raw.(string)
-	var takesNumber, takesText bool
+	switch raw := raw.(type) {
+	case int64:
+		switch v.(type) {
+		case number, *Size, *AutoSize:
+			return strconv.FormatInt(raw, 10), nil
+		}
+	case bool:
+		if _, ok := v.(boolean); ok {
+			return strconv.FormatBool(raw), nil
+		}
+	case string:
+		switch v.(type) {
+		case number, boolean:
+		default:
+			return raw, nil
+		}
+	}
 	switch v.(type) {
 	case number:
-		takesNumber = true
-	case *Size, *AutoSize:
-		takesNumber, takesText = true, true
-	default:
-		takesText = true
-	}
-	switch {
-	case isNumber && takesNumber:
-		return strconv.FormatInt(n, 10), nil
-	case isText && takesText:
-		return s, nil
-	case takesNumber && takesText:
-		return "", errors.New("give a number of bytes, or text as in \"64MiB\"")
-	case takesNumber:
 		return "", errors.New("give a whole number, without quotes")
+	case boolean:
+		return "", errors.New("give true or false, without quotes")
+	case *Size, *AutoSize:
+		return "", errors.New("give a number of bytes, or text as in \"64MiB\"")
 	}
 	return "", errors.New("give text, in quotes")
 }

@@ -118,7 +118,7 @@ func (i *Interval) Set(text string) error {
 	return nil
 }
 
-// text and number are settings of Go's own types.
+// text, number and boolean are settings of Go's own types.
 type text struct{ to *string }
 
 func (t text) String() string {
@@ -148,5 +148,18 @@ func (n number) Set(s string) error {
 		return fmt.Errorf("%q is not a whole number", s)
 	}
 	*n.to = v
+	return nil
+}
+
+type boolean struct{ to *bool }
+
+func (b boolean) String() string { return strconv.FormatBool(b.to != nil && *b.to) }
+
+func (b boolean) Set(s string) error {
+	v, err := strconv.ParseBool(s)
+	if err != nil {
+		return fmt.Errorf("%q is neither true nor false", s)
+	}
+	*b.to = v
 	return nil
 }

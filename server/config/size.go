@@ -1,6 +1,6 @@
 package config
 
-// Sizes as operators write them: a number of bytes, or a number with a binary suffix.
+// Sizes as operators write them: a number of bytes, or a number with a suffix.
 
 import (
 	"fmt"
@@ -21,12 +21,13 @@ const (
 )
 
 var units = []struct {
-	bytes Size
-	name  string
-}{{TiB, "TiB"}, {GiB, "GiB"}, {MiB, "MiB"}, {KiB, "KiB"}}
+	bytes, decimal Size
+	name           string
+}{{TiB, 1e12, "TiB"}, {GiB, 1e9, "GiB"}, {MiB, 1e6, "MiB"}, {KiB, 1e3, "KiB"}}
 
-// ParseSize reads a whole number with or without a suffix: k, m, g or t, alone or followed by b or
-// ib, in either case. All are powers of 1024: "4194304", "4096k", "4M" and "4MiB" are the same.
+// ParseSize reads a whole number with or without a suffix, in either case. Suffixes are as the
+// standards have them: KiB, MiB, GiB and TiB are powers of 1024, and so are k, m, g and t alone;
+// KB, MB, GB and TB are powers of 1000. "4194304", "4096k" and "4MiB" are the same.
 func ParseSize(s string) (Size, error) {
 	digits := strings.TrimRight(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ ")
 	unit, ok := suffix(strings.TrimSpace(s[len(digits):]))
@@ -44,9 +45,11 @@ func suffix(s string) (Size, bool) {
 		return 1, true
 	}
 	for _, u := range units {
-		name := strings.ToLower(u.name)
-		if s == name || s == name[:1] || s == name[:1]+"b" {
+		switch name := strings.ToLower(u.name); s {
+		case name, name[:1]:
 			return u.bytes, true
+		case name[:1] + "b":
+			return u.decimal, true
 		}
 	}
 	return 1, false

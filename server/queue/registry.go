@@ -187,6 +187,13 @@ func (r *Registry) Queue(name []byte) (*Queue, error) {
 	return &s.own, nil
 }
 
+// Has reports whether a queue exists.
+func (r *Registry) Has(name string) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.stores[name] != nil
+}
+
 func (r *Registry) findLocked(name []byte) *store {
 	if s := r.stores[string(name)]; s != nil {
 		return s

@@ -8,17 +8,17 @@ import (
 	"log/slog"
 	"maps"
 	"os"
-	"os/signal"
 	"runtime"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/darner/darner/server"
 	"github.com/darner/darner/server/config"
+	"github.com/darner/darner/server/logs"
+	"github.com/darner/darner/wal/clock"
 )
 
 // drainTimeout is how long a stop waits for clients that do not read. Syncing comes after that: the
@@ -131,17 +131,18 @@ func serve(c *cli.Context) error {
 	if conf.Debug {
 		level = slog.LevelDebug
 	}
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	lines := logs.NewRepeats(
+		slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}), clock.System)
+	defer lines.Flush()
+	log := slog.New(lines)
 	warnOfVariables(log)
-	running, release := signal.NotifyContext(c.Context, syscall.SIGTERM, syscall.SIGINT)
-	defer release()
+	signals := catchSignals(c.Context)
 	s, err := server.Start(conf, log)
 	if err != nil {
 		return err
 	}
 	spareProcessors()
-	<-running.Done()
-	release() // a second signal ends the process at once
+	signals.wait(log)
 	log.Info("darner is stopping")
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -85,9 +86,15 @@ func clearStale(path string) error {
 	return os.Remove(path)
 }
 
-// peerOf describes the other end of a connection.
+// peerOf describes the other end of a connection. A client of a Unix socket has no address: it gets
+// one of its process, where that is known, and a number of its own.
 func peerOf(c net.Conn) memcache.Peer {
-	addr := c.RemoteAddr()
-	tcp, ok := addr.(*net.TCPAddr)
-	return memcache.Peer{Addr: addr.String(), Local: !ok || tcp.IP.IsLoopback()}
+	if tcp, ok := c.RemoteAddr().(*net.TCPAddr); ok {
+		return memcache.Peer{Addr: tcp.String(), Local: tcp.IP.IsLoopback()}
+	}
+	addr := fmt.Sprintf("unix:%d#%d", processOf(c), unixClients.Add(1))
+	return memcache.Peer{Addr: addr, Local: true}
 }
+
+// unixClients counts the clients that had a number.
+var unixClients atomic.Uint64

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -49,6 +50,36 @@ type addressed struct {
 }
 
 func (a addressed) RemoteAddr() net.Addr { return a.from }
+
+func TestEveryClientOfAUnixSocketHasAnAddressOfItsOwn(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	l, err := ListenUnix(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	seen := make(map[string]bool)
+	for range 2 {
+		c, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		accepted, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer accepted.Close()
+		addr := peerOf(accepted).Addr
+		if processOf(accepted) != 0 && !strings.HasPrefix(addr, fmt.Sprintf("unix:%d#", os.Getpid())) {
+			t.Errorf("got the address %s, want this process in it", addr)
+		}
+		seen[addr] = true
+	}
+	if len(seen) != 2 {
+		t.Errorf("got the addresses %v, want two", seen)
+	}
+}
 
 func TestPeersOnThisMachineAreLocal(t *testing.T) {
 	for from, want := range map[net.Addr]bool{

@@ -12,6 +12,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// processOf returns the process that connected to a Unix socket; 0 if it is not known.
+func processOf(c net.Conn) (pid int) {
+	askSocket(c, func(fd int) bool {
+		cred, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
+		if err == nil {
+			pid = int(cred.Pid)
+		}
+		return err == nil
+	})
+	return pid
+}
+
 // halfClosed reports whether the client sends no more; it may also be gone.
 func halfClosed(c net.Conn) bool { return polled(c, unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR) }
 

@@ -10,6 +10,8 @@ import (
 	"time"
 )
 
+func processOf(net.Conn) int { return 0 }
+
 func halfClosed(net.Conn) bool { return false }
 
 func hungUp(net.Conn) bool { return false }

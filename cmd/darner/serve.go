@@ -41,8 +41,8 @@ var flagTexts = []struct{ name, short, usage string }{
 	{"inline-max", "", "`SIZE` of the largest item that is kept inside a segment, not in a file " +
 		"of its own"},
 	{"max-open-reads", "", "how many items of one queue a connection may have open"},
-	{"admin-commands", "", "`WHO` may use flush_all and delete: local (clients on this machine), " +
-		"all or off (default: all)"},
+	{"admin-commands", "", "`WHO` may use flush, flush_all and delete: local (clients on this " +
+		"machine), all or off (default: all)"},
 	{"max-disk", "", "`SIZE` that the data directory may take on disk; 0: no bound"},
 	{"queue-max-disk", "", "`SIZE` that each queue may take on disk; 0: no bound"},
 	{"min-free", "", "`SIZE` of the file system to leave free; auto: 1/64 of it, 256KiB to " +

@@ -8,7 +8,7 @@ import "fmt"
 type Admin string
 
 const (
-	AdminDefault Admin = ""      // all may use flush_all and delete, local clients the others
+	AdminDefault Admin = ""      // all may use flush, flush_all and delete, local clients the others
 	AdminLocal   Admin = "local" // clients on this machine
 	AdminAll     Admin = "all"   // everybody
 	AdminOff     Admin = "off"   // nobody

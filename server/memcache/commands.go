@@ -1,15 +1,25 @@
 package memcache
 
-// The table of commands, and the reading of one request.
+// The table of commands, and the reading of one request's line.
 
 import "fmt"
 
 // command is one word of the protocol.
 type command struct {
-	name   string
-	run    func(s *Session, args []byte) // answers, or sets the step that will
-	access Access                        // by default, of an administrator's command
+	name    string
+	run     func(s *Session, args []byte) // answers, or sets the step that will
+	access  Access                        // by default, of an administrator's command
+	noreply noreply
 }
+
+// noreply says where a command takes that word, which is always the last one.
+type noreply uint8
+
+const (
+	noreplyNever noreply = iota
+	noreplyAlone         // also as the only word after the command
+	noreplyAfter         // after another word: the first one is a name, whatever it is
+)
 
 // lookup finds a command by its name in any case; run is nil for an unknown one.
 func lookup(name []byte) command {
@@ -26,53 +36,87 @@ func lookup(name []byte) command {
 	case "gets":
 		return command{name: "gets", run: (*Session).getsCommand}
 	case "set":
-		return command{name: "set", run: (*Session).setCommand}
+		return command{name: "set", run: (*Session).setCommand, noreply: noreplyAlone}
 	case "add":
-		return command{name: "add", run: (*Session).unsupportedSet}
+		return storage("add")
 	case "replace":
-		return command{name: "replace", run: (*Session).unsupportedSet}
+		return storage("replace")
 	case "append":
-		return command{name: "append", run: (*Session).unsupportedSet}
+		return storage("append")
 	case "prepend":
-		return command{name: "prepend", run: (*Session).unsupportedSet}
+		return storage("prepend")
 	case "cas":
-		return command{name: "cas", run: (*Session).unsupportedSet}
+		return storage("cas")
+	case "ms":
+		return command{name: "ms", run: (*Session).metaSet}
+	case "incr":
+		return unsupported("incr")
+	case "decr":
+		return unsupported("decr")
+	case "touch":
+		return unsupported("touch")
+	case "gat":
+		return unsupported("gat")
+	case "gats":
+		return unsupported("gats")
 	case "delete":
-		return command{name: "delete", run: (*Session).deleteCommand, access: AccessAll}
+		return command{name: "delete", run: (*Session).deleteCommand, access: AccessAll,
+			noreply: noreplyAfter}
 	case "flush":
-		return command{name: "flush", run: (*Session).flushCommand}
+		return command{name: "flush", run: (*Session).flushCommand, access: AccessAll}
 	case "flush_all":
-		return command{name: "flush_all", run: (*Session).flushAllCommand, access: AccessAll}
+		return command{name: "flush_all", run: (*Session).flushAllCommand, access: AccessAll,
+			noreply: noreplyAlone}
 	case "stats":
 		return command{name: "stats", run: (*Session).statsCommand}
 	case "version":
 		return command{name: "version", run: (*Session).versionCommand}
 	case "verbosity":
-		return command{name: "verbosity", run: (*Session).verbosityCommand}
+		return command{name: "verbosity", run: (*Session).verbosityCommand, noreply: noreplyAlone}
+	case "cache_memlimit", "lru", "slabs", "extstore":
+		return command{run: (*Session).unknownCommand, noreply: noreplyAlone}
 	case "quit":
 		return command{name: "quit", run: (*Session).quitCommand}
 	}
 	return command{}
 }
 
-// binaryRequest is the first byte of memcached's binary protocol.
-const binaryRequest = 0x80
+// storage is a command of memcached's that has a body and makes no sense for a queue.
+func storage(name string) command {
+	return command{name: name, run: (*Session).unsupportedSet, noreply: noreplyAlone}
+}
+
+// unsupported is one without a body.
+func unsupported(name string) command {
+	return command{name: name, run: (*Session).unsupportedCommand, noreply: noreplyAfter}
+}
 
 // request is the step that reads a line and begins its command.
 func (s *Session) request() {
-	if !s.started && len(s.in) > 0 && s.in[0] == binaryRequest {
-		s.refuseBinary()
-		return
+	s.noreply = false
+	first := !s.started
+	if first && len(s.in) > 0 {
+		if f := firstByte(s.in[0]); f != native {
+			s.hangUp(f)
+			return
+		}
 	}
 	line, ok := s.nextLine()
 	if !ok {
 		return
 	}
 	s.started = true
+	if isHTTP(line, first) {
+		s.hangUp(http)
+		return
+	}
 	name, args := nextWord(line)
 	c := lookup(name)
+	if c.noreply != noreplyNever {
+		args, s.noreply = cutNoreply(args, c.noreply)
+	}
 	if c.run == nil {
-		s.reply("ERROR\r\n")
+		s.unknownCommand(args)
 		return
 	}
 	s.command = c.name
@@ -82,13 +126,13 @@ func (s *Session) request() {
 	c.run(s, args)
 }
 
-// refuseBinary logs it once: such a client tries again and again.
-func (s *Session) refuseBinary() {
-	if !s.env.binarySeen.Swap(true) {
-		s.env.Logger.Warn("a client speaks memcached's binary protocol, which is not served; "+
-			"set it to text (logged once)", "peer", s.peer.Addr)
-	}
-	s.state = Closing
+func (s *Session) unknownCommand([]byte) { s.answer("ERROR\r\n") }
+
+// unsupportedCommand exists so that clients of memcached get one answer, or with noreply none.
+func (s *Session) unsupportedCommand([]byte) { s.answer(s.notForQueues()) }
+
+func (s *Session) notForQueues() string {
+	return "SERVER_ERROR " + s.command + " is not supported by a queue\r\n"
 }
 
 // permitted answers if this connection may not use the command.
@@ -99,20 +143,23 @@ func (s *Session) permitted(c command) bool {
 	}
 	switch {
 	case access == AccessOff:
-		s.reply(fmt.Sprintf("CLIENT_ERROR %s is switched off\r\n", c.name))
+		s.answer(fmt.Sprintf("CLIENT_ERROR %s is switched off\r\n", c.name))
 		return false
 	case access == AccessLocal && !s.peer.Local:
-		s.reply(fmt.Sprintf("CLIENT_ERROR %s is for local clients\r\n", c.name))
+		s.answer(fmt.Sprintf("CLIENT_ERROR %s is for local clients\r\n", c.name))
 		return false
 	}
 	return true
 }
 
-// cutNoreply reports whether the last of n words is noreply, and returns the number of words
-// without it. The first least words never count as noreply.
-func cutNoreply(w *[maxWords][]byte, n, least int) (words int, noreply bool) {
-	if n > least && isWord(w[n-1], "noreply") {
-		return n - 1, true
+// cutNoreply cuts noreply off a line's words if it is the last one, and reports whether it was.
+func cutNoreply(args []byte, where noreply) (rest []byte, found bool) {
+	rest, last := lastWord(args)
+	if !isWord(last, "noreply") {
+		return args, false
 	}
-	return n, false
+	if first, _ := nextWord(rest); where == noreplyAfter && len(first) == 0 {
+		return args, false
+	}
+	return rest, true
 }

@@ -5,7 +5,6 @@ package memcache
 import (
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/darner/darner/server/metrics"
@@ -37,8 +36,8 @@ type Env struct {
 	Settings   []Setting                 // the answer to "stats settings"
 	FlushAfter func(delay time.Duration) // flushes everything after the delay of a flush_all
 
-	binarySeen atomic.Bool
-	chunks     sync.Pool // *[chunkSize]byte
+	foreignsSeen foreignsSeen
+	chunks       sync.Pool // *[chunkSize]byte
 }
 
 // Setting is one line of the configuration in force.
@@ -48,7 +47,7 @@ type Setting struct{ Name, Value string }
 type Access uint8
 
 const (
-	AccessDefault Access = iota // each command's own: flush_all and delete are for all
+	AccessDefault Access = iota // each command's own: flush, flush_all and delete are for all
 	AccessLocal                 // loopback and Unix-socket peers
 	AccessAll
 	AccessOff

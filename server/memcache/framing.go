@@ -24,7 +24,8 @@ func (s *Session) nextLine() (line []byte, ok bool) {
 	}
 	if end >= 0 {
 		line = window[:end]
-		if end > 0 && line[end-1] == '\r' {
+		s.bareLine = end == 0 || line[end-1] != '\r'
+		if !s.bareLine {
 			line = line[:end-1]
 		}
 	}
@@ -36,12 +37,14 @@ func (s *Session) nextLine() (line []byte, ok bool) {
 	return line, true
 }
 
-// bodyEnd looks for \r\n or \n at offset n of the input, after a body of n bytes, and returns its
-// length. If it is not there it sets need, or gives up the request and closes.
+// bodyEnd looks for \r\n or \n at offset n of the input, after a body whose last n bytes are there,
+// and returns its length. If it is not there it sets need, or gives up the request and closes.
 func (s *Session) bodyEnd(n int) (length int, ok bool) {
 	switch rest := s.in[min(n, len(s.in)):]; {
 	case len(rest) == 0:
 		s.need = n + 1
+	case rest[0] == '\n' && s.splitsLineEnd(n):
+		s.badChunk()
 	case rest[0] == '\n':
 		return 1, true
 	case rest[0] != '\r':
@@ -56,11 +59,15 @@ func (s *Session) bodyEnd(n int) (length int, ok bool) {
 	return 0, false
 }
 
-// badChunk closes, since nobody knows where the next request starts.
-func (s *Session) badChunk() {
-	if s.set.noreply {
-		s.state = Closing
-		return
+// splitsLineEnd reports whether a body that \n follows ends with the \r of the same line end: it is
+// one byte shorter than was announced. A client that ends its lines with \n alone may mean the \r.
+func (s *Session) splitsLineEnd(n int) bool {
+	last := s.set.last
+	if n > 0 {
+		last = s.in[n-1]
 	}
-	s.fail(badDataChunk)
+	return last == '\r' && !s.bareLine
 }
+
+// badChunk closes, since nobody knows where the next request starts.
+func (s *Session) badChunk() { s.fail(badDataChunk) }

@@ -26,6 +26,7 @@ type testServer struct {
 	env      *Env
 	clock    *clocktest.Clock // a wait passes when it is stepped
 	local    bool
+	draining bool            // sessions that are dialled
 	flushed  []time.Duration // what flush_all asked for with a delay
 }
 
@@ -129,6 +130,9 @@ func (sv *testServer) dial() *client {
 		default:
 		}
 	})
+	if sv.draining {
+		c.s.Drain()
+	}
 	return c
 }
 

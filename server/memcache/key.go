@@ -35,7 +35,7 @@ const (
 const (
 	unknownOption  = "CLIENT_ERROR unknown option\r\n"
 	badWait        = "CLIENT_ERROR t is a number of milliseconds\r\n"
-	abortAlone     = "CLIENT_ERROR abort goes with no other option\r\n"
+	abortAlone     = "CLIENT_ERROR abort goes with no other option but t\r\n"
 	peekTakesNone  = "CLIENT_ERROR peek does not go with open or close\r\n"
 	delayNotServed = "CLIENT_ERROR delay is not supported\r\n"
 )
@@ -80,7 +80,7 @@ func parseOptions(rest []byte, known options) (opts options, wait int64, problem
 		}
 		opts |= opt
 	}
-	if opts&optAbort != 0 && opts != optAbort {
+	if opts&optAbort != 0 && opts&^optTimed != optAbort {
 		return 0, 0, abortAlone
 	}
 	if opts&optPeek != 0 && opts&(optOpen|optClose) != 0 {

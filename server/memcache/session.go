@@ -47,13 +47,15 @@ type Session struct {
 	pending pendingRing
 	opens   []openItem // oldest first
 
-	command string       // the current one, in lower case
-	set     setState     // of set
-	get     getState     // of get and gets
-	stats   *statsAnswer // of stats
-	chunk   *[chunkSize]byte
-	waiter  Waiter // nil until a get waits
-	sync    syncWait
+	command  string       // the current one, in lower case
+	noreply  bool         // it wants no answer
+	bareLine bool         // its line ended with \n alone
+	set      setState     // of set
+	get      getState     // of get and gets
+	stats    *statsAnswer // of stats
+	chunk    *[chunkSize]byte
+	waiter   Waiter // nil until a get waits
+	sync     syncWait
 
 	stopAwaiting func() // ends a wait for a queue; nil: there is none
 
@@ -211,9 +213,16 @@ func (s *Session) offset() uint64 { return s.base + uint64(len(s.out)) }
 
 func (s *Session) reply(text string) { s.out = append(s.out, text...) }
 
+// answer replies unless the request says noreply.
+func (s *Session) answer(text string) {
+	if !s.noreply {
+		s.reply(text)
+	}
+}
+
 // fail answers and closes.
 func (s *Session) fail(text string) {
-	s.reply(text)
+	s.answer(text)
 	s.state = Closing
 }
 

@@ -28,8 +28,8 @@ type setState struct {
 	q        Queue
 	meta     queue.Meta
 	left     int64  // bytes of the body that have yet to come
+	last     byte   // of what came, once it left the input
 	refusal  string // of a body that is swallowed: the answer
-	noreply  bool
 	sync     bool
 	strict   bool  // a refusal ends the connection
 	attempts int   // to relieve a refusal
@@ -42,7 +42,7 @@ type setState struct {
 
 // setCommand reads "<queue>[/options] <flags> <exptime> <bytes> [noreply]", or Darner's short
 // "<queue> <bytes>". If the line is malformed but its length can be read, the body that follows is
-// swallowed, as memcached does. If it cannot be read, what follows is the next request.
+// swallowed, as memcached does.
 func (s *Session) setCommand(args []byte) {
 	var w [maxWords][]byte
 	n, ok := s.beginBody(args, &w)
@@ -77,31 +77,42 @@ func (s *Session) setCommand(args []byte) {
 func (s *Session) unsupportedSet(args []byte) {
 	var w [maxWords][]byte
 	if _, ok := s.beginBody(args, &w); ok {
-		s.refuseBody("SERVER_ERROR " + s.command + " is not supported by a queue\r\n")
+		s.refuseBody(s.notForQueues())
 	}
 }
 
-// beginBody splits a storage command's line and reads the length of its body; if there is none it
-// answers. It returns the number of words without noreply.
+// metaSet swallows the body of memcached's "ms <key> <bytes> [flags]", which is not served.
+func (s *Session) metaSet(args []byte) {
+	var w [maxWords][]byte
+	splitWords(args, &w)
+	if s.awaitBody(w[1]) {
+		s.refuseBody("ERROR\r\n")
+	}
+}
+
+// beginBody splits a storage command's line and reads the length of its body. It returns the number
+// of words.
 func (s *Session) beginBody(args []byte, w *[maxWords][]byte) (n int, ok bool) {
-	set := &s.set
-	*set = setState{}
-	n, set.noreply = cutNoreply(w, splitWords(args, w), 0)
-	var length uint64
-	switch {
+	switch n = splitWords(args, w); {
 	case n == 2:
-		length, ok = parseUint(w[1], maxBody)
+		return n, s.awaitBody(w[1])
 	case n >= 4:
-		length, ok = parseUint(w[3], maxBody)
-	default:
-		s.finishBody(badSetLine)
-		return n, false
+		return n, s.awaitBody(w[3])
 	}
+	s.fail(badSetLine)
+	return n, false
+}
+
+// awaitBody reads the length of the body to come. If it cannot, it answers and closes: what follows
+// cannot be told from data, and a client's data must not be run as commands.
+func (s *Session) awaitBody(length []byte) (ok bool) {
+	s.set = setState{}
+	n, ok := parseUint(length, maxBody)
 	if !ok {
-		s.finishBody(badLength)
+		s.fail(badLength)
 	}
-	set.left = int64(length)
-	return n, ok
+	s.set.left = int64(n)
+	return ok
 }
 
 // parseMeta reads flags and exptime.
@@ -199,9 +210,8 @@ func (s *Session) refuseBody(answer string) {
 
 func (s *Session) swallow() {
 	set := &s.set
-	n := min(set.left, int64(len(s.in)))
-	s.in = s.in[n:]
-	if set.left -= n; set.left > 0 {
+	s.skipBody(min(set.left, int64(len(s.in))))
+	if set.left > 0 {
 		s.need = 1
 		return
 	}
@@ -213,12 +223,19 @@ func (s *Session) swallow() {
 	s.finishBody(set.refusal)
 }
 
-// finishBody answers a storage command, unless it says noreply. A strict one that was refused ends
-// the connection, so that nothing sent behind it is stored.
-func (s *Session) finishBody(answer string) {
-	if !s.set.noreply {
-		s.reply(answer)
+// skipBody takes n bytes of the body off the input.
+func (s *Session) skipBody(n int64) {
+	if n > 0 {
+		s.set.last = s.in[n-1]
+		s.in = s.in[n:]
+		s.set.left -= n
 	}
+}
+
+// finishBody ends a storage command. A strict one that was refused ends the connection, so that
+// nothing sent behind it is stored.
+func (s *Session) finishBody(answer string) {
+	s.answer(answer)
 	if s.set.strict && answer != itemStored {
 		s.state = Closing
 	}

@@ -5,6 +5,7 @@ package memcache
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/darner/darner/server/queue"
@@ -18,22 +19,15 @@ const (
 )
 
 // answerAfter answers when a job that may wait for the disk is done, or with its error.
-func (s *Session) answerAfter(job func() error, answer string, noreply bool) {
+func (s *Session) answerAfter(job func() error, answer string) {
 	var err error
 	s.work(func() { err = job() }, func(s *Session) {
 		if err != nil {
 			answer = serverError(err)
 		}
-		s.replyUnless(noreply, answer)
+		s.answer(answer)
 		s.next = (*Session).request
 	})
-}
-
-// replyUnless answers unless the request says noreply.
-func (s *Session) replyUnless(noreply bool, text string) {
-	if !noreply {
-		s.reply(text)
-	}
 }
 
 // queueArgument finds the queue that a command names; a problem is the answer to give.
@@ -45,53 +39,56 @@ func (s *Session) queueArgument(word []byte) (q Queue, problem string) {
 // deleteCommand reads "<queue> [0] [noreply]": old memcached clients send a time, always 0.
 func (s *Session) deleteCommand(args []byte) {
 	var w [maxWords][]byte
-	n, noreply := cutNoreply(&w, splitWords(args, &w), 1)
+	n := splitWords(args, &w)
 	if n < 1 || n > 2 || n == 2 && string(w[1]) != "0" {
-		s.replyUnless(noreply, badDelete)
+		s.answer(badDelete)
 		return
 	}
 	q, problem := s.queueArgument(w[0])
 	if problem != "" {
-		s.replyUnless(noreply, problem)
+		s.answer(problem)
 		return
 	}
-	s.answerAfter(q.Delete, "DELETED\r\n", noreply)
+	s.answerAfter(q.Delete, "DELETED\r\n")
 }
 
 func (s *Session) flushCommand(args []byte) {
 	var w [maxWords][]byte
 	if splitWords(args, &w) != 1 {
-		s.reply(badFlush)
+		s.answer(badFlush)
 		return
 	}
 	q, problem := s.queueArgument(w[0])
 	if problem != "" {
-		s.reply(problem)
+		s.answer(problem)
 		return
 	}
-	s.answerAfter(q.Flush, endOfAnswer, false)
+	s.answerAfter(q.Flush, endOfAnswer)
 }
 
-// flushAllCommand answers as Kestrel and Darner do, or as memcached if there is a delay.
+// flushAllCommand answers as Kestrel and Darner do, or as memcached if there is a delay. That is
+// read like an exptime.
 func (s *Session) flushAllCommand(args []byte) {
 	var w [maxWords][]byte
-	n, noreply := cutNoreply(&w, splitWords(args, &w), 0)
+	n := splitWords(args, &w)
 	if n == 0 {
-		s.answerAfter(s.flushAll, "Flushed all queues.\r\n", noreply)
+		s.answerAfter(s.flushAll, "Flushed all queues.\r\n")
 		return
 	}
 	seconds, ok := parseInt(w[0])
 	if n > 1 || !ok {
-		s.replyUnless(noreply, badFlushAll)
+		s.answer(badFlushAll)
 		return
 	}
-	if seconds > 0 {
-		const most = 1 << 32 // seconds; keeps the duration in range
-		s.env.FlushAfter(time.Duration(min(seconds, most)) * time.Second)
-		s.replyUnless(noreply, "OK\r\n")
+	now := s.env.Now()
+	at, _ := expiry(seconds, now)
+	if at <= now {
+		s.answerAfter(s.flushAll, "OK\r\n")
 		return
 	}
-	s.answerAfter(s.flushAll, "OK\r\n", noreply)
+	const most = 1 << 42 // ms; keeps the duration in range
+	s.env.FlushAfter(time.Duration(min(at-now, most)) * time.Millisecond)
+	s.answer("OK\r\n")
 }
 
 // flushAll is the job of flushAllCommand. A server that stops does not wait for its end.
@@ -108,21 +105,23 @@ func (s *Session) flushAll() error {
 // errStopping is the end of a command over all queues.
 var errStopping = errors.New("the server stops; not all queues were seen to")
 
+// versionCommand answers with the bare X.Y.Z: clients parse it, and some die of more.
 func (s *Session) versionCommand([]byte) {
 	s.out = append(s.out, "VERSION "...)
-	s.out = append(s.out, s.env.Version...)
+	bare := s.env.Version[:strings.IndexAny(s.env.Version+"-", "-+")]
+	s.out = append(s.out, bare...)
 	s.out = append(s.out, "\r\n"...)
 }
 
 // verbosityCommand exists because clients send it. How much is logged is the operator's choice.
 func (s *Session) verbosityCommand(args []byte) {
 	var w [maxWords][]byte
-	n, noreply := cutNoreply(&w, splitWords(args, &w), 0)
+	n := splitWords(args, &w)
 	if _, ok := parseInt(w[0]); n != 1 || !ok {
-		s.replyUnless(noreply, badVerbosity)
+		s.answer(badVerbosity)
 		return
 	}
-	s.replyUnless(noreply, "OK\r\n")
+	s.answer("OK\r\n")
 }
 
 func (s *Session) quitCommand([]byte) { s.state = Closing }

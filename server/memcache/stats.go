@@ -33,7 +33,7 @@ func (s *Session) statsCommand(args []byte) {
 	case n == 1 && isWord(w[0], "settings"):
 		s.settings()
 	case n == 1 && isWord(w[0], "reset"):
-		s.answerAfter(s.resetStats, "RESET\r\n", false)
+		s.answerAfter(s.resetStats, "RESET\r\n")
 	case n == 2 && isWord(w[0], "queue"):
 		s.oneQueue(w[1])
 	default:

@@ -29,9 +29,8 @@ func (s *Session) uploadChunk() {
 	set := &s.set
 	chunk := s.useChunk()
 	n := copy(chunk[set.filled:], s.in[:min(int64(len(s.in)), set.left)])
-	s.in = s.in[n:]
+	s.skipBody(int64(n))
 	set.filled += n
-	set.left -= int64(n)
 	switch {
 	case set.filled == len(chunk), set.left == 0 && set.filled > 0:
 		s.work(func() {

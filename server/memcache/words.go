@@ -20,6 +20,19 @@ func nextWord(line []byte) (word, rest []byte) {
 	return line[i:j], line[j:]
 }
 
+// lastWord cuts the last word off a line; it is empty if there is none.
+func lastWord(line []byte) (rest, word []byte) {
+	j := len(line)
+	for j > 0 && line[j-1] == ' ' {
+		j--
+	}
+	i := j
+	for i > 0 && line[i-1] != ' ' {
+		i--
+	}
+	return line[:i], line[i:j]
+}
+
 // splitWords puts the words of a line into w and returns how many there are, at most maxWords.
 func splitWords(line []byte, w *[maxWords][]byte) int {
 	for n := range w {

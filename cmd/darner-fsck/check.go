@@ -17,7 +17,7 @@ func check(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	o := fsck.Options{Repair: c.Bool("repair"), DryRun: c.Bool("dry-run")}
+	o := fsck.Options{FS: files, Repair: c.Bool("repair"), DryRun: c.Bool("dry-run")}
 	if o.DryRun && !o.Repair {
 		return usage{errors.New("--dry-run needs --repair")}
 	}
@@ -82,7 +82,7 @@ func spaceCommand() *cli.Command {
 				return err
 			}
 			out := bufio.NewWriter(os.Stdout)
-			var o fsck.Options
+			o := fsck.Options{FS: files}
 			fsck.Space(out, &o)
 			res, err := fsck.Run(path, o)
 			if err != nil {

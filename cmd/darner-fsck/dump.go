@@ -9,7 +9,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/tools/fsck/items"
 	"github.com/darner/darner/wal/datadir"
 )
@@ -42,7 +41,7 @@ func dumpCommand() *cli.Command {
 				return usage{err}
 			}
 			return readQueue(c, func(q datadir.Queue) error {
-				r, err := items.Read(disk.OS{}, q, time.Now())
+				r, err := items.Read(files, q, time.Now())
 				if err != nil {
 					return err
 				}

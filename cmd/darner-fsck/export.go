@@ -8,7 +8,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/tools/exchange"
 	"github.com/darner/darner/tools/fsck"
 	"github.com/darner/darner/tools/fsck/items"
@@ -47,7 +46,7 @@ func exportCommand() *cli.Command {
 }
 
 func export(q datadir.Queue, to exchange.Encoder) error {
-	r, err := items.Read(disk.OS{}, q, time.Now())
+	r, err := items.Read(files, q, time.Now())
 	if err != nil {
 		return err
 	}

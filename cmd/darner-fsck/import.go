@@ -9,9 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/tools/exchange"
-	"github.com/darner/darner/tools/fsck"
 	"github.com/darner/darner/wal"
 	"github.com/darner/darner/wal/datadir"
 )
@@ -49,6 +47,7 @@ func importCommand() *cli.Command {
 // importer imports into the directory of a queue. The data directory must be locked.
 func importer(d *datadir.Dir, path string) *exchange.Importer {
 	return exchange.NewImporter(path, wal.Options{
+		FS:         files,
 		Quarantine: filepath.Join(d.Path, datadir.QuarantineName),
 		Logger:     slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	})
@@ -65,7 +64,7 @@ func importQueue(c *cli.Context) (err error) {
 		}
 		defer in.Close()
 	}
-	d, lock, err := datadir.Make(disk.OS{}, c.Args().Get(0), fsck.IsLogFile)
+	d, lock, err := makeData(c.Args().Get(0))
 	if err != nil {
 		return err
 	}
@@ -75,7 +74,7 @@ func importQueue(c *cli.Context) (err error) {
 		return err
 	}
 	im := importer(d, q.Path)
-	spool := exchange.NewSpool(disk.OS{}, filepath.Join(d.Path, ".import"))
+	spool := exchange.NewSpool(files, filepath.Join(d.Path, ".import"))
 	defer spool.Close()
 	var from exchange.Decoder
 	if c.String("format") == formatRaw {

@@ -13,7 +13,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/tools/fsck"
 	"github.com/darner/darner/tools/kestrel"
 	"github.com/darner/darner/wal/datadir"
@@ -42,7 +41,7 @@ func importKestrel(c *cli.Context) error {
 		return wrongUse(c)
 	}
 	m := move{from: c.Args().Get(1), append: c.Bool("append")}
-	queues, foreign, err := kestrel.Queues(disk.OS{}, m.from)
+	queues, foreign, err := kestrel.Queues(files, m.from)
 	if err != nil {
 		return err
 	}
@@ -53,7 +52,7 @@ func importKestrel(c *cli.Context) error {
 	if len(queues) == 0 {
 		return fmt.Errorf("%s holds no journals of a Kestrel", m.from)
 	}
-	d, lock, err := datadir.Make(disk.OS{}, c.Args().Get(0), fsck.IsLogFile)
+	d, lock, err := makeData(c.Args().Get(0))
 	if err != nil {
 		return err
 	}
@@ -99,7 +98,7 @@ func (m *move) target(q kestrel.Queue) (t target, err error) {
 	if t.to, err = m.to.New(q.Name); err != nil {
 		return t, err
 	}
-	entries, err := disk.OS{}.ReadDir(t.to.Path)
+	entries, err := files.ReadDir(t.to.Path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return t, err
 	}
@@ -108,7 +107,7 @@ func (m *move) target(q kestrel.Queue) (t target, err error) {
 		return t, fmt.Errorf("not imported, because %s exists, from an earlier import or a server "+
 			"(--append adds to it)", t.to.Path)
 	}
-	held, err := kestrel.Replay(disk.OS{}, m.from, q)
+	held, err := kestrel.Replay(files, m.from, q)
 	if err != nil {
 		return t, err
 	}
@@ -122,7 +121,7 @@ func (m *move) queue(t target) error {
 		path = t.to.Path
 	}
 	im := importer(m.to, path)
-	held, err := im.FromKestrel(disk.OS{}, m.from, t.from)
+	held, err := im.FromKestrel(files, m.from, t.from)
 	err = errors.Join(err, im.Close())
 	if !t.exists {
 		if err == nil && im.Items > 0 {
@@ -147,14 +146,13 @@ func (m *move) queue(t target) error {
 
 // place gives the queue that was made its name.
 func (m *move) place(path string) error {
-	fsys := disk.OS{}
-	if err := fsys.SyncDir(m.aside()); err != nil {
+	if err := files.SyncDir(m.aside()); err != nil {
 		return err
 	}
-	if err := fsys.Rename(m.aside(), path); err != nil {
+	if err := files.Rename(m.aside(), path); err != nil {
 		return err
 	}
-	return fsys.SyncDir(m.to.Path)
+	return files.SyncDir(m.to.Path)
 }
 
 func (m *move) report(findings []kestrel.Finding) {

@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/darner/darner/cmd/internal/cmdline"
+	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/tools/fsck"
 )
 
@@ -18,6 +19,15 @@ func main() {
 
 // run returns the exit code.
 func run(args []string) int {
+	files = disk.OS{Owners: new(disk.Owners)}
+	code := runCommand(args)
+	if !sayOwners(files.Owners) {
+		code |= fsck.ExitTrouble
+	}
+	return code
+}
+
+func runCommand(args []string) int {
 	app := app()
 	err := app.Run(cmdline.FlagsFirst(app, args))
 	var status exit

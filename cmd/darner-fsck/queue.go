@@ -10,7 +10,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/tools/fsck"
 	"github.com/darner/darner/tools/fsck/items"
 	"github.com/darner/darner/wal/datadir"
@@ -47,7 +46,7 @@ func withQueue(
 	if c.NArg() != 2 {
 		return wrongUse(c)
 	}
-	d, err := datadir.Open(disk.OS{}, c.Args().Get(0), fsck.IsLogFile)
+	d, err := datadir.Open(files, c.Args().Get(0), fsck.IsLogFile)
 	if err != nil {
 		return err
 	}

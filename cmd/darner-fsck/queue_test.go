@@ -51,7 +51,7 @@ const lines = `{"enqueued":1769860800000,"text":"one"}
 // imported is a data directory with a queue of three items.
 func imported(t *testing.T) string {
 	t.Helper()
-	data := filepath.Join(t.TempDir(), "data")
+	data := t.TempDir()
 	if _, log, code := says(t, lines, "import", data, "q"); code != 0 ||
 		log != "3 more items, 8 bytes of payload, are now in q\n" {
 		t.Fatalf("got exit code %d, want 0: %s", code, log)
@@ -206,7 +206,7 @@ func TestKestrelsDirectoryIsImported(t *testing.T) {
 		{"damaged", "cars: 3 items, 3 bytes of payload\n", "cars.1: damaged, bytes 45 to 45",
 			fsck.ExitLeft},
 	} {
-		data := filepath.Join(t.TempDir(), "data")
+		data := t.TempDir()
 		out, log, code := says(t, "", "import", "--format", "kestrel", data,
 			"../../testdata/kestrel/"+step.fixture)
 		if out != step.out || code != step.code || !strings.Contains(log, step.log) ||

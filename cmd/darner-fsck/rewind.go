@@ -11,7 +11,6 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
 
-	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/tools/fsck/items"
 	"github.com/darner/darner/wal/datadir"
 	"github.com/darner/darner/wal/inspect"
@@ -45,9 +44,9 @@ func rewindCommand() *cli.Command {
 			return changeQueue(c, func(q datadir.Queue) error {
 				plan := func() (*inspect.Rewind, error) {
 					if c.Bool("undo") {
-						return items.PlanUndo(disk.OS{}, q, time.Now())
+						return items.PlanUndo(files, q, time.Now())
 					}
-					return items.PlanRewind(disk.OS{}, q, to, time.Now())
+					return items.PlanRewind(files, q, to, time.Now())
 				}
 				return rewind(q, plan, c.Bool("yes"))
 			})

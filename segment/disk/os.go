@@ -9,29 +9,45 @@ import (
 	"io/fs"
 	"math"
 	"os"
+	"path/filepath"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
-// OS is the operating system's file system. New files and directories are readable by owner and
-// group, as far as the umask allows.
-type OS struct{}
+// OS is the operating system's file system.
+type OS struct {
+	// Owners, if set, decides whose new files and directories are. By default they are this
+	// process's, readable by owner and group as far as the umask allows.
+	Owners *Owners
+}
 
 const (
 	filePerm = 0o640
 	dirPerm  = 0o750
 )
 
-func (OS) Create(name string) (File, error) {
-	return open(name, os.O_RDWR|os.O_CREATE|os.O_EXCL)
+func (o OS) Create(name string) (File, error) {
+	f, err := open(name, os.O_RDWR|os.O_CREATE|os.O_EXCL)
+	if err != nil {
+		return nil, err
+	}
+	o.Owners.made(f.File)
+	return f, nil
 }
 
-func (OS) Open(name string) (File, error) { return open(name, os.O_RDWR) }
+func (OS) Open(name string) (File, error) { return orNil(open(name, os.O_RDWR)) }
 
-func (OS) OpenRead(name string) (File, error) { return open(name, os.O_RDONLY) }
+func (OS) OpenRead(name string) (File, error) { return orNil(open(name, os.O_RDONLY)) }
 
-func open(name string, flag int) (File, error) {
+func orNil(f *file, err error) (File, error) {
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+func open(name string, flag int) (*file, error) {
 	f, err := os.OpenFile(name, flag, filePerm)
 	if err != nil {
 		return nil, err
@@ -63,9 +79,17 @@ func (OS) ReadDir(dir string) ([]Entry, error) {
 	return entries, nil
 }
 
-func (OS) Mkdir(dir string) error { return os.MkdirAll(dir, dirPerm) }
+func (o OS) Mkdir(dir string) error {
+	if o.Owners != nil {
+		return o.Owners.mkdir(filepath.Clean(dir))
+	}
+	return os.MkdirAll(dir, dirPerm)
+}
 
-func (OS) Rename(from, to string) error { return os.Rename(from, to) }
+func (o OS) Rename(from, to string) error {
+	o.Owners.replaces(from, to)
+	return os.Rename(from, to)
+}
 
 func (OS) Remove(name string) error { return os.Remove(name) }
 
@@ -111,8 +135,8 @@ func (OS) SyncDir(dir string) error {
 	return err
 }
 
-func (OS) Lock(name string) (io.Closer, error) {
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, filePerm)
+func (o OS) Lock(name string) (io.Closer, error) {
+	f, err := o.openLock(name)
 	if err != nil {
 		return nil, err
 	}
@@ -125,6 +149,22 @@ func (OS) Lock(name string) (io.Closer, error) {
 		return nil, &fs.PathError{Op: "lock", Path: name, Err: err}
 	}
 	return f, nil
+}
+
+// openLock opens the file of a lock, and makes it if need be.
+func (o OS) openLock(name string) (*os.File, error) {
+	f, err := os.OpenFile(name, os.O_RDWR, 0)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return f, err
+	}
+	f, err = os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, filePerm)
+	if errors.Is(err, fs.ErrExist) { // somebody else made it meanwhile
+		return os.OpenFile(name, os.O_RDWR, 0)
+	}
+	if err == nil {
+		o.Owners.made(f)
+	}
+	return f, err
 }
 
 // file is an *os.File, whose errors name operation and path already.

@@ -213,6 +213,7 @@ func (s *Server) startTransports(c config.Config) error {
 		MaxOpenReads: c.MaxOpenReads,
 		SyncAlways:   c.Sync == config.SyncAlways,
 		Admin:        access[c.Admin],
+		Dialect:      dialect(c),
 		Version:      Version,
 		PID:          os.Getpid(),
 		Settings:     settings(c),

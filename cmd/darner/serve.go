@@ -43,6 +43,16 @@ var flagTexts = []struct{ name, short, usage string }{
 	{"max-open-reads", "", "how many items of one queue a connection may have open"},
 	{"admin-commands", "", "`WHO` may use flush, flush_all and delete: local (clients on this " +
 		"machine), all or off (default: all)"},
+	{"dialect", "", "`SERVER` whose clients are to work unchanged: memcached, kestrel, darner or " +
+		"siberite; presets the six settings below"},
+	{"flush-all-answer", "", "to flush_all: ok, or flushed for \"Flushed all queues.\""},
+	{"reported-version", "", "`VERSION` that clients are told, instead of the server's"},
+	{"stats-format", "", "of stats: full, or darner for the original's few lines"},
+	{"relative-exptime-max", "", "longest exptime in `SECONDS` that counts from now; a larger one " +
+		"is a Unix time"},
+	{"close", "", "what /close and /abort act on: an item of the queue that they name, or what the " +
+		"connection has open"},
+	{"echo-key", "", "key in an answer: the queue's name, or as asked, with its options"},
 	{"max-disk", "", "`SIZE` that the data directory may take on disk; 0: no bound"},
 	{"queue-max-disk", "", "`SIZE` that each queue may take on disk; 0: no bound"},
 	{"min-free", "", "`SIZE` of the file system to leave free; auto: 1/64 of it, 256KiB to " +

@@ -47,6 +47,10 @@ type Config struct {
 	MaxOpenReads int
 	// Admin is who may use the administrator's commands.
 	Admin Admin
+	// Dialect is whose clients are to work unchanged. It presets the settings of compat.
+	Dialect Dialect
+	compat
+
 	// Transport is how connections are served. Loops is how many goroutines share them where one
 	// serves many, up to 64; 0 fits the machine.
 	Transport Transport
@@ -89,7 +93,7 @@ type Setting struct {
 
 // Settings returns all settings of c, except those of single queues. To set one sets it in c.
 func (c *Config) Settings() []Setting {
-	return []Setting{
+	return append([]Setting{
 		{"data", text{&c.Data}},
 		{"listen", text{&c.Listen}},
 		{"port", number{&c.Port}},
@@ -103,6 +107,7 @@ func (c *Config) Settings() []Setting {
 		{"tcp-keepalive", &c.TCPKeepalive},
 		{"max-open-reads", number{&c.MaxOpenReads}},
 		{"admin-commands", &c.Admin},
+		{"dialect", &c.Dialect},
 		{"max-disk", &c.MaxDisk},
 		{"queue-max-disk", &c.QueueMaxDisk},
 		{"min-free", &c.MinFree},
@@ -116,7 +121,7 @@ func (c *Config) Settings() []Setting {
 		{"transport", &c.Transport},
 		{"loops", number{&c.Loops}},
 		{"debug", boolean{&c.Debug}},
-	}
+	}, c.compat.settings()...)
 }
 
 // Setting returns the setting of that name; nil if there is none.
@@ -156,6 +161,8 @@ func Default() Config {
 		MaxItemSize:    1 * GiB,
 		InlineMax:      64 * KiB,
 		MaxOpenReads:   1,
+		Dialect:        DialectMemcached,
+		compat:         presets[DialectMemcached],
 		MinFree:        Auto,
 		ScrubInterval:  Interval(30 * 24 * time.Hour),
 		CompactRate:    32 * MiB,
@@ -237,6 +244,7 @@ func (c Config) Validate() error {
 	if c.Loops < 0 || c.Loops > maxLoops {
 		bad("loops", "%d is not between 0 and %d; 0 fits the machine", c.Loops, maxLoops)
 	}
+	c.validateCompat(bad)
 	c.validateQueue(bad, c.queueDefaults(), "", "queue-")
 	for _, name := range c.OwnQueues() {
 		c.validateQueue(bad, c.Queue(name), ownName(name, ""), "")

@@ -90,12 +90,14 @@ func TestEveryBadSettingIsNamed(t *testing.T) {
 			c.InlineMax = c.SegmentSize/4 + 1
 			c.SegmentSize = MinSegmentSize
 		},
-		"max-item-size":  func(c *Config) { c.MaxItemSize = 0 },
-		"max-disk":       func(c *Config) { c.MaxDisk = 1 },
-		"queue-max-disk": func(c *Config) { c.QueueMaxDisk = MiB; c.InlineMax = 128 * KiB },
-		"memory-limit":   func(c *Config) { c.MemoryLimit = minMemory - 1 },
-		"compress-level": func(c *Config) { c.CompressLevel = 20 },
-		"parity":         func(c *Config) { c.Parity = 5 },
+		"max-item-size":        func(c *Config) { c.MaxItemSize = 0 },
+		"max-disk":             func(c *Config) { c.MaxDisk = 1 },
+		"queue-max-disk":       func(c *Config) { c.QueueMaxDisk = MiB; c.InlineMax = 128 * KiB },
+		"memory-limit":         func(c *Config) { c.MemoryLimit = minMemory - 1 },
+		"compress-level":       func(c *Config) { c.CompressLevel = 20 },
+		"parity":               func(c *Config) { c.Parity = 5 },
+		"reported-version":     func(c *Config) { c.ReportedVersion = "a b" },
+		"relative-exptime-max": func(c *Config) { c.RelativeExptimeMax = -1 },
 	} {
 		c := Default()
 		spoil(&c)

@@ -1,7 +1,7 @@
 package config
 
-// Where settings come from: a flag wins over the environment, that over the file, and that over the
-// default.
+// Where settings come from: a flag wins over the environment, that over the file, that over what
+// the dialect presets, and that over the default.
 
 import (
 	"errors"
@@ -36,6 +36,7 @@ func Read(s Sources) (Config, error) {
 			errs = append(errs, c.set(x, text, "--"+x.Name))
 		}
 	}
+	c.preset()
 	return c, errors.Join(append(errs, c.Validate())...)
 }
 

@@ -30,6 +30,7 @@ type Env struct {
 	MaxOpenReads int  // items of one queue that a connection may have open
 	SyncAlways   bool // every SET is answered when its item is on stable storage
 	Admin        Access
+	Dialect      Dialect
 
 	Version    string
 	PID        int

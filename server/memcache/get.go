@@ -19,14 +19,18 @@ const (
 
 	// maxWaits is how many queues a get may wait in: a name costs memory while somebody waits.
 	maxWaits = 256
-	// keepKeys is how many keys the session keeps room for after a request.
-	keepKeys = 64
+	// keepKeys is how many keys the session keeps room for after a request, keepAsked of how many
+	// bytes.
+	keepKeys  = 64
+	keepAsked = 1 << 10
 )
 
 // getKey is one queue of a get, and what to do with it.
 type getKey struct {
 	q    Queue
 	opts options
+
+	from, to uint16 // where getState.asked has it, with Dialect.EchoAsked
 }
 
 // fetches reports whether the key asks for an item: /close and /abort alone do not.
@@ -38,16 +42,17 @@ func (k *getKey) takes() bool { return k.fetches() && k.opts&optPeek == 0 }
 // getState is the current get.
 type getState struct {
 	keys      []getKey
-	at        int   // index of the current key
-	wait      int64 // ms; the longest of all keys
-	until     int64 // of Env.Steady: the end of a wait, for a get that may wait
-	deadline  int64 // until, once it waits; else 0
-	cas       bool  // gets: answer with the sequence number
-	peeks     bool  // what it waits for is shown, not taken
-	found     bool  // the answer has an item
-	opened    int   // items that it opened, the newest of the session's
-	reclaimed bool  // Queue.Reclaim was tried
-	err       error // of the last job
+	asked     []byte // the keys as they were asked for, with Dialect.EchoAsked
+	at        int    // index of the current key
+	wait      int64  // ms; the longest of all keys
+	until     int64  // of Env.Steady: the end of a wait, for a get that may wait
+	deadline  int64  // until, once it waits; else 0
+	cas       bool   // gets: answer with the sequence number
+	peeks     bool   // what it waits for is shown, not taken
+	found     bool   // the answer has an item
+	opened    int    // items that it opened, the newest of the session's
+	reclaimed bool   // Queue.Reclaim was tried
+	err       error  // of the last job
 
 	item   queue.Item // the current one
 	read   []byte     // its payload, if a job has read it
@@ -62,7 +67,7 @@ func (s *Session) getsCommand(args []byte) { s.beginGet(args, true) }
 // beginGet reads all keys before anything is done for the first one.
 func (s *Session) beginGet(args []byte, cas bool) {
 	g := &s.get
-	*g = getState{keys: g.keys[:0], cas: cas}
+	*g = getState{keys: g.keys[:0], asked: g.asked[:0], cas: cas}
 	for {
 		var word []byte
 		if word, args = nextWord(args); len(word) == 0 {
@@ -95,7 +100,13 @@ func (s *Session) addKey(word []byte) (problem string) {
 		return problem
 	}
 	g.wait = max(g.wait, wait)
-	g.keys = append(g.keys, getKey{q: q, opts: opts})
+	k := getKey{q: q, opts: opts}
+	if s.env.Dialect.EchoAsked { // the line leaves the input before the answer
+		k.from = uint16(len(g.asked))
+		g.asked = append(g.asked, word...)
+		k.to = uint16(len(g.asked))
+	}
+	g.keys = append(g.keys, k)
 	return ""
 }
 
@@ -318,7 +329,11 @@ func (s *Session) deliverRead() {
 func (s *Session) appendValue() {
 	g := &s.get
 	out := append(s.out, "VALUE "...)
-	out = append(out, g.keys[g.at].q.Name()...)
+	if k := &g.keys[g.at]; k.to > 0 {
+		out = append(out, g.asked[k.from:k.to]...)
+	} else {
+		out = append(out, k.q.Name()...)
+	}
 	out = append(out, ' ')
 	out = strconv.AppendUint(out, uint64(g.item.Flags), 10)
 	out = append(out, ' ')
@@ -416,5 +431,8 @@ func (g *getState) dropKeys() {
 	g.keys = g.keys[:0]
 	if cap(g.keys) > keepKeys {
 		g.keys = nil
+	}
+	if cap(g.asked) > keepAsked {
+		g.asked = nil
 	}
 }

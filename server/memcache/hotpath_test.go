@@ -75,6 +75,16 @@ func TestReliableReadsAllocateNothing(t *testing.T) {
 	}
 }
 
+func TestKeysThatComeBackAsAskedAllocateNothing(t *testing.T) {
+	h := newHot(t)
+	h.s.env.Dialect.EchoAsked = true
+	requests := []byte(setRequest + "get other/t=0 work/open\r\nget work/close\r\n")
+	answers := []byte(setAnswer + strings.Replace(getAnswer, "work", "work/open", 1) + "END\r\n")
+	if allocs := testing.AllocsPerRun(200, func() { h.ask(requests, answers) }); allocs != 0 {
+		t.Errorf("got %v allocations, want none", allocs)
+	}
+}
+
 func BenchmarkSetGet(b *testing.B) {
 	h := newHot(b)
 	set, get := []byte(setRequest), []byte(getRequest)

@@ -11,11 +11,11 @@ type openItem struct {
 	item queue.Item
 }
 
-// closeOldest confirms, or with /abort returns, the oldest open item of the key's queue. It is no
-// error if none is open.
+// closeOldest confirms, or with /abort returns, the oldest open item that the key is for. It is no
+// error if there is none.
 func (s *Session) closeOldest(k *getKey) error {
 	for i, o := range s.opens {
-		if o.q != k.q {
+		if !s.env.Dialect.closeTogether(o.q, k.q) {
 			continue
 		}
 		if i >= len(s.opens)-s.get.opened {
@@ -48,18 +48,20 @@ func (s *Session) mayOpen() bool {
 	return true
 }
 
-// openAt is how many items of its queue are open when key i of the current get takes its own.
+// openAt is how many items that count with its own are open when key i of the current get takes
+// one.
 func (s *Session) openAt(i int) int {
 	keys := s.get.keys
+	d := &s.env.Dialect
 	open := 0
 	for _, o := range s.opens {
-		if o.q == keys[i].q {
+		if d.closeTogether(o.q, keys[i].q) {
 			open++
 		}
 	}
 	for j := range keys[:i+1] {
 		k := &keys[j]
-		if k.q != keys[i].q {
+		if !d.closeTogether(k.q, keys[i].q) {
 			continue
 		}
 		if k.opts&(optClose|optAbort) != 0 {

@@ -56,7 +56,7 @@ func (s *Session) setCommand(args []byte) {
 	case n != 4:
 		problem = badSetLine
 	default:
-		problem = set.parseMeta(w[1], w[2], s.env.Now())
+		problem = s.parseMeta(w[1], w[2])
 	}
 	if problem == "" {
 		problem = s.setKey(w[0])
@@ -116,7 +116,7 @@ func (s *Session) awaitBody(length []byte) (ok bool) {
 }
 
 // parseMeta reads flags and exptime.
-func (set *setState) parseMeta(flags, exptime []byte, now int64) (problem string) {
+func (s *Session) parseMeta(flags, exptime []byte) (problem string) {
 	f, ok := parseUint(flags, math.MaxUint32)
 	if !ok {
 		return badFlags
@@ -125,21 +125,21 @@ func (set *setState) parseMeta(flags, exptime []byte, now int64) (problem string
 	if !ok {
 		return badExptime
 	}
-	set.meta = queue.Meta{Flags: uint32(f)}
-	set.meta.Expires, set.meta.Fixed = expiry(seconds, now)
+	meta := queue.Meta{Flags: uint32(f)}
+	meta.Expires, meta.Fixed = expiry(seconds, s.env.Now(), s.env.Dialect.RelativeExptimeMax)
+	s.set.meta = meta
 	return ""
 }
 
-// expiry is when an item expires, in Unix ms, by memcached's rules: up to 30 days count from now,
-// more is Unix time, which is fixed, and a negative number has expired already.
-func expiry(seconds, now int64) (at int64, fixed bool) {
-	const month = 30 * 24 * 60 * 60
+// expiry is when an item expires, in Unix ms: up to relativeMax seconds count from now, more is a
+// Unix time, which is fixed, and a negative number has expired already.
+func expiry(seconds, now, relativeMax int64) (at int64, fixed bool) {
 	switch {
 	case seconds == 0:
 		return 0, false
 	case seconds < 0:
 		return 1, true
-	case seconds <= month:
+	case seconds <= relativeMax:
 		return now + seconds*1000, false
 	}
 	return min(seconds, math.MaxInt64/1000) * 1000, true

@@ -5,7 +5,6 @@ package memcache
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/darner/darner/server/queue"
@@ -66,13 +65,13 @@ func (s *Session) flushCommand(args []byte) {
 	s.answerAfter(q.Flush, endOfAnswer)
 }
 
-// flushAllCommand answers as Kestrel and Darner do, or as memcached if there is a delay. That is
-// read like an exptime.
+// flushAllCommand answers as the dialect says, or as memcached if there is a delay. That is read
+// like an exptime.
 func (s *Session) flushAllCommand(args []byte) {
 	var w [maxWords][]byte
 	n := splitWords(args, &w)
 	if n == 0 {
-		s.answerAfter(s.flushAll, "Flushed all queues.\r\n")
+		s.answerAfter(s.flushAll, s.env.Dialect.FlushedAll+"\r\n")
 		return
 	}
 	seconds, ok := parseInt(w[0])
@@ -81,7 +80,7 @@ func (s *Session) flushAllCommand(args []byte) {
 		return
 	}
 	now := s.env.Now()
-	at, _ := expiry(seconds, now)
+	at, _ := expiry(seconds, now, s.env.Dialect.RelativeExptimeMax)
 	if at <= now {
 		s.answerAfter(s.flushAll, "OK\r\n")
 		return
@@ -105,11 +104,9 @@ func (s *Session) flushAll() error {
 // errStopping is the end of a command over all queues.
 var errStopping = errors.New("the server stops; not all queues were seen to")
 
-// versionCommand answers with the bare X.Y.Z: clients parse it, and some die of more.
 func (s *Session) versionCommand([]byte) {
 	s.out = append(s.out, "VERSION "...)
-	bare := s.env.Version[:strings.IndexAny(s.env.Version+"-", "-+")]
-	s.out = append(s.out, bare...)
+	s.out = append(s.out, s.env.Dialect.Version...)
 	s.out = append(s.out, "\r\n"...)
 }
 

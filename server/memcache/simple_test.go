@@ -23,7 +23,7 @@ func TestAdministratorsCommands(t *testing.T) {
 			k := newServer(t, c.change...).dial()
 			k.set("q", "a")
 			for request, done := range map[string]string{
-				"flush_all": "Flushed all queues.\r\n", "flush q": "END\r\n", "delete q": "DELETED\r\n",
+				"flush_all": "OK\r\n", "flush q": "END\r\n", "delete q": "DELETED\r\n",
 			} {
 				name, _, _ := strings.Cut(request, " ")
 				got := k.ask("%s\r\n", request)
@@ -53,11 +53,11 @@ func TestExpiryFollowsMemcached(t *testing.T) {
 		{0, 0, false}, {-1, 1, true}, {1, now + 1000, false}, {month, now + month*1000, false},
 		{month + 1, (month + 1) * 1000, true}, {1_800_000_000, 1_800_000_000_000, true},
 	} {
-		if got, fixed := expiry(c.exptime, now); got != c.want || fixed != c.fixed {
+		if got, fixed := expiry(c.exptime, now, month); got != c.want || fixed != c.fixed {
 			t.Errorf("expiry(%d): got %d, %v, want %d, %v", c.exptime, got, fixed, c.want, c.fixed)
 		}
 	}
-	if got, _ := expiry(1<<63-1, now); got <= now {
+	if got, _ := expiry(1<<63-1, now, month); got <= now {
 		t.Errorf("got %d for the end of time, want the future", got)
 	}
 }
@@ -95,7 +95,7 @@ func TestAFlushOfAllQueuesThatEndsAfterTheStopBeganIsDone(t *testing.T) {
 	sv.env.Registry = drainedInFlush{sv.env.Registry, s}
 	_, out := s.Process([]byte("flush_all\r\n"), nil)
 	s.Job()()
-	if _, out = s.Process(nil, out); string(out) != "Flushed all queues.\r\n" {
+	if _, out = s.Process(nil, out); string(out) != "OK\r\n" {
 		t.Errorf("got %q, want that all queues are flushed", out)
 	}
 	s.Close()

@@ -28,6 +28,17 @@ func settings(t *testing.T, with map[string]string) func(*testServer) {
 				sv.every.Discard = value == "discard-oldest"
 			case "sync":
 				sv.env.SyncAlways = value == "always"
+			case "flush-all-answer":
+				answers := map[string]string{"ok": "OK", "flushed": "Flushed all queues."}
+				sv.env.Dialect.FlushedAll = answers[value]
+			case "reported-version":
+				sv.env.Dialect.Version = value
+			case "relative-exptime-max":
+				sv.env.Dialect.RelativeExptimeMax = int64(n)
+			case "close":
+				sv.env.Dialect.CloseAny = value == "connection"
+			case "echo-key":
+				sv.env.Dialect.EchoAsked = value == "asked"
 			case "admin-commands":
 				access := map[string]Access{"local": AccessLocal, "all": AccessAll, "off": AccessOff}
 				sv.env.Admin = access[value]

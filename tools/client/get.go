@@ -42,6 +42,7 @@ func (c *Client) Next(ctx context.Context, queue string, wait time.Duration) (*I
 	if _, err := fmt.Sscanf(line, "VALUE %s %d %d", &it.Queue, &it.Flags, &it.Size); err != nil {
 		return nil, unexpected(line)
 	}
+	it.Queue = queue // the server may answer with the key as asked, options included
 	it.left = it.Size
 	c.item = it
 	return it, nil

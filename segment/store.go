@@ -32,8 +32,8 @@ func (s *Segment) store(off uint32, r *Record) error {
 	if len(r.Payload) >= DirectWriteSize {
 		return s.writeRecord(off, r)
 	}
-	// While the file grows, a write would wait for it.
-	if s.toWrite.Load() > 0 && isShort(off, r) && s.extent.TryLock() {
+	// While the file grows, a write would wait for it. Without a descriptor, the map costs less.
+	if s.toWrite.Load() > 0 && isShort(off, r) && s.file.Held() && s.extent.TryLock() {
 		defer s.extent.Unlock()
 		s.toWrite.Add(-1)
 		return s.writeShort(off, r)

@@ -17,9 +17,9 @@ import (
 )
 
 const (
-	ownFiles   = 64 // descriptors for neither queues nor clients
-	queueFiles = 4  // descriptors of a loaded queue, at most
-	minQueues  = 8  // loaded, whatever the limits are
+	ownFiles   = 64  // descriptors for neither queues nor clients
+	queueFiles = 128 // descriptors that clients leave to the queues, however many these are
+	minQueues  = 8   // loaded, whatever the limits are
 
 	queueMemory = 16 << 10 // bytes of a loaded queue, about
 	maxQueues   = 16384    // each has at least two of the 65,530 maps that Linux allows a process
@@ -28,7 +28,7 @@ const (
 // fit lowers settings that are too large for the machine, and logs it.
 func fit(c *config.Config, log *slog.Logger) {
 	limit := openFiles()
-	if n := clientsByFiles(limit, c.MaxConnections); n < c.MaxConnections {
+	if n := clientsByFiles(shared(limit), c.MaxConnections); n < c.MaxConnections {
 		log.Warn("serving fewer clients: the limit of open files is too low", "clients", n,
 			"max-connections", c.MaxConnections, "limit", limit, "hint", "ulimit -n, LimitNOFILE")
 		c.MaxConnections = n
@@ -90,23 +90,19 @@ func clientsByHeap(heap int64, c config.Config) int {
 	return int(min(max(1, heap/(2*int64(c.InlineMax)+overhead)), int64(c.MaxConnections)))
 }
 
-// clientsByFiles is how many of the wanted clients may be served: all, unless they leave too few
-// descriptors for queues. Then queues get half.
-func clientsByFiles(files int64, wanted int) int {
-	const enough = 256 // queues
-	left := files - ownFiles
-	if left-int64(wanted) >= enough*queueFiles {
-		return wanted
-	}
-	return min(wanted, int(max(1, left/2)))
+// shared is how many of that many descriptors clients and queues share by need.
+func shared(files int64) int { return int(max(files-ownFiles, files/2)) }
+
+// clientsByFiles is how many of the wanted clients may be served with that many descriptors for
+// them and the queues.
+func clientsByFiles(shared, wanted int) int {
+	return min(wanted, max(1, shared-queueFiles, shared/2))
 }
 
-// maxLoaded is how many queues may be loaded at a time. They must fit into the descriptors that
-// clients leave, a quarter of the memory, and two thirds of the addresses for maps: a busy queue
-// maps more than an idle one.
-func maxLoaded(files int64, clients int, memory, segment, maps int64) int {
-	n := max((files-ownFiles-int64(clients))/queueFiles, minQueues)
-	n = min(n, max(memory/4/queueMemory, minQueues), maxQueues)
+// maxLoaded is how many queues may be loaded at a time. They must fit into a quarter of the memory,
+// and two thirds of the addresses for maps: a busy queue maps more than an idle one.
+func maxLoaded(memory, segment, maps int64) int {
+	n := min(max(memory/4/queueMemory, minQueues), maxQueues)
 	return int(min(n, max(1, maps/3*2/wal.Mapped(segment, maps))))
 }
 
@@ -131,7 +127,8 @@ func minFree(disk int64) config.AutoSize {
 	return config.AutoSize(min(max(disk/64, 256*config.KiB), 16*config.MiB))
 }
 
-// openFiles is how many descriptors the process may have.
+// openFiles is how many descriptors the process may have. At its start Go raises the soft limit as
+// far as the hard one.
 func openFiles() int64 {
 	var l unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l); err != nil || l.Cur > math.MaxInt32 {

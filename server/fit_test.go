@@ -10,23 +10,25 @@ import (
 	"github.com/darner/darner/server/config"
 )
 
-func TestDescriptorsAreSharedByClientsAndQueues(t *testing.T) {
+func TestClientsLeaveSomeDescriptorsToTheQueues(t *testing.T) {
 	for _, c := range []struct {
-		files           int64
-		wanted          int
-		clients, queues int
+		files          int64
+		wanted         int
+		shared, served int
 	}{
-		{1 << 20, 16384, 16384, 16384},
-		{20000, 16384, 16384, 888},
-		{1024, 16384, 480, 120},
-		{64, 100, 1, 8},
-		{1 << 31, 1 << 30, 1 << 30, 16384},
+		{1 << 20, 16384, 1<<20 - 64, 16384},
+		{20000, 16384, 19936, 16384},
+		{4096, 16384, 4032, 3904},
+		{1024, 16384, 960, 832},
+		{1024, 100, 960, 100},
+		{64, 100, 32, 16},
+		{2, 100, 1, 1},
 	} {
-		clients := clientsByFiles(c.files, c.wanted)
-		queues := maxLoaded(c.files, clients, 1<<40, 16<<20, 1<<62)
-		if clients != c.clients || queues != c.queues {
-			t.Errorf("%d files for %d clients: got %d clients and %d queues, want %d and %d",
-				c.files, c.wanted, clients, queues, c.clients, c.queues)
+		shared := shared(c.files)
+		served := clientsByFiles(shared, c.wanted)
+		if shared != c.shared || served != c.served {
+			t.Errorf("%d files for %d clients: got %d shared and %d served, want %d and %d",
+				c.files, c.wanted, shared, served, c.shared, c.served)
 		}
 	}
 }
@@ -35,7 +37,7 @@ func TestLoadedQueuesTakeAQuarterOfTheMemoryAtMost(t *testing.T) {
 	for memory, want := range map[int64]int{
 		64 << 20: 1024, 256 << 20: 4096, 1 << 30: 16384, 1 << 40: 16384, 0: 8,
 	} {
-		if n := maxLoaded(1<<20, 1000, memory, 16<<20, 1<<62); n != want {
+		if n := maxLoaded(memory, 16<<20, 1<<62); n != want {
 			t.Errorf("%d bytes of memory: got %d queues, want %d", memory, n, want)
 		}
 	}
@@ -64,7 +66,7 @@ const maps32 = 3 << 29
 func TestMapsFitIntoAddressesOf32Bits(t *testing.T) {
 	for segment, want := range map[int64]int{256 << 10: 585, 4 << 20: 78, 16 << 20: 20,
 		1 << 30: 1} {
-		if n := maxLoaded(1<<20, 1000, 1<<40, segment, maps32); n != want {
+		if n := maxLoaded(1<<40, segment, maps32); n != want {
 			t.Errorf("segments of %d bytes: got %d queues, want %d", segment, n, want)
 		}
 	}
@@ -107,7 +109,7 @@ func TestMapsAndClientsFitIntoALimitOfAddresses(t *testing.T) {
 	if c.SegmentSize != 1<<20 {
 		t.Errorf("got segments of %v, want 1 MiB", c.SegmentSize)
 	}
-	if n := maxLoaded(1<<20, 1000, 1<<40, int64(c.SegmentSize), spared/2); n < 64 || n > 100 {
+	if n := maxLoaded(1<<40, int64(c.SegmentSize), spared/2); n < 64 || n > 100 {
 		t.Errorf("got %d queues, want 64 to 100", n)
 	}
 }

@@ -37,6 +37,8 @@ type Server struct {
 	sockets   *transport.Server
 	listeners []transport.Listener // TCP first
 
+	descriptors *disk.Descriptors // that clients and queues share
+
 	running context.Context // until Stop
 	end     context.CancelFunc
 
@@ -65,7 +67,7 @@ func start(c config.Config, log *slog.Logger, clk clock.Clock) (*Server, error) 
 	if err := s.listen(c); err != nil { // before anything is made in the data directory
 		return nil, err
 	}
-	if s.registry, err = queue.OpenRegistry(data, queueOptions(c, log, clk)); err != nil {
+	if s.registry, err = queue.OpenRegistry(data, s.queueOptions(c)); err != nil {
 		return nil, errors.Join(err, s.closeListeners())
 	}
 	if err := s.startTransports(c); err != nil {
@@ -97,12 +99,14 @@ func warnIfOpen(at net.Addr, log *slog.Logger) {
 }
 
 func newServer(log *slog.Logger, clk clock.Clock) *Server {
-	s := &Server{log: log, clock: clk}
+	s := &Server{
+		log: log, clock: clk, descriptors: disk.NewDescriptors(shared(openFiles())),
+	}
 	s.running, s.end = context.WithCancel(context.Background())
 	return s
 }
 
-func queueOptions(c config.Config, log *slog.Logger, clk clock.Clock) queue.Options {
+func (s *Server) queueOptions(c config.Config) queue.Options {
 	every := time.Duration(c.Sync)
 	switch c.Sync {
 	case config.SyncAlways:
@@ -111,8 +115,7 @@ func queueOptions(c config.Config, log *slog.Logger, clk clock.Clock) queue.Opti
 		every = wal.SyncNever
 	}
 	return queue.Options{
-		MaxLoaded: maxLoaded(openFiles(), c.MaxConnections, memory(os.DirFS("/")),
-			int64(c.SegmentSize), disk.MostMapped()),
+		MaxLoaded:   maxLoaded(memory(os.DirFS("/")), int64(c.SegmentSize), disk.MostMapped()),
 		MaxDisk:     int64(c.MaxDisk),
 		MinFree:     int64(c.MinFree),
 		ScrubEvery:  orNone(time.Duration(c.ScrubInterval)),
@@ -120,7 +123,7 @@ func queueOptions(c config.Config, log *slog.Logger, clk clock.Clock) queue.Opti
 		Settings:    queueSettings(c),
 		Log: wal.Options{
 			SegmentSize: int64(c.SegmentSize), InlineMax: int(c.InlineMax), SyncEvery: every,
-			Clock: clk, Logger: log,
+			Clock: s.clock, Logger: s.log, FS: disk.OS{Descriptors: s.descriptors},
 		},
 	}
 }
@@ -225,6 +228,7 @@ func (s *Server) startTransports(c config.Config) error {
 		},
 		Clock:          coarse,
 		MaxConnections: c.MaxConnections,
+		Descriptors:    s.descriptors,
 		Counters:       env.Counters,
 		Logger:         s.log,
 		Loops:          c.Loops,

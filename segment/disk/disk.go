@@ -104,6 +104,11 @@ type File interface {
 	// Close closes the handle and syncs nothing. Maps stay usable after it, and so does Unmap.
 	io.Closer
 
+	// Held reports whether the file has its descriptor at hand. One that shares descriptors with
+	// others may have given its own up: then ReadAt, WriteAt, Truncate, Allocate, Sync, Map and
+	// WriteOut open the file again, which takes some microseconds, and may fail as Open does.
+	Held() bool
+
 	// Size returns the size in bytes.
 	Size() (int64, error)
 

@@ -10,6 +10,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -20,6 +21,9 @@ type OS struct {
 	// Owners, if set, decides whose new files and directories are. By default they are this
 	// process's, readable by owner and group as far as the umask allows.
 	Owners *Owners
+
+	// Descriptors are what open files share. If nil, each file keeps its own.
+	Descriptors *Descriptors
 }
 
 const (
@@ -28,17 +32,20 @@ const (
 )
 
 func (o OS) Create(name string) (File, error) {
-	f, err := open(name, os.O_RDWR|os.O_CREATE|os.O_EXCL)
+	f, err := o.open(name, os.O_RDWR|os.O_CREATE|os.O_EXCL)
 	if err != nil {
 		return nil, err
 	}
-	o.Owners.made(f.File)
+	if out, err := f.hold(); err == nil {
+		o.Owners.made(out)
+		f.release()
+	}
 	return f, nil
 }
 
-func (OS) Open(name string) (File, error) { return orNil(open(name, os.O_RDWR)) }
+func (o OS) Open(name string) (File, error) { return orNil(o.open(name, os.O_RDWR)) }
 
-func (OS) OpenRead(name string) (File, error) { return orNil(open(name, os.O_RDONLY)) }
+func (o OS) OpenRead(name string) (File, error) { return orNil(o.open(name, os.O_RDONLY)) }
 
 func orNil(f *file, err error) (File, error) {
 	if err != nil {
@@ -47,15 +54,25 @@ func orNil(f *file, err error) (File, error) {
 	return f, nil
 }
 
-func open(name string, flag int) (*file, error) {
-	f, err := os.OpenFile(name, flag, filePerm)
+func (o OS) open(name string, flag int) (*file, error) {
+	h, err := openHandle(o.Descriptors, name, flag)
 	if err != nil {
 		return nil, err
 	}
-	return &file{File: f, fallocate: fallocate}, nil
+	return &file{handle: h, fallocate: fallocate}, nil
 }
 
-func (OS) ReadDir(dir string) ([]Entry, error) {
+// borrow takes a descriptor for the time of a call.
+func (o OS) borrow() (giveBack func()) {
+	if o.Descriptors == nil {
+		return func() {}
+	}
+	o.Descriptors.mustTake()
+	return o.Descriptors.Give
+}
+
+func (o OS) ReadDir(dir string) ([]Entry, error) {
+	defer o.borrow()()
 	list, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
@@ -88,10 +105,20 @@ func (o OS) Mkdir(dir string) error {
 
 func (o OS) Rename(from, to string) error {
 	o.Owners.replaces(from, to)
-	return os.Rename(from, to)
+	rename := func() error { return os.Rename(from, to) }
+	if o.Descriptors == nil {
+		return rename()
+	}
+	return o.Descriptors.rename(from, to, rename)
 }
 
-func (OS) Remove(name string) error { return os.Remove(name) }
+func (o OS) Remove(name string) error {
+	remove := func() error { return os.Remove(name) }
+	if o.Descriptors == nil {
+		return remove()
+	}
+	return o.Descriptors.remove(name, remove)
+}
 
 func (OS) Allocated(name string) (int64, error) {
 	info, err := os.Lstat(name)
@@ -121,7 +148,8 @@ func (OS) Free(dir string) (int64, error) {
 	return int64(free * size), nil
 }
 
-func (OS) SyncDir(dir string) error {
+func (o OS) SyncDir(dir string) error {
+	defer o.borrow()()
 	f, err := spare.open(dir)
 	if err != nil {
 		return err
@@ -167,11 +195,39 @@ func (o OS) openLock(name string) (*os.File, error) {
 	return f, err
 }
 
-// file is an *os.File, whose errors name operation and path already.
+// file is an open file.
 type file struct {
-	*os.File
+	*handle
 	fallocate func(f *os.File, off, n int64) error // a field, so that tests can replace it
 	maps      maps
+	mapped    atomic.Int32 // how many maps there are
+}
+
+func (f *file) ReadAt(p []byte, off int64) (int, error) {
+	in, err := f.hold()
+	if err != nil {
+		return 0, err
+	}
+	defer f.release()
+	return in.ReadAt(p, off)
+}
+
+func (f *file) WriteAt(p []byte, off int64) (int, error) {
+	out, err := f.hold()
+	if err != nil {
+		return 0, err
+	}
+	defer f.release()
+	return out.WriteAt(p, off)
+}
+
+func (f *file) Truncate(size int64) error {
+	out, err := f.hold()
+	if err != nil {
+		return err
+	}
+	defer f.release()
+	return out.Truncate(size)
 }
 
 func (f *file) Size() (int64, error) {
@@ -184,19 +240,26 @@ func (f *file) Allocated() (int64, error) {
 	return int64(s.Blocks) * blockUnit, err
 }
 
-// stat is called often, so it does not allocate, as f.Stat would.
-func (f *file) stat() (s unix.Stat_t, err error) {
-	if err := uninterrupted(func() error { return unix.Fstat(int(f.Fd()), &s) }); err != nil {
-		return unix.Stat_t{}, f.wrap("stat", err)
+// Sync leaves it to each system how.
+func (f *file) Sync() error {
+	out, err := f.hold()
+	if err != nil {
+		return err
 	}
-	return s, nil
+	defer f.release()
+	return f.wrap("sync", f.syncFile(out))
 }
 
 func (f *file) Allocate(off, n int64) error {
 	if off < 0 || n < 1 {
 		return f.wrap("allocate", unix.EINVAL)
 	}
-	err := f.fallocate(f.File, off, n)
+	out, err := f.hold()
+	if err != nil {
+		return err
+	}
+	err = f.fallocate(out, off, n)
+	f.release()
 	if errors.Is(err, errors.ErrUnsupported) {
 		return f.appendZeros(off, off+n)
 	}
@@ -227,17 +290,25 @@ func (f *file) Map(n int, writable bool) ([]byte, error) {
 	if writable {
 		prot |= unix.PROT_WRITE
 	}
+	in, err := f.hold()
+	if err != nil {
+		return nil, err
+	}
+	defer f.release()
 	if err := mapped.take(n); err != nil {
 		return nil, f.wrap("map", err)
 	}
-	b, err := unix.Mmap(int(f.Fd()), 0, n, prot, unix.MAP_SHARED)
+	b, err := unix.Mmap(int(in.Fd()), 0, n, prot, unix.MAP_SHARED)
 	if err != nil {
 		mapped.giveBack(n)
 		return nil, f.wrap("map", err)
 	}
 	if writable {
 		f.maps.add(b)
-		advise(f.File, b)
+		advise(in, b)
+	}
+	if f.mapped.Add(1) == 1 {
+		f.setSpare(true)
 	}
 	return b, nil
 }
@@ -247,15 +318,11 @@ func (f *file) Unmap(b []byte) error {
 	if err := unix.Munmap(b); err != nil {
 		return f.wrap("unmap", err)
 	}
+	if f.mapped.Add(-1) == 0 {
+		f.setSpare(false)
+	}
 	mapped.giveBack(len(b))
 	return nil
-}
-
-func (f *file) wrap(op string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return &fs.PathError{Op: op, Path: f.Name(), Err: err}
 }
 
 // uninterrupted repeats a system call that a signal broke off. The Go runtime sends itself many

@@ -13,9 +13,9 @@ func fallocate(f *os.File, off, n int64) error {
 	return uninterrupted(func() error { return unix.Fallocate(int(f.Fd()), 0, off, n) })
 }
 
-// Sync needs no more than fdatasync, which writes dirty pages of maps, and the size if it grew.
-func (f *file) Sync() error {
-	return f.wrap("sync", uninterrupted(func() error { return unix.Fdatasync(int(f.Fd())) }))
+// syncFile needs no more than fdatasync, which writes dirty pages of maps, and the size if it grew.
+func (*file) syncFile(out *os.File) error {
+	return uninterrupted(func() error { return unix.Fdatasync(int(out.Fd())) })
 }
 
 // maps remembers nothing: fdatasync finds the dirty pages of all maps.
@@ -34,7 +34,10 @@ func advise(f *os.File, b []byte) {
 }
 
 func (f *file) ReadAhead(n int64) {
-	_ = unix.Fadvise(int(f.Fd()), 0, n, unix.FADV_WILLNEED)
+	if in, err := f.hold(); err == nil {
+		_ = unix.Fadvise(int(in.Fd()), 0, n, unix.FADV_WILLNEED)
+		f.release()
+	}
 }
 
 // Populate makes the kernel find the pages and map them writable without a fault for each, and then
@@ -61,10 +64,15 @@ func (f *file) WriteOut(b []byte, off int64) error {
 	if len(pages) == 0 {
 		return nil
 	}
+	out, err := f.hold()
+	if err != nil {
+		return err
+	}
+	defer f.release()
 	_ = unix.Madvise(pages, unix.MADV_DONTNEED)
 	off += int64(uintptr(unsafe.Pointer(&pages[0])) - uintptr(unsafe.Pointer(&b[0])))
-	err := uninterrupted(func() error {
-		return unix.SyncFileRange(int(f.Fd()), off, int64(len(pages)), unix.SYNC_FILE_RANGE_WRITE)
+	err = uninterrupted(func() error {
+		return unix.SyncFileRange(int(out.Fd()), off, int64(len(pages)), unix.SYNC_FILE_RANGE_WRITE)
 	})
 	if errors.Is(err, errors.ErrUnsupported) {
 		return nil

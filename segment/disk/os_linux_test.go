@@ -44,7 +44,7 @@ func TestAStoreIntoAMapDirtiesOnePage(t *testing.T) {
 	if err := f.Sync(); err != nil {
 		t.Fatal(err)
 	}
-	fd := int(f.(*file).Fd())
+	fd := int(f.(*file).file.Fd())
 	if err := unix.Fadvise(fd, 0, 0, unix.FADV_DONTNEED); err != nil { // out of the cache
 		t.Fatal(err)
 	}

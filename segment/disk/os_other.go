@@ -17,8 +17,8 @@ import (
 // fallocate has no portable form. Allocate writes zeros instead.
 func fallocate(*os.File, int64, int64) error { return errors.ErrUnsupported }
 
-// Sync syncs the maps, then the file.
-func (f *file) Sync() error {
+// syncFile syncs the maps, then the file.
+func (f *file) syncFile(out *os.File) error {
 	size, err := f.Size()
 	if err != nil {
 		return err
@@ -26,7 +26,7 @@ func (f *file) Sync() error {
 	if err := f.maps.sync(size); err != nil {
 		return f.wrap("sync map", err)
 	}
-	return f.File.Sync()
+	return out.Sync()
 }
 
 // maps are the file's writable maps.

@@ -180,7 +180,7 @@ func openPlain(t *testing.T, name string, flag int) *file {
 	check(t, err)
 	t.Cleanup(func() { f.Close() })
 	unsupported := func(*os.File, int64, int64) error { return syscall.EOPNOTSUPP }
-	return &file{File: f, fallocate: unsupported}
+	return &file{handle: &handle{file: f, name: name}, fallocate: unsupported}
 }
 
 // wantBlocks checks that a file has blocks for a number of bytes, and not many more.

@@ -46,17 +46,53 @@ func (r *Registry) loadedStores() []*store {
 // maxAttempts is how many stores are tried before giving up: one may turn out to be in use.
 const maxAttempts = 4
 
+// inUse is how long a store that was used is not parked for another one, unless far too many are
+// loaded. If more are in use by turns than may be loaded, each use would load one and park the one
+// that comes next.
+const inUse = 10 * time.Second
+
 // evictIdle parks another store than the one just loaded if too many are loaded: the least recently
-// used of a random few, which is nearly as good as that of all.
+// used of a random few, which is nearly as good as that of all. If all of these are in use half as
+// many again may be loaded. After that any of them goes: by turns, the least recently used would be
+// the one that comes next.
 func (r *Registry) evictIdle(loaded *store) {
 	for range maxAttempts {
-		if !r.tooManyLoaded() {
+		n := r.countLoaded()
+		if n <= r.o.MaxLoaded {
 			return
 		}
-		if s, before := leastUsed(r.someLoaded(loaded)); s == nil || s.park(before) {
+		some := r.someLoaded(loaded)
+		s, before := leastUsed(some)
+		if s != nil && before > r.uses.unusedSince(r) {
+			if n <= r.o.MaxLoaded+r.o.MaxLoaded/2 {
+				return
+			}
+			s, before = anyUnneeded(some)
+		}
+		if s == nil || s.park(before) {
 			return
 		}
 	}
+}
+
+// uses tells what has been used lately, by Registry.tick.
+type uses struct {
+	mu           sync.Mutex
+	began        bool
+	at           time.Duration // the steady time at which tick was last
+	last, before uint64        // and what it was inUse ago or more
+}
+
+// unusedSince returns the tick that stores not in use were last used before.
+func (u *uses) unusedSince(r *Registry) uint64 {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	now := clock.Steady(r.clock)
+	if !u.began || now-u.at >= inUse {
+		u.before, u.last = u.last, r.tick.Add(1)
+		u.began, u.at = true, now
+	}
+	return u.before
 }
 
 // parkOthers parks a few stores when the one being loaded met a shortage, so that the next ones
@@ -85,10 +121,10 @@ func (r *Registry) noteShortage(cause error) {
 	}
 }
 
-func (r *Registry) tooManyLoaded() bool {
+func (r *Registry) countLoaded() int {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return len(r.loaded) > r.o.MaxLoaded
+	return len(r.loaded)
 }
 
 // someLoaded returns a random few of the other loaded stores.
@@ -129,6 +165,16 @@ func leastUsed(stores []*store) (least *store, before uint64) {
 		s.mu.Unlock()
 	}
 	return least, before + 1
+}
+
+// anyUnneeded is leastUsed that does not choose.
+func anyUnneeded(stores []*store) (s *store, before uint64) {
+	for i := range stores {
+		if s, before = leastUsed(stores[i : i+1]); s != nil {
+			break
+		}
+	}
+	return s, before
 }
 
 // closeAll closes several logs at once: they share the syncs of the disk.

@@ -410,7 +410,7 @@ func behave(t *rapid.T, logs logs) {
 	}
 	defer os.RemoveAll(dir)
 	o := small()
-	o.MaxLoaded, o.logs = 2, logs
+	o.MaxLoaded, o.logs = 1, logs
 	r, err := OpenRegistry(dir, o)
 	if err != nil {
 		t.Fatal(err)

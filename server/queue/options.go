@@ -21,8 +21,8 @@ type Options struct {
 	CompactRate int64         // bytes a second, see wal.NewBackground
 	ScrubEvery  time.Duration // the interval of scrubbing; default 30 days, negative never
 
-	// MaxLoaded is how many logs are open at most. As more are loaded the least recently used ones
-	// are parked. Default 4096.
+	// MaxLoaded is how many logs are open at most, or half as many again while all were used within
+	// ten seconds. As more are loaded the least recently used ones are parked. Default 4096.
 	MaxLoaded int
 
 	MaxDisk int64 // bytes that the data directory may take, as du counts them; 0: no bound

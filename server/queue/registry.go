@@ -46,6 +46,7 @@ type Registry struct {
 	clock      clock.Clock
 	eras       *eras
 	tick       atomic.Uint64 // logical time: goes up with each load, and each look for idle queues
+	uses       uses
 	janitor    *janitor
 	scrubber   *task     // nil without an interval
 	walker     *task     // measures the directories in which no log was opened

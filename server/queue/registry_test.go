@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -15,6 +16,7 @@ import (
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/segment/disk/disktest"
 	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/clock/clocktest"
 	"github.com/darner/darner/wal/datadir"
 )
 
@@ -181,8 +183,9 @@ func TestAParkedQueueIsSmall(t *testing.T) {
 }
 
 func TestNoMoreLogsAreOpenThanAllowed(t *testing.T) {
+	const allowed, most = 8, 12 // most: while all are in use
 	o := small()
-	o.MaxLoaded = 8
+	o.MaxLoaded = allowed
 	r := open(t, t.TempDir(), o)
 	name := func(i int) string { return fmt.Sprint("q", i) }
 	open := named(t, r, name(0))
@@ -190,9 +193,12 @@ func TestNoMoreLogsAreOpenThanAllowed(t *testing.T) {
 	it := fetch(t, open)
 	for i := 1; i < 40; i++ {
 		put(t, named(t, r, name(i)), fmt.Sprint(i))
-		if n := r.Totals().Loaded; n > 8 {
-			t.Fatalf("got %d queues loaded, want few", n)
+		if n := r.Totals().Loaded; n > most {
+			t.Fatalf("got %d queues loaded, want %d at most", n, most)
 		}
+	}
+	if n := r.Totals().Loaded; n != most {
+		t.Errorf("got %d queues loaded with all in use, want %d", n, most)
 	}
 	if !loaded(open) || !loaded(named(t, r, name(39))) {
 		t.Fatal("got a parked queue, want the ones in use loaded")
@@ -200,6 +206,43 @@ func TestNoMoreLogsAreOpenThanAllowed(t *testing.T) {
 	open.Return(it)
 	for i := range 40 {
 		wants(t, named(t, r, name(i)), fmt.Sprint(i))
+	}
+}
+
+func TestAQueueInUseIsNotParkedForAnother(t *testing.T) {
+	const allowed = 8
+	o := small()
+	o.MaxLoaded = allowed
+	clk := o.Clock.(*clocktest.Clock)
+	r := open(t, t.TempDir(), o)
+	all := func(from, to int, what string) {
+		for i := from; i < to; i++ {
+			put(t, named(t, r, fmt.Sprint("q", i)), what)
+		}
+	}
+	all(0, allowed+1, "first")
+	clk.Step(inUse)
+	all(0, allowed, "second") // the last one is not used
+	put(t, named(t, r, "more"), "first")
+	clk.Step(inUse)
+	all(0, allowed, "third")
+	put(t, named(t, r, "one-more"), "first")
+	for i := range allowed {
+		if name := fmt.Sprint("q", i); !loaded(named(t, r, name)) {
+			t.Errorf("queue %s is parked, want it loaded", name)
+		}
+	}
+	if n := r.Totals().Loaded; n > allowed+allowed/2 {
+		t.Errorf("got %d queues loaded, want %d at most", n, allowed+allowed/2)
+	}
+	clk.Step(inUse)
+	clk.Step(inUse)
+	for i := range 20 {
+		put(t, named(t, r, "later"+strconv.Itoa(i)), "first")
+		clk.Step(inUse)
+	}
+	if n := r.Totals().Loaded; n > allowed {
+		t.Errorf("got %d queues loaded with few in use, want %d at most", n, allowed)
 	}
 }
 
@@ -366,7 +409,7 @@ func TestTenThousandQueuesAreServed(t *testing.T) {
 	for i := 0; i < queues; i += queues / 50 {
 		wants(t, named(t, r, fmt.Sprint("q", i)), fmt.Sprint("item ", i))
 	}
-	if n := r.Totals().Loaded; n > 16 {
+	if n := r.Totals().Loaded; n > 24 {
 		t.Fatalf("got %d queues loaded, want few", n)
 	}
 }

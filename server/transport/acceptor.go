@@ -74,7 +74,16 @@ func (a *acceptor) acceptLoop(l net.Listener, admit admission) {
 
 // accept starts a connection. If that fails for now the connection waits.
 func (a *acceptor) accept(l net.Listener, c net.Conn, admit admission) {
+	if !a.o.Descriptors.Take() {
+		if a.mayWarn() {
+			a.o.Logger.Warn("refusing connections: others need all descriptors",
+				"address", l.Addr().String(), "hint", fewFiles)
+		}
+		a.refuse(c)
+		return
+	}
 	if !a.enter() {
+		a.o.Descriptors.Give()
 		a.refuse(c)
 		return
 	}
@@ -86,6 +95,9 @@ func (a *acceptor) accept(l net.Listener, c net.Conn, admit admission) {
 	}
 }
 
+// fewFiles is what helps when descriptors are short.
+const fewFiles = "is the limit of open files too low? (ulimit -n, LimitNOFILE)"
+
 // retry calls try until it succeeds. When the acceptor is closed it fails with net.ErrClosed.
 func (a *acceptor) retry(l net.Listener, try func() error) error {
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
@@ -95,7 +107,7 @@ func (a *acceptor) retry(l net.Listener, try func() error) error {
 		}
 		if a.mayWarn() {
 			a.o.Logger.Warn("cannot accept connections for now", "address", l.Addr().String(),
-				"error", err, "hint", "is the limit of open files too low?")
+				"error", err, "hint", fewFiles)
 		}
 		if !clock.Wait(a.clock, pause, a.quit) {
 			return net.ErrClosed
@@ -109,7 +121,7 @@ func (a *acceptor) mayWarn() bool {
 	return now >= next && a.warnAt.CompareAndSwap(next, now+int64(time.Minute))
 }
 
-// refuse tells a client that it is over the limit of connections.
+// refuse tells a client that it is over the limit of connections, or of descriptors.
 func (a *acceptor) refuse(c net.Conn) {
 	a.o.Counters.RejectedConnections.Add(1)
 	c.SetWriteDeadline(refuseDeadline())
@@ -132,6 +144,7 @@ func (a *acceptor) enter() bool {
 
 // leave counts a connection that has ended.
 func (a *acceptor) leave() {
+	a.o.Descriptors.Give()
 	a.update(func() {
 		a.active--
 		a.o.Counters.Connections.Store(uint64(a.active))

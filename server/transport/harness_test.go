@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"os"
 	"sync"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/server/memcache"
 	"github.com/darner/darner/server/metrics"
 	"github.com/darner/darner/server/queue"
@@ -111,7 +113,9 @@ func (k kind) harness(t testing.TB, maxConnections int, change ...func(*wal.Opti
 		Session: func(p memcache.Peer, wake func()) *memcache.Session {
 			return memcache.NewSession(h.env, p, wake)
 		},
-		Clock: coarse, MaxConnections: maxConnections, Counters: h.env.Counters, Logger: log,
+		Clock: coarse, MaxConnections: maxConnections,
+		Descriptors: disk.NewDescriptors(math.MaxInt32),
+		Counters:    h.env.Counters, Logger: log,
 		Loops: k.loops,
 	})
 	t.Cleanup(func() {

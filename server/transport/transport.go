@@ -47,6 +47,12 @@ type transport interface {
 	close()
 }
 
+// Descriptors are those that connections and files share. Take is false if there is none.
+type Descriptors interface {
+	Take() bool
+	Give()
+}
+
 // Options of a server; all are needed.
 type Options struct {
 	// Session starts the session of a new connection. Any goroutine may call wake, which does not
@@ -55,6 +61,7 @@ type Options struct {
 
 	Clock          *CoarseClock
 	MaxConnections int               // a connection beyond is refused
+	Descriptors    Descriptors       // a connection without one is refused
 	Counters       *metrics.Counters // of connections and bytes
 	Logger         *slog.Logger
 	Loops          int // goroutines that serve by epoll; at least 1

@@ -98,6 +98,9 @@ func (h *handle) Close() error {
 	return nil
 }
 
+// Held implements disk.File: there are no descriptors here.
+func (h *handle) Held() bool { return true }
+
 func (h *handle) Size() (int64, error) {
 	if err := h.begin(OpSize, false); err != nil {
 		return 0, err

@@ -1,6 +1,7 @@
 package disktest
 
-// The double is only worth what it shares with the real file system. Every test here runs on both.
+// The double is only worth what it shares with the real file system. Every test here runs on both,
+// and on the real one with files that take each other's descriptors.
 
 import (
 	"bytes"
@@ -18,12 +19,16 @@ import (
 // onBoth runs a test on the operating system and on the double. path makes a
 // name in a fresh directory.
 func onBoth(t *testing.T, test func(t *testing.T, fsys disk.FS, path func(...string) string)) {
-	t.Run("os", func(t *testing.T) {
-		dir := t.TempDir()
-		test(t, disk.OS{}, func(parts ...string) string {
-			return filepath.Join(dir, filepath.Join(parts...))
+	for name, fsys := range map[string]disk.OS{
+		"os": {}, "os/few descriptors": {Descriptors: disk.NewDescriptors(0)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			test(t, fsys, func(parts ...string) string {
+				return filepath.Join(dir, filepath.Join(parts...))
+			})
 		})
-	})
+	}
 	t.Run("disktest", func(t *testing.T) {
 		fsys := New()
 		check(t, fsys.Mkdir("/data"))

@@ -136,7 +136,7 @@ func (o *File) entries() int { return (o.end - entriesAt) / entrySize }
 // the same. If the store fails, an ordinary write either succeeds or reports whether the disk is
 // full or the page cannot be written at all.
 func (o *File) put(at int, b []byte) {
-	if o.toWrite > 0 {
+	if o.toWrite > 0 && o.f.Held() { // without a descriptor, the map costs less
 		o.toWrite--
 		if o.writeAt(at, b) == nil {
 			return

@@ -79,6 +79,13 @@ func TestASecondServerOnTheSameDataRefuses(t *testing.T) {
 	launch(t, data).dial().say("version\r\n", "VERSION ") // a killed server leaves no lock
 }
 
+func TestADialectAnswersAsItsServerDid(t *testing.T) {
+	t.Parallel()
+	d := launch(t, t.TempDir(), "--dialect", "kestrel", "--echo-key", "asked")
+	d.dial().say("version\r\nflush_all\r\nset q 0 0 1\r\na\r\nget q/t=10\r\n",
+		"VERSION 2.4.1\r\nFlushed all queues.\r\nSTORED\r\nVALUE q/t=10 0 1\r\na\r\nEND\r\n")
+}
+
 func TestServerIsQuiet(t *testing.T) {
 	t.Parallel()
 	data := filepath.Join(t.TempDir(), "deep", "data")

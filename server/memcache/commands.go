@@ -73,7 +73,7 @@ func lookup(name []byte) command {
 		return command{name: "version", run: (*Session).versionCommand}
 	case "verbosity":
 		return command{name: "verbosity", run: (*Session).verbosityCommand, noreply: noreplyAlone}
-	case "cache_memlimit", "lru", "slabs", "extstore":
+	case "cache_memlimit", "lru", "slabs", "extstore", "watch", "refresh_certs":
 		return command{run: (*Session).unknownCommand, noreply: noreplyAlone}
 	case "quit":
 		return command{name: "quit", run: (*Session).quitCommand}

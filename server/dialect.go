@@ -3,7 +3,6 @@ package server
 // What the configuration's dialect is to the protocol.
 
 import (
-	"cmp"
 	"strings"
 
 	"github.com/darner/darner/server/config"
@@ -12,7 +11,7 @@ import (
 
 func dialect(c config.Config) memcache.Dialect {
 	return memcache.Dialect{
-		Version:            cmp.Or(c.ReportedVersion, bareVersion()),
+		Version:            c.ReportedVersion,
 		FlushedAll:         flushedAll[c.FlushAllAnswer],
 		RelativeExptimeMax: int64(c.RelativeExptimeMax),
 		CloseAny:           c.Close == config.CloseConnection,

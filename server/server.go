@@ -3,6 +3,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,6 +62,7 @@ func start(c config.Config, log *slog.Logger, clk clock.Clock) (*Server, error) 
 		return nil, err
 	}
 	c.Data = data
+	c.ReportedVersion = cmp.Or(c.ReportedVersion, bareVersion())
 	fit(&c, log)
 	limitMemory(c.MemoryLimit, disk.HeapAddresses(), log)
 	s := newServer(log, clk)

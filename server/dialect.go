@@ -16,7 +16,13 @@ func dialect(c config.Config) memcache.Dialect {
 		RelativeExptimeMax: int64(c.RelativeExptimeMax),
 		CloseAny:           c.Close == config.CloseConnection,
 		EchoAsked:          c.EchoKey == config.EchoAsked,
+		Stats:              statsFormat[c.StatsFormat],
 	}
+}
+
+var statsFormat = map[config.StatsFormat]memcache.StatsFormat{
+	config.StatsFull:   memcache.StatsFull,
+	config.StatsDarner: memcache.StatsDarner,
 }
 
 var flushedAll = map[config.FlushAllAnswer]string{

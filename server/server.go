@@ -12,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"sync"
 	"time"
 
@@ -34,6 +33,7 @@ const Version = "1.0.0-dev"
 type Server struct {
 	log       *slog.Logger
 	clock     clock.Clock // the one clock of all layers below
+	episodes  *metrics.Episodes
 	registry  *queue.Registry
 	sockets   *transport.Server
 	listeners []transport.Listener // TCP first
@@ -102,7 +102,8 @@ func warnIfOpen(at net.Addr, log *slog.Logger) {
 
 func newServer(log *slog.Logger, clk clock.Clock) *Server {
 	s := &Server{
-		log: log, clock: clk, descriptors: disk.NewDescriptors(shared(openFiles())),
+		log: log, clock: clk, episodes: metrics.NewEpisodes(clk, log),
+		descriptors: disk.NewDescriptors(shared(openFiles())),
 	}
 	s.running, s.end = context.WithCancel(context.Background())
 	return s
@@ -123,6 +124,7 @@ func (s *Server) queueOptions(c config.Config) queue.Options {
 		ScrubEvery:  orNone(time.Duration(c.ScrubInterval)),
 		CompactRate: orNone(int64(c.CompactRate)),
 		Settings:    queueSettings(c),
+		Episodes:    s.episodes,
 		Log: wal.Options{
 			SegmentSize: int64(c.SegmentSize), InlineMax: int(c.InlineMax), SyncEvery: every,
 			Clock: s.clock, Logger: s.log, FS: disk.OS{Descriptors: s.descriptors},
@@ -206,11 +208,15 @@ func (s *Server) closeListeners() error {
 }
 
 func (s *Server) startTransports(c config.Config) error {
+	if c.Loops == 0 {
+		c.Loops = max(1, runtime.GOMAXPROCS(0)/4)
+	}
 	coarse := transport.NewCoarseClock(s.clock, s.registry.Look)
 	env := &memcache.Env{
 		Registry:     memcache.Local(s.registry),
 		Counters:     new(metrics.Counters),
 		Logger:       s.log,
+		Episodes:     s.episodes,
 		Now:          coarse.Now,
 		Steady:       coarse.Steady,
 		MaxItemSize:  int64(c.MaxItemSize),
@@ -221,7 +227,10 @@ func (s *Server) startTransports(c config.Config) error {
 		Dialect:      dialect(c),
 		Version:      Version,
 		PID:          os.Getpid(),
-		Settings:     settings(c),
+		Threads:      c.Loops,
+		MaxBytes:     maxBytes(c),
+		Usage:        processorTime,
+		Settings:     settings(c, s.listeners[0].Addr()),
 		FlushAfter:   s.flushAfter,
 	}
 	o := transport.Options{
@@ -235,9 +244,6 @@ func (s *Server) startTransports(c config.Config) error {
 		Logger:         s.log,
 		Loops:          c.Loops,
 	}
-	if o.Loops == 0 {
-		o.Loops = max(1, runtime.GOMAXPROCS(0)/4)
-	}
 	s.sockets = transport.New(o)
 	if err := s.sockets.Serve(s.listeners...); err != nil {
 		return fmt.Errorf("cannot serve connections: %w", err)
@@ -250,25 +256,6 @@ var access = map[config.Admin]memcache.Access{
 	config.AdminLocal:   memcache.AccessLocal,
 	config.AdminAll:     memcache.AccessAll,
 	config.AdminOff:     memcache.AccessOff,
-}
-
-// settings is the answer to "stats settings": the names of the flags and their values in force,
-// with sizes in bytes.
-func settings(c config.Config) []memcache.Setting {
-	var all []memcache.Setting
-	for _, s := range c.Settings() {
-		value := s.Value.String()
-		switch v := s.Value.(type) {
-		case *config.Size:
-			value = strconv.FormatInt(int64(*v), 10)
-		case *config.AutoSize:
-			if *v != config.Auto {
-				value = strconv.FormatInt(int64(*v), 10)
-			}
-		}
-		all = append(all, memcache.Setting{Name: s.Name, Value: value})
-	}
-	return all
 }
 
 // Addr is the TCP address that the server listens on.
@@ -287,7 +274,9 @@ func (s *Server) flushAfter(delay time.Duration) {
 	s.flushTimer = s.clock.AfterFunc(delay, func() {
 		if err := s.registry.FlushAll(s.running); err != nil {
 			s.log.Error("cannot flush all queues", "error", err)
+			return
 		}
+		s.log.Info("all queues are flushed, as a client asked for with a delay")
 	})
 }
 

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -195,6 +196,20 @@ func TestABadSettingIsAnError(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "port") {
 		t.Errorf("got %v for port -1, want an error that names the port", err)
 	}
+}
+
+// ask sends a request and returns the figures of its answer, by name.
+func ask(t *testing.T, c net.Conn, request string) map[string]string {
+	t.Helper()
+	if _, err := io.WriteString(c, request); err != nil {
+		t.Fatal(err)
+	}
+	figures := map[string]string{}
+	for lines := bufio.NewScanner(c); lines.Scan() && lines.Text() != "END"; {
+		name, value, _ := strings.Cut(strings.TrimPrefix(lines.Text(), "STAT "), " ")
+		figures[name] = value
+	}
+	return figures
 }
 
 func TestADelayedFlushHappens(t *testing.T) {

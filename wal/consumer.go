@@ -237,7 +237,7 @@ func (c *Consumer) lose(from, to uint64) {
 	before := c.l.next - c.st.Head - c.st.Taken.Count
 	c.take(offset.Span{From: max(from, c.st.Head), To: to})
 	if lost := before - (c.l.next - c.st.Head - c.st.Taken.Count); lost > 0 {
-		c.l.stats.damaged.Add(lost)
+		c.l.noteLost(lost)
 		c.l.log.Error("items lost to damage",
 			"consumer", c.name, "from", from, "to", to, "items", lost)
 	}

@@ -101,7 +101,7 @@ func (l *Log) reportEarlyEnd(counted bool) {
 		return
 	}
 	if !counted {
-		l.stats.damaged.Add(1)
+		l.noteLost(1)
 	}
 	if err := l.rollNowLocked(); err != nil {
 		l.log.Warn("cannot begin a new segment after the missing items", "error", err)
@@ -113,7 +113,7 @@ func (l *Log) reportEarlyEnd(counted bool) {
 func (c *Consumer) reportLostEntries() {
 	o := c.off
 	if lost := o.Lost(); lost > 0 {
-		c.l.stats.damaged.Add(uint64(lost))
+		c.l.noteLost(uint64(lost))
 		copied, err := c.l.quarantine(damage{to: uint32(o.Allocated())}, o.Path)
 		c.l.log.Error("offset file is damaged or was cut; taken items may come again",
 			"file", o.Path, "places", lost, "copy", copied, "error", err)

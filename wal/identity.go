@@ -34,7 +34,7 @@ func (l *Log) dropForeignLocked(f *file) {
 			l.files = append(append([]*file(nil), l.files[:i]...), l.files[i+1:]...)
 			f.lost, f.gone = true, true
 			l.aside.foreign = append(l.aside.foreign, f)
-			l.stats.damaged.Add(1)
+			l.noteLost(1)
 			l.requestCleanup()
 			return
 		}

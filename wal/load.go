@@ -152,7 +152,7 @@ func (l *Log) setOffsetsAside(path, why string) error {
 	if err != nil {
 		return err
 	}
-	l.stats.damaged.Add(1)
+	l.noteLost(1)
 	l.log.Error(why, "file", path, "now", to)
 	return nil
 }
@@ -213,7 +213,7 @@ func (l *Log) setBodyAside(seq uint64) error {
 		return err
 	}
 	if identity.Foreign(whose, l.id) {
-		l.stats.damaged.Add(1)
+		l.noteLost(1)
 		l.log.Error("body of another log's large item set aside",
 			"file", path, "now", to)
 		return nil

@@ -111,6 +111,14 @@ type Stats struct {
 	CreatedUnix int64  // ms
 }
 
+// noteLost counts damage.
+func (l *Log) noteLost(n uint64) {
+	l.stats.damaged.Add(n)
+	if l.o.Lost != nil {
+		l.o.Lost(n)
+	}
+}
+
 // Stats returns the log's figures.
 func (l *Log) Stats() Stats {
 	l.mu.Lock()

@@ -233,7 +233,7 @@ func (l *Log) discard(path string, why error) error {
 		return err
 	}
 	if errors.Is(why, segment.ErrForeign) {
-		l.stats.damaged.Add(1)
+		l.noteLost(1)
 	}
 	l.log.Error("unreadable segment set aside", "file", path, "now", to, "error", why)
 	return nil
@@ -345,7 +345,7 @@ func (l *Log) resumeNumbers() {
 		}
 		l.next = l.missing.unreadableBelow
 		if l.missing.endedAt == 0 { // otherwise the items that were durable are counted
-			l.stats.damaged.Add(1) // nobody knows how many
+			l.noteLost(1) // nobody knows how many
 		}
 	}
 	for _, c := range l.consumers {

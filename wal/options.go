@@ -108,6 +108,10 @@ type Options struct {
 	// block, nor call the log.
 	Admit func(bytes int64) error
 
+	// Lost, if set, is told of what Stats counts as Damaged, as it is found. It must not block, nor
+	// call the log.
+	Lost func(n uint64)
+
 	offsetCapacity int // bytes that an offset file is mapped; 0 for the default
 }
 

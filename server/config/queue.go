@@ -36,6 +36,12 @@ func (c Config) Queue(name string) Queue {
 	return q
 }
 
+// QueueSettings returns the settings of Queue by their names in its table of the file.
+func (c Config) QueueSettings(name string) []Setting {
+	q := c.Queue(name)
+	return q.settings()
+}
+
 // queueDefaults are the settings of a queue that has none of its own.
 func (c Config) queueDefaults() Queue {
 	return Queue{

@@ -69,6 +69,8 @@ func lookup(name []byte) command {
 			noreply: noreplyAlone}
 	case "stats":
 		return command{name: "stats", run: (*Session).statsCommand}
+	case "lru_crawler":
+		return command{name: "lru_crawler", run: (*Session).crawlerCommand}
 	case "version":
 		return command{name: "version", run: (*Session).versionCommand}
 	case "verbosity":

@@ -15,6 +15,8 @@ type Dialect struct {
 	// EchoAsked answers a get with the key as it was asked for, options included, instead of the
 	// queue's name. A client that looks for the key it asked for loses the item otherwise.
 	EchoAsked bool
+
+	Stats StatsFormat
 }
 
 // closeTogether reports whether /close and /abort of one queue act on open items of the other.

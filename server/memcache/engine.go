@@ -59,6 +59,12 @@ type Queue interface {
 	Return(it queue.Item) error
 	Drop(it queue.Item)
 
+	// Hold notes that an item that was fetched stays open until the client says more.
+	Hold(it *queue.Item)
+
+	// Refused notes that an item was not stored, with the error of what was tried last.
+	Refused(err error)
+
 	// As a whole. All may wait but KnownStats.
 	Flush() error
 	Delete() error

@@ -15,6 +15,7 @@ type Env struct {
 	Registry Registry
 	Counters *metrics.Counters
 	Logger   *slog.Logger
+	Episodes *metrics.Episodes // of troubles that last; may be nil
 
 	// Now is the time of day in Unix ms, Steady the ms since about the start by a clock that nobody
 	// sets, never 0. Every request asks for them, so they may be cached.
@@ -32,12 +33,17 @@ type Env struct {
 	Admin        Access
 	Dialect      Dialect
 
-	Version    string
-	PID        int
-	Settings   []Setting                 // the answer to "stats settings"
+	Version  string
+	PID      int
+	Threads  int                                 // that serve connections
+	MaxBytes int64                               // that all items may take: see "limit_maxbytes"
+	Usage    func() (user, system time.Duration) // of the processor, by this process
+	Settings []Setting                           // the answer to "stats settings"
+
 	FlushAfter func(delay time.Duration) // flushes everything after the delay of a flush_all
 
 	foreignsSeen foreignsSeen
+	audited      audited
 	chunks       sync.Pool // *[chunkSize]byte
 }
 

@@ -352,6 +352,7 @@ func (s *Session) delivered() {
 	switch {
 	case k.opts&optPeek != 0:
 	case k.opts&optOpen != 0:
+		k.q.Hold(&g.item)
 		s.opens = append(s.opens, openItem{q: k.q, item: g.item})
 		g.opened++
 	default:

@@ -44,8 +44,11 @@ func newServer(t testing.TB, change ...func(*testServer)) *testServer {
 		Dialect:      Dialect{Version: "1.2.3", FlushedAll: "OK", RelativeExptimeMax: 30 * 24 * 3600},
 		Version:      "1.2.3",
 		PID:          42,
-		Settings:     []Setting{{"data", "/var/lib/darner"}, {"max-open-reads", "1"}},
-		FlushAfter:   func(d time.Duration) { sv.flushed = append(sv.flushed, d) },
+		Usage: func() (user, system time.Duration) {
+			return 1500 * time.Millisecond, 42 * time.Microsecond
+		},
+		Settings:   []Setting{{"data", "/var/lib/darner"}, {"max-open-reads", "1"}},
+		FlushAfter: func(d time.Duration) { sv.flushed = append(sv.flushed, d) },
 	}
 	for _, f := range change {
 		f(sv)

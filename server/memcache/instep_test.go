@@ -51,7 +51,7 @@ func withoutBody() []asked {
 		{"lru tune 10 25 0.1 2.0~", unknownAnswer}, {"lru mode flat~", unknownAnswer},
 		{"slabs automove 1~", unknownAnswer}, {"slabs reassign 1 2~", unknownAnswer},
 		{"extstore recache_rate 1~", unknownAnswer},
-		{"lru_crawler enable", unknownAnswer}, {"lru_crawler metadump all", unknownAnswer},
+		{"lru_crawler enable", unknownAnswer}, {"lru_crawler metadump all", endOfAnswer},
 		{"watch fetchers~", unknownAnswer}, {"watch~", unknownAnswer}, {"misbehave", unknownAnswer},
 		{"debugtime p", unknownAnswer}, {"shutdown", unknownAnswer},
 		{"shutdown graceful", unknownAnswer}, {"refresh_certs~", unknownAnswer},

@@ -5,6 +5,7 @@ package memcache
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"strings"
 
@@ -65,6 +66,7 @@ func (s *Session) setCommand(args []byte) {
 	case problem != "":
 		s.refuseBody(problem)
 	case set.left > s.env.MaxItemSize:
+		s.refused(errTooLarge)
 		s.refuseBody(itemTooLarge)
 	case set.left > int64(s.env.InlineMax):
 		s.startUpload()
@@ -191,16 +193,26 @@ const maxAttempts = 8
 
 // stored answers for an item that was put, at once or when it is on stable storage.
 func (s *Session) stored(err error) {
-	s.env.Counters.CmdSet.Add(1)
 	switch {
 	case err != nil:
+		s.refused(err)
 		s.finishBody(notStored(err))
 	case s.set.sync:
 		s.startSync()
 	default:
+		s.env.Counters.CmdSet.Add(1)
 		s.finishBody(itemStored)
 	}
 }
+
+// refused counts an item that is not stored.
+func (s *Session) refused(err error) {
+	s.env.Counters.Refused[queue.RefusalOf(err)].Add(1)
+	s.set.q.Refused(err)
+}
+
+// errTooLarge is the reason of itemTooLarge.
+var errTooLarge = fmt.Errorf("%w: it is over max-item-size", queue.ErrTooLarge)
 
 // refuseBody swallows the body, however long, and then answers.
 func (s *Session) refuseBody(answer string) {

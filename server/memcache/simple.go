@@ -5,6 +5,7 @@ package memcache
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/darner/darner/server/queue"
@@ -48,7 +49,7 @@ func (s *Session) deleteCommand(args []byte) {
 		s.answer(problem)
 		return
 	}
-	s.answerAfter(q.Delete, "DELETED\r\n")
+	s.answerAfter(func() error { return s.delete(q) }, "DELETED\r\n")
 }
 
 func (s *Session) flushCommand(args []byte) {
@@ -62,7 +63,35 @@ func (s *Session) flushCommand(args []byte) {
 		s.answer(problem)
 		return
 	}
-	s.answerAfter(q.Flush, endOfAnswer)
+	s.answerAfter(func() error { return s.flush(q) }, endOfAnswer)
+}
+
+// delete is the job of deleteCommand.
+func (s *Session) delete(q Queue) error {
+	was, items := q.Exists(), lostItems(q)
+	if err := q.Delete(); err != nil {
+		return err
+	}
+	if !was {
+		s.env.Counters.DeleteMisses.Add(1)
+		return nil
+	}
+	s.env.Counters.DeleteHits.Add(1)
+	s.audit("queue is deleted", slog.String("queue", q.Name()), items)
+	return nil
+}
+
+// flush is the job of flushCommand.
+func (s *Session) flush(q Queue) error {
+	s.env.Counters.CmdFlush.Add(1)
+	was, items := q.Exists(), lostItems(q)
+	if err := q.Flush(); err != nil {
+		return err
+	}
+	if was {
+		s.audit("queue is flushed", slog.String("queue", q.Name()), items)
+	}
+	return nil
 }
 
 // flushAllCommand answers as the dialect says, or as memcached if there is a delay. That is read
@@ -86,15 +115,27 @@ func (s *Session) flushAllCommand(args []byte) {
 		return
 	}
 	const most = 1 << 42 // ms; keeps the duration in range
-	s.env.FlushAfter(time.Duration(min(at-now, most)) * time.Millisecond)
-	s.answer("OK\r\n")
+	delay := time.Duration(min(at-now, most)) * time.Millisecond
+	s.answerAfter(func() error { return s.flushAfter(delay) }, "OK\r\n")
+}
+
+// flushAfter is the job of flushAllCommand with a delay.
+func (s *Session) flushAfter(delay time.Duration) error {
+	s.env.Counters.CmdFlush.Add(1)
+	s.audit("all queues will be flushed", slog.Duration("in", delay))
+	s.env.FlushAfter(delay)
+	return nil
 }
 
 // flushAll is the job of flushAllCommand. A server that stops does not wait for its end.
 func (s *Session) flushAll() error {
 	ctx, done := s.untilDrain()
 	defer done()
+	s.env.Counters.CmdFlush.Add(1)
 	err := s.env.Registry.FlushAll(ctx)
+	if err == nil {
+		s.audit("all queues are flushed")
+	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, queue.ErrClosed) {
 		return errStopping
 	}

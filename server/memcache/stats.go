@@ -3,42 +3,67 @@ package memcache
 // STATS. The answer may be many megabytes, so jobs build it in slices, each after the one before it
 // was sent.
 
-import (
-	"strconv"
-
-	"github.com/darner/darner/server/queue"
-)
+import "github.com/darner/darner/server/queue"
 
 const (
-	badStats = "CLIENT_ERROR stats takes nothing, queue <name>, settings or reset\r\n"
+	badStats = "CLIENT_ERROR stats takes nothing, queue [name], settings or reset\r\n"
 
 	// statsSlice ends a slice after the queue that reaches it. One queue's lines are far shorter
 	// than the rest of the chunk.
 	statsSlice = chunkSize - 16<<10
 )
 
+// StatsFormat is what "stats" answers.
+type StatsFormat uint8
+
+const (
+	StatsFull   StatsFormat = iota
+	StatsDarner             // the original Darner's few lines alone
+)
+
 // statsAnswer is the current answer.
 type statsAnswer struct {
 	queues []Queue // that have yet to come
-	text   []byte  // the slice that a job built, in the session's chunk
+	lines  func(l *statLines, q Queue)
+	text   []byte // the slice that a job built, in the session's chunk
 }
 
+// statsCommand answers a word that it does not know as a memcached without items does: tools ask
+// for slabs, items and sizes, and read until END comes.
 func (s *Session) statsCommand(args []byte) {
 	var w [maxWords][]byte
 	n := splitWords(args, &w)
 	switch {
 	case n == 0:
-		s.stats = &statsAnswer{}
+		s.beginStats(s.env.Dialect.Stats.lines())
 		s.work(s.globalStats, (*Session).emitStats)
 	case n == 1 && isWord(w[0], "settings"):
 		s.settings()
 	case n == 1 && isWord(w[0], "reset"):
 		s.answerAfter(s.resetStats, "RESET\r\n")
+	case n == 1 && isWord(w[0], "queue"):
+		s.beginStats((*statLines).depth)
+		s.work(s.listQueues, (*Session).emitStats)
 	case n == 2 && isWord(w[0], "queue"):
 		s.oneQueue(w[1])
-	default:
+	case isWord(w[0], "settings"), isWord(w[0], "reset"), isWord(w[0], "queue"),
+		isWord(w[0], "noreply"):
 		s.reply(badStats)
+	default:
+		s.reply(endOfAnswer)
 	}
+}
+
+func (s *Session) beginStats(lines func(*statLines, Queue)) { s.stats = &statsAnswer{lines: lines} }
+
+// crawlerCommand answers "lru_crawler metadump" as a memcached without items does: it dumps a
+// cache, and to read a queue is to empty it. memcached-tool waits for END.
+func (s *Session) crawlerCommand(args []byte) {
+	if word, _ := nextWord(args); isWord(word, "metadump") {
+		s.reply(endOfAnswer)
+		return
+	}
+	s.reply("ERROR\r\n")
 }
 
 // oneQueue answers with no lines for a queue that does not exist.
@@ -48,7 +73,7 @@ func (s *Session) oneQueue(word []byte) {
 		s.reply(problem)
 		return
 	}
-	s.stats = &statsAnswer{}
+	s.beginStats((*statLines).queue)
 	if q.Exists() {
 		s.stats.queues = append(s.stats.queues, q)
 	}
@@ -92,14 +117,28 @@ func (s *Session) moreStats() {
 	s.next = (*Session).request
 }
 
-// globalStats is the job that builds the lines of the server, and lists the queues.
+// globalStats is the job that builds the lines of the server, and lists the queues. Queues that are
+// known follow in the same slice, so that a short answer leaves in one write: some clients read
+// once. None that has to be read from the disk holds up the server's lines.
 func (s *Session) globalStats() {
+	l := statLines{out: s.useChunk()[:0], prefix: "STAT "}
+	l.global(s.env, s.sumQueues())
+	for len(s.stats.queues) > 0 && len(l.out) < statsSlice {
+		if _, known := s.stats.queues[0].KnownStats(); !known {
+			break
+		}
+		s.nextQueue(&l)
+	}
+	s.stats.text = l.out
+}
+
+// listQueues is the job that begins the answer of queues alone.
+func (s *Session) listQueues() { s.sumQueues() }
+
+func (s *Session) sumQueues() queue.Sum {
 	ctx, done := s.untilDrain()
 	defer done()
-	sum := s.env.Registry.Sum(ctx, func(q Queue) { s.stats.queues = append(s.stats.queues, q) })
-	l := statLines{out: s.useChunk()[:0], prefix: "STAT "}
-	l.global(s.env, sum)
-	s.stats.text = l.out
+	return s.env.Registry.Sum(ctx, func(q Queue) { s.stats.queues = append(s.stats.queues, q) })
 }
 
 // queueStats is the job that builds a slice of the queues' lines.
@@ -110,80 +149,14 @@ func (s *Session) queueStats() {
 		if n%ahead == 0 {
 			queue.ReadStatsOf(s.stats.queues[:min(ahead, len(s.stats.queues))])
 		}
-		q := s.stats.queues[0]
-		s.stats.queues = s.stats.queues[1:]
-		l.prefix = "STAT queue_" + q.Name() + "_"
-		l.queue(q.Stats())
+		s.nextQueue(&l)
 	}
 	s.stats.text = l.out
 }
 
-// statLines appends "STAT name value" lines.
-type statLines struct {
-	out    []byte
-	prefix string
-}
-
-func (l *statLines) text(name, value string) {
-	l.out = append(append(l.out, l.prefix...), name...)
-	l.out = append(append(l.out, ' '), value...)
-	l.out = append(l.out, "\r\n"...)
-}
-
-func (l *statLines) number(name string, n int64)   { l.text(name, strconv.FormatInt(n, 10)) }
-func (l *statLines) counter(name string, n uint64) { l.text(name, strconv.FormatUint(n, 10)) }
-
-func (l *statLines) global(e *Env, sum queue.Sum) {
-	c := e.Counters
-	l.number("uptime", e.Steady()/1000)
-	l.number("time", e.Now()/1000)
-	l.text("version", e.Version)
-	l.number("pid", int64(e.PID))
-	l.number("curr_items", sum.Items)
-	l.counter("total_items", sum.TotalItems)
-	l.number("bytes", sum.Bytes)
-	l.counter("curr_connections", c.Connections.Load())
-	l.counter("total_connections", c.TotalConnections.Load())
-	l.counter("rejected_connections", c.RejectedConnections.Load())
-	l.counter("cmd_get", c.CmdGet.Load())
-	l.counter("cmd_set", c.CmdSet.Load())
-	l.counter("cmd_peek", c.CmdPeek.Load())
-	l.counter("get_hits", c.GetHits.Load())
-	l.counter("get_misses", c.GetMisses.Load())
-	l.counter("bytes_read", c.BytesRead.Load())
-	l.counter("bytes_written", c.BytesWritten.Load())
-	l.counter("queue_creates", sum.Creates)
-	l.counter("queue_deletes", sum.Deletes)
-	l.counter("queue_expires", sum.Expired)
-	l.number("disk_bytes", sum.DiskBytes)
-	l.number("disk_limit", sum.DiskLimit)
-	l.counter("syncs", sum.Syncs)
-	l.number("uncounted_queues", int64(sum.Uncounted))
-}
-
-func (l *statLines) queue(q queue.Stats) {
-	failed := "no"
-	if q.Failed != "" {
-		failed = q.Failed
-	}
-	l.number("items", q.Items)
-	l.number("bytes", q.Bytes)
-	l.counter("total_items", q.TotalItems)
-	l.number("logsize", q.LogSize)
-	l.counter("expired_items", q.Expired)
-	l.number("mem_items", 0)
-	l.number("mem_bytes", 0)
-	l.number("age", q.Age)
-	l.number("waiters", int64(q.Waiters))
-	l.number("open_transactions", int64(q.Open))
-	l.counter("transactions", q.Transactions)
-	l.counter("canceled_transactions", q.Canceled)
-	l.counter("discarded", q.Discarded)
-	l.counter("discarded_full", q.DiscardedFull)
-	l.counter("total_flushes", q.Flushes)
-	l.counter("journal_rewrites", q.JournalRewrites)
-	l.number("segments", int64(q.Segments))
-	l.counter("damaged_records", q.Damaged)
-	l.text("failed", failed)
-	l.number("create_time", q.Created)
+// nextQueue appends the next queue's lines.
+func (s *Session) nextQueue(l *statLines) {
+	q := s.stats.queues[0]
+	s.stats.queues = s.stats.queues[1:]
+	s.stats.lines(l, q)
 }

@@ -137,3 +137,58 @@ func TestUptimeIsNotWhatTheTimeOfDayIsSetTo(t *testing.T) {
 		t.Errorf("got %d s of uptime, %d s later, want 100 and 3700", uptime, at-before)
 	}
 }
+
+// The original's readers know these lines alone, and take each that begins with queue for one of a
+// queue.
+func TestTheFormatOfTheOriginalHasNineLinesAndThreeAQueue(t *testing.T) {
+	sv := newServer(t)
+	sv.env.Dialect.Stats = StatsDarner
+	c := sv.dial()
+	c.set("a", "1", "2")
+	c.set("b", "1")
+	c.ask("get a/open\r\nget b\r\n")
+	var names []string
+	for line := range strings.Lines(c.ask("stats\r\n")) {
+		name, _, _ := strings.Cut(strings.TrimPrefix(line, "STAT "), " ")
+		names = append(names, strings.TrimSpace(name))
+	}
+	want := strings.Fields(`uptime time version curr_items total_items
+		curr_connections total_connections cmd_get cmd_set
+		queue_a_items queue_a_waiters queue_a_open_transactions
+		queue_b_items queue_b_waiters queue_b_open_transactions END`)
+	if !slices.Equal(names, want) {
+		t.Errorf("got %q, want %q", names, want)
+	}
+	if one := c.ask("stats queue a\r\n"); !strings.Contains(one, "STAT queue_a_total_items 2\r\n") {
+		t.Errorf("got %q for one queue, want all its figures", one)
+	}
+}
+
+func TestAShortAnswerOfStatsLeavesInOnePiece(t *testing.T) {
+	for _, request := range []string{"stats", "stats queue", "stats queue q7", "stats settings"} {
+		sv := newServer(t)
+		c := sv.dial()
+		for i := range 30 {
+			c.set(fmt.Sprint("q", i), "a")
+		}
+		s := NewSession(sv.env, Peer{Local: true}, func() {})
+		defer s.Close()
+		_, out := s.Process([]byte(request+"\r\n"), nil)
+		for s.State() == Working && len(out) == 0 {
+			s.Job()()
+			_, out = s.Process(nil, nil)
+		}
+		if !bytes.HasSuffix(out, []byte("END\r\n")) {
+			t.Errorf("%q: got %d bytes without the end first, want the whole answer", request, len(out))
+		}
+	}
+}
+
+func TestAMonitorFindsTheProcessorsTimeAsMemcachedWritesIt(t *testing.T) {
+	stats := newServer(t).dial().ask("stats\r\n")
+	for _, want := range []string{"rusage_user 1.500000", "rusage_system 0.000042"} {
+		if !strings.Contains(stats, "STAT "+want+"\r\n") {
+			t.Errorf("got %q, want %q in it", stats, want)
+		}
+	}
+}

@@ -39,6 +39,9 @@ func settings(t *testing.T, with map[string]string) func(*testServer) {
 				sv.env.Dialect.CloseAny = value == "connection"
 			case "echo-key":
 				sv.env.Dialect.EchoAsked = value == "asked"
+			case "stats-format":
+				formats := map[string]StatsFormat{"full": StatsFull, "darner": StatsDarner}
+				sv.env.Dialect.Stats = formats[value]
 			case "admin-commands":
 				access := map[string]Access{"local": AccessLocal, "all": AccessAll, "off": AccessOff}
 				sv.env.Admin = access[value]

@@ -88,6 +88,7 @@ func (s *Session) uploadFailed() bool {
 	}
 	s.stopUpload()
 	s.freeChunk()
+	s.refused(s.set.err)
 	s.refuseBody(notStored(s.set.err))
 	return true
 }

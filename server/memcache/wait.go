@@ -32,9 +32,11 @@ func (s *Session) awaitSync() {
 		return
 	}
 	if s.sync.err != nil {
+		s.refused(s.sync.err)
 		s.finishBody(serverError(s.sync.err))
 		return
 	}
+	s.env.Counters.CmdSet.Add(1)
 	s.finishBody(itemStored)
 }
 

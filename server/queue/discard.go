@@ -24,7 +24,7 @@ func (s *store) discardOldest(refused error) error {
 		if over == nil {
 			return nil
 		}
-		more, failure := s.discardSome()
+		more, failure := s.discardSome(over)
 		switch {
 		case failure != nil:
 			return failure
@@ -50,8 +50,8 @@ func (s *store) checkEmpty(settings Settings, need int64) *overBound {
 }
 
 // discardSome discards the next slice of items of each queue, and frees their space. more is false
-// when it could do neither.
-func (s *store) discardSome() (more bool, err error) {
+// when it could do neither. bound is what calls for it.
+func (s *store) discardSome(bound error) (more bool, err error) {
 	if there, err := s.lockLoaded(false); err != nil {
 		return false, err
 	} else if !there {
@@ -64,6 +64,7 @@ func (s *store) discardSome() (more bool, err error) {
 	n := 0
 	for q := range s.queuesLocked() {
 		some, problem := q.dropOldestLocked()
+		q.noteDiscardedLocked(uint64(some), bound)
 		n += some
 		if problem == ErrUnready {
 			unready = append(unready, q.cursor)
@@ -101,7 +102,6 @@ func (q *Queue) dropOldestLocked() (n int, err error) {
 			q.putBackLocked(it)
 			return n, err
 		}
-		q.counts.discardedFull++
 		bytes += it.Size + recordBytes
 	}
 	return n, nil

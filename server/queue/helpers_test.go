@@ -53,7 +53,7 @@ func reopen(t testing.TB, r *Registry) *Registry {
 
 // fresh is what r.o was before OpenRegistry completed it.
 func (o Options) fresh() Options {
-	o.Log.Background, o.Log.Quarantine = nil, ""
+	o.Log.Background, o.Log.Quarantine, o.Episodes = nil, "", nil
 	return o
 }
 

@@ -25,6 +25,7 @@ type Item struct {
 	ticket ticket // if it is open
 	fixed  bool   // Expires is a time of day
 	peeked bool
+	held   bool // see Queue.Hold
 }
 
 func earlier(a, b Item) bool { return a.Seq < b.Seq }

@@ -112,7 +112,6 @@ func (m *model) serve(i int) {
 			w.done, w.from, w.item = true, i, it
 			if !w.w.Peek {
 				it.where = isOpen
-				q.Transactions++
 			}
 		}
 		q.waitQueue = q.waitQueue[1:]
@@ -165,7 +164,10 @@ func (m *model) Fetch(t *rapid.T) {
 	m.check(t, q, it, ok, want)
 	if ok {
 		want.where = isOpen
-		m.queues[i].Transactions++
+		if rapid.Bool().Draw(t, "held") {
+			q.Hold(&it)
+			m.queues[i].Transactions++
+		}
 		m.opens = append(m.opens, modelOpen{i, it, want, m.queues[i]})
 	}
 }
@@ -209,9 +211,11 @@ func (m *model) giveBack(o modelOpen, alive bool) {
 		return
 	}
 	q := m.queues[o.queue]
-	q.Canceled++
+	if o.it.held {
+		q.Canceled++
+	}
 	if o.item.where == isGone { // flushed
-		q.Discarded++
+		q.DiscardedFlushed++
 		return
 	}
 	o.item.where = isWaiting
@@ -364,7 +368,7 @@ func (m *model) Check(t *rapid.T) {
 		}
 		s.TotalItems, s.Expired = q.TotalItems, q.Expired
 		s.Transactions, s.Canceled = q.Transactions, q.Canceled
-		s.Discarded, s.Flushes = q.Discarded, q.Flushes
+		s.DiscardedFlushed, s.Flushes = q.DiscardedFlushed, q.Flushes
 		got := m.real(t, i).Stats()
 		s.Age, s.headSince, s.hasHead = got.Age, got.headSince, got.hasHead
 		s.Waiters, s.Open = got.Waiters, got.Open

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/server/metrics"
 	"github.com/darner/darner/wal"
 	"github.com/darner/darner/wal/clock"
 )
@@ -24,6 +25,9 @@ type Options struct {
 	// MaxLoaded is how many logs are open at most, or half as many again while all were used within
 	// ten seconds. As more are loaded the least recently used ones are parked. Default 4096.
 	MaxLoaded int
+
+	// Episodes tells of losses. The registry closes it. Default: one of its own.
+	Episodes *metrics.Episodes
 
 	MaxDisk int64 // bytes that the data directory may take, as du counts them; 0: no bound
 	MinFree int64 // bytes that its file system must have left; 0: none
@@ -71,6 +75,9 @@ func (o Options) withDefaults() Options {
 		o.Clock = clock.Or(o.Log.Clock)
 	}
 	o.Log.Clock = o.Clock
+	if o.Episodes == nil {
+		o.Episodes = metrics.NewEpisodes(o.Clock, o.Log.Logger)
+	}
 	if o.asleep == nil {
 		o.asleep = asleep
 	}

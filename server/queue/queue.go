@@ -5,6 +5,7 @@ package queue
 
 import (
 	"errors"
+	"sync/atomic"
 
 	"github.com/google/btree"
 )
@@ -34,7 +35,9 @@ type Queue struct {
 	due int64
 
 	counts   counts
-	snapshot *figures // while it is not loaded; nil while they are unknown
+	held     atomic.Uint64 // transactions: see Hold
+	lost     *losses       // nil until there are any
+	snapshot *figures      // while it is not loaded; nil while they are unknown
 }
 
 // Name is the queue's name.
@@ -83,6 +86,13 @@ func (q *Queue) Fetch() (Item, bool, error) { return q.get(true, nil) }
 // Peek shows the head; false when nothing waits. It may be gone by the time it is read.
 func (q *Queue) Peek() (Item, bool, error) { return q.get(false, nil) }
 
+// Hold notes that an open item stays with the client until that says what becomes of it: it counts
+// as a transaction, and as canceled if it is returned.
+func (q *Queue) Hold(it *Item) {
+	it.held = true
+	q.held.Add(1)
+}
+
 // Confirm ends an open read: the item is gone for good. An error means that it may come again
 // after a restart, or ErrNotOpen that somebody ended the read before. Nothing is done about an item
 // that was flushed or deleted meanwhile.
@@ -104,13 +114,13 @@ func (q *Queue) Return(it Item) error {
 	s.mu.Lock()
 	ours, live, err := q.releaseLocked(it)
 	s.lastUse = s.reg.tick.Load()
-	if ours {
-		q.counts.returned++
+	if ours && it.held {
+		q.counts.canceled++
 	}
 	if live {
 		q.putBackLocked(it)
 	} else if ours {
-		q.counts.discarded++
+		q.lossesLocked().flushed++
 	}
 	s.serveAndUnlock()
 	return err
@@ -120,8 +130,10 @@ func (q *Queue) Return(it Item) error {
 // is for open and for peeked items, and does nothing for one that is gone already.
 func (q *Queue) Drop(it Item) {
 	if q.drop(it) {
-		logger := q.store.reg.logger.With("queue", q.Name())
-		logger.Error("damaged item is dropped", "item", it.Seq, "bytes", it.Size)
+		reg := q.store.reg
+		reg.episodes.Note(damagedItems, q.Name(), 1, nil)
+		reg.logger.Debug("damaged item is dropped",
+			"queue", q.Name(), "item", it.Seq, "bytes", it.Size)
 	}
 }
 
@@ -133,7 +145,7 @@ func (q *Queue) drop(it Item) bool {
 		_, lost = q.returned.Delete(it)
 	}
 	if lost {
-		q.counts.damaged++
+		q.lossesLocked().damaged++
 		_ = q.cursor.Take(it.Position) // if it fails, the item comes after a restart and is dropped
 	}
 	return lost
@@ -233,7 +245,6 @@ func (q *Queue) deliverLocked(it *Item, take bool, w *Waiter) bool {
 	if take {
 		q.openTotals.items++
 		q.openTotals.bytes += it.Size
-		q.counts.fetched++
 	}
 	return true
 }
@@ -242,17 +253,19 @@ func (q *Queue) deliverLocked(it *Item, take bool, w *Waiter) bool {
 // that a slice of expired items was dropped and there may be more, or that the log needs time: see
 // ReadyThen.
 func (q *Queue) popLocked() (it Item, ok bool, err error) {
-	for range expirySlice {
+	for expired := range uint64(expirySlice) {
 		it, ok, err = q.nextLocked()
 		if !ok || !q.store.hasExpiredLocked(it) {
+			q.noteExpiredLocked(expired)
 			return it, ok, err
 		}
 		if err := q.cursor.Take(it.Position); err != nil {
 			q.putBackLocked(it)
+			q.noteExpiredLocked(expired)
 			return Item{}, false, err
 		}
-		q.counts.expired++
 	}
+	q.noteExpiredLocked(expirySlice)
 	return Item{}, false, ErrUnready
 }
 
@@ -307,6 +320,7 @@ func (q *Queue) endLocked() (woken []func()) {
 	if q.returned != nil {
 		q.detachLocked()
 	}
-	q.snapshot, q.counts, q.due = nil, counts{}, 0
+	q.snapshot, q.counts, q.lost, q.due = nil, counts{}, nil, 0
+	q.held.Store(0)
 	return q.releaseWaitersLocked()
 }

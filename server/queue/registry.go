@@ -20,6 +20,7 @@ import (
 
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/segment/disk/usage"
+	"github.com/darner/darner/server/metrics"
 	"github.com/darner/darner/wal"
 	"github.com/darner/darner/wal/clock"
 	"github.com/darner/darner/wal/datadir"
@@ -54,6 +55,7 @@ type Registry struct {
 	budget     *budget
 	quietUntil atomic.Int64 // steady time, ns: no shortage is logged before
 	sweeper    *sweeper
+	episodes   *metrics.Episodes
 	opening    chan struct{} // holds one for each log that is being opened, to bound their files
 
 	mu      sync.RWMutex
@@ -83,15 +85,16 @@ func OpenRegistry(dir string, o Options) (*Registry, error) {
 	o.Log.Quarantine = filepath.Join(dir, datadir.QuarantineName)
 	r := &Registry{
 		dir: dir, fs: counted, usage: counted, o: o, logger: o.Log.Logger, logs: o.logs,
-		clock:   o.Clock,
-		eras:    newEras(o.Clock, o.asleep),
-		budget:  newBudget(counted, dir, o),
-		nodes:   btree.NewFreeListG[Item](256),
-		stores:  make(map[string]*store),
-		handles: make(map[string]weak.Pointer[store]),
-		pruneAt: minPrune,
-		loaded:  make(map[*store]struct{}),
-		opening: make(chan struct{}, min(64, max(1, o.MaxLoaded/8))),
+		clock:    o.Clock,
+		episodes: o.Episodes,
+		eras:     newEras(o.Clock, o.asleep),
+		budget:   newBudget(counted, dir, o),
+		nodes:    btree.NewFreeListG[Item](256),
+		stores:   make(map[string]*store),
+		handles:  make(map[string]weak.Pointer[store]),
+		pruneAt:  minPrune,
+		loaded:   make(map[*store]struct{}),
+		opening:  make(chan struct{}, min(64, max(1, o.MaxLoaded/8))),
 	}
 	r.quietUntil.Store(math.MinInt64)
 	if err := disk.MakeDir(r.fs, dir); err != nil {
@@ -329,5 +332,6 @@ func (r *Registry) Close() error {
 	r.janitor.stop()
 	err := closeAll(r.loadedStores())
 	r.background.Close()
+	r.episodes.Close()
 	return errors.Join(err, r.lock.Close())
 }

@@ -141,6 +141,7 @@ func TestAnIdleQueueIsParkedAndServesOn(t *testing.T) {
 		q := named(t, r, "work")
 		put(t, q, "a", "b", "c")
 		it := fetch(t, q)
+		q.Hold(&it)
 		q.Confirm(fetch(t, q))
 		busy := q.store.log
 		pass(5 * idleTime)

@@ -37,5 +37,6 @@ func (s *store) logOptions() wal.Options {
 		o.Cold = settings.Cold
 	}
 	o.Admit = func(bytes int64) error { return s.reg.budget.admit(dir, settings, bytes) }
+	o.Lost = func(n uint64) { s.reg.episodes.Note(damagedItems, s.name, n, nil) }
 	return o
 }

@@ -5,6 +5,8 @@ package queue
 import (
 	"sync"
 	"sync/atomic"
+
+	"github.com/darner/darner/server/metrics"
 )
 
 // Stats are a queue's figures at one moment. Those counted by the queue itself, from Expired to
@@ -16,12 +18,13 @@ type Stats struct {
 	Waiters      int
 	Open         int // open reads, those of plain gets included
 
-	Expired       uint64
-	Transactions  uint64 // open reads begun
-	Canceled      uint64 // open reads that ended with Return
-	Discarded     uint64 // items returned after a flush, and DiscardedFull
-	DiscardedFull uint64 // waiting items discarded at a bound, for new ones
-	Flushes       uint64
+	Expired          uint64
+	Transactions     uint64 // items that were held, see Hold
+	Canceled         uint64 // of those, returned
+	DiscardedFlushed uint64 // items returned after a flush
+	DiscardedFull    uint64 // waiting items discarded at a bound, for new ones
+	Refused          [metrics.Refusals]uint64
+	Flushes          uint64
 
 	Damaged         uint64 // items lost to damage, since the start
 	JournalRewrites uint64 // since the start
@@ -59,12 +62,7 @@ func (f figures) stats() Stats {
 	}
 }
 
-type counts struct {
-	expired, fetched, returned uint64
-	discarded, discardedFull   uint64
-	flushes                    uint64
-	damaged                    uint64 // by Drop
-}
+type counts struct{ canceled, flushes uint64 }
 
 // Stats returns the figures: all zero but Waiters when the queue does not exist. It may wait for
 // the disk, once, when the queue was not loaded since the start. It does not load the queue, unless
@@ -227,16 +225,22 @@ func (q *Queue) peekHeadLocked() (it Item, again bool) {
 }
 
 func (q *Queue) addCountsLocked(s *Stats) {
-	c := &q.counts
-	s.Expired, s.Transactions, s.Canceled = c.expired, c.fetched, c.returned
-	s.Discarded, s.DiscardedFull = c.discarded+c.discardedFull, c.discardedFull
-	s.Flushes = c.flushes
-	s.Damaged, s.JournalRewrites = c.damaged+q.store.damaged, q.store.rewrites
+	s.Transactions, s.Canceled, s.Flushes = q.held.Load(), q.counts.canceled, q.counts.flushes
+	s.Damaged, s.JournalRewrites = q.store.damaged, q.store.rewrites
+	if l := q.lost; l != nil {
+		s.Expired, s.DiscardedFull, s.DiscardedFlushed = l.expired, l.discarded, l.flushed
+		s.Refused = l.refused
+		s.Damaged += l.damaged
+	}
 }
 
 // ResetStats zeroes what the queue counts itself, see Stats.
 func (q *Queue) ResetStats() {
 	q.store.mu.Lock()
 	defer q.store.mu.Unlock()
-	q.counts = counts{damaged: q.counts.damaged}
+	q.counts = counts{}
+	q.held.Store(0)
+	if q.lost != nil {
+		q.lost = &losses{damaged: q.lost.damaged}
+	}
 }

@@ -66,6 +66,7 @@ func TestReturnsAndFlushesOfAQueueLeaveTheOthers(t *testing.T) {
 		audit := joined(t, q, "audit")
 		put(t, q, "a", "b", "c")
 		it := fetch(t, audit)
+		audit.Hold(&it)
 		if err := q.Flush(); err != nil {
 			t.Fatal(err)
 		}

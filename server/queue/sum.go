@@ -10,6 +10,7 @@ type Sum struct {
 	Totals
 	Items, Bytes         int64  // waiting
 	TotalItems, Expired  uint64 // put; expired
+	Discarded            uint64 // at bounds, for new ones
 	Uncounted            int    // queues with unknown figures, which are not in those above
 	DiskBytes, DiskLimit int64  // that all queues take, and may take; 0: no limit
 }
@@ -31,6 +32,7 @@ func (r *Registry) Sum(ctx context.Context, seen func(*Queue)) Sum {
 		s.Bytes += one.Bytes
 		s.TotalItems += one.TotalItems
 		s.Expired += one.Expired
+		s.Discarded += one.DiscardedFull
 		return true
 	})
 	s.DiskBytes, s.DiskLimit = r.Disk()

@@ -44,7 +44,7 @@ func (q *Queue) lastKnown() (s Stats, loaded bool) {
 	if q.snapshot != nil {
 		s = q.snapshot.stats()
 	}
-	s.Expired = q.counts.expired
+	s.Expired = q.lossesLocked().expired
 	return s, q.store.log != nil
 }
 

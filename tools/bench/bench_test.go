@@ -243,7 +243,7 @@ func TestServersSayWhatTheyAre(t *testing.T) {
 			"END\r\n"}, info{"memcached", "1.6", 7, true, 0}},
 		{"memcache", []string{"STAT version 1.6\r\nSTAT pid 7\r\nSTAT evictions 0\r\nEND\r\n",
 			"VALUE q 0 1\r\na\r\nEND\r\n"}, info{"memcached", "1.6", 7, true, 1}},
-		{"memcache", []string{"STAT version 1.0\r\nSTAT pid 7\r\nSTAT disk_limit 0\r\n" +
+		{"memcache", []string{"STAT version 1.0\r\nSTAT pid 7\r\nSTAT evictions 0\r\nSTAT disk_limit 0\r\n" +
 			"STAT queue_q_items 3\r\nSTAT queue_q_open_transactions 2\r\nEND\r\n"},
 			info{"darner", "1.0", 7, false, 5}},
 		{"redis", []string{"$34\r\nredis_version:7.0\r\nprocess_id:77\r\n\r\n", ":4\r\n"},

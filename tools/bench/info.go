@@ -77,21 +77,21 @@ func (memcache) info(c *control, queue string) (info, error) {
 		if !strings.HasPrefix(line, "STAT ") {
 			return info{}, unexpected("stats", line)
 		}
-		stats[name] = value
+		stats[name] = strings.TrimSpace(value)
 	}
 	if err != nil {
 		return info{}, err
 	}
 	a := info{product: "server", version: stats["version"], pid: number(stats["pid"])}
 	switch {
+	case stats["disk_limit"] != "": // before memcached, whose figures it has as well
+		a.product = "darner"
 	case stats["evictions"] != "":
 		a.product, a.cache = "memcached", true
 		line, err = c.ask("get %s", queue)
 		if line != "END" {
 			a.items = 1
 		}
-	case stats["disk_limit"] != "":
-		a.product = "darner"
 	}
 	a.items += int64(number(stats["queue_"+queue+"_items"]) +
 		number(stats["queue_"+queue+"_open_transactions"]))

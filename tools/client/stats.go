@@ -38,7 +38,7 @@ func (c *Client) Stats() (Stats, error) {
 		if !ok || !strings.HasPrefix(line, "STAT ") {
 			return Stats{}, unexpected(line)
 		}
-		s.add(name, value)
+		s.add(name, strings.TrimSpace(value)) // a line of a name with a colon ends in a blank
 	}
 }
 

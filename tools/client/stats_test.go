@@ -7,7 +7,7 @@ import (
 
 const someStats = "STAT uptime 3700\r\nSTAT version 1.0\r\nSTAT pid 42\r\nSTAT curr_items 3\r\n" +
 	"STAT queue_creates 2\r\n" +
-	"STAT queue_a_items 1\r\nSTAT queue_a_bytes 1536\r\n" +
+	"STAT queue_a_items 1 \r\nSTAT queue_a_bytes 1536 \r\n" +
 	"STAT queue_a_total_items 9\r\nSTAT queue_a_age 90500\r\n" +
 	"STAT queue_a_total_items 2\r\nSTAT queue_a_total_bytes 5\r\n" +
 	"STAT queue_a_total_total_items 4\r\n" +

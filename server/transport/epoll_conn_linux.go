@@ -364,8 +364,11 @@ var waitsFor = [...]uint32{
 func (l *loop) await(c *epollConn, a action) bool {
 	c.timedOut = false
 	l.setTimer(c, a.until)
-	if a.step == stepCheckAck {
+	switch {
+	case a.step == stepCheckAck:
 		c.checkAckLater()
+	case a.step == stepRead && c.tcp && c.paused():
+		acknowledgeNow(c.fd)
 	}
 	if !c.hungUp {
 		return l.listen(c, waitsFor[a.step])

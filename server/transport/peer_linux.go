@@ -85,6 +85,21 @@ func ackMissing(fd int, ago int64) bool {
 	return owes && int64(t.Last_ack_recv)+slack > ago
 }
 
+// acknowledger returns a function that sends the acknowledgement of what was read from a TCP
+// connection, if it was put off. For other connections the function does nothing.
+func acknowledger(c net.Conn) func() {
+	tcp, ok := c.(*net.TCPConn)
+	if !ok {
+		return func() {}
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return func() {}
+	}
+	now := func(fd uintptr) { acknowledgeNow(int(fd)) } // made once: it would be an allocation
+	return func() { raw.Control(now) }
+}
+
 // corker returns a function that corks and uncorks a TCP connection: while it is corked the end of
 // what is written is held back, for 200 ms at most. The socket has it: it leaves even if the
 // process dies. For other connections the function does nothing.

@@ -26,6 +26,8 @@ func undelivered(int) bool { return false }
 
 func unread(int) bool { return false }
 
+func acknowledger(net.Conn) func() { return func() {} }
+
 func corker(net.Conn) func(bool) { return func(bool) {} }
 
 func setUserTimeout(syscall.RawConn, time.Duration) error { return nil }

@@ -24,6 +24,7 @@ type portableConn struct {
 	owner   *portable
 	net     net.Conn
 	cork    func(bool)  // see corker
+	ackNow  func()      // see acknowledger
 	outSize int         // size of the last output: the next one is likely similar
 	timer   clock.Timer // ends a wait at its time; nil until a wait has one
 
@@ -36,7 +37,7 @@ type portableConn struct {
 }
 
 func newPortableConn(t *portable, nc net.Conn, peer memcache.Peer) *portableConn {
-	c := &portableConn{owner: t, net: nc, cork: corker(nc)}
+	c := &portableConn{owner: t, net: nc, cork: corker(nc), ackNow: acknowledger(nc)}
 	c.wakeup.L = &c.mu
 	c.peer, c.in = peer.Addr, newInput(&t.buffers)
 	c.session = t.o.Session(peer, c.interrupt)
@@ -143,6 +144,9 @@ func (c *portableConn) read(until int64) {
 	if !c.beginWait(until) {
 		c.waited()
 		return
+	}
+	if c.paused() {
+		c.ackNow()
 	}
 	c.in.shrink()
 	n, err := c.net.Read(c.in.space(c.need()))

@@ -23,9 +23,15 @@ func writeCorkedNow(fd int, b []byte) (int, error) {
 }
 
 // uncorkNow sends what was held back: setting TCP_NODELAY does so each time, even if it is set.
-func uncorkNow(fd int) {
+func uncorkNow(fd int) { enableNow(fd, unix.TCP_NODELAY) }
+
+// acknowledgeNow sends the acknowledgement of what was read, if it was put off.
+func acknowledgeNow(fd int) { enableNow(fd, unix.TCP_QUICKACK) }
+
+// enableNow sets an option of a TCP socket.
+func enableNow(fd int, option uintptr) {
 	one := int32(1)
-	syscall.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY,
+	syscall.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.IPPROTO_TCP, option,
 		uintptr(unsafe.Pointer(&one)), unsafe.Sizeof(one), 0)
 }
 

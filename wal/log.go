@@ -2,6 +2,7 @@ package wal
 
 import (
 	"errors"
+	"io"
 	"log/slog"
 	"path/filepath"
 	"sync"
@@ -26,6 +27,7 @@ type Log struct {
 	o          Options
 	log        *slog.Logger
 	background *Background // that of Options, or one of its own
+	lock       io.Closer   // on its directory; nil: none. Open sets it; who closes the log ends it
 
 	compaction compactor
 	cleaning   struct {
@@ -183,6 +185,7 @@ func (l *Log) Close() error {
 	if !l.markClosed() {
 		return nil
 	}
+	defer l.unlock()
 	if errors.Is(syncErr, ErrClosed) {
 		syncErr = nil
 	}
@@ -202,6 +205,7 @@ func (l *Log) Abandon() {
 		return
 	}
 	l.quiesce()
+	defer l.unlock()
 	if l.ownsBackground() {
 		l.closeFiles(false)
 		return

@@ -17,8 +17,11 @@ import (
 // Open opens the log in a directory, which it makes if need be, and recovers the log after any
 // crash: it cuts off a torn tail, finishes renames of segments and offset files, and removes
 // uploads that broke off. It reads only the segments that were not sealed, so the time does not
-// depend on the size of the log. Errors are those of the disk. Damage is no error: it is counted,
-// logged and set aside.
+// depend on the size of the log. Errors are ErrInUse and those of the disk. Damage is no error: it
+// is counted, logged and set aside.
+//
+// The log keeps a lock on its directory until Close or Abandon, on file systems that have locks.
+// See Options.Guarded for many logs under one lock.
 func Open(dir string, o Options) (*Log, error) {
 	o, err := o.withDefaults(dir)
 	if err != nil {
@@ -47,9 +50,14 @@ func Open(dir string, o Options) (*Log, error) {
 // recover reads and repairs what is in the directory. It holds Log.mu from where it changes the
 // log; functions that recovery alone calls do not say so.
 func (l *Log) recover() error {
+	if err := l.takeLock(); err != nil && !isNotExist(err) {
+		return err
+	}
 	d, err := files.List(l.fs, l.dir)
 	if isNotExist(err) {
-		err = l.makeDir()
+		if err = l.makeDir(); err == nil {
+			err = l.takeLock()
+		}
 	}
 	if err != nil {
 		return err

@@ -91,6 +91,11 @@ type Options struct {
 	// Quarantine is the directory for damaged bytes; default ".quarantine" in the log's directory.
 	Quarantine string
 
+	// Guarded says that the caller keeps all others away from the log, as a server does that has
+	// locked the data directory. Open then only looks whether it is open elsewhere, and the log has
+	// no lock of its own, which would take a descriptor.
+	Guarded bool
+
 	// Background does the slow work of many logs; default: one for this log alone.
 	Background *Background
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/wal"
 )
 
 const fixtures = "../../testdata/fsck/"
@@ -155,5 +156,29 @@ func TestARepairOfALoneQueueMakesALock(t *testing.T) {
 	}
 	if _, err := os.Stat(dir + "/.lock"); err != nil {
 		t.Error(err)
+	}
+}
+
+// A program may use the log without a server.
+func TestAQueueThatAProgramHasOpenIsLeftAlone(t *testing.T) {
+	dir := dataOf(t, "flipped-bit")
+	open, err := wal.Open(dir+"/orders", wal.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{dir}, {"--repair", dir}, {"--repair", dir + "/orders"}, {"dump", dir, "orders"},
+		{"rewind", "--to", "oldest", "--yes", dir, "orders"}, {"import", dir, "orders"},
+	} {
+		out, log, code := says(t, `{"size":1,"text":"a"}`+"\n", args...)
+		if code != 8 || !strings.Contains(out+log, "in use") && !strings.Contains(log, "open already") {
+			t.Errorf("%q: got exit code %d, want 8:\n%s%s", args, code, out, log)
+		}
+	}
+	if err := open.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, code := says(t, "", "--repair", dir); code&8 != 0 {
+		t.Errorf("got exit code %d when the program has ended", code)
 	}
 }

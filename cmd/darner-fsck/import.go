@@ -48,6 +48,7 @@ func importCommand() *cli.Command {
 func importer(d *datadir.Dir, path string) *exchange.Importer {
 	return exchange.NewImporter(path, wal.Options{
 		FS:         files,
+		Guarded:    true,
 		Quarantine: filepath.Join(d.Path, datadir.QuarantineName),
 		Logger:     slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	})

@@ -3,7 +3,6 @@ package main
 // What commands for a single queue share.
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -58,7 +57,13 @@ func withQueue(
 	if err != nil {
 		return err
 	}
-	return errors.Join(do(q), held.Close())
+	defer held.Close()
+	open, err := d.LockQueue(q)
+	if err != nil {
+		return err
+	}
+	defer open.Close()
+	return do(q)
 }
 
 // warn reports an offset file that cannot be read.

@@ -70,6 +70,10 @@ type FS interface {
 	// process ends. It creates the file if need be, and does not remove it. It does not wait: if
 	// somebody has the lock, in this process or another, the error is [ErrLocked].
 	Lock(name string) (io.Closer, error)
+
+	// LockDir is Lock for a directory, which must be there. The lock does not keep anybody from
+	// what is in the directory.
+	LockDir(dir string) (io.Closer, error)
 }
 
 // Volume is a mounted file system. Its methods may be called from several goroutines.

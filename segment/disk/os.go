@@ -168,13 +168,26 @@ func (o OS) Lock(name string) (io.Closer, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = uninterrupted(func() error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) })
+	return lock(f)
+}
+
+func (OS) LockDir(dir string) (io.Closer, error) {
+	f, err := os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return nil, err
+	}
+	return lock(f)
+}
+
+// lock locks a file that it owns from now on.
+func lock(f *os.File) (io.Closer, error) {
+	err := uninterrupted(func() error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) })
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		err = ErrLocked
 	}
 	if err != nil {
 		f.Close()
-		return nil, &fs.PathError{Op: "lock", Path: name, Err: err}
+		return nil, &fs.PathError{Op: "lock", Path: f.Name(), Err: err}
 	}
 	return f, nil
 }

@@ -26,6 +26,7 @@ func (fat) short(name string) string {
 func (f fat) ReadDir(dir string) ([]disk.Entry, error) { return f.FS.ReadDir(f.short(dir)) }
 func (f fat) OpenRead(name string) (disk.File, error)  { return f.FS.OpenRead(f.short(name)) }
 func (f fat) Lock(name string) (io.Closer, error)      { return f.FS.Lock(f.short(name)) }
+func (f fat) LockDir(dir string) (io.Closer, error)    { return f.FS.LockDir(f.short(dir)) }
 func (f fat) Mkdir(dir string) error {
 	if strings.Contains(dir, ":") {
 		return syscall.EINVAL

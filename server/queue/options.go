@@ -71,6 +71,7 @@ func (o Options) withDefaults() Options {
 	if o.Log.SegmentSize == 0 {
 		o.Log.SegmentSize = wal.DefaultSegmentSize
 	}
+	o.Log.Guarded = true // by the data directory's lock
 	if o.Clock == nil {
 		o.Clock = clock.Or(o.Log.Clock)
 	}

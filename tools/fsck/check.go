@@ -93,6 +93,13 @@ type run struct {
 // queue checks the queue, repairs it if asked to, and adds to the result.
 func (r *run) queue(res *Result) {
 	t := newTally(r.q.Name, r.o.Finding)
+	lock, err := r.dir.LockQueue(r.q)
+	if err != nil {
+		t.add(Finding{Severity: Trouble, Kind: InUse, What: err.Error()})
+		res.count(t)
+		return
+	}
+	defer lock.Close()
 	e := r.examine(t)
 	t.finish()
 	res.count(t)

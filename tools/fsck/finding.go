@@ -67,6 +67,7 @@ const (
 	Trash        Kind = "trash"
 	Unreadable   Kind = "unreadable"
 	NotLocked    Kind = "not-locked"
+	InUse        Kind = "in-use"   // another program has the queue open
 	NotDone      Kind = "not-done" // a failed step of a repair
 )
 

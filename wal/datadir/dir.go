@@ -193,6 +193,19 @@ func (d *Dir) LockForReading() (lock io.Closer, unlocked, err error) {
 	return lock, nil, err
 }
 
+// LockQueue takes the lock of a queue's log: a program without a server may have it open. Then the
+// error is disk.ErrLocked. A file system without locks has none.
+func (d *Dir) LockQueue(q Queue) (io.Closer, error) {
+	lock, err := d.fs.LockDir(q.Path)
+	switch {
+	case errors.Is(err, disk.ErrLocked):
+		return nil, fmt.Errorf("%s is in use: stop the program that has it open: %w", q.Path, err)
+	case err != nil:
+		return noLock{}, nil
+	}
+	return lock, nil
+}
+
 type noLock struct{}
 
 func (noLock) Close() error { return nil }

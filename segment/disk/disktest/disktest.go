@@ -175,20 +175,27 @@ func (f *FS) open(
 }
 
 // Lock takes a lock that ends with the FS. An image made by Crash or Clone has no locks.
-func (f *FS) Lock(name string) (io.Closer, error) {
+func (f *FS) Lock(name string) (io.Closer, error) { return f.lock(name, false) }
+
+// LockDir is Lock for a directory.
+func (f *FS) LockDir(dir string) (io.Closer, error) { return f.lock(dir, true) }
+
+func (f *FS) lock(name string, dir bool) (io.Closer, error) {
 	if err := f.ask(OpLock, name); err != nil {
 		return nil, err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	n, err := f.lookup(name)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) && !dir {
 		n, err = f.create(name)
 	}
 	switch {
 	case err != nil:
-	case n.dir():
+	case n.dir() && !dir:
 		err = syscall.EISDIR
+	case !n.dir() && dir:
+		err = syscall.ENOTDIR
 	case n.locked:
 		err = disk.ErrLocked
 	}

@@ -30,6 +30,8 @@ func FuzzSession(f *testing.F) {
 	f.Add([]byte("set q 0 0 200000\r\n"), []byte{0, 2, 4})
 	sv := newServer(f, inlineMax(1<<10), func(sv *testServer) { sv.env.MaxItemSize = 1 << 20 })
 	f.Fuzz(func(t *testing.T, sent, pieces []byte) {
+		d := &sv.env.Dialect
+		d.CloseAny, d.EchoAsked = len(pieces)%2 == 1, len(sent)%2 == 1
 		var sides [2]*fuzzed
 		for i := range sides {
 			sides[i] = newFuzzed(t, sv)

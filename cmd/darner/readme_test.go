@@ -88,6 +88,7 @@ func TestTheGoSessionOfTheREADME(t *testing.T) {
 func sessionInGo(addr string) error {
 	fmt := discard{}
 	queues := memcache.New(addr)
+	//lint:ignore SA4006 so it is in the README
 	err := queues.Set(&memcache.Item{Key: "work", Value: []byte("hello")})
 	item, err := queues.Get("work/open")
 	for err == nil {

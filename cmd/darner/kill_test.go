@@ -29,9 +29,10 @@ const (
 
 // ledger is what the clients know about every item that was sent, from the answers they got.
 type ledger struct {
-	t     *testing.T
-	round int
-	acks  atomic.Int64 // answers in this round
+	t      *testing.T
+	others int // queues without a ledger, which a client goes through
+	round  int
+	acks   atomic.Int64 // answers in this round
 
 	mu    sync.Mutex
 	items [killProducers][]fate
@@ -258,6 +259,9 @@ func (l *ledger) load(d *daemon, answers int64) {
 	for n := range killConsumers {
 		client(func(conn net.Conn) error { return l.consumer(n).consume(conn, false) })
 	}
+	if l.others > 0 {
+		client(l.roam)
+	}
 	tick := time.NewTicker(100 * time.Microsecond)
 	defer tick.Stop()
 	for end := time.Now().Add(limit); l.acks.Load() < answers && !l.t.Failed(); <-tick.C {
@@ -268,6 +272,25 @@ func (l *ledger) load(d *daemon, answers int64) {
 	}
 	d.Kill()
 	clients.Wait()
+}
+
+// roam sets and gets in all other queues by turns, until the server is gone.
+func (l *ledger) roam(conn net.Conn) error {
+	const stored, item = "STORED\r\n", "VALUE other%d 0 1\r\na\r\nEND\r\n"
+	for n := 0; ; n = (n + 1) % l.others {
+		_, err := fmt.Fprintf(conn, "set other%d 0 0 1\r\na\r\nget other%d\r\n", n, n)
+		if err != nil {
+			return nil
+		}
+		want := stored + fmt.Sprintf(item, n)
+		got := make([]byte, len(want))
+		if _, err := io.ReadFull(conn, got); err != nil {
+			return nil
+		}
+		if string(got) != want {
+			return fmt.Errorf("got %q, want %q", got, want)
+		}
+	}
 }
 
 // drain takes all items that are left and then checks every item.
@@ -296,22 +319,28 @@ func (l *ledger) drain(d *daemon) {
 
 func TestKilledServerKeepsWhatItAnswered(t *testing.T) {
 	t.Parallel()
+	keepsWhatItAnswered(t, binary, 0)
+}
+
+// keepsWhatItAnswered kills servers, while a client goes through some other queues.
+func keepsWhatItAnswered(t *testing.T, program string, others int) {
+	t.Helper()
 	rounds := *killRounds
 	if testing.Short() {
 		rounds = min(rounds, 3)
 	}
 	data := t.TempDir()
-	l := &ledger{t: t}
+	l := &ledger{t: t, others: others}
 	for range rounds {
 		l.round++
-		d := launch(t, data, "--segment-size", "256KiB")
+		d := launchAs(t, program, data, "--segment-size", "256KiB")
 		l.load(d, rand.Int64N(4000))
 		if t.Failed() {
 			t.Fatalf("in round %d\n%s", l.round, d.Log)
 		}
 	}
 	l.round++
-	d := launch(t, data)
+	d := launchAs(t, program, data)
 	l.drain(d)
 	if strings.Contains(d.Log.String(), "level=ERROR") {
 		t.Errorf("got errors in the log, want none:\n%s", d.Log)

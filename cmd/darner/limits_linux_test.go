@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -51,4 +52,54 @@ func TestQueuesAndClientsShareALimitOfAddresses(t *testing.T) {
 		c.until(fmt.Sprintf("q%d", i), "items", strconv.Itoa(2+clients/queues))
 	}
 	d.stop(os.Interrupt)
+}
+
+// With 200 descriptors, some 80 are left for 250 files and more.
+func TestKilledServerKeepsWhatItAnsweredWithFewDescriptors(t *testing.T) {
+	t.Parallel()
+	keepsWhatItAnswered(t, limited(t, "-n 200"), 120)
+}
+
+func TestManyQueuesAndClientsShareFewDescriptors(t *testing.T) {
+	const queues, clients = 500, 200 // a queue has two files at least
+	d := launchAs(t, limited(t, "-n 400"), t.TempDir())
+	c := d.dial()
+	for i := range queues {
+		c.say(fmt.Sprintf("set q%d 0 0 1\r\na\r\n", i), "STORED\r\n")
+	}
+	var all []*talker
+	for range clients {
+		all = append(all, d.dial())
+	}
+	for round := range 3 {
+		for i := range queues {
+			q := fmt.Sprint("q", i)
+			all[(i+round)%clients].say("set "+q+" 0 0 1\r\nb\r\nget "+q+"\r\n",
+				fmt.Sprintf("STORED\r\nVALUE %s 0 1\r\n%c\r\nEND\r\n", q, "abb"[round]))
+		}
+	}
+	if n := d.descriptors(); n > 400 {
+		t.Errorf("got %d descriptors, want 400 at most", n)
+	}
+	for d.serves() { // until clients would leave the files too few
+	}
+	d.stop(os.Interrupt)
+	log := d.Log.String()
+	if strings.Count(log, "level=WARN") != 1 || strings.Contains(log, "level=ERROR") {
+		t.Errorf("got warnings, want one alone, that fewer clients are served:\n%s", log)
+	}
+}
+
+// descriptors is how many the server has open.
+func (d *daemon) descriptors() int {
+	list, _ := os.ReadDir(filepath.Join("/proc", strconv.Itoa(d.Cmd.Process.Pid), "fd"))
+	return len(list)
+}
+
+// serves connects one more client. It is false if that is not served.
+func (d *daemon) serves() bool {
+	c := d.dial()
+	io.WriteString(c, "version\r\n") // it may be closed already
+	answer, err := c.r.ReadString('\n')
+	return err == nil && strings.HasPrefix(answer, "VERSION ")
 }

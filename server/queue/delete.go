@@ -30,7 +30,7 @@ func (s *store) remove() (woken []func(), err error) {
 	s.loading.Lock()
 	defer s.loading.Unlock()
 	s.mu.Lock()
-	exists, l := s.exists, s.log
+	exists, l, gone := s.exists, s.log, s.goneLocked()
 	if l != nil {
 		s.detachLocked()
 	}
@@ -43,7 +43,7 @@ func (s *store) remove() (woken []func(), err error) {
 		if err := s.reg.moveToTrash(s.dir()); err != nil {
 			return nil, fmt.Errorf("queue %s cannot be deleted: %w", s.name, err)
 		}
-		s.reg.removeDeleted(s)
+		s.reg.removeDeleted(s, gone)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -147,5 +148,33 @@ func TestLossesEndWithTheirQueue(t *testing.T) {
 	put(t, q.Queue, "b")
 	if s := q.Stats(); s.Refused[metrics.TooLarge] != 0 {
 		t.Errorf("got %d refused by a new queue, want none", s.Refused[metrics.TooLarge])
+	}
+}
+
+// Whoever makes rates of the sums would take a fall for a restart.
+func TestSumsDoNotFallWhenAQueueIsDeleted(t *testing.T) {
+	for _, parked := range []bool{false, true} {
+		q := newTelling(t)
+		put(t, q.Queue, "a", "b")
+		putExpired(t, q.Queue, 3)
+		wants(t, q.Queue, "a", "b")
+		sum := func() Sum { return q.store.reg.Sum(t.Context(), func(*Queue) {}) }
+		before := sum()
+		if parked {
+			park(t, q.Queue)
+		}
+		if err := q.Delete(); err != nil {
+			t.Fatal(err)
+		}
+		if err := q.Delete(); err != nil { // there is none
+			t.Fatal(err)
+		}
+		put(t, q.Queue, "c")
+		after := sum()
+		got := []uint64{before.TotalItems, after.TotalItems, before.Expired, after.Expired}
+		if want := []uint64{5, 6, 3, 3}; !slices.Equal(got, want) {
+			t.Errorf("parked %v: got %d items and %d expired, before and after, want %d", parked,
+				got[:2], got[2:], want)
+		}
 	}
 }

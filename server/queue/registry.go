@@ -66,6 +66,7 @@ type Registry struct {
 	closed  bool
 	creates uint64
 	deletes uint64
+	gone    gone
 
 	syncsBefore uint64 // the last ResetStats
 }
@@ -232,12 +233,15 @@ func (r *Registry) addCreated(s *store) {
 }
 
 // removeDeleted removes a store that was deleted. Its handle serves whoever still holds it.
-func (r *Registry) removeDeleted(s *store) {
+func (r *Registry) removeDeleted(s *store, figures gone) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.stores, s.name)
 	r.handles[s.name] = weak.Make(s)
 	r.deletes++
+	r.gone.items += figures.items
+	r.gone.expired += figures.expired
+	r.gone.discarded += figures.discarded
 }
 
 // removeUncreated undoes addCreated.
@@ -308,6 +312,7 @@ func (r *Registry) Totals() Totals {
 func (r *Registry) ResetStats() {
 	r.mu.Lock()
 	r.creates, r.deletes, r.syncsBefore = 0, 0, r.background.Syncs()
+	r.gone.expired, r.gone.discarded = 0, 0
 	r.mu.Unlock()
 	r.Each(func(q *Queue) bool {
 		q.ResetStats()

@@ -150,9 +150,13 @@ func ReadStatsOf[Q interface{ ReadStats() error }](queues []Q) {
 // KnownStats returns the figures that are known without the disk: all but LogSize and Age. It is
 // false for a queue that was not loaded since the start, and for which ReadStats was not called.
 func (q *Queue) KnownStats() (Stats, bool) {
+	q.store.mu.Lock()
+	defer q.store.mu.Unlock()
+	return q.knownStatsLocked()
+}
+
+func (q *Queue) knownStatsLocked() (Stats, bool) {
 	of := q.store
-	of.mu.Lock()
-	defer of.mu.Unlock()
 	var s Stats
 	switch {
 	case of.loadedLocked():

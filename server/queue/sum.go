@@ -9,8 +9,8 @@ import "context"
 type Sum struct {
 	Totals
 	Items, Bytes         int64  // waiting
-	TotalItems, Expired  uint64 // put; expired
-	Discarded            uint64 // at bounds, for new ones
+	TotalItems, Expired  uint64 // put; expired. Those of queues that were deleted count as well
+	Discarded            uint64 // at bounds, for new ones; likewise
 	Uncounted            int    // queues with unknown figures, which are not in those above
 	DiskBytes, DiskLimit int64  // that all queues take, and may take; 0: no limit
 }
@@ -19,6 +19,9 @@ type Sum struct {
 // of their names. It stops between two queues when ctx has ended.
 func (r *Registry) Sum(ctx context.Context, seen func(*Queue)) Sum {
 	s := Sum{Totals: r.Totals()}
+	r.mu.RLock()
+	s.TotalItems, s.Expired, s.Discarded = r.gone.items, r.gone.expired, r.gone.discarded
+	r.mu.RUnlock()
 	r.Each(func(q *Queue) bool {
 		if ctx.Err() != nil {
 			return false
@@ -37,4 +40,19 @@ func (r *Registry) Sum(ctx context.Context, seen func(*Queue)) Sum {
 	})
 	s.DiskBytes, s.DiskLimit = r.Disk()
 	return s
+}
+
+// gone are figures of queues that were deleted since the start. Without them sums would fall, and
+// whoever makes rates of them would take that for a restart.
+type gone struct{ items, expired, discarded uint64 }
+
+// goneLocked are the figures of all queues, as far as they are known.
+func (s *store) goneLocked() (all gone) {
+	for q := range s.queuesLocked() {
+		one, _ := q.knownStatsLocked()
+		all.items += one.TotalItems
+		all.expired += one.Expired
+		all.discarded += one.DiscardedFull
+	}
+	return all
 }

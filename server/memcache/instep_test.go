@@ -41,7 +41,7 @@ func withoutBody() []asked {
 		{"flush_all x~", badFlushAll}, {"flush_all" + nine + "~", badFlushAll},
 		{"verbosity 1~", "OK\r\n"}, {"verbosity~", badVerbosity}, {"verbosity x~", badVerbosity},
 		{"verbosity" + nine + "~", badVerbosity},
-		{"version", "VERSION 1.2.3\r\n"}, {"version noreply", "VERSION 1.2.3\r\n"},
+		{"version", "VERSION 1.2.3\r\n"}, {"version noreply", badVersion}, {"quit noreply", badQuit},
 		{"get q", endOfAnswer}, {"get noreply", endOfAnswer}, {"get q noreply", endOfAnswer},
 		{"get" + nine, endOfAnswer}, {"get", noKeys}, {"gets", noKeys},
 		{"get q/pop noreply", unknownOption}, {"gets " + strings.Repeat("n", 251), "CLIENT_ERROR bad queue name: 251 bytes of at most 250\r\n"},

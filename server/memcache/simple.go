@@ -16,6 +16,8 @@ const (
 	badFlush     = "CLIENT_ERROR flush wants a queue\r\n"
 	badFlushAll  = "CLIENT_ERROR flush_all takes a delay in seconds and noreply\r\n"
 	badVerbosity = "CLIENT_ERROR verbosity wants a level\r\n"
+	badVersion   = "CLIENT_ERROR version takes nothing\r\n"
+	badQuit      = "CLIENT_ERROR quit takes nothing\r\n"
 )
 
 // answerAfter answers when a job that may wait for the disk is done, or with its error.
@@ -145,7 +147,11 @@ func (s *Session) flushAll() error {
 // errStopping is the end of a command over all queues.
 var errStopping = errors.New("the server stops; not all queues were seen to")
 
-func (s *Session) versionCommand([]byte) {
+func (s *Session) versionCommand(args []byte) {
+	if word, _ := nextWord(args); len(word) > 0 {
+		s.answer(badVersion)
+		return
+	}
 	s.out = append(s.out, "VERSION "...)
 	s.out = append(s.out, s.env.Dialect.Version...)
 	s.out = append(s.out, "\r\n"...)
@@ -162,4 +168,10 @@ func (s *Session) verbosityCommand(args []byte) {
 	s.answer("OK\r\n")
 }
 
-func (s *Session) quitCommand([]byte) { s.state = Closing }
+func (s *Session) quitCommand(args []byte) {
+	if word, _ := nextWord(args); len(word) > 0 {
+		s.answer(badQuit)
+		return
+	}
+	s.state = Closing
+}

@@ -22,6 +22,7 @@ func dialect(c config.Config) memcache.Dialect {
 
 var statsFormat = map[config.StatsFormat]memcache.StatsFormat{
 	config.StatsFull:   memcache.StatsFull,
+	config.StatsServer: memcache.StatsServer,
 	config.StatsDarner: memcache.StatsDarner,
 }
 

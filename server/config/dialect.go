@@ -40,13 +40,16 @@ type StatsFormat string
 
 const (
 	StatsFull   StatsFormat = "full"
+	StatsServer StatsFormat = "server" // the lines of the server, and none of queues
 	StatsDarner StatsFormat = "darner" // the few lines of the original, and no others
 )
 
 func (f StatsFormat) String() string { return string(f) }
 
 // Set parses text into f.
-func (f *StatsFormat) Set(text string) error { return choose(f, text, StatsFull, StatsDarner) }
+func (f *StatsFormat) Set(text string) error {
+	return choose(f, text, StatsFull, StatsServer, StatsDarner)
+}
 
 // Close is what /close and /abort act on.
 type Close string

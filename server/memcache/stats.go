@@ -18,6 +18,7 @@ type StatsFormat uint8
 
 const (
 	StatsFull   StatsFormat = iota
+	StatsServer             // the server's lines alone, whatever the number of queues
 	StatsDarner             // the original Darner's few lines alone
 )
 
@@ -123,6 +124,9 @@ func (s *Session) moreStats() {
 func (s *Session) globalStats() {
 	l := statLines{out: s.useChunk()[:0], prefix: "STAT "}
 	l.global(s.env, s.sumQueues())
+	if s.env.Dialect.Stats == StatsServer {
+		s.stats.queues = nil
+	}
 	for len(s.stats.queues) > 0 && len(l.out) < statsSlice {
 		if _, known := s.stats.queues[0].KnownStats(); !known {
 			break

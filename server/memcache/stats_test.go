@@ -164,6 +164,20 @@ func TestTheFormatOfTheOriginalHasNineLinesAndThreeAQueue(t *testing.T) {
 	}
 }
 
+// collectd's plugin reads 4 KiB, and fails if END is not among them.
+func TestTheFormatOfTheServerAloneFitsWithAnyNumberOfQueues(t *testing.T) {
+	sv := newServer(t, func(sv *testServer) { sv.env.Dialect.Stats = StatsServer })
+	c := sv.dial()
+	for i := range 50 {
+		c.set(fmt.Sprint("q", i), "a")
+	}
+	got := c.ask("stats\r\n")
+	if strings.Contains(got, "STAT queue_q") || !strings.Contains(got, "STAT curr_items 50\r\n") ||
+		!strings.HasSuffix(got, "END\r\n") || len(got) > 4096-1024 {
+		t.Errorf("got %d bytes, want the server's lines in 3 KiB:\n%s", len(got), got)
+	}
+}
+
 func TestAShortAnswerOfStatsLeavesInOnePiece(t *testing.T) {
 	for _, request := range []string{"stats", "stats queue", "stats queue q7", "stats settings"} {
 		sv := newServer(t)

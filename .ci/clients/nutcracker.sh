@@ -38,8 +38,9 @@ put_all() {
 
 put_all before
 same "stored by three servers" ${#stored[@]} 30
+disown "$pid_b" # so that the shell does not report that it was killed
 kill -KILL "$pid_b"
-wait "$pid_b" 2>/dev/null || true
+while kill -0 "$pid_b" 2>/dev/null; do sleep 0.05; done
 for i in "${!servers[@]}"; do [ "${servers[i]}" != "$pid_b" ] || unset "servers[i]"; done
 put_all broken # some of these find out that the server is gone
 put_all without

@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/darner/darner/cmd/internal/cmdline"
 	"github.com/darner/darner/tools/fsck"
 )
 
@@ -30,7 +32,10 @@ func check(c *cli.Context) error {
 		fsck.JSON(w, &o)
 		finish = func(r fsck.Result) error { return fsck.CloseJSON(w, r) }
 	} else {
-		finish = fsck.NewReport(w, &o).Close
+		finish = fsck.NewReport(w, &o, func(w io.Writer, rows [][]string) error {
+			width := width(c)
+			return cmdline.WriteTable(w, cmdline.FitColumns(rows, width), width)
+		}).Close
 	}
 	res, err := fsck.Run(path, o)
 	bar.clear()
@@ -55,6 +60,22 @@ func firstLine(err error) string {
 	return line
 }
 
+// wideFlag is for commands with tables.
+func wideFlag() cli.Flag {
+	return &cli.BoolFlag{
+		Name:  "wide",
+		Usage: "whole names and all columns, as in a pipe, however wide the terminal is",
+	}
+}
+
+// width is how many columns a table may take; 0 is no bound.
+func width(c *cli.Context) int {
+	if c.Bool("wide") {
+		return 0
+	}
+	return cmdline.WidthOf(os.Stdout)
+}
+
 // status is the result as an exit code.
 func status(res fsck.Result) error {
 	if code := res.Exit(); code != fsck.ExitClean {
@@ -76,6 +97,7 @@ func spaceCommand() *cli.Command {
 		Name:      "space",
 		Usage:     "draws what takes the disk: what of each segment is live, dead, free",
 		ArgsUsage: "DATA",
+		Flags:     []cli.Flag{wideFlag()},
 		Action: func(c *cli.Context) error {
 			path, err := dataArgument(c)
 			if err != nil {
@@ -83,7 +105,11 @@ func spaceCommand() *cli.Command {
 			}
 			out := bufio.NewWriter(os.Stdout)
 			o := fsck.Options{FS: files}
-			fsck.Space(out, &o)
+			var cut func(string, int) string
+			if width(c) > 0 {
+				cut = cmdline.CutMiddle
+			}
+			fsck.Space(out, &o, cut)
 			res, err := fsck.Run(path, o)
 			if err != nil {
 				return errors.Join(err, out.Flush())

@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/darner/darner/cmd/internal/cmdline"
 	"github.com/darner/darner/tools/fsck/items"
 	"github.com/darner/darner/wal/datadir"
 )
@@ -34,6 +35,11 @@ func dumpCommand() *cli.Command {
 				Name: "as", Value: string(items.AsText),
 				Usage: "payloads as text, hex or base64",
 			},
+			&cli.BoolFlag{
+				Name: "full",
+				Usage: "whole payloads and all columns, as in a pipe, however wide the " +
+					"terminal is",
+			},
 		},
 		Action: func(c *cli.Context) error {
 			o, err := dumpOptions(c)
@@ -53,6 +59,9 @@ func dumpCommand() *cli.Command {
 }
 
 func dumpOptions(c *cli.Context) (o items.DumpOptions, err error) {
+	if !c.Bool("full") {
+		o.Width = cmdline.WidthOf(os.Stdout)
+	}
 	if o.From, err = point(c, "from"); err != nil {
 		return o, err
 	}

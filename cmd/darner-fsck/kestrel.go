@@ -134,7 +134,7 @@ func (m *move) queue(t target) error {
 	}
 	open := ""
 	if held != nil && held.Open > 0 {
-		open = fmt.Sprintf(", %d of them were open", held.Open)
+		open = fmt.Sprintf(", open: %d of them", held.Open)
 	}
 	fmt.Printf("%s: %s, %s of payload%s\n",
 		t.from.Name, count(im.Items, "item"), count(im.Bytes, "byte"), open)

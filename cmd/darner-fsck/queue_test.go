@@ -201,7 +201,7 @@ func TestKestrelsDirectoryIsImported(t *testing.T) {
 		code              int
 	}{
 		{"many", "boats: 0 items, 0 bytes of payload\ncars: 1 item, 1 byte of payload\ncars+audit: 2 items, 2 bytes of payload\n", "notes.txt is not a journal and is left out", 0},
-		{"open", "cars: 5 items, 5 bytes of payload, 2 of them were open\n", "", 0},
+		{"open", "cars: 5 items, 5 bytes of payload, open: 2 of them\n", "", 0},
 		{"torn", "cars: 1 item, 1 byte of payload\n", "cut short by a crash", 0},
 		{"damaged", "cars: 3 items, 3 bytes of payload\n", "cars.1: damaged, bytes 45 to 45",
 			fsck.ExitLeft},

@@ -95,7 +95,7 @@ func describe(q datadir.Queue, r *inspect.Rewind) {
 	}
 	fmt.Printf(" will be %s.\n", end)
 	if r.Expired > 0 {
-		fmt.Printf("%d of them have expired and will not be delivered.\n", r.Expired)
+		fmt.Printf("Expired, and not to be delivered: %d of them.\n", r.Expired)
 	}
 	if r.Bodiless > 0 {
 		fmt.Printf("Large items that cannot come back, because their bodies were deleted: %d.\n",

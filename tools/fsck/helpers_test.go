@@ -74,7 +74,12 @@ func run(t testing.TB, fsys disk.FS, o fsck.Options) (report string, res fsck.Re
 	t.Helper()
 	var b bytes.Buffer
 	o.FS = fsys
-	r := fsck.NewReport(&b, &o)
+	r := fsck.NewReport(&b, &o, func(w io.Writer, rows [][]string) error {
+		for _, row := range rows {
+			fmt.Fprintln(w, strings.Join(row, "  "))
+		}
+		return nil
+	})
 	res, err := fsck.Run(data, o)
 	must(t, err)
 	must(t, r.Close(res))

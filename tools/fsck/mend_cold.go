@@ -14,7 +14,7 @@ import (
 func (r *repair) rebuild(s *segmentFile) error {
 	report, err := r.e.in.Scrub(s.file, true)
 	if err == nil && report.Lost > 0 {
-		err = fmt.Errorf("%d parts of it cannot be rebuilt any more", report.Lost)
+		err = fmt.Errorf("%s of it cannot be rebuilt any more", count(report.Lost, "part"))
 	}
 	return err
 }

@@ -7,21 +7,25 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 )
 
 // Report writes the results of a run for people: findings and steps as they come, then a line for
 // each queue, and the verdict. Close ends it.
 type Report struct {
-	w    io.Writer
-	dry  bool
-	rows []Row
+	w     io.Writer
+	dry   bool
+	table Table
+	rows  []Row
 }
 
+// Table writes a table whose first column has names. The others come by their weight: where a table
+// is too wide the last ones may be left out.
+type Table func(w io.Writer, rows [][]string) error
+
 // NewReport returns a report of a run with options o. It sets functions in o.
-func NewReport(w io.Writer, o *Options) *Report {
-	r := &Report{w: w, dry: o.DryRun}
+func NewReport(w io.Writer, o *Options, table Table) *Report {
+	r := &Report{w: w, dry: o.DryRun, table: table}
 	o.Finding, o.Action = r.finding, r.action
 	o.Row = func(row Row) { r.rows = append(r.rows, row) }
 	return r
@@ -66,7 +70,7 @@ func (r *Report) action(a Action) {
 // Close writes the table and the verdict.
 func (r *Report) Close(res Result) error {
 	if len(r.rows) > 0 {
-		if err := r.table(); err != nil {
+		if err := r.writeTable(); err != nil {
 			return err
 		}
 	}
@@ -74,16 +78,16 @@ func (r *Report) Close(res Result) error {
 	return err
 }
 
-func (r *Report) table() error {
+func (r *Report) writeTable() error {
 	fmt.Fprintln(r.w)
-	t := tabwriter.NewWriter(r.w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "items\tlive\tdead\tsegments\tdisk\toldest\tnewest\tlost\tgaps\t  queue")
+	rows := [][]string{{"queue", "items", "lost", "live", "dead", "disk", "oldest", "newest",
+		"segments", "gaps"}}
 	for _, q := range r.rows {
-		fmt.Fprintf(t, "%d\t%s\t%s\t%d\t%s\t%s\t%s\t%d\t%d\t  %s\n", q.Items, Size(q.Live),
-			Size(q.Dead), q.Segments, Size(q.Disk),
-			moment(q.Oldest), moment(q.Newest), q.Lost, q.Gaps, printable(q.Queue))
+		rows = append(rows, []string{printable(q.Queue), fmt.Sprint(q.Items), fmt.Sprint(q.Lost),
+			Size(q.Live), Size(q.Dead), Size(q.Disk), moment(q.Oldest), moment(q.Newest),
+			fmt.Sprint(q.Segments), fmt.Sprint(q.Gaps)})
 	}
-	if err := t.Flush(); err != nil {
+	if err := r.table(r.w, rows); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintln(r.w)

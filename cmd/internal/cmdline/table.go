@@ -61,6 +61,34 @@ func WriteTable(out io.Writer, rows [][]string, width int) error {
 	return err
 }
 
+// FitColumns leaves out the last columns of a table as long as they leave less than 20 of width for
+// its names. 0 is no bound.
+func FitColumns(rows [][]string, width int) [][]string {
+	if len(rows) == 0 || width <= 0 {
+		return rows
+	}
+	const enough = 20
+	names := 0
+	for _, row := range rows {
+		names = max(names, utf8.RuneCountInString(row[0]))
+	}
+	used, n := min(names, enough), 1
+	for ; n < len(rows[0]); n++ {
+		widest := 0
+		for _, row := range rows {
+			widest = max(widest, utf8.RuneCountInString(row[n]))
+		}
+		if used += len(gap) + widest; used > width {
+			break
+		}
+	}
+	fit := make([][]string, len(rows))
+	for i, row := range rows {
+		fit[i] = row[:n]
+	}
+	return fit
+}
+
 // gap is between columns.
 const gap = "  "
 

@@ -29,6 +29,17 @@ func TestLongNamesAreCutInTheMiddleToFit(t *testing.T) {
 	}
 }
 
+func TestTheLastColumnsGoWhereATableIsTooWide(t *testing.T) {
+	rows := [][]string{{"queue", "items", "oldest"}, {strings.Repeat("q", 40), "123456", "2026-01-31"}}
+	for width, want := range map[int]int{0: 3, 40: 3, 39: 2, 28: 2, 27: 1, 1: 1} {
+		for _, row := range FitColumns(rows, width) {
+			if len(row) != want {
+				t.Errorf("width %d: got %q, want %d columns", width, row, want)
+			}
+		}
+	}
+}
+
 func TestAnErrorKeepsItsFirstExitCode(t *testing.T) {
 	err := fmt.Errorf("stats: %w", Exit(ExitNoServer, errors.New("no server")))
 	if code, ok := ExitCode(Exit(ExitHere, err)); !ok || code != ExitNoServer {

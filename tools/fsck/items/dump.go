@@ -10,7 +10,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
+	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // PayloadAs says how a payload is written.
@@ -29,6 +32,9 @@ type DumpOptions struct {
 	States []State // none: all
 	Limit  int     // maximum number of records; 0: all
 	As     PayloadAs
+	// Width is how many columns a line may have: payloads are cut, and expiry and flags are left
+	// out. 0 is no bound.
+	Width int
 }
 
 // Dump writes a line for each record: sequence number, when it was set, when it expires, flags,
@@ -36,8 +42,8 @@ type DumpOptions struct {
 // records.
 func (r *Reading) Dump(w io.Writer, o DumpOptions) error {
 	out := bufio.NewWriterSize(w, 64<<10)
-	fmt.Fprintf(out, "%10s  %-24s  %-24s  %10s  %10s  %-7s  %s\n", "sequence", "set", "expires",
-		"flags", "size", "state", "payload")
+	l := layout{o.As, o.Width}
+	out.WriteString(l.columns("sequence", "set", "expires", "flags", "size", "state") + "payload\n")
 	n := 0
 	for rec, err := range r.Records() {
 		if err != nil {
@@ -49,7 +55,7 @@ func (r *Reading) Dump(w io.Writer, o DumpOptions) error {
 		if !o.From.reached(rec) || !o.wants(rec.State) {
 			continue
 		}
-		if err := writeRecord(out, rec, o.As); err != nil {
+		if err := l.writeRecord(out, rec); err != nil {
 			return err
 		}
 		if n++; n == o.Limit {
@@ -76,28 +82,82 @@ func past(p Point, r *Record) bool {
 	return r.Seq > p.Seq
 }
 
-func writeRecord(out *bufio.Writer, r *Record, as PayloadAs) error {
-	if r.State == Damaged {
-		_, err := fmt.Fprintf(out, "%10s  %-24s  %-24s  %10s  %10s  %-7s  %s\n", numbers(r), "-",
-			"-", "-", "-", r.State, place(r, r.Err))
-		return err
+// layout says what a line looks like.
+type layout struct {
+	as    PayloadAs
+	width int // 0: any
+}
+
+// columns are those ahead of the payload.
+func (l layout) columns(sequence, set, expires, flags, size, state string) string {
+	if l.width > 0 {
+		return fmt.Sprintf("%10s  %-20s  %10s  %-7s  ", sequence, set, size, state)
 	}
-	fmt.Fprintf(out, "%10d  %-24s  %-24s  %10d  %10d  %-7s  ", r.Seq, stamp(r.Enqueued),
-		stamp(r.Expires), r.Flags, r.Size, r.State)
-	if err := writePayload(out, r, as); err != nil {
+	return fmt.Sprintf("%10s  %-24s  %-24s  %10s  %10s  %-7s  ", sequence, set, expires, flags,
+		size, state)
+}
+
+// stamp writes a time in Unix ms.
+func (l layout) stamp(ms int64) string {
+	format := "2006-01-02T15:04:05.000Z"
+	switch {
+	case ms == 0:
+		return "-"
+	case l.width > 0:
+		format = "2006-01-02T15:04:05Z"
+	}
+	return time.UnixMilli(ms).UTC().Format(format)
+}
+
+func (l layout) writeRecord(out *bufio.Writer, r *Record) error {
+	columns := l.columns(numbers(r), "-", "-", "-", "-", string(r.State))
+	if r.State != Damaged {
+		columns = l.columns(numbers(r), l.stamp(r.Enqueued), l.stamp(r.Expires),
+			fmt.Sprint(r.Flags), fmt.Sprint(r.Size), string(r.State))
+	}
+	out.WriteString(columns)
+	if l.width > 0 {
+		out.WriteString(l.cut(r, max(l.width-len(columns), leastPayload)))
+		return out.WriteByte('\n')
+	}
+	if err := writeContent(out, r, l.as, math.MaxInt64); err != nil {
 		return err
 	}
 	return out.WriteByte('\n')
 }
 
-// writePayload writes a payload as far as it can be read, and the reason if that is not all. The
-// error is the writer's.
-func writePayload(out *bufio.Writer, r *Record, as PayloadAs) error {
+// leastPayload is how many characters of a payload are written, however narrow the terminal is.
+const leastPayload = 8
+
+// cut returns the first n characters of a record's content.
+func (l layout) cut(r *Record, n int) string {
+	var b strings.Builder
+	out := bufio.NewWriter(&b)
+	writeContent(out, r, l.as, int64(n+1)*utf8.UTFMax)
+	out.Flush()
+	if text := []rune(b.String()); len(text) > n {
+		return string(text[:n-1]) + "…"
+	}
+	return b.String()
+}
+
+// writeContent writes at most n bytes of a payload, or what is wrong with it.
+func writeContent(out *bufio.Writer, r *Record, as PayloadAs, n int64) error {
+	if r.State == Damaged {
+		_, err := out.WriteString(place(r, r.Err))
+		return err
+	}
+	return writePayload(out, r, as, n)
+}
+
+// writePayload writes the first n bytes of a payload as far as they can be read, and the reason if
+// that is not all. The error is the writer's.
+func writePayload(out *bufio.Writer, r *Record, as PayloadAs, n int64) error {
 	body, err := r.Payload()
 	if err == nil {
 		defer body.Close()
 		to := encoder(out, as)
-		_, err = io.Copy(to, body)
+		_, err = io.Copy(to, io.LimitReader(body, n))
 		err = errors.Join(err, to.Close())
 	}
 	switch {
@@ -124,14 +184,6 @@ func encoder(out *bufio.Writer, as PayloadAs) io.WriteCloser {
 type leaveOpen struct{ io.Writer }
 
 func (leaveOpen) Close() error { return nil }
-
-// stamp writes a time in Unix ms.
-func stamp(ms int64) string {
-	if ms == 0 {
-		return "-"
-	}
-	return time.UnixMilli(ms).UTC().Format("2006-01-02T15:04:05.000Z")
-}
 
 // numbers writes the number of an item, or the numbers that a damaged range held.
 func numbers(r *Record) string {

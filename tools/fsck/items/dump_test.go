@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk/disktest"
@@ -278,6 +279,31 @@ func TestDumpWithoutOffsetsWarns(t *testing.T) {
 	var b strings.Builder
 	if err := r.Dump(&b, items.DumpOptions{}); err != nil || strings.Contains(b.String(), "taken") {
 		t.Errorf("got %v and\n%.1000s\nwant nothing taken", err, b.String())
+	}
+}
+
+func TestDumpCutsPayloadsToFit(t *testing.T) {
+	fsys := small(t)
+	logged(t, fsys, func(l *wal.Log, _ *wal.Consumer) {
+		set(t, l, strings.Repeat("ä", 25), wal.Meta{Enqueued: at(1)})
+		set(t, l, strings.Repeat("ä", 26), wal.Meta{Enqueued: at(1)})
+		set(t, l, strings.Repeat("x", 100_000), wal.Meta{Enqueued: at(1)})
+		set(t, l, strings.Repeat("\n", 50), wal.Meta{Enqueued: at(1)})
+	})
+	got := dump(t, fsys, items.DumpOptions{Width: 80})
+	for line := range strings.Lines(got) {
+		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 80 {
+			t.Errorf("got %d columns: %s", n, line)
+		}
+	}
+	for _, want := range []string{
+		"  live     " + strings.Repeat("ä", 25) + "\n", "  live     " + strings.Repeat("ä", 24) + "…\n",
+		"      100000  live     " + strings.Repeat("x", 24) + "…\n",
+		`  live     ` + strings.Repeat(`\n`, 12) + "…\n",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("got\n%s\nwant %q in it", got, want)
+		}
 	}
 }
 

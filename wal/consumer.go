@@ -2,6 +2,7 @@ package wal
 
 import (
 	"fmt"
+	"log/slog"
 
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/wal/internal/files"
@@ -238,7 +239,7 @@ func (c *Consumer) lose(from, to uint64) {
 	c.take(offset.Span{From: max(from, c.st.Head), To: to})
 	if lost := before - (c.l.next - c.st.Head - c.st.Taken.Count); lost > 0 {
 		c.l.noteLost(lost)
-		c.l.log.Error("items lost to damage",
+		c.l.tellDamage(slog.LevelError, "items lost to damage",
 			"consumer", c.name, "from", from, "to", to, "items", lost)
 	}
 }

@@ -1,8 +1,10 @@
 package wal
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"runtime"
 
@@ -26,6 +28,21 @@ func (l *Log) noteDamageLocked(f *file, found []segment.Damage) {
 		l.aside.damage = append(l.aside.damage, damage{f, d.From, d.To, d.Bytes})
 		l.requestCleanup()
 	}
+}
+
+// mostTold is how many lines about damaged places a log writes for all to see. A disk that goes bad
+// has thousands of them; they are counted, and their copies are named after them.
+const mostTold = 16
+
+// tellDamage logs what was found at one place.
+func (l *Log) tellDamage(level slog.Level, text string, attrs ...any) {
+	switch told := l.stats.told.Add(1); {
+	case told > mostTold:
+		level = slog.LevelDebug
+	case told == mostTold:
+		attrs = append(attrs, "more", "is logged at level debug")
+	}
+	l.log.Log(context.Background(), level, text, attrs...)
 }
 
 // pageSize is the step over pages that cannot be read. If real pages are larger, it takes more
@@ -75,7 +92,7 @@ func (l *Log) setAside() {
 				"file", path, "from", d.from, "to", d.to, "error", err)
 			continue
 		}
-		l.log.Warn("damaged bytes set aside",
+		l.tellDamage(slog.LevelWarn, "damaged bytes set aside",
 			"file", path, "from", d.from, "to", d.to, "copy", to)
 	}
 }

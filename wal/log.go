@@ -39,7 +39,7 @@ type Log struct {
 		pace  pace // guarded by it
 	}
 	commit groupCommit
-	stats  struct{ syncs, rewrites, compactions, damaged atomic.Uint64 }
+	stats  struct{ syncs, rewrites, compactions, damaged, told atomic.Uint64 }
 
 	mu        sync.Mutex
 	files     []*file // in order; the last takes appends unless it is sealed

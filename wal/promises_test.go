@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"path"
 	"strings"
 	"sync"
@@ -12,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk/disktest"
 	"github.com/darner/darner/wal"
 )
@@ -130,6 +132,43 @@ func TestAFlippedBitCostsOneItemAndNoOther(t *testing.T) {
 				t.Fatalf("got %v set aside, want one", aside)
 			}
 		})
+	}
+}
+
+func TestADiskThatGoesBadIsCountedAndDoesNotFillTheLog(t *testing.T) {
+	m := newMemory(t)
+	var log bytes.Buffer
+	var lost uint64
+	o := options(m.FS)
+	o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	o.Lost = func(n uint64) { lost += n }
+	l := open(t, "/data/q", o)
+	c := consumer(t, l)
+	const n, bad = 1000, 100
+	for i := range n {
+		put(t, l, payload(i))
+	}
+	f, err := m.FS.Open("/data/q/00000000000000000001.seg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for i := range bad {
+		at := segment.HeaderSize + int64(i*n/bad)*segment.RecordSize(len(payload(0)))
+		if _, err := f.WriteAt(bytes.Repeat([]byte{0x55}, 24), at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := drain(t, l, c); len(got) != n-bad {
+		t.Errorf("got %d items, want %d", len(got), n-bad)
+	}
+	settle(l)
+	if s := l.Stats(); s.Damaged != bad || lost != bad {
+		t.Errorf("got %d damaged and told of %d, want %d", s.Damaged, lost, bad)
+	}
+	lines := strings.Count(log.String(), "\n")
+	if lines != 16 || !strings.Contains(log.String(), "more=") {
+		t.Errorf("got %d lines, want 16, and that there are more:\n%s", lines, &log)
 	}
 }
 

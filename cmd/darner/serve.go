@@ -47,12 +47,13 @@ var flagTexts = []struct{ name, short, usage string }{
 		"siberite; presets the six settings below"},
 	{"flush-all-answer", "", "to flush_all: ok, or flushed for \"Flushed all queues.\""},
 	{"reported-version", "", "`VERSION` that clients are told, instead of the server's"},
-	{"stats-format", "", "of stats: full, or darner for the original's few lines"},
+	{"stats-format", "", "of stats: full, server without the queues' lines, or darner for the " +
+		"original's few"},
 	{"relative-exptime-max", "", "longest exptime in `SECONDS` that counts from now; a larger one " +
 		"is a Unix time"},
-	{"close", "", "what /close and /abort act on: an item of the queue that they name, or what the " +
-		"connection has open"},
-	{"echo-key", "", "key in an answer: the queue's name, or as asked, with its options"},
+	{"close", "", "what /close and /abort act on: an item of the queue that they name, or " +
+		"whatever the connection has open"},
+	{"echo-key", "", "key in an answer: the queue's name, or the key as asked, options included"},
 	{"max-disk", "", "`SIZE` that the data directory may take on disk; 0: no bound"},
 	{"queue-max-disk", "", "`SIZE` that each queue may take on disk; 0: no bound"},
 	{"min-free", "", "`SIZE` of the file system to leave free; auto: 1/64 of it, 256KiB to " +

@@ -14,6 +14,7 @@ type options uint16
 
 const (
 	optOpen options = 1 << iota
+	optAhead
 	optClose
 	optAbort
 	optPeek
@@ -26,7 +27,7 @@ const (
 
 // The options that a command knows.
 const (
-	getOptions = optOpen | optClose | optAbort | optPeek | optTimed
+	getOptions = optOpen | optAhead | optClose | optAbort | optPeek | optTimed
 	setOptions = optSync | optStrict
 	noOptions  = options(0)
 )
@@ -36,6 +37,7 @@ const (
 	unknownOption  = "CLIENT_ERROR unknown option\r\n"
 	badWait        = "CLIENT_ERROR t is a number of milliseconds\r\n"
 	abortAlone     = "CLIENT_ERROR abort goes with no other option but t\r\n"
+	aheadOpens     = "CLIENT_ERROR ahead goes with open\r\n"
 	peekTakesNone  = "CLIENT_ERROR peek does not go with open or close\r\n"
 	delayNotServed = "CLIENT_ERROR delay is not supported\r\n"
 )
@@ -83,6 +85,9 @@ func parseOptions(rest []byte, known options) (opts options, wait int64, problem
 	if opts&optAbort != 0 && opts&^optTimed != optAbort {
 		return 0, 0, abortAlone
 	}
+	if opts&(optAhead|optOpen) == optAhead {
+		return 0, 0, aheadOpens
+	}
 	if opts&optPeek != 0 && opts&(optOpen|optClose) != 0 {
 		return 0, 0, peekTakesNone
 	}
@@ -104,6 +109,8 @@ func parseOption(word []byte) (opt options, value []byte) {
 	case equals >= 0:
 	case isWord(name, "open"):
 		opt = optOpen
+	case isWord(name, "ahead"):
+		opt = optAhead
 	case isWord(name, "close"):
 		opt = optClose
 	case isWord(name, "abort"):

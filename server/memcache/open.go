@@ -11,6 +11,9 @@ type openItem struct {
 	item queue.Item
 }
 
+// maxAhead is how many items a connection may have open when it opens one with /ahead.
+const maxAhead = 1024
+
 // closeOldest confirms, or with /abort returns, the oldest open item that the key is for. It is no
 // error if there is none.
 func (s *Session) closeOldest(k *getKey) error {
@@ -41,7 +44,8 @@ func (s *Session) mayOpen() bool {
 		return true
 	}
 	for i := range keys {
-		if keys[i].takes() && s.openAt(i) >= s.env.MaxOpenReads {
+		ahead := keys[i].opts&optAhead != 0 && len(s.opens)+i < maxAhead
+		if !ahead && keys[i].takes() && s.openAt(i) >= s.env.MaxOpenReads {
 			return false
 		}
 	}

@@ -204,3 +204,17 @@ func TestPendingRingKeepsOrderAsItGrowsAndTurns(t *testing.T) {
 		}
 	}
 }
+
+func TestItemsOpenedAheadAreBounded(t *testing.T) {
+	sv := newServer(t)
+	c := sv.dial()
+	for range maxAhead + 1 {
+		c.set("q", "x")
+	}
+	for range maxAhead {
+		c.expect("get q/open/ahead\r\n", value("q", "x"))
+	}
+	c.expect("get q/open/ahead\r\n", closeFirst)
+	c.expect("get q/close\r\n", "END\r\n")
+	c.expect("get q/open/ahead\r\n", value("q", "x"))
+}

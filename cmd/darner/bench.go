@@ -9,12 +9,12 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
 
+	"github.com/darner/darner/cmd/internal/cmdline"
 	"github.com/darner/darner/server/config"
 	"github.com/darner/darner/tools/bench"
 )
@@ -108,17 +108,23 @@ is checked; the first wrong one ends the run.`,
 		},
 		Action: func(c *cli.Context) error {
 			if !c.Args().Present() {
-				return fmt.Errorf("which suite: %s, all? (see darner bench -h)",
+				return usage("which suite: %s, all? (see darner bench -h)",
 					strings.Join(bench.Suites(), ", "))
 			}
 			suites := c.Args().Slice()
+			for _, s := range suites {
+				if s != "all" && !slices.Contains(bench.Suites(), s) {
+					return usage("there is no suite %q: choose from %s", s,
+						strings.Join(bench.Suites(), ", "))
+				}
+			}
 			if slices.Contains(suites, "all") {
 				suites = bench.Suites()
 			}
-			ctx, release := interruptible(c.Context, os.Interrupt, syscall.SIGTERM)
+			ctx, release := interruptible(c.Context)
 			defer release()
 			return runBench(ctx, c, suites, bench.Options{
-				Server: c.String("server"), Compare: c.StringSlice("compare"),
+				Server: address(c), Compare: c.StringSlice("compare"),
 				Queue: c.String("queue"), Size: int(size), Payload: c.String("payload"),
 				Duration: time.Duration(each), Rounds: c.Int("rounds"),
 				Connections: c.IntSlice("connections"), Depth: c.IntSlice("depth"),
@@ -162,7 +168,7 @@ func runBench(ctx context.Context, c *cli.Context, suites []string, o bench.Opti
 	}
 	report, err := bench.Run(ctx, suites, o)
 	if ctx.Err() != nil && err != nil {
-		err = fmt.Errorf("interrupted: %w", err)
+		err = cmdline.Exit(cmdline.ExitInterrupted, fmt.Errorf("interrupted: %w", err))
 	}
 	if report == nil {
 		return err

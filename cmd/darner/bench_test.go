@@ -82,8 +82,8 @@ func TestBenchLeavesOthersQueuesAlone(t *testing.T) {
 	c := d.dial()
 	c.say("set orders 0 0 1\r\na\r\n", "STORED\r\n")
 	_, log, code := command(t, "", "bench", "flood", "-s", d.Addr, "--queue", "orders")
-	if code != 1 || !strings.Contains(log, "orders") || !strings.Contains(log, "not empty") {
-		t.Errorf("got exit code %d, %s, want 1 and the queue's name", code, log)
+	if code != 6 || !strings.Contains(log, "orders") || !strings.Contains(log, "not empty") {
+		t.Errorf("got exit code %d, %s, want 6 and the queue's name", code, log)
 	}
 	c.say("get orders\r\n", "VALUE orders 0 1\r\na\r\nEND\r\n")
 }

@@ -2,11 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
-	"strings"
-	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -26,66 +23,58 @@ working. Its queues are drained until they are empty: all of them, or the ones t
 are named. An item is confirmed there after it is stored here. So if anything breaks,
 the item is in one of the two, at worst in both. Its time and its expiry are lost,
 because the protocol does not have them.`,
-		Flags: []cli.Flag{serverFlag()},
+		Flags: []cli.Flag{
+			serverFlag(),
+			&cli.IntFlag{
+				Name: "prefetch", Value: client.DefaultPrefetch,
+				Usage: "how many items to have open at a time, each on a connection of its own",
+			},
+		},
 		Action: func(c *cli.Context) error {
 			if !c.Args().Present() {
-				return errors.New("from which server? (see darner drain -h)")
+				return usage("from which server? (see darner drain -h)")
 			}
-			ctx, release := interruptible(c.Context, os.Interrupt, syscall.SIGTERM)
+			if c.Int("prefetch") < 1 {
+				return usage("--prefetch is at least 1")
+			}
+			ctx, release := interruptible(c.Context)
 			defer release()
-			return drainInto(ctx, c.String("server"), c.Args().First(), c.Args().Tail())
+			return drainInto(ctx, address(c), client.Address(c.Args().First()), drain.Options{
+				Queues: c.Args().Tail(), Prefetch: c.Int("prefetch"),
+			})
 		},
 	}
 }
 
-func drainInto(ctx context.Context, target, source string, queues []string) error {
-	target, source = address(target), address(source)
+func drainInto(ctx context.Context, target, source string, o drain.Options) error {
 	if drain.Same(ctx, source, target) {
-		return fmt.Errorf("%s and %s are one server: give the one to move items to with --server",
+		return usage("%s and %s are one server: give the one to move items to with --server",
 			source, target)
 	}
-	from, err := client.Dial(ctx, source)
-	if err != nil {
-		return err
-	}
-	defer from.Close()
-	to, err := client.Dial(ctx, target)
-	if err != nil {
-		return err
-	}
-	defer to.Close()
 	var empty []string // queues that were named
-	o := drain.Options{Queues: queues, Done: func(m drain.Moved) {
-		if m.Items == 0 && len(queues) > 0 {
+	o.Done = func(m drain.Moved) {
+		if m.Items == 0 && len(o.Queues) > 0 {
 			empty = append(empty, m.Queue)
 			return
 		}
-		fmt.Printf("%s: %d items, %d bytes\n", m.Queue, m.Items, m.Bytes)
-	}}
+		fmt.Printf("%s: %s, %s\n", m.Queue, client.Count(m.Items, "item"),
+			client.Count(m.Bytes, "byte"))
+	}
 	if term.IsTerminal(int(os.Stderr.Fd())) {
 		o.Progress = showMoved()
 	}
-	if err := drain.Run(ctx, from, to, o); err != nil {
+	if err := drain.Run(ctx, source, target, o); err != nil {
 		return err
 	}
 	for _, q := range empty {
 		fmt.Printf("%s: nothing to move: the source has no such queue, or it is empty\n", q)
 	}
-	left, err := drain.Rest(from, queues)
+	left, err := drain.Rest(ctx, source, o.Queues)
 	for _, l := range left {
-		fmt.Printf("%s: not moved: %d items that came meanwhile, %d that other clients have open\n",
-			l.Queue, l.Items, l.Open)
+		fmt.Printf("%s: not moved: %s that came meanwhile, %d that other clients have open\n",
+			l.Queue, client.Count(l.Items, "item"), l.Open)
 	}
 	return err
-}
-
-// address turns the name of an existing socket, like db.sock, into a path.
-func address(a string) string {
-	info, err := os.Stat(a)
-	if err == nil && info.Mode()&os.ModeSocket != 0 && !strings.Contains(a, "/") {
-		return "./" + a
-	}
-	return a
 }
 
 // showMoved shows the progress of a queue, a few times a second.

@@ -5,7 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/signal"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -15,8 +15,11 @@ import (
 
 func main() {
 	if err := run(os.Args); err != nil {
-		fmt.Fprintln(os.Stderr, "darner:", err)
-		os.Exit(1)
+		if err != context.Canceled { // there is more to say
+			text := strings.ReplaceAll(err.Error(), context.Canceled.Error(), "interrupted")
+			fmt.Fprintln(os.Stderr, "darner:", text)
+		}
+		os.Exit(exitCode(err))
 	}
 }
 
@@ -30,16 +33,20 @@ func app() *cli.App {
 		Name:  "darner",
 		Usage: "a durable queue server that speaks the memcache protocol",
 		UsageText: "darner [options]                      runs the server\n" +
-			"   darner put|get|stats [options] ...    talks to a server\n" +
+			"   darner put|get|peek QUEUE ...         moves items in and out, or shows the next\n" +
+			"   darner ls|stats|flush|delete ...      shows queues, and empties or removes one\n" +
 			"   darner drain [options] FROM-HOST:PORT moves another server's items to this one\n" +
 			"   darner bench [options] SUITE...       measures how fast a server is",
 		Version:         server.Version,
 		HideHelpCommand: true,
 		Flags:           serveFlags(),
-		Action:          serve,
-		OnUsageError:    wrongFlag,
+		Action: func(c *cli.Context) error {
+			return cmdline.Exit(cmdline.ExitServer, serve(c))
+		},
+		OnUsageError: wrongFlag,
 		Commands: []*cli.Command{
-			putCommand(), getCommand(), statsCommand(), drainCommand(), benchCommand(),
+			putCommand(), getCommand(), peekCommand(), lsCommand(), statsCommand(),
+			flushCommand(), deleteCommand(), drainCommand(), benchCommand(),
 		},
 	}
 	for _, c := range app.Commands {
@@ -48,16 +55,7 @@ func app() *cli.App {
 	return app
 }
 
-// interruptible returns a context that ends with a signal. A second signal ends the process.
-func interruptible(parent context.Context, signals ...os.Signal) (
-	ctx context.Context, release context.CancelFunc,
-) {
-	ctx, release = signal.NotifyContext(parent, signals...)
-	context.AfterFunc(ctx, release)
-	return ctx, release
-}
-
 // plainError reports a wrong flag like any other error.
 func plainError(_ *cli.Context, err error, _ bool) error {
-	return fmt.Errorf("%w (see darner -h)", err)
+	return usage("%w (see darner -h)", err)
 }

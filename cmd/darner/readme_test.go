@@ -7,6 +7,8 @@ import (
 	"bufio"
 	"net"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -102,3 +104,41 @@ func sessionInGo(addr string) error {
 type discard struct{}
 
 func (discard) Printf(string, ...any) {}
+
+func TestTheShellSessionOfTheREADME(t *testing.T) {
+	session := readme(t, "darner put work report.pdf")[0]
+	t.Chdir(t.TempDir())
+	d := launch(t, t.TempDir())
+	for name, text := range map[string]string{"report.pdf": "%PDF", "events.log": "a\nb\nc\nd\n"} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", filepath.Dir(binary)+":"+os.Getenv("PATH"))
+	t.Setenv("DARNER_SERVER", d.Addr)
+	for _, line := range session {
+		typed, _, _ := strings.Cut(line, "  ")
+		cmd := exec.Command("sh", "-c", "exec "+typed)
+		if strings.Contains(typed, "=") || typed == "" {
+			continue
+		}
+		var out strings.Builder
+		cmd.Stdout, cmd.Stderr = &out, &out
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		want := 0
+		if strings.Contains(typed, "--follow") {
+			d.dial().until("work", "waiters", "1")
+			cmd.Process.Signal(os.Interrupt)
+			want = 130
+		}
+		cmd.Wait()
+		if code := cmd.ProcessState.ExitCode(); code != want {
+			t.Errorf("%s: got exit code %d, %s, want %d", typed, code, &out, want)
+		}
+		if strings.Contains(typed, "--follow") && out.String() != "c\nd\n" {
+			t.Errorf("%s: got %q, want what was left", typed, &out)
+		}
+	}
+}

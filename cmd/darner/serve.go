@@ -132,11 +132,11 @@ func settings(c *cli.Context) (config.Config, error) {
 
 func serve(c *cli.Context) error {
 	if c.Args().Present() {
-		return fmt.Errorf("unknown command %q (see darner -h)", c.Args().First())
+		return usage("unknown command %q (see darner -h)", c.Args().First())
 	}
 	conf, err := settings(c)
 	if err != nil {
-		return err
+		return usage("%w", err)
 	}
 	level := slog.LevelInfo
 	if conf.Debug {

@@ -104,51 +104,60 @@ func TestServerIsQuiet(t *testing.T) {
 	}
 }
 
-func TestWrongUseIsOneLineAndExitCode1(t *testing.T) {
+func TestWrongUseIsOneLineAndItsExitCode(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{
-		"--port 70000":                  "port",
-		"--port x":                      "port",
-		"--config /none/x.toml":         "/none/x.toml",
-		"-c /none/x.toml":               "/none/x.toml",
-		"--max-disk 1":                  "max-disk",
-		"--when-full never":             "discard-oldest",
-		"--sync sometimes":              "sync",
-		"--segment-size 1":              "segment-size",
-		"--segment-size big":            "size",
-		"--memory-limit 1MiB":           "less than a server needs",
-		"--listen 127.0.0.1:1":          "port = 1",
-		"--max-dsik 1":                  "did you mean --max-disk?",
-		"--max-item-size 0":             "max-item-size",
-		"--max-connections 0":           "max-connections",
-		"--listen 256.1.1.1 --port 0":   "listen",
-		"--data /dev/null/x --port 0":   "/dev/null",
-		"--nonsense":                    "nonsense",
-		"nonsense":                      "unknown command",
-		"put":                           "which queue",
-		"get":                           "which queue",
-		"get a b":                       "one queue",
-		"bench":                         "flood",
-		"bench flut":                    "no suite",
-		"bench all --size big":          "size",
-		"bench all -s 127.0.0.1:1":      "127.0.0.1:1",
-		"get a --wait -1s":              "negative",
-		"get a --wait 5":                "as in 5s",
-		"get a --server 127.0.0.1:1":    "127.0.0.1:1",
-		"stats --server /none/at/all":   "/none/at/all",
-		"stats --nonsense":              "nonsense",
-		"put a --server":                "server",
-		"put ../x --server 127.0.0.1:1": "127.0.0.1:1",
+		"--port 70000":                 "port",
+		"--port x":                     "port",
+		"--config /none/x.toml":        "/none/x.toml",
+		"-c /none/x.toml":              "/none/x.toml",
+		"--max-disk 1":                 "max-disk",
+		"--when-full never":            "discard-oldest",
+		"--sync sometimes":             "sync",
+		"--segment-size 1":             "segment-size",
+		"--segment-size big":           "size",
+		"--memory-limit 1MiB":          "less than a server needs",
+		"--listen 127.0.0.1:1":         "port = 1",
+		"--max-dsik 1":                 "did you mean --max-disk?",
+		"--max-item-size 0":            "max-item-size",
+		"--max-connections 0":          "max-connections",
+		"--listen 256.1.1.1 --port 0":  "listen",
+		"--data /dev/null/x --port 0":  "/dev/null",
+		"--nonsense":                   "nonsense",
+		"nonsense":                     "unknown command",
+		"put":                          "which queue",
+		"get":                          "which queue",
+		"get a b":                      "one queue",
+		"bench":                        "flood",
+		"bench flut":                   "no suite",
+		"bench all --size big":         "size",
+		"bench all -s 127.0.0.1:1":     "127.0.0.1:1",
+		"get a --wait -1s":             "negative",
+		"get a --wait 5":               "as in 5s",
+		"get a --server 127.0.0.1:1":   "127.0.0.1:1",
+		"stats --server /none/at/all":  "/none/at/all",
+		"stats --nonsense":             "nonsense",
+		"put a --server":               "server",
+		"put ..x --server 127.0.0.1:1": "127.0.0.1:1",
+		"put ../x":                     "queue name",
 	} {
 		flags := strings.Fields(args)
 		if !strings.HasPrefix(args, "--data") && strings.HasPrefix(args, "-") {
 			flags = append([]string{"--data", t.TempDir()}, flags...)
 		}
 		out, log, code := command(t, "", flags...)
-		if code != 1 || out != "" || !strings.HasPrefix(log, "darner: ") ||
+		wantCode := 2
+		switch {
+		case strings.Contains(args, "127.0.0.1:1") && !strings.HasPrefix(args, "--"),
+			strings.Contains(args, "/none/at/all"):
+			wantCode = 3
+		case strings.Contains(args, "256.1"), strings.Contains(args, "/dev/null"):
+			wantCode = 1
+		}
+		if code != wantCode || out != "" || !strings.HasPrefix(log, "darner: ") ||
 			strings.Count(log, "\n") != 1 || !strings.Contains(log, want) {
-			t.Errorf("darner %s: got exit code %d, output %q, error %q, want 1 and %q", args, code,
-				out, log, want)
+			t.Errorf("darner %s: got exit code %d, output %q, error %q, want %d and %q", args,
+				code, out, log, wantCode, want)
 		}
 	}
 }

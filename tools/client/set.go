@@ -1,103 +1,136 @@
 package client
 
-// Setting items: one with a streamed body, or many with their answers read together.
+// Setting items, many of them ahead of their answers.
 
 import (
+	"context"
 	"fmt"
 	"io"
+
+	"github.com/darner/darner/tools/exchange"
 )
 
-// window is how many items may be sent before their answers are read. The answers must fit in the
-// buffers of the connection.
+// window is how many items may be sent before their answers are read, at most. The answers must fit
+// in the buffers of the connection.
 const window = 256
 
-// Set appends an item to a queue. It reads size bytes from body. When it returns nil, the server
-// has stored the item.
-func (c *Client) Set(queue string, body io.Reader, size int64) error {
-	return c.SetFlags(queue, 0, body, size)
+// Setter appends items to queues, in order, and stops at the first refusal: those before it are
+// stored, and none after it.
+type Setter struct {
+	c     *Client
+	ahead int // how many items may be sent before their answers are read
+	sent  int // items that were sent and not answered
+	done  int // items that the server has stored
 }
 
-// SetFlags is Set for an item with flags.
-func (c *Client) SetFlags(queue string, flags uint32, body io.Reader, size int64) error {
-	if err := c.Flush(); err != nil {
-		return err
-	}
-	if err := c.send(queue, flags, body, size); err != nil {
-		return err
-	}
-	return c.Flush()
-}
-
-// Send is Set without waiting for the answer, which Flush reads. If too many answers are due, it
-// waits for them first, and returns the first refusal.
-func (c *Client) Send(queue string, body io.Reader, size int64) error {
-	if c.sent >= window {
-		if err := c.Flush(); err != nil {
-			return err
-		}
-	}
-	return c.send(queue, 0, body, size)
-}
-
-func (c *Client) send(queue string, flags uint32, body io.Reader, size int64) error {
-	if err := checkName(queue); err != nil {
-		return err
-	}
-	fmt.Fprintf(c.w, "set %s %d 0 %d\r\n", queue, flags, size)
-	n, err := io.CopyN(c.w, body, size)
-	if err == io.EOF {
-		return fmt.Errorf("the item has %d bytes instead of %d: %w", n, size, io.ErrUnexpectedEOF)
-	}
+// NewSetter connects to a server.
+func NewSetter(ctx context.Context, address string) (*Setter, error) {
+	c, err := Dial(ctx, address)
 	if err != nil {
-		return fmt.Errorf("after %d bytes of an item of %d: %w", n, size, err)
+		return nil, err
 	}
-	if _, err := c.w.WriteString("\r\n"); err != nil {
-		return fmt.Errorf("the connection broke: %w", err)
-	}
-	c.sent++
-	return nil
+	return &Setter{c: c, ahead: 1}, nil
 }
 
-// Flush waits for the answers to all items sent, and returns the first refusal.
-func (c *Client) Flush() error {
-	if c.sent == 0 {
+// Ahead lets the Setter send items ahead if the server is one that can be told to stop at the first
+// refusal. It is worth a round trip when there are several items.
+func (s *Setter) Ahead() error {
+	if s.ahead > 1 {
 		return nil
 	}
-	if err := c.w.Flush(); err != nil {
-		return fmt.Errorf("the connection broke: %w", err)
+	if err := s.Flush(); err != nil {
+		return err
 	}
-	var refused error
-	for ; c.sent > 0; c.sent-- {
-		err := c.stored()
-		if isRefusal(err) {
-			if refused == nil {
-				refused = err
-			}
-			continue
+	ahead, err := s.c.knowsAhead()
+	if ahead {
+		s.ahead = window
+	}
+	return err
+}
+
+// Close ends the connection.
+func (s *Setter) Close() { s.c.Close() }
+
+// Stored returns how many items the server has stored.
+func (s *Setter) Stored() int { return s.done }
+
+// Sent returns how many items were sent, and may be stored or not: their answers are not read.
+func (s *Setter) Sent() int { return s.sent }
+
+// Send sends an item, whose answer Flush reads. If too many answers are due, it waits for them
+// first. An error may be about an item that was sent before. After an error the Setter can only be
+// closed.
+func (s *Setter) Send(queue string, it exchange.Item) error {
+	if err := CheckName(queue); err != nil {
+		return err
+	}
+	strict := ""
+	if s.ahead > 1 {
+		strict = "/strict"
+	}
+	w := s.c.w
+	fmt.Fprintf(w, "set %s%s %d %d %d\r\n", queue, strict, it.Flags, exptime(it.Expires), it.Size)
+	n, err := io.CopyN(w, it.Body, it.Size)
+	w.WriteString("\r\n")
+	if _, broken := w.Write(nil); broken != nil { // the error of any write before
+		s.sent++
+		return first(s.Flush(), broke(broken)) // a refusal is the reason, if there is one
+	}
+	if err == io.EOF {
+		err = fmt.Errorf("the item has %s instead of %d: %w", Count(n, "byte"), it.Size,
+			io.ErrUnexpectedEOF)
+	}
+	if err != nil {
+		return first(s.Flush(), err)
+	}
+	if s.sent++; s.sent < s.ahead {
+		return nil
+	}
+	return s.Flush()
+}
+
+// exptime is when an item expires as the protocol has it, from Unix ms. What is small would count
+// from now: it was long ago.
+func exptime(expires int64) int64 {
+	const month = 30 * 24 * 60 * 60
+	seconds := (expires + 999) / 1000
+	if seconds > 0 && seconds <= month {
+		return -1
+	}
+	return seconds
+}
+
+// Flush waits for the answers to all items sent. The first refusal is an error: then none of the
+// items after that one are stored.
+func (s *Setter) Flush() error {
+	if s.sent == 0 {
+		return nil
+	}
+	broken := s.c.w.Flush()
+	for s.sent > 0 {
+		err := s.answer()
+		if IsRefusal(err) {
+			s.sent = 0
 		}
 		if err != nil {
 			return err
 		}
+		s.sent--
+		s.done++
 	}
-	return refused
+	return broke(broken)
 }
 
-// stored reads the answer to one SET.
-func (c *Client) stored() error {
-	line, err := c.line()
+// answer reads the answer to one SET.
+func (s *Setter) answer() error {
+	line, err := s.c.line()
 	switch {
 	case err != nil:
 		return err
-	case line == "NOT_STORED":
+	case string(line) == "NOT_STORED":
 		return ErrFull
-	case line != "STORED":
-		return unexpected(line)
+	case string(line) != "STORED":
+		return unexpected(string(line))
 	}
 	return nil
-}
-
-// isRefusal reports whether the server refused one item, and the connection can still be used.
-func isRefusal(err error) bool {
-	_, answered := err.(ServerError)
-	return answered || err == ErrFull
 }

@@ -18,16 +18,23 @@ type sized struct {
 	close func() error
 }
 
+// hasSize reports whether a file tells its size. Files in /proc are regular and say that it is 0.
+func hasSize(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode().IsRegular() && info.Size() > 0
+}
+
 func nothing() error { return nil }
 
 // size finds out how many bytes r holds, and reads it if necessary.
 func size(r io.Reader) (sized, error) {
-	if f, ok := r.(*os.File); ok {
-		// Files in /proc are regular and say that their size is 0.
-		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() && info.Size() > 0 {
-			at, err := f.Seek(0, io.SeekCurrent)
-			return sized{f, max(info.Size()-at, 0), nothing}, err
+	if f, ok := r.(*os.File); ok && hasSize(f) {
+		info, err := f.Stat()
+		if err != nil {
+			return sized{}, err
 		}
+		at, err := f.Seek(0, io.SeekCurrent)
+		return sized{f, max(info.Size()-at, 0), nothing}, err
 	}
 	var head bytes.Buffer
 	n, err := io.CopyN(&head, r, memorySpool)

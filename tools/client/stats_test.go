@@ -1,9 +1,6 @@
 package client
 
-import (
-	"strings"
-	"testing"
-)
+import "testing"
 
 const someStats = "STAT uptime 3700\r\nSTAT version 1.0\r\nSTAT pid 42\r\nSTAT curr_items 3\r\n" +
 	"STAT queue_creates 2\r\n" +
@@ -41,31 +38,5 @@ func TestFiguresFindTheirQueueWhateverItsName(t *testing.T) {
 				t.Errorf("%s of %s: got %s, want %s", name, q.Name, q.Figure[name], value)
 			}
 		}
-	}
-}
-
-func TestTheTableHasARowForEachQueue(t *testing.T) {
-	c := against(t, [2]string{"stats\r\n", someStats})
-	s, err := c.Stats()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all strings.Builder
-	if err := s.Write(&all, ""); err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{"darner 1.0, process 42, up 1h1m40s", "\nQUEUE    ITEMS   BYTES",
-		"\na            1  1.5KiB  1m31s", "\na_total", "\ncreates",
-		"\ncreates takes no items: sync: input/output error\n"} {
-		if !strings.Contains(all.String(), want) {
-			t.Errorf("got\n%s\nwant %q in it", &all, want)
-		}
-	}
-	var one strings.Builder
-	if err := s.Write(&one, "a_total"); err != nil || strings.Count(one.String(), "\n") != 2 {
-		t.Errorf("one queue: got %v and\n%s\nwant a heading and a row", err, &one)
-	}
-	if err := s.Write(&one, "nosuch"); err == nil {
-		t.Error("an unknown queue: got no error, want one")
 	}
 }

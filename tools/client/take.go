@@ -1,65 +1,121 @@
 package client
 
-// darner get: takes items from a queue, and confirms each after it has written it.
+// darner get: takes items from a queue. When it follows the queue and the connection breaks, it
+// connects again.
 
 import (
 	"context"
-	"fmt"
-	"io"
+	"errors"
 	"time"
 )
 
-// followWait is how long one request waits with TakeOptions.Follow.
-const followWait = time.Minute
-
-// TakeOptions says how many items to take and how to write them.
+// TakeOptions says what to take, and how.
 type TakeOptions struct {
-	Wait   time.Duration // how long to wait for each item
-	Count  int           // maximum number of items; 0: all
-	Follow bool          // wait for more items until ctx ends
-	Lines  bool          // write a line feed after each item
+	PumpOptions
+	Prefetch int          // items that are open at a time; 0: DefaultPrefetch
+	Note     func(string) // says when the connection broke, and when it is back; may be nil
 }
 
-// Take writes items of a queue to out, as o says, and returns how many. It confirms an item after
-// it has written all of it: if out fails, the item stays in the queue. If ctx ends, Take finishes
-// the item that it is writing, and returns no error.
-func (c *Client) Take(ctx context.Context, queue string, out io.Writer,
-	o TakeOptions) (n int, err error) {
-	wait := o.Wait
-	if o.Follow {
-		wait = followWait
-	}
-	for o.Follow || o.Count == 0 || n < o.Count {
-		it, err := c.Next(ctx, queue, wait)
-		switch {
-		case ctx.Err() != nil:
-			return n, nil // the request that waited has confirmed the item before
-		case err != nil:
-			return n, err
-		case it == nil && o.Follow:
-			continue
-		case it == nil:
-			return n, nil
-		}
-		if err := it.write(out, o.Lines); err != nil {
-			return n, err
-		}
-		n++
-		if ctx.Err() != nil {
-			break
-		}
-	}
-	return n, c.Confirm(queue)
-}
+// Pauses between attempts to connect again.
+const (
+	firstPause = 100 * time.Millisecond
+	lastPause  = 5 * time.Second
+)
 
-func (it *Item) write(out io.Writer, line bool) error {
-	n, err := io.Copy(out, it)
-	if err == nil && line {
-		_, err = io.WriteString(out, "\n")
+// Take takes items of a queue to a sink as Pump does. With Follow it connects again when the server
+// is gone, and tells the items that come again from new ones.
+func Take(ctx context.Context, address, queue string, to Sink, o TakeOptions) (n int, err error) {
+	if o.Prefetch == 0 {
+		o.Prefetch = DefaultPrefetch
 	}
+	r, err := NewReader(ctx, address, queue, o.Prefetch)
 	if err != nil {
-		return fmt.Errorf("an item of %d bytes stays in %s; %d bytes of it were written: %w",
-			it.Size, it.Queue, n, err)
+		return 0, err
 	}
-	return nil
+	known := &knownSink{to: to, known: map[uint64]Item{}}
+	for {
+		k, err := r.Pump(ctx, known, o.PumpOptions)
+		r.Close()
+		n += k
+		if !o.Follow || ctx.Err() != nil || !errors.Is(err, ErrNoServer) {
+			return n, err
+		}
+		known.note(r.Unconfirmed())
+		o.note(err.Error() + "; trying again")
+		if r, err = again(ctx, address, queue, o.Prefetch); err != nil {
+			return n, err
+		}
+		o.note("connected again")
+	}
+}
+
+func (o *TakeOptions) note(text string) {
+	if o.Note != nil {
+		o.Note(text)
+	}
+}
+
+// again connects, after longer and longer pauses, until ctx ends.
+func again(ctx context.Context, address, queue string, prefetch int) (*Reader, error) {
+	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(pause):
+		}
+		r, err := NewReader(ctx, address, queue, prefetch)
+		if err == nil || !errors.Is(err, ErrNoServer) {
+			return r, err
+		}
+	}
+}
+
+// knownSink passes items on, except those that it has passed on before and that come again, since
+// they could not be confirmed.
+type knownSink struct {
+	to    Sink
+	known map[uint64]Item // by sequence number
+}
+
+// maxKnown bounds the memory for items that never come again.
+const maxKnown = 10_000
+
+func (s *knownSink) note(items []*Item) {
+	if len(s.known) > maxKnown {
+		clear(s.known)
+	}
+	for _, it := range items {
+		if it.sum != 0 {
+			s.known[it.Sequence] = Item{Flags: it.Flags, Size: it.Size, sum: it.sum}
+		}
+	}
+}
+
+func (s *knownSink) Put(batch []*Item) (done int, err error) {
+	for done < len(batch) && err == nil {
+		if s.has(batch[done]) {
+			delete(s.known, batch[done].Sequence)
+			done++
+			continue
+		}
+		end := done + 1
+		for end < len(batch) && !s.has(batch[end]) {
+			end++
+		}
+		var n int
+		n, err = s.to.Put(batch[done:end])
+		done += n
+	}
+	return done, err
+}
+
+// has reports whether an item is known, by all that is known of it: a queue that was deleted begins
+// to count anew.
+func (s *knownSink) has(it *Item) bool {
+	k, ok := s.known[it.Sequence]
+	if !ok || it.body == nil || k.Flags != it.Flags || k.Size != it.Size {
+		return false
+	}
+	it.keep()
+	return k.sum == it.sum
 }

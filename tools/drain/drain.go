@@ -4,13 +4,13 @@ package drain
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strconv"
 
 	"github.com/darner/darner/tools/client"
+	"github.com/darner/darner/tools/exchange"
 )
 
 // Moved counts what was moved from one queue.
@@ -29,28 +29,49 @@ type Left struct {
 // Options for a run.
 type Options struct {
 	Queues   []string    // none: all
-	Progress func(Moved) // after each item; may be nil
+	Prefetch int         // items that are open at the source at a time
+	Progress func(Moved) // after some items; may be nil
 	Done     func(Moved) // after each queue, even one that failed
 }
 
-// Run moves items, queue by queue and in order, until the source's queues are empty. It confirms an
-// item at the source after the target has stored it. Whatever fails, the item is in one of the two
-// servers, and at worst in both. The end of ctx ends the run between two items. The protocol does
+// Run moves items between two servers, queue by queue and in order, until the source's queues are
+// empty. It confirms an item at the source after the target has stored it. Whatever fails, each
+// item is in one of the two servers, and at worst the last o.Prefetch are in both. It stops at the
+// first item that the target refuses. The end of ctx ends the run between items. The protocol does
 // not carry when an item was set and when it expires, so this is lost.
-func Run(ctx context.Context, from, to *client.Client, o Options) error {
+func Run(ctx context.Context, source, target string, o Options) error {
 	queues := o.Queues
 	if len(queues) == 0 {
 		var err error
-		if queues, err = list(from); err != nil {
+		if queues, err = list(ctx, source); err != nil {
 			return fmt.Errorf("source: %w", err)
 		}
 	}
+	if len(queues) == 0 {
+		return nil
+	}
+	to, err := client.NewSetter(ctx, target)
+	if err != nil {
+		return fmt.Errorf("target: %w", err)
+	}
+	defer to.Close()
+	if err := to.Ahead(); err != nil {
+		return fmt.Errorf("target: %w", err)
+	}
+	from, err := client.NewReader(ctx, source, queues[0], o.Prefetch)
+	if err != nil {
+		return fmt.Errorf("source: %w", err)
+	}
+	defer from.Close()
 	for _, q := range queues {
-		m := Moved{Queue: q}
-		err := m.run(ctx, from, to, o.Progress)
-		o.Done(m)
+		m := &mover{to: to, Moved: Moved{Queue: q}, progress: o.Progress}
+		err := from.Use(q)
+		if err == nil {
+			_, err = from.Pump(ctx, m, client.PumpOptions{})
+		}
+		o.Done(m.Moved)
 		if err != nil {
-			return fmt.Errorf("queue %s, after %d items: %w", q, m.Items, err)
+			return fmt.Errorf("queue %s, after %s: %w", q, client.Count(m.Items, "item"), err)
 		}
 	}
 	return nil
@@ -58,8 +79,8 @@ func Run(ctx context.Context, from, to *client.Client, o Options) error {
 
 // list returns the source's queues, parents before their fan-out children. If the target knew a
 // child first, the child would also get the items of the parent.
-func list(from *client.Client) (queues []string, err error) {
-	s, err := from.Stats()
+func list(ctx context.Context, source string) (queues []string, err error) {
+	s, err := stats(ctx, source)
 	for _, q := range s.Queues {
 		queues = append(queues, q.Name)
 	}
@@ -67,42 +88,81 @@ func list(from *client.Client) (queues []string, err error) {
 	return queues, err
 }
 
-func (m *Moved) run(ctx context.Context, from, to *client.Client, progress func(Moved)) error {
-	for ctx.Err() == nil {
-		it, err := from.Next(context.WithoutCancel(ctx), m.Queue, 0) // does not wait
-		if err != nil {
-			return fmt.Errorf("source (the last item moved may be in both): %w", err)
-		}
-		if it == nil {
-			return nil
-		}
-		if err := move(to, m.Queue, it); err != nil {
-			return err
-		}
-		m.Items++
-		m.Bytes += it.Size
-		if progress != nil {
-			progress(*m)
-		}
+func stats(ctx context.Context, source string) (s client.Stats, err error) {
+	from, err := client.Dial(ctx, source)
+	if err != nil {
+		return s, err
 	}
-	return errors.Join(ctx.Err(), from.Confirm(m.Queue))
+	defer from.Close()
+	return from.Stats()
 }
 
-// move streams an item from the source to the target.
-func move(to *client.Client, queue string, it *client.Item) error {
-	if err := to.SetFlags(queue, it.Flags, it, it.Size); err != nil {
-		return fmt.Errorf("target (an item of %d bytes goes back to its place at the source): %w",
-			it.Size, err)
+// mover is the sink of one queue's items: the target.
+type mover struct {
+	Moved
+	to       *client.Setter
+	progress func(Moved)
+}
+
+// Put has the target store items.
+func (m *mover) Put(items []*client.Item) (int, error) {
+	before := m.to.Stored()
+	err := m.send(items)
+	done := m.to.Stored() - before
+	for _, it := range items[:done] {
+		m.Items++
+		m.Bytes += it.Size
 	}
-	if _, err := io.Copy(io.Discard, it); err != nil {
-		return fmt.Errorf("source: %w", err)
+	if m.progress != nil {
+		m.progress(m.Moved)
 	}
-	return nil
+	return done, err
+}
+
+func (m *mover) send(items []*client.Item) error {
+	before := m.to.Stored()
+	body := &source{}
+	var err error
+	for _, it := range items {
+		body.Item = it
+		err = m.to.Send(m.Queue, exchange.Item{Flags: it.Flags, Size: it.Size, Body: body})
+		if err != nil {
+			break
+		}
+	}
+	if err == nil {
+		err = m.to.Flush()
+	}
+	switch unknown := m.to.Sent(); {
+	case err == nil:
+		return nil
+	case body.err != nil:
+		return fmt.Errorf("source: %w", body.err)
+	case unknown > 0:
+		return fmt.Errorf("target: %w; the next %s may be in both", err,
+			client.Count(int64(unknown), "item"))
+	}
+	return fmt.Errorf("target (an item of %s goes back to its place at the source): %w",
+		client.Count(items[m.to.Stored()-before].Size, "byte"), err)
+}
+
+// source is the body of an item, and remembers why it could not be read.
+type source struct {
+	*client.Item
+	err error
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	n, err := s.Item.Read(p)
+	if err != nil && err != io.EOF {
+		s.err = err
+	}
+	return n, err
 }
 
 // Rest asks the source what is left in queues, or in all queues if none are given.
-func Rest(from *client.Client, queues []string) (left []Left, err error) {
-	s, err := from.Stats()
+func Rest(ctx context.Context, source string, queues []string) (left []Left, err error) {
+	s, err := stats(ctx, source)
 	for _, q := range s.Queues {
 		l := Left{Queue: q.Name, Items: figure(q, "items"), Open: figure(q, "open_transactions")}
 		if l.Items+l.Open > 0 && (len(queues) == 0 || slices.Contains(queues, q.Name)) {

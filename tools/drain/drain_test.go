@@ -3,6 +3,7 @@ package drain
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -16,49 +17,50 @@ import (
 
 const hangUp = "hang up"
 
-// fake connects to a server that answers each line with what answer returns, which may be nothing.
-func fake(t *testing.T, answer func(line string) string) *client.Client {
+// fake starts a server that answers each line with what answer returns, which may be nothing, and
+// returns its address.
+func fake(t *testing.T, answer func(line string) string) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		conn, err := l.Accept()
-		if err != nil {
-			return
-		}
-		defer conn.Close()
-		for r := bufio.NewReader(conn); ; {
-			line, err := r.ReadString('\n')
+	var served sync.WaitGroup
+	served.Go(func() {
+		for {
+			conn, err := l.Accept()
 			if err != nil {
 				return
 			}
-			reply := answer(strings.TrimSpace(line))
-			if reply == hangUp {
-				return
-			}
-			io.WriteString(conn, reply)
+			served.Go(func() { serve(conn, answer) })
 		}
-	}()
-	c, err := client.Dial(context.Background(), l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		c.Close()
-		l.Close()
-		<-done
 	})
-	return c
+	t.Cleanup(func() {
+		l.Close()
+		served.Wait()
+	})
+	return l.Addr().String()
+}
+
+func serve(conn net.Conn, answer func(line string) string) {
+	defer conn.Close()
+	for r := bufio.NewReader(conn); ; {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			return
+		}
+		reply := answer(strings.TrimSpace(line))
+		if reply == hangUp {
+			return
+		}
+		io.WriteString(conn, reply)
+	}
 }
 
 // pair is a source and a target. The source holds two items in cars and one in its fan-out child,
 // with the names that Kestrel uses. all is every request to either, in order.
 type pair struct {
-	from, to *client.Client
+	from, to string
 
 	mu   sync.Mutex
 	all  []string
@@ -70,6 +72,9 @@ type pair struct {
 func newPair(t *testing.T, sets ...string) *pair {
 	p := &pair{left: map[string]int{"cars": 2, "cars+audit": 1}}
 	p.from, p.to = fake(t, p.source), fake(t, func(line string) string {
+		if line == "stats settings" {
+			return "ERROR\r\n"
+		}
 		p.note("> " + line)
 		if strings.HasPrefix(line, "set ") {
 			return "" // the body is the next line
@@ -94,21 +99,25 @@ func (p *pair) note(line string) {
 
 func (p *pair) source(line string) string {
 	p.note(line)
-	if line == "stats" {
+	switch line {
+	case "stats":
 		return "STAT uptime 5\r\nSTAT queue_cars+audit_items 1\r\n" +
 			"STAT queue_cars+audit_bytes 1\r\nSTAT queue_cars_items 2\r\n" +
 			"STAT queue_cars_total_items 9\r\nEND\r\n"
+	case "stats settings":
+		return "ERROR\r\n"
 	}
-	name, options, _ := strings.Cut(strings.TrimPrefix(line, "get "), "/")
-	if !strings.Contains(options, "open") || p.left[name] == 0 {
+	name, open := strings.CutSuffix(strings.TrimPrefix(line, "gets "), "/open")
+	if !open || p.left[name] == 0 {
 		return "END\r\n"
 	}
 	p.left[name]--
-	return fmt.Sprintf("VALUE %s 5 1\r\n%d\r\nEND\r\n", name, p.left[name])
+	return fmt.Sprintf("VALUE %s 5 1 9\r\n%d\r\nEND\r\n", name, p.left[name])
 }
 
-func (p *pair) run(ctx context.Context) (moved []Moved, err error) {
-	err = Run(ctx, p.from, p.to, Options{Done: func(m Moved) { moved = append(moved, m) }})
+func (p *pair) run(ctx context.Context, progress func(Moved)) (moved []Moved, err error) {
+	err = Run(ctx, p.from, p.to, Options{Prefetch: client.DefaultPrefetch, Progress: progress,
+		Done: func(m Moved) { moved = append(moved, m) }})
 	return moved, err
 }
 
@@ -121,19 +130,19 @@ func (p *pair) expect(t *testing.T, want ...string) {
 	}
 }
 
-// The request that opens the next item confirms the one before. A parent comes before its child.
+// An item is confirmed before the next one is opened. A parent comes before its child.
 func TestItemsAreConfirmedWhenTheyAreStored(t *testing.T) {
 	p := newPair(t)
-	moved, err := p.run(context.Background())
+	moved, err := p.run(context.Background(), nil)
 	if err != nil || !slices.Equal(moved, []Moved{{"cars", 2, 2}, {"cars+audit", 1, 1}}) {
 		t.Errorf("got %v moved, %v; want 2 items of cars and 1 of its child", moved, err)
 	}
 	p.expect(t, "stats",
-		"get cars/t=0/close/open", "> set cars 5 0 1", "> 1",
-		"get cars/t=0/close/open", "> set cars 5 0 1", "> 0",
-		"get cars/t=0/close/open",
-		"get cars+audit/t=0/close/open", "> set cars+audit 5 0 1", "> 0",
-		"get cars+audit/t=0/close/open")
+		"gets cars/open", "> set cars 5 0 1", "> 1", "stats settings",
+		"get cars/close", "gets cars/open", "> set cars 5 0 1", "> 0",
+		"get cars/close", "gets cars/open",
+		"gets cars+audit/open", "> set cars+audit 5 0 1", "> 0",
+		"get cars+audit/close", "gets cars+audit/open")
 }
 
 func TestWhatIsNotStoredIsNotConfirmed(t *testing.T) {
@@ -144,14 +153,15 @@ func TestWhatIsNotStoredIsNotConfirmed(t *testing.T) {
 		"HTTP/1.1 400":          "is it a queue server?",
 	} {
 		p := newPair(t, "STORED", answer)
-		moved, err := p.run(context.Background())
+		moved, err := p.run(context.Background(), nil)
 		if err == nil || !strings.Contains(err.Error(), want) ||
-			!strings.Contains(err.Error(), "queue cars, after 1 items") || moved[0].Items != 1 {
+			!strings.Contains(err.Error(), "queue cars, after 1 item: target") ||
+			moved[0].Items != 1 {
 			t.Errorf("%s: got %v moved, %v; want 1 item and %q", answer, moved, err, want)
 		}
 		p.expect(t, "stats",
-			"get cars/t=0/close/open", "> set cars 5 0 1", "> 1",
-			"get cars/t=0/close/open", "> set cars 5 0 1", "> 0")
+			"gets cars/open", "> set cars 5 0 1", "> 1", "stats settings",
+			"get cars/close", "gets cars/open", "> set cars 5 0 1", "> 0")
 	}
 }
 
@@ -159,13 +169,11 @@ func TestWhatIsNotStoredIsNotConfirmed(t *testing.T) {
 func TestAnInterruptedRunConfirmsWhatItMoved(t *testing.T) {
 	p := newPair(t)
 	ctx, cancel := context.WithCancel(context.Background())
-	var moved Moved
-	err := Run(ctx, p.from, p.to,
-		Options{Progress: func(Moved) { cancel() }, Done: func(m Moved) { moved = m }})
-	if err == nil || moved.Items != 1 {
-		t.Errorf("got %v moved, %v; want 1 item and an error", moved, err)
+	moved, err := p.run(ctx, func(Moved) { cancel() })
+	if !errors.Is(err, context.Canceled) || moved[0].Items != 1 {
+		t.Errorf("got %v moved, %v; want 1 item and that it was interrupted", moved, err)
 	}
-	p.expect(t, "stats", "get cars/t=0/close/open", "> set cars 5 0 1", "> 1", "get cars/close")
+	p.expect(t, "stats", "gets cars/open", "> set cars 5 0 1", "> 1", "get cars/close")
 }
 
 func TestRestSaysWhatIsLeft(t *testing.T) {
@@ -177,7 +185,8 @@ func TestRestSaysWhatIsLeft(t *testing.T) {
 		queues []string
 		want   []Left
 	}{{nil, []Left{{"a", 0, 2}, {"b", 1, 0}}}, {[]string{"b", "c"}, []Left{{"b", 1, 0}}}} {
-		if got, err := Rest(from, c.queues); err != nil || !slices.Equal(got, c.want) {
+		got, err := Rest(context.Background(), from, c.queues)
+		if err != nil || !slices.Equal(got, c.want) {
 			t.Errorf("queues %v: got %v, %v; want %v", c.queues, got, err, c.want)
 		}
 	}

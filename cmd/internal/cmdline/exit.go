@@ -4,7 +4,8 @@ import "errors"
 
 // Exit codes, the same for all commands.
 const (
-	ExitEmpty       = 1   // nothing there; the server itself: it could not go on
+	ExitEmpty       = 1   // nothing there
+	ExitServer      = 1   // the server could not start, or not stop cleanly
 	ExitUsage       = 2   // the command line is wrong
 	ExitNoServer    = 3   // no queue server there, or the connection broke
 	ExitRefused     = 4   // the server refused

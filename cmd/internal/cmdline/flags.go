@@ -21,27 +21,35 @@ func FlagsFirst(app *cli.App, args []string) []string {
 			at, flags = 2, c.Flags
 		}
 	}
-	moved, rest := splitFlags(flags, args[at:])
+	moved, rest, complete := splitFlags(flags, args[at:])
+	if !complete {
+		return slices.Concat(args[:at], moved) // the parser says which value is missing
+	}
 	return slices.Concat(args[:at], moved, []string{"--"}, rest)
 }
 
-func splitFlags(known []cli.Flag, args []string) (flags, rest []string) {
+// splitFlags splits arguments into flags with their values and others. It is not complete if the
+// value of the last flag is missing.
+func splitFlags(known []cli.Flag, args []string) (flags, rest []string, complete bool) {
 	for i := 0; i < len(args); i++ {
 		arg := args[i]
 		switch {
 		case arg == "--":
-			return flags, append(rest, args[i+1:]...)
+			return flags, append(rest, args[i+1:]...), true
 		case len(arg) < 2 || arg[0] != '-':
 			rest = append(rest, arg)
 		default:
 			flags = append(flags, arg)
-			if i+1 < len(args) && takesValue(known, arg) {
-				i++
-				flags = append(flags, args[i])
+			if !takesValue(known, arg) {
+				continue
 			}
+			if i++; i == len(args) {
+				return flags, rest, false
+			}
+			flags = append(flags, args[i])
 		}
 	}
-	return flags, rest
+	return flags, rest, true
 }
 
 // takesValue reports whether the argument after a flag is its value.

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"sync"
 	"time"
 
@@ -185,7 +186,7 @@ func (s *Server) listen(c config.Config) error {
 		UserTimeout: time.Duration(c.TCPUserTimeout), Keepalive: time.Duration(c.TCPKeepalive),
 	})
 	if err != nil {
-		return fmt.Errorf("cannot listen: %w", err)
+		return cannotListen(net.JoinHostPort(c.Listen, strconv.Itoa(c.Port)), err)
 	}
 	s.listeners = append(s.listeners, transport.Listener{Listener: tcp, Kind: kind})
 	if c.Socket == "" {
@@ -193,10 +194,18 @@ func (s *Server) listen(c config.Config) error {
 	}
 	unix, err := transport.ListenUnix(c.Socket)
 	if err != nil {
-		return errors.Join(fmt.Errorf("cannot listen: %w", err), tcp.Close())
+		return errors.Join(cannotListen(c.Socket, err), tcp.Close())
 	}
 	s.listeners = append(s.listeners, transport.Listener{Listener: unix, Kind: kind})
 	return nil
+}
+
+// cannotListen says where, once.
+func cannotListen(at string, err error) error {
+	if op := (*net.OpError)(nil); errors.As(err, &op) {
+		err = op.Err
+	}
+	return fmt.Errorf("cannot listen on %s: %w", at, err)
 }
 
 func (s *Server) closeListeners() error {

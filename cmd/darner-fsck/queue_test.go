@@ -189,7 +189,7 @@ func TestNothingIsReadOrWrittenBesideAServer(t *testing.T) {
 	defer lock.Close()
 	for _, args := range []string{"dump DATA q", "export DATA q", "import DATA q", "rewind DATA q --to oldest -y", "import --format kestrel DATA ../../testdata/kestrel/plain"} {
 		_, log, code := says(t, lines, strings.Fields(strings.ReplaceAll(args, "DATA", data))...)
-		if code != fsck.ExitTrouble || !strings.Contains(log, "is in use: stop the server first") {
+		if code != fsck.ExitTrouble || !strings.Contains(log, "in use by another process: stop the server") {
 			t.Errorf("%s: got exit code %d, %s, want %d", args, code, log, fsck.ExitTrouble)
 		}
 	}

@@ -163,7 +163,7 @@ type File interface {
 }
 
 // ErrLocked is the error of a lock that somebody else holds.
-var ErrLocked = errors.New("locked by another process")
+var ErrLocked = errors.New("in use by another process")
 
 // IsFull reports whether err means that the disk, or the user's share of it, is full. After space
 // was freed, a retry may succeed.

@@ -103,7 +103,7 @@ func OpenRegistry(dir string, o Options) (*Registry, error) {
 	}
 	lock, err := datadir.Lock(r.fs, dir)
 	if errors.Is(err, disk.ErrLocked) {
-		return nil, fmt.Errorf("data directory %s is in use by another process: %w", dir, err)
+		return nil, fmt.Errorf("data directory %s: %w", dir, disk.ErrLocked)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)

@@ -77,11 +77,11 @@ func clearStale(path string) error {
 	case err != nil:
 		return err
 	case info.Mode().Type() != fs.ModeSocket:
-		return fmt.Errorf("%s exists and is not a socket", path)
+		return errors.New("it exists and is not a socket")
 	}
 	if c, err := net.Dial("unix", path); err == nil {
 		c.Close()
-		return fmt.Errorf("another server listens on %s", path)
+		return errors.New("another server listens there")
 	}
 	return os.Remove(path)
 }

@@ -164,8 +164,8 @@ func (d *Dir) Lock() (io.Closer, error) {
 	lock, err := Lock(d.fs, dir)
 	switch {
 	case errors.Is(err, disk.ErrLocked):
-		return nil, fmt.Errorf("%s is in use: stop the server first (or the other tool): %w",
-			dir, err)
+		return nil, fmt.Errorf("%s: %w: stop the server, or the other tool, first", dir,
+			disk.ErrLocked)
 	case d.root == "" && (errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)):
 		return noLock{}, nil
 	}
@@ -199,7 +199,7 @@ func (d *Dir) LockQueue(q Queue) (io.Closer, error) {
 	lock, err := d.fs.LockDir(q.Path)
 	switch {
 	case errors.Is(err, disk.ErrLocked):
-		return nil, fmt.Errorf("%s is in use: stop the program that has it open: %w", q.Path, err)
+		return nil, fmt.Errorf("%s: %w: stop the program that has it open", q.Path, disk.ErrLocked)
 	case err != nil:
 		return noLock{}, nil
 	}

@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/signal"
 	"strings"
@@ -163,12 +162,15 @@ func get(c *cli.Context) error {
 			Follow: c.Bool("follow"),
 		},
 		Prefetch: c.Int("prefetch"),
-		Note:     func(text string) { fmt.Fprintln(os.Stderr, "darner:", text) },
+		Note:     say,
 	}
 	if o.Wait < 0 || o.Count < 0 || o.Prefetch < 0 {
 		return usage("--wait, --count and --prefetch cannot be negative")
 	}
-	if o.Follow && !c.IsSet("count") {
+	if o.Follow && c.IsSet("count") {
+		return usage("--follow goes on until interrupted: leave out --count")
+	}
+	if o.Follow {
 		o.Count = 0
 	}
 	var to client.Sink = client.NewOutput(queue, os.Stdout, f)

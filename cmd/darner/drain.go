@@ -40,7 +40,7 @@ because the protocol does not have them.`,
 			ctx, release := interruptible(c.Context)
 			defer release()
 			return drainInto(ctx, address(c), client.Address(c.Args().First()), drain.Options{
-				Queues: c.Args().Tail(), Prefetch: c.Int("prefetch"),
+				Queues: c.Args().Tail(), Prefetch: c.Int("prefetch"), Note: say,
 			})
 		},
 	}

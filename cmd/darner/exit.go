@@ -60,3 +60,6 @@ func interruptible(parent context.Context) (ctx context.Context, release context
 		cancel()
 	}
 }
+
+// say tells the user something on the way.
+func say(text string) { fmt.Fprintln(os.Stderr, "darner:", text) }

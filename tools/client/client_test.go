@@ -91,11 +91,11 @@ func TestAnAddressMayLackItsHostItsPortOrItsSlash(t *testing.T) {
 func TestNamesThatWouldBeMoreThanANameAreRefused(t *testing.T) {
 	c := against(t)
 	for _, name := range []string{"", "a b", "a\r\nflush_all", "q/peek", "a\x7f", "a\x00"} {
-		r := &Reader{c: c}
+		_, read := NewReader(context.Background(), "", name, 1)
 		s := &Setter{c: c, ahead: 1}
 		_, peek := c.Peek(name, io.Discard)
 		_, stats := c.QueueStats(name)
-		for what, err := range map[string]error{"Use": r.Use(name), "Peek": peek, "Stats": stats,
+		for what, err := range map[string]error{"NewReader": read, "Peek": peek, "Stats": stats,
 			"Send": s.Send(name, exchange.Item{}), "Flush": c.Flush(name), "Delete": c.Delete(name),
 		} {
 			if err == nil {

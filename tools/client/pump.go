@@ -59,7 +59,9 @@ func (r *Reader) Pump(ctx context.Context, to Sink, o PumpOptions) (n int, err e
 		for _, it := range batch[:done] {
 			it.keep()
 		}
-		if err == nil && n < limit {
+		if err != nil {
+			err = sinkError{err}
+		} else if n < limit {
 			err = ctx.Err()
 		}
 		if err != nil || n == limit {
@@ -67,6 +69,11 @@ func (r *Reader) Pump(ctx context.Context, to Sink, o PumpOptions) (n int, err e
 		}
 	}
 }
+
+// sinkError is an error of a sink. The server may be well.
+type sinkError struct{ error }
+
+func (e sinkError) Unwrap() error { return e.error }
 
 var seed = maphash.MakeSeed()
 

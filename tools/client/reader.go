@@ -45,22 +45,15 @@ type Reader struct {
 // NewReader connects to a server. It will have up to prefetch items open, or one if the server is
 // none that opens items ahead.
 func NewReader(ctx context.Context, address, queue string, prefetch int) (*Reader, error) {
-	r := &Reader{address: address, prefetch: max(prefetch, 1), verb: "gets"}
-	if err := r.Use(queue); err != nil {
+	if err := CheckName(queue); err != nil {
 		return nil, err
 	}
-	var err error
-	r.c, err = Dial(ctx, address)
-	return r, err
-}
-
-// Use goes on with another queue, when everything is confirmed.
-func (r *Reader) Use(queue string) error {
-	if err := CheckName(queue); err != nil {
-		return err
+	c, err := Dial(ctx, address)
+	if err != nil {
+		return nil, err
 	}
-	r.queue, r.window = queue, 1
-	return nil
+	return &Reader{c: c, address: address, queue: queue, prefetch: max(prefetch, 1), window: 1,
+		verb: "gets"}, nil
 }
 
 // Close ends the connection. What is not confirmed goes back to its place in the queue.

@@ -22,8 +22,12 @@ const (
 	lastPause  = 5 * time.Second
 )
 
-// Take takes items of a queue to a sink as Pump does. With Follow it connects again when the server
-// is gone, and tells the items that come again from new ones.
+// patience is how long a server that died may take to come back, without Follow.
+const patience = 10 * time.Second
+
+// Take takes items of a queue to a sink as Pump does. When the server dies it connects again, and
+// tells the items that come again from new ones: with Follow, or if it is to take all items and has
+// taken some. Without Follow it tries for ten seconds.
 func Take(ctx context.Context, address, queue string, to Sink, o TakeOptions) (n int, err error) {
 	if o.Prefetch == 0 {
 		o.Prefetch = DefaultPrefetch
@@ -35,15 +39,22 @@ func Take(ctx context.Context, address, queue string, to Sink, o TakeOptions) (n
 	known := &knownSink{to: to, known: map[uint64]Item{}}
 	for {
 		k, err := r.Pump(ctx, known, o.PumpOptions)
+		unconfirmed := r.Unconfirmed()
 		r.Close()
 		n += k
-		if !o.Follow || ctx.Err() != nil || !errors.Is(err, ErrNoServer) {
+		retry := o.Follow || o.Count == 0 && k > 0
+		if !retry || ctx.Err() != nil || !errors.Is(err, ErrNoServer) ||
+			errors.As(err, new(sinkError)) {
 			return n, err
 		}
-		known.note(r.Unconfirmed())
+		known.note(unconfirmed)
 		o.note(err.Error() + "; trying again")
-		if r, err = again(ctx, address, queue, o.Prefetch); err != nil {
-			return n, err
+		var broken error
+		if r, broken = again(ctx, address, queue, o); broken != nil {
+			if ctx.Err() == nil {
+				broken = err
+			}
+			return n, broken
 		}
 		o.note("connected again")
 	}
@@ -55,15 +66,20 @@ func (o *TakeOptions) note(text string) {
 	}
 }
 
-// again connects, after longer and longer pauses, until ctx ends.
-func again(ctx context.Context, address, queue string, prefetch int) (*Reader, error) {
+// again connects, after longer and longer pauses, until ctx ends or patience does.
+func again(ctx context.Context, address, queue string, o TakeOptions) (*Reader, error) {
+	if !o.Follow {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, patience)
+		defer cancel()
+	}
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-time.After(pause):
 		}
-		r, err := NewReader(ctx, address, queue, prefetch)
+		r, err := NewReader(ctx, address, queue, o.Prefetch)
 		if err == nil || !errors.Is(err, ErrNoServer) {
 			return r, err
 		}

@@ -162,7 +162,7 @@ func TestAnErrorEndsARound(t *testing.T) {
 
 func TestWhatMayComeAgainIsSaid(t *testing.T) {
 	ahead, closes := "gets q/open/ahead\r\n", "get q/close\r\n"
-	_, err := take(t, io.Discard, Lines, PumpOptions{},
+	_, err := take(t, io.Discard, Lines, PumpOptions{Count: 100},
 		[2]string{"gets q/open\r\n", value("q", 1, "1")}, probe,
 		[2]string{closes + ahead + ahead, "END\r\n" + value("q", 2, "2") + value("q", 3, "3")},
 		[2]string{closes + closes + strings.Repeat(ahead, 4), "END\r\n" + hangUp})

@@ -28,10 +28,11 @@ type Left struct {
 
 // Options for a run.
 type Options struct {
-	Queues   []string    // none: all
-	Prefetch int         // items that are open at the source at a time
-	Progress func(Moved) // after some items; may be nil
-	Done     func(Moved) // after each queue, even one that failed
+	Queues   []string     // none: all
+	Prefetch int          // items that are open at the source at a time
+	Progress func(Moved)  // after some items; may be nil
+	Done     func(Moved)  // after each queue, even one that failed
+	Note     func(string) // says when the source broke off, and when it is back; may be nil
 }
 
 // Run moves items between two servers, queue by queue and in order, until the source's queues are
@@ -58,17 +59,10 @@ func Run(ctx context.Context, source, target string, o Options) error {
 	if err := to.Ahead(); err != nil {
 		return fmt.Errorf("target: %w", err)
 	}
-	from, err := client.NewReader(ctx, source, queues[0], o.Prefetch)
-	if err != nil {
-		return fmt.Errorf("source: %w", err)
-	}
-	defer from.Close()
 	for _, q := range queues {
 		m := &mover{to: to, Moved: Moved{Queue: q}, progress: o.Progress}
-		err := from.Use(q)
-		if err == nil {
-			_, err = from.Pump(ctx, m, client.PumpOptions{})
-		}
+		_, err := client.Take(ctx, source, q, m,
+			client.TakeOptions{Prefetch: o.Prefetch, Note: o.Note})
 		o.Done(m.Moved)
 		if err != nil {
 			return fmt.Errorf("queue %s, after %s: %w", q, client.Count(m.Items, "item"), err)

@@ -141,7 +141,7 @@ func TestItemsAreConfirmedWhenTheyAreStored(t *testing.T) {
 		"gets cars/open", "> set cars 5 0 1", "> 1", "stats settings",
 		"get cars/close", "gets cars/open", "> set cars 5 0 1", "> 0",
 		"get cars/close", "gets cars/open",
-		"gets cars+audit/open", "> set cars+audit 5 0 1", "> 0",
+		"gets cars+audit/open", "> set cars+audit 5 0 1", "> 0", "stats settings",
 		"get cars+audit/close", "gets cars+audit/open")
 }
 

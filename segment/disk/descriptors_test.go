@@ -241,3 +241,28 @@ func TestFilesShareDescriptorsWhileTheyAreRenamedAndRemoved(t *testing.T) {
 		t.Errorf("got %d descriptors taken, want %d", n, files)
 	}
 }
+
+// Two files take the one descriptor from each other.
+func BenchmarkTakeADescriptorBack(b *testing.B) {
+	fsys, dir := sharing(1), b.TempDir()
+	var files [2]File
+	for i := range files {
+		f, err := fsys.Create(filepath.Join(dir, fmt.Sprint(i)))
+		if err == nil {
+			err = f.Allocate(0, 4096)
+		}
+		if err == nil {
+			_, err = f.Map(4096, true)
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer f.Close()
+		files[i] = f
+	}
+	for i := range b.N {
+		if _, err := files[i%2].WriteAt([]byte("x"), 0); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

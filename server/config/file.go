@@ -143,7 +143,7 @@ func parse(file, text string) (top []key, errs []error) {
 		if !errors.As(err, &p) {
 			return nil, append(errs, fmt.Errorf("%s: %w", file, err))
 		}
-		why := p.Message
+		why := strings.NewReplacer("\n", `\n`, "\r", `\r`).Replace(p.Message)
 		if strings.HasPrefix(why, "expected value but found") {
 			why += " (text is in quotes)"
 		}
@@ -171,11 +171,14 @@ func placeOf(p toml.ParseError, lines []string) int {
 	return at
 }
 
+// bareKey has the characters of keys that need no quotes.
+const bareKey = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
+
 // keysOf returns the keys of a table with their lines.
 func keysOf(file, path string, meta *toml.MetaData, keys map[string]toml.Primitive) (all []key) {
 	for name, p := range keys {
 		k := key{file: file, name: name, path: name}
-		if path == queueTables {
+		if path == queueTables || strings.Trim(name, bareKey) != "" || name == "" {
 			k.path = strconv.Quote(name)
 		}
 		if path != "" {

@@ -142,8 +142,10 @@ func serve(c *cli.Context) error {
 	if conf.Debug {
 		level = slog.LevelDebug
 	}
+	writer := logs.NewWriter(os.Stderr, clock.System)
+	defer writer.Close()
 	lines := logs.NewRepeats(
-		slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}), clock.System)
+		slog.NewTextHandler(writer, &slog.HandlerOptions{Level: level}), clock.System)
 	defer lines.Flush()
 	log := slog.New(lines)
 	warnOfVariables(log)

@@ -54,6 +54,38 @@ func TestTheServerOutlivesTheReaderOfItsLog(t *testing.T) {
 	works(t, cmd, socket)
 }
 
+func TestAReaderOfTheLogThatIsStuckHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	socket := filepath.Join(t.TempDir(), "s")
+	r, w, err := os.Pipe() // whose buffer has 64 KiB
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	cmd := spawn.Command(binary, t.TempDir(), "--socket", socket, "--debug")
+	cmd.Stderr = w
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	waitForSocket(t, socket)
+	for range 700 { // two lines each, of a hundred bytes
+		c, err := net.DialTimeout("unix", socket, limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.SetDeadline(time.Now().Add(limit))
+		if _, err := c.Write([]byte("version\r\n")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Read(make([]byte, 100)); err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+	}
+	works(t, cmd, socket)
+}
+
 func TestTheServerRunsWithoutAStandardError(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -83,13 +115,7 @@ func TestTheServerRunsWithoutAStandardError(t *testing.T) {
 func works(t *testing.T, cmd *exec.Cmd, socket string) {
 	t.Helper()
 	t.Cleanup(func() { cmd.Process.Kill() })
-	waitFor(t, "the server", func() bool {
-		c, err := net.Dial("unix", socket)
-		if err == nil {
-			c.Close()
-		}
-		return err == nil
-	})
+	waitForSocket(t, socket)
 	for range 3 {
 		for _, args := range []string{"put q -s ", "get q -s "} {
 			if _, log, code := command(t, "a", strings.Fields(args+socket)...); code != 0 {
@@ -106,6 +132,17 @@ func works(t *testing.T, cmd *exec.Cmd, socket string) {
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("got %v from the server, want a clean end", err)
 	}
+}
+
+func waitForSocket(t *testing.T, socket string) {
+	t.Helper()
+	waitFor(t, "the server", func() bool {
+		c, err := net.Dial("unix", socket)
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	})
 }
 
 // waitFor asks until it is there.

@@ -3,11 +3,15 @@ package client
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/iotest"
+
+	"github.com/darner/darner/tools/exchange"
 )
 
 // inputs writes files, named a, b, ... in a directory of their own, and returns their paths.
@@ -134,5 +138,31 @@ func TestNothingIsSentAheadToAServerThatDoesNotKnowIt(t *testing.T) {
 	n, err := Put(context.Background(), at, "q", inputs(t, "a\nb\nc\n"), Lines)
 	if n != 1 || !errors.Is(err, ErrFull) {
 		t.Errorf("got %d items, %v, want 1 and that the queue is full", n, err)
+	}
+}
+
+// What the server answered is known also when the input breaks off in the middle of an item.
+func TestAnItemWhoseInputBreaksOffIsNotStored(t *testing.T) {
+	large := strings.Repeat("x", 100_000)
+	at := script(t, [2]string{"set q 0 0 1\r\na\r\n", "STORED\r\n"}, probe,
+		[2]string{"set q/strict 0 0 1\r\nb\r\nset q/strict 0 0 200000\r\n" + large, "STORED\r\n"})
+	s, err := NewSetter(context.Background(), at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken := errors.New("cannot be read")
+	body := io.MultiReader(strings.NewReader(large), iotest.ErrReader(broken))
+	for _, it := range []exchange.Item{{Size: 1, Body: strings.NewReader("a")},
+		{Size: 1, Body: strings.NewReader("b")}, {Size: 200_000, Body: body}} {
+		if err == nil && s.Stored() == 1 {
+			err = s.Ahead()
+		}
+		if err == nil {
+			err = s.Send("q", it)
+		}
+	}
+	s.Close()
+	if !errors.Is(err, broken) || s.Stored() != 2 || s.Sent() != 0 {
+		t.Errorf("got %v, %d items stored, want the input's error and 2", err, s.Stored())
 	}
 }

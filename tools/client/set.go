@@ -70,8 +70,10 @@ func (s *Setter) Send(queue string, it exchange.Item) error {
 	}
 	w := s.c.w
 	fmt.Fprintf(w, "set %s%s %d %d %d\r\n", queue, strict, it.Flags, exptime(it.Expires), it.Size)
-	n, err := io.CopyN(w, it.Body, it.Size)
-	w.WriteString("\r\n")
+	n, err := io.CopyN(struct{ io.Writer }{w}, it.Body, it.Size) // w.ReadFrom would keep its error
+	if err == nil {
+		w.WriteString("\r\n")
+	}
 	if _, broken := w.Write(nil); broken != nil { // the error of any write before
 		s.sent++
 		return first(s.Flush(), broke(broken)) // a refusal is the reason, if there is one

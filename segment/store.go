@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
+
+	"github.com/darner/darner/segment/disk"
 )
 
 // DirectWriteSize is the payload length, in bytes, from which a record is written to the file
@@ -27,16 +29,20 @@ const shortRecord = 1 << 10
 
 var shortBuffers = sync.Pool{New: func() any { return new([shortRecord]byte) }}
 
-// store puts a record after the last one.
+// store puts a record after the last one. A file without a descriptor takes it through the map,
+// which needs none.
 func (s *Segment) store(off uint32, r *Record) error {
-	if len(r.Payload) >= DirectWriteSize {
-		return s.writeRecord(off, r)
-	}
-	// While the file grows, a write would wait for it. Without a descriptor, the map costs less.
-	if s.toWrite.Load() > 0 && isShort(off, r) && s.file.Held() && s.extent.TryLock() {
-		defer s.extent.Unlock()
-		s.toWrite.Add(-1)
-		return s.writeShort(off, r)
+	long := len(r.Payload) >= DirectWriteSize
+	if (long || s.toWrite.Load() > 0 && isShort(off, r)) && s.file.Held() {
+		done, err := true, error(nil)
+		if long {
+			err = s.writeRecord(off, r)
+		} else {
+			done, err = s.tryWriteShort(off, r)
+		}
+		if done && !disk.IsTransient(err) {
+			return err
+		}
 	}
 	fault := s.storeMapped(off, r)
 	if fault == nil {
@@ -48,6 +54,16 @@ func (s *Segment) store(off uint32, r *Record) error {
 		return err
 	}
 	return s.write(off, b[:4], fault) // last, as in encode
+}
+
+// tryWriteShort is writeShort, unless it would wait: while the file grows, a write does.
+func (s *Segment) tryWriteShort(off uint32, r *Record) (done bool, err error) {
+	if !s.extent.TryLock() {
+		return false, nil
+	}
+	defer s.extent.Unlock()
+	s.toWrite.Add(-1)
+	return true, s.writeShort(off, r)
 }
 
 func (s *Segment) storeMapped(off uint32, r *Record) (err error) {

@@ -75,6 +75,8 @@ func (l *Log) appendLocked(
 			if err := l.rollForItemLocked(bytes); err != nil {
 				return p, err
 			}
+		case disk.IsTransient(err):
+			return p, err
 		case !disk.IsFull(err):
 			return p, l.failLocked(err)
 		default:

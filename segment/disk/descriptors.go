@@ -73,8 +73,9 @@ func (d *Descriptors) Give() {
 	d.taken--
 }
 
-// shed closes a descriptor that a file can do without. It is false if there is none.
-func (d *Descriptors) shed() bool {
+// Shed closes a descriptor that a file can do without. It is false if there is none. It is for
+// whoever meets a shortage all the same, because the process has fewer than it should.
+func (d *Descriptors) Shed() bool {
 	d.mu.Lock()
 	f := d.reclaimLocked()
 	if f != nil {
@@ -249,7 +250,7 @@ func (d *Descriptors) namesOf(h *handle) (name, next string) {
 func (d *Descriptors) open(open func() (*os.File, error)) (*os.File, error) {
 	for {
 		f, err := open()
-		if !errors.Is(err, unix.EMFILE) && !errors.Is(err, unix.ENFILE) || !d.shed() {
+		if !errors.Is(err, unix.EMFILE) && !errors.Is(err, unix.ENFILE) || !d.Shed() {
 			return f, err
 		}
 	}

@@ -174,7 +174,7 @@ func TestAFileThatIsRemovedKeepsItsDescriptor(t *testing.T) {
 	f, _ := pageFile(t, fsys, name, "hello")
 	takeAll(t, fsys.Descriptors)
 	check(t, fsys.Remove(name))
-	if fsys.Descriptors.shed() {
+	if fsys.Descriptors.Shed() {
 		t.Error("got a descriptor that cannot be opened again")
 	}
 	wantContent(t, f, "hello")

@@ -7,6 +7,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/darner/darner/server/memcache"
@@ -105,6 +106,9 @@ func (a *acceptor) retry(l net.Listener, try func() error) error {
 		if err == nil || errors.Is(err, net.ErrClosed) {
 			return err
 		}
+		if fewDescriptors(err) && a.o.Descriptors.Shed() {
+			continue
+		}
 		if a.mayWarn() {
 			a.o.Logger.Warn("cannot accept connections for now", "address", l.Addr().String(),
 				"error", err, "hint", fewFiles)
@@ -113,6 +117,12 @@ func (a *acceptor) retry(l net.Listener, try func() error) error {
 			return net.ErrClosed
 		}
 	}
+}
+
+// fewDescriptors reports whether the process or the machine has no descriptor left, although
+// Descriptors has.
+func fewDescriptors(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
 // mayWarn is true once a minute, because a shortage may come and go.

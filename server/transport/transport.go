@@ -47,10 +47,11 @@ type transport interface {
 	close()
 }
 
-// Descriptors are those that connections and files share. Take is false if there is none.
+// Descriptors are those that connections and files share.
 type Descriptors interface {
-	Take() bool
+	Take() bool // false if there is none
 	Give()
+	Shed() bool // has a file close one; false if none can do without
 }
 
 // Options of a server; all are needed.

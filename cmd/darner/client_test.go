@@ -387,7 +387,7 @@ func TestSmallCommands(t *testing.T) {
 		{"peek a", "1", 0}, {"peek a", "1", 0}, {"peek none", "", 1},
 		{"flush a", "", 0}, {"peek a", "", 1}, {"get a", "", 1},
 		{"delete b", "", 0}, {"ls", "a\n", 0}, {"flush a b", "", 2}, {"delete", "", 2},
-		{"peek a/b", "", 2},
+		{"peek a/b", "", 2}, {"peek help", "", 1}, {"get h", "", 1},
 	} {
 		out, log, code := command(t, "", append(strings.Fields(c.args), "-s", d.Addr)...)
 		if out != c.want || code != c.code || (log == "") != (code == 0) {

@@ -51,6 +51,7 @@ func app() *cli.App {
 	}
 	for _, c := range app.Commands {
 		c.OnUsageError = plainError
+		c.HideHelpCommand = true // a queue may be named help
 	}
 	return app
 }

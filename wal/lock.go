@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"sync"
 
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/wal/datadir"
@@ -41,8 +42,14 @@ func (l *Log) takeLock() error {
 	return nil
 }
 
+// looking is held by who looks for a server. Whoever looks has the server's lock for that time, and
+// must not be taken for the server by another log beside it.
+var looking sync.Mutex
+
 // lookForServer fails if a server has the data directory that the log is in. It makes no file.
 func (l *Log) lookForServer() error {
+	looking.Lock()
+	defer looking.Unlock()
 	data := filepath.Dir(l.dir)
 	if _, err := l.fs.Allocated(filepath.Join(data, datadir.LockName)); err != nil {
 		return nil // most logs are in no data directory

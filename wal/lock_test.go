@@ -3,6 +3,8 @@ package wal
 import (
 	"errors"
 	"path/filepath"
+	"strconv"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -109,4 +111,32 @@ func TestAFileSystemWithoutLocksHasLogs(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.Close()
+}
+
+// Each looks whether a server has the directory above, and must not be taken for one.
+func TestLogsBesideEachOtherAreOpenedAtTheSameTime(t *testing.T) {
+	fsys, dir := disk.OS{}, t.TempDir()
+	lock, err := datadir.Lock(fsys, dir) // of a tool that has ended; the file stays
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := lock.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for n := range 4 {
+		all.Go(func() {
+			for range 20 {
+				l, err := Open(filepath.Join(dir, strconv.Itoa(n)), Options{FS: fsys})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if err := l.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/darner/darner/server/metrics"
+	"github.com/darner/darner/server/queue"
 )
 
 // logged has the server log into the buffer that is returned.
@@ -67,5 +68,13 @@ func TestAClientThatFlushesForEverDoesNotFillTheLog(t *testing.T) {
 	b.Reset()
 	if c.ask("flush a\r\n"); !strings.Contains(b.String(), "queue is flushed") {
 		t.Errorf("got %q in the next minute, want a line again", b)
+	}
+}
+
+func TestAnItemThatIsTooLargeIsToldWithItsSize(t *testing.T) {
+	err := tooLarge{size: 9, most: 8}
+	const want = "an item of 9 bytes is over max-item-size, which is 8"
+	if got := queue.RefusalOf(err); got != metrics.TooLarge || err.Error() != want {
+		t.Errorf("got %v, %s, want %v, %s", got, err, metrics.TooLarge, want)
 	}
 }

@@ -66,7 +66,7 @@ func (s *Session) setCommand(args []byte) {
 	case problem != "":
 		s.refuseBody(problem)
 	case set.left > s.env.MaxItemSize:
-		s.refused(errTooLarge)
+		s.refused(tooLarge{set.left, s.env.MaxItemSize})
 		s.refuseBody(itemTooLarge)
 	case set.left > int64(s.env.InlineMax):
 		s.startUpload()
@@ -211,8 +211,14 @@ func (s *Session) refused(err error) {
 	s.set.q.Refused(err)
 }
 
-// errTooLarge is the reason of itemTooLarge.
-var errTooLarge = fmt.Errorf("%w: it is over max-item-size", queue.ErrTooLarge)
+// tooLarge is the reason of itemTooLarge.
+type tooLarge struct{ size, most int64 } // bytes
+
+func (e tooLarge) Error() string {
+	return fmt.Sprintf("an item of %d bytes is over max-item-size, which is %d", e.size, e.most)
+}
+
+func (tooLarge) Is(target error) bool { return target == queue.ErrTooLarge }
 
 // refuseBody swallows the body, however long, and then answers.
 func (s *Session) refuseBody(answer string) {

@@ -33,7 +33,7 @@ func check(c *cli.Context) error {
 		finish = func(r fsck.Result) error { return fsck.CloseJSON(w, r) }
 	} else {
 		finish = fsck.NewReport(w, &o, func(w io.Writer, rows [][]string) error {
-			width := width(c)
+			width := cmdline.Width(c)
 			return cmdline.WriteTable(w, cmdline.FitColumns(rows, width), width)
 		}).Close
 	}
@@ -60,22 +60,6 @@ func firstLine(err error) string {
 	return line
 }
 
-// wideFlag is for commands with tables.
-func wideFlag() cli.Flag {
-	return &cli.BoolFlag{
-		Name:  "wide",
-		Usage: "whole names and all columns, as in a pipe, however wide the terminal is",
-	}
-}
-
-// width is how many columns a table may take; 0 is no bound.
-func width(c *cli.Context) int {
-	if c.Bool("wide") {
-		return 0
-	}
-	return cmdline.WidthOf(os.Stdout)
-}
-
 // status is the result as an exit code.
 func status(res fsck.Result) error {
 	if code := res.Exit(); code != fsck.ExitClean {
@@ -97,7 +81,7 @@ func spaceCommand() *cli.Command {
 		Name:      "space",
 		Usage:     "draws what takes the disk: what of each segment is live, dead, free",
 		ArgsUsage: "DATA",
-		Flags:     []cli.Flag{wideFlag()},
+		Flags:     []cli.Flag{cmdline.WideFlag()},
 		Action: func(c *cli.Context) error {
 			path, err := dataArgument(c)
 			if err != nil {
@@ -106,7 +90,7 @@ func spaceCommand() *cli.Command {
 			out := bufio.NewWriter(os.Stdout)
 			o := fsck.Options{FS: files}
 			var cut func(string, int) string
-			if width(c) > 0 {
+			if cmdline.Width(c) > 0 {
 				cut = cmdline.CutMiddle
 			}
 			fsck.Space(out, &o, cut)

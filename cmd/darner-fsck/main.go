@@ -72,7 +72,7 @@ func app() *cli.App {
 				Name:  "json",
 				Usage: "write a line of JSON for every finding, step and queue, and the result",
 			},
-			wideFlag(),
+			cmdline.WideFlag(),
 		},
 		Action:       check,
 		OnUsageError: usageError,

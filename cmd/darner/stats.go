@@ -25,7 +25,7 @@ func statsCommand() *cli.Command {
 		ArgsUsage: "[QUEUE]",
 		Flags: []cli.Flag{
 			serverFlag(),
-			&cli.BoolFlag{Name: "wide", Usage: "do not cut names to fit the terminal"},
+			cmdline.WideFlag(),
 		},
 		Action: func(c *cli.Context) error {
 			if c.NArg() > 1 {
@@ -39,7 +39,7 @@ func statsCommand() *cli.Command {
 				if only := c.Args().First(); only != "" {
 					return writeQueue(os.Stdout, s, only)
 				}
-				return writeStats(os.Stdout, s, width(c))
+				return writeStats(os.Stdout, s, cmdline.Width(c))
 			})
 		},
 	}
@@ -79,14 +79,6 @@ func list(out io.Writer, s client.Stats, long bool) error {
 	}
 	_, err := io.WriteString(out, b.String())
 	return err
-}
-
-// width is how many columns a table may take.
-func width(c *cli.Context) int {
-	if c.Bool("wide") {
-		return 0
-	}
-	return cmdline.WidthOf(os.Stdout)
 }
 
 // columns of the table of queues. wide ones are left out where it has to fit.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
 )
 
@@ -17,6 +18,22 @@ const (
 	// leastName is what is left of a name, at least.
 	leastName = 8
 )
+
+// WideFlag is for commands with tables.
+func WideFlag() cli.Flag {
+	return &cli.BoolFlag{
+		Name:  "wide",
+		Usage: "whole names and all columns, as in a pipe, however wide the terminal is",
+	}
+}
+
+// Width returns how many columns a table may take on standard output; 0 is no bound.
+func Width(c *cli.Context) int {
+	if c.Bool("wide") {
+		return 0
+	}
+	return WidthOf(os.Stdout)
+}
 
 // WidthOf returns how many columns a table may take in a file: those of a terminal, or 0, which is
 // no bound.

@@ -11,7 +11,7 @@ others=()
 trap stop_all EXIT
 
 # start_server NAME [FLAG...]: starts darner with these flags and data of its own, and sets port, pid
-# and server (HOST:PORT). After stop_server and with the same NAME, it has its data again.
+# and server (HOST:PORT).
 start_server() {
   local name=$1
   shift

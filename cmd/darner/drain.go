@@ -27,7 +27,7 @@ because the protocol does not have them.`,
 			serverFlag(),
 			&cli.IntFlag{
 				Name: "prefetch", Value: client.DefaultPrefetch,
-				Usage: "how many items to have open at a time, each on a connection of its own",
+				Usage: "how many items to have open at a time",
 			},
 		},
 		Action: func(c *cli.Context) error {

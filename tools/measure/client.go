@@ -57,6 +57,10 @@ func (c *client) fill(queue string, n, size int) { c.flood(n, setOf(queue, size)
 
 // drain gets n items, which must be in the queue.
 func (c *client) drain(queue string, n, size int) {
-	c.flood(n, "get "+queue+"\r\n",
-		len(fmt.Sprintf("VALUE %s 0 %d\r\n%s\r\nEND\r\n", queue, size, item(size))))
+	c.flood(n, "get "+queue+"\r\n", valueOf(queue, size))
+}
+
+// valueOf is the length of the answer to a get of an item of size bytes.
+func valueOf(queue string, size int) int {
+	return len(fmt.Sprintf("VALUE %s 0 %d\r\n%s\r\nEND\r\n", queue, size, item(size)))
 }

@@ -100,8 +100,8 @@ func (b *budget) check(dir string, s Settings, bytes int64) *overBound {
 
 // The refusals, with the bound in bytes.
 const (
-	atOwnLimit = "the queue is at its limit of %d bytes on disk (max-disk): " +
-		"take items, or raise it"
+	atOwnLimit = "the queue is at its limit of %d bytes on disk (max-disk of its table, or " +
+		"queue-max-disk): take items, or raise it"
 	atSharedLimit = "no space left: the data directory is at its limit of %d bytes (max-disk): " +
 		"take items, delete queues, or raise it"
 	atMinFree = "no space left: the file system is to keep %d bytes free (min-free): " +

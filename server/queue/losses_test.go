@@ -100,7 +100,7 @@ func TestDiscardedItemsAreTold(t *testing.T) {
 		t.Errorf("got %d discarded, want some, and as many in the sum", s.DiscardedFull)
 	}
 	l.wants(t, 0, "oldest items are discarded for new ones", "WARN", "queue=work",
-		fmt.Sprint("count=", s.DiscardedFull), "max-disk")
+		fmt.Sprint("count=", s.DiscardedFull), "max-disk of its table, or queue-max-disk")
 }
 
 func TestRefusalsAreCountedByReason(t *testing.T) {

@@ -126,7 +126,7 @@ func getCommand() *cli.Command {
 		},
 		&cli.IntFlag{
 			Name: "prefetch", DefaultText: "128; with --exec 1",
-			Usage: "how many items to have open at a time",
+			Usage: "how many items to have open at a time, 1024 at most",
 		},
 	}
 	return &cli.Command{

@@ -328,6 +328,19 @@ func TestReadersSurviveKillsOfTheServer(t *testing.T) {
 	}
 }
 
+// The server has a bound of its own on what is open ahead.
+func TestMoreThanTheServerOpensAheadMayBeAskedFor(t *testing.T) {
+	t.Parallel()
+	const n = 4 * client.MaxPrefetch
+	d := launch(t, t.TempDir())
+	fill(t, d, "q", n)
+	out, log, code := command(t, "", "get", "-n", "0", "--lines", "--prefetch", "1000000", "q", "-s",
+		d.Addr)
+	if code != 0 || out != numbers(0, n) {
+		t.Errorf("got exit code %d, %d items, %s, want 0 and %d", code, strings.Count(out, "\n"), log, n)
+	}
+}
+
 // fill appends n numbers of five digits to a queue.
 func fill(t *testing.T, d *daemon, queue string, n int) {
 	t.Helper()

@@ -27,7 +27,7 @@ because the protocol does not have them.`,
 			serverFlag(),
 			&cli.IntFlag{
 				Name: "prefetch", Value: client.DefaultPrefetch,
-				Usage: "how many items to have open at a time",
+				Usage: "how many items to have open at a time, 1024 at most",
 			},
 		},
 		Action: func(c *cli.Context) error {

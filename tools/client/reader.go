@@ -16,6 +16,9 @@ const (
 	// DefaultPrefetch is how many items a Reader has open by default, at most.
 	DefaultPrefetch = 128
 
+	// MaxPrefetch is how many a server opens ahead for a connection.
+	MaxPrefetch = 1024
+
 	// batchBytes bounds the items that are held in memory. A larger one is streamed.
 	batchBytes = 1 << 20
 
@@ -42,8 +45,8 @@ type Reader struct {
 	failed   error   // to be returned after the batch
 }
 
-// NewReader connects to a server. It will have up to prefetch items open, or one if the server is
-// none that opens items ahead.
+// NewReader connects to a server. It will have up to prefetch items open, and no more than
+// MaxPrefetch, or one if the server is none that opens items ahead.
 func NewReader(ctx context.Context, address, queue string, prefetch int) (*Reader, error) {
 	if err := CheckName(queue); err != nil {
 		return nil, err
@@ -52,8 +55,8 @@ func NewReader(ctx context.Context, address, queue string, prefetch int) (*Reade
 	if err != nil {
 		return nil, err
 	}
-	return &Reader{c: c, address: address, queue: queue, prefetch: max(prefetch, 1), window: 1,
-		verb: "gets"}, nil
+	return &Reader{c: c, address: address, queue: queue, window: 1, verb: "gets",
+		prefetch: min(max(prefetch, 1), MaxPrefetch)}, nil
 }
 
 // Close ends the connection. What is not confirmed goes back to its place in the queue.

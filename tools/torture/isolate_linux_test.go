@@ -18,7 +18,7 @@ import (
 	"syscall"
 )
 
-const insideVariable = "DARNER_TORTURE_ISOLATED"
+const insideVariable = "TORTURE_ISOLATED"
 
 // isolated runs the test binary again in a mount namespace of its own. It does nothing if it is in
 // one already, or not run by root.

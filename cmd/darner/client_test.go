@@ -387,6 +387,28 @@ func TestASecondSignalEndsAtOnce(t *testing.T) {
 	c.until("q", "open_transactions", "0")
 }
 
+// The figures of queues are left out then for monitors, not for whoever asks for queues.
+func TestQueuesAreFoundWhateverTheFormatOfStats(t *testing.T) {
+	t.Parallel()
+	for _, format := range []string{"full", "server", "darner"} {
+		from, to := launch(t, t.TempDir(), "--stats-format", format), launch(t, t.TempDir())
+		from.dial().say("set a 0 0 1\r\n1\r\nset b:c 0 0 1\r\n2\r\n", strings.Repeat("STORED\r\n", 2))
+		for _, c := range []struct{ args, want string }{
+			{"ls -l", "         1  a\n         1  b:c\n"}, {"stats a", "items "},
+			{"drain --server " + to.Addr + " " + from.Addr, "a: 1 item, 1 byte\nb:c: 1 item, 1 byte\n"},
+		} {
+			args := strings.Fields(c.args)
+			if args[0] != "drain" {
+				args = append(args, "-s", from.Addr)
+			}
+			if out, log, code := command(t, "", args...); code != 0 || !strings.Contains(out, c.want) {
+				t.Errorf("%s, %s: got exit code %d, %q, %s; want %q", format, c.args, code, out, log,
+					c.want)
+			}
+		}
+	}
+}
+
 func TestSmallCommands(t *testing.T) {
 	t.Parallel()
 	d := launch(t, t.TempDir())

@@ -16,11 +16,30 @@ type QueueStats struct {
 	Figure map[string]string
 }
 
-// Stats asks the server for all its figures.
+// Stats asks the server for all its figures, also where it leaves the queues out for monitors.
 func (c *Client) Stats() (Stats, error) {
 	s := Stats{Server: map[string]string{}}
 	err := c.figures("stats", s.add)
+	if _, full := s.Server["uncounted_queues"]; err == nil && full && len(s.Queues) == 0 {
+		s.Queues, err = c.queueByQueue() // with stats-format = "server"
+	}
 	return s, err
+}
+
+// queueByQueue asks for the names of the queues, and then for the figures of each.
+func (c *Client) queueByQueue() (all []QueueStats, err error) {
+	var names []string
+	err = c.figures("stats queue", func(name, _ string) { names = append(names, name) })
+	for _, name := range names {
+		if err != nil {
+			break
+		}
+		var q QueueStats
+		if q, err = c.QueueStats(name); len(q.Figure) > 0 { // else it was deleted meanwhile
+			all = append(all, q)
+		}
+	}
+	return all, err
 }
 
 // QueueStats asks the server for the figures of one queue. There are none if there is no such

@@ -87,7 +87,7 @@ func importQueue(c *cli.Context) (err error) {
 	if e := im.Close(); e != nil {
 		return errors.Join(err, e)
 	}
-	fmt.Fprintf(os.Stderr, "%s, %s of payload, are now in %s\n",
+	fmt.Fprintf(os.Stderr, "%s, %s of payload: now in %s\n",
 		count(im.Items, "more item"), count(im.Bytes, "byte"), name)
 	return err
 }

@@ -53,7 +53,7 @@ func imported(t *testing.T) string {
 	t.Helper()
 	data := t.TempDir()
 	if _, log, code := says(t, lines, "import", data, "q"); code != 0 ||
-		log != "3 more items, 8 bytes of payload, are now in q\n" {
+		log != "3 more items, 8 bytes of payload: now in q\n" {
 		t.Fatalf("got exit code %d, want 0: %s", code, log)
 	}
 	return data
@@ -116,7 +116,7 @@ func TestExportedItemsCanBeImported(t *testing.T) {
 func TestABrokenLineEndsAnImport(t *testing.T) {
 	data := imported(t)
 	_, log, code := says(t, lines+"{\n", "import", data, "q")
-	if want := "3 more items, 8 bytes of payload, are now in q\ndarner-fsck: line 4: the line breaks off\n"; log != want || code != fsck.ExitTrouble {
+	if want := "3 more items, 8 bytes of payload: now in q\ndarner-fsck: line 4: the line breaks off\n"; log != want || code != fsck.ExitTrouble {
 		t.Errorf("got exit code %d, %s, want %d, %s", code, log, fsck.ExitTrouble, want)
 	}
 }

@@ -401,7 +401,8 @@ func TestQueuesAreFoundWhateverTheFormatOfStats(t *testing.T) {
 			if args[0] != "drain" {
 				args = append(args, "-s", from.Addr)
 			}
-			if out, log, code := command(t, "", args...); code != 0 || !strings.Contains(out, c.want) {
+			out, log, code := command(t, "", args...)
+			if code != 0 || !strings.Contains(out, c.want) {
 				t.Errorf("%s, %s: got exit code %d, %q, %s; want %q", format, c.args, code, out, log,
 					c.want)
 			}

@@ -23,9 +23,9 @@
 //
 // One process at a time has a log open, once: Open locks its directory, and fails with ErrInUse. A
 // program with very many logs may lock one file for all of them (see disk.FS.Lock) and say so with
-// Options.Guarded, which saves a descriptor for each. Nobody but the lock keeps other programs from
-// changing the files. Taken items may come again after a power cut. After another
-// restart only those may that were taken out of order while a full disk had no space to note it.
+// Options.Guarded, which saves a descriptor for each. The lock keeps nobody from changing the files
+// by other means. Taken items may come again after a power cut. After another restart only those
+// may that were taken out of order while a full disk had no space to note it.
 //
 // Package inspect examines, rewinds and mends a log that nobody has open.
 package wal

@@ -47,9 +47,10 @@ type Config struct {
 	MaxOpenReads int
 	// Admin is who may use the administrator's commands.
 	Admin Admin
-	// Dialect is whose clients are to work unchanged. It presets the settings of compat.
+	// Dialect is whose clients are to work unchanged. It presets the settings of Compat,
+	// each of which may be set by itself.
 	Dialect Dialect
-	compat
+	Compat
 
 	// Transport is how connections are served. Loops is how many goroutines share them where one
 	// serves many, up to 64; 0 fits the machine.
@@ -121,7 +122,7 @@ func (c *Config) Settings() []Setting {
 		{"transport", &c.Transport},
 		{"loops", number{&c.Loops}},
 		{"debug", boolean{&c.Debug}},
-	}, c.compat.settings()...)
+	}, c.Compat.settings()...)
 }
 
 // Setting returns the setting of that name; nil if there is none.
@@ -162,7 +163,7 @@ func Default() Config {
 		InlineMax:      64 * KiB,
 		MaxOpenReads:   1,
 		Dialect:        DialectMemcached,
-		compat:         presets[DialectMemcached],
+		Compat:         presets[DialectMemcached],
 		MinFree:        Auto,
 		ScrubInterval:  Interval(30 * 24 * time.Hour),
 		CompactRate:    32 * MiB,

@@ -77,14 +77,14 @@ func (e EchoKey) String() string { return string(e) }
 // Set parses text into e.
 func (e *EchoKey) Set(text string) error { return choose(e, text, EchoName, EchoAsked) }
 
-// compat is what a dialect presets.
-type compat struct {
-	FlushAllAnswer FlushAllAnswer
+// Compat are the settings that a dialect presets.
+type Compat struct {
+	FlushAllAnswer FlushAllAnswer // without a delay; with one it is OK
 	// ReportedVersion is the answer to version, one word of at most 64 bytes; empty: the server's.
 	ReportedVersion string
 	StatsFormat     StatsFormat
-	// RelativeExptimeMax is the longest exptime in seconds that counts from now. A larger one is a
-	// Unix time.
+	// RelativeExptimeMax is the longest exptime that counts from now, 0 to 2^31-1 seconds. A larger
+	// one is a Unix time.
 	RelativeExptimeMax int
 	Close              Close
 	EchoKey            EchoKey
@@ -92,7 +92,7 @@ type compat struct {
 
 const month = 30 * 24 * 60 * 60 // seconds
 
-var presets = map[Dialect]compat{
+var presets = map[Dialect]Compat{
 	DialectMemcached: {FlushAllOK, "", StatsFull, month, CloseQueue, EchoName},
 	DialectKestrel:   {FlushAllFlushed, "2.4.1", StatsFull, 1_000_000, CloseQueue, EchoName},
 	DialectDarner:    {FlushAllFlushed, "", StatsDarner, month, CloseConnection, EchoName},
@@ -100,7 +100,7 @@ var presets = map[Dialect]compat{
 }
 
 // settings are the settings that a dialect presets.
-func (s *compat) settings() []Setting {
+func (s *Compat) settings() []Setting {
 	return []Setting{
 		{"flush-all-answer", &s.FlushAllAnswer},
 		{"reported-version", text{&s.ReportedVersion}},

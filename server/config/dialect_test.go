@@ -8,7 +8,7 @@ import (
 // spoken are the settings that a dialect presets, as text.
 func spoken(c Config) string {
 	var all []string
-	for _, s := range c.compat.settings() {
+	for _, s := range c.Compat.settings() {
 		all = append(all, s.Value.String())
 	}
 	return strings.Join(all, " ")

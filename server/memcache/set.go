@@ -4,6 +4,7 @@ package memcache
 // input buffer.
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -64,6 +65,7 @@ func (s *Session) setCommand(args []byte) {
 	}
 	switch {
 	case problem != "":
+		set.strict = isStrict(w[0])
 		s.refuseBody(problem)
 	case set.left > s.env.MaxItemSize:
 		s.refused(tooLarge{set.left, s.env.MaxItemSize})
@@ -158,6 +160,21 @@ func (s *Session) setKey(key []byte) (problem string) {
 	s.set.strict = opts&optStrict != 0
 	s.set.meta.Enqueued = s.env.Now()
 	return ""
+}
+
+// isStrict reports whether a set's key asks for /strict, whatever else is wrong with the line.
+func isStrict(key []byte) bool {
+	for {
+		slash := bytes.IndexByte(key, '/')
+		if slash < 0 {
+			return false
+		}
+		key = key[slash+1:]
+		word, _, _ := bytes.Cut(key, []byte("/"))
+		if opt, _ := parseOption(word); opt == optStrict {
+			return true
+		}
+	}
 }
 
 // storeInline waits for a body that fits in the input buffer, and puts it in its queue. Before that

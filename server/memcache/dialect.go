@@ -21,3 +21,11 @@ type Dialect struct {
 
 // closeTogether reports whether /close and /abort of one queue act on open items of the other.
 func (d *Dialect) closeTogether(a, b Queue) bool { return d.CloseAny || a == b }
+
+// closedWith is the same for all queues of which that is true.
+func (d *Dialect) closedWith(q Queue) Queue {
+	if d.CloseAny {
+		return nil
+	}
+	return q
+}

@@ -277,6 +277,15 @@ func (g *getState) anyFetches() bool {
 	return false
 }
 
+func (g *getState) anyOpens() bool {
+	for i := range g.keys {
+		if g.keys[i].opts&optOpen != 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // find returns which key a waiter's queue belongs to.
 func (g *getState) find(q Queue) int {
 	for i := range g.keys {

@@ -40,38 +40,48 @@ func (s *Session) closeOldest(k *getKey) error {
 // or that the keys before it open.
 func (s *Session) mayOpen() bool {
 	keys := s.get.keys
-	if len(s.opens) == 0 && len(keys) == 1 {
+	switch {
+	case len(s.opens) == 0 && (len(keys) == 1 || !s.get.anyOpens()):
 		return true
+	case len(keys) == 1:
+		return s.mayOpenBeside(&keys[0], s.openBeside(keys[0].q), 0)
+	}
+	open := make(map[Queue]int) // so that many keys take no longer each than one does
+	for _, o := range s.opens {
+		open[s.env.Dialect.closedWith(o.q)]++
 	}
 	for i := range keys {
-		ahead := keys[i].opts&optAhead != 0 && len(s.opens)+i < maxAhead
-		if !ahead && keys[i].takes() && s.openAt(i) >= s.env.MaxOpenReads {
+		k := &keys[i]
+		beside := s.env.Dialect.closedWith(k.q)
+		if !s.mayOpenBeside(k, open[beside], i) {
 			return false
+		}
+		if k.opts&(optClose|optAbort) != 0 && open[beside] > 0 {
+			open[beside]--
+		}
+		if k.opts&optOpen != 0 {
+			open[beside]++
 		}
 	}
 	return true
 }
 
-// openAt is how many items that count with its own are open when key i of the current get takes
-// one.
-func (s *Session) openAt(i int) int {
-	keys := s.get.keys
-	d := &s.env.Dialect
-	open := 0
-	for _, o := range s.opens {
-		if d.closeTogether(o.q, keys[i].q) {
-			open++
-		}
+// mayOpenBeside reports whether a key may take an item beside those that count with its own. before
+// is how many keys come before it.
+func (s *Session) mayOpenBeside(k *getKey, open, before int) bool {
+	if k.opts&optAhead != 0 && len(s.opens)+before < maxAhead || !k.takes() {
+		return true
 	}
-	for j := range keys[:i+1] {
-		k := &keys[j]
-		if !d.closeTogether(k.q, keys[i].q) {
-			continue
-		}
-		if k.opts&(optClose|optAbort) != 0 {
-			open = max(open-1, 0)
-		}
-		if k.opts&optOpen != 0 && j < i {
+	if k.opts&(optClose|optAbort) != 0 {
+		open = max(open-1, 0)
+	}
+	return open < s.env.MaxOpenReads
+}
+
+// openBeside is how many items are open that count with those of a queue.
+func (s *Session) openBeside(q Queue) (open int) {
+	for _, o := range s.opens {
+		if s.env.Dialect.closeTogether(o.q, q) {
 			open++
 		}
 	}

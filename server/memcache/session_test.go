@@ -218,3 +218,35 @@ func TestItemsOpenedAheadAreBounded(t *testing.T) {
 	c.expect("get q/close\r\n", "END\r\n")
 	c.expect("get q/open/ahead\r\n", value("q", "x"))
 }
+
+func TestEachKeyOfAGetMayOpenWhatThoseBeforeItLeave(t *testing.T) {
+	for _, c := range []struct {
+		keys     string
+		together bool // /close acts on what is open, whatever its queue
+		refused  bool
+	}{
+		{"q r s", false, true},
+		{"r s", false, false},
+		{"r s", true, true},
+		{"r/open s/open", false, false},
+		{"r/open r", false, true},
+		{"r/open s/open", true, true},
+		{"q/close r/open s", true, true},
+		{"q/close r/open r/abort s/open", true, false},
+		{"q/close q/open s r/open", false, false},
+		{"q/close q/open q", false, true},
+		{"q/open/ahead q/open/ahead", false, false},
+		{"q/open/ahead q/close q", false, true},
+		{"q/peek q/close q/close q", false, false},
+	} {
+		sv := newServer(t, func(sv *testServer) { sv.env.Dialect.CloseAny = c.together })
+		conn := sv.dial()
+		conn.set("q", "a")
+		conn.expect("get q/open\r\n", value("q", "a"))
+		want := endOfAnswer
+		if c.refused {
+			want = closeFirst
+		}
+		conn.expect("get "+c.keys+"\r\n", want)
+	}
+}

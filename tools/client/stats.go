@@ -77,8 +77,7 @@ func (c *Client) figures(request string, each func(name, value string)) error {
 	}
 }
 
-// firstFigure is the first figure of each queue. It separates figures with similar names: items of
-// queue a_total from total_items of queue a.
+// firstFigure is the first figure of each queue.
 const firstFigure = "_items"
 
 func (s *Stats) add(name, value string) {
@@ -89,8 +88,7 @@ func (s *Stats) add(name, value string) {
 	}
 	if len(s.Queues) > 0 {
 		q := s.Queues[len(s.Queues)-1]
-		figure, ok := strings.CutPrefix(rest, q.Name+"_")
-		if _, seen := q.Figure[figure]; ok && !seen {
+		if figure, ok := strings.CutPrefix(rest, q.Name+"_"); ok && q.has(figure) {
 			q.Figure[figure] = value
 			return
 		}
@@ -99,4 +97,19 @@ func (s *Stats) add(name, value string) {
 		s.Queues = append(s.Queues,
 			QueueStats{Name: queue, Figure: map[string]string{"items": value}})
 	}
+}
+
+// has tells whether a figure is the queue's next one, or the first one of a queue whose name begins
+// with this queue's: b_items of a is items of a_b, and the second total_items of a is items of
+// a_total. The original Darner's queues have no total_items, and no bytes.
+func (q *QueueStats) has(figure string) bool {
+	if _, seen := q.Figure[figure]; seen {
+		return false
+	}
+	switch figure {
+	case "total_items", "expired_items", "mem_items":
+		_, ok := q.Figure["bytes"]
+		return ok
+	}
+	return !strings.HasSuffix(figure, firstFigure)
 }

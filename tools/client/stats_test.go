@@ -1,6 +1,10 @@
 package client
 
-import "testing"
+import (
+	"slices"
+	"strings"
+	"testing"
+)
 
 const someStats = "STAT uptime 3700\r\nSTAT version 1.0\r\nSTAT pid 42\r\nSTAT curr_items 3\r\n" +
 	"STAT queue_creates 2\r\n" +
@@ -37,6 +41,37 @@ func TestFiguresFindTheirQueueWhateverItsName(t *testing.T) {
 			if q.Figure[name] != value {
 				t.Errorf("%s of %s: got %s, want %s", name, q.Name, q.Figure[name], value)
 			}
+		}
+	}
+}
+
+func TestQueuesWhoseNamesBeginWithAnothersAreAllListed(t *testing.T) {
+	names := []string{"a", "a_b", "a_b_items", "a_b_items_items", "a_items", "a_mem", "a_mem_b",
+		"a_total", "creates", "creates_x", "queue_a", "queue_queue"}
+	for _, figures := range [][]string{
+		{"items", "bytes", "total_items", "logsize", "expired_items", "mem_items", "age", "waiters"},
+		{"items", "waiters", "open_transactions"}, // of the original
+	} {
+		var answer strings.Builder
+		for _, name := range names {
+			for _, figure := range figures {
+				answer.WriteString("STAT queue_" + name + "_" + figure + " 1\r\n")
+			}
+		}
+		c := against(t, [2]string{"stats\r\n", answer.String() + "END\r\n"})
+		s, err := c.Stats()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, q := range s.Queues {
+			got = append(got, q.Name)
+			if len(q.Figure) != len(figures) {
+				t.Errorf("%s: got figures %v, want %v", q.Name, q.Figure, figures)
+			}
+		}
+		if !slices.Equal(got, names) {
+			t.Errorf("got queues %q, want %q", got, names)
 		}
 	}
 }

@@ -102,7 +102,7 @@ func (p *pair) source(line string) string {
 	switch line {
 	case "stats":
 		return "STAT uptime 5\r\nSTAT queue_cars+audit_items 1\r\n" +
-			"STAT queue_cars+audit_bytes 1\r\nSTAT queue_cars_items 2\r\n" +
+			"STAT queue_cars+audit_bytes 1\r\nSTAT queue_cars_items 2\r\nSTAT queue_cars_bytes 2\r\n" +
 			"STAT queue_cars_total_items 9\r\nEND\r\n"
 	case "stats settings":
 		return "ERROR\r\n"

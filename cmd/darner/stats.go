@@ -16,6 +16,7 @@ import (
 
 	"github.com/darner/darner/cmd/internal/cmdline"
 	"github.com/darner/darner/tools/client"
+	"github.com/darner/darner/tools/names"
 )
 
 func statsCommand() *cli.Command {
@@ -62,20 +63,24 @@ func lsCommand() *cli.Command {
 				if err != nil {
 					return err
 				}
-				return list(os.Stdout, s, c.Bool("long"))
+				return list(os.Stdout, s, c.Bool("long"), cmdline.WidthOf(os.Stdout) > 0)
 			})
 		},
 	}
 }
 
-// list writes names as they are, so that others can read them.
-func list(out io.Writer, s client.Stats, long bool) error {
+// list writes names as they are, so that others can read them, or so that a terminal can show them.
+func list(out io.Writer, s client.Stats, long, terminal bool) error {
 	var b strings.Builder
 	for _, q := range s.Queues {
 		if long {
 			fmt.Fprintf(&b, "%10s  ", q.Figure["items"])
 		}
-		b.WriteString(q.Name + "\n")
+		name := q.Name
+		if terminal {
+			name = names.Printable(name)
+		}
+		b.WriteString(name + "\n")
 	}
 	_, err := io.WriteString(out, b.String())
 	return err
@@ -99,7 +104,7 @@ var columns = []struct {
 func writeStats(out io.Writer, s client.Stats, width int) error {
 	table := [][]string{{"QUEUE"}}
 	for _, q := range s.Queues {
-		table = append(table, []string{q.Name})
+		table = append(table, []string{names.Printable(q.Name)})
 	}
 	for _, c := range columns {
 		if c.wide && width > 0 {
@@ -121,10 +126,10 @@ func writeStats(out io.Writer, s client.Stats, width int) error {
 	}
 	for _, q := range s.Queues {
 		if why := q.Figure["failed"]; why != "" && why != "no" {
-			fmt.Fprintf(&b, "\n%s takes no items: %s\n", q.Name, why)
+			fmt.Fprintf(&b, "\n%s takes no items: %s\n", names.Printable(q.Name), why)
 		}
 		if losses := q.Losses(); losses != "" {
-			fmt.Fprintf(&b, "\n%s since the start: %s\n", q.Name, losses)
+			fmt.Fprintf(&b, "\n%s since the start: %s\n", names.Printable(q.Name), losses)
 		}
 	}
 	_, err := io.WriteString(out, b.String())
@@ -147,7 +152,7 @@ func writeQueue(out io.Writer, s client.Stats, name string) error {
 
 func writeServer(out io.Writer, s client.Stats) {
 	f := s.Server
-	fmt.Fprintf(out, "darner %s, process %s, up %s\n", f["version"], f["pid"], seconds(f["uptime"]))
+	fmt.Fprintf(out, "darner %s, process %s, up %s\n", f["version"], plain(f["pid"]), seconds(f["uptime"]))
 	fmt.Fprintf(out, "%s now, %s ever, %s turned away\n", count(f, "curr_connections", "connection"),
 		plain(f["total_connections"]), plain(f["rejected_connections"]))
 	fmt.Fprintf(out, "%s, %s, %s, %s\n", count(f, "cmd_set", "set"), count(f, "cmd_get", "get"),
@@ -160,11 +165,11 @@ func writeServer(out io.Writer, s client.Stats) {
 // count writes a figure and what it counts.
 func count(figures map[string]string, name, thing string) string {
 	n, err := strconv.ParseInt(figures[name], 10, 64)
-	switch {
-	case err != nil:
+	if n != 1 && strings.HasSuffix(thing, "s") {
+		thing += "e"
+	}
+	if err != nil {
 		return plain(figures[name]) + " " + thing + "s"
-	case n != 1 && strings.HasSuffix(thing, "s"):
-		return client.Count(n, thing+"e")
 	}
 	return client.Count(n, thing)
 }

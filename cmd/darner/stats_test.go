@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -61,5 +62,36 @@ func TestOneQueueShowsAllItsFigures(t *testing.T) {
 	}
 	if err := writeQueue(&b, someStats, "nosuch"); exitCode(err) != 1 {
 		t.Errorf("an unknown queue: got %v, want exit code 1", err)
+	}
+}
+
+func TestNamesThatATerminalWouldObeyAreQuoted(t *testing.T) {
+	hostile := client.Stats{Server: someStats.Server, Queues: []client.QueueStats{{
+		Name: "\u009b31mred", Figure: map[string]string{"items": "1", "failed": "sync", "refused": "1",
+			"refused_failed": "1"},
+	}}}
+	var table, shown, piped strings.Builder
+	if err := errors.Join(writeStats(&table, hostile, 80), list(&shown, hostile, false, true),
+		list(&piped, hostile, false, false)); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(table.String(), "\u009b") || strings.Count(table.String(), `"\u009b31mred"`) != 3 {
+		t.Errorf("got the table\n%s\nwant the name quoted three times", &table)
+	}
+	if want := `"\u009b31mred"` + "\n"; shown.String() != want {
+		t.Errorf("got %q on a terminal, want %q", &shown, want)
+	}
+	if want := "\u009b31mred\n"; piped.String() != want {
+		t.Errorf("got %q in a pipe, want %q", &piped, want)
+	}
+}
+
+func TestFiguresThatAServerDoesNotHaveAreDashes(t *testing.T) {
+	var b strings.Builder
+	writeServer(&b, client.Stats{Server: map[string]string{"version": "0.2", "uptime": "1"}})
+	for _, want := range []string{"process -,", "- hits, - misses\n", "- turned away\n"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("got\n%s\nwant %q in it", &b, want)
+		}
 	}
 }

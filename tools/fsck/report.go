@@ -8,6 +8,8 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"github.com/darner/darner/tools/names"
 )
 
 // Report writes the results of a run for people: findings and steps as they come, then a line for
@@ -41,7 +43,7 @@ func (r *Report) finding(f Finding) {
 
 // place says where a finding is: queue/file and the range of bytes.
 func place(f Finding) string {
-	at := strings.Trim(printable(f.Queue)+"/"+printable(f.File), "/")
+	at := strings.Trim(names.Printable(f.Queue)+"/"+names.Printable(f.File), "/")
 	if at == "" {
 		at = "data"
 	}
@@ -49,14 +51,6 @@ func place(f Finding) string {
 		at += fmt.Sprintf(" %d-%d", f.From, f.To)
 	}
 	return at
-}
-
-// printable quotes a name with bytes that a terminal should not get.
-func printable(name string) string {
-	if q := fmt.Sprintf("%q", name); q[1:len(q)-1] != name {
-		return q
-	}
-	return name
 }
 
 func (r *Report) action(a Action) {
@@ -83,7 +77,8 @@ func (r *Report) writeTable() error {
 	rows := [][]string{{"queue", "items", "lost", "live", "dead", "disk", "oldest", "newest",
 		"segments", "gaps"}}
 	for _, q := range r.rows {
-		rows = append(rows, []string{printable(q.Queue), fmt.Sprint(q.Items), fmt.Sprint(q.Lost),
+		rows = append(rows, []string{names.Printable(q.Queue),
+			fmt.Sprint(q.Items), fmt.Sprint(q.Lost),
 			Size(q.Live), Size(q.Dead), Size(q.Disk), moment(q.Oldest), moment(q.Newest),
 			fmt.Sprint(q.Segments), fmt.Sprint(q.Gaps)})
 	}

@@ -7,6 +7,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"github.com/darner/darner/tools/names"
 )
 
 // signs are the characters that draw the states of bytes.
@@ -27,7 +29,7 @@ func Space(w io.Writer, o *Options, cut func(text string, width int) string) {
 	queue := ""
 	o.Use = func(u Use) {
 		if u.Queue != queue {
-			fmt.Fprintf(w, "\n%s\n", fit(printable(u.Queue), ""))
+			fmt.Fprintf(w, "\n%s\n", fit(names.Printable(u.Queue), ""))
 			queue = u.Queue
 		}
 		fmt.Fprintln(w, line(u))
@@ -35,7 +37,7 @@ func Space(w io.Writer, o *Options, cut func(text string, width int) string) {
 	o.Row = func(r Row) {
 		sum := fmt.Sprintf(": %s, %s on disk, %s live, %s dead", items(r.Items), Size(r.Disk),
 			Size(r.Live), Size(r.Dead))
-		fmt.Fprintln(w, fit(printable(r.Queue), sum)+sum)
+		fmt.Fprintln(w, fit(names.Printable(r.Queue), sum)+sum)
 	}
 }
 

@@ -191,7 +191,7 @@ func (c *Client) head(verb, queue string) (*Item, error) {
 // beside others (/ahead), and can stop at the first set that it refuses (/strict).
 func (c *Client) knowsAhead() (knows bool, err error) {
 	err = c.figures("stats settings", func(name, _ string) {
-		knows = knows || name == "when-full" // servers with this setting know both
+		knows = knows || name == "dialect" // servers with this setting know both
 	})
 	if _, unknown := err.(ServerError); unknown {
 		err = nil

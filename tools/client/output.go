@@ -19,6 +19,7 @@ type Output struct {
 	queue string
 	out   io.Writer
 	large bool         // the current item is streamed
+	part  int64        // bytes of it that are in the output
 	batch bytes.Buffer // else items are written together
 	ends  []int        // of its items
 	enc   exchange.Encoder
@@ -36,7 +37,9 @@ type outputWriter struct{ o *Output }
 
 func (w outputWriter) Write(p []byte) (int, error) {
 	if w.o.large {
-		return w.o.out.Write(p)
+		n, err := w.o.out.Write(p)
+		w.o.part += int64(n)
+		return n, err
 	}
 	return w.o.batch.Write(p)
 }
@@ -77,31 +80,48 @@ func (o *Output) encode(it *Item, text bool) error {
 
 // stream writes an item that is not in memory.
 func (o *Output) stream(it *Item) (int, error) {
+	o.part = 0
 	if err := o.encode(it, false); err != nil {
-		return 0, o.stays(it, it.Size-it.left, err)
+		return 0, o.stays(it, o.part, err)
 	}
 	return 1, nil
 }
 
-// stays says that an item could not be written.
-func (o *Output) stays(it *Item, written int64, err error) error {
-	return fmt.Errorf("an item of %s stays in %s; %d of it were written: %w",
-		Count(it.Size, "byte"), o.queue, written, err)
+// stays says that an item could not be written, and how much of the output's end belongs to it.
+func (o *Output) stays(it *Item, part int64, err error) error {
+	return fmt.Errorf("an item of %s stays in %s; its part in the output has %s: %w",
+		Count(it.Size, "byte"), o.queue, Count(part, "byte"), err)
 }
 
 // Command is a sink that runs a shell command for each item, which reads the item from its standard
-// input. An item is safe when its command has succeeded.
+// input. It runs when all of the item is here: a large one is spooled, so that no command takes a
+// part for the whole. An item is safe when its command has succeeded.
 type Command struct{ Shell string }
 
 // Put runs the command for each item.
 func (c Command) Put(items []*Item) (int, error) {
 	for i, it := range items {
-		cmd := exec.Command("sh", "-c", c.Shell)
-		cmd.Stdin, cmd.Stdout, cmd.Stderr = it, os.Stdout, os.Stderr
-		if err := cmd.Run(); err != nil {
-			return i, fmt.Errorf("an item of %s stays in the queue: the command failed: %w",
-				Count(it.Size, "byte"), err)
+		if err := c.run(it); err != nil {
+			return i, err
 		}
 	}
 	return len(items), nil
+}
+
+func (c Command) run(it *Item) error {
+	input := sized{Reader: it, close: nothing}
+	if it.Bytes() == nil {
+		var err error
+		if input, err = spoolFile(it); err != nil {
+			return err
+		}
+	}
+	defer input.close()
+	cmd := exec.Command("sh", "-c", c.Shell)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = input.Reader, os.Stdout, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("an item of %s stays in the queue: the command failed: %w",
+			Count(it.Size, "byte"), err)
+	}
+	return nil
 }

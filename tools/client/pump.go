@@ -21,7 +21,8 @@ const askTimeout = 5 * time.Second
 // Sink is where items go.
 type Sink interface {
 	// Put takes items, in order, and returns how many of them, from the first on, are safe.
-	// Only these are confirmed. With an error, the others go back to their places.
+	// Only these are confirmed. With an error, the others go back to their places. A sink that
+	// has done nothing with an item that it cannot read returns the error of the read as it is.
 	Put([]*Item) (int, error)
 }
 
@@ -59,9 +60,10 @@ func (r *Reader) Pump(ctx context.Context, to Sink, o PumpOptions) (n int, err e
 		for _, it := range batch[:done] {
 			it.keep()
 		}
-		if err != nil {
+		_, untouched := err.(itemBrokeOff)
+		if err != nil && !untouched {
 			err = sinkError{err}
-		} else if n < limit {
+		} else if err == nil && n < limit {
 			err = ctx.Err()
 		}
 		if err != nil || n == limit {

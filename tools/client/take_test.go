@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -112,10 +114,24 @@ func TestOnlyWhatIsWrittenWholeIsConfirmed(t *testing.T) {
 			turns = append(turns, [2]string{closes, "END\r\n"})
 		}
 		n, err := take(t, &stingy{room}, Lines, PumpOptions{}, turns...)
-		want := fmt.Sprintf("an item of 1 byte stays in q; %d of it were written", room%2)
+		want := fmt.Sprintf("an item of 1 byte stays in q; its part in the output has %s",
+			Count(int64(room%2), "byte"))
 		if n != confirmed || !errors.Is(err, syscall.ENOSPC) ||
 			!strings.HasPrefix(err.Error(), want) {
 			t.Errorf("room for %d bytes: got %d items, %v; want %d, %s", room, n, err, confirmed, want)
+		}
+	}
+}
+
+// What is told of a large item is what the output has of it, and not what was read of it.
+func TestThePartOfALargeItemThatIsWrittenIsTold(t *testing.T) {
+	large := strings.Repeat("x", batchBytes+1)
+	for _, framing := range []Framing{Bare, Length, JSON} {
+		n, err := take(t, &stingy{70_000}, framing, PumpOptions{Count: 1},
+			[2]string{"gets q/open\r\n", value("q", 1, large)})
+		want := "an item of 1048577 bytes stays in q; its part in the output has 70000 bytes:"
+		if n != 0 || !errors.Is(err, syscall.ENOSPC) || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("framing %d: got %d items, %v; want none, and %s", framing, n, err, want)
 		}
 	}
 }
@@ -234,5 +250,17 @@ func TestACommandTakesAnItemByItsSuccess(t *testing.T) {
 		Command{`test "$(cat)" = good`}, TakeOptions{})
 	if n != 2 || err == nil || !strings.Contains(err.Error(), "exit status 1") {
 		t.Errorf("got %d items, %v; want 2, and that the command failed", n, err)
+	}
+}
+
+// A command that read a part of an item could take it for the whole.
+func TestACommandRunsOnlyWithAWholeItem(t *testing.T) {
+	large := value("q", 1, strings.Repeat("x", batchBytes+1))
+	ran := filepath.Join(t.TempDir(), "ran")
+	n, err := Take(context.Background(), script(t,
+		[2]string{"gets q/open\r\n", large[:batchBytes] + hangUp}), "q",
+		Command{"touch '" + ran + "'"}, TakeOptions{PumpOptions: PumpOptions{Count: 1}})
+	if _, there := os.Stat(ran); n != 0 || !errors.Is(err, ErrNoServer) || there == nil {
+		t.Errorf("got %d items, %v; want none, that the server is gone, and no run", n, err)
 	}
 }

@@ -5,7 +5,9 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"strings"
 	"syscall"
@@ -180,14 +182,30 @@ func get(c *cli.Context) error {
 			o.Prefetch = 1
 		}
 	}
-	signal.Ignore(syscall.SIGPIPE) // a write says so, and then what was not written goes back
+	// A write says that the pipe is closed, and then what was not written goes back. Commands of
+	// --exec would inherit it if the signal was ignored.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	ctx, release := interruptible(c.Context)
 	defer release()
 	n, err := client.Take(ctx, address(c), queue, to, o)
+	if commandInterrupted(ctx, err) {
+		err = fmt.Errorf("%w: %w", context.Canceled, err)
+	}
 	if err == nil && n == 0 && o.Count != 0 {
 		err = empty(queue)
 	}
 	return err
+}
+
+// commandInterrupted reports whether err is that of a command of --exec that failed because of an
+// interrupt. A terminal sends SIGINT to the command too, which may end before ours is here.
+func commandInterrupted(ctx context.Context, err error) bool {
+	var failed *exec.ExitError
+	if !errors.As(err, &failed) {
+		return false
+	}
+	status, ok := failed.Sys().(syscall.WaitStatus)
+	return ctx.Err() != nil || ok && status.Signaled() && status.Signal() == syscall.SIGINT
 }
 
 func peekCommand() *cli.Command {

@@ -249,6 +249,30 @@ func TestACommandConfirmsItsItem(t *testing.T) {
 		"VALUE q 0 1\r\nb\r\nEND\r\nVALUE q 0 1\r\nc\r\nEND\r\nEND\r\n")
 }
 
+// ctrl-C reaches the command as well.
+func TestACommandThatAnInterruptEndsIsInterrupted(t *testing.T) {
+	t.Parallel()
+	d := launch(t, t.TempDir())
+	c := d.dial()
+	c.say("set q 0 0 1\r\na\r\n", "STORED\r\n")
+	_, log, code := command(t, "", "get", "q", "-s", d.Addr, "--exec", "kill -INT $$")
+	if code != 130 || !strings.Contains(log, "interrupted: an item of 1 byte stays") {
+		t.Errorf("got exit code %d, %s, want 130 and that the item stays", code, log)
+	}
+	c.until("q", "open_transactions", "0")
+	c.say("get q\r\n", "VALUE q 0 1\r\na\r\nEND\r\n")
+}
+
+func TestACommandIsEndedByAPipeThatClosesAsInAShell(t *testing.T) {
+	t.Parallel()
+	d := launch(t, t.TempDir())
+	d.dial().say("set q 0 0 1\r\na\r\n", "STORED\r\n")
+	out, log, code := command(t, "", "get", "q", "-s", d.Addr, "--exec", "cat /dev/zero | head -c 1")
+	if out != "\x00" || log != "" || code != 0 {
+		t.Errorf("got exit code %d, %q, %s, want 0 and no complaint", code, out, log)
+	}
+}
+
 func TestAnOutputThatIsClosedLosesNothing(t *testing.T) {
 	t.Parallel()
 	const n = 50_000
@@ -424,6 +448,7 @@ func TestSmallCommands(t *testing.T) {
 		{"flush a", "", 0}, {"peek a", "", 1}, {"get a", "", 1},
 		{"delete b", "", 0}, {"ls", "a\n", 0}, {"flush a b", "", 2}, {"delete", "", 2},
 		{"peek a/b", "", 2}, {"peek help", "", 1}, {"get h", "", 1},
+		{"drain 127.0.0.1:1 a/b", "", 2},
 	} {
 		out, log, code := command(t, "", append(strings.Fields(c.args), "-s", d.Addr)...)
 		if out != c.want || code != c.code || (log == "") != (code == 0) {

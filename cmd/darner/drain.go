@@ -37,6 +37,11 @@ because the protocol does not have them.`,
 			if c.Int("prefetch") < 1 {
 				return usage("--prefetch is at least 1")
 			}
+			for _, queue := range c.Args().Tail() {
+				if err := client.CheckName(queue); err != nil {
+					return usage("%w", err)
+				}
+			}
 			ctx, release := interruptible(c.Context)
 			defer release()
 			return drainInto(ctx, address(c), client.Address(c.Args().First()), drain.Options{
@@ -73,6 +78,9 @@ func drainInto(ctx context.Context, target, source string, o drain.Options) erro
 	for _, l := range left {
 		fmt.Printf("%s: not moved: %s that came meanwhile, %d that other clients have open\n",
 			l.Queue, client.Count(l.Items, "item"), l.Open)
+	}
+	if err != nil {
+		err = fmt.Errorf("source: all there was is moved; what came meanwhile is not known: %w", err)
 	}
 	return err
 }

@@ -61,7 +61,7 @@ type Config struct {
 	MaxDisk Size
 	// MinFree is how many bytes of its file system to leave free; 0: none.
 	MinFree AutoSize
-	// ScrubInterval is how often data at rest is read and verified; 0: never.
+	// ScrubInterval is how often data at rest is read and verified, 1m or more; 0: never.
 	ScrubInterval Interval
 	// CompactRate is how many bytes a second the background may read and write to rewrite segments;
 	// 0: any number.
@@ -186,6 +186,7 @@ const (
 	minQueueDisk   = 1 * MiB
 	minPeerTime    = Interval(time.Second)
 	maxPeerTime    = Interval(9 * time.Hour) // a keepalive's bound on Linux is 32,767 s
+	minScrub       = Interval(time.Minute)   // each round writes when it was
 	minMemory      = 8 * MiB                 // below, the collector runs all the time
 	maxLoops       = 64
 )
@@ -219,8 +220,11 @@ func (c Config) Validate() error {
 		bad("max-connections", "%d is less than 1", c.MaxConnections)
 	}
 	checkPeerTime := func(setting string, t Interval) {
-		if t != 0 && (t < minPeerTime || t > maxPeerTime) {
+		switch {
+		case t != 0 && (t < minPeerTime || t > maxPeerTime):
 			bad(setting, "%v is not between %v and %v; 0 is none", t, minPeerTime, maxPeerTime)
+		case t%Interval(time.Second) != 0:
+			bad(setting, "%v is not in whole seconds", t)
 		}
 	}
 	checkPeerTime("tcp-user-timeout", c.TCPUserTimeout)
@@ -241,6 +245,9 @@ func (c Config) Validate() error {
 	if c.MemoryLimit > 0 && c.MemoryLimit < minMemory {
 		bad("memory-limit", "%v is less than a server needs, %v; 0 is no bound",
 			c.MemoryLimit, Size(minMemory))
+	}
+	if c.ScrubInterval != 0 && c.ScrubInterval < minScrub {
+		bad("scrub-interval", "%v is less than %v; 0 is never", c.ScrubInterval, minScrub)
 	}
 	if c.Loops < 0 || c.Loops > maxLoops {
 		bad("loops", "%d is not between 0 and %d; 0 fits the machine", c.Loops, maxLoops)

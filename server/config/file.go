@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strconv"
@@ -21,7 +22,7 @@ const queueTables = "queue"
 
 // readFile sets what the file says. Its errors are everything that is wrong in it, ranges apart.
 func (c *Config) readFile() error {
-	data, err := os.ReadFile(c.file)
+	data, err := readAll(c.file)
 	if err != nil {
 		return fmt.Errorf("configuration file: %w", err)
 	}
@@ -49,6 +50,22 @@ func (c *Config) readFile() error {
 		c.origin[s.Name] = k.place()
 	}
 	return errors.Join(errs...)
+}
+
+// maxFile is how much a file may have: what has more, as a device, is none of ours.
+const maxFile = 1 * MiB
+
+func readAll(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(data) > maxFile {
+		err = fmt.Errorf("%s: it has more than %v", path, Size(maxFile))
+	}
+	return data, err
 }
 
 // readQueues reads the tables of queues.

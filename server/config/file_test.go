@@ -114,6 +114,8 @@ func TestWhatIsWrongInTheFileIsNamed(t *testing.T) {
 		"scrub-interval = \"-1h\"":             "scrub-interval: ",
 		"tcp-user-timeout = \"10ms\"":          "tcp-user-timeout: 10ms is not between 1s and 9h0m0s",
 		"tcp-keepalive = \"10h\"":              "tcp-keepalive: 10h0m0s",
+		"tcp-keepalive = \"1500ms\"":           "tcp-keepalive: 1.5s is not in whole seconds",
+		"scrub-interval = \"1s\"":              "scrub-interval: 1s is less than 1m0s; 0 is never",
 		"when-full = \"panic\"":                "when-full: \"panic\" is not one of reject, discard-oldest",
 		"compress = \"gzip\"":                  "compress: \"gzip\" is not one of zstd, s2, none",
 		"port = 70000":                         "port: 70000",
@@ -229,5 +231,15 @@ func TestSettingsReadBackAsWritten(t *testing.T) {
 				t.Errorf("%s: got %q, %v, want %q", s.Name, got, err, text)
 			}
 		}
+	}
+}
+
+func TestAFileWithoutEndIsRefused(t *testing.T) {
+	if _, err := os.Stat("/dev/zero"); err != nil {
+		t.Skip(err)
+	}
+	_, err := Read(Sources{File: "/dev/zero"})
+	if err == nil || !strings.Contains(err.Error(), "/dev/zero: it has more than 1MiB") {
+		t.Errorf("got %v, want that it is too large", err)
 	}
 }

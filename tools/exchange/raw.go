@@ -62,8 +62,11 @@ type whole struct{ *io.LimitedReader }
 func (w whole) Read(p []byte) (int, error) {
 	n, err := w.LimitedReader.Read(p)
 	if err == io.EOF && w.N > 0 {
-		err = fmt.Errorf("the input breaks off %d bytes before its end: %w", w.N,
-			io.ErrUnexpectedEOF)
+		missing := "1 byte"
+		if w.N > 1 {
+			missing = fmt.Sprint(w.N, " bytes")
+		}
+		err = fmt.Errorf("the input breaks off %s before its end: %w", missing, io.ErrUnexpectedEOF)
 	}
 	return n, err
 }

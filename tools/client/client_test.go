@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,9 @@ import (
 )
 
 const hangUp = "<hang up>"
+
+// next is a turn in which the server hangs up, and takes another connection.
+var next = [2]string{"<next>", ""}
 
 // script starts a server for one connection, and returns its address. For each pair it reads a
 // request, which must be the first string, and sends the second as the answer. Either may be empty.
@@ -26,14 +30,33 @@ func script(t *testing.T, conversation ...[2]string) string {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		conn, err := l.Accept()
-		l.Close()
-		if err != nil {
+		var conn net.Conn
+		accept := func(turns [][2]string) bool {
+			if conn != nil {
+				conn.Close()
+			}
+			c, err := l.Accept()
+			if err != nil {
+				return false
+			}
+			conn = c
+			conn.SetDeadline(time.Now().Add(time.Minute))
+			if !slices.Contains(turns, next) {
+				l.Close()
+			}
+			return true
+		}
+		if !accept(conversation) {
 			return
 		}
-		defer conn.Close()
-		conn.SetDeadline(time.Now().Add(time.Minute))
-		for _, turn := range conversation {
+		defer func() { conn.Close() }() // the last one
+		for i, turn := range conversation {
+			if turn == next {
+				if !accept(conversation[i+1:]) {
+					return
+				}
+				continue
+			}
 			got := make([]byte, len(turn[0]))
 			if _, err := io.ReadFull(conn, got); err != nil || string(got) != turn[0] {
 				t.Errorf("the client sent %.80q, %v; want %.80q", got, err, turn[0])

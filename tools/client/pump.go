@@ -87,8 +87,7 @@ func (it *Item) keep() {
 	}
 }
 
-// explain says more about an error: whether an item broke off because it is damaged, and how many
-// items may come again.
+// explain says more about an error: whether an item broke off because it is damaged.
 func (r *Reader) explain(ctx context.Context, err error) error {
 	var broke itemBrokeOff
 	if errors.As(err, &broke) && r.damaged(ctx, broke.item) {
@@ -96,10 +95,15 @@ func (r *Reader) explain(ctx context.Context, err error) error {
 			"the queue: %s of %d could not be read", broke.item.Sequence, r.queue,
 			Count(broke.item.left, "byte"), broke.item.Size), ErrDamaged}
 	}
-	if n := len(r.Unconfirmed()); n > 0 && err != nil {
-		err = fmt.Errorf("%w; the last %s may come again", err, Count(int64(n), "item"))
-	}
 	return err
+}
+
+// mayComeAgain adds to an error how many items a sink has that the server may deliver again.
+func mayComeAgain(err error, n int) error {
+	if err == nil || n == 0 {
+		return err
+	}
+	return fmt.Errorf("%w; the last %s may come again", err, Count(int64(n), "item"))
 }
 
 // damaged reports whether the server dropped an item because it cannot be read: then it is not back

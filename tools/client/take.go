@@ -42,19 +42,20 @@ func Take(ctx context.Context, address, queue string, to Sink, o TakeOptions) (n
 		unconfirmed := r.Unconfirmed()
 		r.Close()
 		n += k
-		retry := o.Follow || o.Count == 0 && k > 0
+		retry := o.Follow || o.Count == 0 && n > 0
 		if !retry || ctx.Err() != nil || !errors.Is(err, ErrNoServer) ||
 			errors.As(err, new(sinkError)) {
-			return n, err
+			return n, mayComeAgain(err, len(unconfirmed))
 		}
 		known.note(unconfirmed)
-		o.note(err.Error() + "; trying again")
+		open := min(max(len(unconfirmed), len(known.known)), o.Prefetch) // or of connections before
+		o.note(mayComeAgain(err, open).Error() + "; trying again")
 		var broken error
 		if r, broken = again(ctx, address, queue, o); broken != nil {
 			if ctx.Err() == nil {
 				broken = err
 			}
-			return n, broken
+			return n, mayComeAgain(broken, open)
 		}
 		o.note("connected again")
 	}

@@ -191,6 +191,19 @@ func TestWhatMayComeAgainIsSaid(t *testing.T) {
 	}
 }
 
+// The server may die again before anything is confirmed.
+func TestAReaderThatHasTakenItemsConnectsAgainAndAgain(t *testing.T) {
+	var out bytes.Buffer
+	n, err := take(t, &out, Lines, PumpOptions{},
+		[2]string{"gets q/open\r\n", value("q", 1, "1")}, probe,
+		[2]string{"get q/close\r\n", ""}, next, next,
+		[2]string{"gets q/open\r\n", value("q", 1, "1")}, next,
+		[2]string{"gets q/open\r\n", "END\r\n"})
+	if n != 2 || err != nil || out.String() != "1\n" {
+		t.Errorf("got %d items, %v, %q; want the one, written once", n, err, &out)
+	}
+}
+
 // What is known is told from new items by all of it.
 func TestItemsThatComeAgainAreNotWrittenAgain(t *testing.T) {
 	var out bytes.Buffer

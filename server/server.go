@@ -231,6 +231,7 @@ func (s *Server) startTransports(c config.Config) error {
 		MaxItemSize:  int64(c.MaxItemSize),
 		InlineMax:    int(c.InlineMax),
 		MaxOpenReads: c.MaxOpenReads,
+		MaxOpenAhead: c.MaxOpenAhead,
 		SyncAlways:   c.Sync == config.SyncAlways,
 		Admin:        access[c.Admin],
 		Dialect:      dialect(c),

@@ -41,6 +41,7 @@ var flagTexts = []struct{ name, short, usage string }{
 	{"inline-max", "", "`SIZE` of the largest item that is kept inside a segment, not in a file " +
 		"of its own"},
 	{"max-open-reads", "", "how many items of one queue a connection may have open"},
+	{"max-open-ahead", "", "how many items in all, when it opens one with /open/ahead; 0: none"},
 	{"admin-commands", "", "`WHO` may use flush, flush_all and delete: local (clients on this " +
 		"machine), all or off (default: all)"},
 	{"dialect", "", "`SERVER` whose clients are to work unchanged: memcached, kestrel, darner or " +

@@ -45,6 +45,9 @@ type Config struct {
 	TCPKeepalive Interval
 	// MaxOpenReads is how many items of one queue a connection may have open, at least 1.
 	MaxOpenReads int
+	// MaxOpenAhead is how many items in all a connection may have open when it opens one ahead, up
+	// to 1024; 0: it opens none ahead.
+	MaxOpenAhead int
 	// Admin is who may use the administrator's commands.
 	Admin Admin
 	// Dialect is whose clients are to work unchanged. It presets the settings of Compat,
@@ -107,6 +110,7 @@ func (c *Config) Settings() []Setting {
 		{"tcp-user-timeout", &c.TCPUserTimeout},
 		{"tcp-keepalive", &c.TCPKeepalive},
 		{"max-open-reads", number{&c.MaxOpenReads}},
+		{"max-open-ahead", number{&c.MaxOpenAhead}},
 		{"admin-commands", &c.Admin},
 		{"dialect", &c.Dialect},
 		{"max-disk", &c.MaxDisk},
@@ -162,6 +166,7 @@ func Default() Config {
 		MaxItemSize:    1 * GiB,
 		InlineMax:      64 * KiB,
 		MaxOpenReads:   1,
+		MaxOpenAhead:   maxOpenAhead,
 		Dialect:        DialectMemcached,
 		Compat:         presets[DialectMemcached],
 		MinFree:        Auto,
@@ -189,6 +194,7 @@ const (
 	minScrub       = Interval(time.Minute)   // each round writes when it was
 	minMemory      = 8 * MiB                 // below, the collector runs all the time
 	maxLoops       = 64
+	maxOpenAhead   = 1024 // to confirm the oldest moves the others
 )
 
 // Validate reports everything that is wrong with c, one error for each setting.
@@ -238,6 +244,9 @@ func (c Config) Validate() error {
 	}
 	if c.MaxOpenReads < 1 {
 		bad("max-open-reads", "%d is less than 1", c.MaxOpenReads)
+	}
+	if c.MaxOpenAhead < 0 || c.MaxOpenAhead > maxOpenAhead {
+		bad("max-open-ahead", "%d is not between 0 and %d", c.MaxOpenAhead, maxOpenAhead)
 	}
 	if c.MaxDisk != 0 && c.MaxDisk < minMaxDisk {
 		bad("max-disk", "%v is less than %v; 0 is no bound", c.MaxDisk, Size(minMaxDisk))

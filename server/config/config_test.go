@@ -86,6 +86,7 @@ func TestEveryBadSettingIsNamed(t *testing.T) {
 		"segment-size":    func(c *Config) { c.SegmentSize = MinSegmentSize - 1 },
 		"max-connections": func(c *Config) { c.MaxConnections = 0 },
 		"max-open-reads":  func(c *Config) { c.MaxOpenReads = 0 },
+		"max-open-ahead":  func(c *Config) { c.MaxOpenAhead = 1025 },
 		"inline-max": func(c *Config) {
 			c.InlineMax = c.SegmentSize/4 + 1
 			c.SegmentSize = MinSegmentSize

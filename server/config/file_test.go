@@ -221,6 +221,17 @@ func TestVariablesOfAClusterAreNoSettings(t *testing.T) {
 	}
 }
 
+func TestAVariableInLowerCaseIsNoSetting(t *testing.T) {
+	environ := []string{"DARNER_loops=2"}
+	c, err := Read(Sources{Environ: environ})
+	if err != nil || c.Loops != Default().Loops {
+		t.Errorf("got %d loops, %v, want the default", c.Loops, err)
+	}
+	if got := UnknownVariables(environ); got["DARNER_loops"] != "DARNER_LOOPS" {
+		t.Errorf("got the unknown variables %v, want one and a suggestion", got)
+	}
+}
+
 func TestSettingsReadBackAsWritten(t *testing.T) {
 	c, again := Default(), Config{}
 	c.ScrubInterval, c.MemoryLimit, c.Socket = Interval(90*time.Minute), 5, "/run/x"

@@ -67,7 +67,7 @@ func Variable(setting string) string {
 func settingsOf(environ []string) map[string]string {
 	found := make(map[string]string)
 	for name, text := range variables(environ) {
-		if text != "" && !ofCluster(name, text) {
+		if text != "" && name == strings.ToUpper(name) && !ofCluster(name, text) {
 			found[strings.ToLower(strings.ReplaceAll(name, "_", "-"))] = text
 		}
 	}

@@ -29,6 +29,7 @@ type Env struct {
 	InlineMax int
 
 	MaxOpenReads int  // items of one queue that a connection may have open
+	MaxOpenAhead int  // items in all that it may have open when it opens one with /ahead
 	SyncAlways   bool // every SET is answered when its item is on stable storage
 	Admin        Access
 	Dialect      Dialect

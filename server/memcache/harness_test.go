@@ -41,6 +41,7 @@ func newServer(t testing.TB, change ...func(*testServer)) *testServer {
 		MaxItemSize:  64 << 20,
 		InlineMax:    wal.DefaultInlineMax,
 		MaxOpenReads: 1,
+		MaxOpenAhead: 1024,
 		Dialect:      Dialect{Version: "1.2.3", FlushedAll: "OK", RelativeExptimeMax: 30 * 24 * 3600},
 		Version:      "1.2.3",
 		PID:          42,

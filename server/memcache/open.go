@@ -11,9 +11,6 @@ type openItem struct {
 	item queue.Item
 }
 
-// maxAhead is how many items a connection may have open when it opens one with /ahead.
-const maxAhead = 1024
-
 // closeOldest confirms, or with /abort returns, the oldest open item that the key is for. It is no
 // error if there is none.
 func (s *Session) closeOldest(k *getKey) error {
@@ -69,7 +66,7 @@ func (s *Session) mayOpen() bool {
 // mayOpenBeside reports whether a key may take an item beside those that count with its own. before
 // is how many keys come before it.
 func (s *Session) mayOpenBeside(k *getKey, open, before int) bool {
-	if k.opts&optAhead != 0 && len(s.opens)+before < maxAhead || !k.takes() {
+	if k.opts&optAhead != 0 && len(s.opens)+before < s.env.MaxOpenAhead || !k.takes() {
 		return true
 	}
 	if k.opts&(optClose|optAbort) != 0 {

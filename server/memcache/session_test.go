@@ -206,17 +206,26 @@ func TestPendingRingKeepsOrderAsItGrowsAndTurns(t *testing.T) {
 }
 
 func TestItemsOpenedAheadAreBounded(t *testing.T) {
-	sv := newServer(t)
+	const most = 5
+	sv := newServer(t, func(sv *testServer) { sv.env.MaxOpenAhead = most })
 	c := sv.dial()
-	for range maxAhead + 1 {
+	for range most + 1 {
 		c.set("q", "x")
 	}
-	for range maxAhead {
+	for range most {
 		c.expect("get q/open/ahead\r\n", value("q", "x"))
 	}
 	c.expect("get q/open/ahead\r\n", closeFirst)
 	c.expect("get q/close\r\n", "END\r\n")
 	c.expect("get q/open/ahead\r\n", value("q", "x"))
+}
+
+func TestNothingIsOpenedAheadWhereThatIsSwitchedOff(t *testing.T) {
+	sv := newServer(t, func(sv *testServer) { sv.env.MaxOpenAhead = 0 })
+	c := sv.dial()
+	c.set("q", "a", "b")
+	c.expect("get q/open/ahead\r\n", value("q", "a"))
+	c.expect("get q/open/ahead\r\n", closeFirst)
 }
 
 func TestEachKeyOfAGetMayOpenWhatThoseBeforeItLeave(t *testing.T) {

@@ -93,6 +93,10 @@ func clientsByHeap(heap int64, c config.Config) int {
 // shared is how many of that many descriptors clients and queues share by need.
 func shared(files int64) int { return int(max(files-ownFiles, files/2)) }
 
+// openBodies is how many bodies of large items may be open for the next sync. Clients and queues
+// cannot have their descriptors.
+func openBodies(shared int) int { return max(1, shared/4) }
+
 // clientsByFiles is how many of the wanted clients may be served with that many descriptors for
 // them and the queues.
 func clientsByFiles(shared, wanted int) int {

@@ -120,6 +120,7 @@ func (s *Server) queueOptions(c config.Config) queue.Options {
 	}
 	return queue.Options{
 		MaxLoaded:   maxLoaded(memory(os.DirFS("/")), int64(c.SegmentSize), disk.MostMapped()),
+		OpenBodies:  openBodies(shared(openFiles())),
 		MaxDisk:     int64(c.MaxDisk),
 		MinFree:     int64(c.MinFree),
 		ScrubEvery:  orNone(time.Duration(c.ScrubInterval)),

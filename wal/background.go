@@ -20,6 +20,7 @@ type Background struct {
 	readPool    pool // what readers wait for
 	pace        pacer
 	reserve     reserve
+	bodies      openBodies
 	syncs       syncer
 	done        atomic.Uint64 // syncs of all logs
 	closing     chan struct{}

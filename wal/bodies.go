@@ -10,7 +10,6 @@ import (
 	"slices"
 
 	"github.com/darner/darner/segment"
-	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/wal/internal/body"
 	"github.com/darner/darner/wal/internal/files"
 )
@@ -173,14 +172,14 @@ func (l *Log) discardBody(seq uint64, path string) error {
 // forgetUnsynced closes the body of an item that is gone, so that no sync writes it.
 func (l *Log) forgetUnsynced(seq uint64) {
 	l.mu.Lock()
-	var f disk.File
+	var gone []openBody
 	is := func(b openBody) bool { return b.seq == seq }
 	if i := slices.IndexFunc(l.uploads.unsynced, is); i >= 0 {
-		f = l.uploads.unsynced[i].f
+		gone = append(gone, l.uploads.unsynced[i])
 		l.uploads.unsynced = slices.Delete(l.uploads.unsynced, i, i+1)
 	}
 	l.mu.Unlock()
-	if f != nil {
-		f.Close()
+	for _, b := range gone {
+		l.closeBody(b)
 	}
 }

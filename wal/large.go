@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
@@ -35,9 +36,37 @@ type openBody struct {
 	f   disk.File
 }
 
-// maxUnsynced bounds the open files that wait for a sync, and how long a sync takes. Beyond it each
-// Commit syncs its own body, which slows down whoever sends them.
+// maxUnsynced bounds the open files of a log that wait for a sync, and how long a sync takes.
+// Beyond it, or BoundBodies, each Commit syncs its own body, which slows down whoever sends them.
 const maxUnsynced = 64
+
+// openBodies are the open files of committed large items of all logs that share a Background.
+type openBodies struct {
+	bound atomic.Int64 // 0: none
+	now   atomic.Int64
+}
+
+// BoundBodies bounds how many bodies of large items, of all logs together, are open at a time
+// because they wait for a sync; 0 is no bound. Commits that come at the same time may exceed it.
+func (b *Background) BoundBodies(n int) { b.bodies.bound.Store(int64(n)) }
+
+func (o *openBodies) full() bool {
+	bound := o.bound.Load()
+	return bound > 0 && o.now.Load() >= bound
+}
+
+// keepBodyLocked keeps the body of a committed item open for the next sync, which reports what the
+// system could not write meanwhile.
+func (l *Log) keepBodyLocked(seq uint64, f disk.File) {
+	l.background.bodies.now.Add(1)
+	l.uploads.unsynced = append(l.uploads.unsynced, openBody{seq, f})
+}
+
+// closeBody closes a body that was kept.
+func (l *Log) closeBody(b openBody) {
+	b.f.Close()
+	l.background.bodies.now.Add(-1)
+}
 
 // Writer writes the body of one large item into a file of its own. Consumers do not see the item
 // before Commit. Use it from one goroutine at a time.
@@ -166,7 +195,7 @@ func (w *Writer) TryCommit() (p Position, err error) {
 func (w *Writer) syncIfMany() error {
 	l := w.l
 	l.mu.Lock()
-	many := len(l.uploads.unsynced) >= maxUnsynced
+	many := len(l.uploads.unsynced) >= maxUnsynced || l.background.bodies.full()
 	l.mu.Unlock()
 	if !many || w.synced {
 		return nil
@@ -193,7 +222,7 @@ func (w *Writer) appendRecord() (Position, error) {
 	l.uploads.count++
 	l.uploads.bytes += body.FileSize(w.size)
 	if !w.synced {
-		l.uploads.unsynced = append(l.uploads.unsynced, openBody{p.Seq, w.f})
+		l.keepBodyLocked(p.Seq, w.f)
 	}
 	return p, nil
 }

@@ -12,9 +12,11 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/darner/darner/segment/disk/disktest"
 	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/clock/clocktest"
 	"github.com/darner/darner/wal/inspect"
 )
 
@@ -293,6 +295,43 @@ func TestAShortageOfDescriptorsIsSurvivedByALog(t *testing.T) {
 					n, forGood, len(got), l.Stats())
 			}
 			l.Close()
+		}
+	}
+}
+
+func TestBodiesThatWaitForASyncHoldABoundedNumberOfFilesOpen(t *testing.T) {
+	m := newMemory(t)
+	o := options(m.FS)
+	o.Cold = nil
+	o.Clock = clocktest.New(time.UnixMilli(1_700_000_000_000))
+	o.Background = heldBackground(t, o.Clock)
+	const bound = 5
+	o.Background.BoundBodies(bound)
+	logs := []*wal.Log{open(t, "/data/a", o), open(t, "/data/b", o), open(t, "/data/c", o)}
+	for _, l := range logs {
+		large(t, l, 100<<10) // with its segment, offset file and so on
+	}
+	before, _ := m.InUse()
+	for range 10 {
+		for _, l := range logs {
+			large(t, l, 100<<10)
+		}
+	}
+	if after, _ := m.InUse(); after-before != bound-len(logs) {
+		t.Errorf("got %d more files open, want %d", after-before, bound-len(logs))
+	}
+	for round := range 3 { // what a sync closes makes room
+		for _, l := range logs {
+			if err := l.Sync(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synced, _ := m.InUse()
+		for range 10 {
+			large(t, logs[0], 100<<10)
+		}
+		if after, _ := m.InUse(); after-synced != bound {
+			t.Errorf("round %d: got %d more files open, want %d", round, after-synced, bound)
 		}
 	}
 }

@@ -273,7 +273,7 @@ func (l *Log) closeFiles(trim bool) error {
 		}
 	}
 	for _, b := range bodies {
-		b.f.Close()
+		l.closeBody(b)
 	}
 	for _, f := range files {
 		if f.seg == nil || f.gone {

@@ -154,8 +154,8 @@ func (l *Log) markBodyDirty(r segment.Record) error {
 	if err != nil {
 		return err
 	}
-	if len(l.uploads.unsynced) < maxUnsynced {
-		l.uploads.unsynced = append(l.uploads.unsynced, openBody{r.Seq, f})
+	if len(l.uploads.unsynced) < maxUnsynced && !l.background.bodies.full() {
+		l.keepBodyLocked(r.Seq, f)
 		return nil
 	}
 	return errors.Join(f.Sync(), f.Close())

@@ -177,7 +177,7 @@ func (l *Log) endSync(u unsynced, err error) error {
 		return err
 	}
 	for _, b := range u.bodies {
-		b.f.Close()
+		l.closeBody(b)
 	}
 	if err != nil {
 		return l.fail(err)

@@ -26,6 +26,10 @@ type Options struct {
 	// ten seconds. As more are loaded the least recently used ones are parked. Default 4096.
 	MaxLoaded int
 
+	// OpenBodies is how many bodies of large items may be open because they wait for a sync.
+	// Beyond it each is synced before it is stored. 0: no bound.
+	OpenBodies int
+
 	// Episodes tells of losses. The registry closes it. Default: one of its own.
 	Episodes *metrics.Episodes
 

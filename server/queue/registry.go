@@ -126,6 +126,7 @@ func OpenRegistry(dir string, o Options) (*Registry, error) {
 		r.logger.Warn("queues are synced one by one", "error", err)
 	}
 	r.background.KeepReserve(r.fs, filepath.Join(dir, datadir.ReserveName), reserveBytes)
+	r.background.BoundBodies(o.OpenBodies)
 	r.o.Log.Background = r.background
 	r.janitor = startJanitor(r)
 	r.loadEras()

@@ -66,13 +66,14 @@ func (s *Session) mayOpen() bool {
 // mayOpenBeside reports whether a key may take an item beside those that count with its own. before
 // is how many keys come before it.
 func (s *Session) mayOpenBeside(k *getKey, open, before int) bool {
-	if k.opts&optAhead != 0 && len(s.opens)+before < s.env.MaxOpenAhead || !k.takes() {
+	closes := 0
+	if k.opts&(optClose|optAbort) != 0 {
+		closes = min(open, 1)
+	}
+	if k.opts&optAhead != 0 && len(s.opens)-closes+before < s.env.MaxOpenAhead || !k.takes() {
 		return true
 	}
-	if k.opts&(optClose|optAbort) != 0 {
-		open = max(open-1, 0)
-	}
-	return open < s.env.MaxOpenReads
+	return open-closes < s.env.MaxOpenReads
 }
 
 // openBeside is how many items are open that count with those of a queue.

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -187,14 +188,17 @@ func (c *Client) head(verb, queue string) (*Item, error) {
 	return it, nil
 }
 
-// knowsAhead reports whether the server is one that can be asked for much ahead: that opens items
-// beside others (/ahead), and can stop at the first set that it refuses (/strict).
-func (c *Client) knowsAhead() (knows bool, err error) {
-	err = c.figures("stats settings", func(name, _ string) {
-		knows = knows || name == "dialect" // servers with this setting know both
+// askedAhead reports whether the server is one that can be asked for much ahead: that can stop at
+// the first set that it refuses (/strict), and opens up to most items beside others (/ahead).
+func (c *Client) askedAhead() (can bool, most int, err error) {
+	err = c.figures("stats settings", func(name, value string) {
+		if name == "max-open-ahead" { // servers with this setting know both
+			can = true
+			most, _ = strconv.Atoi(value)
+		}
 	})
 	if _, unknown := err.(ServerError); unknown {
 		err = nil
 	}
-	return knows, err
+	return can, most, err
 }

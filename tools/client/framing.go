@@ -5,10 +5,10 @@ package client
 import (
 	"bufio"
 	"bytes"
+	"crypto/rand"
 	"io"
 	"os"
 	"path/filepath"
-	"strconv"
 
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/tools/exchange"
@@ -64,7 +64,7 @@ func (f Framing) decoder(r io.Reader) (d exchange.Decoder, free func() error) {
 	case Length:
 		return exchange.NewRawDecoder(r), nothing
 	case JSON:
-		name := "darner-put-" + strconv.Itoa(os.Getpid())
+		name := "darner-put-" + rand.Text() // nobody else can have made it
 		spool := exchange.NewSpool(disk.OS{}, filepath.Join(os.TempDir(), name))
 		return exchange.NewJSONDecoder(r, spool), spool.Close
 	case Lines:

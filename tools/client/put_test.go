@@ -29,7 +29,7 @@ func inputs(t *testing.T, texts ...string) (files []string) {
 }
 
 // probe is how Put finds out that a server takes items ahead.
-var probe = [2]string{"stats settings\r\n", "STAT dialect memcached\r\nEND\r\n"}
+var probe = [2]string{"stats settings\r\n", "STAT max-open-ahead 1024\r\nEND\r\n"}
 
 func TestPutSendsAFileAsOneItem(t *testing.T) {
 	at := script(t, [2]string{"set q 0 0 11\r\nhello\nworld\r\n", "STORED\r\n"})

@@ -16,7 +16,7 @@ const (
 	// DefaultPrefetch is how many items a Reader has open by default, at most.
 	DefaultPrefetch = 128
 
-	// MaxPrefetch is how many a server opens ahead for a connection.
+	// MaxPrefetch is how many a server opens ahead for a connection, at most.
 	MaxPrefetch = 1024
 
 	// batchBytes bounds the items that are held in memory. A larger one is streamed.
@@ -45,8 +45,8 @@ type Reader struct {
 	failed   error   // to be returned after the batch
 }
 
-// NewReader connects to a server. It will have up to prefetch items open, and no more than
-// MaxPrefetch, or one if the server is none that opens items ahead.
+// NewReader connects to a server. It will have up to prefetch items open, but no more than
+// MaxPrefetch, or than the server opens ahead.
 func NewReader(ctx context.Context, address, queue string, prefetch int) (*Reader, error) {
 	if err := CheckName(queue); err != nil {
 		return nil, err
@@ -180,10 +180,9 @@ func (r *Reader) resize() {
 // learn finds out whether the server opens items ahead.
 func (r *Reader) learn() error {
 	r.knows = true
-	ahead, err := r.c.knowsAhead()
-	if !ahead {
-		r.prefetch, r.window = 1, 1
-	}
+	_, most, err := r.c.askedAhead()
+	r.prefetch = min(r.prefetch, max(most, 1))
+	r.window = min(r.window, r.prefetch)
 	return err
 }
 

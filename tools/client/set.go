@@ -41,8 +41,8 @@ func (s *Setter) Ahead() error {
 	if err := s.Flush(); err != nil {
 		return err
 	}
-	ahead, err := s.c.knowsAhead()
-	if ahead {
+	can, _, err := s.c.askedAhead()
+	if can {
 		s.ahead = window
 	}
 	return err

@@ -96,13 +96,13 @@ func (e *eras) noteStep() (now int64) {
 		return day
 	}
 	by := day - steady - e.ahead.Load()
-	e.ahead.Store(day - steady)
 	e.list = append(e.list, era{from: day, ahead: e.lastLocked().ahead + by})
 	if len(e.list) > maxEras {
 		e.list = append(e.list[:0], e.list[1:]...)
 		e.gone++
 	}
 	e.steps.Add(1)
+	e.ahead.Store(day - steady) // last: until then others who read the time wait for all of it
 	e.logger.Warn("the clock was set; lifetimes given in seconds are kept",
 		"was", stamp(day-by), "is", stamp(day), "by", time.Duration(by)*time.Millisecond)
 	e.onStep()

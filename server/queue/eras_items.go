@@ -58,6 +58,12 @@ func (s *store) hasExpiredLocked(it Item) bool {
 	if it.Expires == 0 {
 		return false
 	}
-	now := s.reg.eras.now() // first: it may notice a step
-	return s.expiryLocked(it) <= now
+	e := s.reg.eras
+	for {
+		steps := e.steps.Load()
+		now, expires := e.now(), s.expiryLocked(it)
+		if e.steps.Load() == steps { // else one of the two may be from before the step
+			return expires <= now
+		}
+	}
 }

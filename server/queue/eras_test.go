@@ -339,3 +339,34 @@ func TestAClockThatIsSetBackAfterARestartDropsNothingEarly(t *testing.T) {
 		})
 	}
 }
+
+func TestNobodySeesHalfAStepOfTheClock(t *testing.T) {
+	for name, step := range map[string]int64{"ahead": day, "back": -2 * hour} {
+		t.Run(name, func(t *testing.T) {
+			for range 60000 {
+				m := newMachine(today)
+				e := newEras(m.Clock, m.slept.Load)
+				e.logger = slog.New(slog.DiscardHandler)
+				s := &store{reg: &Registry{eras: e}, marks: []eraMark{{0, 0}}}
+				it := Item{Expires: today + hour}
+				begin, done := make(chan struct{}), make(chan bool)
+				for range 2 {
+					go func() {
+						<-begin
+						expired := false
+						for range 20 {
+							expired = s.hasExpiredLocked(it) || expired
+						}
+						done <- expired
+					}()
+				}
+				close(begin)
+				m.set(today + step)
+				e.now()
+				if a, b := <-done, <-done; a || b {
+					t.Fatal("got an item that has expired, want an hour of its life to come")
+				}
+			}
+		})
+	}
+}

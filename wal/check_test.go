@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
+	"path"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -227,5 +228,31 @@ func TestAConsumerWhoseFileIsBlankHasLostNothing(t *testing.T) {
 	}
 	if _, err := examine(m.FS, "/data/q"); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// The server only reads such a segment, and so never completes it, while it does complete later
+// ones.
+func TestASegmentWhoseHeaderWasLostIsNoDamageForBeingUnsealed(t *testing.T) {
+	m := newMemory(t)
+	l := m.open()
+	consumer(t, l)
+	fill(t, l, 0, 3)
+	l.Close()
+	headless := path.Join("/data/q", m.files(".seg")[0])
+	for _, copyAt := range []int64{0, 512} {
+		if err := m.Corrupt(headless, copyAt+20, 0xff); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l = m.open()
+	fill(t, l, 3, 3000)
+	settle(l)
+	l.Close()
+	if n := len(m.files(".seg")); n < 3 {
+		t.Fatalf("got %d segments: this test shows nothing", n)
+	}
+	if _, err := examine(m.FS, "/data/q"); err != nil {
+		t.Error(err)
 	}
 }

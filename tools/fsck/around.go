@@ -122,11 +122,16 @@ func (e *examination) tornFooter(s *segmentFile, next uint64) bool {
 }
 
 // notSealed reports a segment without a footer that others follow. The server seals it, unless it
-// has already sealed later ones: then the footer was lost.
+// has already sealed later ones: then the footer was lost. One whose header a power cut took was
+// never sealed, since the server only reads it.
 func (e *examination) notSealed(s *segmentFile, next uint64) {
 	f := Finding{File: s.file.Name, Severity: Note, Kind: Unsealed,
 		What: "is full and was about to be completed; the server does it"}
-	if e.sealedFrom(next) {
+	switch {
+	case s.headless:
+		f.What = "was never completed, since its header was lost; opening it means reading all of it"
+		s.fix = max(s.fix, copyOver)
+	case e.sealedFrom(next):
 		f.Severity, f.Kind = Damage, Footer
 		f.What = "has no footer though later segments have: it was cut or overwritten"
 		s.fix = max(s.fix, copyOver)

@@ -266,3 +266,39 @@ func BenchmarkTakeADescriptorBack(b *testing.B) {
 		}
 	}
 }
+
+func TestFilesThatAreClosedWhileOthersNeedDescriptorsGiveTheirsBack(t *testing.T) {
+	d, name := NewDescriptors(2), filepath.Join(t.TempDir(), "f")
+	if err := os.WriteFile(name, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range 2000 {
+				h, err := openHandle(d, name, os.O_RDONLY)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				var using sync.WaitGroup
+				using.Go(func() { // as a file may be closed while somebody uses it
+					if f, err := h.hold(); err == nil {
+						f.Stat()
+						h.release()
+					}
+				})
+				h.Close()
+				using.Wait()
+				if h.Held() {
+					t.Error("got a descriptor of a file that is closed, want none")
+				}
+			}
+		})
+	}
+	all.Wait()
+	if d.taken != 0 || len(d.idle) != 0 {
+		t.Errorf("got %d descriptors taken and %d idle with no file open, want none",
+			d.taken, len(d.idle))
+	}
+}

@@ -107,15 +107,17 @@ func (h *handle) Held() bool {
 	return h.file != nil
 }
 
-// tryGiveUp returns the descriptor, unless it is in use.
+// tryGiveUp returns the descriptor, unless it is in use. One that Close has taken is for Close to
+// give back.
 func (h *handle) tryGiveUp() *os.File {
 	if !h.using.TryLock() {
 		return nil
 	}
 	defer h.using.Unlock()
 	f := h.file
-	h.file = nil
-	h.holds = false
+	if f != nil {
+		h.file, h.holds = nil, false
+	}
 	return f
 }
 
@@ -133,9 +135,14 @@ func (h *handle) reopen() error {
 		return err
 	}
 	h.using.Lock()
+	defer h.using.Unlock()
+	if h.closed {
+		f.Close()
+		h.shared.Give()
+		return h.wrap("use", fs.ErrClosed)
+	}
 	h.file = f
 	h.used.Store(true)
-	h.using.Unlock()
 	h.shared.update(h, func() { h.holds = true })
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 type starving struct {
 	*disktest.FS
 	held, short bool
+	writes      int // tried while short
 }
 
 type starvingFile struct {
@@ -32,6 +33,7 @@ func (f starvingFile) Held() bool { return f.fs.held }
 
 func (f starvingFile) WriteAt(p []byte, off int64) (int, error) {
 	if f.fs.short {
+		f.fs.writes++
 		return 0, syscall.EMFILE
 	}
 	return f.File.WriteAt(p, off)
@@ -65,6 +67,10 @@ func TestASegmentTakesRecordsWithoutADescriptor(t *testing.T) {
 				t.Fatalf("held %v: record of %d bytes: %v", held, len(p), err)
 			}
 			at = append(at, off)
+		}
+		if !held && fsys.writes > 0 {
+			t.Errorf("got %d writes to a file without a descriptor, which would open it; want none",
+				fsys.writes)
 		}
 		for i, p := range payloads {
 			r, _, err := s.At(at[i])

@@ -478,7 +478,7 @@ func signCold(b []byte) {
 	if len(b) < HeaderSize {
 		return
 	}
-	le.PutUint32(b[headerLen-4:], checksum.Of(b[:headerLen-4]))
+	le.PutUint32(b[headerLen-4:], checksum.Of32(b[:headerLen-4]))
 	var h coldHeader
 	if h.decode(b) != nil {
 		return
@@ -487,10 +487,10 @@ func signCold(b []byte) {
 		e := b[HeaderSize+i*coldEntry:]
 		place, stored := int64(le.Uint32(e[8:])), int64(le.Uint32(e[12:]))
 		if place+stored <= int64(len(b)) {
-			sum := checksum.Update(seed(h.Salt, uint32(place)), b[place:place+stored])
+			sum := checksum.Update32(seed(h.Salt, uint32(place)), b[place:place+stored])
 			le.PutUint32(e[16:], sum)
 		}
-		le.PutUint32(e, checksum.Update(h.Salt+uint32(i), e[4:coldEntry]))
+		le.PutUint32(e, checksum.Update32(h.Salt+uint32(i), e[4:coldEntry]))
 	}
 }
 

@@ -310,7 +310,7 @@ func (r *rebuild) ask(number int) error {
 		if _, err := r.f.fetch(b, int64(at)); err != nil {
 			return err
 		}
-		if checksum.Update(sumsSeed(r.f.h.Salt, number), b[4:]) == le.Uint32(b) {
+		if checksum.Update32(sumsSeed(r.f.h.Salt, number), b[4:]) == le.Uint32(b) {
 			for b = b[4:]; len(b) > 0; b = b[4:] {
 				r.sums[i] = append(r.sums[i], le.Uint32(b))
 			}

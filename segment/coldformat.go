@@ -89,14 +89,14 @@ func (h *coldHeader) encode() (b [headerLen]byte) {
 	le.PutUint32(b[104:], h.directory)
 	le.PutUint32(b[108:], h.size)
 	b[112], b[113] = uint8(h.codec), h.parity
-	le.PutUint32(b[headerLen-4:], checksum.Of(b[:headerLen-4]))
+	le.PutUint32(b[headerLen-4:], checksum.Of32(b[:headerLen-4]))
 	return b
 }
 
 // decode reads one copy. The errors are those of [Header]'s decode.
 func (h *coldHeader) decode(b []byte) error {
 	if !looksCold(b) || len(b) < headerLen ||
-		checksum.Of(b[:headerLen-4]) != le.Uint32(b[headerLen-4:]) {
+		checksum.Of32(b[:headerLen-4]) != le.Uint32(b[headerLen-4:]) {
 		return ErrDamaged
 	}
 	if le.Uint32(b[versionPlace:]) != version {
@@ -202,14 +202,14 @@ func (e *entry) encode(dst []byte, salt uint32, number int) []byte {
 		le.PutUint32(b[8+4*i:], v)
 	}
 	le.PutUint64(b[48:], e.first)
-	le.PutUint32(b[:], checksum.Update(salt+uint32(number), b[4:]))
+	le.PutUint32(b[:], checksum.Update32(salt+uint32(number), b[4:]))
 	return append(dst, b[:]...)
 }
 
 // decode reads one copy of an entry. It is false if that is damaged or makes no sense.
 func (e *entry) decode(b []byte, h *coldHeader, number int) bool {
 	if len(b) < coldEntry ||
-		checksum.Update(h.Salt+uint32(number), b[4:coldEntry]) != le.Uint32(b) {
+		checksum.Update32(h.Salt+uint32(number), b[4:coldEntry]) != le.Uint32(b) {
 		return false
 	}
 	u := func(at int) uint32 { return le.Uint32(b[at:]) }
@@ -242,7 +242,7 @@ func (e *entry) piece(column int) (from, to int) {
 
 // pieceSum returns the checksum of a piece, whose bytes are p.
 func (e *entry) pieceSum(salt uint32, column int, p []byte) uint32 {
-	return checksum.Update(seed(salt, e.place)+uint32(column*(pieceSize/Align)), p)
+	return checksum.Update32(seed(salt, e.place)+uint32(column*(pieceSize/Align)), p)
 }
 
 // pieceSums appends the checksums of all pieces, preceded by one checksum over all these.
@@ -253,7 +253,7 @@ func (e *entry) pieceSums(dst []byte, salt uint32, number int, stored []byte) []
 		from, to := e.piece(c)
 		dst = le.AppendUint32(dst, e.pieceSum(salt, c, stored[from:to]))
 	}
-	le.PutUint32(dst[at:], checksum.Update(sumsSeed(salt, number), dst[at+4:]))
+	le.PutUint32(dst[at:], checksum.Update32(sumsSeed(salt, number), dst[at+4:]))
 	return dst
 }
 
@@ -265,5 +265,5 @@ func sumsSeed(salt uint32, number int) uint32 { return salt + 1<<31 + uint32(num
 
 // sound reports whether stored are the block's bytes.
 func (e *entry) sound(salt uint32, stored []byte) bool {
-	return checksum.Update(seed(salt, e.place), stored) == e.sum
+	return checksum.Update32(seed(salt, e.place), stored) == e.sum
 }

@@ -282,7 +282,7 @@ func (w *coldWriter) store(e entry, stored []byte) error {
 	short := w.h.parity > 0 && len(stored) < shortBlock
 	e.place, e.stored = w.room(len(stored), short), uint32(len(stored))
 	w.alone = short
-	e.sum = checksum.Update(seed(w.h.Salt, e.place), stored)
+	e.sum = checksum.Update32(seed(w.h.Salt, e.place), stored)
 	if w.h.parity > 0 {
 		e.pieces[1] = uint32(len(w.sums))
 		w.sums = e.pieceSums(w.sums, w.h.Salt, len(w.entries), stored)

@@ -86,7 +86,7 @@ func (f *footer) encode(off uint32) (b [FooterSize]byte) {
 	le.PutUint64(b[96:], uint64(f.Totals.Oldest))
 	le.PutUint64(b[104:], uint64(f.Totals.Newest))
 	le.PutUint64(b[112:], uint64(f.Header.Capacity))
-	le.PutUint32(b[FooterSize-4:], checksum.Update(seed(f.Header.Salt, off), b[:FooterSize-4]))
+	le.PutUint32(b[FooterSize-4:], checksum.Update32(seed(f.Header.Salt, off), b[:FooterSize-4]))
 	return b
 }
 
@@ -100,7 +100,7 @@ func readFooter(b []byte, size int64) (footer, bool) {
 		return footer{}, false
 	}
 	salt := le.Uint32(b[12:])
-	if checksum.Update(seed(salt, uint32(off)), b[:FooterSize-4]) != le.Uint32(b[FooterSize-4:]) {
+	if checksum.Update32(seed(salt, uint32(off)), b[:FooterSize-4]) != le.Uint32(b[FooterSize-4:]) {
 		return footer{}, false
 	}
 	f := footer{

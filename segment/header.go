@@ -83,7 +83,7 @@ func (h *Header) encode() (b [headerLen]byte) {
 	le.PutUint64(b[48:], h.BytesBefore)
 	le.PutUint32(b[56:], h.Longest)
 	le.PutUint64(b[logPlace:], h.Log)
-	le.PutUint32(b[headerLen-4:], checksum.Of(b[:headerLen-4]))
+	le.PutUint32(b[headerLen-4:], checksum.Of32(b[:headerLen-4]))
 	return b
 }
 
@@ -91,7 +91,7 @@ func (h *Header) encode() (b [headerLen]byte) {
 // ErrDamaged for anything else that is not sound.
 func (h *Header) decode(b []byte) error {
 	if len(b) < headerLen || string(b[:8]) != headerMagic ||
-		checksum.Of(b[:headerLen-4]) != le.Uint32(b[headerLen-4:]) {
+		checksum.Of32(b[:headerLen-4]) != le.Uint32(b[headerLen-4:]) {
 		return ErrDamaged
 	}
 	if le.Uint32(b[versionPlace:]) != version {

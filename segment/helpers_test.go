@@ -158,4 +158,4 @@ func files(t testing.TB, capacity int64, n int) (active, sealed []byte, stored [
 	return active, sealed, stored
 }
 
-func crcOf(b []byte) uint32 { return checksum.Of(b) }
+func crcOf(b []byte) uint32 { return checksum.Of32(b) }

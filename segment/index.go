@@ -59,7 +59,7 @@ func (x index) start(seq uint64) (off uint32) {
 
 // sum returns the checksum of the index as it is stored at off.
 func (x index) sum(salt, off uint32) uint32 {
-	return checksum.Update(seed(salt, off), x)
+	return checksum.Update32(seed(salt, off), x)
 }
 
 // readIndex returns the index of a sealed file, or nil if it is damaged.

@@ -37,6 +37,8 @@ type Record struct {
 	ClientFlags uint32 // not interpreted, kept as given
 	Enqueued    int64  // Unix milliseconds
 	Expires     int64  // Unix milliseconds, 0 = never
+	Due         int64  // Unix milliseconds, 0 = at once; not acted upon
+	Consumer    uint16 // the one consumer that it is for; 0 means all; not acted upon
 	Payload     []byte // of a record that was read: aliases the map
 }
 
@@ -83,8 +85,8 @@ func (k key) encodeHead(b []byte, off uint32, r *Record) {
 	le.PutUint64(b[16:], uint64(r.Kind)|uint64(r.Flags)<<8|uint64(r.ClientFlags)<<32)
 	le.PutUint64(b[24:], uint64(r.Enqueued))
 	le.PutUint64(b[32:], uint64(r.Expires))
-	sum := checksum.Update(seed(k.salt, off), b[4:recordHead])
-	le.PutUint32(b, checksum.Update(sum, r.Payload))
+	sum := checksum.Update32(seed(k.salt, off), b[4:recordHead])
+	le.PutUint32(b, checksum.Update32(sum, r.Payload))
 }
 
 // get reads the record at off of b. It is false unless a complete record that verifies is there.
@@ -104,7 +106,7 @@ func (k key) get(b []byte, off uint32, r *Record) (next uint32, ok bool) {
 		return 0, false
 	}
 	end := recordHead + int(length)
-	if checksum.Update(seed(k.salt, off), b[4:end]) != le.Uint32(b) {
+	if checksum.Update32(seed(k.salt, off), b[4:end]) != le.Uint32(b) {
 		return 0, false
 	}
 	r.Seq = seq

@@ -57,7 +57,7 @@ func salvageHeader(b []byte, first uint64) (Header, bool) {
 			continue
 		}
 		k := key{first: first}
-		k.salt = checksum.Start(le.Uint32(b[off:]), b[off+4:off+recordHead+length]) - off/Align
+		k.salt = checksum.Start32(le.Uint32(b[off:]), b[off+4:off+recordHead+length]) - off/Align
 		var r Record
 		if next, ok = k.get(b, next, &r); !ok {
 			continue

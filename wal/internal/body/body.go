@@ -47,11 +47,11 @@ func header(size int64, salt uint32, upload, log uint64) []byte {
 	binary.LittleEndian.PutUint64(b[16:], uint64(size))
 	binary.LittleEndian.PutUint64(b[24:], upload)
 	binary.LittleEndian.PutUint64(b[32:], log)
-	binary.LittleEndian.PutUint32(b[60:], checksum.Of(b[:60]))
+	binary.LittleEndian.PutUint32(b[60:], checksum.Of32(b[:60]))
 	return b
 }
 
 // soundHeader reports whether b, the first bytes of a file, is the header of a body.
 func soundHeader(b []byte) bool {
-	return string(b[:8]) == magic && checksum.Of(b[:60]) == binary.LittleEndian.Uint32(b[60:])
+	return string(b[:8]) == magic && checksum.Of32(b[:60]) == binary.LittleEndian.Uint32(b[60:])
 }

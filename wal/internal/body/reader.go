@@ -101,7 +101,7 @@ func (r *Reader) fill() error {
 		}
 		return fmt.Errorf("%s: chunk %d: %w: %w", r.path, r.next, ErrDamaged, err)
 	}
-	if checksum.Update(r.salt+uint32(r.next), b[:n]) != binary.LittleEndian.Uint32(b[n:]) {
+	if checksum.Update32(r.salt+uint32(r.next), b[:n]) != binary.LittleEndian.Uint32(b[n:]) {
 		return fmt.Errorf("%s: chunk %d: %w", r.path, r.next, ErrDamaged)
 	}
 	r.next++

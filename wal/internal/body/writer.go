@@ -49,7 +49,7 @@ func (w *Writer) Pending() int64 {
 // Flush writes the chunk.
 func (w *Writer) Flush() error {
 	b := (*w.buf)[:w.n+4]
-	binary.LittleEndian.PutUint32(b[w.n:], checksum.Update(w.salt+uint32(w.chunk), b[:w.n]))
+	binary.LittleEndian.PutUint32(b[w.n:], checksum.Update32(w.salt+uint32(w.chunk), b[:w.n]))
 	if _, err := w.f.WriteAt(b, chunkOffset(w.chunk)); err != nil {
 		return err
 	}

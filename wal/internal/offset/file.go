@@ -224,7 +224,7 @@ func (o *File) entry(at int) (kind uint32, x Span, ok bool) {
 	if binary.LittleEndian.Uint64(b) == 0 {
 		return 0, x, false
 	}
-	if checksum.Update(o.seed(at), b[4:]) != binary.LittleEndian.Uint32(b) {
+	if checksum.Update32(o.seed(at), b[4:]) != binary.LittleEndian.Uint32(b) {
 		return 0, x, false
 	}
 	x = Span{
@@ -257,7 +257,8 @@ func Identity(fsys disk.FS, path string) (id uint64, err error) {
 }
 
 func soundSlot(b []byte) bool {
-	return string(b[:8]) == offsetMagic && checksum.Of(b[:60]) == binary.LittleEndian.Uint32(b[60:])
+	return string(b[:8]) == offsetMagic &&
+		checksum.Of32(b[:60]) == binary.LittleEndian.Uint32(b[60:])
 }
 
 // Peek reads an offset file without changing it: its state, the log it belongs to, and its size in

@@ -24,7 +24,7 @@ func (o *File) salvage() bool {
 		if kind != entryHead && kind != entryRange {
 			continue
 		}
-		salt := checksum.Start(binary.LittleEndian.Uint32(b), b[4:]) - uint32(at/8)
+		salt := checksum.Start32(binary.LittleEndian.Uint32(b), b[4:]) - uint32(at/8)
 		if seen[salt] {
 			o.salt = salt
 			return true

@@ -28,7 +28,7 @@ func (o *File) SetHead(head, below uint64) {
 	binary.LittleEndian.PutUint64(b[48:], o.Log)
 	binary.LittleEndian.PutUint32(b[56:], uint32(o.synced))
 	o.recorded = o.synced
-	binary.LittleEndian.PutUint32(b[60:], checksum.Of(b[:60]))
+	binary.LittleEndian.PutUint32(b[60:], checksum.Of32(b[:60]))
 	o.put(int(o.generation&1)*slotSpacing, b)
 }
 
@@ -90,7 +90,7 @@ func (o *File) putEntry(at int, kind uint32, x Span) {
 	binary.LittleEndian.PutUint64(b[8:], x.From)
 	binary.LittleEndian.PutUint64(b[16:], x.To)
 	binary.LittleEndian.PutUint64(b[24:], x.Bytes)
-	binary.LittleEndian.PutUint32(b, checksum.Update(o.seed(at), b[4:]))
+	binary.LittleEndian.PutUint32(b, checksum.Update32(o.seed(at), b[4:]))
 	o.put(at, b)
 }
 

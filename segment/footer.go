@@ -41,6 +41,9 @@ type Totals struct {
 	Large          uint64 // records of kind KindLarge
 	Last           uint64 // highest sequence number; the segment's first less one if it is empty
 	Oldest, Newest int64  // enqueued, Unix milliseconds; 0 if it is empty
+
+	EarliestExpiry int64 // Unix milliseconds; 0 if no record expires
+	EarliestDue    int64 // Unix milliseconds; 0 if all records were due at once
 }
 
 func (t *Totals) add(r *Record) {

@@ -139,6 +139,7 @@ func (l *statLines) queue(of Queue) {
 	l.counter("journal_rewrites", q.JournalRewrites)
 	l.number("segments", int64(q.Segments))
 	l.counter("damaged_records", q.Damaged)
+	l.counter("mended_records", q.Mended)
 	l.text("failed", failed)
 	l.number("create_time", q.Created)
 }

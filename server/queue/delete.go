@@ -47,7 +47,8 @@ func (s *store) remove() (woken []func(), err error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.exists, s.broken, s.loadFailure, s.damaged, s.rewrites = false, nil, nil, 0, 0
+	s.exists, s.broken, s.loadFailure = false, nil, nil
+	s.damaged, s.mended, s.rewrites = 0, 0, 0
 	for q := range s.queuesLocked() {
 		woken = append(woken, q.endLocked()...)
 	}

@@ -325,6 +325,7 @@ func (s *store) detachLocked() log {
 	l := s.log
 	was := l.Stats()
 	s.damaged += was.Damaged
+	s.mended += was.Mended
 	s.rewrites += was.Rewrites
 	s.log, s.uploads = nil, 0
 	for q := range s.queuesLocked() {

@@ -27,6 +27,7 @@ type Stats struct {
 	Flushes          uint64
 
 	Damaged         uint64 // items lost to damage, since the start
+	Mended          uint64 // places with a flipped bit, which cost nothing, since the start
 	JournalRewrites uint64 // since the start
 	Segments        int
 	LogSize         int64  // bytes on disk, as du counts them
@@ -196,6 +197,7 @@ func (s *store) addStatsLocked(to *Stats) {
 	to.Segments = is.Segments
 	to.Created = is.CreatedUnix
 	to.Damaged += is.Damaged
+	to.Mended += is.Mended
 	to.JournalRewrites += is.Rewrites
 	if err := s.log.Err(); err != nil {
 		to.Failed = err.Error()
@@ -230,7 +232,8 @@ func (q *Queue) peekHeadLocked() (it Item, again bool) {
 
 func (q *Queue) addCountsLocked(s *Stats) {
 	s.Transactions, s.Canceled, s.Flushes = q.held.Load(), q.counts.canceled, q.counts.flushes
-	s.Damaged, s.JournalRewrites = q.store.damaged, q.store.rewrites
+	s.Damaged, s.Mended = q.store.damaged, q.store.mended
+	s.JournalRewrites = q.store.rewrites
 	if l := q.lost; l != nil {
 		s.Expired, s.DiscardedFull, s.DiscardedFlushed = l.expired, l.discarded, l.flushed
 		s.Refused = l.refused

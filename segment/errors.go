@@ -38,8 +38,8 @@ var (
 	// damaged. Records cannot be verified without them.
 	ErrHeaderLost = errors.New("all copies of the segment's header are damaged")
 
-	// ErrVersion: the file was written in a newer format.
-	ErrVersion = errors.New("segment is of a newer format version")
+	// ErrVersion: the file was written in another format, see [OtherVersion].
+	ErrVersion = errors.New("it is of a format version that this program does not read")
 
 	// ErrForeign: the segment is part of another log.
 	ErrForeign = errors.New("segment belongs to another log")

@@ -37,6 +37,11 @@ func update(low, high uint32, b []byte) (uint32, uint32) {
 	return crc32.Update(low, castagnoli.table, b), crc32.Update(high, ieee.table, b)
 }
 
+// Seed returns a value for a checksum to start from: a salt, with n added to each half of it.
+func Seed(salt uint64, n uint32) uint64 {
+	return uint64(uint32(salt>>32)+n)<<32 | uint64(uint32(salt)+n)
+}
+
 // Start returns the value that a checksum over b must have started from to end in sum.
 func Start(sum uint64, b []byte) uint64 {
 	return uint64(ieee.start(uint32(sum>>32), b))<<32 | uint64(castagnoli.start(uint32(sum), b))

@@ -1,9 +1,11 @@
 package checksum_test
 
 import (
+	"encoding/binary"
 	"flag"
 	"hash/crc32"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/darner/darner/segment/checksum"
@@ -75,6 +77,35 @@ func TestAFlippedBitIsFound(t *testing.T) {
 			t.Fatalf("got bit %d, %v, want %d", got, ok, bit)
 		}
 		checksum.Flip(long, bit)
+	}
+}
+
+// A flipped bit is mended wherever it is, and what is sound stays as it is.
+func TestAFlippedBitIsMended(t *testing.T) {
+	const start = 0x0123456789abcdef
+	b := sample(50)
+	b = binary.LittleEndian.AppendUint64(b, checksum.Update(start, b))
+	sound := slices.Clone(b)
+	if _, ok := checksum.Mend(start, b[50:], b[:50]); ok {
+		t.Fatal("what is sound was mended")
+	}
+	for bit := range 8 * len(b) {
+		checksum.Flip(b, bit)
+		at, ok := checksum.Mend(start, b[50:], b[:50])
+		if !ok || at != bit/8 || !slices.Equal(b, sound) {
+			t.Fatalf("bit %d: got byte %d, %v, %x", bit, at, ok, b)
+		}
+	}
+	checksum.Flip(b, 1)
+	checksum.Flip(b, 99)
+	if _, ok := checksum.Mend(start, b[50:], b[:50]); ok {
+		t.Fatal("two flipped bits were mended as one")
+	}
+}
+
+func TestASeedHasTheNumberInBothHalves(t *testing.T) {
+	if got, want := checksum.Seed(0xffff_fffe_0000_0001, 3), uint64(0x1_0000_0004); got != want {
+		t.Errorf("got %x, want %x", got, want)
 	}
 }
 

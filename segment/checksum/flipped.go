@@ -4,7 +4,10 @@ package checksum
 // depends only on how many bits follow it. So the difference between the checksum that is stored
 // and the one that is computed is searched among these values. It takes about 1 ns for each bit.
 
-import "math/bits"
+import (
+	"encoding/binary"
+	"math/bits"
+)
 
 // InSum is what [Flipped] returns for a bit of the checksum itself.
 const InSum = -1
@@ -33,6 +36,24 @@ func Flipped(start, sum uint64, b []byte) (bit int, ok bool) {
 
 // next returns what the flip of the bit before changes, given what a flip changes.
 func (h *half) next(c uint32) uint32 { return c>>1 ^ h.polynomial&-(c&1) }
+
+// Mend mends b, whose checksum is in sum, little-endian, if one flipped bit explains why it does not
+// match: see [Flipped]. It returns the byte that it changed: one of b or, counted on from its end,
+// one of sum.
+func Mend(start uint64, sum, b []byte) (at int, ok bool) {
+	bit, ok := Flipped(start, binary.LittleEndian.Uint64(sum), b)
+	switch {
+	case !ok:
+		return 0, false
+	case bit != InSum:
+		Flip(b, bit)
+		return bit / 8, true
+	}
+	diff := Update(start, b) ^ binary.LittleEndian.Uint64(sum)
+	bit = bits.TrailingZeros64(diff)
+	Flip(sum, bit)
+	return len(b) + bit/8, true
+}
 
 // Flip flips a bit of b.
 func Flip(b []byte, bit int) { b[bit/8] ^= 1 << (bit % 8) }

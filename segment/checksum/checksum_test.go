@@ -3,6 +3,7 @@ package checksum_test
 import (
 	"encoding/binary"
 	"flag"
+	"fmt"
 	"hash/crc32"
 	"math/rand/v2"
 	"slices"
@@ -106,6 +107,58 @@ func TestAFlippedBitIsMended(t *testing.T) {
 func TestASeedHasTheNumberInBothHalves(t *testing.T) {
 	if got, want := checksum.Seed(0xffff_fffe_0000_0001, 3), uint64(0x1_0000_0004); got != want {
 		t.Errorf("got %x, want %x", got, want)
+	}
+}
+
+// Of a CRC-32C alone, one and two flipped bits are among what explains a difference.
+func TestFlippedBitsAreAmongWhatExplainsADifference(t *testing.T) {
+	const start = 0x01234567
+	r := rand.New(rand.NewPCG(1, 2))
+	b := sample(4096)
+	sum := checksum.Update32(start, b)
+	for i := range 20 {
+		want := [2]int{r.IntN(8 * len(b)), r.IntN(8 * len(b))}
+		if i < 10 {
+			want[1] = want[0]
+		}
+		slices.Sort(want[:])
+		flip := func(pair [2]int) {
+			checksum.Flip(b, pair[0])
+			if pair[0] != pair[1] {
+				checksum.Flip(b, pair[1])
+			}
+		}
+		flip(want)
+		found := false
+		for pair := range checksum.Flips32(start, sum, b) {
+			flip(pair)
+			if checksum.Update32(start, b) != sum {
+				t.Fatalf("flips %v: got %v, which do not explain the difference", want, pair)
+			}
+			flip(pair)
+			slices.Sort(pair[:])
+			found = found || pair == want
+		}
+		if !found {
+			t.Fatalf("flips %v: not among what was found", want)
+		}
+		flip(want)
+	}
+	for pair := range checksum.Flips32(start, sum, b) {
+		t.Fatalf("got %v where nothing is flipped", pair)
+	}
+}
+
+func BenchmarkFlipped(b *testing.B) {
+	for _, n := range []int{64, 4 << 10, 128 << 10, 1 << 20} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			bytes := sample(n)
+			sum := checksum.Of(bytes) ^ 0x5a5a
+			b.SetBytes(int64(n))
+			for b.Loop() {
+				checksum.Flipped(0, sum, bytes)
+			}
+		})
 	}
 }
 

@@ -2,11 +2,15 @@ package checksum
 
 // Finding a flipped bit. A CRC is linear: flipping a bit changes the checksum by a value that
 // depends only on how many bits follow it. So the difference between the checksum that is stored
-// and the one that is computed is searched among these values. It takes about 1 ns for each bit.
+// and the one that is computed is searched among these values. A table has those of the last stride
+// of bits, and the difference is run backwards from stride to stride. So the search takes less time
+// than the checksum.
 
 import (
 	"encoding/binary"
+	"iter"
 	"math/bits"
+	"sync"
 )
 
 // InSum is what [Flipped] returns for a bit of the checksum itself.
@@ -24,14 +28,83 @@ func Flipped(start, sum uint64, b []byte) (bit int, ok bool) {
 	if bits.OnesCount64(diff) <= 1 {
 		return InSum, diff != 0
 	}
-	low, high := castagnoli.polynomial, ieee.polynomial // what a flip of the last bit changes
-	for after := range 8 * len(b) {
-		if low == uint32(diff) && high == uint32(diff>>32) {
-			return 8*len(b) - 1 - after, true
+	s := strides()
+	for after := 0; after < 8*len(b); after += stride {
+		if n, ok := s.within[diff]; ok && after+n < 8*len(b) {
+			return 8*len(b) - 1 - after - n, true
 		}
-		low, high = castagnoli.next(low), ieee.next(high)
+		diff = s.back(diff)
 	}
 	return 0, false
+}
+
+// stride is how many bits the search goes back at a time.
+const stride = 4096
+
+// search is what finding a flipped bit needs to know.
+type search struct {
+	within    map[uint64]int // how many bits follow the one whose flip changes the checksum so
+	low, high [4][256]uint32 // what a byte of a change was a stride before
+}
+
+var strides = sync.OnceValue(func() *search {
+	s := &search{within: make(map[uint64]int, stride)}
+	low, high := castagnoli.polynomial, ieee.polynomial // what a flip of the last bit changes
+	for n := range stride {
+		s.within[uint64(high)<<32|uint64(low)] = n
+		low, high = castagnoli.next(low), ieee.next(high)
+	}
+	zeros := make([]byte, stride/8)
+	for i := range 4 {
+		for x := range uint32(256) {
+			s.low[i][x] = ^castagnoli.start(^(x << (8 * i)), zeros)
+			s.high[i][x] = ^ieee.start(^(x << (8 * i)), zeros)
+		}
+	}
+	return s
+})
+
+// back returns what a change was a stride before.
+func (s *search) back(change uint64) (before uint64) {
+	for i := range 4 {
+		before ^= uint64(s.low[i][byte(change>>(8*i))])
+		before ^= uint64(s.high[i][byte(change>>(8*i+32))]) << 32
+	}
+	return before
+}
+
+// Flips32 returns the single bits of b, each as a pair with itself, and then the pairs of bits,
+// whose flips explain that b, starting from start, does not have the CRC-32C sum. The single bits
+// take about 1 ns for each bit of b, the pairs 50 ns and 32 bytes of memory. Any other damage looks
+// like a pair with a probability of (8·len(b))²/2 in 2^32, so something else has to verify the
+// outcome.
+func Flips32(start, sum uint32, b []byte) iter.Seq[[2]int] {
+	return func(yield func(pair [2]int) bool) {
+		diff := Update32(start, b) ^ sum
+		for bit, c := range effects32(len(b)) {
+			if c == diff && !yield([2]int{bit, bit}) {
+				return
+			}
+		}
+		seen := make(map[uint32]int, 8*len(b))
+		for bit, c := range effects32(len(b)) {
+			if other, ok := seen[c^diff]; ok && !yield([2]int{bit, other}) {
+				return
+			}
+			seen[c] = bit
+		}
+	}
+}
+
+// effects32 returns the bits of n bytes from the last one on, and what the flip of each changes in
+// their CRC-32C.
+func effects32(n int) iter.Seq2[int, uint32] {
+	return func(yield func(bit int, change uint32) bool) {
+		c := castagnoli.polynomial
+		for bit := 8*n - 1; bit >= 0 && yield(bit, c); bit-- {
+			c = castagnoli.next(c)
+		}
+	}
 }
 
 // next returns what the flip of the bit before changes, given what a flip changes.

@@ -39,7 +39,7 @@ var (
 	ErrHeaderLost = errors.New("all copies of the segment's header are damaged")
 
 	// ErrVersion: the file was written in another format, see [OtherVersion].
-	ErrVersion = errors.New("it is of a format version that this program does not read")
+	ErrVersion = errors.New("is of a format version that this program does not read")
 
 	// ErrForeign: the segment is part of another log.
 	ErrForeign = errors.New("segment belongs to another log")

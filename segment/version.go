@@ -2,13 +2,14 @@ package segment
 
 import "fmt"
 
-// OtherVersion returns an [ErrVersion] for a file of another format version, older or newer.
-func OtherVersion(v uint32) error { return versionError(v) }
+// VersionError is an [ErrVersion]: it says of which format version a file is, older or newer.
+type VersionError uint32
 
-type versionError uint32
+// OtherVersion returns a [VersionError].
+func OtherVersion(v uint32) error { return VersionError(v) }
 
-func (v versionError) Error() string {
-	return fmt.Sprintf("it is of format version %d, which this program does not read", uint32(v))
+func (v VersionError) Error() string {
+	return fmt.Sprintf("is of format version %d, which this program does not read", uint32(v))
 }
 
-func (v versionError) Is(target error) bool { return target == ErrVersion }
+func (v VersionError) Is(target error) bool { return target == ErrVersion }

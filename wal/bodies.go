@@ -36,6 +36,7 @@ func (l *Log) Open(p Position) (io.ReadCloser, error) {
 		return nil, fmt.Errorf("%w: its body is missing: %w", ErrDamaged, err)
 	}
 	if err == nil {
+		l.noteFlips(p.Seq, b.Flips())
 		if err = b.Verify(p.Size, upload); err != nil {
 			b.Close()
 		}
@@ -46,7 +47,7 @@ func (l *Log) Open(p Position) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &reader{b, l, p.Seq}, nil
+	return &reader{b, l, p.Seq, len(b.Flips())}, nil
 }
 
 // openBodyOf opens the body of an item, which may still have its upload's name.
@@ -65,12 +66,17 @@ func (l *Log) openBodyOf(seq, upload uint64) (*body.Reader, error) {
 // reader streams a body for Log.Open.
 type reader struct {
 	*body.Reader
-	l   *Log
-	seq uint64
+	l     *Log
+	seq   uint64
+	flips int // noted so far
 }
 
 func (r *reader) Read(p []byte) (int, error) {
 	n, err := r.Reader.Read(p)
+	if flips := r.Flips(); len(flips) > r.flips {
+		r.flips = len(flips)
+		r.l.noteFlips(r.seq, flips)
+	}
 	switch {
 	case err == nil:
 	case errors.Is(err, ErrDamaged):
@@ -151,6 +157,7 @@ func (l *Log) removeBody(seq uint64) {
 	l.uploads.count--
 	l.uploads.bytes -= size
 	delete(l.uploads.damaged, seq)
+	delete(l.uploads.flipped, seq)
 	l.mu.Unlock()
 }
 

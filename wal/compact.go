@@ -93,7 +93,7 @@ func (k *compactor) once() (more bool) {
 	if l.Err() != nil {
 		return false
 	}
-	if k.mend() {
+	if k.mend() || k.mendBody() {
 		return true
 	}
 	l.saveUnsaved()

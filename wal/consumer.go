@@ -211,6 +211,7 @@ func (c *Consumer) take(x offset.Span) {
 	if x.To < c.st.Head {
 		return
 	}
+	c.st.Forget(x.From, x.To)
 	if x.From <= c.st.Head {
 		c.st.Head = x.To + 1
 		c.st.Below += x.Bytes
@@ -220,7 +221,7 @@ func (c *Consumer) take(x offset.Span) {
 		}
 		c.saveHead()
 	} else if c.st.Taken.Add(x) {
-		c.saveRange(x)
+		c.save(offset.Range(x))
 		c.l.compaction.scatterLocked(x)
 	}
 	if c.st.Head == c.l.next {

@@ -163,7 +163,7 @@ func TestAnOffsetFileThatLostItsHeadBeginsAtTheOldestItem(t *testing.T) {
 func loseHead(t *testing.T, fsys *disktest.FS) {
 	t.Helper()
 	for _, at := range []int64{30, 512 + 30} {
-		if err := fsys.Corrupt("/data/q/consumer.off", at, 1); err != nil {
+		if err := fsys.Corrupt("/data/q/consumer.off", at, 3); err != nil {
 			t.Fatal(err)
 		}
 	}

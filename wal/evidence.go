@@ -5,7 +5,12 @@ package wal
 // away. So if a log has less when it is opened, its files were cut, damaged, removed or replaced by
 // an older copy. That is counted and logged once.
 
-import "slices"
+import (
+	"log/slog"
+	"slices"
+
+	"github.com/darner/darner/wal/internal/offset"
+)
 
 // marksSkipped is how many shared syncs in a row leave an unchanged offset file unmarked: a mark
 // changes the file, so that the next sync has to write it.
@@ -108,10 +113,11 @@ func (l *Log) reportEarlyEnd(counted bool) {
 	}
 }
 
-// reportLostEntries counts what an offset file has lost, and mends the file. Taken items may come
-// again.
-func (c *Consumer) reportLostEntries() {
+// mendOffsets counts what an offset file has lost and where it has a flipped bit, and mends it.
+// What is lost may make taken items come again; a flipped bit costs nothing.
+func (c *Consumer) mendOffsets() {
 	o := c.off
+	c.l.tellFlipped(o)
 	if lost := o.Lost(); lost > 0 {
 		c.l.noteLost(uint64(lost))
 		copied, err := c.l.quarantine(damage{to: uint32(o.Allocated())}, o.Path)
@@ -119,4 +125,13 @@ func (c *Consumer) reportLostEntries() {
 			"file", o.Path, "places", lost, "copy", copied, "error", err)
 	}
 	o.Mend(&c.st)
+}
+
+// tellFlipped counts the flipped bits of an offset file that is about to be mended.
+func (l *Log) tellFlipped(o *offset.File) {
+	if n := o.Flipped(); n > 0 {
+		l.noteMended(uint64(n))
+		l.tellDamage(slog.LevelWarn, "flipped bits in an offset file are mended; nothing is lost",
+			"file", o.Path, "places", n)
+	}
 }

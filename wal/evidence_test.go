@@ -195,7 +195,7 @@ func scattered(t *testing.T) memory {
 func TestAnOffsetFileThatIsCutOrDamagedSaysSo(t *testing.T) {
 	const offsets = "/data/q/consumer.off"
 	write := func(m memory, b []byte) error { return m.WriteFile(offsets, b) }
-	corrupt := func(m memory, at int64) error { return m.Corrupt(offsets, at, 8) }
+	corrupt := func(m memory, at int64) error { return m.Corrupt(offsets, at, 24) }
 	for how, harm := range map[string]func(m memory, b []byte) error{
 		"cut within the slots":   func(m memory, b []byte) error { return write(m, b[:500]) },
 		"cut before the entries": func(m memory, b []byte) error { return write(m, b[:1024]) },
@@ -208,11 +208,11 @@ func TestAnOffsetFileThatIsCutOrDamagedSaysSo(t *testing.T) {
 		"a slot is damaged": func(m memory, _ []byte) error { return corrupt(m, 512+30) },
 		"a checkpoint among ranges is damaged": func(m memory, b []byte) error {
 			at := entriesAt
-			for kind := func(at int) byte { return b[at+4] }; kind(at) != 1 ||
+			for kind := func(at int) byte { return b[at+31] }; kind(at) != 1 ||
 				kind(at+entrySize) != 2 || at > entriesAt && kind(at-entrySize) != 2; {
 				at += entrySize
 			}
-			return m.Corrupt(offsets, int64(at)+9, 8)
+			return m.Corrupt(offsets, int64(at)+9, 24)
 		},
 		"entries are zeros": func(m memory, b []byte) error {
 			clear(b[2048:2560])
@@ -380,7 +380,7 @@ func TestTheIdentityIsKnownFromAnyFile(t *testing.T) {
 	for _, lost := range []string{"consumer.off", "00000000000000000001.seg"} {
 		m, _ := synced(t, 200, 20)
 		for _, at := range []int64{20, 512 + 20} {
-			if err := m.Corrupt("/data/q/"+lost, at, 1); err != nil {
+			if err := m.Corrupt("/data/q/"+lost, at, 3); err != nil {
 				t.Fatal(err)
 			}
 		}

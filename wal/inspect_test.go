@@ -102,12 +102,12 @@ func TestBodiesAreCheckedToTheLastByte(t *testing.T) {
 		t.Errorf("undamaged: got %+v, %v", v, err)
 	}
 	v, err := check(func(path string, image *disktest.FS) {
-		image.Corrupt(path, 64+10, 1)
-		image.Corrupt(path, inspect.BodyFileSize(size)-1, 1)
+		image.Corrupt(path, 64+10, 3)
+		image.Corrupt(path, inspect.BodyFileSize(size)-1, 3)
 	})
 	if err != nil || len(v.Damage) != 2 || v.Damage[0].From != 64 ||
 		v.Damage[1].To != inspect.BodyFileSize(size) {
-		t.Errorf("with two bits flipped: got %+v, %v", v, err)
+		t.Errorf("with two chunks damaged: got %+v, %v", v, err)
 	}
 	v, err = check(func(path string, image *disktest.FS) {
 		b, _ := image.ReadFile(path)
@@ -119,7 +119,7 @@ func TestBodiesAreCheckedToTheLastByte(t *testing.T) {
 	}
 	if _, err := check(func(path string,
 		image *disktest.FS) {
-		image.Corrupt(path, 20, 1)
+		image.Corrupt(path, 20, 3)
 	}); !errors.Is(err, wal.ErrDamaged) {
 		t.Errorf("with a damaged header: got %v, want ErrDamaged", err)
 	}

@@ -28,6 +28,9 @@ type uploads struct {
 	// damaged is the items whose bodies readers found damaged. These bodies are set aside, not
 	// deleted.
 	damaged map[uint64]bool
+
+	// flipped is the bodies in which readers found flipped bits, by their items.
+	flipped map[uint64]*flippedBody
 }
 
 // openBody is the open file of a committed large item.

@@ -79,7 +79,7 @@ func (c *Consumer) loadFile(rewriting bool) error {
 	}
 	c.off, c.st = old, oldState
 	if old != nil {
-		c.reportLostEntries()
+		c.mendOffsets()
 	}
 	if !rewriting {
 		return err
@@ -88,6 +88,7 @@ func (c *Consumer) loadFile(rewriting bool) error {
 	if freshErr != nil || fresh == nil {
 		return errors.Join(freshErr, err)
 	}
+	l.tellFlipped(fresh)
 	fresh.Mend(&freshState)
 	if old == nil {
 		c.off, c.st = fresh, freshState

@@ -1,11 +1,15 @@
 package wal
 
-// Mending: what readers had to rebuild in a cold segment is written back.
+// Mending: what readers had to rebuild in a cold segment is written back, and so are flipped bits
+// in the bodies of large items.
 
 import (
 	"log/slog"
+	"slices"
 
 	"github.com/darner/darner/segment"
+	"github.com/darner/darner/wal/internal/body"
+	"github.com/darner/darner/wal/internal/files"
 )
 
 // requestMend has the background mend a pinned segment if something of it had to be rebuilt.
@@ -69,4 +73,70 @@ func (k *compactor) rebuilt() *file {
 		}
 	}
 	return nil
+}
+
+// flippedBody is what readers found in the body of a large item. Log.mu guards it.
+type flippedBody struct {
+	flips   []body.Flip
+	written int // how many of them were written back, or could not be
+}
+
+// noteFlips counts flipped bits that a reader found in a body, each once, and has the background
+// mend them.
+func (l *Log) noteFlips(seq uint64, flips []body.Flip) {
+	if len(flips) == 0 {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	u := &l.uploads
+	if u.flipped == nil {
+		u.flipped = make(map[uint64]*flippedBody)
+	}
+	f := u.flipped[seq]
+	if f == nil {
+		f = new(flippedBody)
+		u.flipped[seq] = f
+	}
+	for _, flip := range flips {
+		if slices.Contains(f.flips, flip) {
+			continue
+		}
+		f.flips = append(f.flips, flip)
+		l.noteMended(1)
+		l.tellDamage(slog.LevelWarn, "flipped bit in the body of a large item is mended; "+
+			"nothing is lost", "file", l.path(files.BodyName(seq)), "byte", flip.At)
+	}
+	if f.written < len(f.flips) {
+		l.compaction.request()
+	}
+}
+
+// mendBody writes back the flipped bits that were found in one body. It is false if there are none.
+func (k *compactor) mendBody() bool {
+	l := k.l
+	seq, flips := k.flipped()
+	if len(flips) == 0 {
+		return false
+	}
+	path := l.path(files.BodyName(seq))
+	if err := body.Mend(l.fs, path, flips); err != nil && !isNotExist(err) {
+		l.log.Warn("cannot mend the body of a large item on the disk", "file", path, "error", err)
+	}
+	return true
+}
+
+// flipped returns flipped bits of one body that are not written back yet, and counts them as
+// written: after an error another try would not help.
+func (k *compactor) flipped() (seq uint64, flips []body.Flip) {
+	l := k.l
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for seq, f := range l.uploads.flipped {
+		if flips = f.flips[f.written:]; len(flips) > 0 {
+			f.written = len(f.flips)
+			return seq, slices.Clone(flips)
+		}
+	}
+	return 0, nil
 }

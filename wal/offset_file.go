@@ -176,14 +176,14 @@ func (c *Consumer) requestFile() {
 	}
 }
 
-// saveRange appends an entry. If the file has no place for it, the range is in memory alone until
-// the file is rewritten, and a crash brings the items back.
-func (c *Consumer) saveRange(x offset.Span) {
+// save appends an entry. If the file has no place for it, what it says is in memory alone until the
+// file is rewritten, and a crash brings the items back, or forgets their deliveries.
+func (c *Consumer) save(e offset.Entry) {
 	if c.off == nil {
 		c.requestFile()
 		return
 	}
-	for !c.off.AddRange(x) {
+	for !c.off.Add(e) {
 		if c.l.background.reserve.lent.Load() || c.off.Grow() != nil {
 			c.unsaved = true
 			break

@@ -343,17 +343,19 @@ func eachRecord(s *segment.Segment, fn func(segment.Record)) {
 }
 
 // resumeNumbers continues the numbering above all numbers that may have been used: those that a
-// consumer has taken, whose items a power cut may have lost; those that an unreadable segment may
-// have held; and those that were once durable, which no crash takes away.
+// consumer has taken or noted, whose items a power cut may have lost; those that an unreadable
+// segment may have held; and those that were once durable, which no crash takes away.
 func (l *Log) resumeNumbers() {
 	l.resumeDurable()
 	if l.missing.unreadableBelow > l.next {
-		for _, c := range l.consumers {
-			c.take(offset.Span{From: l.next, To: l.missing.unreadableBelow - 1})
-		}
-		l.next = l.missing.unreadableBelow
+		l.skipNumbers(l.missing.unreadableBelow - 1)
 		if l.missing.endedAt == 0 { // otherwise the items that were durable are counted
 			l.noteLost(1) // nobody knows how many
+		}
+	}
+	for _, c := range l.consumers { // a note is of an item that a power cut took
+		if n := c.st.LastNoted(); n >= l.next {
+			l.skipNumbers(n)
 		}
 	}
 	for _, c := range l.consumers {
@@ -366,6 +368,14 @@ func (l *Log) resumeNumbers() {
 			return true
 		})
 	}
+}
+
+// skipNumbers takes the numbers up to last, which were used, out of use.
+func (l *Log) skipNumbers(last uint64) {
+	for _, c := range l.consumers {
+		c.take(offset.Span{From: l.next, To: last})
+	}
+	l.next = last + 1
 }
 
 // gaps returns the sequence numbers that are missing at the start of the log and in the segments

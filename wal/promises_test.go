@@ -488,7 +488,7 @@ func TestADamagedBodyIsNeverDelivered(t *testing.T) {
 	if _, err := upload(l, make([]byte, 200_000)); err != nil {
 		t.Fatal(err)
 	}
-	if err := m.Corrupt("/data/q/"+m.files(".item")[0], 150_000, 1); err != nil {
+	if err := m.Corrupt("/data/q/"+m.files(".item")[0], 150_000, 3); err != nil {
 		t.Fatal(err)
 	}
 	p, _, _, _ := c.Next()

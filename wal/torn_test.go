@@ -3,11 +3,12 @@ package wal_test
 import (
 	"bytes"
 	"fmt"
+	"math/bits"
 	"testing"
 )
 
 // The layout of an offset file, see offsets.go.
-const slotSpacing, slotSize, entriesAt, entrySize = 512, 64, 1024, 32
+const slotSpacing, slotSize, entriesAt, entrySize = 512, 72, 1024, 32
 
 // mixtures are what a store of now over before may leave when it is torn: some words are new.
 func mixtures(before, now []byte) (all [][]byte) {
@@ -66,6 +67,9 @@ func TestAStoreIntoAnOffsetFileThatIsTornIsNoDamage(t *testing.T) {
 					size = entrySize
 				}
 				for _, torn := range mixtures(before[at:][:size], now[at:][:size]) {
+					if oneBitFrom(torn, before[at:]) || oneBitFrom(torn, now[at:]) {
+						continue // that is a flipped bit, and mended
+					}
 					copy(b[at:], torn)
 					image := memory{m.Clone(), t}
 					if err := image.WriteFile(offsets, b); err != nil {
@@ -104,6 +108,15 @@ func TestWhatNoEntryStandsInIsDamage(t *testing.T) {
 			t.Errorf("%d places: got %v", n, err)
 		}
 	}
+}
+
+// oneBitFrom reports whether b differs from the beginning of another by one bit.
+func oneBitFrom(b, other []byte) bool {
+	n := 0
+	for i, c := range b {
+		n += bits.OnesCount8(c ^ other[i])
+	}
+	return n == 1
 }
 
 // changed returns the places of slots and entries that differ.

@@ -328,7 +328,7 @@ func TestAnOffsetFileIsUsedWithoutBothCopiesOfItsHead(t *testing.T) {
 	}
 	l.Close()
 	for _, at := range []int64{30, 512 + 30} {
-		if err := m.Corrupt("/data/q/consumer.off", at, 1); err != nil {
+		if err := m.Corrupt("/data/q/consumer.off", at, 3); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -35,7 +35,7 @@ func TestExitCodesAreThoseOfFsck(t *testing.T) {
 		{1, []string{damaged, "--repair"}},
 		{0, []string{"--repair", damaged}},
 		{0, []string{damaged + "/orders"}},
-		{4, []string{"--repair", dataOf(t, "newer-format")}},
+		{8, []string{"--repair", dataOf(t, "newer-format")}},
 		{8, []string{damaged + "/none"}},
 		{8, []string{t.TempDir()}},
 		{16, nil},

@@ -110,9 +110,9 @@ func effects32(n int) iter.Seq2[int, uint32] {
 // next returns what the flip of the bit before changes, given what a flip changes.
 func (h *half) next(c uint32) uint32 { return c>>1 ^ h.polynomial&-(c&1) }
 
-// Mend mends b, whose checksum is in sum, little-endian, if one flipped bit explains why it does not
-// match: see [Flipped]. It returns the byte that it changed: one of b or, counted on from its end,
-// one of sum.
+// Mend mends b, whose checksum is in sum, little-endian, if one flipped bit explains why it does
+// not match: see [Flipped]. It returns the byte that it changed: one of b or, counted on from its
+// end, one of sum.
 func Mend(start uint64, sum, b []byte) (at int, ok bool) {
 	bit, ok := Flipped(start, binary.LittleEndian.Uint64(sum), b)
 	switch {

@@ -10,8 +10,11 @@ import (
 	"testing"
 )
 
-// flip damages the byte at the start of where text is on the disk.
-func (sv *testServer) flip(text string) {
+// damage damages the byte at the start of where text is on the disk.
+func (sv *testServer) damage(text string) { sv.flip(text, 3) }
+
+// flip flips bits of that byte.
+func (sv *testServer) flip(text string, bits byte) {
 	sv.t.Helper()
 	found := 0
 	err := filepath.WalkDir(sv.dir, func(path string, d fs.DirEntry, err error) error {
@@ -32,7 +35,7 @@ func (sv *testServer) flip(text string) {
 			return err
 		}
 		defer file.Close()
-		_, err = file.WriteAt([]byte{content[at] ^ 1}, int64(at))
+		_, err = file.WriteAt([]byte{content[at] ^ bits}, int64(at))
 		return err
 	})
 	if err != nil || found != 1 {
@@ -46,7 +49,7 @@ func TestDamagedItemIsPassedOver(t *testing.T) {
 			sv := newServer(t)
 			c := sv.dial()
 			c.set("q", "first item", "second item")
-			sv.flip("first item")
+			sv.damage("first item")
 			want := value("q", "second item")
 			if strings.HasPrefix(request, "gets") {
 				want = strings.Replace(want, " 11\r\n", " 11 2\r\n", 1)
@@ -63,7 +66,7 @@ func TestDamagedItemIsAllThereWas(t *testing.T) {
 	sv := newServer(t)
 	c := sv.dial()
 	c.set("q", "first item")
-	sv.flip("first item")
+	sv.damage("first item")
 	c.expect("get q\r\n", "END\r\n")
 }
 
@@ -74,7 +77,7 @@ func TestWaitGoesOnAfterADamagedItem(t *testing.T) {
 	b.expect("get q\r\n", value("q", "first"))
 	a.expect("get q/t=60000\r\n", "")
 	b.set("q", "damaged item") // claimed for the waiter, which comes to read it when it is damaged
-	sv.flip("damaged item")
+	sv.damage("damaged item")
 	a.run()
 	b.set("q", "sound item")
 	a.run()
@@ -98,8 +101,24 @@ func TestLargeItemDamagedAtItsStartIsPassedOver(t *testing.T) {
 	c := sv.dial()
 	body := large(3)
 	c.set("q", body, "second item")
-	sv.flip(body[:16])
+	sv.damage(body[:16])
 	c.expect("get q\r\n", value("q", "second item"))
+}
+
+func TestAFlippedBitInALargeItemCostsNothing(t *testing.T) {
+	sv := newServer(t, inlineMax(1<<10))
+	c := sv.dial()
+	body := large(4)
+	c.set("q", body)
+	sv.flip(body[:16], 1)
+	sv.flip(body[2*chunkSize+160:][:16], 1)
+	c.expect("get q\r\n", value("q", body))
+	stats := c.ask("stats queue q\r\n")
+	for _, want := range []string{"damaged_records 0\r\n", "mended_records 2\r\n"} {
+		if !strings.Contains(stats, "queue_q_"+want) {
+			t.Errorf("got %s, want %s", stats, want)
+		}
+	}
 }
 
 func TestLargeItemDamagedMidwayClosesAndIsGivenUp(t *testing.T) {
@@ -107,7 +126,7 @@ func TestLargeItemDamagedMidwayClosesAndIsGivenUp(t *testing.T) {
 	c := sv.dial()
 	body := large(4)
 	c.set("q", body, "second item")
-	sv.flip(body[2*chunkSize+160:][:16])
+	sv.damage(body[2*chunkSize+160:][:16])
 	got := c.ask("get q\r\n")
 	if !c.closed || !strings.HasPrefix(value("q", body), got) || len(got) > 3*chunkSize {
 		t.Errorf("got %d bytes, closed %v, want the start of the item, then the end", len(got), c.closed)

@@ -91,7 +91,7 @@ func (e *examination) bodyReads(
 	case errors.Is(err, inspect.ErrDamaged):
 		found.From, found.To, found.What = 0, f.Size, "the header does not verify: "+lost
 	case errors.Is(err, inspect.ErrVersion):
-		e.newer(f.Name)
+		e.otherFormat(f.Name, err)
 		return true // not known to be damaged
 	case err != nil:
 		e.trouble(f.Name, err)
@@ -100,21 +100,32 @@ func (e *examination) bodyReads(
 		found.What = fmt.Sprintf("has %d bytes where its record says %d: %s", v.Size, size, lost)
 	case v.Upload != upload:
 		found.What = "is the body of another upload than its record says: " + lost
+	case len(v.Damage) == 0:
+		e.bodyFlips(f, v)
+		return true
 	default:
-		return e.bodyDamage(found.Severity, f, v.Damage, lost)
+		e.bodyDamage(found.Severity, f, v.Damage, lost)
+		return false
 	}
 	e.t.add(found)
 	e.aside = append(e.aside, f)
 	return false
 }
 
-// bodyDamage reports the damaged ranges of a body. It returns true if there are none.
+// bodyFlips reports the flipped bits of a body that is sound otherwise.
+func (e *examination) bodyFlips(f inspect.FileInfo, v inspect.BodyView) {
+	for _, flip := range v.Flips {
+		e.flippedBit(f.Name, flip.At)
+	}
+	if len(v.Flips) > 0 {
+		e.flipped = append(e.flipped, flippedBody{f, v.Flips})
+	}
+}
+
+// bodyDamage reports the damaged ranges of a body.
 func (e *examination) bodyDamage(
 	severity Severity, f inspect.FileInfo, damage []inspect.BodyDamage, lost string,
-) bool {
-	if len(damage) == 0 {
-		return true
-	}
+) {
 	for i, d := range damage {
 		found := Finding{File: f.Name, From: d.From, To: d.To, Severity: severity, Kind: Body,
 			What: "does not verify"}
@@ -130,7 +141,6 @@ func (e *examination) bodyDamage(
 		e.t.add(found)
 	}
 	e.aside = append(e.aside, f)
-	return false
 }
 
 // loseLarge counts a large item as lost.

@@ -105,7 +105,6 @@ func (r *run) queue(res *Result) {
 	res.count(t)
 	res.Lost += e.row.Lost
 	left := t.counts[Damage]
-	res.newer = res.newer || t.newer
 	if !e.noRepair {
 		res.mendable += left
 	}

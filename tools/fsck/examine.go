@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/wal/datadir"
@@ -37,9 +38,16 @@ type examination struct {
 	bodies  []inspect.FileInfo // bodies that the walk has not reached yet
 	claimed map[uint64]uint64  // items whose bodies are under their uploads' names, by upload
 	aside   []inspect.FileInfo // bodies to be moved to the quarantine
-	large   Use                // all bodies
+	flipped []flippedBody
+	large   Use // all bodies
 
-	noRepair bool // a file is of a newer format or cannot be read
+	noRepair bool // a file is of another format or cannot be read
+}
+
+// flippedBody is a body with flipped bits.
+type flippedBody struct {
+	file  inspect.FileInfo
+	flips []inspect.BodyFlip
 }
 
 // consumer is what one consumer has taken, according to its files.
@@ -82,6 +90,10 @@ func (r *run) examine(t *tally) *examination {
 	for f := range e.in.All() {
 		e.row.Disk += f.Size
 	}
+	if err := e.in.CheckVersion(); err != nil {
+		e.otherFormat(filepath.Base(err.Path), err)
+		return e
+	}
 	e.bodies = e.in.Files(inspect.BodyFile)
 	e.readOffsets()
 	e.openSegments()
@@ -116,18 +128,24 @@ func (e *examination) trouble(file string, err error) {
 
 // reason returns an error's text without the path, which the finding has already.
 func reason(err error) string {
+	if v := (segment.VersionError)(0); errors.As(err, &v) {
+		return v.Error()
+	}
+	if errors.Is(err, segment.ErrVersion) {
+		return segment.ErrVersion.Error()
+	}
 	if p := (*fs.PathError)(nil); errors.As(err, &p) {
 		return p.Op + ": " + p.Err.Error()
 	}
 	return err.Error()
 }
 
-// newer reports a file of a newer format.
-func (e *examination) newer(file string) {
+// otherFormat reports a file of another format version.
+func (e *examination) otherFormat(file string, err error) {
 	e.noRepair = true
-	e.t.damage(file, NewerFormat,
-		"is of a newer format: use the darner-fsck of the server that wrote it; nothing in this "+
-			"queue is touched")
+	e.t.add(Finding{File: file, Severity: Trouble, Kind: OtherFormat,
+		What: reason(err) +
+			"; nothing in this queue is touched: use the darner-fsck of the server that wrote it"})
 }
 
 // beginConsumers makes a consumer without a known head begin at the oldest item, as the server
@@ -240,10 +258,11 @@ func (e *examination) lose(from, to uint64) (n, first, last uint64) {
 	return n, first, last
 }
 
-// aheadOfLog reports that more items were taken than the log has.
+// aheadOfLog reports that more items were taken, or noted to be delivered, than the log has.
 func (e *examination) aheadOfLog() {
 	for _, c := range e.consumers {
-		if end := c.state.End(); end > e.end && len(c.files) > 0 && !e.endsEarly {
+		end := max(c.state.End(), c.state.LastNoted()+1)
+		if end > e.end && len(c.files) > 0 && !e.endsEarly {
 			e.t.add(Finding{File: c.files[0].Name, Severity: Note, Kind: OffsetsAhead,
 				What: fmt.Sprintf("is ahead of the log by %d numbers, which will not be used "+
 					"again: what was there was taken, or is lost, and a power cut or a repair "+

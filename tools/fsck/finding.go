@@ -45,7 +45,8 @@ const (
 	Misnamed     Kind = "misnamed"     // a segment that begins with another item than its name says
 	NoSuccessor  Kind = "no-successor" // a sealed segment that no other follows
 	Overlap      Kind = "overlap"      // items that are also in another segment
-	NewerFormat  Kind = "newer-format" // written by a newer server
+	OtherFormat  Kind = "other-format" // written by a program with another format
+	FlippedBit   Kind = "flipped-bit"  // the checksum tells which, so it costs nothing
 	Spare        Kind = "spare"        // a segment prepared ahead
 	Rebuilt      Kind = "rebuilt"      // damage in a cold segment that costs nothing
 	Superseded   Kind = "superseded"   // a segment that a cold one replaces
@@ -106,7 +107,6 @@ type Result struct {
 
 	asked    bool // a repair was asked for
 	mendable int  // findings of damage in queues that can be repaired
-	newer    bool // a queue has files of a newer format
 }
 
 // Exit codes, like those of fsck(8). Exit adds them up.

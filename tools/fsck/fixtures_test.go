@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/darner/darner/segment"
+	"github.com/darner/darner/segment/checksum"
 	"github.com/darner/darner/segment/disk/disktest"
 	"github.com/darner/darner/wal"
 	"github.com/darner/darner/wal/inspect"
@@ -114,7 +115,7 @@ var fixtures = map[string]func(b *builder){
 		b.orders()
 		b.flip(second, 300)
 		b.flip(first, b.record(first, 9)-1)
-		b.flip(offsets, 600)
+		b.spoil(offsets, 600)
 	},
 	"missing-segment":        func(b *builder) { b.orders(); b.remove(second) },
 	"missing-first-segment":  func(b *builder) { b.orders(); b.remove(first) },
@@ -233,7 +234,7 @@ var fixtures = map[string]func(b *builder){
 	"other-body": func(b *builder) {
 		b.blobs()
 		c := b.get(body)
-		b.write(body, 32, "another!")
+		b.write(body, 40, "another!")
 		b.reseal(body)
 		b.move(body, blobs+"/00000000000000000009.item")
 		b.put(body, c)
@@ -250,8 +251,8 @@ var fixtures = map[string]func(b *builder){
 	},
 
 	// Offset files.
-	"offset-slot":  func(b *builder) { b.orders(); b.flip(offsets, 40); b.cutTo(offsets, 4096) },
-	"offset-entry": func(b *builder) { b.orders(); b.flip(offsets, 1056+10) },
+	"offset-slot":  func(b *builder) { b.orders(); b.spoil(offsets, 50); b.cutTo(offsets, 4096) },
+	"offset-entry": func(b *builder) { b.orders(); b.spoil(offsets, 1056+10) },
 	"offset-cut": func(b *builder) {
 		b.orders()
 		b.taken(4, 9, 12, 13)
@@ -260,23 +261,48 @@ var fixtures = map[string]func(b *builder){
 	"offset-short": func(b *builder) { b.orders(); b.cutTo(offsets, 700) },
 	"offsets-lost": func(b *builder) {
 		b.orders()
-		b.flip(offsets, 24)
-		b.flip(offsets, 512+24)
-		b.flip(offsets, 1030)
+		b.spoil(offsets, 24)
+		b.spoil(offsets, 512+24)
+		b.spoil(offsets, 1024+31)
 	},
 	"offset-slots": func(b *builder) {
 		b.orders()
 		b.taken(4, 9, 12, 13)
-		b.flip(offsets, 24)
-		b.flip(offsets, 512+24)
+		b.spoil(offsets, 24)
+		b.spoil(offsets, 512+24)
 	},
 	"offset-newer": func(b *builder) { b.orders(); b.newerOffsets(offsets) },
+	"offset-version-1": func(b *builder) {
+		b.orders()
+		b.version1(offsets)
+		b.write(offsets, 512+8, "\x01")
+	},
+	"offset-flipped-bits": func(b *builder) {
+		b.orders()
+		b.flip(offsets, 8)       // a slot
+		b.flip(offsets, 512+66)  // the checksum of the other
+		b.flip(offsets, 300)     // what nobody reads
+		b.flip(offsets, 1024+10) // an entry
+		b.flip(offsets, 1056+31) // another one's kind
+		b.flip(offsets, 2048)    // where no entry is yet
+	},
+	"offset-deliveries": func(b *builder) {
+		b.orders()
+		b.notes()
+	},
 
 	// Large items.
-	"body":         func(b *builder) { b.blobs(); b.flip(body, 70000) },
-	"body-header":  func(b *builder) { b.blobs(); b.flip(body, 20) },
-	"body-cut":     func(b *builder) { b.blobs(); b.cutTo(body, 65000) },
-	"body-missing": func(b *builder) { b.blobs(); b.remove(body) },
+	"body":        func(b *builder) { b.blobs(); b.spoil(body, 70000) },
+	"body-header": func(b *builder) { b.blobs(); b.spoil(body, 20) },
+	"body-flipped-bits": func(b *builder) {
+		b.blobs()
+		b.flip(body, 20)             // the header
+		b.flip(body, 1000)           // the first chunk
+		b.flip(body, b.size(body)-3) // the checksum of the last one
+	},
+	"body-version-1": func(b *builder) { b.blobs(); b.version1(blobs + "/00000000000000000004.item") },
+	"body-cut":       func(b *builder) { b.blobs(); b.cutTo(body, 65000) },
+	"body-missing":   func(b *builder) { b.blobs(); b.remove(body) },
 	"body-other": func(b *builder) {
 		b.blobs()
 		b.put(body, b.get(blobs+"/00000000000000000004.item"))
@@ -481,7 +507,7 @@ func (b *builder) blobs() {
 
 // unname renames a body to its upload's name.
 func (b *builder) unname() {
-	upload := binary.LittleEndian.Uint64(b.get(body)[24:])
+	upload := binary.LittleEndian.Uint64(b.get(body)[32:])
 	b.move(body, fmt.Sprintf("%s/%020d.part", blobs, upload))
 }
 
@@ -495,7 +521,7 @@ func (b *builder) seal(path string) {
 // reseal updates the checksum in a body's header.
 func (b *builder) reseal(path string) {
 	c := b.get(path)
-	binary.LittleEndian.PutUint32(c[60:], crc32.Checksum(c[:60], castagnoli))
+	binary.LittleEndian.PutUint64(c[56:], checksum.Of(c[:56]))
 	b.put(path, c)
 }
 
@@ -510,6 +536,7 @@ func (b *builder) remove(path string)        { must(b.t, b.fs.Remove(path)) }
 func (b *builder) move(from, to string)      { must(b.t, b.fs.Rename(from, to)) }
 func (b *builder) size(path string) int      { return len(b.get(path)) }
 func (b *builder) flip(path string, at int)  { must(b.t, b.fs.Corrupt(path, int64(at), 4)) }
+func (b *builder) spoil(path string, at int) { must(b.t, b.fs.Corrupt(path, int64(at), 12)) }
 func (b *builder) cut(path string, n int)    { b.put(path, b.get(path)[:b.size(path)-n]) }
 func (b *builder) cutTo(path string, n int)  { b.put(path, b.get(path)[:n]) }
 
@@ -561,11 +588,26 @@ func (b *builder) newer(path string) {
 func (b *builder) newerOffsets(path string) {
 	c := b.get(path)
 	for _, at := range []int{0, 512} {
-		slot := c[at : at+64]
+		slot := c[at : at+72]
 		slot[8]++
-		binary.LittleEndian.PutUint32(slot[60:], crc32.Checksum(slot[:60], castagnoli))
+		binary.LittleEndian.PutUint64(slot[64:], checksum.Of(slot[:64]))
 	}
 	b.put(path, c)
+}
+
+// version1 makes a file look like one of the first format version.
+func (b *builder) version1(path string) { b.write(path, 8, "\x01") }
+
+// notes notes how often some items were delivered, one of them behind the end of the log.
+func (b *builder) notes() {
+	in, err := inspect.Open(b.fs, orders)
+	must(b.t, err)
+	o, err := in.Taken("")
+	must(b.t, err)
+	for seq, n := range map[uint64]uint32{4: 3, 12: 1, 31: 2} {
+		o.Deliver(seq, n)
+	}
+	must(b.t, inspect.WriteOffsets(b.fs, orders, o))
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

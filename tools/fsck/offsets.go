@@ -44,7 +44,7 @@ func (e *examination) readOffsetFile(f inspect.FileInfo) *consumer {
 	case errors.Is(err, inspect.ErrNoOffsets):
 		c.rewrite, c.keep, c.unverified = true, true, true
 	case errors.Is(err, inspect.ErrVersion):
-		e.newer(f.Name)
+		e.otherFormat(f.Name, err)
 	case err != nil:
 		e.trouble(f.Name, err)
 	case e.in.Foreign(v.Log):
@@ -74,6 +74,10 @@ func (e *examination) offsetDamage(c *consumer, f inspect.FileInfo, v *inspect.O
 	for _, d := range v.Damage {
 		found := Finding{File: f.Name, From: d.From, To: d.To, Severity: Damage, Kind: OffsetEntry}
 		switch {
+		case d.Flipped:
+			e.flippedBit(f.Name, d.From)
+			c.rewrite = true
+			continue
 		case d.Unfinished:
 			found.Severity, found.What = Note, "a kill interrupted what was being written here"
 		case d.Stray:
@@ -98,6 +102,12 @@ func (e *examination) offsetDamage(c *consumer, f inspect.FileInfo, v *inspect.O
 	}
 	c.rewrite = c.rewrite || v.Salvaged
 	c.keep = c.keep || v.Salvaged
+}
+
+// flippedBit reports a byte with a flipped bit.
+func (e *examination) flippedBit(file string, at int64) {
+	e.t.add(Finding{File: file, From: at, To: at + 1, Severity: Damage, Kind: FlippedBit,
+		What: "a flipped bit, which costs nothing: the checksum tells which, and it can be mended"})
 }
 
 // consumer returns the consumer of a name, and adds it if necessary.

@@ -39,7 +39,7 @@ func (r *repair) all() {
 	}
 	for _, step := range []func() error{
 		r.removeUnfinished, r.nameBodies, r.removeUploads, r.freeNames, r.nameSegments,
-		r.moveBodies, r.writeOffsets, r.clearSuperseded, r.mendSegments,
+		r.moveBodies, r.mendBodies, r.writeOffsets, r.clearSuperseded, r.mendSegments,
 	} {
 		if err := step(); err != nil {
 			r.failed(err)
@@ -326,12 +326,31 @@ func (r *repair) setAside(s *segmentFile) error {
 	})
 }
 
+// mendBodies mends flipped bits in bodies.
+func (r *repair) mendBodies() error {
+	for _, b := range r.e.flipped {
+		f := r.named(b.file)
+		if err := r.do(f.Name, "mended in place, by its checksums", func() error {
+			return r.e.in.MendBody(f, b.flips)
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// named returns a body under the name that it has by now.
+func (r *repair) named(f inspect.FileInfo) inspect.FileInfo {
+	if inspect.KindOf(f.Name) == inspect.PartFile {
+		f.Name = inspect.BodyName(r.e.claimed[f.Number])
+	}
+	return f
+}
+
 // moveBodies moves bodies without a readable item to the quarantine.
 func (r *repair) moveBodies() error {
 	for _, f := range r.e.aside {
-		if inspect.KindOf(f.Name) == inspect.PartFile { // it was renamed meanwhile
-			f.Name = inspect.BodyName(r.e.claimed[f.Number])
-		}
+		f = r.named(f)
 		if err := r.do(f.Name, "moved to the quarantine", func() error {
 			return r.moveAside(f, "is the body of an item that is lost")
 		}); err != nil {

@@ -123,6 +123,8 @@ func (r Result) Verdict() string {
 	switch {
 	case r.Damage == 0 && mended:
 		say = fmt.Sprintf("clean: %s; leftovers tidied away in %s", all, count(r.Actions, "step"))
+	case r.Damage == 0 && r.Trouble > 0:
+		say = "examined in part: " + all
 	case r.Damage == 0:
 		say = "clean: " + all
 	case mended && r.Left == 0:
@@ -138,9 +140,6 @@ func (r Result) Verdict() string {
 		if r.mendable > 0 && !r.asked {
 			say += "; --repair mends what can be mended"
 		}
-	}
-	if r.newer {
-		say += "; what is of a newer format needs the darner-fsck of the server that wrote it"
 	}
 	if r.Trouble > 0 {
 		say += "; not all could be examined or done, see above"

@@ -19,7 +19,6 @@ type tally struct {
 	queue  string
 	emit   func(Finding)
 	left   bool // it counts what a repair has left
-	newer  bool // there was a file of a newer format
 	counts map[Severity]int
 	seen   map[group]*groupCount
 }
@@ -61,7 +60,6 @@ func (t *tally) add(f Finding) {
 		t.seen[key] = c
 	}
 	c.n++
-	t.newer = t.newer || f.Kind == NewerFormat
 	limit := maxDamage
 	if f.Severity == Note || t.left { // what is left is listed already
 		limit = maxNotes

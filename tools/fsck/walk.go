@@ -87,7 +87,7 @@ func (e *examination) unreadable(s *segmentFile, next uint64) {
 	e.progress.add(s.file.Size)
 	switch {
 	case errors.Is(s.err, segment.ErrVersion):
-		e.newer(f.File)
+		e.otherFormat(f.File, s.err)
 		return
 	case errors.Is(s.err, segment.ErrHeaderLost):
 		if s.file.Kind == inspect.SpareFile { // a segment is renamed before it is synced

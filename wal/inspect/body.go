@@ -11,7 +11,7 @@ var (
 	// ErrDamaged: the bytes of an item do not verify.
 	ErrDamaged = body.ErrDamaged
 
-	// ErrVersion: the file was written in a newer format.
+	// ErrVersion: the file was written in another format.
 	ErrVersion = segment.ErrVersion
 
 	// ErrForeign: the file belongs to another log.
@@ -31,6 +31,14 @@ func BodyFileSize(size int64) int64 { return body.FileSize(size) }
 // BodyView is what CheckBody finds in a body's file.
 type BodyView = body.View
 
+// BodyFlip is a byte of a body's file with a flipped bit.
+type BodyFlip = body.Flip
+
+// MendBody writes flipped bits of a body, as CheckBody found them, back as they were.
+func (in *Inspection) MendBody(f FileInfo, flips []BodyFlip) error {
+	return body.Mend(in.fs, in.Path(f), flips)
+}
+
 // BodyDamage is a range of a body's file in which no chunk verifies.
 type BodyDamage = body.Damage
 
@@ -41,7 +49,7 @@ func (in *Inspection) OpenBody(f FileInfo) (io.ReadCloser, error) {
 
 // CheckBody reads a whole body. read may be nil; it is called with the number of bytes of each
 // chunk. The error is ErrDamaged for a damaged header, without which no chunk verifies, and
-// ErrVersion for a newer format.
+// ErrVersion for another format.
 func (in *Inspection) CheckBody(f FileInfo, read func(n int64)) (BodyView, error) {
 	return body.Judge(in.fs, in.Path(f), f.Size, read)
 }

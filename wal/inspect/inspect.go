@@ -2,11 +2,13 @@
 // open. The code that recovery and readers use judges each file. No more than one file's state is
 // held at a time.
 //
-// An Inspection changes nothing, except by WriteOffsets, Rewind.Do, Scrub with mend, and
-// SegmentView.CopyReadable. If one of these is killed, the old state or the new one is there.
+// An Inspection changes nothing, except by WriteOffsets, MendBody, Rewind.Do, Scrub with mend,
+// and SegmentView.CopyReadable. If one of these is killed, the old state or the new one is there.
 package inspect
 
 import (
+	"errors"
+	"io/fs"
 	"iter"
 	"path/filepath"
 
@@ -43,11 +45,12 @@ type FileInfo = files.Info
 // Inspection is a log's directory as it was when Open read it. Nobody may write to the log
 // meanwhile.
 type Inspection struct {
-	Dir    string
-	Log    uint64   // identity of the log that most of its files belong to; 0 if none says
-	Nested []string // names of directories in it
-	fs     disk.FS
-	list   files.Listing
+	Dir     string
+	Log     uint64   // identity of the log that most of its files belong to; 0 if none says
+	Nested  []string // names of directories in it
+	fs      disk.FS
+	list    files.Listing
+	version *fs.PathError // an ErrVersion of one of the files
 }
 
 // Open lists a log's directory.
@@ -58,11 +61,18 @@ func Open(fsys disk.FS, dir string) (*Inspection, error) {
 	}
 	in := &Inspection{Dir: dir, Nested: list.Nested, fs: fsys, list: list}
 	// Whoever reads the files will meet and report errors of the disk.
-	if id, _, err := identity.Of(fsys, dir, &list); err == nil {
+	id, _, err := identity.Of(fsys, dir, &list)
+	if err == nil {
 		in.Log = id
+	} else if errors.Is(err, ErrVersion) {
+		errors.As(err, &in.version)
 	}
 	return in, nil
 }
+
+// CheckVersion returns an ErrVersion for a file of another format, nil if there is none. It looks
+// at one or more of each kind, as a log does before it is opened.
+func (in *Inspection) CheckVersion() *fs.PathError { return in.version }
 
 // Foreign reports whether a log's identity, as found in a file, is that of another log than this
 // one.

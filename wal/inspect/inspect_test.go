@@ -131,8 +131,8 @@ func TestOffsetsAreReadWithoutTheirSlots(t *testing.T) {
 	if err := inspect.WriteOffsets(fsys, "q", o); err != nil {
 		t.Fatal(err)
 	}
-	fsys.Corrupt("q/consumer.off", 30, 1)
-	fsys.Corrupt("q/consumer.off", 512+30, 1)
+	fsys.Corrupt("q/consumer.off", 30, 3)
+	fsys.Corrupt("q/consumer.off", 512+30, 3)
 	in := inspected(t, fsys)
 	v, err := in.ReadOffsets(in.Files(inspect.OffsetFile)[0])
 	if err != nil || !v.Salvaged || len(v.Damage) != 2 {

@@ -42,8 +42,9 @@ type DumpOptions struct {
 // records.
 func (r *Reading) Dump(w io.Writer, o DumpOptions) error {
 	out := bufio.NewWriterSize(w, 64<<10)
-	l := layout{o.As, o.Width}
-	out.WriteString(l.columns("sequence", "set", "expires", "flags", "size", "state") + "payload\n")
+	l := layout{o.As, o.Width, r.taken.Noted() > 0}
+	out.WriteString(l.columns("sequence", "set", "expires", "flags", "size", "state", "delivered") +
+		"payload\n")
 	n := 0
 	for rec, err := range r.Records() {
 		if err != nil {
@@ -85,16 +86,21 @@ func past(p Point, r *Record) bool {
 // layout says what a line looks like.
 type layout struct {
 	as    PayloadAs
-	width int // 0: any
+	width int  // 0: any
+	noted bool // some items have a note of their deliveries
 }
 
 // columns are those ahead of the payload.
-func (l layout) columns(sequence, set, expires, flags, size, state string) string {
-	if l.width > 0 {
-		return fmt.Sprintf("%10s  %-20s  %10s  %-7s  ", sequence, set, size, state)
-	}
-	return fmt.Sprintf("%10s  %-24s  %-24s  %10s  %10s  %-7s  ", sequence, set, expires, flags,
+func (l layout) columns(sequence, set, expires, flags, size, state, delivered string) string {
+	columns := fmt.Sprintf("%10s  %-24s  %-24s  %10s  %10s  %-7s  ", sequence, set, expires, flags,
 		size, state)
+	if l.width > 0 {
+		columns = fmt.Sprintf("%10s  %-20s  %10s  %-7s  ", sequence, set, size, state)
+	}
+	if l.noted {
+		columns += fmt.Sprintf("%9s  ", delivered)
+	}
+	return columns
 }
 
 // stamp writes a time in Unix ms.
@@ -110,10 +116,14 @@ func (l layout) stamp(ms int64) string {
 }
 
 func (l layout) writeRecord(out *bufio.Writer, r *Record) error {
-	columns := l.columns(numbers(r), "-", "-", "-", "-", string(r.State))
+	delivered := "-"
+	if r.Deliveries > 0 {
+		delivered = fmt.Sprint(r.Deliveries)
+	}
+	columns := l.columns(numbers(r), "-", "-", "-", "-", string(r.State), delivered)
 	if r.State != Damaged {
 		columns = l.columns(numbers(r), l.stamp(r.Enqueued), l.stamp(r.Expires),
-			fmt.Sprint(r.Flags), fmt.Sprint(r.Size), string(r.State))
+			fmt.Sprint(r.Flags), fmt.Sprint(r.Size), string(r.State), delivered)
 	}
 	out.WriteString(columns)
 	if l.width > 0 {

@@ -256,7 +256,7 @@ func TestDumpSaysWhereABodyEnds(t *testing.T) {
 	fsys := disktest.New()
 	logged(t, fsys,
 		func(l *wal.Log, _ *wal.Consumer) { set(t, l, strings.Repeat("x", 100_000), wal.Meta{}) })
-	if err := fsys.Corrupt("data/q/"+inspect.BodyName(1), 80_000, 1); err != nil {
+	if err := fsys.Corrupt("data/q/"+inspect.BodyName(1), 80_000, 3); err != nil {
 		t.Fatal(err)
 	}
 	got := dump(t, fsys, items.DumpOptions{})

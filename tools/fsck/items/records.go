@@ -39,6 +39,7 @@ type Record struct {
 	Enqueued, Expires int64  // Unix ms; 0: not known, never
 	Flags             uint32 // the client's flags
 	Size              int64  // bytes of payload
+	Deliveries        uint32 // how often it was delivered at least, where that was noted; else 0
 	File              string // name of the file; "" if the file is missing
 	Err               error  // if Damaged: what is wrong
 
@@ -212,6 +213,7 @@ func (w *walk) item(f inspect.FileInfo, v *inspect.SegmentView, s *inspect.Step)
 	default:
 		r.State = Live
 	}
+	r.Deliveries = w.taken.Deliveries(r.Seq)
 	w.next = r.Seq + 1
 	return w.yield(r, nil)
 }

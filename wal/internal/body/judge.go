@@ -3,13 +3,10 @@ package body
 // Judging a body offline.
 
 import (
-	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 
-	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
 )
 
@@ -19,6 +16,7 @@ type View struct {
 	Upload uint64
 	Log    uint64 // identity of the log it belongs to; 0 means not known
 	Damage []Damage
+	Flips  []Flip // flipped bits, which cost nothing
 }
 
 // Damage is a range of a body's file in which no chunk verifies.
@@ -29,19 +27,17 @@ type Damage struct {
 
 // Judge reads a whole body from a file of fileSize bytes. read may be nil; it is called with the
 // number of bytes of each chunk. The error is ErrDamaged for a damaged header, without which no
-// chunk verifies, and segment.ErrVersion for a newer format.
+// chunk verifies, and segment.ErrVersion for another format.
 func Judge(
 	fsys disk.FS, path string, fileSize int64, read func(n int64),
 ) (v View, err error) {
-	if v.Upload, err = uploadOf(fsys, path); err != nil {
-		return v, err
-	}
 	r, err := Open(fsys, path)
 	if err != nil {
 		return v, err
 	}
 	defer r.Close()
-	v.Size, v.Log = r.Size, r.Log
+	v.Size, v.Upload, v.Log = r.Size, r.Upload, r.Log
+	defer func() { v.Flips = r.Flips() }()
 	for {
 		from := chunkOffset(r.next)
 		err := r.fill()
@@ -77,21 +73,4 @@ func (v *View) note(from, to int64, err error) {
 		return
 	}
 	v.Damage = append(v.Damage, d)
-}
-
-// uploadOf reads the number of the upload. It tells a newer format from damage.
-func uploadOf(fsys disk.FS, path string) (uint64, error) {
-	file, err := fsys.OpenRead(path)
-	if err != nil {
-		return 0, err
-	}
-	defer file.Close()
-	b := make([]byte, headerSize)
-	if _, err := file.ReadAt(b, 0); err != nil && err != io.EOF {
-		return 0, err
-	}
-	if v := binary.LittleEndian.Uint32(b[8:]); soundHeader(b) && v > version {
-		return 0, fmt.Errorf("%s has format version %d: %w", path, v, segment.ErrVersion)
-	}
-	return binary.LittleEndian.Uint64(b[24:]), nil
 }

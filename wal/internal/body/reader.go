@@ -15,7 +15,8 @@ import (
 var ErrDamaged = errors.New("item is damaged")
 
 // Reader streams the body of one large item from start to end. It verifies each chunk, and never
-// returns a wrong byte. Only one goroutine at a time may use it.
+// returns a wrong byte. A flipped bit is mended in what is returned. Only one goroutine at a time
+// may use it.
 type Reader struct {
 	Size   int64  // bytes of the body, as the header says
 	Upload uint64 // number of the upload; the item's record has the same
@@ -23,7 +24,8 @@ type Reader struct {
 
 	f     disk.File
 	path  string
-	salt  uint32
+	salt  uint64
+	flips []Flip
 	next  int64   // chunk to read next
 	buf   *[]byte // from chunks
 	ready []byte  // verified, not yet returned
@@ -31,32 +33,26 @@ type Reader struct {
 
 var errEndsEarly = errors.New("file ends early")
 
-// Open opens a body and verifies its header.
+// Open opens a body and verifies its header. Errors are ErrDamaged, segment.ErrVersion and those of
+// the disk.
 func Open(fsys disk.FS, path string) (*Reader, error) {
 	f, err := fsys.OpenRead(path)
 	if err != nil {
 		return nil, err
 	}
-	b := make([]byte, headerSize)
-	if _, err := f.ReadAt(b, 0); err != nil && err != io.EOF {
+	h, flips, err := readHeader(f, path)
+	if err != nil {
 		f.Close()
 		return nil, err
 	}
-	if !soundHeader(b) {
-		f.Close()
-		return nil, fmt.Errorf("%s: header: %w", path, ErrDamaged)
-	}
-	if v := binary.LittleEndian.Uint32(b[8:]); v > version {
-		f.Close()
-		return nil, fmt.Errorf("%s has format version %d, this program knows up to %d",
-			path, v, version)
-	}
 	return &Reader{
-		f: f, path: path, buf: chunks.Get().(*[]byte),
-		salt: binary.LittleEndian.Uint32(b[12:]), Size: int64(binary.LittleEndian.Uint64(b[16:])),
-		Upload: binary.LittleEndian.Uint64(b[24:]), Log: binary.LittleEndian.Uint64(b[32:]),
+		f: f, path: path, buf: chunks.Get().(*[]byte), salt: h.salt, flips: flips,
+		Size: h.size, Upload: h.upload, Log: h.log,
 	}, nil
 }
+
+// Flips returns the flipped bits in what was read so far: see Mend.
+func (r *Reader) Flips() []Flip { return r.flips }
 
 // Verify returns ErrDamaged if this is not the body with that size and upload, or if bytes are
 // missing at its end. The latter happens after a power cut that left the record but not all of the
@@ -94,15 +90,20 @@ func (r *Reader) fill() error {
 		return fs.ErrClosed
 	}
 	n := int(min(left, chunkSize))
-	b := (*r.buf)[:n+4]
+	b := (*r.buf)[:n+checksum.Size]
 	if got, err := r.f.ReadAt(b, chunkOffset(r.next)); got < len(b) {
 		if err == io.EOF {
 			err = errEndsEarly
 		}
 		return fmt.Errorf("%s: chunk %d: %w: %w", r.path, r.next, ErrDamaged, err)
 	}
-	if checksum.Update32(r.salt+uint32(r.next), b[:n]) != binary.LittleEndian.Uint32(b[n:]) {
-		return fmt.Errorf("%s: chunk %d: %w", r.path, r.next, ErrDamaged)
+	seed := checksum.Seed(r.salt, uint32(r.next))
+	if checksum.Update(seed, b[:n]) != binary.LittleEndian.Uint64(b[n:]) {
+		at, ok := checksum.Mend(seed, b[n:], b[:n])
+		if !ok {
+			return fmt.Errorf("%s: chunk %d: %w", r.path, r.next, ErrDamaged)
+		}
+		r.flips = append(r.flips, Flip{chunkOffset(r.next) + int64(at), b[at]})
 	}
 	r.next++
 	r.ready = b[:n]

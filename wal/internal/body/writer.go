@@ -13,15 +13,16 @@ import (
 type Writer struct {
 	f     disk.File
 	chunk int64
-	salt  uint32
+	salt  uint64
 	buf   *[]byte // from chunks
 	n     int     // bytes in buf
 }
 
 // NewWriter starts the file of a body of size bytes with its header. The caller closes the file.
 func NewWriter(f disk.File, size int64, upload, log uint64) (*Writer, error) {
-	w := &Writer{f: f, salt: rand.Uint32()}
-	if _, err := f.WriteAt(header(size, w.salt, upload, log), 0); err != nil {
+	h := header{salt: rand.Uint64(), size: size, upload: upload, log: log}
+	w := &Writer{f: f, salt: h.salt}
+	if _, err := f.WriteAt(h.encode(), 0); err != nil {
 		return nil, err
 	}
 	w.buf = chunks.Get().(*[]byte)
@@ -43,13 +44,14 @@ func (w *Writer) Pending() int64 {
 	if w.n == 0 {
 		return 0
 	}
-	return int64(w.n) + 4
+	return int64(w.n) + checksum.Size
 }
 
 // Flush writes the chunk.
 func (w *Writer) Flush() error {
-	b := (*w.buf)[:w.n+4]
-	binary.LittleEndian.PutUint32(b[w.n:], checksum.Update32(w.salt+uint32(w.chunk), b[:w.n]))
+	b := (*w.buf)[:w.n+checksum.Size]
+	seed := checksum.Seed(w.salt, uint32(w.chunk))
+	binary.LittleEndian.PutUint64(b[w.n:], checksum.Update(seed, b[:w.n]))
 	if _, err := w.f.WriteAt(b, chunkOffset(w.chunk)); err != nil {
 		return err
 	}

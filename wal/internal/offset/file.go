@@ -3,7 +3,6 @@
 package offset
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -13,42 +12,7 @@ import (
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/blank"
-	"github.com/darner/darner/segment/checksum"
 	"github.com/darner/darner/segment/disk"
-)
-
-// An offset file keeps what one consumer has taken. Integers are little-endian.
-//
-//	   0  slot A   the head; slots A and B are rewritten in place in turn, each in its own sector,
-//	 512  slot B   so that a kill or a torn sector in the middle of one leaves the other
-//	1024  entries, 32 bytes each, appended: a checkpoint of the head at every sync, and a range
-//	      for every item taken out of order. At the end there are at most two checkpoints, written
-//	      in turn. So taking in order stays within one block, and a sync writes no other.
-//
-// So taking in order costs one store and no space; only items taken out of order append. What is
-// taken only grows. So a lost entry makes items come again and never loses an item, and any two
-// versions of the file may be united.
-//
-// The file is also evidence. When a sync is over, a slot says how many entries are on stable
-// storage, and a checkpoint up to which number the log's items are. If there is less than that, it
-// was cut off, damaged or restored from an older copy. It was not lost in a crash.
-const (
-	slotSpacing = 512
-	slotSize    = 64
-	entriesAt   = 2 * slotSpacing
-	entrySize   = 32
-
-	offsetMagic   = "DARNOFF\x00"
-	offsetVersion = 1
-
-	// FirstStep is the size of a new file in bytes: one block.
-	FirstStep = 4 << 10
-
-	// maxFile is larger than any offset file gets.
-	maxFile = 1 << 30
-
-	entryHead  = 1 // a checkpoint: everything below to is taken; bytes is their sum
-	entryRange = 2 // the numbers from..to are taken
 )
 
 // File is one mapped offset file. Its methods need a lock that all its users share.
@@ -59,8 +23,8 @@ type File struct {
 
 	f            disk.File
 	m            []byte
-	salt         uint32
-	generation   uint64 // counts writes of slots; the slot with the higher number counts
+	salt         uint64
+	generation   uint64 // of the slot that counts
 	allocated    int    // bytes that have disk blocks
 	end          int    // where the next entry goes
 	checkpoint   uint64 // head in the last checkpoint
@@ -78,6 +42,8 @@ type File struct {
 
 	// What load found:
 	salvaged bool // neither slot verifies: the state, from the entries, may never have been synced
+	flips    []flip
+	tries    int  // entries that were searched for a flipped bit
 	lost     int  // slots and entries that were there once and do not verify
 	torn     bool // some place does not verify, maybe because it never got to the disk
 }
@@ -91,7 +57,7 @@ func Create(fsys disk.FS, path string, capacity int, created int64, log uint64) 
 	if err != nil {
 		return nil, err
 	}
-	o := &File{f: f, Path: path, salt: rand.Uint32(), end: entriesAt, created: created, Log: log}
+	o := &File{f: f, Path: path, salt: rand.Uint64(), end: entriesAt, created: created, Log: log}
 	if err = o.allocate(FirstStep); err == nil {
 		o.m, err = f.Map(capacity, true)
 	}
@@ -148,41 +114,20 @@ var ErrNoSlot = errors.New("offset file holds no valid head")
 func (o *File) load() (st State, err error) {
 	defer segment.Guard(o.Path, debug.SetPanicOnFault(true), &err)
 	st.Taken = newSet()
-	found, blanks, torn := false, 0, 0
-	for i := range 2 {
-		b := o.slot(i)
-		if !soundSlot(b) {
-			switch {
-			case blank.Bytes(b):
-				blanks++
-			case tornSlot(b, o.slot(1-i)):
-				torn++
-			default:
-				o.lost++
-			}
-			continue
-		}
-		if v := binary.LittleEndian.Uint32(b[8:]); v > offsetVersion {
-			return st, fmt.Errorf("%s has format version %d, this program knows up to %d",
-				o.Path, v, offsetVersion)
-		}
-		if g := binary.LittleEndian.Uint64(b[16:]); !found || g > o.generation {
-			found = true
-			o.salt, o.generation = binary.LittleEndian.Uint32(b[12:]), g
-			st.Head = binary.LittleEndian.Uint64(b[24:])
-			st.Below = binary.LittleEndian.Uint64(b[32:])
-			st.Created = int64(binary.LittleEndian.Uint64(b[40:]))
-			o.Log = binary.LittleEndian.Uint64(b[48:])
-			o.synced = int(min(binary.LittleEndian.Uint32(b[56:]), maxFile/entrySize))
-		}
+	blanks, torn, err := o.loadSlots(&st)
+	if err != nil {
+		return st, err
 	}
-	if !found && !o.salvage() {
-		return st, fmt.Errorf("%s: %w", o.Path, ErrNoSlot)
-	}
-	o.created, o.salvaged = st.Created, !found
 	valid, all := 0, 0
 	for at := entriesAt; at+entrySize <= o.allocated; at += entrySize {
-		kind, x, ok := o.entry(at)
+		e, is, f := o.entry(at)
+		if is == mended {
+			o.flips = append(o.flips, f)
+			if e.kind == none {
+				continue
+			}
+		}
+		ok := is != broken && e.kind != none
 		stays := ok || o.tornCheckpoint(at)
 		if stays && at < entriesAt+o.synced*entrySize {
 			valid++
@@ -195,16 +140,8 @@ func (o *File) load() (st State, err error) {
 		}
 		all++
 		o.end = at + entrySize
-		o.follow(kind)
-		if kind == entryHead {
-			st.Durable = max(st.Durable, x.From)
-		}
-		switch {
-		case kind == entryHead && x.To > st.Head:
-			st.Head, st.Below = x.To, x.Bytes
-		case kind == entryRange:
-			st.Taken.Add(x)
-		}
+		o.follow(e.kind)
+		st.add(e)
 	}
 	o.torn = o.lost+blanks+torn > 0 || all < o.entries() || valid < o.synced
 	o.lost += max(0, o.synced-valid)
@@ -214,30 +151,56 @@ func (o *File) load() (st State, err error) {
 	o.recorded = o.synced
 	o.durable, o.everSynced = st.Durable, st.Durable > 0
 	st.Absorb()
+	st.forgetTaken()
 	return st, nil
 }
 
-func (o *File) seed(at int) uint32 { return o.salt + uint32(at/8) }
-
-func (o *File) entry(at int) (kind uint32, x Span, ok bool) {
-	b := o.m[at:][:entrySize]
-	if binary.LittleEndian.Uint64(b) == 0 {
-		return 0, x, false
+// loadSlots reads what the newest slot says. If none verifies, it finds the salt. It returns how
+// many slots are blank, and how many are torn.
+func (o *File) loadSlots(st *State) (blanks, torn int, err error) {
+	found := false
+	var old error // of a slot of another format version
+	for at := 0; at < entriesAt; at += slotSpacing {
+		s, is, f, err := readSlot(o.m, at)
+		switch {
+		case err != nil:
+			old = err
+			o.lost++
+		case is == broken && blank.Bytes(o.m[at:][:slotSize]):
+			blanks++
+		case is == broken && tornSlot(o.m, at):
+			torn++
+		case is == broken:
+			o.lost++
+		case !found || s.generation > o.generation:
+			found = true
+			o.salt, o.generation = s.salt, s.generation
+			st.Head, st.Below, st.Created = s.head, s.below, s.created
+			o.Log = s.log
+			o.synced = int(min(s.kept, maxFile/entrySize))
+		}
+		if is == mended {
+			o.flips = append(o.flips, f)
+		}
+		if rest := o.m[at+slotSize : at+slotSpacing]; !blank.Bytes(rest) {
+			if i, ok := onlyBit(rest); ok {
+				o.flips = append(o.flips, flip{at + slotSize + i, 0})
+			}
+		}
 	}
-	if checksum.Update32(o.seed(at), b[4:]) != binary.LittleEndian.Uint32(b) {
-		return 0, x, false
+	switch {
+	case found: // so the other slot is no slot of another version, but damaged
+	case old != nil:
+		return 0, 0, fmt.Errorf("%s: %w", o.Path, old)
+	case !o.salvage():
+		return 0, 0, fmt.Errorf("%s: %w", o.Path, ErrNoSlot)
 	}
-	x = Span{
-		From:  binary.LittleEndian.Uint64(b[8:]),
-		To:    binary.LittleEndian.Uint64(b[16:]),
-		Bytes: binary.LittleEndian.Uint64(b[24:]),
-	}
-	return binary.LittleEndian.Uint32(b[4:]), x, true
+	o.created, o.salvaged = st.Created, !found
+	return blanks, torn, nil
 }
 
-func (o *File) slot(i int) []byte { return o.m[i*slotSpacing:][:slotSize] }
-
-// Identity returns the log that an offset file says it belongs to, 0 if it does not say.
+// Identity returns the log that an offset file says it belongs to, 0 if it does not say. Errors are
+// segment.ErrVersion and those of the disk.
 func Identity(fsys disk.FS, path string) (id uint64, err error) {
 	f, err := fsys.OpenRead(path)
 	if err != nil {
@@ -248,17 +211,16 @@ func Identity(fsys disk.FS, path string) (id uint64, err error) {
 	if _, err := f.ReadAt(b[:], 0); err != nil && err != io.EOF {
 		return 0, err
 	}
-	for i := range 2 {
-		if slot := b[i*slotSpacing:][:slotSize]; soundSlot(slot) {
-			return binary.LittleEndian.Uint64(slot[48:]), nil
+	for at := 0; at < entriesAt; at += slotSpacing {
+		s, is, _, e := readSlot(b[:], at)
+		if is != broken {
+			return s.log, nil
+		}
+		if e != nil {
+			err = fmt.Errorf("%s: %w", path, e)
 		}
 	}
-	return 0, nil
-}
-
-func soundSlot(b []byte) bool {
-	return string(b[:8]) == offsetMagic &&
-		checksum.Of32(b[:60]) == binary.LittleEndian.Uint32(b[60:])
+	return 0, err
 }
 
 // Peek reads an offset file without changing it: its state, the log it belongs to, and its size in

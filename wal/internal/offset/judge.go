@@ -3,13 +3,13 @@ package offset
 // Judging a file offline: what it says, and every byte of it that is not as it should be.
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"runtime/debug"
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/blank"
+	"github.com/darner/darner/segment/checksum"
 	"github.com/darner/darner/segment/disk"
 )
 
@@ -32,6 +32,7 @@ type Damage struct {
 	Stray      bool // bytes that nobody reads, and that should be zeros
 	Short      bool // the file ends here, before there is room for an entry
 	Unfinished bool // it looks like a store that was interrupted
+	Flipped    bool // it is a byte with a flipped bit, which costs nothing
 	Gone       bool // something was there once, and now nothing is
 }
 
@@ -58,11 +59,6 @@ func Judge(fsys disk.FS, path string, size int64) (v *View, err error) {
 
 func (v *View) judge(path string, b []byte) (err error) {
 	defer segment.Guard(path, debug.SetPanicOnFault(true), &err)
-	for i := range 2 {
-		if err := v.judgeSlot(path, b, i*slotSpacing); err != nil {
-			return err
-		}
-	}
 	o := &File{Path: path, m: b, allocated: len(b), end: entriesAt}
 	if v.State, err = o.load(); err != nil {
 		if errors.Is(err, ErrNoSlot) && blank.Bytes(b) {
@@ -72,42 +68,33 @@ func (v *View) judge(path string, b []byte) (err error) {
 	}
 	v.Salvaged, v.Log = o.salvaged, o.Log
 	v.Lost = o.lost > 0
-	if v.Durable > 0 {
-		v.judgeBlank(b)
+	for at := 0; at < entriesAt; at += slotSpacing {
+		v.judgeSlot(b, at)
 	}
 	v.judgeEntries(o)
+	for _, f := range o.flips {
+		at := int64(f.at)
+		v.Damage = append(v.Damage, Damage{From: at, To: at + 1, Flipped: true})
+	}
 	return nil
 }
 
-// judgeBlank notes blank slots of a file that had both.
-func (v *View) judgeBlank(b []byte) {
-	for at := int64(0); at < entriesAt; at += slotSpacing {
-		if blank.Bytes(b[at:][:slotSize]) {
-			v.Damage = append(v.Damage, Damage{From: at, To: at + slotSize, Slot: true})
-		}
-	}
-}
-
 // judgeSlot notes what is wrong with the slot at an offset, and with the bytes between it and what
-// follows.
-func (v *View) judgeSlot(path string, b []byte, at int) error {
-	slot, rest := b[at:][:slotSize], b[at+slotSize:at+slotSpacing]
-	sound := soundSlot(slot)
-	if version := binary.LittleEndian.Uint32(slot[8:]); sound && version > offsetVersion {
-		return fmt.Errorf("%s has format version %d: %w", path, version, segment.ErrVersion)
+// follows. A slot is blank only in a file that was never synced.
+func (v *View) judgeSlot(b []byte, at int) {
+	d := Damage{From: int64(at), To: int64(at + slotSize), Slot: true}
+	_, is, _, _ := readSlot(b, at)
+	isBlank := blank.Bytes(b[at:][:slotSize])
+	if is == broken && (!isBlank || v.Durable > 0) {
+		d.Unfinished = !isBlank && tornSlot(b, at)
+		v.Damage = append(v.Damage, d)
 	}
-	if !sound && !blank.Bytes(slot) {
-		torn := tornSlot(slot, b[slotSpacing-at:][:slotSize])
-		v.Damage = append(v.Damage, Damage{
-			From: int64(at), To: int64(at + slotSize), Slot: true, Unfinished: torn,
-		})
-	}
-	if !blank.Bytes(rest) {
+	rest := b[at+slotSize : at+slotSpacing]
+	if _, flipped := onlyBit(rest); !flipped && !blank.Bytes(rest) {
 		v.Damage = append(v.Damage, Damage{
 			From: int64(at + slotSize), To: int64(at + slotSpacing), Stray: true,
 		})
 	}
-	return nil
 }
 
 // judgeEntries notes the places that are neither a valid entry nor empty.
@@ -115,11 +102,12 @@ func (v *View) judgeEntries(o *File) {
 	synced := entriesAt + o.synced*entrySize
 	for at := entriesAt; at+entrySize <= len(o.m); at += entrySize {
 		b := o.m[at:][:entrySize]
-		empty := blank.Bytes(b)
-		if _, _, ok := o.entry(at); ok || empty && at >= synced {
+		e, is, _ := o.entry(at)
+		empty := blank.Bytes(b) || is == mended && e.kind == none
+		if is != broken && !empty || empty && at >= synced {
 			continue
 		}
-		torn := blank.Bytes(b[:4]) || at == max(o.end, synced) || o.tornCheckpoint(at)
+		torn := blank.Bytes(b[:checksum.Size]) || at == max(o.end, synced) || o.tornCheckpoint(at)
 		v.addEntries(Damage{
 			From: int64(at), To: int64(at + entrySize), Unfinished: torn && !empty, Gone: empty,
 		})

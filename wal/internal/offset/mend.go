@@ -4,15 +4,24 @@ package offset
 // opened.
 func (o *File) Lost() int { return o.lost }
 
+// Flipped returns how many places had a flipped bit when the file was opened. They were read as
+// they had been written.
+func (o *File) Flipped() int { return len(o.flips) }
+
 // Mend makes every place verify that should, also places that a power cut left empty: it writes the
 // head into them. The next sync counts these entries as synced.
 func (o *File) Mend(st *State) {
+	for _, f := range o.flips {
+		o.put(f.at, []byte{f.was})
+	}
+	o.flips = nil
 	if !o.torn {
 		return
 	}
+	head := Entry{checkpoint, Span{From: st.Durable, To: st.Head, Bytes: st.Below}}
 	for at := entriesAt; at < o.end; at += entrySize {
-		if _, _, ok := o.entry(at); !ok {
-			o.putEntry(at, entryHead, Span{From: st.Durable, To: st.Head, Bytes: st.Below})
+		if e, is, _ := o.entry(at); is == broken || e.kind == none {
+			o.putEntry(at, head)
 		}
 	}
 	o.synced, o.lost, o.torn, o.salvaged = 0, 0, false, false
@@ -22,8 +31,8 @@ func (o *File) Mend(st *State) {
 
 // Unite adds to the file, and to its state st, what only another file says.
 func (o *File) Unite(st, other *State) {
-	st.Unite(other, func(x Span) {
-		for !o.AddRange(x) && o.Grow() == nil {
+	st.Unite(other, func(e Entry) {
+		for !o.Add(e) && o.Grow() == nil {
 		}
 	})
 	o.SetHead(st.Head, st.Below)

@@ -16,21 +16,21 @@ const saltTries = 4096
 // salvage finds the salt of an offset file without a sound slot: one on which two entries agree, or
 // else that of a single plausible checkpoint, whose kind is right and whose numbers are not huge.
 func (o *File) salvage() bool {
-	seen := make(map[uint32]bool)
-	alone, any := uint32(0), false
+	seen := make(map[uint64]bool)
+	alone, any := uint64(0), false
 	for at := entriesAt; at+entrySize <= o.allocated && len(seen) < saltTries; at += entrySize {
 		b := o.m[at:][:entrySize]
-		kind := binary.LittleEndian.Uint32(b[4:])
-		if kind != entryHead && kind != entryRange {
+		if k := kind(b[31]); k == none || k > deliveries {
 			continue
 		}
-		salt := checksum.Start32(binary.LittleEndian.Uint32(b), b[4:]) - uint32(at/8)
+		start := checksum.Start(binary.LittleEndian.Uint64(b), b[8:])
+		salt := checksum.Seed(start, -uint32(at/8))
 		if seen[salt] {
 			o.salt = salt
 			return true
 		}
 		seen[salt] = true
-		if kind == entryHead && b[14]|b[15]|b[22]|b[23]|b[30]|b[31] == 0 {
+		if kind(b[31]) == checkpoint && b[14]|b[15]|b[22]|b[23]|b[29]|b[30] == 0 {
 			alone, any = salt, true
 		}
 	}

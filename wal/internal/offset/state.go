@@ -2,6 +2,7 @@ package offset
 
 import (
 	"iter"
+	"math"
 	"slices"
 )
 
@@ -12,6 +13,7 @@ type State struct {
 	Created int64  // when the consumer was made, Unix ms
 	Taken   Set    // taken at or above the head
 	Durable uint64 // all items of the log below were on stable storage once; 0 if not known
+	notes   notes  // of deliveries of items that are not taken
 }
 
 // New returns the state of a consumer that has taken everything below head, with so many bytes in
@@ -21,7 +23,9 @@ func New(head, below uint64, created int64) State {
 }
 
 // Size returns the size in bytes of a file that holds the state.
-func (st *State) Size() int { return entriesAt + entrySize*(st.Taken.tree.Len()+1) }
+func (st *State) Size() int {
+	return entriesAt + entrySize*(1+st.Taken.tree.Len()+st.notes.len())
+}
 
 // Has reports whether an item is taken.
 func (st *State) Has(seq uint64) bool { return seq < st.Head || st.Taken.Has(seq) }
@@ -53,6 +57,7 @@ func (st *State) End() uint64 {
 func (st *State) Take(from, to, bytes uint64) {
 	if from = max(from, st.Head); from <= to {
 		st.Taken.Add(Span{from, to, bytes})
+		st.notes.forget(from, to)
 		st.Absorb()
 	}
 }
@@ -90,20 +95,42 @@ func (st *State) Missing(from, to uint64) iter.Seq2[uint64, uint64] {
 	}
 }
 
+// add adds what an entry of a file says.
+func (st *State) add(e Entry) {
+	switch e.kind {
+	case checkpoint:
+		st.Durable = max(st.Durable, e.From)
+		if e.To > st.Head {
+			st.Head, st.Below = e.To, e.Bytes
+		}
+	case taken:
+		st.Taken.Add(e.Span)
+	case deliveries:
+		st.notes.add(e.From, uint32(min(e.To, math.MaxUint32)))
+	}
+}
+
 // Unite adds what another file of the same consumer says. added may be nil. It is called with each
-// span that adds something.
-func (st *State) Unite(other *State, added func(Span)) {
+// entry that adds something, except to the head.
+func (st *State) Unite(other *State, added func(Entry)) {
 	if other.Head > st.Head {
 		st.Head, st.Below = other.Head, other.Below
 	}
 	other.Taken.Each(func(x Span) bool {
 		if st.Taken.Add(x) && added != nil {
-			added(x)
+			added(Range(x))
+		}
+		return true
+	})
+	other.notes.each(func(x note) bool {
+		if st.Deliver(x.seq, x.n) && added != nil {
+			added(Delivered(x.seq, x.n))
 		}
 		return true
 	})
 	st.Durable = max(st.Durable, other.Durable)
 	st.Absorb()
+	st.forgetTaken()
 }
 
 // Without returns the state without some runs, which are ordered, disjoint, not adjacent, and
@@ -111,6 +138,7 @@ func (st *State) Unite(other *State, added func(Span)) {
 func (st *State) Without(runs []Span) State {
 	n := New(st.Head, st.Below, st.Created)
 	n.Durable = st.Durable
+	n.notes = st.notes.clone()
 	st.Taken.Each(func(x Span) bool { return n.Taken.Add(x) })
 	for _, run := range slices.Backward(runs) {
 		n.untake(run)

@@ -3,7 +3,6 @@ package offset
 // Writing to an offset file. Nothing here waits for the disk unless its comment says so.
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -15,41 +14,31 @@ import (
 // SetHead stores the head into the older of the two slots. It needs no space. A failure shows in
 // Fault.
 func (o *File) SetHead(head, below uint64) {
-	b := o.scratch[:slotSize]
-	clear(b)
 	o.generation++
-	copy(b, offsetMagic)
-	binary.LittleEndian.PutUint32(b[8:], offsetVersion)
-	binary.LittleEndian.PutUint32(b[12:], o.salt)
-	binary.LittleEndian.PutUint64(b[16:], o.generation)
-	binary.LittleEndian.PutUint64(b[24:], head)
-	binary.LittleEndian.PutUint64(b[32:], below)
-	binary.LittleEndian.PutUint64(b[40:], uint64(o.created))
-	binary.LittleEndian.PutUint64(b[48:], o.Log)
-	binary.LittleEndian.PutUint32(b[56:], uint32(o.synced))
 	o.recorded = o.synced
-	binary.LittleEndian.PutUint32(b[60:], checksum.Of32(b[:60]))
+	b := o.scratch[:slotSize]
+	s := slot{
+		kept: uint32(o.synced), salt: o.salt, generation: o.generation,
+		head: head, below: below, created: o.created, log: o.Log,
+	}
+	s.encode(b)
 	o.put(int(o.generation&1)*slotSpacing, b)
 }
 
-// AddRange adds a range that was taken out of order. It is false if no place is allocated for it. A
-// failure shows in Fault.
-func (o *File) AddRange(x Span) bool { return o.append(entryRange, x) }
-
-// append adds an entry. It is false if no place is allocated for it. A failure shows in Fault.
-func (o *File) append(kind uint32, x Span) bool {
+// Add adds an entry. It is false if no place is allocated for it. A failure shows in Fault.
+func (o *File) Add(e Entry) bool {
 	if o.end+entrySize > o.allocated || o.end+entrySize > len(o.m) {
 		return false
 	}
-	o.putEntry(o.end, kind, x)
+	o.putEntry(o.end, e)
 	o.end += entrySize
-	o.follow(kind)
+	o.follow(e.kind)
 	return true
 }
 
 // follow counts the checkpoints at the end, after an entry of some kind was added.
-func (o *File) follow(kind uint32) {
-	if kind != entryHead {
+func (o *File) follow(k kind) {
+	if k != checkpoint {
 		o.trailing = 0
 		return
 	}
@@ -75,22 +64,18 @@ func (o *File) LacksCheckpoint() bool { return o.trailing < 2 && o.end+entrySize
 // addCheckpoint adds a checkpoint. If two checkpoints are at the end already, it overwrites the
 // older one of these. It is false if no place is allocated for it. A failure shows in Fault.
 func (o *File) addCheckpoint(head, below, durable uint64) bool {
-	x := Span{From: durable, To: head, Bytes: below}
+	e := Entry{checkpoint, Span{From: durable, To: head, Bytes: below}}
 	if o.trailing < 2 {
-		return o.append(entryHead, x)
+		return o.Add(e)
 	}
-	o.putEntry(o.end-(2-o.nextTrailing)*entrySize, entryHead, x)
+	o.putEntry(o.end-(2-o.nextTrailing)*entrySize, e)
 	o.nextTrailing = 1 - o.nextTrailing
 	return true
 }
 
-func (o *File) putEntry(at int, kind uint32, x Span) {
+func (o *File) putEntry(at int, e Entry) {
 	b := o.scratch[:entrySize]
-	binary.LittleEndian.PutUint32(b[4:], kind)
-	binary.LittleEndian.PutUint64(b[8:], x.From)
-	binary.LittleEndian.PutUint64(b[16:], x.To)
-	binary.LittleEndian.PutUint64(b[24:], x.Bytes)
-	binary.LittleEndian.PutUint32(b, checksum.Update32(o.seed(at), b[4:]))
+	e.encode(b, checksum.Seed(o.salt, uint32(at/8)))
 	o.put(at, b)
 }
 
@@ -191,9 +176,13 @@ func (o *File) write(st *State, synced bool) (ok bool) {
 	if synced {
 		durable = st.Durable
 	}
-	ok = o.append(entryHead, Span{From: durable, To: st.Head, Bytes: st.Below})
+	ok = o.Add(Entry{checkpoint, Span{From: durable, To: st.Head, Bytes: st.Below}})
 	st.Taken.Each(func(x Span) bool {
-		ok = ok && o.append(entryRange, x)
+		ok = ok && o.Add(Range(x))
+		return ok
+	})
+	st.notes.each(func(x note) bool {
+		ok = ok && o.Add(Delivered(x.seq, x.n))
 		return ok
 	})
 	if ok {

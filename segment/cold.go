@@ -93,8 +93,8 @@ func (s *Segment) FileRange(from, to uint32) (uint32, uint32) {
 }
 
 // Rebuilt returns how often, since the segment was opened, reading met damage that cost nothing: a
-// block that was rebuilt from its parity, or a damaged copy of the header or the directory. [Scrub]
-// mends such damage.
+// flipped bit, a block that was rebuilt from its parity, or a damaged copy of the header or the
+// directory. [Scrub] mends such damage in the file, and tells the flipped bits from the rest.
 func (s *Segment) Rebuilt() uint64 {
 	if s.cold == nil {
 		return 0
@@ -103,15 +103,14 @@ func (s *Segment) Rebuilt() uint64 {
 }
 
 // openCold makes this a cold segment. damaged is the number of damaged copies of its header.
-func (s *Segment) openCold(h coldHeader, damaged int) ([]Damage, error) {
-	c := &cold{coldFile: coldFile{file: s.file, h: h}}
+func (s *Segment) openCold(c *cold, damaged int) ([]Damage, error) {
 	n, err := c.readDirectory()
 	if err != nil {
 		return nil, s.wrap("open", err)
 	}
 	c.rebuilt.Store(uint64(damaged + n))
 	s.cold = c
-	s.begin(h.Header, h.end, h.totals, nil)
+	s.begin(c.h.Header, c.h.end, c.h.totals, nil)
 	s.state.Store(stateSealed)
 	var lost []Damage
 	for i := range c.blocks() {
@@ -132,8 +131,8 @@ func (c *cold) search(off uint32) int {
 func (c *cold) load(i int) (*slot, error) {
 	s := c.slot(i)
 	s.once.Do(func() {
-		var rebuilt bool
-		if s.block, rebuilt, s.err = c.content(i); rebuilt {
+		var mended bool
+		if s.block, mended, s.err = c.content(i); mended {
 			c.rebuilt.Add(1)
 		}
 	})
@@ -288,6 +287,7 @@ func (c *cold) judge() (Verdict, error) {
 		for k := range b.records {
 			r, next := b.record(k)
 			v.Totals.add(&r)
+			v.Totals.addTimes(&r)
 			v.Tail = next
 		}
 	}

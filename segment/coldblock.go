@@ -8,12 +8,13 @@ package segment
 // value for each record. Values are varints, low seven bits first.
 //
 //	sequence number   less the one before, less 1; the first is known, its value 0
-//	kind              + 256 × flags
+//	kind              + 256 × flags + 65536 × consumer
 //	client flags
 //	length            of the payload
 //	enqueued          less the one before, zigzag; the first less the header's created
 //	expires           0 never; else the zigzag of expires - enqueued, plus 1 if that is below the
 //	                  zigzag of -enqueued
+//	due               0 at once; else as expires
 //
 // Zigzag encodes 0, -1, 1, -2, ... as 0, 1, 2, 3, ... Differences are modulo 2^64.
 
@@ -36,18 +37,20 @@ const (
 // virtual bytes they take.
 func rawBound(virtual, records uint32) int64 {
 	const column = 1 + binary.MaxVarintLen64
-	return int64(virtual) + 6*column + int64(records)*(6*binary.MaxVarintLen64-recordHead)
+	const n = int64(len(columns))
+	return int64(virtual) + n*column + int64(records)*(n*binary.MaxVarintLen64-recordHead)
 }
 
 // coldRecord is a record of a block, without the payload.
 type coldRecord struct {
-	seq               uint64
-	enqueued, expires int64
-	off               uint32 // virtual
-	at, length        uint32 // of the payload, in the block's payloads
-	clientFlags       uint32
-	kind              Kind
-	flags             uint8
+	seq                    uint64
+	enqueued, expires, due int64
+	off                    uint32 // virtual
+	at, length             uint32 // of the payload, in the block's payloads
+	clientFlags            uint32
+	consumer               uint16
+	kind                   Kind
+	flags                  uint8
 }
 
 // coldBlock is a block that can be read from, or is being filled.
@@ -67,12 +70,20 @@ func (b *coldBlock) reset(from uint32) {
 
 func (b *coldBlock) add(r *Record) {
 	b.records = append(b.records, coldRecord{
-		seq: r.Seq, enqueued: r.Enqueued, expires: r.Expires,
+		seq: r.Seq, enqueued: r.Enqueued, expires: r.Expires, due: r.Due,
 		off: b.to, at: uint32(len(b.payloads)), length: uint32(len(r.Payload)),
-		clientFlags: r.ClientFlags, kind: r.Kind, flags: r.Flags,
+		clientFlags: r.ClientFlags, consumer: r.Consumer, kind: r.Kind, flags: r.Flags,
 	})
 	b.payloads = append(b.payloads, r.Payload...)
-	b.to += uint32(RecordSize(len(r.Payload)))
+	b.to += uint32(virtualSize(len(r.Payload), r.Due))
+}
+
+// virtualSize returns how many virtual offsets a record takes, whatever it takes in a segment.
+func virtualSize(payload int, due int64) int64 {
+	if due != 0 {
+		payload += 8
+	}
+	return RecordSize(payload)
 }
 
 // record returns the i-th record.
@@ -81,8 +92,9 @@ func (b *coldBlock) record(i int) (r Record, next uint32) {
 	end := c.at + c.length
 	return Record{
 		Seq: c.seq, Kind: c.kind, Flags: c.flags, ClientFlags: c.clientFlags,
-		Enqueued: c.enqueued, Expires: c.expires, Payload: b.payloads[c.at:end:end],
-	}, c.off + uint32(RecordSize(int(c.length)))
+		Enqueued: c.enqueued, Expires: c.expires, Due: c.due, Consumer: c.consumer,
+		Payload: b.payloads[c.at:end:end],
+	}, c.off + uint32(virtualSize(int(c.length), c.due))
 }
 
 // at returns the first record at or after a virtual offset, or len(b.records) if there is none.
@@ -117,10 +129,12 @@ var columns = [...]column{
 			return true
 		},
 	}, {
-		func(r, _ *coldRecord) uint64 { return uint64(r.kind) | uint64(r.flags)<<8 },
+		func(r, _ *coldRecord) uint64 {
+			return uint64(r.kind) | uint64(r.flags)<<8 | uint64(r.consumer)<<16
+		},
 		func(r, _ *coldRecord, v uint64) bool {
-			r.kind, r.flags = Kind(v), uint8(v>>8)
-			return v <= math.MaxUint16 && plausible(v)
+			r.kind, r.flags, r.consumer = Kind(v), uint8(v>>8), uint16(v>>16)
+			return v <= math.MaxUint32 && (r.kind == KindItem || r.kind == KindLarge)
 		},
 	}, {
 		func(r, _ *coldRecord) uint64 { return uint64(r.clientFlags) },
@@ -143,7 +157,13 @@ var columns = [...]column{
 	}, {
 		func(r, _ *coldRecord) uint64 { return afterEnqueued(r.expires, r.enqueued) },
 		func(r, _ *coldRecord, v uint64) bool {
-			r.expires = expiry(v, r.enqueued)
+			r.expires = sinceEnqueued(v, r.enqueued)
+			return true
+		},
+	}, {
+		func(r, _ *coldRecord) uint64 { return afterEnqueued(r.due, r.enqueued) },
+		func(r, _ *coldRecord, v uint64) bool {
+			r.due = sinceEnqueued(v, r.enqueued)
 			return true
 		},
 	},
@@ -153,23 +173,24 @@ func zigzag(v int64) uint64 { return uint64(v<<1) ^ uint64(v>>63) }
 
 func unzigzag(v uint64) int64 { return int64(v>>1) ^ -int64(v&1) }
 
-// afterEnqueued puts the value that stands for never first and keeps the others in their order.
-func afterEnqueued(expires, enqueued int64) uint64 {
-	v, never := zigzag(expires-enqueued), zigzag(-enqueued)
+// afterEnqueued puts the value that stands for none first and keeps the others in their order.
+func afterEnqueued(t, enqueued int64) uint64 {
+	v, none := zigzag(t-enqueued), zigzag(-enqueued)
 	switch {
-	case v == never:
+	case v == none:
 		return 0
-	case v < never:
+	case v < none:
 		return v + 1
 	}
 	return v
 }
 
-func expiry(v uint64, enqueued int64) int64 {
-	switch never := zigzag(-enqueued); {
+// sinceEnqueued is the inverse of afterEnqueued.
+func sinceEnqueued(v uint64, enqueued int64) int64 {
+	switch none := zigzag(-enqueued); {
 	case v == 0:
 		return 0
-	case v <= never:
+	case v <= none:
 		v--
 	}
 	return unzigzag(v) + enqueued
@@ -248,7 +269,7 @@ func (b *coldBlock) layOut() bool {
 	for i := range b.records {
 		r := &b.records[i]
 		r.off, r.at = uint32(off), uint32(at)
-		off += RecordSize(int(r.length))
+		off += virtualSize(int(r.length), r.due)
 		at += int64(r.length)
 		if off > int64(b.to) || at > int64(len(b.payloads)) ||
 			i > 0 && r.seq <= b.records[i-1].seq {

@@ -1,7 +1,7 @@
 package segment
 
-// Reading a cold file: its header and directory, and its blocks. A damaged block is rebuilt from
-// its group.
+// Reading a cold file: its header and directory, and its blocks. One flipped bit of any of them is
+// mended in memory. Of other damage, another copy or the block's group tells what stood there.
 
 import (
 	"errors"
@@ -9,9 +9,7 @@ import (
 	"math"
 	"syscall"
 
-	"github.com/darner/darner/segment/checksum"
 	"github.com/darner/darner/segment/disk"
-	"github.com/klauspost/reedsolomon"
 )
 
 // coldFile is an open cold file, for [Segment] and [Scrub].
@@ -38,53 +36,73 @@ func (f *coldFile) fetch(b []byte, off int64) (whole bool, err error) {
 	return false, err
 }
 
-// readColdHeader looks for the header of a cold file of size bytes in its first [HeaderSize] and
-// its last [FooterSize] bytes. If nothing looks like one, the error is [ErrNotSegment].
-func readColdHeader(head, foot []byte, size int64) (h coldHeader, damaged int, err error) {
-	looks, err := false, ErrHeaderLost
-	for i, c := range [...][]byte{head, head[min(len(head), headerCopy):], foot} {
+// readColdHeader looks for the header of a cold file in head, its first [HeaderSize] bytes, and at
+// its end. damaged is the number of copies that are not as they were written. If nothing looks like
+// a copy, the error is [ErrNotSegment].
+func (f *coldFile) readColdHeader(head []byte) (damaged int, err error) {
+	size, err := f.file.Size()
+	if err != nil {
+		return 0, err
+	}
+	end := make([]byte, coldHeaderLen)
+	if err := f.fetchPages(end, max(size-coldHeaderLen, 0)); err != nil {
+		return 0, err
+	}
+	looks, found, err := false, false, ErrHeaderLost
+	for i, c := range [...][]byte{head, head[min(len(head), headerCopy):], end} {
 		var one coldHeader
-		switch e := one.decode(c); {
-		case e == ErrVersion:
-			return h, 0, e
+		switch flipped, e := one.decode(c); {
+		case errors.Is(e, ErrVersion):
+			err = e
+			damaged++
 		case e != nil, one.directoryLen() > size, i == 2 && int64(one.size) != size:
 			looks = looks || i < 2 && looksCold(c) // the end may belong to a payload
 			damaged++
-		case err != nil:
-			h, err = one, nil
+		default:
+			if flipped {
+				damaged++
+			}
+			if !found {
+				f.h, found = one, true
+			}
 		}
 	}
-	if err != nil && !looks {
+	switch {
+	case found:
+		return damaged, nil
+	case err == ErrHeaderLost && !looks:
 		err = ErrNotSegment
 	}
-	return h, damaged, err
+	return damaged, err
 }
 
 // readDirectory reads the directory. It takes entries that are damaged from the second copy.
+// damaged is how many entries of the first copy are not as they were written.
 func (f *coldFile) readDirectory() (damaged int, err error) {
 	n := f.h.directoryLen()
 	f.entries = make([]entry, f.h.entries())
 	b := make([]byte, n)
 	var second []byte
-	if _, err := f.fetch(b, HeaderSize); err != nil {
+	if err := f.fetchPages(b, HeaderSize); err != nil {
 		return 0, err
 	}
 	for i := range f.entries {
 		e := &f.entries[i]
-		if e.decode(b[i*coldEntry:], &f.h, i) {
+		flipped, ok := e.decode(b[i*coldEntry:], &f.h, i)
+		if ok && !flipped {
 			continue
 		}
 		damaged++
+		if ok {
+			continue
+		}
 		if second == nil {
 			second = make([]byte, n)
 			if err := f.fetchPages(second, int64(f.h.directory)); err != nil {
 				return 0, err
 			}
-			if err := f.fetchPages(b, HeaderSize); err != nil {
-				return 0, err
-			}
 		}
-		if !e.decode(b[i*coldEntry:], &f.h, i) && !e.decode(second[i*coldEntry:], &f.h, i) {
+		if _, ok := e.decode(second[i*coldEntry:], &f.h, i); !ok {
 			*e = entry{lost: true}
 		}
 	}
@@ -142,9 +160,9 @@ func (f *coldFile) blocks() int { return int(f.h.blocks) }
 
 func (f *coldFile) block(i int) *entry { return &f.entries[f.h.number(i)] }
 
-// stored reads the stored bytes of an entry, and rebuilds them if they are damaged. It is
-// [ErrDamaged] if that is beyond the parity.
-func (f *coldFile) stored(number int) (b []byte, rebuilt bool, err error) {
+// stored reads the stored bytes of an entry. If they are damaged, mended is true: a flipped bit is
+// flipped back, anything else is rebuilt. It is [ErrDamaged] if that is beyond the parity.
+func (f *coldFile) stored(number int) (b []byte, mended bool, err error) {
 	e := &f.entries[number]
 	if e.lost {
 		return nil, false, ErrDamaged
@@ -152,11 +170,13 @@ func (f *coldFile) stored(number int) (b []byte, rebuilt bool, err error) {
 	if b, err = f.read(e); err != nil {
 		return nil, false, err
 	}
-	if e.sound(f.h.Salt, b) {
+	if e.sound(f.h.salt, b) {
 		return b, false, nil
 	}
-	r := rebuild{f: f, number: number}
-	return b, true, r.run(b)
+	if e.unflip(f.h.salt, b) {
+		return b, true, nil
+	}
+	return b, true, f.rebuild(number, b)
 }
 
 func (f *coldFile) read(e *entry) ([]byte, error) {
@@ -170,10 +190,10 @@ func (f *coldFile) read(e *entry) ([]byte, error) {
 	return b, err
 }
 
-// content returns a decoded block, and whether it had to be rebuilt.
+// content returns a decoded block, and whether it had to be mended.
 func (f *coldFile) content(block int) (*coldBlock, bool, error) {
 	number := f.h.number(block)
-	b, rebuilt, err := f.stored(number)
+	b, mended, err := f.stored(number)
 	if err != nil {
 		return nil, false, err
 	}
@@ -186,141 +206,5 @@ func (f *coldFile) content(block int) (*coldBlock, bool, error) {
 	if !ok {
 		return nil, false, ErrDamaged
 	}
-	return c, rebuilt, nil
-}
-
-// rebuild computes a damaged block from the others of its group, one column of pieces at a time.
-type rebuild struct {
-	f      *coldFile
-	number int
-	code   reedsolomon.Encoder
-	sums   [groupData + maxParity][]uint32 // of the group's blocks, by their place in the shards
-	known  [groupData + maxParity]uint8    // what is known of each block
-}
-
-// What is known of a block.
-const (
-	unasked  uint8 = iota
-	bySums         // each piece has a checksum
-	allSound       // the checksums are lost, but the block as a whole is sound
-	allLost
-)
-
-// run fills b, the damaged stored bytes of the block.
-func (r *rebuild) run(b []byte) (err error) {
-	f := r.f
-	if f.h.parity == 0 {
-		return ErrDamaged
-	}
-	if r.code, err = newCode(int(f.h.parity)); err != nil {
-		return err
-	}
-	e := &f.entries[r.number]
-	for c := range e.columns() {
-		from, to := e.piece(c)
-		if ok, err := r.piece(r.number, c, b[from:to]); err != nil {
-			return err
-		} else if ok {
-			continue
-		}
-		p, err := r.column(c)
-		if err != nil {
-			return err
-		}
-		copy(b[from:to], p)
-	}
-	if !e.sound(f.h.Salt, b) {
-		return ErrDamaged
-	}
-	return nil
-}
-
-// column returns a piece of the damaged block, computed from the others.
-func (r *rebuild) column(column int) ([]byte, error) {
-	from, parity, to := r.f.h.group(r.f.h.groupOf(r.number))
-	shards := make([][]byte, groupData+int(r.f.h.parity))
-	for i := range groupData { // blocks that the last group does not have count as zeros
-		shards[i] = make([]byte, pieceSize)
-	}
-	target := 0
-	for n := from; n < to; n++ {
-		i := n - from
-		if n >= parity {
-			i = groupData + n - parity
-		}
-		shards[i] = nil
-		if n == r.number {
-			target = i
-			continue
-		}
-		p := make([]byte, pieceSize)
-		if ok, err := r.piece(n, column, p); err != nil {
-			return nil, err
-		} else if ok {
-			shards[i] = p
-		}
-	}
-	if r.code.Reconstruct(shards) != nil {
-		return nil, ErrDamaged
-	}
-	return shards[target], nil
-}
-
-// piece reads a piece of a block into p, with zeros after its end, and reports whether it is sound.
-func (r *rebuild) piece(number, column int, p []byte) (bool, error) {
-	e := &r.f.entries[number]
-	if err := r.ask(number); err != nil {
-		return false, err
-	}
-	switch {
-	case r.state(number) == allLost:
-		return false, nil
-	case column >= e.columns():
-		clear(p)
-		return true, nil
-	}
-	from, to := e.piece(column)
-	p = p[:to-from]
-	if whole, err := r.f.fetch(p, int64(e.place)+int64(from)); err != nil || !whole {
-		return false, err
-	}
-	return r.state(number) == allSound ||
-		e.pieceSum(r.f.h.Salt, column, p) == r.sums[number-r.first()][column], nil
-}
-
-func (r *rebuild) first() int {
-	from, _, _ := r.f.h.group(r.f.h.groupOf(r.number))
-	return from
-}
-
-func (r *rebuild) state(number int) uint8 { return r.known[number-r.first()] }
-
-// ask finds out how to tell the sound pieces of a block from damaged ones.
-func (r *rebuild) ask(number int) error {
-	i, e := number-r.first(), &r.f.entries[number]
-	if r.known[i] != unasked {
-		return nil
-	}
-	r.known[i] = allLost
-	if e.lost {
-		return nil
-	}
-	for _, at := range e.pieces {
-		b := make([]byte, sumsLen(int(e.stored)))
-		if _, err := r.f.fetch(b, int64(at)); err != nil {
-			return err
-		}
-		if checksum.Update32(sumsSeed(r.f.h.Salt, number), b[4:]) == le.Uint32(b) {
-			for b = b[4:]; len(b) > 0; b = b[4:] {
-				r.sums[i] = append(r.sums[i], le.Uint32(b))
-			}
-			r.known[i] = bySums
-			return nil
-		}
-	}
-	b, err := r.f.read(e)
-	if err == nil && e.sound(r.f.h.Salt, b) {
-		r.known[i] = allSound
-	}
-	return err
+	return c, mended, nil
 }

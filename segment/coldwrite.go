@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"runtime/debug"
 
 	"github.com/darner/darner/segment/checksum"
@@ -67,8 +68,16 @@ func newColdHeader(sources []*Segment, o ColdOptions) coldHeader {
 			h.Log = s.Header().Log
 		}
 	}
-	h.Salt = newSalt()
+	h.salt = newColdSalt()
 	return h
+}
+
+func newColdSalt() uint64 {
+	for {
+		if salt := rand.Uint64(); salt != 0 {
+			return salt
+		}
+	}
 }
 
 // pacer reports to the caller how much was read and written.
@@ -229,11 +238,12 @@ func (w *coldWriter) writeBlocks() error {
 				return err
 			}
 		}
-		if int64(w.block.to)+RecordSize(len(r.Payload)) > MaxCapacity {
+		if int64(w.block.to)+virtualSize(len(r.Payload), r.Due) > MaxCapacity {
 			return w.wrap(ErrFull)
 		}
 		w.block.add(r)
 		w.h.totals.add(r)
+		w.h.totals.addTimes(r)
 		return nil
 	})
 	if err != nil {
@@ -282,10 +292,10 @@ func (w *coldWriter) store(e entry, stored []byte) error {
 	short := w.h.parity > 0 && len(stored) < shortBlock
 	e.place, e.stored = w.room(len(stored), short), uint32(len(stored))
 	w.alone = short
-	e.sum = checksum.Update32(seed(w.h.Salt, e.place), stored)
+	e.sum = checksum.Update(e.sumStart(w.h.salt), stored)
 	if w.h.parity > 0 {
 		e.pieces[1] = uint32(len(w.sums))
-		w.sums = e.pieceSums(w.sums, w.h.Salt, len(w.entries), stored)
+		w.sums = e.pieceSums(w.sums, w.h.salt, stored)
 	}
 	w.entries = append(w.entries, e)
 	return w.put(stored, int64(e.place))
@@ -309,7 +319,8 @@ func (w *coldWriter) endGroup() error {
 	}
 	n := len(w.sums) - w.began
 	for _, p := range w.parities.shards {
-		n += sumsLen(len(p))
+		e := entry{stored: uint32(len(p))}
+		n += e.sumsLen()
 	}
 	at := w.room(n, false)
 	for _, p := range w.parities.shards {
@@ -336,14 +347,14 @@ func (w *coldWriter) describe() error {
 	at := w.room(len(w.sums), false)
 	w.h.directory = uint32(align(w.place))
 	w.h.blocks = uint32(w.blocks)
-	w.h.size = w.h.directory + uint32(w.h.directoryLen()) + headerLen
+	w.h.size = w.h.directory + uint32(w.h.directoryLen()) + coldHeaderLen
 	var directory []byte
 	for i := range w.entries {
 		e := &w.entries[i]
 		if w.h.parity > 0 {
 			e.pieces[1] += at
 		}
-		directory = e.encode(directory, w.h.Salt, i)
+		directory = e.encode(directory, w.h.salt, i)
 	}
 	header := w.h.encode()
 	front := make([]byte, HeaderSize, HeaderSize+len(directory))

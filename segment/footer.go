@@ -59,6 +59,20 @@ func (t *Totals) add(r *Record) {
 	t.Oldest, t.Newest = min(t.Oldest, r.Enqueued), max(t.Newest, r.Enqueued)
 }
 
+// addTimes is what add does not do for segments that are not cold: their footers have no room.
+func (t *Totals) addTimes(r *Record) {
+	t.EarliestExpiry = earlier(t.EarliestExpiry, r.Expires)
+	t.EarliestDue = earlier(t.EarliestDue, r.Due)
+}
+
+// earlier returns the earlier of two times. 0 is none.
+func earlier(a, b int64) int64 {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}
+
 // footer is what a sealed segment says about itself.
 type footer struct {
 	Header Header

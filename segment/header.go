@@ -174,8 +174,9 @@ func Identity(fsys disk.FS, path string) (log uint64, err error) {
 		}
 		return 0, err
 	}
-	if h, _, err := readColdHeader(b[:n], foot, size); err == nil {
-		return h.Log, nil
+	cold := coldFile{file: f}
+	if _, err := cold.readColdHeader(b[:n]); err == nil {
+		return cold.h.Log, nil
 	}
 	if footer, ok := readFooter(foot, size); ok {
 		return footer.Header.Log, nil

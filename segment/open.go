@@ -78,11 +78,12 @@ func (s *Segment) load(o OpenOptions) (damage []Damage, err error) {
 	}
 	h, damage, err := readHeader(head)
 	if err != nil { // a payload at the end of a segment may look like the end of a cold file
-		switch h, damaged, err := readColdHeader(head, foot, size); {
-		case err == nil && h.foreign(o.Log):
+		c := &cold{coldFile: coldFile{file: s.file}}
+		switch damaged, err := c.readColdHeader(head); {
+		case err == nil && c.h.foreign(o.Log):
 			return nil, s.wrap("open", ErrForeign)
 		case err == nil:
-			return s.openCold(h, damaged)
+			return s.openCold(c, damaged)
 		case !errors.Is(err, ErrNotSegment):
 			return nil, s.wrap("open", err)
 		}

@@ -1,13 +1,14 @@
 package segment
 
-// Scrubbing a cold file: comparing each of its bytes with what it should be. The file holds enough
-// redundancy to know that.
+// Scrubbing a cold file: comparing each of its bytes with what it should be. The file has enough
+// redundancy to tell what that is.
 
 import (
 	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
+	"math/bits"
 	"slices"
 
 	"github.com/darner/darner/segment/disk"
@@ -16,6 +17,7 @@ import (
 // ScrubReport is what [Scrub] found.
 type ScrubReport struct {
 	Damaged []Damage // ranges of the file, in order; Meta if no record is touched
+	Flipped int      // how many of them are but for one flipped bit as they should be
 	Mended  int      // how many of them were written again
 	Lost    int      // how many of them are beyond the parity: their content cannot be read
 }
@@ -81,19 +83,14 @@ func (s *scrubber) run() error {
 }
 
 func (s *scrubber) open() error {
-	size, err := s.file.Size()
-	if err != nil {
+	head := make([]byte, HeaderSize)
+	if err := s.fetchPages(head, 0); err != nil {
 		return err
 	}
-	head, foot := make([]byte, HeaderSize), make([]byte, headerLen)
-	err = errors.Join(s.fetchPages(head, 0), s.fetchPages(foot, max(size-headerLen, 0)))
-	if err != nil {
+	if _, err := s.readColdHeader(head); err != nil {
 		return err
 	}
-	if s.h, _, err = readColdHeader(head, foot, size); err != nil {
-		return err
-	}
-	_, err = s.readDirectory()
+	_, err := s.readDirectory()
 	return err
 }
 
@@ -103,7 +100,7 @@ func (s *scrubber) verifyEntry(i int) error {
 		at := directory + int64(i)*coldEntry
 		if s.entries[i].lost {
 			s.lose(at, coldEntry, s.h.isParity(i))
-		} else if err := s.compare(at, s.entries[i].encode(nil, s.h.Salt, i), true); err != nil {
+		} else if err := s.compare(at, s.entries[i].encode(nil, s.h.salt, i), true); err != nil {
 			return err
 		}
 	}
@@ -117,11 +114,11 @@ func (s *scrubber) verifyBlock(i int) error {
 		return nil
 	}
 	meta := s.h.isParity(i)
-	want, rebuilt, err := s.stored(i)
+	want, mended, err := s.stored(i)
 	if errors.Is(err, ErrDamaged) {
 		s.lose(int64(e.place), int64(e.stored), meta)
 		for _, at := range e.pieces[:min(2, 2*int(s.h.parity))] {
-			s.use(int64(at), int64(sumsLen(int(e.stored))))
+			s.use(int64(at), int64(e.sumsLen()))
 		}
 		return nil
 	}
@@ -130,7 +127,7 @@ func (s *scrubber) verifyBlock(i int) error {
 	}
 	s.use(int64(e.place), int64(e.stored))
 	s.pace.bytes += len(want)
-	if rebuilt {
+	if mended {
 		for c := range e.columns() {
 			from, to := e.piece(c)
 			if err := s.compare(int64(e.place)+int64(from), want[from:to], meta); err != nil {
@@ -141,7 +138,7 @@ func (s *scrubber) verifyBlock(i int) error {
 	if s.h.parity == 0 {
 		return nil
 	}
-	sums := e.pieceSums(nil, s.h.Salt, i, want)
+	sums := e.pieceSums(nil, s.h.salt, want)
 	return errors.Join(
 		s.compare(int64(e.pieces[0]), sums, true),
 		s.compare(int64(e.pieces[1]), sums, true))
@@ -171,16 +168,28 @@ func (s *scrubber) compare(at int64, want []byte, meta bool) error {
 	s.use(at, int64(len(want)))
 	s.pace.bytes += len(want)
 	got := make([]byte, len(want))
-	if whole, err := s.fetch(got, at); err != nil || whole && bytes.Equal(got, want) {
+	whole, err := s.fetch(got, at)
+	if err != nil || whole && bytes.Equal(got, want) {
 		return err
 	}
 	s.damage(at, int64(len(want)), meta)
+	if whole && distance(got, want) == 1 {
+		s.report.Flipped++
+	}
 	if !s.mend {
 		return nil
 	}
 	s.report.Mended++
-	_, err := s.file.WriteAt(want, at)
+	_, err = s.file.WriteAt(want, at)
 	return err
+}
+
+// distance returns in how many bits two slices of the same length differ.
+func distance(a, b []byte) (n int) {
+	for i := range a {
+		n += bits.OnesCount8(a[i] ^ b[i])
+	}
+	return n
 }
 
 func (s *scrubber) use(at, n int64) { s.used = append(s.used, Span{uint32(at), uint32(at + n)}) }

@@ -160,6 +160,7 @@ func (k *compactor) setAsideDamage(run []candidate) error {
 				return fmt.Errorf("%s: %w beyond its parity; stop the server and run darner-fsck",
 					c.f.path, ErrDamaged)
 			}
+			l.noteMended(uint64(r.Flipped)) // the new file has them as they were written
 		} else {
 			v, err := c.f.seg.Judge()
 			if err != nil {

@@ -1,7 +1,7 @@
 package wal
 
-// Mending: what readers had to rebuild in a cold segment is written back, and so are flipped bits
-// in the bodies of large items.
+// Mending: what readers had to mend or rebuild in a cold segment is written back, and so are
+// flipped bits in the bodies of large items.
 
 import (
 	"log/slog"
@@ -12,7 +12,7 @@ import (
 	"github.com/darner/darner/wal/internal/files"
 )
 
-// requestMend has the background mend a pinned segment if something of it had to be rebuilt.
+// requestMend has the background mend a pinned segment if something of it had to be mended.
 func (l *Log) requestMend(f *file) {
 	if !f.cold || f.seg.Rebuilt() == 0 {
 		return
@@ -24,13 +24,13 @@ func (l *Log) requestMend(f *file) {
 	}
 }
 
-// needsMendingLocked reports whether something of an open segment was rebuilt since it was last
+// needsMendingLocked reports whether reading an open segment met damage since the file was last
 // mended.
 func (f *file) needsMendingLocked() bool {
 	return f.cold && f.seg != nil && f.seg.Rebuilt() != f.rebuilt
 }
 
-// mend writes back what was rebuilt in one segment. It is false if there is none.
+// mend writes back what readers had to mend in one segment. It is false if there is none.
 func (k *compactor) mend() bool {
 	l := k.l
 	f := k.rebuilt()
@@ -40,6 +40,7 @@ func (k *compactor) mend() bool {
 	defer l.release(f)
 	count := f.seg.Rebuilt()
 	r, err := segment.Scrub(l.fs, f.path, true, k.paced)
+	l.noteMended(uint64(r.Flipped))
 	logScrub(l.log, f.path, r, err)
 	l.mu.Lock()
 	f.rebuilt = count // after an error too: another try would not help
@@ -55,13 +56,17 @@ func logScrub(log *slog.Logger, path string, r segment.ScrubReport, err error) {
 	case r.Lost > 0:
 		log.Error("cold segment is damaged beyond its parity; its readers will lose items",
 			"file", path, "damaged", len(r.Damaged), "mended", r.Mended, "lost", r.Lost)
+	case r.Flipped == len(r.Damaged) && r.Flipped > 0:
+		log.Warn("flipped bits in a cold segment were mended; nothing is lost",
+			"file", path, "from", r.Damaged[0].From, "flipped", r.Flipped)
 	case len(r.Damaged) > 0:
 		log.Warn("damage in a cold segment was mended from its parity; nothing is lost",
-			"file", path, "damaged", len(r.Damaged))
+			"file", path, "from", r.Damaged[0].From, "damaged", len(r.Damaged),
+			"flipped", r.Flipped)
 	}
 }
 
-// rebuilt returns, pinned, a segment of which something was rebuilt.
+// rebuilt returns, pinned, a segment that needs mending.
 func (k *compactor) rebuilt() *file {
 	l := k.l
 	l.mu.Lock()

@@ -27,15 +27,16 @@ type Scrubber struct {
 }
 
 // Scrub verifies every byte of the cold segments in a log's directory, whether the log is open or
-// not. It repairs in place what parity can rebuild, and logs what it finds. It passes over files
-// that are deleted meanwhile. When ctx is done, it returns the context's error.
-func (s *Scrubber) Scrub(ctx context.Context, dir string) error {
+// not. It repairs in place flipped bits and what parity can rebuild, and logs what it finds. It
+// passes over files that are deleted meanwhile. When ctx is done, it returns the context's error.
+// mended is how many places had a flipped bit, also after an error.
+func (s *Scrubber) Scrub(ctx context.Context, dir string) (mended uint64, err error) {
 	entries, err := s.FS.ReadDir(dir)
 	if isNotExist(err) {
-		return nil
+		return 0, nil
 	}
 	if err != nil {
-		return err
+		return 0, err
 	}
 	s.pace.clock = clock.Or(s.Clock)
 	if s.pace.rate = s.Rate / scrubShare; s.Rate == 0 {
@@ -51,12 +52,13 @@ func (s *Scrubber) Scrub(ctx context.Context, dir string) error {
 		}
 		path := filepath.Join(dir, e.Name)
 		r, err := segment.Scrub(s.FS, path, true, paced)
+		mended += uint64(r.Flipped)
 		if ctx.Err() != nil {
-			return ctx.Err()
+			return mended, ctx.Err()
 		}
 		if !isNotExist(err) {
 			logScrub(s.Logger.With("queue", filepath.Base(dir)), path, r, err)
 		}
 	}
-	return nil
+	return mended, nil
 }

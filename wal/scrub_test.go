@@ -30,7 +30,10 @@ func slowScrub(t *testing.T, ctx context.Context) (c *clocktest.Clock, done <-ch
 	c = clocktest.New(time.UnixMilli(1))
 	s := &wal.Scrubber{FS: m.FS, Logger: quiet(), Rate: 8, Clock: c}
 	over := make(chan error, 1)
-	go func() { over <- s.Scrub(ctx, "/data/q") }()
+	go func() {
+		_, err := s.Scrub(ctx, "/data/q")
+		over <- err
+	}()
 	return c, over
 }
 

@@ -62,13 +62,22 @@ func (s *scrubber) round(ctx context.Context) {
 	stores := s.r.all()
 	slices.SortFunc(stores, byName)
 	for _, of := range stores {
-		if err := w.Scrub(ctx, of.dir()); err != nil && ctx.Err() == nil {
+		mended, err := w.Scrub(ctx, of.dir())
+		of.noteMended(mended)
+		if err != nil && ctx.Err() == nil {
 			of.logger().Warn("cannot scrub the cold segments", "dir", of.dir(), "error", err)
 		}
 		if ctx.Err() != nil {
 			return
 		}
 	}
+}
+
+// noteMended counts places of the store's files in which a flipped bit was mended.
+func (s *store) noteMended(n uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mended += n
 }
 
 // path is the file that says when, as RFC 3339.

@@ -34,7 +34,7 @@ type store struct {
 	broken      error        // the log failed when it was parked: final until restart or delete
 	loadFailure *loadFailure // the log could not be opened; nil while all is well
 
-	damaged, mended, rewrites uint64 // of logs that were parked
+	damaged, mended, rewrites uint64 // of logs that were parked; mended by scrubbing, too
 }
 
 func newStore(r *Registry, name string, exists bool) *store {

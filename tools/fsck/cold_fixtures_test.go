@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/darner/darner/segment"
+	"github.com/darner/darner/segment/checksum"
 )
 
 const (
@@ -77,15 +78,15 @@ func (b *builder) large(from, to uint64) {
 
 // entry returns the offset of a block's entry in the first copy of the directory. Blocks 0 to 2
 // hold items, block 3 parity.
-func (b *builder) entry(i int) int { return 1024 + 56*i }
+func (b *builder) entry(i int) int { return 1024 + 64*i }
 
 func (b *builder) entry2(i int) int {
-	return int(binary.LittleEndian.Uint32(b.get(cold)[104:])) + 56*i
+	return int(binary.LittleEndian.Uint32(b.get(cold)[140:])) + 64*i
 }
 
 // place returns the offset of a block.
 func (b *builder) place(i int) int {
-	return int(binary.LittleEndian.Uint32(b.get(cold)[b.entry(i)+8:]))
+	return int(binary.LittleEndian.Uint32(b.get(cold)[b.entry(i)+20:]))
 }
 
 // block returns the offset of the block that begins with an item.
@@ -97,15 +98,26 @@ func (b *builder) parity() int { return b.place(3) }
 
 // beyondParity damages a block and the parity block.
 func (b *builder) beyondParity() {
-	b.flip(cold, b.block(11)+10)
-	b.flip(cold, b.parity()+10)
+	b.spoil(cold, b.block(11)+10)
+	b.spoil(cold, b.parity()+10)
 }
 
 // beheaded damages all copies of the header.
 func (b *builder) beheaded() {
-	b.flip(cold, 20)
-	b.flip(cold, 512+20)
-	b.flip(cold, b.size(cold)-128+20)
+	b.spoil(cold, 20)
+	b.spoil(cold, 512+20)
+	b.spoil(cold, b.size(cold)-192+20)
+}
+
+// newerCold makes the cold segment one of a later format.
+func (b *builder) newerCold() {
+	c := b.get(cold)
+	for _, at := range []int{0, 512} {
+		h := c[at : at+192]
+		h[8]++
+		binary.LittleEndian.PutUint64(h[184:], checksum.Of(h[:184]))
+	}
+	b.put(cold, c)
 }
 
 func (b *builder) lose(path string, at, n int) { b.write(path, at, string(make([]byte, n))) }

@@ -329,6 +329,10 @@ var fixtures = map[string]func(b *builder){
 		b.flip(cold, b.block(4)+9)
 		b.flip(cold, b.size(cold)-60)
 	},
+	"cold-flipped-bit-without-parity": func(b *builder) {
+		b.coldWith(0)
+		b.flip(cold, b.block(11)+100)
+	},
 	"cold-parity":      func(b *builder) { b.coldOrders(); b.flip(cold, b.parity()+100) },
 	"cold-header-copy": func(b *builder) { b.coldOrders(); b.flip(cold, 512+20) },
 	"cold-directory":   func(b *builder) { b.coldOrders(); b.flip(cold, b.entry(1)+10) },
@@ -343,7 +347,7 @@ var fixtures = map[string]func(b *builder){
 		b.coldOrders()
 		b.put(cold, append(b.get(cold), "more"...))
 	},
-	"cold-without-parity": func(b *builder) { b.coldWith(0); b.flip(cold, b.block(11)+100) },
+	"cold-without-parity": func(b *builder) { b.coldWith(0); b.spoil(cold, b.block(11)+100) },
 	"cold-beyond-parity":  func(b *builder) { b.coldOrders(); b.beyondParity() },
 	"cold-beyond-and-more": func(b *builder) {
 		b.coldOrders()
@@ -355,15 +359,15 @@ var fixtures = map[string]func(b *builder){
 	"cold-half":     func(b *builder) { b.coldOrders(); b.cutTo(cold, b.block(11)+100) },
 	"cold-directory-lost": func(b *builder) {
 		b.coldOrders()
-		b.flip(cold, b.entry(1)+10)
-		b.flip(cold, b.entry2(1)+10)
+		b.spoil(cold, b.entry(1)+10)
+		b.spoil(cold, b.entry2(1)+10)
 	},
 	"cold-header-lost": func(b *builder) { b.coldOrders(); b.beheaded() },
 	"cold-no-segment": func(b *builder) {
 		b.coldOrders()
 		b.put(cold, []byte("something else"))
 	},
-	"cold-newer-format": func(b *builder) { b.coldOrders(); b.newer(cold) },
+	"cold-newer-format": func(b *builder) { b.coldOrders(); b.newerCold() },
 	"cold-missing":      func(b *builder) { b.coldOrders(); b.remove(cold) },
 	"cold-offsets-lost": func(b *builder) { b.coldOrders(); b.remove(offsets) },
 	"cold-misnamed": func(b *builder) {
@@ -536,7 +540,7 @@ func (b *builder) remove(path string)        { must(b.t, b.fs.Remove(path)) }
 func (b *builder) move(from, to string)      { must(b.t, b.fs.Rename(from, to)) }
 func (b *builder) size(path string) int      { return len(b.get(path)) }
 func (b *builder) flip(path string, at int)  { must(b.t, b.fs.Corrupt(path, int64(at), 4)) }
-func (b *builder) spoil(path string, at int) { must(b.t, b.fs.Corrupt(path, int64(at), 12)) }
+func (b *builder) spoil(path string, at int) { must(b.t, b.fs.Corrupt(path, int64(at), 0x5a)) }
 func (b *builder) cut(path string, n int)    { b.put(path, b.get(path)[:b.size(path)-n]) }
 func (b *builder) cutTo(path string, n int)  { b.put(path, b.get(path)[:n]) }
 

@@ -51,16 +51,16 @@ func TestDumpReadsColdSegments(t *testing.T) {
 	}
 }
 
-// Without parity a flipped bit costs a block.
+// Without parity, damage of more than one bit costs a block.
 func TestDumpNamesTheBlockThatIsLost(t *testing.T) {
 	fsys := many(t)
 	logged(t, fsys, func(_ *wal.Log, c *wal.Consumer) { take(t, c, 70) })
 	path := freeze(t, fsys, segment.ColdOptions{})
-	if err := fsys.Corrupt(path, 5000, 1); err != nil {
+	if err := fsys.Corrupt(path, 5000, 0x5a); err != nil {
 		t.Fatal(err)
 	}
 	got := damages(t, fsys)
-	want := "1-130 - - - - damaged " + inspect.ColdName(1, 123) + " bytes 1136-"
+	want := "1-130 - - - - damaged " + inspect.ColdName(1, 123) + " bytes 1152-"
 	if len(got) != 1 || !strings.HasPrefix(got[0], want) {
 		t.Errorf("got %q, want items 1 to 130", got)
 	}

@@ -29,6 +29,16 @@ func (s *Segment) At(off uint32) (r Record, next uint32, err error) {
 	return r, next, nil
 }
 
+// Payload returns the payload of a record that At returned just now, given its offset and the
+// length of the payload. It does not verify it again.
+func (s *Segment) Payload(off uint32, length int64) ([]byte, error) {
+	from := int64(off) + recordHead
+	if to := from + length; s.cold == nil && length >= 0 && to <= int64(s.tail.Load()) {
+		return s.mem[from:to:to], nil
+	}
+	return nil, s.wrapAt(off, ErrDamaged)
+}
+
 // ReadAhead makes the disk read a sealed segment before a reader comes to it, at most its first 16
 // MiB. It does not wait. For a cold segment, use [Segment.Prefetch].
 func (s *Segment) ReadAhead() {

@@ -74,7 +74,7 @@ func (c *Consumer) TryNext() (p Position, m Meta, ok bool, err error) {
 		}
 		p = Position{
 			Seq: r.Seq, Size: int64(len(r.Payload)), Flags: r.ClientFlags,
-			at: at, segment: c.f.first,
+			at: at | verifiedBit, segment: c.f.first,
 		}
 		if r.Kind == segment.KindLarge {
 			p.at |= largeBit

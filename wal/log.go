@@ -39,6 +39,7 @@ type Log struct {
 		pace  pace // guarded by it
 	}
 	commit groupCommit
+	lent   atomic.Int64 // loans of maps
 	stats  struct{ syncs, rewrites, compactions, damaged, mended, told atomic.Uint64 }
 
 	mu        sync.Mutex

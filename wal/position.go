@@ -7,15 +7,27 @@ type Position struct {
 	Seq     uint64 // sequence number: rises from item to item, never reused
 	Size    int64  // payload bytes
 	Flags   uint32 // the client's flags, as given to Append
-	at      uint32 // offset in the segment, a multiple of 8; the lowest bit marks a large item
+	at      uint32 // offset in the segment, a multiple of 8; the lowest bits are marks
 	segment uint64 // first sequence number of the segment that holds the record
 }
 
-// largeBit marks a large item in Position.at. Offsets are multiples of 8, so the bit is free.
-const largeBit = 1
+// Marks in Position.at. Offsets are multiples of 8, so the bits are free.
+const (
+	largeBit    = 1 // a large item
+	verifiedBit = 2 // TryNext has verified the record just now
+)
 
 // Large reports whether the payload is in a file of its own. Then Log.Open reads it, not Log.Read.
 func (p Position) Large() bool { return p.at&largeBit != 0 }
+
+// Kept is the Position for somebody who keeps it for some time. What Next returned says that its
+// record was verified just now, so that reading it at once need not do so again.
+func (p Position) Kept() Position {
+	p.at &^= verifiedBit
+	return p
+}
+
+func (p Position) verified() bool { return p.at&verifiedBit != 0 }
 
 func (p Position) offset() uint32 { return p.at &^ 7 }
 

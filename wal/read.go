@@ -14,44 +14,60 @@ import (
 // large item.
 func (l *Log) Read(p Position, buf []byte) ([]byte, Meta, error) {
 	if p.Large() {
-		return buf, Meta{}, fmt.Errorf("%w: it is read with Open", ErrTooLarge)
+		return buf, Meta{}, errLarge
 	}
 	f, err := l.hold(p)
 	if err != nil {
 		return buf, Meta{}, l.unread(p, err)
 	}
 	defer l.release(f)
-	return l.read(f, p, buf)
+	out, m, err := f.copyRecord(p, buf)
+	l.requestMend(f)
+	return out, m, l.readError(p, err)
 }
 
-// TryRead is Read for callers that must not wait. It returns ErrUnready if a file would have to be
-// opened. Then call Read where waiting does no harm.
-func (l *Log) TryRead(p Position, buf []byte) ([]byte, Meta, error) {
+var errLarge = fmt.Errorf("%w: it is read with Open", ErrTooLarge)
+
+// TryRead is Read for callers that must not wait, without the Meta. It returns ErrUnready if a file
+// would have to be opened. Then call Read where waiting does no harm. It does not verify again what
+// TryNext has handed out just now: see Position.Kept.
+func (l *Log) TryRead(p Position, buf []byte) ([]byte, error) {
+	f := l.tryHold(p)
+	if f == nil {
+		return buf, ErrUnready
+	}
+	defer l.releaseSoon(f)
+	out, err := f.copyPayload(p, buf)
+	l.requestMend(f)
+	return out, l.readError(p, err)
+}
+
+// tryHold pins the segment that holds an item. It is nil unless the segment is open.
+func (l *Log) tryHold(p Position) *file {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	f := l.holdingLocked(p)
 	if p.Large() || l.closed || f == nil || f.seg == nil {
-		l.mu.Unlock()
-		return buf, Meta{}, ErrUnready
+		return nil
 	}
 	f.pins++
-	l.mu.Unlock()
-	out, m, err := l.read(f, p, buf)
+	return f
+}
+
+// releaseSoon is release for callers that must not wait for the disk.
+func (l *Log) releaseSoon(f *file) {
 	if l.unpin(f) {
 		l.background.readPool.do(func() { l.close(f) })
 	}
-	return out, m, err
 }
 
-// read is Read from a pinned segment.
-func (l *Log) read(f *file, p Position, buf []byte) ([]byte, Meta, error) {
-	out, m, err := f.copyOut(p, buf)
-	l.requestMend(f)
+// readError is an error of reading the record of an item. Damage is set aside.
+func (l *Log) readError(p Position, err error) error {
 	if err != nil {
 		err = l.unread(p, err)
 		l.noteRecord(p, err)
-		return buf, m, err
 	}
-	return out, m, nil
+	return err
 }
 
 func metaOf(r segment.Record) Meta {
@@ -61,15 +77,34 @@ func metaOf(r segment.Record) Meta {
 	}
 }
 
-// copyOut copies the payload. It does so under segment.Guard, because any page of a map may be
-// unreadable.
-func (f *file) copyOut(p Position, buf []byte) (out []byte, m Meta, err error) {
+// copyRecord copies the payload of a record. Like all that touches a map, where any page may be
+// unreadable, it does so under segment.Guard.
+func (f *file) copyRecord(p Position, buf []byte) (out []byte, m Meta, err error) {
 	defer segment.Guard(f.seg.Path(), debug.SetPanicOnFault(true), &err)
 	r, err := f.record(p)
 	if err != nil {
 		return buf, m, err
 	}
 	return append(buf, r.Payload...), metaOf(r), nil
+}
+
+// copyPayload copies the payload of a record, and verifies it unless that was done just now.
+func (f *file) copyPayload(p Position, buf []byte) (out []byte, err error) {
+	defer segment.Guard(f.seg.Path(), debug.SetPanicOnFault(true), &err)
+	b, err := f.payload(p)
+	if err != nil {
+		return buf, err
+	}
+	return append(buf, b...), nil
+}
+
+// payload is the payload of a record, verified here or just now.
+func (f *file) payload(p Position) ([]byte, error) {
+	if p.verified() && !f.cold {
+		return f.seg.Payload(p.offset(), p.Size)
+	}
+	r, err := f.record(p)
+	return r.Payload, err
 }
 
 // record reads the record of an item. Compaction may have moved the record, but only within the

@@ -53,8 +53,9 @@ type Queue interface {
 	ReadyThen(fn func()) (stop func())
 	Reclaim(err error) bool // whether it freed what err lacked; may wait
 	TryRead(it queue.Item, dst []byte) ([]byte, error)
-	Read(it queue.Item, dst []byte) ([]byte, error) // may wait
-	Open(it queue.Item) (io.ReadCloser, error)      // a large one; may wait
+	TryBorrow(it queue.Item) (queue.Loan, error)
+	Borrow(it queue.Item) (queue.Loan, error)  // may wait
+	Open(it queue.Item) (io.ReadCloser, error) // a large one; may wait
 	Confirm(it queue.Item) error
 	Return(it queue.Item) error
 	Drop(it queue.Item)

@@ -1,6 +1,7 @@
 package memcache
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -110,8 +111,12 @@ func (f *fuzzed) process() bool {
 }
 
 func (f *fuzzed) take(n int) {
-	n = min(n, len(f.out))
-	f.out = f.out[n:]
+	total := 0
+	for _, p := range f.s.Parts(f.out, make([]Part, 0, MaxParts)) {
+		total += len(p.Bytes)
+	}
+	n = min(n, total)
+	f.out = f.out[f.s.Took(n):]
 	f.s.Sent(n)
 }
 
@@ -145,7 +150,7 @@ func (f *fuzzed) onward() bool {
 func (f *fuzzed) finish() {
 	f.process()
 	for {
-		f.take(len(f.out))
+		f.take(math.MaxInt)
 		ready := f.s.State() == Ready && f.s.Need() <= len(f.in)
 		if ready && !f.process() {
 			f.t.Fatalf("got stuck before %.40q, want it consumed", f.in)

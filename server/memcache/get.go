@@ -55,7 +55,7 @@ type getState struct {
 	err       error  // of the last job
 
 	item   queue.Item // the current one
-	read   []byte     // its payload, if a job has read it
+	loan   queue.Loan // its payload, if a job has borrowed it
 	reader io.ReadCloser
 	left   int64 // bytes of a large item that have yet to be sent
 	filled int   // bytes of it in the session's chunk
@@ -307,30 +307,30 @@ func (s *Session) deliver(item queue.Item) {
 	}
 	before := len(s.out)
 	s.appendValue()
-	out, err := k.q.TryRead(item, s.out)
-	switch {
+	switch err := s.appendPayload(); {
 	case err == queue.ErrUnready:
 		s.out = s.out[:before]
-		s.work(func() { g.read, g.err = k.q.Read(item, nil) }, (*Session).deliverRead)
+		s.work(func() { g.loan, g.err = k.q.Borrow(item) }, (*Session).deliverBorrowed)
 	case err != nil:
 		s.out = s.out[:before]
 		s.readFailed(err)
 	default:
-		s.out = append(out, "\r\n"...)
+		s.reply("\r\n")
 		s.delivered()
 	}
 }
 
-// deliverRead answers with an item that a job has read.
-func (s *Session) deliverRead() {
+// deliverBorrowed answers with an item that a job has borrowed.
+func (s *Session) deliverBorrowed() {
 	g := &s.get
 	if g.err != nil {
 		s.readFailed(g.err)
 		return
 	}
 	s.appendValue()
-	s.out = append(append(s.out, g.read...), "\r\n"...)
-	g.read = nil
+	s.appendLoan(g.loan)
+	g.loan = queue.Loan{}
+	s.reply("\r\n")
 	s.delivered()
 }
 

@@ -146,8 +146,8 @@ func (c *client) run() {
 	for !c.closed {
 		n, out := c.s.Process(c.in, nil)
 		c.in = c.in[n:]
+		out = send(c.s, out)
 		c.said = append(c.said, out...)
-		c.s.Sent(len(out))
 		switch c.s.State() {
 		case Working:
 			c.s.Job()()
@@ -166,6 +166,16 @@ func (c *client) run() {
 			}
 		}
 	}
+}
+
+// send is a socket that takes all answers, given their text. It returns them whole.
+func send(s *Session, text []byte) (all []byte) {
+	for _, p := range s.Parts(text, make([]Part, 0, MaxParts)) {
+		all = append(all, p.Bytes...)
+	}
+	s.Took(len(all))
+	s.Sent(len(all))
+	return all
 }
 
 func (c *client) hangup() {

@@ -41,9 +41,11 @@ type Session struct {
 
 	base    uint64 // what to add to a length of out for an offset in the output stream
 	made    uint64 // bytes of output so far
-	sent    uint64 // how many of them the socket took
+	taken   uint64 // how many of them the socket took
+	sent    uint64 // how many of these count as sent
 	started bool   // some input was consumed
 
+	lent    []lent // payloads in the output that the socket has not taken, in order
 	pending pendingRing
 	opens   []openItem // oldest first
 
@@ -68,14 +70,16 @@ func NewSession(env *Env, peer Peer, wake func()) *Session {
 	return &Session{env: env, peer: peer, wake: wake, next: (*Session).request}
 }
 
-// Process consumes requests from in and appends their answers to out. It returns how many bytes of
-// in it consumed; the next call must be given what it left, and more. It stops when it lacks input
-// (see Need), when out has reached OutputLimit, or when the state is not Ready.
+// Process consumes requests from in and appends their answers to out, but for payloads that it
+// lends: see Parts. It returns how many bytes of in it consumed; the next call must be given what
+// it left, and more. It stops when it lacks input (see Need), when the answers have reached
+// OutputLimit, or when the state is not Ready.
 func (s *Session) Process(in, out []byte) (consumed int, answers []byte) {
 	s.in, s.out = in, out
 	s.base = s.made - uint64(len(out))
+	full := s.base + OutputLimit
 	s.resume()
-	for s.state == Ready && s.need <= len(s.in) && len(s.out) < OutputLimit && !s.pending.full() {
+	for s.state == Ready && s.need <= len(s.in) && s.offset() < full && !s.pending.full() {
 		s.need = 0
 		s.next(s)
 	}
@@ -124,8 +128,8 @@ func (s *Session) work(job func(), next func(*Session)) {
 	}
 }
 
-// Sent notes that the socket took n more bytes of output. Items of plain GETs are gone once their
-// whole reply is sent.
+// Sent notes that n more bytes of output, which the socket took, count as sent. Items of plain GETs
+// are gone once their whole reply is sent.
 func (s *Session) Sent(n int) {
 	s.sent += uint64(n)
 	for {
@@ -172,6 +176,7 @@ func (s *Session) Close() {
 	s.endAwait()
 	s.stopStreaming()
 	s.stopUpload()
+	s.releaseLent()
 	for {
 		p, ok := s.pending.pop(unfinished)
 		if !ok {
@@ -202,6 +207,9 @@ func (s *Session) ReleaseMemory() {
 	}
 	if len(s.opens) == 0 {
 		s.opens = nil
+	}
+	if len(s.lent) == 0 {
+		s.lent = nil
 	}
 	if s.state == Ready && len(s.get.keys) == 0 {
 		s.get, s.waiter = getState{}, nil

@@ -72,13 +72,17 @@ func (s *Session) nextChunk() {
 func (s *Session) streamBroken() {
 	g := &s.get
 	q := g.keys[g.at].q
-	s.env.Logger.With("queue", q.Name()).Error("cannot read an item to its end; its connection is closed",
-		"item", g.item.Seq, "error", g.err)
+	s.logBroken(q, g.item.Seq, g.err)
 	if damaged(g.err) {
 		q.Drop(g.item)
 		g.item = queue.Item{}
 	}
 	s.state = Closing
+}
+
+func (s *Session) logBroken(q Queue, seq uint64, err error) {
+	s.env.Logger.Error("cannot read an item to its end; its connection is closed",
+		"queue", q.Name(), "item", seq, "error", err)
 }
 
 func (s *Session) closeReader() {

@@ -50,6 +50,17 @@ func (q *Queue) Read(it Item, dst []byte) ([]byte, error) {
 	return out, nil
 }
 
+// Loan is an item's payload where it lies, until its Release: see wal.Loan. An engine that has it
+// in memory anyway makes one of that.
+type Loan = wal.Loan
+
+// Borrow lends an item's payload. The errors are those of Read. What becomes of the item meanwhile
+// does not matter to the loan. It may wait for the disk.
+func (q *Queue) Borrow(it Item) (Loan, error) {
+	b, err := it.cursor.Borrow(it.Position)
+	return b, goneIfClosed(err)
+}
+
 // Open streams the payload of a large item. The errors are those of Read; ErrDamaged may come
 // from the reader later, and calls for Drop as well. It may wait for the disk.
 func (q *Queue) Open(it Item) (io.ReadCloser, error) {

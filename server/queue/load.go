@@ -282,7 +282,7 @@ func (s *store) inUseLocked() bool {
 			return true
 		}
 	}
-	return s.uploads+s.pins > 0
+	return s.uploads+s.pins > 0 || s.log.Lent()
 }
 
 // close is park at the end of the registry, whoever needs the log.

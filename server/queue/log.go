@@ -45,6 +45,7 @@ type log interface {
 	RemoveConsumer(name string) error
 
 	Stats() wal.Stats
+	Lent() bool   // loans are out, for which the log must stay open
 	Err() error   // why it takes no more items; nil while all is well
 	Close() error // syncs
 	Abandon()     // for a log that is deleted
@@ -59,9 +60,12 @@ type cursor interface {
 	GetReady()
 	ReadyThen(fn func())
 
-	// Read appends an item's payload, Open streams that of a large one. ErrDamaged, ErrGone.
+	// Read appends an item's payload, Borrow lends it, Open streams that of a large one.
+	// ErrDamaged, ErrGone.
 	Read(p Position, dst []byte) ([]byte, error)
 	TryRead(p Position, dst []byte) ([]byte, error)
+	Borrow(p Position) (Loan, error)
+	TryBorrow(p Position) (Loan, error)
 	Open(p Position) (io.ReadCloser, error)
 
 	Take(p Position) error         // for good, in any order
@@ -95,6 +99,8 @@ func (noCursor) GetReady()                                         {}
 func (noCursor) ReadyThen(fn func())                               { go fn() }
 func (noCursor) Read(_ Position, dst []byte) ([]byte, error)       { return dst, ErrGone }
 func (noCursor) TryRead(_ Position, dst []byte) ([]byte, error)    { return dst, ErrGone }
+func (noCursor) Borrow(Position) (Loan, error)                     { return Loan{}, ErrGone }
+func (noCursor) TryBorrow(Position) (Loan, error)                  { return Loan{}, ErrGone }
 func (noCursor) Open(Position) (io.ReadCloser, error)              { return nil, ErrGone }
 func (noCursor) Take(Position) error                               { return nil }
 func (noCursor) Taken(Position) bool                               { return true }

@@ -132,6 +132,8 @@ func (l *memoryHandle) Stats() wal.Stats {
 	return wal.Stats{Appended: uint64(len(l.items)), Segments: 1}
 }
 
+func (l *memoryHandle) Lent() bool { return false }
+
 func (l *memoryHandle) Err() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -239,6 +241,13 @@ func (c *memoryCursor) Read(p Position, dst []byte) ([]byte, error) {
 }
 
 func (c *memoryCursor) TryRead(p Position, dst []byte) ([]byte, error) { return c.Read(p, dst) }
+
+func (c *memoryCursor) Borrow(p Position) (Loan, error) {
+	b, err := c.Read(p, nil)
+	return Loan{Payload: b}, err
+}
+
+func (c *memoryCursor) TryBorrow(p Position) (Loan, error) { return c.Borrow(p) }
 
 func (c *memoryCursor) Open(p Position) (io.ReadCloser, error) {
 	b, err := c.Read(p, nil)

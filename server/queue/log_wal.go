@@ -50,9 +50,11 @@ func (c *walCursor) Read(p Position, dst []byte) ([]byte, error) {
 }
 
 func (c *walCursor) TryRead(p Position, dst []byte) ([]byte, error) {
-	out, _, err := c.log.TryRead(p, dst)
-	return out, err
+	return c.log.TryRead(p, dst)
 }
+
+func (c *walCursor) Borrow(p Position) (Loan, error)    { return c.log.Borrow(p) }
+func (c *walCursor) TryBorrow(p Position) (Loan, error) { return c.log.TryBorrow(p) }
 
 func (c *walCursor) Open(p Position) (io.ReadCloser, error) {
 	r, err := c.log.Open(p)

@@ -283,7 +283,7 @@ func (q *Queue) nextLocked() (Item, bool, error) {
 }
 
 func (q *Queue) putBackLocked(it Item) {
-	it.peeked = false
+	it.peeked, it.Position = false, it.Kept()
 	q.returned.ReplaceOrInsert(it)
 }
 

@@ -1,9 +1,10 @@
 package queue
 
-// What must not wait. TryPut, TryFetch, TryPeek, TryWait and TryRead are Put and so on for a loop
-// that serves others as well. They return ErrUnready where they would wait for the disk, or skip a
-// great many items that have expired, are taken or damaged. Then the background goes on, in slices,
-// and ReadyThen says when to try again. Each queue skips once, however many callers wait for it.
+// What must not wait. TryPut, TryFetch, TryPeek, TryWait, TryRead and TryBorrow are Put and so on
+// for a loop that serves others as well. They return ErrUnready where they would wait for the disk,
+// or skip a great many items that have expired, are taken or damaged. Then the background goes on,
+// in slices, and ReadyThen says when to try again. Each queue skips once, however many callers wait
+// for it.
 
 import (
 	"container/list"
@@ -65,6 +66,12 @@ func (q *Queue) TryRead(it Item, dst []byte) ([]byte, error) {
 		return dst, goneIfClosed(err)
 	}
 	return out, nil
+}
+
+// TryBorrow is Borrow that does not wait.
+func (q *Queue) TryBorrow(it Item) (Loan, error) {
+	b, err := it.cursor.TryBorrow(it.Position)
+	return b, goneIfClosed(err)
 }
 
 // ReadyThen calls fn once, on another goroutine, when what was ErrUnready should be tried again. It

@@ -4,6 +4,7 @@ package queue
 
 import (
 	"errors"
+	"math"
 	"testing"
 
 	"github.com/darner/darner/segment/disk/disktest"
@@ -177,4 +178,23 @@ func TestNothingThatIsTriedWaitsForTheDisk(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Its log would not know of the loan when it is opened again, and use the segment for other items.
+func TestAQueueIsNotParkedWhileAPayloadIsLent(t *testing.T) {
+	q := newQueue(t)
+	put(t, q, "item")
+	it, _, err := q.TryPeek()
+	if err != nil {
+		t.Fatal(err)
+	}
+	loan, err := q.TryBorrow(it)
+	if err != nil || string(loan.Payload) != "item" {
+		t.Fatalf("got %q, %v, want the item", loan.Payload, err)
+	}
+	if q.store.park(math.MaxUint64) {
+		t.Error("got it parked, want it not")
+	}
+	loan.Release()
+	park(t, q)
 }

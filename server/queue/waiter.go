@@ -78,6 +78,7 @@ func (w *Waiter) claim(q *Queue, it Item) bool {
 		return false
 	}
 	w.queue, w.item = q, it
+	w.item.Position = it.Kept() // the caller may come late
 	return true
 }
 

@@ -55,13 +55,15 @@ func (c *conn) howToSend(now int64, unresponsive bool) sending {
 	return sendCorked
 }
 
-// sent notes that the socket took n bytes.
-func (c *conn) sent(n int, how sending) {
+// sent notes that the socket took n bytes, and returns how many of them were text.
+func (c *conn) sent(n int, how sending) (text int) {
+	text = c.session.Took(n)
 	if how == sendUnconfirmed {
 		c.unacked += n
-		return
+		return text
 	}
 	c.session.Sent(n)
+	return text
 }
 
 // checkAckLater notes that the client's system has not acknowledged its answers yet.

@@ -18,7 +18,7 @@ type epollConn struct {
 	loop     *loop
 	fd       int
 	tcp      bool
-	out      *buffer // answers that the socket did not take; nil: none
+	out      *buffer // text of answers that the socket did not take whole; nil: it took all
 	flushed  int     // bytes of out that the socket has taken since
 	due      int64   // when, by the clock, its timer rings; 0: it has none
 	interest uint32  // the events that epoll is asked for; 0: the end of the connection alone
@@ -171,7 +171,7 @@ func (l *loop) answer(c *epollConn) {
 	if len(out) == 0 {
 		return
 	}
-	if n := l.write(c, out); n < len(out) && !c.lost {
+	if n := l.write(c, out); (n < len(out) || c.session.Lends()) && !c.lost {
 		c.out = l.owner.buffers.get(len(out) - n)
 		c.out.b = append(c.out.b, out[n:]...)
 	}
@@ -182,7 +182,8 @@ func (l *loop) answer(c *epollConn) {
 
 // flush sends what the socket did not take before.
 func (l *loop) flush(c *epollConn) {
-	if c.flushed += l.write(c, c.out.b[c.flushed:]); c.flushed == len(c.out.b) {
+	c.flushed += l.write(c, c.out.b[c.flushed:])
+	if c.flushed == len(c.out.b) && !c.session.Lends() {
 		c.dropOutput()
 	}
 }
@@ -194,26 +195,45 @@ func (c *epollConn) dropOutput() {
 	}
 }
 
-// write sends what the socket takes, and notes it.
-func (l *loop) write(c *epollConn, b []byte) int {
+// write sends what the socket takes of the answers, and notes it. b is what is left of their text;
+// it returns how much of that the socket took.
+func (l *loop) write(c *epollConn, b []byte) (text int) {
 	now := l.owner.clock.Steady()
 	how := c.howToSend(now, c.quiet(now) && unresponsive(c.fd))
 	corked := how == sendCorked && c.tcp
-	send := writeNow
-	if corked {
-		send = writeCorkedNow
-	}
-	n, err := send(c.fd, b)
+	n, err := l.send(c, b, corked)
 	if err != nil {
 		c.lost = c.lost || err != unix.EAGAIN
 		return 0
 	}
-	c.sent(n, how)
+	text = c.sent(n, how)
 	if corked {
 		uncorkNow(c.fd)
 	}
 	l.owner.o.Counters.BytesWritten.Add(uint64(n))
-	return n
+	return text
+}
+
+// send sends what the socket takes.
+func (l *loop) send(c *epollConn, text []byte, corked bool) (int, error) {
+	switch {
+	case c.session.Lends():
+		return l.sendParts(c, text, corked)
+	case corked:
+		return writeCorkedNow(c.fd, text)
+	}
+	return writeNow(c.fd, text)
+}
+
+// sendParts is send for answers with payloads that are lent: all in one call.
+func (l *loop) sendParts(c *epollConn, text []byte, corked bool) (int, error) {
+	l.parts = c.session.Parts(text, l.parts[:0])
+	n, err := writePartsNow(c.fd, l.parts, l.vectors[:], corked)
+	clear(l.parts)
+	if err == unix.EFAULT {
+		c.session.Unreadable(err)
+	}
+	return n, err
 }
 
 // receive reads once.

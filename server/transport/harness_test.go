@@ -59,6 +59,7 @@ func both(t *testing.T, test func(t *testing.T, on kind)) {
 // harness is a transport over real sessions and queues.
 type harness struct {
 	t        testing.TB
+	dir      string // of the queues
 	registry *queue.Registry
 	env      *memcache.Env
 	server   *Server
@@ -88,7 +89,7 @@ func (s *syncBuffer) String() string {
 
 func (k kind) harness(t testing.TB, maxConnections int, change ...func(*wal.Options)) *harness {
 	t.Helper()
-	h := &harness{t: t, kind: k.kind}
+	h := &harness{t: t, kind: k.kind, dir: t.TempDir()}
 	clk := clock.System
 	if k.still {
 		h.still = clocktest.New(time.Now())
@@ -101,7 +102,7 @@ func (k kind) harness(t testing.TB, maxConnections int, change ...func(*wal.Opti
 		f(&o)
 	}
 	var err error
-	if h.registry, err = queue.OpenRegistry(t.TempDir(), queue.Options{Log: o}); err != nil {
+	if h.registry, err = queue.OpenRegistry(h.dir, queue.Options{Log: o}); err != nil {
 		t.Fatal(err)
 	}
 	h.env = &memcache.Env{

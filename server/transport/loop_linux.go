@@ -24,6 +24,9 @@ type loop struct {
 	in    *buffer      // lent to the connection that is read from
 	out   *buffer      // for the output of the session at work
 
+	parts   []memcache.Part // for what is sent of it
+	vectors [memcache.MaxParts]unix.Iovec
+
 	timers         *btree.BTreeG[*epollConn] // connections with a timer, the earliest first
 	ready          []*epollConn              // connections that had their turn and have more to do
 	recentlyActive []*epollConn              // those whose sessions may have memory to release
@@ -43,7 +46,7 @@ const inputSize = 16 << 10
 func newLoop(t *epoll) (*loop, error) {
 	l := &loop{
 		owner: t, in: t.buffers.get(classes[largest]), out: t.buffers.get(memcache.OutputLimit),
-		done: make(chan struct{}),
+		parts: make([]memcache.Part, 0, memcache.MaxParts), done: make(chan struct{}),
 	}
 	l.event = -1
 	l.timers = btree.NewG(16, func(a, b *epollConn) bool {

@@ -109,12 +109,44 @@ func (c *portableConn) answer() {
 	buf.b = c.process(buf.b)
 	if len(buf.b) > 0 {
 		c.outSize = len(buf.b)
-		c.write(buf.b)
+		c.send(buf.b)
 	}
 	c.owner.buffers.put(buf)
 }
 
-func (c *portableConn) write(b []byte) {
+// send sends answers, given their text. Payloads that are lent are copied on the way, some at a
+// time: what is written need not be a socket.
+func (c *portableConn) send(text []byte) {
+	if !c.session.Lends() {
+		c.write(text)
+		return
+	}
+	buf := c.owner.buffers.get(classes[largest])
+	for !c.lost && (len(text) > 0 || c.session.Lends()) {
+		if buf.b = c.gather(text, buf.b[:0]); len(buf.b) > 0 {
+			text = text[c.write(buf.b):]
+		}
+	}
+	c.owner.buffers.put(buf)
+}
+
+// gather appends to b what is to be sent next, as much of it as b has room for.
+func (c *portableConn) gather(text, b []byte) []byte {
+	var parts [memcache.MaxParts]memcache.Part
+	for _, p := range c.session.Parts(text, parts[:0]) {
+		n, err := p.CopyTo(b[len(b):cap(b)])
+		if err != nil {
+			c.session.Unreadable(err)
+			c.lost = true
+			return nil
+		}
+		b = b[:len(b)+n]
+	}
+	return b
+}
+
+// write returns how much of what it sent was text.
+func (c *portableConn) write(b []byte) (text int) {
 	now := c.owner.clock.Steady()
 	how := c.howToSend(now, c.quiet(now) && askSocket(c.net, unresponsive))
 	if how == sendCorked {
@@ -122,12 +154,13 @@ func (c *portableConn) write(b []byte) {
 	}
 	n, err := c.net.Write(b)
 	c.owner.clock.tick() // it may have waited for a client that does not read
-	c.sent(n, how)
+	text = c.sent(n, how)
 	if how == sendCorked {
 		c.cork(false)
 	}
 	c.owner.o.Counters.BytesWritten.Add(uint64(n))
 	c.lost = c.lost || err != nil
+	return text
 }
 
 // finish ends this side of the connection, if the two sides can end separately.

@@ -8,6 +8,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/darner/darner/server/memcache"
 )
 
 // readNow reads what there is; unix.EAGAIN if there is nothing.
@@ -20,6 +22,27 @@ func writeNow(fd int, b []byte) (int, error) { return transfer(unix.SYS_WRITE, f
 // most. The socket has it: it leaves even if the process dies.
 func writeCorkedNow(fd int, b []byte) (int, error) {
 	return transferFlagged(unix.SYS_SENDTO, fd, b, unix.MSG_MORE|unix.MSG_NOSIGNAL)
+}
+
+// writePartsNow writes parts in one call, by way of vectors, which has room for each. The error is
+// unix.EFAULT if the system cannot read the first byte of a part.
+func writePartsNow(
+	fd int, parts []memcache.Part, vectors []unix.Iovec, corked bool,
+) (int, error) {
+	for i := range parts {
+		b := parts[i].Bytes
+		vectors[i].Base = unsafe.SliceData(b)
+		vectors[i].SetLen(len(b))
+	}
+	message := unix.Msghdr{Iov: &vectors[0]}
+	message.SetIovlen(len(parts))
+	flags := uintptr(unix.MSG_NOSIGNAL)
+	if corked {
+		flags |= unix.MSG_MORE
+	}
+	n, err := transferMessage(fd, &message, flags)
+	clear(vectors[:len(parts)])
+	return n, err
 }
 
 // uncorkNow sends what was held back: setting TCP_NODELAY does so each time, even if it is set.
@@ -43,16 +66,33 @@ func transferFlagged(call uintptr, fd int, b []byte, flags uintptr) (int, error)
 	for {
 		n, _, e := syscall.RawSyscall6(call, uintptr(fd),
 			uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), flags, 0, 0)
-		switch e {
-		case 0:
-			return int(n), nil
-		case unix.EAGAIN:
-			return 0, unix.EAGAIN
-		case unix.EINTR:
-		default:
-			return 0, e
+		if e != unix.EINTR {
+			return outcome(n, e)
 		}
 	}
+}
+
+func transferMessage(fd int, message *unix.Msghdr, flags uintptr) (int, error) {
+	for {
+		n, _, e := syscall.RawSyscall(unix.SYS_SENDMSG, uintptr(fd),
+			uintptr(unsafe.Pointer(message)), flags)
+		if e != unix.EINTR {
+			return outcome(n, e)
+		}
+	}
+}
+
+// outcome returns what a call did. The usual errors allocate nothing.
+func outcome(n uintptr, e syscall.Errno) (int, error) {
+	switch e {
+	case 0:
+		return int(n), nil
+	case unix.EAGAIN:
+		return 0, unix.EAGAIN
+	case unix.EFAULT:
+		return 0, unix.EFAULT
+	}
+	return 0, e
 }
 
 // eventsNow is epoll_wait that does not wait.

@@ -207,6 +207,25 @@ func TestFlippedBitsInOffsetFilesAndBodiesAreRepaired(t *testing.T) {
 	}
 }
 
+// A body that nobody reads is mended before a second bit is flipped.
+func TestFlippedBitsInBodiesAreScrubbedAway(t *testing.T) {
+	s := newFlippable(t)
+	m := memory{s.fs.Clone(), t}
+	items := m.files(".item")
+	for i, name := range items {
+		if err := m.Corrupt("/data/q/"+name, int64(20+70_000*i), 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	scrubber := &wal.Scrubber{FS: m.FS, Logger: quiet(), Rate: -1}
+	for _, want := range []uint64{uint64(len(items)), 0} {
+		if n, err := scrubber.Scrub(t.Context(), "/data/q"); n != want || err != nil {
+			t.Fatalf("got %d mended, %v, want %d", n, err, want)
+		}
+	}
+	s.whole(t, m, "")
+}
+
 // A body that cannot be written is delivered all the same, and its flipped bit is counted once.
 func TestABodyThatCannotBeMendedOnTheDiskIsMendedWheneverItIsRead(t *testing.T) {
 	s := newFlippable(t)

@@ -1,23 +1,25 @@
 package wal
 
-// Scrubbing: cold segments are read from time to time, so that damage is found while it can still
-// be repaired.
+// Scrubbing: cold segments and the bodies of large items are read from time to time, so that damage
+// is found while it can still be repaired.
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"path/filepath"
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/wal/clock"
+	"github.com/darner/darner/wal/internal/body"
 	"github.com/darner/darner/wal/internal/files"
 )
 
 // scrubShare: scrubbing gets one part in so many of compaction's rate.
 const scrubShare = 8
 
-// Scrubber verifies cold segments, slowly. Use it from one goroutine.
+// Scrubber verifies what is at rest, slowly. Use it from one goroutine.
 type Scrubber struct {
 	FS     disk.FS
 	Logger *slog.Logger
@@ -26,10 +28,10 @@ type Scrubber struct {
 	pace   pacer
 }
 
-// Scrub verifies every byte of the cold segments in a log's directory, whether the log is open or
-// not. It repairs in place flipped bits and what parity can rebuild, and logs what it finds. It
-// passes over files that are deleted meanwhile. When ctx is done, it returns the context's error.
-// mended is how many places had a flipped bit, also after an error.
+// Scrub verifies every byte of the cold segments and bodies in a log's directory, whether the log
+// is open or not. It repairs in place flipped bits and what parity can rebuild, and logs what it
+// finds. It passes over files that are deleted meanwhile. When ctx is done, it returns the
+// context's error. mended is how many places had a flipped bit, also after an error.
 func (s *Scrubber) Scrub(ctx context.Context, dir string) (mended uint64, err error) {
 	entries, err := s.FS.ReadDir(dir)
 	if isNotExist(err) {
@@ -46,19 +48,42 @@ func (s *Scrubber) Scrub(ctx context.Context, dir string) (mended uint64, err er
 		s.pace.wait(n, ctx.Done())
 		return ctx.Err()
 	}
+	log := s.Logger.With("queue", filepath.Base(dir))
 	for _, e := range entries {
-		if f := files.Classify(e.Name); f.Kind != files.Segment || !f.Cold || e.Dir {
-			continue
+		f, path := files.Classify(e.Name), filepath.Join(dir, e.Name)
+		switch {
+		case e.Dir:
+		case f.Kind == files.Segment && f.Cold:
+			r, err := segment.Scrub(s.FS, path, true, paced)
+			mended += uint64(r.Flipped)
+			if ctx.Err() == nil && !isNotExist(err) {
+				logScrub(log, path, r, err)
+			}
+		case f.Kind == files.Body:
+			n, err := body.Scrub(s.FS, path, paced)
+			mended += uint64(n)
+			if ctx.Err() == nil && !isNotExist(err) {
+				logScrubbedBody(log, path, n, err)
+			}
 		}
-		path := filepath.Join(dir, e.Name)
-		r, err := segment.Scrub(s.FS, path, true, paced)
-		mended += uint64(r.Flipped)
 		if ctx.Err() != nil {
 			return mended, ctx.Err()
 		}
-		if !isNotExist(err) {
-			logScrub(s.Logger.With("queue", filepath.Base(dir)), path, r, err)
-		}
 	}
 	return mended, nil
+}
+
+// logScrubbedBody logs what was found in the body of a large item, if anything.
+func logScrubbedBody(log *slog.Logger, path string, flipped int, err error) {
+	if flipped > 0 {
+		log.Warn("flipped bits in the body of a large item were mended; nothing is lost",
+			"file", path, "flipped", flipped)
+	}
+	switch {
+	case errors.Is(err, ErrDamaged):
+		log.Error("body of a large item is damaged; its reader will lose the item",
+			"file", path, "error", err)
+	case err != nil:
+		log.Warn("cannot examine the body of a large item", "file", path, "error", err)
+	}
 }

@@ -64,7 +64,7 @@ var flagTexts = []struct{ name, short, usage string }{
 	{"compress", "", "how segments not read soon are compressed: zstd, s2 or none"},
 	{"compress-level", "", "1 to 19, for zstd"},
 	{"parity", "", "0 to 4 blocks for every 16 of a compressed segment, to repair damage"},
-	{"scrub-interval", "", "how often compressed segments are verified, 1m or more; 0: never"},
+	{"scrub-interval", "", "how often compressed segments and large items are verified, 1m or more; 0: never"},
 	{"compact-rate", "", "`SIZE` that the background may read and write a second to rewrite " +
 		"segments; 0: no bound"},
 	{"memory-limit", "", "`SIZE` that the process's own memory should stay below; " +

@@ -1,8 +1,8 @@
 package queue
 
-// Scrubbing: at each interval the cold segments of all queues, parked ones too, are verified one
-// after another. The data directory says when that was last done, so that a machine which is
-// restarted every day gets to it as well.
+// Scrubbing: at each interval the cold segments and large items of all queues, parked ones too, are
+// verified one after another. The data directory says when that was last done, so that a machine
+// which is restarted every day gets to it as well.
 
 import (
 	"context"
@@ -65,7 +65,7 @@ func (s *scrubber) round(ctx context.Context) {
 		mended, err := w.Scrub(ctx, of.dir())
 		of.noteMended(mended)
 		if err != nil && ctx.Err() == nil {
-			of.logger().Warn("cannot scrub the cold segments", "dir", of.dir(), "error", err)
+			of.logger().Warn("cannot scrub the files of a queue", "dir", of.dir(), "error", err)
 		}
 		if ctx.Err() != nil {
 			return

@@ -140,6 +140,7 @@ func (w *life) use(i, r int) error {
 				return err
 			}
 			if w.rng.IntN(5) == 0 {
+				w.cs[i].NoteDelivered(p, 1+w.rng.Uint32N(3))
 				w.held[i] = append(w.held[i], p)
 			} else if err := w.cs[i].Take(p); err != nil {
 				return err

@@ -69,7 +69,7 @@ func (w *world) checkQueue(q *queue, was *known) error {
 	// From here on the world is what survived. What came to nobody may be gone, or come to a late
 	// consumer.
 	for id, it := range q.items {
-		survived := &item{id: id, seq: it.seq}
+		survived := &item{id: id, seq: it.seq, noted: it.noted}
 		for i := range q.readers {
 			came := back[i][id]
 			survived.by[i] = delivery{owed: came, taking: !came, maybe: !came}
@@ -113,6 +113,9 @@ func (w *world) delivered(q *queue, was *known, by int) (back map[string]bool, e
 			return nil, fmt.Errorf("item %s comes after %s", it.id, last.id)
 		}
 		if err := w.mayCome(was, it, by, p.Seq); err != nil {
+			return nil, err
+		}
+		if err := it.counts(c, by, p.Seq); err != nil {
 			return nil, err
 		}
 		it.seq = p.Seq

@@ -188,6 +188,15 @@ func (w *world) came(q *queue, who int, p wal.Position) error {
 	if err != nil {
 		return err
 	}
+	if err := it.counts(r.c, who, p.Seq); err != nil {
+		return err
+	}
+	if p.Seq%3 == 0 {
+		w.mu.Lock()
+		it.noted[who]++
+		w.mu.Unlock()
+		r.c.NoteDelivered(p, it.noted[who])
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	it.p, it.seq, it.appended = p, p.Seq, true
@@ -204,6 +213,15 @@ func (w *world) came(q *queue, who int, p wal.Position) error {
 	}
 	*d = delivery{owed: true}
 	r.handed = append(r.handed, it)
+	return nil
+}
+
+// counts is an error if more deliveries of an item are known than were noted.
+func (it *item) counts(c *wal.Consumer, who int, seq uint64) error {
+	if n := c.Deliveries(seq); n > it.noted[who] {
+		return fmt.Errorf("item %s has %d deliveries, of which %d were noted", it.id, n,
+			it.noted[who])
+	}
 	return nil
 }
 

@@ -31,6 +31,7 @@ type item struct {
 	refused          bool   // its append was answered with an error: it must not come
 	syncs            uint64 // syncs the log had done when it was appended
 	by               [mostConsumers]delivery
+	noted            [mostConsumers]uint32 // deliveries that were ever noted: never more come back
 	p                wal.Position
 	durable          bool // scratch of a sync under way
 }

@@ -132,6 +132,25 @@ func TestDumpWritesAllAboutEachItem(t *testing.T) {
 	}
 }
 
+func TestDumpSaysHowOftenItemsWereDelivered(t *testing.T) {
+	fsys := disktest.New()
+	logged(t, fsys, func(l *wal.Log, c *wal.Consumer) {
+		for _, payload := range []string{"one", "two", "three"} {
+			set(t, l, payload, wal.Meta{Enqueued: at(1)})
+		}
+		c.NoteDelivered(wal.Position{Seq: 2}, 12)
+	})
+	const want = `
+  sequence  set                         size  state    delivered  payload
+         1  2026-01-31T12:00:01Z           3  live             -  one
+         2  2026-01-31T12:00:01Z           3  live            12  two
+         3  2026-01-31T12:00:01Z           5  live             -  three
+`
+	if got := "\n" + dump(t, fsys, items.DumpOptions{Width: 80}); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
 func TestDumpWritesPayloadsAsAsked(t *testing.T) {
 	for as, want := range map[items.PayloadAs]string{items.AsHex: "7a77c3b66c66205c202200ff0a",
 		items.AsBase64: "enfDtmxmIFwgIgD/Cg=="} {

@@ -129,7 +129,9 @@ func TestAHundredFlippedBitsAtOnceCostNothing(t *testing.T) {
 					}
 					costsNothing(t, fsys, stored, 0)
 					r := mustBeMended(t, fsys, b, name)
-					t.Logf("%d bytes: %d ranges damaged, %d by one bit", len(b), len(r.Damaged), r.Flipped)
+					if r.Flipped != 100 {
+						t.Errorf("got %d flipped bits in %d ranges, want 100", r.Flipped, len(r.Damaged))
+					}
 				}
 			})
 		}

@@ -90,11 +90,14 @@ func virtualSize(payload int, due int64) int64 {
 func (b *coldBlock) record(i int) (r Record, next uint32) {
 	c := &b.records[i]
 	end := c.at + c.length
+	if next = b.to; i+1 < len(b.records) {
+		next = b.records[i+1].off
+	}
 	return Record{
 		Seq: c.seq, Kind: c.kind, Flags: c.flags, ClientFlags: c.clientFlags,
 		Enqueued: c.enqueued, Expires: c.expires, Due: c.due, Consumer: c.consumer,
 		Payload: b.payloads[c.at:end:end],
-	}, c.off + uint32(virtualSize(int(c.length), c.due))
+	}, next
 }
 
 // at returns the first record at or after a virtual offset, or len(b.records) if there is none.

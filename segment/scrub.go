@@ -17,7 +17,7 @@ import (
 // ScrubReport is what [Scrub] found.
 type ScrubReport struct {
 	Damaged []Damage // ranges of the file, in order; Meta if no record is touched
-	Flipped int      // how many of them are but for one flipped bit as they should be
+	Flipped int      // flipped bits, in those of them that are sound but for a few bits
 	Mended  int      // how many of them were written again
 	Lost    int      // how many of them are beyond the parity: their content cannot be read
 }
@@ -173,8 +173,8 @@ func (s *scrubber) compare(at int64, want []byte, meta bool) error {
 		return err
 	}
 	s.damage(at, int64(len(want)), meta)
-	if whole && distance(got, want) == 1 {
-		s.report.Flipped++
+	if n := distance(got, want); whole && n <= fewBits {
+		s.report.Flipped += n
 	}
 	if !s.mend {
 		return nil
@@ -183,6 +183,9 @@ func (s *scrubber) compare(at int64, want []byte, meta bool) error {
 	_, err = s.file.WriteAt(want, at)
 	return err
 }
+
+// fewBits: a range in which more bits are not as they should be has other damage than flipped bits.
+const fewBits = 4
 
 // distance returns in how many bits two slices of the same length differ.
 func distance(a, b []byte) (n int) {

@@ -56,13 +56,9 @@ func logScrub(log *slog.Logger, path string, r segment.ScrubReport, err error) {
 	case r.Lost > 0:
 		log.Error("cold segment is damaged beyond its parity; its readers will lose items",
 			"file", path, "damaged", len(r.Damaged), "mended", r.Mended, "lost", r.Lost)
-	case r.Flipped == len(r.Damaged) && r.Flipped > 0:
-		log.Warn("flipped bits in a cold segment were mended; nothing is lost",
-			"file", path, "from", r.Damaged[0].From, "flipped", r.Flipped)
 	case len(r.Damaged) > 0:
-		log.Warn("damage in a cold segment was mended from its parity; nothing is lost",
-			"file", path, "from", r.Damaged[0].From, "damaged", len(r.Damaged),
-			"flipped", r.Flipped)
+		log.Warn("damage in a cold segment was mended; nothing is lost", "file", path,
+			"from", r.Damaged[0].From, "damaged", len(r.Damaged), "flipped", r.Flipped)
 	}
 }
 

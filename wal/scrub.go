@@ -31,7 +31,7 @@ type Scrubber struct {
 // Scrub verifies every byte of the cold segments and bodies in a log's directory, whether the log
 // is open or not. It repairs in place flipped bits and what parity can rebuild, and logs what it
 // finds. It passes over files that are deleted meanwhile. When ctx is done, it returns the
-// context's error. mended is how many places had a flipped bit, also after an error.
+// context's error. mended is how many flipped bits there were, also after an error.
 func (s *Scrubber) Scrub(ctx context.Context, dir string) (mended uint64, err error) {
 	entries, err := s.FS.ReadDir(dir)
 	if isNotExist(err) {

@@ -74,8 +74,8 @@ type reader struct {
 func (r *reader) Read(p []byte) (int, error) {
 	n, err := r.Reader.Read(p)
 	if flips := r.Flips(); len(flips) > r.flips {
+		r.l.noteFlips(r.seq, flips[r.flips:])
 		r.flips = len(flips)
-		r.l.noteFlips(r.seq, flips)
 	}
 	switch {
 	case err == nil:

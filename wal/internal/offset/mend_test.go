@@ -15,7 +15,7 @@ import (
 const path, capacity = "q/consumer.off", 64 << 10
 
 // sample is a file with entries of all kinds, and what it says.
-func sample(t *testing.T) (fsys *disktest.FS, says string) {
+func sample(t testing.TB) (fsys *disktest.FS, says string) {
 	t.Helper()
 	fsys = disktest.New()
 	if err := fsys.Mkdir("q"); err != nil {
@@ -48,7 +48,7 @@ func all(st *offset.State, log uint64) string {
 	return b.String()
 }
 
-func content(t *testing.T, fsys *disktest.FS) []byte {
+func content(t testing.TB, fsys *disktest.FS) []byte {
 	t.Helper()
 	b, err := fsys.ReadFile(path)
 	if err != nil {

@@ -81,7 +81,7 @@ func (l *loop) register(c *epollConn) {
 func (l *loop) handleEvents(c *epollConn, events uint32) {
 	if events&(unix.EPOLLHUP|unix.EPOLLERR) != 0 {
 		c.hungUp = true
-		unix.EpollCtl(l.epoll, unix.EPOLL_CTL_DEL, c.fd, nil)
+		l.poll.control(unix.EPOLL_CTL_DEL, c.fd, 0)
 	}
 	c.sendsNoMore = c.sendsNoMore || events&unix.EPOLLRDHUP != 0
 	switch {
@@ -409,8 +409,7 @@ func (l *loop) listen(c *epollConn, events uint32) bool {
 	if !c.polled {
 		op = unix.EPOLL_CTL_ADD
 	}
-	event := unix.EpollEvent{Events: events, Fd: int32(c.fd)}
-	if err := unix.EpollCtl(l.epoll, op, c.fd, &event); err != nil {
+	if err := l.poll.control(op, c.fd, events); err != nil {
 		l.owner.o.Logger.Warn("closing a connection that cannot be waited for",
 			"peer", c.peer, "error", os.NewSyscallError("epoll_ctl", err))
 		c.lost = true

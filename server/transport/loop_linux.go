@@ -5,9 +5,9 @@ package transport
 // shared with other goroutines. A loop never waits for the disk: workers do.
 
 import (
-	"fmt"
 	"math"
 	"os"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -19,7 +19,7 @@ import (
 
 type loop struct {
 	owner *epoll
-	epoll int          // the descriptor of epoll, which watches all sockets and the mailbox
+	poll  *poller      // watches all sockets and the mailbox
 	byFD  []*epollConn // all connections, by descriptor
 	in    *buffer      // lent to the connection that is read from
 	out   *buffer      // for the output of the session at work
@@ -53,12 +53,11 @@ func newLoop(t *epoll) (*loop, error) {
 		return a.due < b.due || a.due == b.due && a.fd < b.fd
 	})
 	var err error
-	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
-		return nil, os.NewSyscallError("epoll_create", err)
+	if l.poll, err = newPoller(runtime.GOMAXPROCS(0) > t.o.Loops); err != nil {
+		return nil, err
 	}
 	if l.event, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err == nil {
-		event := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(l.event)}
-		err = unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, l.event, &event)
+		err = l.poll.control(unix.EPOLL_CTL_ADD, l.event, unix.EPOLLIN)
 	}
 	if err != nil {
 		l.release()
@@ -70,20 +69,19 @@ func newLoop(t *epoll) (*loop, error) {
 // release gives the descriptors back.
 func (l *loop) release() {
 	l.mailbox.close()
-	unix.Close(l.epoll)
+	l.poll.close()
 }
 
 // run serves until quit is set.
 func (l *loop) run() {
 	defer close(l.done)
-	events := make([]unix.EpollEvent, 128)
 	for !l.quit.Load() {
 		l.noticeStop()
 		l.readMail()
 		l.runReady()
-		n := l.wait(events)
+		events := l.wait()
 		l.owner.clock.tick()
-		for i := range events[:n] {
+		for i := range events {
 			l.handleEvent(&events[i])
 		}
 		l.ringTimers()
@@ -119,26 +117,23 @@ func (l *loop) runReady() {
 //
 // The wait lasts until the next timer by the server's clock, but is measured by the machine's. So a
 // test that steps the server's clock must ring the loop.
-func (l *loop) wait(events []unix.EpollEvent) int {
+func (l *loop) wait() []unix.EpollEvent {
 	if l.busy {
-		if n := eventsNow(l.epoll, events); n > 0 {
-			l.busy = n > 1
-			return n
+		if events := l.poll.now(); len(events) > 0 {
+			l.busy = len(events) > 1
+			return events
 		}
 	}
 	timeout := l.timeout()
 	if timeout != 0 && !l.sleep(true) {
 		timeout = 0
 	}
-	n, err := unix.EpollWait(l.epoll, events, timeout)
+	events := l.poll.wait(timeout, l.owner.clock.Steady())
 	if timeout != 0 {
 		l.sleep(false) // the loop need not ring itself
 	}
-	if err != nil && err != unix.EINTR {
-		panic(fmt.Sprintf("epoll_wait: %v", err)) // wrong arguments
-	}
-	l.busy = n > 1
-	return max(n, 0)
+	l.busy = len(events) > 1
+	return events
 }
 
 // timeout is how many milliseconds to wait for events; -1: without end.

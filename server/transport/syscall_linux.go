@@ -1,7 +1,7 @@
 package transport
 
-// The system calls of the hot path. They do not block, so they are made without telling Go's
-// scheduler. Telling it costs more than a thread that is busy for some microseconds.
+// The system calls of the hot path. They do not block, or for a moment, so they are made without
+// telling Go's scheduler. Telling it costs more than a thread that is busy for some microseconds.
 
 import (
 	"syscall"
@@ -95,10 +95,11 @@ func outcome(n uintptr, e syscall.Errno) (int, error) {
 	return 0, e
 }
 
-// eventsNow is epoll_wait that does not wait.
-func eventsNow(epoll int, events []unix.EpollEvent) int {
+// epollWait is epoll_wait. It may find nothing before the timeout, in ms, is over.
+func epollWait(epoll int, events []unix.EpollEvent, timeout int) int {
 	n, _, e := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(epoll),
-		uintptr(unsafe.Pointer(unsafe.SliceData(events))), uintptr(len(events)), 0, 0, 0)
+		uintptr(unsafe.Pointer(unsafe.SliceData(events))), uintptr(len(events)), uintptr(timeout),
+		0, 0)
 	if e != 0 {
 		return 0
 	}

@@ -94,7 +94,7 @@ func large() map[string][]Record {
 	return map[string][]Record{
 		"noise":        items(600, true, 300, 3000, 9000, 100),
 		"long items":   items(12, true, 200<<10, 100<<10),
-		"what shrinks": items(60_000, false, 300, 310, 290),
+		"what shrinks": items(20_000, false, 300, 310, 290),
 	}
 }
 

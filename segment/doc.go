@@ -28,9 +28,9 @@
 //
 // [WriteCold] writes the records that are still wanted of segments that will not be read soon to a
 // file that is compressed and has parity. [Open] opens it as a sealed segment with the same
-// records, at the offsets they would have in an uncompressed segment. Reading rebuilds damage that
-// the parity covers; [Scrub] looks for such damage and mends it. [Segment.Prefetch] decompresses
-// ahead of a reader that is in a hurry.
+// records, at the offsets they would have in an uncompressed segment. Reading mends a flipped bit,
+// and rebuilds damage that the parity covers; [Scrub] looks for such damage and mends it in the
+// file. [Segment.Prefetch] decompresses ahead of a reader that is in a hurry.
 //
 // # Examining
 //

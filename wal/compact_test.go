@@ -329,6 +329,46 @@ func TestADamagedColdSegmentIsMendedWhenItIsRead(t *testing.T) {
 	}
 }
 
+// A flipped bit that nobody has read is found by scrubbing, and by compaction.
+func TestAFlippedBitOfAColdSegmentIsCountedByWhoeverMeetsIt(t *testing.T) {
+	for _, compacted := range []bool{false, true} {
+		m := newMemory(t)
+		l := openCold(m)
+		c := consumer(t, l)
+		fillWith(t, l, 0, 3000, telemetry)
+		rest(l)
+		names := m.files(".cold")
+		if len(names) == 0 {
+			t.Fatal("got no cold segment: this test shows nothing")
+		}
+		path := "/data/q/" + names[0]
+		if err := m.Corrupt(path, 512+40, 1); err != nil { // in a copy of the header
+			t.Fatal(err)
+		}
+		if compacted {
+			for i := range 2900 { // little is left in each segment
+				if p, _ := next(t, l, c); i%100 != 0 {
+					if err := c.Take(p); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			rest(l)
+			if s := l.Stats(); s.Mended != 1 || s.Damaged != 0 {
+				t.Errorf("compacted: got %d mended, %d damaged, want 1 and 0", s.Mended, s.Damaged)
+			}
+			continue
+		}
+		s := &wal.Scrubber{FS: m.FS, Logger: quiet()}
+		for _, want := range []uint64{1, 0} {
+			got, err := s.Scrub(t.Context(), "/data/q")
+			if err != nil || got != want {
+				t.Errorf("scrubbed: got %d bits mended, %v, want %d", got, err, want)
+			}
+		}
+	}
+}
+
 func TestNamesAloneTellWhatAColdSegmentStandsFor(t *testing.T) {
 	m := newMemory(t)
 	l := m.open()

@@ -15,6 +15,13 @@ import (
 // out item 70. A block has 129 items.
 func freeze(t *testing.T, fsys *disktest.FS, o segment.ColdOptions) string {
 	t.Helper()
+	return freezeWith(t, fsys, o, func(r *segment.Record) bool { return r.Seq != 70 })
+}
+
+func freezeWith(
+	t *testing.T, fsys *disktest.FS, o segment.ColdOptions, keep func(*segment.Record) bool,
+) string {
+	t.Helper()
 	var sources []*segment.Segment
 	for _, first := range []uint64{1, 62, 123} {
 		s, _, err := segment.Open(fsys, "data/q/"+inspect.SegmentName(first), segment.OpenOptions{})
@@ -25,8 +32,7 @@ func freeze(t *testing.T, fsys *disktest.FS, o segment.ColdOptions) string {
 		sources = append(sources, s)
 	}
 	path := "data/q/" + inspect.ColdName(1, 123)
-	err := segment.WriteCold(fsys, path, sources, o,
-		func(r *segment.Record) bool { return r.Seq != 70 }, nil)
+	err := segment.WriteCold(fsys, path, sources, o, keep, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,6 +54,24 @@ func TestDumpReadsColdSegments(t *testing.T) {
 	freeze(t, fsys, segment.ColdOptions{Codec: segment.CodecZstd, Parity: 1})
 	if got := dump(t, fsys, items.DumpOptions{}); got != strings.Join(want, "") {
 		t.Errorf("got\n%.3000s\nwant\n%.3000s", got, strings.Join(want, ""))
+	}
+}
+
+func TestDumpSaysWhenAnItemIsDueAndForWhom(t *testing.T) {
+	fsys := many(t)
+	logged(t, fsys, func(*wal.Log, *wal.Consumer) {})
+	freezeWith(t, fsys, segment.DefaultCold(), func(r *segment.Record) bool {
+		r.Due, r.Consumer = 1700000000000*int64(r.Seq&1), uint16(r.Seq&2)
+		return true
+	})
+	got := dump(t, fsys, items.DumpOptions{Limit: 4})
+	for _, line := range []string{
+		"due 2023-11-14T22:13:20.000Z  x", "live     for consumer 2  x",
+		"due 2023-11-14T22:13:20.000Z  for consumer 2  x", "live     x",
+	} {
+		if !strings.Contains(got, line) {
+			t.Errorf("got\n%s\nwant %q in it", got, line)
+		}
 	}
 }
 

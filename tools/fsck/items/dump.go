@@ -38,8 +38,8 @@ type DumpOptions struct {
 }
 
 // Dump writes a line for each record: sequence number, when it was set, when it expires, flags,
-// size, state and payload. A dash stands for no value. Memory does not depend on the number of
-// records.
+// size, state and payload; before the payload, where there is one, when it is due and the consumer
+// that it is for. A dash stands for no value. Memory does not depend on the number of records.
 func (r *Reading) Dump(w io.Writer, o DumpOptions) error {
 	out := bufio.NewWriterSize(w, 64<<10)
 	l := layout{o.As, o.Width, r.taken.Noted() > 0}
@@ -123,7 +123,7 @@ func (l layout) writeRecord(out *bufio.Writer, r *Record) error {
 	columns := l.columns(numbers(r), "-", "-", "-", "-", string(r.State), delivered)
 	if r.State != Damaged {
 		columns = l.columns(numbers(r), l.stamp(r.Enqueued), l.stamp(r.Expires),
-			fmt.Sprint(r.Flags), fmt.Sprint(r.Size), string(r.State), delivered)
+			fmt.Sprint(r.Flags), fmt.Sprint(r.Size), string(r.State), delivered) + l.note(r)
 	}
 	out.WriteString(columns)
 	if l.width > 0 {
@@ -134,6 +134,18 @@ func (l layout) writeRecord(out *bufio.Writer, r *Record) error {
 		return err
 	}
 	return out.WriteByte('\n')
+}
+
+// note says of a record, ahead of its payload, what only few have: the time when it is due, and the
+// one consumer that it is for.
+func (l layout) note(r *Record) (note string) {
+	if r.Due != 0 {
+		note = "due " + l.stamp(r.Due) + "  "
+	}
+	if r.Consumer != 0 {
+		note += fmt.Sprintf("for consumer %d  ", r.Consumer)
+	}
+	return note
 }
 
 // leastPayload is how many characters of a payload are written, however narrow the terminal is.

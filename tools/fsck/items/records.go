@@ -37,6 +37,8 @@ type Record struct {
 	// any item is missing.
 	Last              uint64
 	Enqueued, Expires int64  // Unix ms; 0: not known, never
+	Due               int64  // Unix ms; 0: at once
+	Consumer          uint16 // the one consumer that it is for; 0: all
 	Flags             uint32 // the client's flags
 	Size              int64  // bytes of payload
 	Deliveries        uint32 // how often it was delivered at least, where that was noted; else 0
@@ -191,8 +193,8 @@ func (w *walk) item(f inspect.FileInfo, v *inspect.SegmentView, s *inspect.Step)
 	rec := &s.Record
 	from, to := v.FileRange(s.From, s.To)
 	r := &Record{
-		Seq: rec.Seq, Enqueued: rec.Enqueued, Expires: rec.Expires, Flags: rec.ClientFlags,
-		Size: int64(len(rec.Payload)),
+		Seq: rec.Seq, Enqueued: rec.Enqueued, Expires: rec.Expires, Due: rec.Due,
+		Consumer: rec.Consumer, Flags: rec.ClientFlags, Size: int64(len(rec.Payload)),
 		File: f.Name, From: from, To: to,
 		path: v.Path(), payload: rec.Payload, in: w.in,
 	}

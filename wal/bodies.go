@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"slices"
+	"sync/atomic"
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/wal/internal/body"
@@ -15,9 +16,8 @@ import (
 )
 
 // Open streams the body of the large item at p, verified chunk by chunk: it never returns a wrong
-// byte. Errors, also of Read: ErrDamaged, ErrGone, ErrClosed. Use the reader from one goroutine at
-// a time.
-func (l *Log) Open(p Position) (io.ReadCloser, error) {
+// byte. Errors, also of Read and Lend: ErrDamaged, ErrGone, ErrClosed. It may wait for the disk.
+func (l *Log) Open(p Position) (*Body, error) {
 	f, err := l.hold(p)
 	if err != nil {
 		return nil, l.unread(p, err)
@@ -47,7 +47,9 @@ func (l *Log) Open(p Position) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &reader{b, l, p.Seq, len(b.Flips())}, nil
+	o := &Body{r: b, l: l, seq: p.Seq, flips: len(b.Flips())}
+	o.users.Store(1)
+	return o, nil
 }
 
 // openBodyOf opens the body of an item, which may still have its upload's name.
@@ -63,28 +65,86 @@ func (l *Log) openBodyOf(seq, upload uint64) (*body.Reader, error) {
 	return b, err
 }
 
-// reader streams a body for Log.Open.
-type reader struct {
-	*body.Reader
+// Body is the body of a large item. Use it from one goroutine at a time, either by Read or by Lend.
+type Body struct {
+	r     *body.Reader
 	l     *Log
 	seq   uint64
 	flips int // noted so far
+	users atomic.Int32
+	ended bool
 }
 
-func (r *reader) Read(p []byte) (int, error) {
-	n, err := r.Reader.Read(p)
-	if flips := r.Flips(); len(flips) > r.flips {
-		r.l.noteFlips(r.seq, flips[r.flips:])
-		r.flips = len(flips)
+// Read returns the next bytes. It may wait for the disk.
+func (b *Body) Read(p []byte) (int, error) {
+	n, err := b.r.Read(p)
+	return n, b.note(err)
+}
+
+// Lend lends the next bytes, about n: whole chunks of 64 KiB, at least one, all of them verified
+// first. It appends the loans, none after an error, which is io.EOF at the end. A body that cannot
+// be mapped is lent one chunk at a time. Lend may wait for the disk. The body may be closed before
+// the loans are released.
+func (b *Body) Lend(loans []Loan, n int64) ([]Loan, error) {
+	if b.ended {
+		return loans, ErrClosed
+	}
+	had := len(loans)
+	for mapped := b.r.Map(); ; {
+		chunk, own, err := b.r.Next()
+		if err = b.note(err); err == io.EOF && len(loans) > had {
+			return loans, nil
+		}
+		if err != nil {
+			for i := range loans[had:] {
+				loans[had+i].Release()
+			}
+			return loans[:had], err
+		}
+		b.users.Add(1)
+		b.l.lent.Add(1)
+		loans = append(loans, Loan{Payload: chunk, l: b.l, body: b, own: own})
+		if n -= int64(len(chunk)); n <= 0 || !mapped {
+			return loans, nil
+		}
+	}
+}
+
+// note notes what reading has found out.
+func (b *Body) note(err error) error {
+	if flips := b.r.Flips(); len(flips) > b.flips {
+		b.l.noteFlips(b.seq, flips[b.flips:])
+		b.flips = len(flips)
 	}
 	switch {
-	case err == nil:
 	case errors.Is(err, ErrDamaged):
-		r.l.noteDamagedBody(r.seq)
+		b.l.noteDamagedBody(b.seq)
 	case errors.Is(err, fs.ErrClosed):
-		err = ErrClosed
+		return ErrClosed
 	}
-	return n, err
+	return err
+}
+
+// Close ends reading. The file is closed when the loans are released too.
+func (b *Body) Close() error {
+	if b.ended {
+		return nil
+	}
+	b.ended = true
+	if b.users.Add(-1) == 0 {
+		return b.r.Close()
+	}
+	return nil
+}
+
+// endLoan ends a loan. It does not wait.
+func (b *Body) endLoan(own *[]byte) {
+	if own != nil {
+		body.Recycle(own)
+	}
+	if b.users.Add(-1) == 0 {
+		b.l.background.readPool.do(func() { b.r.Close() })
+	}
 }
 
 // noteDamagedBody remembers that a body does not verify.

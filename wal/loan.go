@@ -8,15 +8,17 @@ import (
 	"github.com/darner/darner/segment"
 )
 
-// Loan is an item's payload, verified, in memory that nobody changes, reuses or unmaps before
-// Release. It lies in the map of a segment, and its file stays on the disk as long, even if it is
-// deleted. So a loan takes no memory, but may take the space of a segment. A Loan is a small value.
-// The zero Loan is empty, and one made of a Payload alone needs no Release.
+// Loan is an item's payload or a part of it, verified, in memory that nobody changes, reuses or
+// unmaps before Release. As a rule it lies in the map of a file, which stays on the disk as long,
+// even if it is deleted. So a loan takes no memory, but may take the space of a segment. A Loan is
+// a small value. The zero Loan is empty, and one made of a Payload alone needs no Release.
 type Loan struct {
 	Payload []byte // not to be written to
 
-	l *Log  // nil: the payload is no part of a map
-	f *file // pinned
+	l    *Log    // nil: nobody needs to know of the end
+	f    *file   // pinned, if it is that of a record
+	body *Body   // else
+	own  *[]byte // that it lies in, if that is no map
 }
 
 // TryBorrow lends the payload of the item at p. It never waits: the errors are those of TryRead. A
@@ -49,7 +51,7 @@ func (l *Log) lend(f *file, p Position) (Loan, error) {
 	b, err := f.guardedPayload(p)
 	if err == nil && !f.cold {
 		l.lent.Add(1)
-		return Loan{b, l, f}, nil
+		return Loan{Payload: b, l: l, f: f}, nil
 	}
 	l.requestMend(f)
 	l.releaseSoon(f)
@@ -62,28 +64,33 @@ func (f *file) guardedPayload(p Position) (b []byte, err error) {
 	return f.payload(p)
 }
 
-// Lent reports whether loans of the log's maps are out. A log that is closed meanwhile keeps these
-// maps, but who opens it again may change what is in them.
+// Lent reports whether loans of the log's files are out. A log that is closed meanwhile keeps these
+// open, but who opens it again may change what is in them.
 func (l *Log) Lent() bool { return l.lent.Load() > 0 }
 
 // Release ends the loan. It does not wait. Call it once.
 func (b *Loan) Release() {
 	if b.l != nil {
 		b.l.lent.Add(-1)
+	}
+	switch {
+	case b.f != nil:
 		b.l.releaseSoon(b.f)
+	case b.body != nil:
+		b.body.endLoan(b.own)
 	}
 	*b = Loan{}
 }
 
 // Mapped reports whether the payload lies in a map. Otherwise it is in memory, and may be a part of
 // a block that is kept with it.
-func (b *Loan) Mapped() bool { return b.l != nil }
+func (b *Loan) Mapped() bool { return b.l != nil && b.own == nil }
 
 // CopyAt copies the payload from an offset on, as much as dst takes. It fails if the disk does not
 // bring back what was verified.
 func (b *Loan) CopyAt(dst []byte, from int) (n int, err error) {
-	if b.l != nil {
-		defer segment.Guard(b.f.seg.Path(), debug.SetPanicOnFault(true), &err)
+	if b.Mapped() {
+		defer segment.Guard(b.l.dir, debug.SetPanicOnFault(true), &err)
 	}
 	return copy(dst, b.Payload[from:]), nil
 }

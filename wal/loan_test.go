@@ -1,11 +1,16 @@
 package wal_test
 
 import (
+	"bytes"
 	"errors"
+	"io"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/darner/darner/segment"
+	"github.com/darner/darner/segment/disk/disktest"
 	"github.com/darner/darner/wal"
 )
 
@@ -101,5 +106,109 @@ func TestAnItemIsVerifiedAgainAfterItWasKept(t *testing.T) {
 	}
 	if _, err := l.TryBorrow(p.Kept()); !errors.Is(err, wal.ErrDamaged) || l.Lent() {
 		t.Errorf("got %v, lent %v, want ErrDamaged and no loan", err, l.Lent())
+	}
+}
+
+// pieces returns a large item's payload as it is lent, and how many loans it took. It releases each
+// loan only after the body was closed.
+func pieces(t *testing.T, b *wal.Body, n int64) (all []byte, loans []wal.Loan) {
+	t.Helper()
+	var err error
+	for err == nil {
+		if loans, err = b.Lend(loans, n); err != nil && err != io.EOF {
+			t.Fatal(err)
+		}
+	}
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for i := range loans {
+		all = append(all, loans[i].Payload...)
+	}
+	return all, loans
+}
+
+// inUse is how many files and maps are open.
+func inUse(m memory) int {
+	files, maps := m.InUse()
+	return files + maps
+}
+
+func TestALargeItemIsLentInPieces(t *testing.T) {
+	want := []byte(strings.Repeat("0123456789abcdef", 250_000/16))
+	for _, mapped := range []bool{true, false} {
+		m := newMemory(t)
+		m.FS.Fail(func(op disktest.Op, name string, _ int) error {
+			if op == disktest.OpMap && strings.HasSuffix(name, ".item") && !mapped {
+				return syscall.ENOMEM
+			}
+			return nil
+		})
+		l := m.open()
+		c := consumer(t, l)
+		p, err := upload(l, want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		settle(l)
+		before := inUse(m)
+		b, err := l.Open(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, loans := pieces(t, b, 150_000)
+		if !bytes.Equal(got, want) || len(loans) != 4 || loans[0].Mapped() != mapped || !l.Lent() {
+			t.Errorf("got %d bytes in %d loans, mapped %v, want the item in 4, mapped %v",
+				len(got), len(loans), loans[0].Mapped(), mapped)
+		}
+		if err := c.SkipToEnd(); err != nil {
+			t.Fatal(err)
+		}
+		settle(l)
+		if left := m.files(".item"); len(left) > 0 || !bytes.Equal(loans[3].Payload, want[3<<16:]) {
+			t.Errorf("got the files %v, want none, and the loans as they were", left)
+		}
+		for i := range loans {
+			loans[i].Release()
+		}
+		for l.Lent() || inUse(m) > before { // on another goroutine
+			runtime.Gosched()
+		}
+	}
+}
+
+func TestDamageInALargeItemIsFoundBeforeAnyOfThePieceIsLent(t *testing.T) {
+	for _, mask := range []byte{1, 3} {
+		m := newMemory(t)
+		l := m.open()
+		want := bytes.Repeat([]byte("0123456789abcdef"), 250_000/16)
+		p, err := upload(l, want)
+		if err == nil {
+			settle(l)
+			err = m.Corrupt("/data/q/"+m.files(".item")[0], 200_000, mask)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := l.Open(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if mask == 1 {
+			got, loans := pieces(t, b, 1<<20)
+			if !bytes.Equal(got, want) || l.Stats().Mended != 1 {
+				t.Errorf("got %d mended, want the item and one", l.Stats().Mended)
+			}
+			for i := range loans {
+				loans[i].Release()
+			}
+			continue
+		}
+		if loans, err := b.Lend(nil, 1<<20); !errors.Is(err, wal.ErrDamaged) || len(loans) > 0 {
+			t.Errorf("got %d loans, %v, want none and ErrDamaged", len(loans), err)
+		}
+		if b.Close(); l.Lent() {
+			t.Error("got a loan left, want none")
+		}
 	}
 }

@@ -6,7 +6,6 @@ package memcache
 
 import (
 	"context"
-	"io"
 
 	"github.com/darner/darner/server/queue"
 )
@@ -54,8 +53,8 @@ type Queue interface {
 	Reclaim(err error) bool // whether it freed what err lacked; may wait
 	TryRead(it queue.Item, dst []byte) ([]byte, error)
 	TryBorrow(it queue.Item) (queue.Loan, error)
-	Borrow(it queue.Item) (queue.Loan, error)  // may wait
-	Open(it queue.Item) (io.ReadCloser, error) // a large one; may wait
+	Borrow(it queue.Item) (queue.Loan, error) // may wait
+	Open(it queue.Item) (queue.Body, error)   // a large one; may wait
 	Confirm(it queue.Item) error
 	Return(it queue.Item) error
 	Drop(it queue.Item)

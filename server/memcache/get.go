@@ -4,7 +4,6 @@ package memcache
 
 import (
 	"errors"
-	"io"
 	"strconv"
 
 	"github.com/darner/darner/server/queue"
@@ -54,11 +53,11 @@ type getState struct {
 	reclaimed bool   // Queue.Reclaim was tried
 	err       error  // of the last job
 
-	item   queue.Item // the current one
-	loan   queue.Loan // its payload, if a job has borrowed it
-	reader io.ReadCloser
-	left   int64 // bytes of a large item that have yet to be sent
-	filled int   // bytes of it in the session's chunk
+	item   queue.Item   // the current one
+	loan   queue.Loan   // its payload, if a job has borrowed it
+	body   queue.Body   // of a large item
+	pieces []queue.Loan // what a job has borrowed of it
+	left   int64        // bytes of it that have yet to be answered
 }
 
 func (s *Session) getCommand(args []byte)  { s.beginGet(args, false) }

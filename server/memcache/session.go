@@ -197,7 +197,7 @@ func (s *Session) Bulk() bool { return s.set.upload != nil || s.set.refusal != "
 
 // Streaming reports whether a large item is being received or sent: one job follows another, and
 // Close may wait for the disk.
-func (s *Session) Streaming() bool { return s.set.upload != nil || s.get.reader != nil }
+func (s *Session) Streaming() bool { return s.set.upload != nil || s.get.body != nil }
 
 // ReleaseMemory frees memory that the session does not need until the next Process. It may be
 // called in the middle of an answer, when the client is slow to take it.

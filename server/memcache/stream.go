@@ -1,6 +1,7 @@
 package memcache
 
-// GET of a large item: its body is read in chunks, each by a job, as fast as the socket takes them.
+// GET of a large item: a job verifies and borrows some of its body, which then is sent as fast as
+// the socket takes it, before the next job.
 
 import (
 	"io"
@@ -8,36 +9,46 @@ import (
 	"github.com/darner/darner/server/queue"
 )
 
-// startStream opens the body of the current item and reads its first chunk. An item that is damaged
-// there is skipped like any other.
+// pieceBytes is how much of a large item is borrowed at a time.
+const pieceBytes = 1 << 20
+
+// startStream opens the body of the current item and borrows its first piece. An item that is
+// damaged there is skipped like any other.
 func (s *Session) startStream() {
 	g := &s.get
 	q := g.keys[g.at].q
 	g.left = g.item.Size
-	s.useChunk()
 	s.work(func() {
-		if g.reader, g.err = q.Open(g.item); g.err == nil {
-			s.readChunk()
+		if g.body, g.err = q.Open(g.item); g.err == nil {
+			s.borrowPiece()
 		}
 	}, (*Session).streamStarted)
 }
 
-// readChunk is the job that reads the next chunk, and closes the body after the last.
-func (s *Session) readChunk() {
+// borrowPiece is the job that borrows the next piece, and closes the body after the last.
+func (s *Session) borrowPiece() {
 	g := &s.get
-	g.filled, g.err = io.ReadFull(g.reader, s.chunk[:min(chunkSize, g.left)])
-	if g.err != nil || int64(g.filled) == g.left {
-		s.closeReader()
+	g.pieces, g.err = g.body.Lend(g.pieces[:0], min(pieceBytes, g.left))
+	left := g.left
+	for i := range g.pieces {
+		left -= int64(len(g.pieces[i].Payload))
+	}
+	if g.err == io.EOF || left < 0 {
+		g.err = io.ErrUnexpectedEOF
+	}
+	if g.err != nil || left == 0 {
+		s.closeBody()
 	}
 }
 
 func (s *Session) streamStarted() {
 	if err := s.get.err; err != nil {
+		s.releasePieces()
 		s.readFailed(err)
 		return
 	}
 	s.appendValue()
-	s.sendChunk()
+	s.answerPiece()
 }
 
 func (s *Session) streamRead() {
@@ -45,24 +56,27 @@ func (s *Session) streamRead() {
 		s.streamBroken()
 		return
 	}
-	s.sendChunk()
+	s.answerPiece()
 }
 
-// sendChunk answers with the chunk that was read.
-func (s *Session) sendChunk() {
+// answerPiece answers with what was borrowed.
+func (s *Session) answerPiece() {
 	g := &s.get
-	s.out = append(s.out, s.chunk[:g.filled]...)
-	g.left -= int64(g.filled)
-	s.next = (*Session).nextChunk
+	for i := range g.pieces {
+		g.left -= int64(len(g.pieces[i].Payload))
+		s.appendLoan(g.pieces[i])
+		g.pieces[i] = queue.Loan{}
+	}
+	g.pieces = g.pieces[:0]
+	s.next = (*Session).nextPiece
 }
 
-// nextChunk has the next one read, or ends the item.
-func (s *Session) nextChunk() {
+// nextPiece has the next one borrowed, or ends the item.
+func (s *Session) nextPiece() {
 	if s.get.left > 0 {
-		s.work(s.readChunk, (*Session).streamRead)
+		s.work(s.borrowPiece, (*Session).streamRead)
 		return
 	}
-	s.freeChunk()
 	s.reply("\r\n")
 	s.delivered()
 }
@@ -85,16 +99,24 @@ func (s *Session) logBroken(q Queue, seq uint64, err error) {
 		"queue", q.Name(), "item", seq, "error", err)
 }
 
-func (s *Session) closeReader() {
-	if g := &s.get; g.reader != nil {
-		g.reader.Close()
-		g.reader = nil
+func (s *Session) closeBody() {
+	if g := &s.get; g.body != nil {
+		g.body.Close()
+		g.body = nil
 	}
+}
+
+func (s *Session) releasePieces() {
+	for i := range s.get.pieces {
+		s.get.pieces[i].Release()
+	}
+	s.get.pieces = nil
 }
 
 // stopStreaming puts back an item whose body was not sent whole.
 func (s *Session) stopStreaming() {
-	s.closeReader()
+	s.closeBody()
+	s.releasePieces()
 	if g := &s.get; g.item.Seq != 0 {
 		g.keys[g.at].q.Return(g.item)
 		g.item = queue.Item{}

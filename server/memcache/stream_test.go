@@ -17,11 +17,10 @@ func TestLargeItemMovesInBoundedPieces(t *testing.T) {
 	var all bytes.Buffer
 	for all.Len() < len(value("q", payload)) {
 		n, out := s.Process(in, nil)
-		if in = in[n:]; len(out) > OutputLimit+chunkSize {
-			t.Fatalf("got %d bytes of output at once, want a bound", len(out))
+		if in = in[n:]; len(out) > OutputLimit {
+			t.Fatalf("got %d bytes of text at once, want a bound", len(out))
 		}
-		all.Write(out)
-		s.Sent(len(out))
+		all.Write(send(s, out))
 		if s.State() == Working {
 			s.Job()()
 		}
@@ -33,7 +32,7 @@ func TestLargeItemMovesInBoundedPieces(t *testing.T) {
 
 func TestLargeItemGoesBackWhenTheClientLeavesMidway(t *testing.T) {
 	sv := newServer(t, inlineMax(1<<10))
-	payload := strings.Repeat("0123456789abcdef", 1<<14)
+	payload := strings.Repeat("0123456789abcdef", 5*pieceBytes/16)
 	c := sv.dial()
 	c.set("q", payload)
 	for steps := range 8 {
@@ -42,7 +41,7 @@ func TestLargeItemGoesBackWhenTheClientLeavesMidway(t *testing.T) {
 		for range steps {
 			n, out := s.Process(in, nil)
 			in = in[n:]
-			s.Sent(len(out))
+			send(s, out)
 			if s.State() == Working {
 				s.Job()()
 			}
@@ -59,16 +58,15 @@ func TestLargeItemAfterOthersGoesBackToo(t *testing.T) {
 	sv := newServer(t, inlineMax(1<<10))
 	c := sv.dial()
 	c.set("a", "1")
-	c.set("b", strings.Repeat("x", 1<<20))
+	c.set("b", strings.Repeat("x", 2*pieceBytes))
 	s := NewSession(sv.env, Peer{Local: true}, func() {})
 	n, out := s.Process([]byte("get a b\r\n"), nil)
-	s.Sent(len(out))
+	send(s, out)
 	s.Job()()
 	_, out = s.Process([]byte("get a b\r\n")[n:], nil)
-	if len(out) < chunkSize {
-		t.Errorf("got %d bytes of the large item, want a chunk", len(out))
+	if all := send(s, out); len(all) < chunkSize {
+		t.Errorf("got %d bytes of the large item, want a chunk", len(all))
 	}
-	s.Sent(len(out))
 	s.Close()
 	if sv.openTransactions() != 0 || sv.items("a") != 1 || sv.items("b") != 1 {
 		t.Errorf("got %d open, %d and %d there, want 0, 1, 1",
@@ -80,7 +78,7 @@ func TestLargeItemAfterOthersGoesBackToo(t *testing.T) {
 func TestReleasingMemoryInTheMiddleOfAnAnswerChangesNothing(t *testing.T) {
 	sv := newServer(t, inlineMax(1<<10))
 	c := sv.dial()
-	large := strings.Repeat("0123456789abcdef", 1<<14)
+	large := strings.Repeat("0123456789abcdef", 3*pieceBytes/16)
 	c.set("a", "1")
 	c.set("b", large)
 	c.set("c", "2")
@@ -89,8 +87,8 @@ func TestReleasingMemoryInTheMiddleOfAnAnswerChangesNothing(t *testing.T) {
 	in, said := []byte("get a b c\r\n"), ""
 	for steps := 0; steps < 100 && !strings.HasSuffix(said, "END\r\n"); steps++ {
 		n, out := s.Process(in, nil)
-		in, said = in[n:], said+string(out)
-		s.Sent(len(out))
+		s.ReleaseMemory()
+		in, said = in[n:], said+string(send(s, out))
 		s.ReleaseMemory()
 		if s.State() == Working {
 			s.Job()()

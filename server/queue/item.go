@@ -61,9 +61,19 @@ func (q *Queue) Borrow(it Item) (Loan, error) {
 	return b, goneIfClosed(err)
 }
 
+// Body streams the payload of a large item, to one goroutine, either by Read or by Lend. All may
+// wait for the disk.
+type Body interface {
+	io.ReadCloser
+
+	// Lend lends the next bytes, about n and at least some, and appends the loans. The error is
+	// io.EOF at the end, and none after the last bytes. The loans outlive Close.
+	Lend(loans []Loan, n int64) ([]Loan, error)
+}
+
 // Open streams the payload of a large item. The errors are those of Read; ErrDamaged may come
-// from the reader later, and calls for Drop as well. It may wait for the disk.
-func (q *Queue) Open(it Item) (io.ReadCloser, error) {
+// from the body later, and calls for Drop as well. It may wait for the disk.
+func (q *Queue) Open(it Item) (Body, error) {
 	r, err := it.cursor.Open(it.Position)
 	return r, goneIfClosed(err)
 }

@@ -66,7 +66,7 @@ type cursor interface {
 	TryRead(p Position, dst []byte) ([]byte, error)
 	Borrow(p Position) (Loan, error)
 	TryBorrow(p Position) (Loan, error)
-	Open(p Position) (io.ReadCloser, error)
+	Open(p Position) (Body, error)
 
 	Take(p Position) error         // for good, in any order
 	Taken(p Position) bool         // one by one, or by SkipToEnd
@@ -101,7 +101,7 @@ func (noCursor) Read(_ Position, dst []byte) ([]byte, error)       { return dst,
 func (noCursor) TryRead(_ Position, dst []byte) ([]byte, error)    { return dst, ErrGone }
 func (noCursor) Borrow(Position) (Loan, error)                     { return Loan{}, ErrGone }
 func (noCursor) TryBorrow(Position) (Loan, error)                  { return Loan{}, ErrGone }
-func (noCursor) Open(Position) (io.ReadCloser, error)              { return nil, ErrGone }
+func (noCursor) Open(Position) (Body, error)                       { return nil, ErrGone }
 func (noCursor) Take(Position) error                               { return nil }
 func (noCursor) Taken(Position) bool                               { return true }
 func (noCursor) SkipToEnd() error                                  { return nil }

@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"slices"
 	"sync"
 
@@ -249,10 +248,22 @@ func (c *memoryCursor) Borrow(p Position) (Loan, error) {
 
 func (c *memoryCursor) TryBorrow(p Position) (Loan, error) { return c.Borrow(p) }
 
-func (c *memoryCursor) Open(p Position) (io.ReadCloser, error) {
+func (c *memoryCursor) Open(p Position) (Body, error) {
 	b, err := c.Read(p, nil)
-	return io.NopCloser(bytes.NewReader(b)), err
+	return memoryReader{bytes.NewReader(b)}, err
 }
+
+type memoryReader struct{ *bytes.Reader }
+
+func (r memoryReader) Lend(loans []Loan, n int64) ([]Loan, error) {
+	b := make([]byte, min(n, int64(r.Len())))
+	if _, err := r.Read(b); err != nil {
+		return loans, err
+	}
+	return append(loans, Loan{Payload: b}), nil
+}
+
+func (memoryReader) Close() error { return nil }
 
 func (c *memoryCursor) Take(p Position) error {
 	c.log.mu.Lock()

@@ -3,8 +3,6 @@ package queue
 // Package wal as the log of a store: the same methods, in terms of this package's interfaces.
 
 import (
-	"io"
-
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/wal"
 )
@@ -56,7 +54,7 @@ func (c *walCursor) TryRead(p Position, dst []byte) ([]byte, error) {
 func (c *walCursor) Borrow(p Position) (Loan, error)    { return c.log.Borrow(p) }
 func (c *walCursor) TryBorrow(p Position) (Loan, error) { return c.log.TryBorrow(p) }
 
-func (c *walCursor) Open(p Position) (io.ReadCloser, error) {
+func (c *walCursor) Open(p Position) (Body, error) {
 	r, err := c.log.Open(p)
 	if err != nil {
 		return nil, err

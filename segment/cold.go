@@ -97,7 +97,7 @@ func (s *Segment) FileRange(from, to uint32) (uint32, uint32) {
 // directory. [Scrub] mends such damage in the file, and tells the flipped bits from the rest.
 func (s *Segment) Rebuilt() uint64 {
 	if s.cold == nil {
-		return 0
+		return s.flips.Load()
 	}
 	return s.cold.rebuilt.Load()
 }
@@ -287,7 +287,6 @@ func (c *cold) judge() (Verdict, error) {
 		for k := range b.records {
 			r, next := b.record(k)
 			v.Totals.add(&r)
-			v.Totals.addTimes(&r)
 			v.Tail = next
 		}
 	}

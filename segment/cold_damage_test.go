@@ -98,7 +98,7 @@ func TestDamageBeyondTheParityCostsTheBlocksItHitsAndNoOther(t *testing.T) {
 					t.Fatalf("record %d: found at %d, want where it was read", r.Seq, found)
 				}
 			}
-			off += uint32(RecordSize(len(r.Payload)))
+			off += uint32(virtualSize(len(r.Payload), r.Due))
 		}
 		if len(got) > 0 {
 			t.Fatalf("got %d records more than are left, want none", len(got))
@@ -175,7 +175,7 @@ func TestStaleRecordsOfASourceArePassedOver(t *testing.T) {
 	for i, seq := range []uint64{100, 105, 103, 106} {
 		r := item(seq, 50)
 		k.put(b, off, &r)
-		off += uint32(RecordSize(50))
+		off += uint32(r.size())
 		if i != 2 {
 			want = append(want, r)
 		}
@@ -313,7 +313,7 @@ func TestDamagedRecordsOfASourceArePassedOver(t *testing.T) {
 	stored := fill(t, s, 100)
 	off, err := s.Find(stored[40].Seq)
 	must(t, err)
-	must(t, fsys.Corrupt(testPath, int64(off)+20, 1))
+	must(t, fsys.Corrupt(testPath, int64(off)+20, 3))
 	must(t, WriteCold(fsys, coldPath, []*Segment{s}, ColdOptions{}, all, nil))
 	mustHold(t, openCold(t, fsys), append(stored[:40:40], stored[41:]...))
 }
@@ -494,10 +494,10 @@ func signCold(b []byte) {
 		e := b[HeaderSize+i*coldEntry:]
 		place, stored := int64(le.Uint32(e[20:])), int64(le.Uint32(e[24:]))
 		if place+stored <= int64(len(b)) {
-			start := checksum.Seed(h.salt, uint32(place)/Align)
+			start := checksum.Seed(h.Salt, uint32(place)/Align)
 			le.PutUint64(e[8:], checksum.Update(start, b[place:place+stored]))
 		}
-		le.PutUint64(e, checksum.Update(checksum.Seed(h.salt, uint32(i)), e[8:coldEntry]))
+		le.PutUint64(e, checksum.Update(checksum.Seed(h.Salt, uint32(i)), e[8:coldEntry]))
 	}
 }
 
@@ -524,7 +524,6 @@ func TestGoldenColdFileIsReadAsEver(t *testing.T) {
 	h := testHeader
 	h.Salt, h.Capacity = s.Header().Salt, 64<<10
 	totals := goldenTotals
-	totals.EarliestExpiry = -2
 	if s.Header() != h || s.Totals() != totals {
 		t.Errorf("got header %+v and totals %+v, want those written", s.Header(), s.Totals())
 	}

@@ -17,7 +17,7 @@ import (
 var coldDamages = flag.Int("cold-damages", 100, "random damages of cold files to try")
 
 // flip flips the n-th bit of a cold file.
-func flip(t *testing.T, fsys *disktest.FS, n int) {
+func flipIn(t *testing.T, fsys *disktest.FS, n int) {
 	t.Helper()
 	must(t, fsys.Corrupt(coldPath, int64(n/8), 1<<(n%8)))
 }
@@ -52,7 +52,7 @@ func TestAFlippedBitOfAColdFileCostsNothing(t *testing.T) {
 					bits = []int{0, 1, 2, 3, 4, 5, 6, 7}
 				}
 				for _, bit := range bits {
-					flip(t, fsys, 8*at+bit)
+					flipIn(t, fsys, 8*at+bit)
 					costsNothing(t, fsys, stored, at)
 					r, err := Scrub(fsys, coldPath, true, nil)
 					must(t, err)
@@ -107,7 +107,7 @@ func TestFlippedBitsOneByOneCostNothing(t *testing.T) {
 				rng := rand.New(rand.NewPCG(5, uint64(parity)))
 				for range 10 {
 					bit := rng.IntN(8 * len(b))
-					flip(t, fsys, bit)
+					flipIn(t, fsys, bit)
 					costsNothing(t, fsys, stored, bit/8)
 					mustBeMended(t, fsys, b, fmt.Sprint("bit ", bit))
 				}
@@ -125,7 +125,7 @@ func TestAHundredFlippedBitsAtOnceCostNothing(t *testing.T) {
 				rng := rand.New(rand.NewPCG(7, uint64(parity)))
 				for range 3 {
 					for range 100 {
-						flip(t, fsys, rng.IntN(8*len(b)))
+						flipIn(t, fsys, rng.IntN(8*len(b)))
 					}
 					costsNothing(t, fsys, stored, 0)
 					r := mustBeMended(t, fsys, b, name)
@@ -181,12 +181,12 @@ func TestAFlippedBitIsMendedWithoutReadingTheRestOfItsGroup(t *testing.T) {
 	stored := items(20, true, 66<<10, 100<<10)
 	coldFrom(t, fsys, stored, ColdOptions{Parity: 1})
 	e := *coldEntries(t, fsys).block(3)
-	flip(t, fsys, 8*int(e.place)+12345)
+	flipIn(t, fsys, 8*int(e.place)+12345)
 	s := openCold(t, fsys)
 	s.cold.file = &elsewhere{s.cold.file, int64(e.place), int64(e.place + e.stored)}
 	r, _, err := s.At(e.from)
 	must(t, err)
-	if want := stored[e.first-stored[0].Seq]; !sameCold(r, want) || s.Rebuilt() != 1 {
+	if want := stored[e.first-stored[0].Seq]; !same(r, want) || s.Rebuilt() != 1 {
 		t.Fatalf("got record %d, %d rebuilt, want record %d and 1", r.Seq, s.Rebuilt(), want.Seq)
 	}
 }
@@ -242,7 +242,7 @@ func mustBeTrue(t *testing.T, fsys disk.FS, stored []Record, where string) {
 	}
 	defer s.Close()
 	for _, r := range walk(t, s) {
-		if i := r.Seq - testHeader.First; i >= uint64(len(stored)) || !sameCold(r, stored[i]) {
+		if i := r.Seq - testHeader.First; i >= uint64(len(stored)) || !same(r, stored[i]) {
 			t.Fatalf("%s: got another record %d, want the one that was written", where, r.Seq)
 		}
 	}
@@ -271,12 +271,14 @@ func TestAColdFileHoldsConsumersAndDueTimes(t *testing.T) {
 	stored := items(60, true, 0, 1, 7, 8, 9, 300, 4096, 70<<10, 131056, 131057, 1<<20)
 	fsys := disktest.New()
 	s := newSegment(t, fsys, 16<<20)
+	for i := range stored {
+		later(&stored[i])
+	}
 	for _, r := range stored {
 		appendItem(t, s, r)
 	}
 	must(t, s.Seal())
 	keep := func(r *Record) bool {
-		later(r)
 		return r.Seq%7 != 0
 	}
 	must(t, WriteCold(fsys, coldPath, []*Segment{s}, DefaultCold(), keep, nil))
@@ -285,7 +287,6 @@ func TestAColdFileHoldsConsumersAndDueTimes(t *testing.T) {
 		if keep(&r) {
 			kept = append(kept, r)
 			want.add(&r)
-			want.addTimes(&r)
 		}
 	}
 	want.Last = s.Last()
@@ -300,7 +301,7 @@ func TestAColdFileHoldsConsumersAndDueTimes(t *testing.T) {
 		got, next, err := c.At(off)
 		must(t, err)
 		end := off + uint32(virtualSize(len(r.Payload), r.Due))
-		if !sameCold(got, r) || next != end {
+		if !same(got, r) || next != end {
 			t.Fatalf("record %d: got %d, next at %d, want %d", r.Seq, got.Seq, next, end)
 		}
 		off = next
@@ -319,7 +320,7 @@ func TestAColdFileHoldsConsumersAndDueTimes(t *testing.T) {
 	var rest Totals
 	for _, r := range kept {
 		if others(&r) {
-			rest.addTimes(&r)
+			rest.add(&r)
 		}
 	}
 	if got := less.Totals(); got.EarliestExpiry != rest.EarliestExpiry ||

@@ -81,9 +81,9 @@ func (b *coldBlock) add(r *Record) {
 // virtualSize returns how many virtual offsets a record takes, whatever it takes in a segment.
 func virtualSize(payload int, due int64) int64 {
 	if due != 0 {
-		payload += 8
+		payload += dueSize
 	}
-	return RecordSize(payload)
+	return align(recordHead + int64(payload))
 }
 
 // record returns the i-th record.
@@ -94,6 +94,7 @@ func (b *coldBlock) record(i int) (r Record, next uint32) {
 		next = b.records[i+1].off
 	}
 	return Record{
+		off: c.off,
 		Seq: c.seq, Kind: c.kind, Flags: c.flags, ClientFlags: c.clientFlags,
 		Enqueued: c.enqueued, Expires: c.expires, Due: c.due, Consumer: c.consumer,
 		Payload: b.payloads[c.at:end:end],

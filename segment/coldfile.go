@@ -170,10 +170,10 @@ func (f *coldFile) stored(number int) (b []byte, mended bool, err error) {
 	if b, err = f.read(e); err != nil {
 		return nil, false, err
 	}
-	if e.sound(f.h.salt, b) {
+	if e.sound(f.h.Salt, b) {
 		return b, false, nil
 	}
-	if e.unflip(f.h.salt, b) {
+	if e.unflip(f.h.Salt, b) {
 		return b, true, nil
 	}
 	return b, true, f.rebuild(number, b)

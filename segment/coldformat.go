@@ -57,7 +57,6 @@ import (
 
 const (
 	coldMagic     = "DARNCLD\n"
-	coldVersion   = 2
 	coldHeaderLen = 192
 	coldEntry     = 64
 
@@ -75,7 +74,6 @@ const (
 // coldHeader is the header of a cold file.
 type coldHeader struct {
 	Header
-	salt      uint64 // the file's own
 	totals    Totals
 	end       uint32 // virtual
 	blocks    uint32
@@ -87,7 +85,7 @@ type coldHeader struct {
 
 func (h *coldHeader) encode() (b [coldHeaderLen]byte) {
 	copy(b[:], coldMagic)
-	le.PutUint32(b[versionPlace:], coldVersion)
+	le.PutUint32(b[versionPlace:], version)
 	le.PutUint32(b[12:], h.Longest)
 	for i, v := range [...]uint64{
 		h.First, uint64(h.Created), uint64(h.Capacity), h.ItemsBefore, h.BytesBefore, h.Log,
@@ -102,7 +100,7 @@ func (h *coldHeader) encode() (b [coldHeaderLen]byte) {
 	} {
 		le.PutUint32(b[120+4*i:], v)
 	}
-	le.PutUint64(b[16:], h.salt)
+	le.PutUint64(b[16:], h.Salt)
 	b[148], b[149] = uint8(h.codec), h.parity
 	le.PutUint64(b[coldHeaderLen-8:], checksum.Of(b[:coldHeaderLen-8]))
 	return b
@@ -123,17 +121,16 @@ func (h *coldHeader) decode(b []byte) (flipped bool, err error) {
 	case !ok, !looksCold(b):
 		return false, ErrDamaged
 	}
-	if v = le.Uint32(b[versionPlace:]); v != coldVersion {
+	if v = le.Uint32(b[versionPlace:]); v != version {
 		return false, OtherVersion(v)
 	}
 	u := func(at int) uint64 { return le.Uint64(b[at:]) }
 	w := func(at int) uint32 { return le.Uint32(b[at:]) }
 	*h = coldHeader{
 		Header: Header{
-			Longest: w(12), First: u(32), Created: int64(u(40)), Capacity: int64(u(48)),
+			Salt: u(16), Longest: w(12), First: u(32), Created: int64(u(40)), Capacity: int64(u(48)),
 			ItemsBefore: u(56), BytesBefore: u(64), Log: u(72),
 		},
-		salt: u(16),
 		totals: Totals{
 			Last: u(80), Oldest: int64(u(88)), Newest: int64(u(96)),
 			EarliestExpiry: int64(u(104)), EarliestDue: int64(u(112)),
@@ -240,7 +237,7 @@ func (e *entry) decode(b []byte, h *coldHeader, number int) (flipped, ok bool) {
 		return false, false
 	}
 	b = bytes.Clone(b[:coldEntry])
-	if flipped, ok = verified(checksum.Seed(h.salt, uint32(number)), b, b[8:]); !ok {
+	if flipped, ok = verified(checksum.Seed(h.Salt, uint32(number)), b, b[8:]); !ok {
 		return false, false
 	}
 	u := func(at int) uint32 { return le.Uint32(b[at:]) }

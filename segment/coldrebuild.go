@@ -182,7 +182,7 @@ func (r *rebuild) verify(number, column int, p []byte) (bool, error) {
 			}
 		}
 	}
-	sum := checksum.Update32(e.pieceSeed(r.f.h.salt, column), p)
+	sum := checksum.Update32(e.pieceSeed(r.f.h.Salt, column), p)
 	return sum == le.Uint32(sums[0][4*column:]) || sum == le.Uint32(sums[1][4*column:]), nil
 }
 
@@ -198,7 +198,7 @@ func (r *rebuild) ask(number int) error {
 	if err == ErrDamaged {
 		return nil
 	}
-	if err == nil && (e.sound(r.f.h.salt, b) || e.unflip(r.f.h.salt, b)) {
+	if err == nil && (e.sound(r.f.h.Salt, b) || e.unflip(r.f.h.Salt, b)) {
 		peer.whole = b
 	}
 	return err
@@ -209,7 +209,7 @@ func (r *rebuild) ask(number int) error {
 func (r *rebuild) unflip(number int, b []byte, left []int) bool {
 	e := &r.f.entries[number]
 	if len(left) == 0 {
-		return e.sound(r.f.h.salt, b)
+		return e.sound(r.f.h.Salt, b)
 	}
 	if !r.flips || len(left) > mostFlipped {
 		return false
@@ -222,7 +222,7 @@ func (r *rebuild) unflip(number int, b []byte, left []int) bool {
 		if i > 0 && sum == one {
 			break
 		}
-		for pair := range checksum.Flips32(e.pieceSeed(r.f.h.salt, left[0]), sum, p) {
+		for pair := range checksum.Flips32(e.pieceSeed(r.f.h.Salt, left[0]), sum, p) {
 			flipPair(p, pair)
 			if r.unflip(number, b, left[1:]) {
 				return true

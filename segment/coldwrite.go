@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"runtime/debug"
 
 	"github.com/darner/darner/segment/checksum"
@@ -68,16 +67,8 @@ func newColdHeader(sources []*Segment, o ColdOptions) coldHeader {
 			h.Log = s.Header().Log
 		}
 	}
-	h.salt = newColdSalt()
+	h.Salt, h.Use = newSalt(), 0
 	return h
-}
-
-func newColdSalt() uint64 {
-	for {
-		if salt := rand.Uint64(); salt != 0 {
-			return salt
-		}
-	}
 }
 
 // pacer reports to the caller how much was read and written.
@@ -243,7 +234,6 @@ func (w *coldWriter) writeBlocks() error {
 		}
 		w.block.add(r)
 		w.h.totals.add(r)
-		w.h.totals.addTimes(r)
 		return nil
 	})
 	if err != nil {
@@ -292,10 +282,10 @@ func (w *coldWriter) store(e entry, stored []byte) error {
 	short := w.h.parity > 0 && len(stored) < shortBlock
 	e.place, e.stored = w.room(len(stored), short), uint32(len(stored))
 	w.alone = short
-	e.sum = checksum.Update(e.sumStart(w.h.salt), stored)
+	e.sum = checksum.Update(e.sumStart(w.h.Salt), stored)
 	if w.h.parity > 0 {
 		e.pieces[1] = uint32(len(w.sums))
-		w.sums = e.pieceSums(w.sums, w.h.salt, stored)
+		w.sums = e.pieceSums(w.sums, w.h.Salt, stored)
 	}
 	w.entries = append(w.entries, e)
 	return w.put(stored, int64(e.place))
@@ -354,7 +344,7 @@ func (w *coldWriter) describe() error {
 		if w.h.parity > 0 {
 			e.pieces[1] += at
 		}
-		directory = e.encode(directory, w.h.salt, i)
+		directory = e.encode(directory, w.h.Salt, i)
 	}
 	header := w.h.encode()
 	front := make([]byte, HeaderSize, HeaderSize+len(directory))

@@ -5,32 +5,34 @@ package segment
 //
 //	  0  magic       8 bytes "DARNEND\n"
 //	  8  version     uint32
-//	 12  salt        uint32
-//	 16  first       uint64   as in the header
-//	 24  last        uint64   highest sequence number, first-1 if empty
-//	 32  items       uint32
-//	 36  large       uint32   records of kind large
-//	 40  bytes       uint64   of the payloads
-//	 48  log         uint64   as in the header
-//	 56  end         uint32   of the records: where the index starts
-//	 60  entries     uint32   of the index
-//	 64  index sum   uint32   checksum of the index
+//	 12  entries     uint32   of the index
+//	 16  salt        uint64
+//	 24  first       uint64   as in the header
+//	 32  last        uint64   highest sequence number, first-1 if empty
+//	 40  items       uint32
+//	 44  large       uint32   records of kind large
+//	 48  bytes       uint64   of the payloads
+//	 56  log         uint64   as in the header
+//	 64  end         uint32   of the records: where the index starts
 //	 68  longest     uint32   as in the header
-//	 72  created     int64    as in the header, like the next two
-//	 80  itemsBefore uint64
-//	 88  bytesBefore uint64
-//	 96  oldest      int64    enqueued, Unix ms; 0 if empty
-//	104  newest      int64
-//	112  capacity    uint64
-//	120  reserved    uint32 = 0
-//	124  checksum    uint32   CRC-32C over bytes 0 to 123
+//	 72  index sum   uint64   checksum of the index
+//	 80  created     int64    as in the header, like the next two
+//	 88  itemsBefore uint64
+//	 96  bytesBefore uint64
+//	104  oldest      int64    enqueued, Unix ms; 0 if empty
+//	112  newest      int64
+//	120  capacity    uint64
+//	128  expires     int64    the earliest, Unix ms; 0 if none does
+//	136  due         int64    the earliest, Unix ms; 0 if none has one
+//	144  use         uint64   as in the header
+//	152  checksum    uint64   over bytes 0 to 151
 //
 // Both checksums start from the salt and the offset, like a record's.
 
 import "github.com/darner/darner/segment/checksum"
 
 // FooterSize is the size of the footer in bytes.
-const FooterSize = 128
+const FooterSize = 160
 
 const footerMagic = "DARNEND\n"
 
@@ -57,16 +59,12 @@ func (t *Totals) add(r *Record) {
 	}
 	t.Last = r.Seq
 	t.Oldest, t.Newest = min(t.Oldest, r.Enqueued), max(t.Newest, r.Enqueued)
+	t.EarliestExpiry = earliest(t.EarliestExpiry, r.Expires)
+	t.EarliestDue = earliest(t.EarliestDue, r.Due)
 }
 
-// addTimes is what add does not do for segments that are not cold: their footers have no room.
-func (t *Totals) addTimes(r *Record) {
-	t.EarliestExpiry = earlier(t.EarliestExpiry, r.Expires)
-	t.EarliestDue = earlier(t.EarliestDue, r.Due)
-}
-
-// earlier returns the earlier of two times. 0 is none.
-func earlier(a, b int64) int64 {
+// earliest returns the earlier of two times, of which 0 is none.
+func earliest(a, b int64) int64 {
 	if a == 0 || b != 0 && b < a {
 		return b
 	}
@@ -79,70 +77,82 @@ type footer struct {
 	Totals Totals
 	End    uint32 // offset where the records end and the index starts
 
-	entries, indexSum uint32
+	entries  uint32
+	indexSum uint64
 }
 
 // encode returns the footer as it is stored at off.
 func (f *footer) encode(off uint32) (b [FooterSize]byte) {
 	copy(b[:], footerMagic)
 	le.PutUint32(b[versionPlace:], version)
-	le.PutUint32(b[12:], f.Header.Salt)
-	le.PutUint64(b[16:], f.Header.First)
-	le.PutUint64(b[24:], f.Totals.Last)
-	le.PutUint32(b[32:], uint32(f.Totals.Items))
-	le.PutUint32(b[36:], uint32(f.Totals.Large))
-	le.PutUint64(b[40:], f.Totals.Bytes)
-	le.PutUint64(b[48:], f.Header.Log)
-	le.PutUint32(b[56:], f.End)
-	le.PutUint32(b[60:], f.entries)
-	le.PutUint32(b[64:], f.indexSum)
+	le.PutUint32(b[12:], f.entries)
+	le.PutUint64(b[16:], f.Header.Salt)
+	le.PutUint64(b[24:], f.Header.First)
+	le.PutUint64(b[32:], f.Totals.Last)
+	le.PutUint32(b[40:], uint32(f.Totals.Items))
+	le.PutUint32(b[44:], uint32(f.Totals.Large))
+	le.PutUint64(b[48:], f.Totals.Bytes)
+	le.PutUint64(b[56:], f.Header.Log)
+	le.PutUint32(b[64:], f.End)
 	le.PutUint32(b[68:], f.Header.Longest)
-	le.PutUint64(b[72:], uint64(f.Header.Created))
-	le.PutUint64(b[80:], f.Header.ItemsBefore)
-	le.PutUint64(b[88:], f.Header.BytesBefore)
-	le.PutUint64(b[96:], uint64(f.Totals.Oldest))
-	le.PutUint64(b[104:], uint64(f.Totals.Newest))
-	le.PutUint64(b[112:], uint64(f.Header.Capacity))
-	le.PutUint32(b[FooterSize-4:], checksum.Update32(seed(f.Header.Salt, off), b[:FooterSize-4]))
+	le.PutUint64(b[72:], f.indexSum)
+	le.PutUint64(b[80:], uint64(f.Header.Created))
+	le.PutUint64(b[88:], f.Header.ItemsBefore)
+	le.PutUint64(b[96:], f.Header.BytesBefore)
+	le.PutUint64(b[104:], uint64(f.Totals.Oldest))
+	le.PutUint64(b[112:], uint64(f.Totals.Newest))
+	le.PutUint64(b[120:], uint64(f.Header.Capacity))
+	le.PutUint64(b[128:], uint64(f.Totals.EarliestExpiry))
+	le.PutUint64(b[136:], uint64(f.Totals.EarliestDue))
+	le.PutUint64(b[144:], f.Header.Use)
+	const at = FooterSize - checksum.Size
+	le.PutUint64(b[at:], checksum.Update(seedAt(f.Header.salt(), off), b[:at]))
 	return b
 }
 
-// readFooter reads the footer from b, the last [FooterSize] bytes of a file of size bytes. It is
-// false if the file does not end in a sound footer that fits it: then the segment is not sealed, or
-// it is damaged.
-func readFooter(b []byte, size int64) (footer, bool) {
+// readFooter reads the footer from b, the last [FooterSize] bytes of a file of size bytes; mended
+// says that a flipped bit of it was mended. It is false if the file does not end in a sound footer
+// that fits it: then the segment is not sealed, or it is damaged. salt is what the header says that
+// checksums start from; 0 makes it believe the footer.
+func readFooter(b []byte, size int64, salt uint64) (f footer, mended, ok bool) {
 	off := size - FooterSize
-	if len(b) != FooterSize || off < HeaderSize || size > MaxCapacity ||
-		string(b[:8]) != footerMagic || le.Uint32(b[versionPlace:]) != version {
-		return footer{}, false
+	if len(b) != FooterSize || off < HeaderSize || size > MaxCapacity {
+		return footer{}, false, false
 	}
-	salt := le.Uint32(b[12:])
-	if checksum.Update32(seed(salt, uint32(off)), b[:FooterSize-4]) != le.Uint32(b[FooterSize-4:]) {
-		return footer{}, false
+	h := Header{Salt: le.Uint64(b[16:]), Use: le.Uint64(b[144:])}
+	if salt == 0 {
+		salt = h.salt()
 	}
-	f := footer{
+	b, mended, ok = mendBlock(b, FooterSize, seedAt(salt, uint32(off)))
+	if !ok || string(b[:8]) != footerMagic || le.Uint32(b[versionPlace:]) != version {
+		return footer{}, false, false
+	}
+	f = footer{
 		Header: Header{
-			Salt:        salt,
-			First:       le.Uint64(b[16:]),
-			Created:     int64(le.Uint64(b[72:])),
-			Capacity:    int64(le.Uint64(b[112:])),
-			ItemsBefore: le.Uint64(b[80:]),
-			BytesBefore: le.Uint64(b[88:]),
+			Salt:        le.Uint64(b[16:]),
+			Use:         le.Uint64(b[144:]),
+			First:       le.Uint64(b[24:]),
+			Created:     int64(le.Uint64(b[80:])),
+			Capacity:    int64(le.Uint64(b[120:])),
+			ItemsBefore: le.Uint64(b[88:]),
+			BytesBefore: le.Uint64(b[96:]),
 			Longest:     le.Uint32(b[68:]),
-			Log:         le.Uint64(b[48:]),
+			Log:         le.Uint64(b[56:]),
 		},
 		Totals: Totals{
-			Last:   le.Uint64(b[24:]),
-			Items:  uint64(le.Uint32(b[32:])),
-			Bytes:  le.Uint64(b[40:]),
-			Large:  uint64(le.Uint32(b[36:])),
-			Oldest: int64(le.Uint64(b[96:])),
-			Newest: int64(le.Uint64(b[104:])),
+			Last:           le.Uint64(b[32:]),
+			Items:          uint64(le.Uint32(b[40:])),
+			Bytes:          le.Uint64(b[48:]),
+			Large:          uint64(le.Uint32(b[44:])),
+			Oldest:         int64(le.Uint64(b[104:])),
+			Newest:         int64(le.Uint64(b[112:])),
+			EarliestExpiry: int64(le.Uint64(b[128:])),
+			EarliestDue:    int64(le.Uint64(b[136:])),
 		},
-		End:      le.Uint32(b[56:]),
-		entries:  le.Uint32(b[60:]),
-		indexSum: le.Uint32(b[64:]),
+		End:      le.Uint32(b[64:]),
+		entries:  le.Uint32(b[12:]),
+		indexSum: le.Uint64(b[72:]),
 	}
 	fits := f.End >= HeaderSize && f.End%8 == 0 && int64(f.End)+indexSize(int64(f.entries)) == off
-	return f, fits
+	return f, mended, fits
 }

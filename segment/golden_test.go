@@ -21,7 +21,8 @@ const (
 
 // goldenTotals are those of the records in the golden files.
 var goldenTotals = Totals{
-	Items: 5, Bytes: 151, Large: 1, Last: 1<<63 + 1, Oldest: -1, Newest: 1700000000004,
+	Items: 6, Bytes: 151 + 5000, Large: 1, Last: 1<<32 + 99, Oldest: -1, Newest: 1700000000005,
+	EarliestExpiry: -2, EarliestDue: 1700000070000,
 }
 
 func golden(t *testing.T) (active, sealed []byte, stored []Record) {
@@ -32,7 +33,8 @@ func golden(t *testing.T) (active, sealed []byte, stored []Record) {
 		{Seq: 101, Kind: KindItem, Enqueued: 1700000000002},
 		{Seq: 102, Kind: KindItem, Flags: 1, ClientFlags: 0xfedcba98, Enqueued: 1700000000003, Expires: 1700000060000, Payload: bytes.Repeat([]byte{0, 255}, 60)},
 		{Seq: 110, Kind: KindLarge, Enqueued: 1700000000004, Payload: []byte("where it lives")},
-		{Seq: 1<<63 + 1, Kind: KindItem, Enqueued: -1, Expires: -2, Payload: []byte("the last one")},
+		{Seq: 111, Kind: KindItem, Consumer: 513, Enqueued: 1700000000005, Due: 1700000070000, Payload: bytes.Repeat([]byte("long "), 1000)},
+		{Seq: 1<<32 + 99, Kind: KindItem, Enqueued: -1, Expires: -2, Payload: []byte("the last one")},
 	}
 	for _, r := range stored {
 		appendItem(t, s, r)

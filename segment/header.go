@@ -1,24 +1,29 @@
 package segment
 
 // The header: what is needed to read the rest. It is written twice, into two sectors, so that a
-// lost sector does not cost the segment.
+// lost sector does not cost the segment. A file that is used again has it a third time, at the end
+// of its capacity, until it is sealed: its first page may be lost, and what follows the records
+// must not be taken for some.
 //
 //	 0  magic       8 bytes "DARNSEG\n"
 //	 8  version     uint32
-//	12  salt        uint32
-//	16  first       uint64   sequence number that the segment starts with
-//	24  created     int64    Unix ms
-//	32  capacity    uint64   bytes
-//	40  itemsBefore uint64
-//	48  bytesBefore uint64
-//	56  longest     uint32   payload bytes, 0 = any
-//	60  reserved, zeros
-//	116 log         uint64   identity of the log, 0 = not known
-//	124 checksum    uint32   CRC-32C over bytes 0 to 123
+//	12  longest     uint32   payload bytes, 0 = any
+//	16  salt        uint64
+//	24  use         uint64   0 for a new file; differs each time that it is used again
+//	32  first       uint64   sequence number that the segment starts with
+//	40  created     int64    Unix ms
+//	48  capacity    uint64   bytes
+//	56  itemsBefore uint64
+//	64  bytesBefore uint64
+//	72  log         uint64   identity of the log, 0 = not known
+//	80  reserved, zeros
+//	120 checksum    uint64   over bytes 0 to 119
 //
 // Magic, version and checksum keep their places in every later version.
 
 import (
+	"bytes"
+	"errors"
 	"io"
 	"math/rand/v2"
 
@@ -30,20 +35,20 @@ import (
 // HeaderSize is where the records start.
 const HeaderSize = 1024
 
-// version is the version of the format that this package writes.
-const version = 1
+// version is the version of the format that this package reads and writes.
+const version = 2
 
 const (
 	headerLen    = 128
 	headerCopy   = 512 // offset of the second copy
 	headerMagic  = "DARNSEG\n"
 	versionPlace = 8
-	logPlace     = 116 // the same in a cold file's header
 )
 
 // Header is what a segment says about itself.
 type Header struct {
-	Salt        uint32 // what checksums start from; 0 makes Start pick a random one
+	Salt        uint64 // of the file, random; 0 makes Start pick one
+	Use         uint64 // 0 for a new file; differs each time that it is used again; Start sets it
 	First       uint64 // sequence number that the segment starts with
 	Created     int64  // Unix milliseconds; 0 means not known
 	Capacity    int64  // of the file, in bytes; Create sets it
@@ -52,98 +57,134 @@ type Header struct {
 	Log         uint64 // random identity of the log it is part of; 0 means not known
 
 	// Longest bounds the payload of a record, in bytes; 0 means no bound. With a bound, skipping
-	// damage is
-	// fast whatever the payloads contain.
+	// damage is fast whatever the payloads contain.
 	Longest uint32
 }
 
-// newSalt returns a random salt. It is not 0, which asks Start for one.
-func newSalt() uint32 {
+// newSalt returns a random salt. It is not 0.
+func newSalt() uint64 {
 	for {
-		if salt := rand.Uint32(); salt != 0 {
+		if salt := rand.Uint64(); salt != 0 {
 			return salt
 		}
 	}
 }
 
-func (h *Header) key() key { return key{h.Salt, h.First, h.Longest} }
+func (h *Header) key() key {
+	return key{salt: h.salt(), first: h.First, least: h.First, longest: h.Longest}
+}
 
 // foreign reports whether the segment belongs to another log than the one given. An identity of 0
 // matches any.
 func (h *Header) foreign(log uint64) bool { return h.Log != 0 && log != 0 && h.Log != log }
 
 func (h *Header) encode() (b [headerLen]byte) {
-	copy(b[:], headerMagic)
-	le.PutUint32(b[versionPlace:], version)
-	le.PutUint32(b[12:], h.Salt)
-	le.PutUint64(b[16:], h.First)
-	le.PutUint64(b[24:], uint64(h.Created))
-	le.PutUint64(b[32:], uint64(h.Capacity))
-	le.PutUint64(b[40:], h.ItemsBefore)
-	le.PutUint64(b[48:], h.BytesBefore)
-	le.PutUint32(b[56:], h.Longest)
-	le.PutUint64(b[logPlace:], h.Log)
-	le.PutUint32(b[headerLen-4:], checksum.Of32(b[:headerLen-4]))
+	h.put(b[:])
+	le.PutUint64(b[headerLen-checksum.Size:], checksum.Of(b[:headerLen-checksum.Size]))
 	return b
 }
 
-// decode reads one copy. The error is ErrVersion for a sound copy of a newer version, and
-// ErrDamaged for anything else that is not sound.
-func (h *Header) decode(b []byte) error {
-	if len(b) < headerLen || string(b[:8]) != headerMagic ||
-		checksum.Of32(b[:headerLen-4]) != le.Uint32(b[headerLen-4:]) {
-		return ErrDamaged
-	}
-	if le.Uint32(b[versionPlace:]) != version {
-		return ErrVersion
-	}
+// put writes all but the checksum.
+func (h *Header) put(b []byte) {
+	copy(b, headerMagic)
+	le.PutUint32(b[versionPlace:], version)
+	le.PutUint32(b[12:], h.Longest)
+	le.PutUint64(b[16:], h.Salt)
+	le.PutUint64(b[24:], h.Use)
+	le.PutUint64(b[32:], h.First)
+	le.PutUint64(b[40:], uint64(h.Created))
+	le.PutUint64(b[48:], uint64(h.Capacity))
+	le.PutUint64(b[56:], h.ItemsBefore)
+	le.PutUint64(b[64:], h.BytesBefore)
+	le.PutUint64(b[72:], h.Log)
+}
+
+// get reads what put wrote.
+func (h *Header) get(b []byte) {
 	*h = Header{
-		Salt:        le.Uint32(b[12:]),
-		First:       le.Uint64(b[16:]),
-		Created:     int64(le.Uint64(b[24:])),
-		Capacity:    int64(le.Uint64(b[32:])),
-		ItemsBefore: le.Uint64(b[40:]),
-		BytesBefore: le.Uint64(b[48:]),
-		Longest:     le.Uint32(b[56:]),
-		Log:         le.Uint64(b[logPlace:]),
+		Longest:     le.Uint32(b[12:]),
+		Salt:        le.Uint64(b[16:]),
+		Use:         le.Uint64(b[24:]),
+		First:       le.Uint64(b[32:]),
+		Created:     int64(le.Uint64(b[40:])),
+		Capacity:    int64(le.Uint64(b[48:])),
+		ItemsBefore: le.Uint64(b[56:]),
+		BytesBefore: le.Uint64(b[64:]),
+		Log:         le.Uint64(b[72:]),
 	}
-	if h.Capacity < minCapacity || h.Capacity > MaxCapacity {
-		return ErrDamaged
+}
+
+// decode reads one copy; mended says that a flipped bit of it was mended. The error is ErrVersion
+// for a copy of another version, and ErrDamaged for anything else that is not sound.
+func (h *Header) decode(b []byte) (mended bool, err error) {
+	if isVersion1(b, headerMagic) {
+		return false, OtherVersion(1)
 	}
-	return nil
+	b, mended, ok := mendBlock(b, headerLen, 0)
+	switch {
+	case !ok || string(b[:8]) != headerMagic:
+		return false, ErrDamaged
+	case le.Uint32(b[versionPlace:]) != version:
+		return false, OtherVersion(le.Uint32(b[versionPlace:]))
+	}
+	h.get(b)
+	if h.Salt == 0 || h.Capacity < minCapacity || h.Capacity > MaxCapacity {
+		return false, ErrDamaged
+	}
+	return mended, nil
+}
+
+// isVersion1 recognizes what version 1 of the format begins with.
+func isVersion1(b []byte, magic string) bool {
+	return len(b) >= 12 && string(b[:8]) == magic && le.Uint32(b[versionPlace:]) == 1
+}
+
+// mendBlock verifies the first n bytes of b, which end with their checksum, and mends a flipped bit
+// in a copy.
+func mendBlock(b []byte, n int, seed uint64) (block []byte, mended, ok bool) {
+	if len(b) < n {
+		return b, false, false
+	}
+	at := n - checksum.Size
+	b = bytes.Clone(b[:n])
+	mended, ok = verified(seed, b[at:], b[:at])
+	return b, mended, ok
 }
 
 // readHeader reads the header from the first [HeaderSize] bytes of a segment and returns which
-// copies are damaged. The error is [ErrVersion] for a newer format, [ErrHeaderLost] if neither copy
-// is sound but one looks like a header, [ErrBlank] if all bytes are zero, and otherwise
-// [ErrNotSegment].
-func readHeader(b []byte) (h Header, damage []Damage, err error) {
+// copies are damaged, and how many had a flipped bit. The error is [ErrVersion] for another format,
+// [ErrHeaderLost] if neither copy is sound but one looks like a header, [ErrBlank] if all bytes are
+// zero, and otherwise [ErrNotSegment].
+func readHeader(b []byte) (h Header, damage []Damage, flips int, err error) {
 	looks := false
 	err = ErrHeaderLost
 	for at := uint32(0); at < HeaderSize; at += headerCopy {
 		c := b[min(len(b), int(at)):min(len(b), int(at+headerCopy))]
 		var one Header
-		switch e := one.decode(c); e {
-		case nil:
+		switch mended, e := one.decode(c); {
+		case e == nil:
+			if mended {
+				flips++
+			}
 			if err != nil {
 				h, err = one, nil
 			}
 			continue
-		case ErrVersion:
-			return Header{}, nil, e
+		case errors.Is(e, ErrVersion):
+			return Header{}, nil, 0, e
 		}
 		looks = looks || len(c) >= 8 && string(c[:8]) == headerMagic
 		damage = append(damage, Damage{From: at, To: at + headerCopy, Meta: true})
 	}
 	switch {
 	case err == nil:
-		return h, damage, nil
+		return h, damage, flips, nil
 	case blank.Bytes(b[:min(len(b), HeaderSize)]):
-		return Header{}, nil, ErrBlank
+		return Header{}, nil, 0, ErrBlank
 	case !looks:
-		return Header{}, nil, ErrNotSegment
+		return Header{}, nil, 0, ErrNotSegment
 	}
-	return Header{}, damage, err
+	return Header{}, damage, 0, err
 }
 
 // Identity returns the log that a segment, cold or not, says it is part of: in its header or, if
@@ -160,7 +201,7 @@ func Identity(fsys disk.FS, path string) (log uint64, err error) {
 	if err != nil && err != io.EOF {
 		return 0, err
 	}
-	if h, _, err := readHeader(b[:n]); err == nil {
+	if h, _, _, err := readHeader(b[:n]); err == nil {
 		return h.Log, nil
 	}
 	size, err := f.Size()
@@ -178,7 +219,7 @@ func Identity(fsys disk.FS, path string) (log uint64, err error) {
 	if _, err := cold.readColdHeader(b[:n]); err == nil {
 		return cold.h.Log, nil
 	}
-	if footer, ok := readFooter(foot, size); ok {
+	if footer, _, ok := readFooter(foot, size, 0); ok {
 		return footer.Header.Log, nil
 	}
 	return 0, nil

@@ -14,7 +14,7 @@ import (
 const testPath = "q/1.seg"
 
 var testHeader = Header{
-	Salt: 0x5eed5a17, First: 100, Created: 1700000000000, ItemsBefore: 7, BytesBefore: 777,
+	Salt: 0x5eed5a17c0ffee11, First: 100, Created: 1700000000000, ItemsBefore: 7, BytesBefore: 777,
 	Log: 0x1d0f7e10c5a11ed1,
 }
 
@@ -54,11 +54,14 @@ func mustBe(t testing.TB, err, want error) {
 // item is a record whose every field follows from its number.
 func item(seq uint64, size int) Record {
 	r := Record{
-		Seq: seq, Kind: KindItem, Flags: uint8(seq), ClientFlags: uint32(seq * 3),
+		Seq: seq, Kind: KindItem, Flags: uint8(seq) &^ flagDue, ClientFlags: uint32(seq * 3),
 		Enqueued: 1700000000000 + int64(seq), Expires: int64(seq % 2 * 99),
 	}
-	if seq%10 == 9 {
+	if seq%10 == 9 && size <= inlineMost {
 		r.Kind = KindLarge
+	}
+	if seq%4 == 3 {
+		r.Due, r.Consumer = 1700000100000-int64(seq), uint16(seq)
 	}
 	for i := range size {
 		r.Payload = append(r.Payload, byte(seq)^byte(i*i))
@@ -71,7 +74,7 @@ func appendItem(t testing.TB, s *Segment, r Record) uint32 {
 	for {
 		off, err := s.Append(&r)
 		if errors.Is(err, ErrUnallocated) {
-			must(t, s.Extend(RecordSize(len(r.Payload))))
+			must(t, s.Extend(r.size()))
 			continue
 		}
 		must(t, err)
@@ -86,14 +89,14 @@ func fill(t testing.TB, s *Segment, n int) (stored []Record) {
 		r := item(s.Last()+1, i*37%301)
 		off, err := s.Append(&r)
 		if errors.Is(err, ErrUnallocated) {
-			must(t, s.Extend(RecordSize(len(r.Payload))))
+			must(t, s.Extend(r.size()))
 			off, err = s.Append(&r)
 		}
 		if errors.Is(err, ErrFull) {
 			break
 		}
 		must(t, err)
-		if next := int64(s.Tail()); next != int64(off)+RecordSize(len(r.Payload)) {
+		if next := int64(s.Tail()); next != int64(off)+r.size() {
 			t.Fatalf("got tail %d after a record at %d, want the record's end", next, off)
 		}
 		stored = append(stored, r)
@@ -126,7 +129,8 @@ func walk(t testing.TB, s *Segment) (found []Record) {
 func same(a, b Record) bool {
 	return a.Seq == b.Seq && a.Kind == b.Kind &&
 		a.Flags == b.Flags && a.ClientFlags == b.ClientFlags &&
-		a.Enqueued == b.Enqueued && a.Expires == b.Expires && bytes.Equal(a.Payload, b.Payload)
+		a.Enqueued == b.Enqueued && a.Expires == b.Expires && a.Due == b.Due &&
+		a.Consumer == b.Consumer && bytes.Equal(a.Payload, b.Payload)
 }
 
 func mustHold(t testing.TB, s *Segment, want []Record) {
@@ -159,3 +163,21 @@ func files(t testing.TB, capacity int64, n int) (active, sealed []byte, stored [
 }
 
 func crcOf(b []byte) uint32 { return checksum.Of32(b) }
+
+// put stores a record at off of b, in a body first if its payload is long, and returns where the
+// record itself is.
+func (k key) put(b []byte, off uint32, r *Record) (at uint32) {
+	c := *r
+	c.apart = 0
+	if len(r.Payload) <= inlineMost {
+		k.encode(b[off:int64(off)+r.size()], off, &c)
+		return off
+	}
+	c.apart = off + recordHead
+	copy(b[c.apart:], r.Payload)
+	c.sum = checksum.Update(seedAt(k.salt, c.apart), r.Payload)
+	k.encodeBody(b[off:], off, len(r.Payload))
+	at = off + uint32(align(recordHead+int64(len(r.Payload))))
+	k.encodeApart(b[at:], at, &c)
+	return at
+}

@@ -25,8 +25,8 @@ func TestASegmentOfAnotherLogIsNotOpened(t *testing.T) {
 			}
 			fsys := diskWith(t, b)
 			if headless {
-				must(t, fsys.Corrupt(testPath, 20, 1))
-				must(t, fsys.Corrupt(testPath, headerCopy+20, 1))
+				must(t, fsys.Corrupt(testPath, 20, 3))
+				must(t, fsys.Corrupt(testPath, headerCopy+20, 3))
 			}
 			if id, err := Identity(fsys, testPath); id != testHeader.Log || err != nil {
 				t.Errorf("%s, headless %v: got log %x, %v, want the one it was written with", form, headless, id, err)

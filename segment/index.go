@@ -58,15 +58,25 @@ func (x index) start(seq uint64) (off uint32) {
 }
 
 // sum returns the checksum of the index as it is stored at off.
-func (x index) sum(salt, off uint32) uint32 {
-	return checksum.Update32(seed(salt, off), x)
+func (x index) sum(salt uint64, off uint32) uint64 {
+	return checksum.Update(seedAt(salt, off), x)
 }
 
-// readIndex returns the index of a sealed file, or nil if it is damaged.
-func readIndex(b []byte, f *footer) index {
-	x := index(b[f.End:][:indexSize(int64(f.entries))])
-	if string(x[:len(indexMagic)]) != indexMagic || x.sum(f.Header.Salt, f.End) != f.indexSum {
-		return nil
+// readIndex returns the index of a sealed file, or nil if it is damaged. A flipped bit is mended in
+// a copy.
+func readIndex(b []byte, f *footer) (x index, fixes []flip) {
+	x = index(b[f.End:][:indexSize(int64(f.entries))])
+	if x.sum(f.Header.salt(), f.End) != f.indexSum {
+		bit, ok := checksum.Flipped(seedAt(f.Header.salt(), f.End), f.indexSum, x)
+		if !ok || bit == checksum.InSum {
+			return nil, nil
+		}
+		x = append(index(nil), x...)
+		checksum.Flip(x, bit)
+		fixes = append(fixes, flipAt(f.End, bit))
 	}
-	return x
+	if string(x[:len(indexMagic)]) != indexMagic {
+		return nil, nil
+	}
+	return x, fixes
 }

@@ -68,15 +68,15 @@ func (s *Segment) load(o OpenOptions) (damage []Damage, err error) {
 		return nil, s.wrap("open", err)
 	}
 	s.size.Store(size)
-	head, err := s.read(0, HeaderSize)
+	head, err := s.readFile(0, HeaderSize)
 	if err != nil {
 		return nil, err
 	}
-	foot, err := s.read(size-FooterSize, FooterSize)
+	foot, err := s.readFile(size-FooterSize, FooterSize)
 	if err != nil {
 		return nil, err
 	}
-	h, damage, err := readHeader(head)
+	h, damage, flips, err := readHeader(head)
 	if err != nil { // a payload at the end of a segment may look like the end of a cold file
 		c := &cold{coldFile: coldFile{file: s.file}}
 		switch damaged, err := c.readColdHeader(head); {
@@ -88,7 +88,24 @@ func (s *Segment) load(o OpenOptions) (damage []Damage, err error) {
 			return nil, s.wrap("open", err)
 		}
 	}
-	footer, isSealed := readFooter(foot, size)
+	if err != nil && !errors.Is(err, ErrVersion) {
+		if third, _, e := s.thirdHeader(size); e == nil {
+			h, damage, err = third, []Damage{{From: 0, To: HeaderSize, Meta: true}}, nil
+		}
+	}
+	salt := uint64(0)
+	if err == nil {
+		salt = h.salt()
+	}
+	footer, mended, isSealed := readFooter(foot, size, salt)
+	s.opened = openedFlips{header: flips > 0, footer: mended}
+	if mended {
+		flips++
+	}
+	s.flips.Store(uint64(flips))
+	if err != nil && isSealed && o.First != 0 && footer.Header.First != o.First {
+		isSealed = false // it is left from what the file held before
+	}
 	switch {
 	case err == nil && h.foreign(o.Log), err != nil && isSealed && footer.Header.foreign(o.Log):
 		return nil, s.wrap("open", ErrForeign)
@@ -105,9 +122,9 @@ func (s *Segment) load(o OpenOptions) (damage []Damage, err error) {
 	return s.openScanned(h, damage, o.Write)
 }
 
-// read reads n bytes at off, or fewer at the end of the file. A sector that cannot be read counts
+// readFile reads n bytes at off, or fewer at the end of the file. A sector that cannot be read counts
 // as zeros: what it held is stored once more elsewhere.
-func (s *Segment) read(off, n int64) ([]byte, error) {
+func (s *Segment) readFile(off, n int64) ([]byte, error) {
 	b := make([]byte, n)
 	got, err := s.file.ReadAt(b, max(off, 0))
 	if errors.Is(err, syscall.EIO) {
@@ -123,6 +140,7 @@ func (s *Segment) mapFile(n int64, write bool) (err error) {
 	if s.mem, err = s.file.Map(int(n), write); err != nil {
 		return s.wrap("map", err)
 	}
+	s.writable = write
 	return nil
 }
 
@@ -130,7 +148,9 @@ func (s *Segment) openSealed(f *footer, damage []Damage) ([]Damage, error) {
 	if err := s.mapFile(s.size.Load(), false); err != nil {
 		return nil, err
 	}
-	x := readIndex(s.mem, f)
+	x, fixes := readIndex(s.mem, f)
+	s.opened.index = fixes
+	s.flips.Add(uint64(len(fixes)))
 	if x == nil {
 		end := f.End + uint32(indexSize(int64(f.entries)))
 		damage = append(damage, Damage{From: f.End, To: end, Meta: true})
@@ -183,13 +203,29 @@ func (s *Segment) openScanned(h Header, damage []Damage, write bool) ([]Damage, 
 		return nil, err
 	}
 	damage = append(damage, v.Damage...)
+	flips := s.flips.Add(uint64(v.Mended))
 	s.begin(h, v.Tail, v.Totals, v.index)
 	s.state.Store(stateReadOnly)
 	if write {
-		s.mend(damage, size)
+		if s.mend(damage, size); flips > 0 {
+			s.fix(v.fixes)
+			s.putHeader(s.header)
+		}
 		s.state.Store(stateActive)
 	}
 	return damage, nil
+}
+
+// thirdHeader reads the copy at the end of a file that was used again and is not sealed.
+func (s *Segment) thirdHeader(size int64) (h Header, mended bool, err error) {
+	b, err := s.readFile(size-headerLen, headerLen)
+	if err != nil {
+		return h, false, err
+	}
+	if mended, err = h.decode(b); err == nil && (h.Use == 0 || h.Capacity != size) {
+		err = ErrDamaged
+	}
+	return h, mended, err
 }
 
 // mend makes a segment that was judged ready for Append, and keeps a copy of what was damaged.
@@ -198,11 +234,15 @@ func (s *Segment) mend(damage []Damage, size int64) {
 		d := &damage[i]
 		d.Bytes = bytes.Clone(s.mem[min(int64(d.From), size):min(int64(d.To), size)])
 		switch {
-		case d.Tail:
+		case d.Tail && s.header.Use == 0:
 			wipe(s.mem[d.From:d.To])
 		case d.Meta:
 			s.putHeader(s.header)
 		}
+	}
+	if s.header.Use != 0 {
+		s.stale.Store(uint32(size))
+		clear(s.mem[s.tail.Load():min(int64(s.tail.Load())+endSize, size)])
 	}
 	// Blocks after the tail may be holes if the file was copied. Extend allocates them.
 	s.allocated.Store(int64(s.tail.Load()))

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/darner/darner/segment/blank"
+	"github.com/darner/darner/segment/checksum"
 	"github.com/darner/darner/segment/disk/disktest"
 )
 
@@ -57,12 +58,12 @@ func TestKilledAppendIsCutOffAsUnfinished(t *testing.T) {
 	active, _, stored := files(t, 64<<10, 5)
 	tail := active
 	for _, r := range stored {
-		tail = tail[RecordSize(len(r.Payload)):]
+		tail = tail[r.size():]
 	}
 	tail = tail[HeaderSize:]
 	r := item(105, 100)
 	(&Header{}).key().put(tail, 0, &r) // its checksum is of another segment
-	clear(tail[:4])
+	clear(tail[:8])
 
 	fsys := diskWith(t, active)
 	if _, damage := open(t, fsys, false); len(damage) != 1 || damage[0].Bytes != nil {
@@ -87,7 +88,7 @@ func TestKilledAppendIsCutOffAsUnfinished(t *testing.T) {
 func TestTornRecordIsCutOffAsOneThatWas(t *testing.T) {
 	active, _, stored := files(t, 64<<10, 5)
 	last := len(blank.Trim(active))
-	active[last-1] ^= 0x40
+	active[last-1] ^= 0x41
 	s, damage := open(t, diskWith(t, active), true)
 	if len(damage) != 1 || !damage[0].Tail || damage[0].Unfinished || int(damage[0].To) != last {
 		t.Fatalf("got damage %+v, want the torn record as a tail", damage)
@@ -102,12 +103,12 @@ func TestDamageInTheMiddleIsNamedToTheByte(t *testing.T) {
 	active, _, stored := files(t, 64<<10, 20)
 	off := int64(HeaderSize)
 	for _, r := range stored[:7] {
-		off += RecordSize(len(r.Payload))
+		off += r.size()
 	}
-	to := off + RecordSize(len(stored[7].Payload)) + RecordSize(len(stored[8].Payload))
+	to := off + stored[7].size() + stored[8].size()
 	bad := bytes.Clone(active)
-	bad[off+9] ^= 4
-	bad[to-1-8] ^= 4
+	bad[off+9] ^= 5
+	bad[to-1-8] ^= 5
 	s, damage := open(t, diskWith(t, bad), true)
 	if len(damage) != 1 || int64(damage[0].From) != off || int64(damage[0].To) != to ||
 		damage[0].Tail || damage[0].Meta {
@@ -163,11 +164,13 @@ func TestFilesThatAreNoSegmentsAreToldApart(t *testing.T) {
 	for _, at := range []int{0, headerCopy} {
 		h := newer[at : at+headerLen]
 		le.PutUint32(h[versionPlace:], version+1)
-		le.PutUint32(h[headerLen-4:], crcOf(h[:headerLen-4]))
+		le.PutUint64(h[headerLen-8:], checksum.Of(h[:headerLen-8]))
 	}
-	flipped := bytes.Clone(active)
-	flipped[20] ^= 1
-	flipped[headerCopy+20] ^= 1
+	older := bytes.Clone(active)
+	le.PutUint32(older[versionPlace:], 1)
+	hit := bytes.Clone(active)
+	hit[20] ^= 3
+	hit[headerCopy+20] ^= 3
 	half := make([]byte, 64<<10)
 	copy(half[headerCopy:], header[:8])
 	for name, c := range map[string]struct {
@@ -182,7 +185,8 @@ func TestFilesThatAreNoSegmentsAreToldApart(t *testing.T) {
 		"long text":           {bytes.Repeat([]byte("hello "), 9999), ErrNotSegment},
 		"footer alone":        {sealed[len(sealed)-FooterSize:], ErrNotSegment},
 		"newer version":       {newer, ErrVersion},
-		"both headers hit":    {flipped, ErrHeaderLost},
+		"version 1":           {older, ErrVersion},
+		"both headers hit":    {hit, ErrHeaderLost},
 		"both headers zeroed": {append(make([]byte, HeaderSize), active[HeaderSize:]...), ErrHeaderLost},
 	} {
 		for _, write := range []bool{false, true} {

@@ -10,31 +10,70 @@ import (
 )
 
 // At returns the record at off, verified, and the offset of the next one. The payload aliases the
-// map; of a cold segment it aliases memory that is never reused. The error is io.EOF at the tail,
-// [ErrDamaged] if there is no valid record at off, and [ErrFault] if the bytes cannot be read. At
-// allocates only to decode the blocks of a cold segment.
+// map; of a cold segment, and of a record with a flipped bit that was mended, it aliases memory
+// that is never reused. The error is io.EOF at the tail, [ErrDamaged] if there is no valid record at
+// off, and [ErrFault] if the bytes cannot be read. At allocates only to decode the blocks of a cold
+// segment and to mend.
 func (s *Segment) At(off uint32) (r Record, next uint32, err error) {
+	return s.read(off, true)
+}
+
+// Head is At for callers who do not need the payload yet: one that is apart is not verified, however
+// long it is.
+func (s *Segment) Head(off uint32) (r Record, next uint32, err error) {
+	return s.read(off, false)
+}
+
+// read reads a record, with its payload or without.
+func (s *Segment) read(off uint32, whole bool) (r Record, next uint32, err error) {
 	if s.cold != nil {
 		return s.coldAt(off)
 	}
 	defer Guard(s.path, debug.SetPanicOnFault(true), &err)
-	tail := s.tail.Load()
-	if off == tail {
-		return r, off, io.EOF
+	b := s.mem[:s.tail.Load()]
+	for next = off; ; {
+		at := next
+		if at == uint32(len(b)) {
+			return Record{}, at, io.EOF
+		}
+		var ok bool
+		if next, ok = s.key.get(b, at, &r); !ok || whole && !s.key.sound(&r) {
+			if r, next, ok = s.mendAt(b, at); !ok {
+				return r, 0, s.wrapAt(at, ErrDamaged)
+			}
+		}
+		if r.Kind != kindBody {
+			return r, next, nil
+		}
 	}
-	next, ok := s.key.get(s.mem[:tail], off, &r)
-	if !ok {
-		return r, 0, s.wrapAt(off, ErrDamaged)
-	}
-	return r, next, nil
 }
 
-// Payload returns the payload of a record that At returned just now, given its offset and the
-// length of the payload. It does not verify it again.
-func (s *Segment) Payload(off uint32, length int64) ([]byte, error) {
-	from := int64(off) + recordHead
-	if to := from + length; s.cold == nil && length >= 0 && to <= int64(s.tail.Load()) {
-		return s.mem[from:to:to], nil
+// mendAt reads a record that does not verify.
+func (s *Segment) mendAt(b []byte, off uint32) (r Record, next uint32, ok bool) {
+	next, fixes, ok := s.key.mend(b, off, &r, nil)
+	if ok {
+		s.flips.Add(uint64(len(fixes)))
+		r.Mended = true
+	}
+	return r, next, ok
+}
+
+// Payload returns the payload of a record that Head returned just now, given its offset and the
+// length of the payload. Of the record it verifies nothing again. A payload that is apart was not
+// verified yet: [ErrDamaged] says that it does not verify, but At may be able to mend it.
+func (s *Segment) Payload(off uint32, length int64) (b []byte, err error) {
+	defer Guard(s.path, debug.SetPanicOnFault(true), &err)
+	tail := int64(s.tail.Load())
+	if s.cold != nil || int64(off)+recordHead > tail {
+		return nil, s.wrapAt(off, ErrDamaged)
+	}
+	c := s.mem[off:tail]
+	if f, ok := s.key.frame(c, int64(len(c))); ok {
+		var r Record
+		s.key.decode(s.mem[:tail], off, c, f, &r)
+		if int64(len(r.Payload)) == length && s.key.sound(&r) {
+			return r.Payload, nil
+		}
 	}
 	return nil, s.wrapAt(off, ErrDamaged)
 }
@@ -76,7 +115,12 @@ func (s *Segment) ResyncSome(from uint32, work int) (off uint32, found bool, err
 	var r Record
 	from = uint32(align(int64(max(from, HeaderSize))))
 	b := s.mem[:s.tail.Load()]
-	off, _, found = s.key.resyncSome(b, from, &work, &r)
+	for next := from; ; {
+		off, next, found = s.key.resyncSome(b, next, &work, &r)
+		if !found || r.Kind != kindBody {
+			break
+		}
+	}
 	if !found && off >= uint32(len(b)) {
 		err = io.EOF
 	}
@@ -128,11 +172,11 @@ func (s *Segment) Find(seq uint64) (off uint32, err error) {
 	off = s.index.Load().start(seq)
 	var r Record
 	for {
-		at, next, ok := s.key.resync(b, off, &r)
+		at, next, ok := s.key.expect(b, off, &r, nil)
 		if !ok {
 			return 0, io.EOF
 		}
-		if r.Seq >= seq {
+		if r.Kind != kindBody && r.Seq >= seq {
 			return at, nil
 		}
 		off = next

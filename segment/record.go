@@ -1,19 +1,32 @@
 package segment
 
-// The record: what one item looks like in the file, and the one function that decides whether bytes
-// are a record.
+// The record: what one item looks like in the file, and the functions that decide whether bytes are
+// a record.
 //
-//	 0  checksum  uint32   CRC-32C over bytes 4.. to the payload's end
-//	 4  length    uint32   payload bytes
-//	 8  sequence  uint64
-//	16  kind      uint8    17 flags uint8    18 reserved uint16 = 0
+//	 0  checksum  uint64   over bytes 8.. to the end of what length counts
+//	 8  length    uint32   bytes after the first 40
+//	12  sequence  uint32   less the segment's first
+//	16  kind      uint8    17 flags uint8    18 consumer uint16
 //	20  cflags    uint32
 //	24  enqueued  int64
 //	32  expires   int64
-//	40  payload, then zeros up to a multiple of 8
+//	40  due       int64    only if the flags say so
+//	..  payload, then zeros up to a multiple of 8
 //
-// The checksum starts from the segment's salt plus the record's offset in units of 8 bytes. So a
-// record that was copied to any other place does not verify.
+// The checksum starts from the segment's salt and the record's offset in units of 8 bytes. So a
+// record that was copied to any other place does not verify. After the last record stand 8 zero
+// bytes, a checksum that no record has.
+//
+// A payload of more than 4 KiB is apart: it is in a body, which has a head like a record and is
+// none, and the record after it says where. So it may come in pieces, while other records are
+// appended, and a record is verified at once however long its payload is. The payload of such a
+// record is
+//
+//	 0  offset    uint32   of the payload
+//	 4  size      uint32   of the payload
+//	 8  checksum  uint64   of the payload, starting from the salt and its offset
+//
+// The checksum in a body's head covers bytes 8 to 39, and its length is what it has room for.
 
 import (
 	"encoding/binary"
@@ -27,108 +40,245 @@ type Kind uint8
 const (
 	KindItem  Kind = 1 // the payload is the item
 	KindLarge Kind = 2 // the payload describes an item that lives in its own file
+
+	kindBody  Kind = 3 // no record: room for the payload of one
+	kindApart Kind = 4 // an item whose payload is in a body
 )
 
 // Record is one entry of a segment.
 type Record struct {
 	Seq         uint64 // sequence number, rising from record to record
 	Kind        Kind
-	Flags       uint8  // for the log's own use, kept as given
+	Flags       uint8  // for the log's own use, kept as given, but for the bit 2
 	ClientFlags uint32 // not interpreted, kept as given
 	Enqueued    int64  // Unix milliseconds
 	Expires     int64  // Unix milliseconds, 0 = never
 	Due         int64  // Unix milliseconds, 0 = at once; not acted upon
 	Consumer    uint16 // the one consumer that it is for; 0 means all; not acted upon
 	Payload     []byte // of a record that was read: aliases the map
+
+	// Mended: the record was read with a flipped bit, which was mended in memory alone.
+	Mended bool
+
+	off   uint32 // of the record itself, after bodies that are not its own
+	apart uint32 // where the payload is if it is apart; else 0
+	sum   uint64 // its checksum
+}
+
+// Offset returns where a record that was read is in its segment.
+func (r *Record) Offset() uint32 { return r.off }
+
+// Extent returns the range of a segment that a record takes that was read, with its payload.
+func (r *Record) Extent() (from, to uint32) {
+	if r.apart != 0 {
+		return r.apart - recordHead, r.off + uint32(recordSize(0, r.Due != 0)) + apartSize
+	}
+	return r.off, r.off + uint32(r.size())
 }
 
 // Align is the alignment of records in bytes: offsets and sizes are multiples of it.
 const Align = 8
 
-const recordHead = 40
+const (
+	recordHead = 40
+	dueSize    = 8
+	apartSize  = 16
+	endSize    = 8 // zeros after the last record
+
+	// inlineMost is the longest payload, in bytes, that is in the record itself.
+	inlineMost = 4 << 10
+
+	flagDue = 2 // the due time is before the payload
+)
 
 var le = binary.LittleEndian
 
-// RecordSize returns the bytes that a record takes in the file, given the length of its payload.
-func RecordSize(payload int) int64 {
-	return align(recordHead + int64(payload))
+// RecordSize returns the bytes that a record without a due time takes in the file, given the length
+// of its payload.
+func RecordSize(payload int) int64 { return recordSize(int64(payload), false) }
+
+func recordSize(payload int64, due bool) int64 {
+	n := int64(recordHead)
+	if due {
+		n += dueSize
+	}
+	if payload > inlineMost {
+		return align(recordHead+payload) + align(n+apartSize)
+	}
+	return align(n + payload)
 }
+
+// Padding returns how many zeros follow the payload of a record that was read, up to the next one.
+func (r *Record) Padding() uint32 {
+	if r.apart != 0 {
+		return 0
+	}
+	return uint32(-len(r.Payload)) % Align
+}
+
+func (r *Record) size() int64 { return recordSize(int64(len(r.Payload)), r.Due != 0) }
 
 func align(n int64) int64 { return (n + Align - 1) &^ (Align - 1) }
 
 // key is what is needed to verify a segment's records.
 type key struct {
-	salt    uint32
+	salt    uint64
 	first   uint64
-	longest uint32 // payload bytes, 0 for any: bounds the checksum of bytes that look like a record
+	least   uint64 // the lowest sequence number that counts
+	longest uint32 // payload bytes, 0 for any
 }
 
-// seed is the value that the checksum of what is stored at off starts from.
-func seed(salt, off uint32) uint32 { return salt + off/Align }
+// seedAt is the value that the checksum of what is stored at a place starts from.
+func seedAt(salt uint64, place uint32) uint64 { return checksum.Seed(salt, place/Align) }
 
-// put writes the record at off of b, where all bytes are zero. The checksum is stored last. If the
-// process dies before that, there is no record, and four zero bytes show that there never was one.
-func (k key) put(b []byte, off uint32, r *Record) {
-	k.encode(b[off:int64(off)+RecordSize(len(r.Payload))], off, r)
-}
-
-// encode fills b with the record as it is stored at off.
-func (k key) encode(b []byte, off uint32, r *Record) {
-	copy(b[recordHead:], r.Payload)
-	k.encodeHead(b, off, r)
-}
-
-// encodeHead fills the first recordHead bytes of b.
-func (k key) encodeHead(b []byte, off uint32, r *Record) {
-	le.PutUint32(b[4:], uint32(len(r.Payload)))
-	le.PutUint64(b[8:], r.Seq)
-	le.PutUint64(b[16:], uint64(r.Kind)|uint64(r.Flags)<<8|uint64(r.ClientFlags)<<32)
+// head fills the first bytes of a record or a body, up to the payload, but for the checksum. It
+// returns how many these are. length is that of the payload as it is stored.
+func (k key) head(b []byte, r *Record, kind Kind, length int) int {
+	n, flags := recordHead, r.Flags&^flagDue
+	if r.Due != 0 && kind != kindBody {
+		flags |= flagDue
+		length += dueSize
+		le.PutUint64(b[n:], uint64(r.Due))
+		n += dueSize
+	}
+	le.PutUint32(b[8:], uint32(length))
+	le.PutUint32(b[12:], uint32(r.Seq-k.first))
+	le.PutUint64(b[16:],
+		uint64(kind)|uint64(flags)<<8|uint64(r.Consumer)<<16|uint64(r.ClientFlags)<<32)
 	le.PutUint64(b[24:], uint64(r.Enqueued))
 	le.PutUint64(b[32:], uint64(r.Expires))
-	sum := checksum.Update32(seed(k.salt, off), b[4:recordHead])
-	le.PutUint32(b, checksum.Update32(sum, r.Payload))
+	return n
 }
 
-// get reads the record at off of b. It is false unless a complete record that verifies is there.
-// Cheap checks come before the checksum.
+// encode fills b with a record that has its payload itself, as it is stored at off. The checksum is
+// stored last: if the process dies before that, there is no record.
+func (k key) encode(b []byte, off uint32, r *Record) {
+	n := k.head(b, r, r.Kind, len(r.Payload))
+	end := n + copy(b[n:], r.Payload)
+	clear(b[end:])
+	le.PutUint64(b, checksum.Update(seedAt(k.salt, off), b[8:end]))
+}
+
+// encodeApart fills b with the record of a payload that is apart, as it is stored at off. It
+// returns its length.
+func (k key) encodeApart(b []byte, off uint32, r *Record) int {
+	n := k.head(b, r, kindApart, apartSize)
+	le.PutUint32(b[n:], r.apart)
+	le.PutUint32(b[n+4:], uint32(len(r.Payload)))
+	le.PutUint64(b[n+8:], r.sum)
+	n += apartSize
+	le.PutUint64(b, checksum.Update(seedAt(k.salt, off), b[8:n]))
+	return n
+}
+
+// encodeBody fills b with the head of a body with room for size bytes, as it is stored at off.
+func (k key) encodeBody(b []byte, off uint32, size int) {
+	k.head(b, &Record{Seq: k.first}, kindBody, size)
+	le.PutUint64(b, checksum.Update(seedAt(k.salt, off), b[8:recordHead]))
+}
+
+// frame is what the head of a record or a body says about its extent.
+type frame struct {
+	kind    Kind
+	due     bool
+	covered int   // bytes that the checksum covers, counted from the start
+	size    int64 // bytes until the next record
+}
+
+// frame reads the head h of a record for which there are room bytes. It is false if that makes no
+// sense.
+func (k key) frame(h []byte, room int64) (f frame, ok bool) {
+	length := le.Uint32(h[8:])
+	f.kind, f.due = Kind(h[16]), h[17]&flagDue != 0
+	f.size = align(recordHead + int64(length))
+	if f.size > room {
+		return f, false
+	}
+	f.covered = recordHead + int(length)
+	payload := length
+	if f.due {
+		payload -= dueSize
+	}
+	switch f.kind {
+	case kindBody:
+		f.covered = recordHead
+		return f, !f.due && !k.tooLong(length)
+	case kindApart:
+		return f, payload == apartSize
+	case KindItem, KindLarge:
+		return f, payload <= inlineMost && !k.tooLong(payload)
+	}
+	return f, false
+}
+
+// get reads the record or body at off of b. It is false unless one that verifies is there. Cheap
+// checks come before the checksum. A payload that is apart is not verified: see sound.
 func (k key) get(b []byte, off uint32, r *Record) (next uint32, ok bool) {
 	if off%Align != 0 || off < HeaderSize || int64(off)+recordHead > int64(len(b)) {
 		return 0, false
 	}
-	b = b[off:]
-	word := le.Uint64(b[16:])
-	if !plausible(word) {
+	c := b[off:]
+	f, ok := k.frame(c, int64(len(c)))
+	if !ok || checksum.Update(seedAt(k.salt, off), c[8:f.covered]) != le.Uint64(c) {
 		return 0, false
 	}
-	length, seq := le.Uint32(b[4:]), le.Uint64(b[8:])
-	size := align(recordHead + int64(length))
-	if seq < k.first || k.tooLong(length) || size > int64(len(b)) {
-		return 0, false
+	return off + uint32(f.size), k.decode(b, off, c, f, r)
+}
+
+// decode fills r from c, the bytes of a record at off of b that verifies. It is false if the
+// record is out of place.
+func (k key) decode(b []byte, off uint32, c []byte, f frame, r *Record) bool {
+	r.Seq = k.first + uint64(le.Uint32(c[12:]))
+	r.Kind, r.Flags = f.kind, c[17]&^flagDue
+	r.Consumer, r.ClientFlags = le.Uint16(c[18:]), le.Uint32(c[20:])
+	r.Enqueued, r.Expires = int64(le.Uint64(c[24:])), int64(le.Uint64(c[32:]))
+	r.Due, r.Mended, r.off, r.apart, r.sum = 0, false, off, 0, 0
+	if f.kind == kindBody {
+		r.Payload = b[off+recordHead:][:le.Uint32(c[8:])]
+		return true
 	}
-	end := recordHead + int(length)
-	if checksum.Update32(seed(k.salt, off), b[4:end]) != le.Uint32(b) {
-		return 0, false
+	at := recordHead
+	if f.due {
+		r.Due = int64(le.Uint64(c[at:]))
+		at += dueSize
 	}
-	r.Seq = seq
-	r.Kind, r.Flags, r.ClientFlags = Kind(word), uint8(word>>8), uint32(word>>32)
-	r.Enqueued, r.Expires = int64(le.Uint64(b[24:])), int64(le.Uint64(b[32:]))
-	r.Payload = b[recordHead:end:end]
-	return off + uint32(size), true
+	r.Payload = c[at:f.covered:f.covered]
+	if f.kind == kindApart {
+		r.Kind = KindItem
+		r.apart, r.sum = le.Uint32(c[at:]), le.Uint64(c[at+8:])
+		end := int64(r.apart) + int64(le.Uint32(c[at+4:]))
+		if r.apart < HeaderSize || r.apart%Align != 0 || end > int64(off) {
+			return false
+		}
+		r.Payload = b[r.apart:end:end]
+	}
+	return r.Seq >= k.least
+}
+
+// sound reports whether the payload of a record verifies that get has read. It is true for a record
+// that has its payload itself.
+func (k key) sound(r *Record) bool {
+	return r.apart == 0 || checksum.Update(seedAt(k.salt, r.apart), r.Payload) == r.sum
+}
+
+// getSound is get that verifies the payload, too, and steps over no body.
+func (k key) getSound(b []byte, off uint32, r *Record) (next uint32, ok bool) {
+	next, ok = k.get(b, off, r)
+	return next, ok && k.sound(r)
 }
 
 // costs returns how many bytes get looks at.
 func (k key) costs(b []byte, off uint32) int {
-	length := le.Uint32(b[off+4:])
-	if k.tooLong(length) || int64(off)+recordHead+int64(length) > int64(len(b)) {
-		return recordHead
+	if f, ok := k.frame(b[off:], int64(len(b))-int64(off)); ok {
+		return f.covered
 	}
-	return recordHead + int(length)
+	return recordHead
 }
 
 func (k key) tooLong(length uint32) bool { return k.longest != 0 && length > k.longest }
 
-// plausible checks bytes 16 to 23 of a record: the kind must be known and the reserved bytes zero.
+// plausible is a quick check of bytes 16 to 23 of a record: the kind must be known.
 func plausible(word uint64) bool {
 	kind := Kind(word)
-	return (kind == KindItem || kind == KindLarge) && word&0xffff0000 == 0
+	return kind >= KindItem && kind <= kindApart
 }

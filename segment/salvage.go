@@ -40,29 +40,31 @@ func (s *Segment) judgeMapped(size int64, h Header, v *Verdict) (err error) {
 }
 
 // salvageHeader finds the salt, the one part of a lost header that is needed, from the records.
-// That takes three records in a row: the checksum of the first one tells what value it started
-// from, and two more confirm that.
+// That takes three records or bodies in a row: the checksum of the first one tells what value it
+// started from, and two more confirm that.
 func salvageHeader(b []byte, first uint64) (Header, bool) {
+	k := key{first: first, least: first}
 	for off := uint32(HeaderSize); int64(off)+recordHead <= int64(len(b)); off += Align {
 		if le.Uint64(b[off+16:]) == 0 {
 			off = uint32(blank.Skip(b, int(off)+16)) - 16 - Align
 			continue
 		}
-		length, ok := resembles(b, off, first)
-		if !ok {
+		c := b[off:]
+		f, ok := k.frame(c, int64(len(c)))
+		if !ok || !k.follows(b, off+uint32(f.size)) {
 			continue
 		}
-		next := off + uint32(RecordSize(int(length)))
-		if _, ok := resembles(b, next, le.Uint64(b[off+8:])+1); !ok {
-			continue
-		}
-		k := key{first: first}
-		k.salt = checksum.Start32(le.Uint32(b[off:]), b[off+4:off+recordHead+length]) - off/Align
+		start := checksum.Start(le.Uint64(c), c[8:f.covered])
+		n := off / Align
+		k.salt = uint64(uint32(start>>32)-n)<<32 | uint64(uint32(start)-n)
 		var r Record
-		if next, ok = k.get(b, next, &r); !ok {
-			continue
+		next := off
+		for range 3 {
+			if ok {
+				next, ok = k.getSound(b, next, &r)
+			}
 		}
-		if _, ok = k.get(b, next, &r); ok {
+		if ok && k.salt != 0 {
 			return Header{
 				Salt: k.salt, First: first, ItemsBefore: first - 1,
 				Capacity: max(int64(len(b))&^7, minCapacity),
@@ -72,12 +74,11 @@ func salvageHeader(b []byte, first uint64) (Header, bool) {
 	return Header{}, false
 }
 
-// resembles is the part of key.get that does not need the salt.
-func resembles(b []byte, off uint32, first uint64) (length uint32, ok bool) {
-	if int64(off)+recordHead > int64(len(b)) ||
-		!plausible(le.Uint64(b[off+16:])) || le.Uint64(b[off+8:]) < first {
-		return 0, false
+// follows reports whether a record or body may be at off: the part of get that needs no salt.
+func (k key) follows(b []byte, off uint32) bool {
+	if int64(off)+recordHead > int64(len(b)) {
+		return false
 	}
-	length = le.Uint32(b[off+4:])
-	return length, int64(off)+RecordSize(int(length)) <= int64(len(b))
+	_, ok := k.frame(b[off:], int64(len(b))-int64(off))
+	return ok
 }

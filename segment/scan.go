@@ -8,6 +8,7 @@ import (
 	"math"
 
 	"github.com/darner/darner/segment/blank"
+	"github.com/darner/darner/segment/checksum"
 )
 
 // Span is a range of a segment's bytes.
@@ -34,15 +35,16 @@ type Damage struct {
 }
 
 // scan goes through the records in b, the bytes of a segment from its start to the end of the
-// records or of the file. Bytes that are not a valid record come as a span with a nil record; so
-// does whatever follows the last valid one. Records come with rising sequence numbers. A record is
-// valid until the next step, its payload as long as b.
-func scan(b []byte, h Header) iter.Seq2[Span, *Record] {
+// records or of the file, and through the bodies between them, which have kindBody. Bytes that are
+// neither come as a span with a nil record; so does whatever follows the last valid one. Records
+// come with rising sequence numbers. A record is valid until the next step, its payload as long as
+// b. The bits that were flipped are appended to fixes.
+func scan(b []byte, h Header, fixes *[]flip) iter.Seq2[Span, *Record] {
 	return func(yield func(Span, *Record) bool) {
 		k := h.key()
 		var r Record
 		for off := uint32(HeaderSize); int64(off) < int64(len(b)); {
-			at, next, ok := k.resync(b, off, &r)
+			at, next, ok := k.expect(b, off, &r, fixes)
 			if !ok {
 				yield(Span{off, uint32(len(b))}, nil)
 				return
@@ -50,40 +52,64 @@ func scan(b []byte, h Header) iter.Seq2[Span, *Record] {
 			if at > off && !yield(Span{off, at}, nil) || !yield(Span{at, next}, &r) {
 				return
 			}
-			// Numbers rise, so a record with a lower number is out of place, even if it verifies.
-			k.first = r.Seq + 1
+			if r.Kind != kindBody {
+				// Numbers rise, so a record with a lower number is out of place, even if it
+				// verifies.
+				k.least = r.Seq + 1
+			}
 			off = next
 		}
 	}
 }
 
+// expect finds the first valid record or body at or after off, where one should be.
+func (k key) expect(b []byte, off uint32, r *Record, fixes *[]flip) (at, next uint32, ok bool) {
+	if next, ok = k.getSound(b, off, r); ok {
+		return off, next, true
+	}
+	if next, found, ok := k.mend(b, off, r, nil); ok {
+		if fixes != nil {
+			*fixes = append(*fixes, found...)
+		}
+		return off, next, true
+	}
+	all := math.MaxInt
+	return k.resyncSome(b, off, &all, r)
+}
+
 // Verdict is what [Segment.Judge] finds.
 type Verdict struct {
-	Tail   uint32 // offset after the last valid record
+	Tail   uint32 // offset after the last valid record or body
 	Totals Totals // of the valid records
 	Damage []Damage
+	Mended int // flipped bits that were mended
 
 	index index
+	fixes []flip
 }
 
 // judge scans b, the bytes of a segment from its start to the end of the records or of the file,
-// and sums up what it finds. Zeros after the last record are not damage.
+// and sums up what it finds. What is stale after the last record is not damage.
 func judge(b []byte, h Header) Verdict {
 	v := Verdict{Tail: HeaderSize, Totals: Totals{Last: h.First - 1}}
-	for span, r := range scan(b, h) {
-		if r != nil {
-			v.index = v.index.note(span.From, r.Seq, v.Totals.Items)
-			v.Totals.add(r)
-			v.Tail = span.To
+	for span, r := range scan(b, h, &v.fixes) {
+		if r == nil {
+			v.Damage = append(v.Damage, Damage{From: span.From, To: span.To})
 			continue
 		}
-		v.Damage = append(v.Damage, Damage{From: span.From, To: span.To})
+		v.Tail = span.To
+		if r.Kind != kindBody {
+			v.index = v.index.note(span.From, r.Seq, v.Totals.Items)
+			v.Totals.add(r)
+			v.spare(r)
+		}
 	}
+	v.Mended = len(v.fixes)
 	n := len(v.Damage)
 	if n == 0 || v.Damage[n-1].From < v.Tail {
 		return v
 	}
-	if d, ok := judgeTail(b, v.Tail); ok {
+	if d, ok := judgeTail(b, v.Tail, h, v.Totals.Last); ok {
 		v.Damage[n-1] = d
 	} else {
 		v.Damage = v.Damage[:n-1]
@@ -91,26 +117,61 @@ func judge(b []byte, h Header) Verdict {
 	return v
 }
 
-// judgeTail returns what follows the last record; it is false if nothing does.
-func judgeTail(b []byte, tail uint32) (Damage, bool) {
+// spare takes a payload that is sound out of the damage before it: only the head of its body is
+// damaged.
+func (v *Verdict) spare(r *Record) {
+	n := len(v.Damage)
+	if n == 0 || r.apart == 0 {
+		return
+	}
+	if d := &v.Damage[n-1]; d.From < r.apart && r.apart < d.To {
+		d.To = r.apart
+	}
+}
+
+// judgeTail returns what follows the last record, whose number is last; it is false if nothing
+// does.
+func judgeTail(b []byte, tail uint32, h Header, last uint64) (Damage, bool) {
 	t := blank.Trim(b[tail:])
-	return Damage{
+	d := Damage{
 		From:       tail,
 		To:         tail + uint32(len(t)),
 		Tail:       true,
-		Unfinished: blank.Bytes(t[:min(len(t), 4)]),
+		Unfinished: unfinished(t),
 		Meta:       len(t) >= 8 && string(t[:8]) == indexMagic,
-	}, len(t) > 0
+	}
+	if h.Use > 0 && !d.Meta {
+		stale, ok := h.stale(b, tail, last)
+		if ok || d.Unfinished {
+			return Damage{}, false
+		}
+		d.To = min(d.To, stale)
+	}
+	return d, d.To > d.From
+}
+
+// unfinished reports whether t, what follows the last record, begins as an interrupted append
+// leaves it: without a checksum. Machines of 32 bits store it in two halves.
+func unfinished(t []byte) bool {
+	var sum [checksum.Size]byte
+	copy(sum[:], t)
+	return le.Uint32(sum[:]) == 0 || le.Uint32(sum[4:]) == 0
 }
 
 // resync finds the first valid record at or after off, a multiple of 8, and the offset after it.
 func (k key) resync(b []byte, off uint32, r *Record) (at, next uint32, ok bool) {
 	all := math.MaxInt
-	return k.resyncSome(b, off, &all, r)
+	for {
+		at, next, ok = k.resyncSome(b, off, &all, r)
+		if !ok || r.Kind != kindBody {
+			return at, next, ok
+		}
+		off = next
+	}
 }
 
-// resyncSome is resync that gives up when work, in bytes to look at, is used up. Then at is where
-// to continue. It is the end of b if no record follows.
+// resyncSome finds the first valid record or body. It gives up when work, in bytes to look at, is
+// used up. Then at is where to continue. It is the end of b if none follows.
 func (k key) resyncSome(b []byte, off uint32, work *int, r *Record) (at, next uint32, ok bool) {
 	// Look at the word that holds the kind, 16 bytes into a record. It is never zero, so a run of
 	// zeros is skipped as fast as memory allows.
@@ -129,7 +190,7 @@ func (k key) resyncSome(b []byte, off uint32, work *int, r *Record) (at, next ui
 		}
 		at = uint32(p - 16)
 		*work -= k.costs(b, at)
-		if next, ok = k.get(b, at, r); ok {
+		if next, ok = k.getSound(b, at, r); ok {
 			return at, next, true
 		}
 	}

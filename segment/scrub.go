@@ -100,7 +100,7 @@ func (s *scrubber) verifyEntry(i int) error {
 		at := directory + int64(i)*coldEntry
 		if s.entries[i].lost {
 			s.lose(at, coldEntry, s.h.isParity(i))
-		} else if err := s.compare(at, s.entries[i].encode(nil, s.h.salt, i), true); err != nil {
+		} else if err := s.compare(at, s.entries[i].encode(nil, s.h.Salt, i), true); err != nil {
 			return err
 		}
 	}
@@ -138,7 +138,7 @@ func (s *scrubber) verifyBlock(i int) error {
 	if s.h.parity == 0 {
 		return nil
 	}
-	sums := e.pieceSums(nil, s.h.salt, want)
+	sums := e.pieceSums(nil, s.h.Salt, want)
 	return errors.Join(
 		s.compare(int64(e.pieces[0]), sums, true),
 		s.compare(int64(e.pieces[1]), sums, true))

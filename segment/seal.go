@@ -23,6 +23,7 @@ func (s *Segment) Seal() (err error) {
 	}
 	end := s.tail.Load()
 	v := judge(s.mem[:end], s.header)
+	s.fix(v.fixes)
 	v.Totals.Last = s.totals.Last // a number is never used again, even if its record is damaged
 	x := v.index
 	if x == nil {
@@ -56,7 +57,7 @@ func (s *Segment) writeSealLocked(x index, t Totals, end uint32, total int64) er
 	at := end + uint32(len(x))
 	f := footer{
 		Header: s.header, Totals: t, End: end,
-		entries: uint32(x.len()), indexSum: x.sum(s.header.Salt, end),
+		entries: uint32(x.len()), indexSum: x.sum(s.key.salt, end),
 	}
 	b := f.encode(at)
 	if err := s.put(at, b[:]); err != nil {

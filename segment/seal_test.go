@@ -25,7 +25,7 @@ func TestSealTrimsAndKeepsReadersGoing(t *testing.T) {
 	if int64(len(data)) != s.Size() {
 		t.Errorf("got a file of %d bytes, want %d, as Size says", len(data), s.Size())
 	}
-	f, ok := readFooter(data[len(data)-FooterSize:], int64(len(data)))
+	f, _, ok := readFooter(data[len(data)-FooterSize:], int64(len(data)), s.Header().Salt)
 	if !ok || f.Totals != totals || f.Header != s.Header() || f.End != s.Tail() {
 		t.Errorf("got footer %v, %+v, want that of the segment", ok, f)
 	}
@@ -79,7 +79,7 @@ func TestFindGivesTheFirstRecordAtOrAboveANumber(t *testing.T) {
 		t.Errorf("got %d entries in the index, want more", n)
 	}
 	must(t, s.Close())
-	must(t, fsys.Corrupt(testPath, int64(s.footerPlace())-20, 1))
+	must(t, fsys.Corrupt(testPath, int64(s.footerPlace())-20, 3))
 	s, damage := open(t, fsys, false)
 	if len(damage) != 1 || !damage[0].Meta || !s.Sealed() {
 		t.Errorf("got damage %+v, want the index alone", damage)
@@ -190,7 +190,7 @@ func TestSealKeepsTheLastNumberOfADamagedRecord(t *testing.T) {
 	fsys := disktest.New()
 	s := newSegment(t, fsys, 64<<10)
 	stored := fill(t, s, 10)
-	must(t, fsys.Corrupt(testPath, int64(s.Tail())-Align, 1))
+	must(t, fsys.Corrupt(testPath, int64(s.Tail())-Align, 3))
 	must(t, s.Seal())
 	must(t, s.Close())
 	s, _ = open(t, fsys, false)

@@ -5,6 +5,7 @@ package segment
 import (
 	"errors"
 	"fmt"
+	"math"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -46,9 +47,13 @@ type Segment struct {
 	tail  atomic.Uint32         // everything below is visible to readers
 	index atomic.Pointer[index] // of the first records, maybe not all; nil for none
 
-	totals Totals           // only the goroutine that appends uses totals and head
-	head   [recordHead]byte // about to be written
-	cold   *cold            // nil unless the file is in its cold form, when nothing is mapped
+	totals Totals         // only the goroutine that appends uses totals and head
+	head   [headRoom]byte // about to be written
+	again  Header         // of a blank file that is used again: Salt and Use of the next header
+
+	writable bool  // stores into the map are allowed
+	created  bool  // by this process
+	cold     *cold // nil unless the file is in its cold form, when nothing is mapped
 
 	extent    sync.Mutex    // held while the file grows or shrinks, and by callers of …Locked
 	allocated atomic.Int64  // a store into the map below this offset meets a disk block
@@ -57,6 +62,9 @@ type Segment struct {
 	ahead     atomic.Bool   // ReadAhead was called
 	flushed   atomic.Uint32 // tail at the last Sync
 	toWrite   atomic.Int32  // how many more short records to write, not store
+	stale     atomic.Uint32 // bytes after the tail and below this offset need not be zeros
+	flips     atomic.Uint64 // flipped bits that were mended in memory
+	opened    openedFlips   // those that Open met
 }
 
 // Create makes a blank segment: a file with its first disk blocks, mapped at full capacity, with
@@ -72,7 +80,7 @@ func Create(fsys disk.FS, path string, capacity int64) (*Segment, error) {
 	if err != nil {
 		return nil, fmt.Errorf("segment: %w", err)
 	}
-	s := &Segment{path: path, file: f, header: Header{Capacity: capacity}}
+	s := &Segment{path: path, file: f, header: Header{Capacity: capacity}, writable: true, created: true}
 	if err = s.Extend(HeaderSize); err == nil {
 		s.mem, err = f.Map(int(capacity), true)
 	}
@@ -95,6 +103,10 @@ func (s *Segment) Start(h Header) (err error) {
 	if h.Salt == 0 {
 		h.Salt = newSalt()
 	}
+	if s.again.Use > 0 {
+		h.Salt, h.Use = s.again.Salt, s.again.Use
+		clear(s.mem[HeaderSize:][:endSize])
+	}
 	s.putHeader(h)
 	s.begin(h, HeaderSize, Totals{Last: h.First - 1}, nil)
 	s.state.Store(stateActive)
@@ -105,7 +117,11 @@ func (s *Segment) Start(h Header) (err error) {
 // be told from a foreign file.
 func (s *Segment) putHeader(h Header) {
 	b := h.encode()
-	for _, at := range []int{headerCopy, 0} {
+	places := []int64{headerCopy, 0}
+	if h.Use > 0 && s.allocated.Load() >= h.Capacity {
+		places = append(places, h.Capacity-headerLen)
+	}
+	for _, at := range places {
 		copy(s.mem[at:], b[:8])
 		copy(s.mem[at+8:], b[8:])
 	}
@@ -128,26 +144,57 @@ func (s *Segment) begin(h Header, tail uint32, t Totals, x index) {
 // a full disk ([disk.IsFull]), which some file systems report in spite of Extend, the segment is as
 // it was. After [ErrFault] it should take no more records.
 func (s *Segment) Append(r *Record) (off uint32, err error) {
+	r.apart, r.sum = 0, 0
 	off = s.tail.Load()
-	end := int64(off) + RecordSize(len(r.Payload))
-	switch {
-	case s.state.Load() != stateActive:
-		return 0, s.wrap("append", ErrReadOnly)
-	case end+indexBound(end)+FooterSize > s.header.Capacity, s.key.tooLong(uint32(len(r.Payload))):
-		return 0, ErrFull
-	case end > s.allocated.Load():
-		return 0, ErrUnallocated
-	case r.Seq <= s.totals.Last && s.totals.Items > 0, r.Seq < s.key.first,
-		!plausible(uint64(r.Kind)):
-		return 0, s.wrapAt(off, fmt.Errorf("%w: sequence number %d after %d, kind %d",
-			ErrRecord, r.Seq, s.totals.Last, r.Kind))
+	end, err := s.place(r, r.size())
+	if err != nil {
+		return 0, err
 	}
-	if err := s.store(off, r); err != nil {
+	at := off
+	if len(r.Payload) > inlineMost {
+		if at, err = s.storeApart(off, r); err != nil {
+			return 0, err
+		}
+	} else if err := s.store(off, r); err != nil {
 		return 0, err
 	}
 	s.totals.add(r)
 	s.tail.Store(uint32(end))
-	return off, nil
+	return at, nil
+}
+
+// place returns where a record of so many bytes at the tail would end, if it may be stored there.
+func (s *Segment) place(r *Record, size int64) (end int64, err error) {
+	off := s.tail.Load()
+	if end, err = s.room(size, int64(len(r.Payload))); err != nil {
+		return 0, err
+	}
+	large := r.Kind == KindLarge && len(r.Payload) <= inlineMost
+	switch {
+	case r.Seq <= s.totals.Last && s.totals.Items > 0, r.Seq < s.key.first,
+		r.Kind != KindItem && !large:
+		return 0, s.wrapAt(off, fmt.Errorf("%w: sequence number %d after %d, kind %d",
+			ErrRecord, r.Seq, s.totals.Last, r.Kind))
+	case r.Seq-s.key.first > math.MaxUint32:
+		return 0, ErrFull
+	}
+	return end, nil
+}
+
+// room returns where so many bytes at the tail would end, if there is room for them.
+func (s *Segment) room(size, payload int64) (end int64, err error) {
+	end = int64(s.tail.Load()) + size
+	rest := end + endSize
+	switch {
+	case s.state.Load() != stateActive:
+		return 0, s.wrap("append", ErrReadOnly)
+	case rest+indexBound(rest)+FooterSize > s.header.Capacity,
+		payload > MaxCapacity, s.key.tooLong(uint32(payload)):
+		return 0, ErrFull
+	case rest > s.allocated.Load():
+		return 0, ErrUnallocated
+	}
+	return end, nil
 }
 
 // Extend allocates disk blocks so that records of n more bytes in all can be appended, within the
@@ -202,7 +249,7 @@ const wholePages = 64 << 10
 // to.
 func (s *Segment) step(n int64) (need, want int64) {
 	have, tail, capacity := s.allocated.Load(), int64(s.tail.Load()), s.header.Capacity
-	need = min(tail+n, capacity)
+	need = min(tail+n+endSize, capacity)
 	step := (have + min(max(have, FirstExtent), lastExtent)) &^ (FirstExtent - 1)
 	return need, min(max(step, need), capacity)
 }
@@ -235,7 +282,9 @@ func (s *Segment) allocateLocked(from, to int64) error {
 }
 
 // Room returns the bytes that can be appended before Extend is needed.
-func (s *Segment) Room() int64 { return s.allocated.Load() - int64(s.tail.Load()) }
+func (s *Segment) Room() int64 {
+	return max(0, s.allocated.Load()-int64(s.tail.Load())-endSize)
+}
 
 // Tail returns the offset of the next record.
 func (s *Segment) Tail() uint32 { return s.tail.Load() }

@@ -31,7 +31,7 @@ func TestWhatIsAppendedReadsBack(t *testing.T) {
 
 func TestHeaderGetsARandomSaltAndKeepsTheTimeItIsGiven(t *testing.T) {
 	fsys := disktest.New()
-	salts := map[uint32]bool{}
+	salts := map[uint64]bool{}
 	for _, name := range []string{"1", "2", "3", "4"} {
 		s, err := Create(fsys, name, 4<<10)
 		must(t, err)
@@ -58,7 +58,7 @@ func TestFullSegmentCanStillBeSealed(t *testing.T) {
 				_, err = s.Append(&r)
 			}
 			mustBe(t, err, ErrFull)
-			most := RecordSize(size) + indexBound(capacity) + FooterSize
+			most := r.size() + endSize + indexBound(capacity) + FooterSize
 			if left := capacity - int64(s.Tail()); left > most {
 				t.Errorf("capacity %d: full with %d bytes left, want at most %d", capacity, left, most)
 			}
@@ -73,8 +73,11 @@ func TestFullSegmentCanStillBeSealed(t *testing.T) {
 
 // maxPayload is the longest payload that a blank segment of that capacity takes.
 func maxPayload(capacity int64) int {
-	rest := min(capacity, MaxCapacity) - indexBound(capacity) - FooterSize - HeaderSize
-	return int(rest-recordHead) &^ 7
+	rest := min(capacity, MaxCapacity) - indexBound(capacity) - FooterSize - HeaderSize - endSize
+	if most := int(rest-recordHead) &^ 7; most <= inlineMost {
+		return most
+	}
+	return int(rest-recordHead-(recordHead+apartSize)) &^ 7
 }
 
 func TestMaxPayloadFitsAndOneMoreByteDoesNot(t *testing.T) {
@@ -191,7 +194,9 @@ func TestOnlyWhatCanBeReadBackIsStored(t *testing.T) {
 	appendItem(t, s, item(100, 1))
 	refused(item(100, 1))
 	refused(Record{Seq: 101})
-	refused(Record{Seq: 101, Kind: 3})
+	refused(Record{Seq: 101, Kind: kindBody})
+	refused(Record{Seq: 101, Kind: kindApart})
+	refused(Record{Seq: 101, Kind: KindLarge, Payload: make([]byte, inlineMost+1)})
 	appendItem(t, s, item(105, 1))
 	refused(item(104, 1))
 }

@@ -9,12 +9,13 @@ import (
 	"runtime/debug"
 	"sync"
 
+	"github.com/darner/darner/segment/checksum"
 	"github.com/darner/darner/segment/disk"
 )
 
 // DirectWriteSize is the payload length, in bytes, from which a record is written to the file
 // instead of being stored into the map: the first store into each page of a map costs more than a
-// few system calls.
+// few system calls. In a file that is used again the pages are in memory, and everything is stored.
 const DirectWriteSize = 8 << 10
 
 // writesAfterSync is how many short records are written to the file after a sync, before the map is
@@ -27,20 +28,17 @@ const writesAfterSync = 4
 // a buffer.
 const shortRecord = 1 << 10
 
-var shortBuffers = sync.Pool{New: func() any { return new([shortRecord]byte) }}
+// headRoom is enough for the head of a record and everything in it, if its payload is apart, and
+// for what stands before it and after it.
+const headRoom = Align + recordHead + dueSize + apartSize + endSize
 
-// store puts a record after the last one. A file without a descriptor takes it through the map,
-// which needs none.
+var shortBuffers = sync.Pool{New: func() any { return new([shortRecord + endSize]byte) }}
+
+// store puts a record that has its payload itself after the last one. A file without a descriptor
+// takes it through the map, which needs none.
 func (s *Segment) store(off uint32, r *Record) error {
-	long := len(r.Payload) >= DirectWriteSize
-	if (long || s.toWrite.Load() > 0 && isShort(off, r)) && s.file.Held() {
-		done, err := true, error(nil)
-		if long {
-			err = s.writeRecord(off, r)
-		} else {
-			done, err = s.tryWriteShort(off, r)
-		}
-		if done && !disk.IsTransient(err) {
+	if s.toWrite.Load() > 0 && isShort(off, r) && s.file.Held() {
+		if done, err := s.tryWriteShort(off, r); done && !disk.IsTransient(err) {
 			return err
 		}
 	}
@@ -48,12 +46,105 @@ func (s *Segment) store(off uint32, r *Record) error {
 	if fault == nil {
 		return nil
 	}
-	b := make([]byte, RecordSize(len(r.Payload)))
-	s.key.encode(b, off, r)
-	if err := s.write(off+4, b[4:], fault); err != nil {
+	b := make([]byte, r.size()+endSize)
+	s.key.encode(b[:r.size()], off, r)
+	if err := s.write(off+checksum.Size, b[checksum.Size:], fault); err != nil {
 		return err
 	}
-	return s.write(off, b[:4], fault) // last, as in encode
+	return s.write(off, b[:checksum.Size], fault) // last, as in encode
+}
+
+// storeApart puts a payload into a body after the last record, and its record after that. It
+// returns the offset of the record.
+func (s *Segment) storeApart(off uint32, r *Record) (at uint32, err error) {
+	r.apart = off + recordHead
+	r.sum = checksum.Update(seedAt(s.key.salt, r.apart), r.Payload)
+	at = off + uint32(align(recordHead+int64(len(r.Payload))))
+	if len(r.Payload) >= DirectWriteSize && off >= s.stale.Load() && s.file.Held() {
+		err = s.writeApart(off, at, r)
+		if !disk.IsTransient(err) {
+			return at, err
+		}
+	}
+	fault := s.storeApartMapped(off, at, r)
+	if fault == nil {
+		return at, nil
+	}
+	return at, s.writeAll(off, at, r, fault)
+}
+
+// storeApartMapped stores so that a process that dies leaves no record, or all of it: first the end
+// of the body, where a record might be taken for one, and the record's checksum last.
+func (s *Segment) storeApartMapped(off, at uint32, r *Record) (err error) {
+	defer Guard(s.path, debug.SetPanicOnFault(true), &err)
+	n := s.key.head(s.head[:], r, kindApart, apartSize) + apartSize
+	s.end(at)
+	s.end(at + uint32(align(int64(n))))
+	clear(s.mem[at-Align : at]) // what pads the payload
+	copy(s.mem[r.apart:], r.Payload)
+	s.key.encodeBody(s.mem[off:], off, len(r.Payload))
+	s.key.encodeApart(s.mem[at:], at, r)
+	return nil
+}
+
+// end makes sure that no record stands at an offset.
+func (s *Segment) end(at uint32) {
+	if at < s.stale.Load() {
+		le.PutUint64(s.mem[at:], 0)
+	}
+}
+
+// writeApart is storeApartMapped by writes. After the tail are zeros.
+func (s *Segment) writeApart(off, at uint32, r *Record) error {
+	if err := s.cutShort(); err != nil {
+		return s.wrap("write", err)
+	}
+	if err := s.writeParts(off, at, r); err != nil {
+		// There must be zeros after the tail.
+		_ = s.wipeMapped(int64(off), int64(off)+r.size())
+		return s.wrap("write", err)
+	}
+	return nil
+}
+
+func (s *Segment) writeParts(off, at uint32, r *Record) error {
+	if _, err := s.file.WriteAt(r.Payload, int64(r.apart)); err != nil {
+		return err
+	}
+	s.key.encodeBody(s.head[:], off, len(r.Payload))
+	if err := s.writeHead(s.head[:recordHead], off); err != nil {
+		return err
+	}
+	n := s.key.encodeApart(s.head[:], at, r)
+	return s.writeHead(s.head[:n], at)
+}
+
+// writeHead writes a head, its checksum last if it lies in two pages: a process may die between
+// them.
+func (s *Segment) writeHead(head []byte, off uint32) error {
+	if off/leastPage != (off+uint32(len(head))-1)/leastPage {
+		if _, err := s.file.WriteAt(head[checksum.Size:], int64(off)+checksum.Size); err != nil {
+			return err
+		}
+		head = head[:checksum.Size]
+	}
+	_, err := s.file.WriteAt(head, int64(off))
+	return err
+}
+
+// writeAll is storeApartMapped after a fault.
+func (s *Segment) writeAll(off, at uint32, r *Record, fault error) error {
+	b := make([]byte, r.size()+endSize)
+	s.key.encodeBody(b, off, len(r.Payload))
+	copy(b[recordHead:], r.Payload)
+	s.key.encodeApart(b[at-off:], at, r)
+	var sum [checksum.Size]byte
+	copy(sum[:], b[at-off:])
+	clear(b[at-off:][:checksum.Size])
+	if err := s.write(off, b, fault); err != nil {
+		return err
+	}
+	return s.write(at, sum[:], fault)
 }
 
 // tryWriteShort is writeShort, unless it would wait: while the file grows, a write does.
@@ -68,7 +159,9 @@ func (s *Segment) tryWriteShort(off uint32, r *Record) (done bool, err error) {
 
 func (s *Segment) storeMapped(off uint32, r *Record) (err error) {
 	defer Guard(s.path, debug.SetPanicOnFault(true), &err)
-	s.key.put(s.mem, off, r)
+	end := off + uint32(r.size())
+	s.end(end)
+	s.key.encode(s.mem[off:end], off, r)
 	return nil
 }
 
@@ -84,6 +177,15 @@ func (s *Segment) putMapped(off uint32, b []byte) (err error) {
 	defer Guard(s.path, debug.SetPanicOnFault(true), &err)
 	copy(s.mem[off:], b)
 	return nil
+}
+
+// fix writes bits back that were flipped, as far as stores into the map succeed.
+func (s *Segment) fix(flips []flip) {
+	var err error
+	defer Guard(s.path, debug.SetPanicOnFault(true), &err)
+	for _, f := range flips {
+		s.mem[f.at] ^= f.bit
+	}
 }
 
 // write is used after a fault. On file systems that never overwrite a block in place, such as
@@ -107,55 +209,26 @@ func (s *Segment) wipeMapped(from, to int64) (err error) {
 	return nil
 }
 
-// isShort reports whether to write a record in one call. Such a record lies within one page, so if
-// the process dies meanwhile, either all of it is there or nothing.
+// isShort reports whether to write a record in one call. Such a record lies within one page, with
+// the zeros after it, so if the process dies meanwhile, either all of it is there or nothing.
 func isShort(off uint32, r *Record) bool {
-	size := uint32(RecordSize(len(r.Payload)))
-	return size <= shortRecord && off/leastPage == (off+size-1)/leastPage
+	size := uint32(r.size())
+	return size <= shortRecord && off/leastPage == (off+size+endSize-1)/leastPage
 }
 
 func (s *Segment) writeShort(off uint32, r *Record) error {
 	if err := s.cutShort(); err != nil {
 		return s.wrap("write", err)
 	}
-	buf := shortBuffers.Get().(*[shortRecord]byte)
+	buf := shortBuffers.Get().(*[shortRecord + endSize]byte)
 	defer shortBuffers.Put(buf)
-	b := buf[:RecordSize(len(r.Payload))]
-	clear(b[len(b)-Align:]) // bytes after the payload are zero
-	s.key.encode(b, off, r)
-	if _, err := s.file.WriteAt(b, int64(off)); err != nil {
+	size := r.size()
+	s.key.encode(buf[:size], off, r)
+	clear(buf[size:][:endSize])
+	if _, err := s.file.WriteAt(buf[:size+endSize], int64(off)); err != nil {
 		return s.wrap("write", err)
 	}
 	return nil
-}
-
-// writeRecord writes a record, its payload first and its checksum last.
-func (s *Segment) writeRecord(off uint32, r *Record) error {
-	if err := s.cutShort(); err != nil {
-		return s.wrap("write", err)
-	}
-	head := s.head[:]
-	s.key.encodeHead(head, off, r)
-	if err := s.writeParts(off, head, r.Payload); err != nil {
-		// There must be zeros after the tail.
-		_ = s.wipeMapped(int64(off), int64(off)+RecordSize(len(r.Payload)))
-		return s.wrap("write", err)
-	}
-	return nil
-}
-
-func (s *Segment) writeParts(off uint32, head, payload []byte) error {
-	if _, err := s.file.WriteAt(payload, int64(off)+recordHead); err != nil {
-		return err
-	}
-	if off/leastPage != (off+recordHead-1)/leastPage { // a process may die between two pages
-		if _, err := s.file.WriteAt(head[4:], int64(off)+4); err != nil {
-			return err
-		}
-		head = head[:4]
-	}
-	_, err := s.file.WriteAt(head, int64(off))
-	return err
 }
 
 // leastPage is the size of a page, or divides it.

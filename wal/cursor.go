@@ -49,14 +49,13 @@ func (c *Consumer) TryNext() (p Position, m Meta, ok bool, err error) {
 		if c.f.cold && c.at >= c.ahead {
 			c.readAhead()
 		}
-		r, next, err := c.f.seg.At(c.at)
+		r, next, err := c.f.seg.Head(c.at)
 		if err != nil {
 			c.reading.lacks = true
 			return p, m, false, ErrUnready
 		}
-		at := c.at
+		passed += min(next-c.at, shortRecord)
 		c.at = next
-		passed += next - at
 		if r.Seq < c.seq {
 			continue
 		}
@@ -74,7 +73,10 @@ func (c *Consumer) TryNext() (p Position, m Meta, ok bool, err error) {
 		}
 		p = Position{
 			Seq: r.Seq, Size: int64(len(r.Payload)), Flags: r.ClientFlags,
-			at: at | verifiedBit, segment: c.f.first,
+			at: r.Offset(), segment: c.f.first,
+		}
+		if !r.Mended {
+			p.at |= verifiedBit
 		}
 		if r.Kind == segment.KindLarge {
 			p.at |= largeBit
@@ -90,6 +92,7 @@ func (c *Consumer) TryNext() (p Position, m Meta, ok bool, err error) {
 const (
 	atOnceBytes = 256 << 10
 	lookCost    = 128
+	shortRecord = 4 << 10 // of a longer one, the payload is not looked at
 )
 
 // jump moves the cursor to seq. It uses the index if there is much to skip.

@@ -135,8 +135,8 @@ func TestASegmentWithoutAHeaderIsStillExamined(t *testing.T) {
 	image := fsys.Clone()
 	in := inspected(t, image)
 	f := in.Files(inspect.SegmentFile)[0]
-	image.Corrupt(in.Path(f), 20, 1)
-	image.Corrupt(in.Path(f), 512+20, 1)
+	image.Corrupt(in.Path(f), 20, 3)
+	image.Corrupt(in.Path(f), 512+20, 3)
 	v, err := in.OpenSegment(f)
 	if err != nil || !v.Headless {
 		t.Fatalf("got %+v, %v, want a segment without a header", v, err)

@@ -1,6 +1,6 @@
 package wal
 
-// Mending: what readers had to mend or rebuild in a cold segment is written back, and so are
+// Mending: what readers had to mend or rebuild in a segment is written back, and so are
 // flipped bits in the bodies of large items.
 
 import (
@@ -8,13 +8,14 @@ import (
 	"slices"
 
 	"github.com/darner/darner/segment"
+	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/wal/internal/body"
 	"github.com/darner/darner/wal/internal/files"
 )
 
 // requestMend has the background mend a pinned segment if something of it had to be mended.
 func (l *Log) requestMend(f *file) {
-	if !f.cold || f.seg.Rebuilt() == 0 {
+	if f.seg.Rebuilt() == 0 {
 		return
 	}
 	l.mu.Lock()
@@ -27,7 +28,7 @@ func (l *Log) requestMend(f *file) {
 // needsMendingLocked reports whether reading an open segment met damage since the file was last
 // mended.
 func (f *file) needsMendingLocked() bool {
-	return f.cold && f.seg != nil && f.seg.Rebuilt() != f.rebuilt
+	return f.seg != nil && f.seg.Rebuilt() != f.rebuilt
 }
 
 // mend writes back what readers had to mend in one segment. It is false if there is none.
@@ -39,7 +40,7 @@ func (k *compactor) mend() bool {
 	}
 	defer l.release(f)
 	count := f.seg.Rebuilt()
-	r, err := segment.Scrub(l.fs, f.path, true, k.paced)
+	r, err := scrubSegment(l.fs, f.path, f.cold, f.first, k.paced)
 	l.noteMended(uint64(r.Flipped))
 	logScrub(l.log, f.path, r, err)
 	l.mu.Lock()
@@ -48,16 +49,26 @@ func (k *compactor) mend() bool {
 	return true
 }
 
-// logScrub logs what was found in a cold segment, if anything.
+// scrubSegment verifies a segment and mends it in its file.
+func scrubSegment(
+	fsys disk.FS, path string, cold bool, first uint64, pace func(int) error,
+) (segment.ScrubReport, error) {
+	if cold {
+		return segment.Scrub(fsys, path, true, pace)
+	}
+	return segment.ScrubHot(fsys, path, first, true, pace)
+}
+
+// logScrub logs what was found in a segment, if anything.
 func logScrub(log *slog.Logger, path string, r segment.ScrubReport, err error) {
 	switch {
 	case err != nil:
-		log.Warn("cannot examine a cold segment", "file", path, "error", err)
+		log.Warn("cannot examine a segment", "file", path, "error", err)
 	case r.Lost > 0:
-		log.Error("cold segment is damaged beyond its parity; its readers will lose items",
+		log.Error("segment is damaged beyond what can be mended; its readers will lose items",
 			"file", path, "damaged", len(r.Damaged), "mended", r.Mended, "lost", r.Lost)
 	case len(r.Damaged) > 0:
-		log.Warn("damage in a cold segment was mended; nothing is lost", "file", path,
+		log.Warn("damage in a segment was mended; nothing is lost", "file", path,
 			"from", r.Damaged[0].From, "damaged", len(r.Damaged), "flipped", r.Flipped)
 	}
 }

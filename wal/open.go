@@ -312,6 +312,12 @@ func (l *Log) openSegment(f *file) error {
 	f.setOpenLocked(seg)
 	f.sealed = seg.Sealed() || unwritable
 	f.dirty = !f.sealed // a kill may have left it unsynced
+	if n := seg.Rebuilt(); n > 0 && !f.sealed {
+		f.rebuilt = n // Open has written back what it mended
+		l.noteMended(n)
+		l.log.Warn("flipped bits in a segment were mended; nothing is lost",
+			"file", f.path, "flipped", n)
+	}
 	l.noteDamageLocked(f, found)
 	return nil
 }

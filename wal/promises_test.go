@@ -83,7 +83,7 @@ func drain(t testing.TB, l *wal.Log, c *wal.Consumer) (got []string) {
 	}
 }
 
-func TestAFlippedBitCostsOneItemAndNoOther(t *testing.T) {
+func TestADamagedByteCostsOneItemAndNoOther(t *testing.T) {
 	for _, where := range []string{"a sealed segment", "the active segment"} {
 		t.Run(where, func(t *testing.T) {
 			m := newMemory(t)
@@ -104,7 +104,7 @@ func TestAFlippedBitCostsOneItemAndNoOther(t *testing.T) {
 			}
 			at := bytes.Index(whole[1024+2000:], []byte("item ")) + 1024 + 2000
 			victim := string(whole[at : at+len(payload(0))])
-			if err := m.Corrupt(path.Join("/data/q", name), int64(at+3), 0x10); err != nil {
+			if err := m.Corrupt(path.Join("/data/q", name), int64(at+3), 0x18); err != nil {
 				t.Fatal(err)
 			}
 
@@ -548,7 +548,7 @@ func TestARecordThatRotsAfterItWasHandedOutIsSetAside(t *testing.T) {
 	c := consumer(t, l)
 	put(t, l, payload(1))
 	p, _, _, _ := c.Next()
-	if err := m.Corrupt("/data/q/"+m.files(".seg")[0], 1024+45, 1); err != nil {
+	if err := m.Corrupt("/data/q/"+m.files(".seg")[0], 1024+45, 3); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := l.Read(p, nil); !errors.Is(err, wal.ErrDamaged) {
@@ -681,7 +681,7 @@ func TestDamageIsSetAsideBeforeCompactionDeletesItsSegment(t *testing.T) {
 	settle(l)
 	l.Close()
 	name := path.Join("/data/q", m.files(".seg")[2])
-	if err := m.Corrupt(name, 2000, 0x10); err != nil {
+	if err := m.Corrupt(name, 2000, 0x18); err != nil {
 		t.Fatal(err)
 	}
 	l = m.open()

@@ -101,7 +101,9 @@ func (f *file) copyPayload(p Position, buf []byte) (out []byte, err error) {
 // payload is the payload of a record, verified here or just now.
 func (f *file) payload(p Position) ([]byte, error) {
 	if p.verified() && !f.cold {
-		return f.seg.Payload(p.offset(), p.Size)
+		if b, err := f.seg.Payload(p.offset(), p.Size); err == nil {
+			return b, nil
+		}
 	}
 	r, err := f.record(p)
 	return r.Payload, err
@@ -135,8 +137,11 @@ func (l *Log) noteRecord(p Position, err error) {
 	defer l.mu.Unlock()
 	// A cold one's blocks are set aside when it is examined.
 	if f := l.holdingLocked(p); f != nil && !f.cold {
-		end := p.offset() + uint32(segment.RecordSize(int(p.Size)))
-		l.aside.damage = append(l.aside.damage, damage{f, p.offset(), end, nil})
+		from, to := p.offset(), p.offset()+uint32(segment.RecordSize(int(p.Size)))
+		if r, _, err := f.seg.Head(p.offset()); err == nil { // the payload alone is damaged
+			from, to = r.Extent()
+		}
+		l.aside.damage = append(l.aside.damage, damage{f, from, to, nil})
 		l.requestCleanup()
 	}
 }

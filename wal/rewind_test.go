@@ -290,7 +290,7 @@ func TestRewindStepsOverDamage(t *testing.T) {
 	w.damaged = true
 	for _, seq := range []int64{5, 6, 30} {
 		if err := fsys.Corrupt("data/q/"+inspect.SegmentName(1), 1024+1040*(seq-1)+100,
-			1); err != nil {
+			3); err != nil {
 			t.Fatal(err)
 		}
 	}

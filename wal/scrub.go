@@ -1,6 +1,6 @@
 package wal
 
-// Scrubbing: cold segments and the bodies of large items are read from time to time, so that damage
+// Scrubbing: segments and the bodies of large items are read from time to time, so that damage
 // is found while it can still be repaired.
 
 import (
@@ -28,7 +28,7 @@ type Scrubber struct {
 	pace   pacer
 }
 
-// Scrub verifies every byte of the cold segments and bodies in a log's directory, whether the log
+// Scrub verifies every byte of the segments and bodies in a log's directory, whether the log
 // is open or not. It repairs in place flipped bits and what parity can rebuild, and logs what it
 // finds. It passes over files that are deleted meanwhile. When ctx is done, it returns the
 // context's error. mended is how many flipped bits there were, also after an error.
@@ -53,9 +53,12 @@ func (s *Scrubber) Scrub(ctx context.Context, dir string) (mended uint64, err er
 		f, path := files.Classify(e.Name), filepath.Join(dir, e.Name)
 		switch {
 		case e.Dir:
-		case f.Kind == files.Segment && f.Cold:
-			r, err := segment.Scrub(s.FS, path, true, paced)
+		case f.Kind == files.Segment:
+			r, err := scrubSegment(s.FS, path, f.Cold, f.Number, paced)
 			mended += uint64(r.Flipped)
+			if !f.Cold && segment.Unreadable(err) { // the log, when it is opened, says so
+				err = nil
+			}
 			if ctx.Err() == nil && !isNotExist(err) {
 				logScrub(log, path, r, err)
 			}

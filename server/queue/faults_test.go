@@ -429,7 +429,7 @@ func corrupt(t *testing.T, fs *disktest.FS, dir, payload string) {
 			t.Fatal(err)
 		}
 		if at := bytes.Index(content, []byte(payload)); at >= 0 {
-			if err := fs.Corrupt(path.Join(dir, name), int64(at), 4); err != nil {
+			if err := fs.Corrupt(path.Join(dir, name), int64(at), 5); err != nil {
 				t.Fatal(err)
 			}
 			return

@@ -323,7 +323,7 @@ func TestExportLeavesDamageOut(t *testing.T) {
 	if n, err := importJSON(t, fsys, "data/q", lines); n != 4 || err != nil {
 		t.Fatalf("got %d items, %v; want 4", n, err)
 	}
-	fsys.Corrupt("data/q/"+inspect.SegmentName(1), 1024+48+40, 1)
+	fsys.Corrupt("data/q/"+inspect.SegmentName(1), 1024+48+40, 3)
 	fsys.Corrupt("data/q/"+inspect.BodyName(3), 150_000, 3)
 	got, done := export(t, fsys, "data/q", NewRawEncoder, 2)
 	want := "\x03\x00\x00\x00\x00\x00\x00\x00one\x04\x00\x00\x00\x00\x00\x00\x00four"

@@ -116,7 +116,7 @@ func (e *examination) tornFooter(s *segmentFile, next uint64) bool {
 		return false
 	}
 	cut := -from & (sector - 1)
-	checksum := b[segment.FooterSize-4:]
+	checksum := b[segment.FooterSize-8:]
 	return !e.sealedFrom(next) &&
 		(blank.Bytes(checksum) || cut < segment.FooterSize && blank.Bytes(b[:cut]))
 }

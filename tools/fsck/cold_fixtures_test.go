@@ -61,7 +61,7 @@ func (b *builder) large(from, to uint64) {
 		s, err = segment.Create(b.fs, path, 1<<20)
 	}
 	must(b.t, err)
-	must(b.t, s.Start(segment.Header{Salt: uint32(from) * 1000003, First: from, Created: epoch,
+	must(b.t, s.Start(segment.Header{Salt: from * 1000003, First: from, Created: epoch,
 		ItemsBefore: from - 1, BytesBefore: 60 * (from - 1), Log: b.log}))
 	for seq := from; seq <= to; seq++ {
 		payload := fmt.Appendf(nil, "order %d: %s", seq, strings.Repeat("many things, ", 1900))

@@ -84,20 +84,20 @@ var fixtures = map[string]func(b *builder){
 	// Records.
 	"flipped-bit": func(b *builder) {
 		b.orders()
-		b.flip(second, b.record(second, 15)+45)
+		b.spoil(second, b.record(second, 15)+45)
 	},
-	"flipped-bit-in-taken": func(b *builder) { b.orders(); b.flip(first, b.record(first, 6)+45) },
+	"flipped-bit-in-taken": func(b *builder) { b.orders(); b.spoil(first, b.record(first, 6)+45) },
 	"flipped-bit-last": func(b *builder) {
 		b.orders()
-		b.flip(second, b.record(second, 20)+45)
+		b.spoil(second, b.record(second, 20)+45)
 	},
-	"flipped-bit-active": func(b *builder) { b.orders(); b.flip(last, b.record(last, 23)+45) },
-	"flipped-bit-newest": func(b *builder) { b.orders(); b.flip(last, b.record(last, 28)+45) },
+	"flipped-bit-active": func(b *builder) { b.orders(); b.spoil(last, b.record(last, 23)+45) },
+	"flipped-bit-newest": func(b *builder) { b.orders(); b.spoil(last, b.record(last, 28)+45) },
 	"flipped-bits": func(b *builder) {
 		b.orders()
-		b.flip(first, 1080)
-		b.flip(second, 1400)
-		b.flip(last, 1200)
+		b.spoil(first, 1080)
+		b.spoil(second, 1400)
+		b.spoil(last, 1200)
 	},
 	"lost-sector": func(b *builder) {
 		b.orders()
@@ -113,8 +113,8 @@ var fixtures = map[string]func(b *builder){
 	},
 	"stray-bytes": func(b *builder) {
 		b.orders()
-		b.flip(second, 300)
-		b.flip(first, b.record(first, 9)-1)
+		b.spoil(second, 300)
+		b.spoil(first, b.record(first, 9)-1)
 		b.spoil(offsets, 600)
 	},
 	"missing-segment":        func(b *builder) { b.orders(); b.remove(second) },
@@ -127,26 +127,26 @@ var fixtures = map[string]func(b *builder){
 	},
 
 	// Damage around the records.
-	"header-copy":        func(b *builder) { b.orders(); b.flip(second, 20) },
-	"header-copy-active": func(b *builder) { b.orders(); b.flip(last, 512+20) },
+	"header-copy":        func(b *builder) { b.orders(); b.spoil(second, 20) },
+	"header-copy-active": func(b *builder) { b.orders(); b.spoil(last, 512+20) },
 	"header-sealed": func(b *builder) {
 		b.orders()
-		b.flip(second, 20)
-		b.flip(second, 512+20)
+		b.spoil(second, 20)
+		b.spoil(second, 512+20)
 	},
-	"header-lost": func(b *builder) { b.orders(); b.flip(last, 20); b.flip(last, 512+20) },
+	"header-lost": func(b *builder) { b.orders(); b.spoil(last, 20); b.spoil(last, 512+20) },
 	"header-lost-trimmed": func(b *builder) {
 		b.orders()
 		b.cutTo(last, b.tail(last))
-		b.flip(last, 20)
-		b.flip(last, 512+20)
+		b.spoil(last, 20)
+		b.spoil(last, 512+20)
 	},
 	"first-page-lost": func(b *builder) {
 		b.orders()
 		b.write(last, 0, string(make([]byte, 1024+100)))
 	},
-	"index":      func(b *builder) { b.orders(); b.flip(second, b.size(second)-128-10) },
-	"footer":     func(b *builder) { b.orders(); b.flip(second, b.size(second)-60) },
+	"index":      func(b *builder) { b.orders(); b.spoil(second, b.size(second)-128-10) },
+	"footer":     func(b *builder) { b.orders(); b.spoil(second, b.size(second)-60) },
 	"footer-cut": func(b *builder) { b.orders(); b.cut(first, 152) },
 	"cut-short":  func(b *builder) { b.orders(); b.cut(second, 300) },
 	"no-segment": func(b *builder) {
@@ -209,8 +209,8 @@ var fixtures = map[string]func(b *builder){
 		b.orders()
 		b.durable = 21
 		b.taken(4)
-		b.flip(last, b.record(last, 23)+45)
-		b.flip(last, b.record(last, 28)+45)
+		b.spoil(last, b.record(last, 23)+45)
+		b.spoil(last, b.record(last, 28)+45)
 		b.write(last, 0, string(make([]byte, 512)))
 	},
 
@@ -309,7 +309,7 @@ var fixtures = map[string]func(b *builder){
 	},
 	"body-of-lost-record": func(b *builder) {
 		b.blobs()
-		b.flip(blobs+"/00000000000000000001.seg", b.record(blobs+"/00000000000000000001.seg", 2)+45)
+		b.spoil(blobs+"/00000000000000000001.seg", b.record(blobs+"/00000000000000000001.seg", 2)+45)
 	},
 	"body-without-record": func(b *builder) {
 		b.blobs()
@@ -459,7 +459,7 @@ func (b *builder) segment(path string, from, to uint64, seal bool) {
 		s, err = segment.Create(b.fs, path, 8<<10)
 	}
 	must(b.t, err)
-	must(b.t, s.Start(segment.Header{Salt: uint32(from) * 1000003, First: from, Created: epoch,
+	must(b.t, s.Start(segment.Header{Salt: from * 1000003, First: from, Created: epoch,
 		ItemsBefore: from - 1, BytesBefore: 60 * (from - 1), Log: b.log}))
 	for seq := from; seq <= to; seq++ {
 		payload := fmt.Appendf(nil, "order %d: %s", seq, strings.Repeat("a thing, ", 6))
@@ -583,7 +583,7 @@ func (b *builder) newer(path string) {
 	for _, at := range []int{0, 512} {
 		h := c[at : at+128]
 		h[8]++
-		binary.LittleEndian.PutUint32(h[124:], crc32.Checksum(h[:124], castagnoli))
+		binary.LittleEndian.PutUint64(h[120:], checksum.Of(h[:120]))
 	}
 	b.put(path, c)
 }

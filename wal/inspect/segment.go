@@ -3,6 +3,7 @@ package inspect
 import (
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"runtime/debug"
 
@@ -134,6 +135,8 @@ func (v *SegmentView) Steps() iter.Seq[*Step] {
 		for at := uint32(segment.HeaderSize); at < v.Tail(); at = s.To {
 			r, next, err := v.seg.At(at)
 			switch {
+			case err == io.EOF: // room for a payload that did not come whole
+				return
 			case err != nil:
 				*s = Step{From: at, To: v.seg.NextValid(at), Err: err}
 			case r.Seq < least:
@@ -153,7 +156,7 @@ func (v *SegmentView) Steps() iter.Seq[*Step] {
 
 // stray reports whether the bytes that pad a record to a multiple of [segment.Align] are not zeros.
 func (v *SegmentView) stray(to uint32, r *segment.Record) (stray bool) {
-	n := uint32(-len(r.Payload)) % segment.Align
+	n := r.Padding()
 	if n == 0 || v.b == nil {
 		return false
 	}

@@ -218,11 +218,11 @@ func TestDumpNamesWhatIsDamaged(t *testing.T) {
 	first, second := "data/q/"+inspect.SegmentName(1), "data/q/"+inspect.SegmentName(62)
 	// Items 5, 6 and 61.
 	for _, at := range []int64{1024 + 1040*4 + 500, 1024 + 1040*5 + 500, 1024 + 1040*60 + 500} {
-		if err := fsys.Corrupt(first, at, 1); err != nil {
+		if err := fsys.Corrupt(first, at, 3); err != nil {
 			t.Fatal(err)
 		}
 	}
-	fsys.Corrupt(second, 1024+1040+500, 1) // item 63
+	fsys.Corrupt(second, 1024+1040+500, 3) // item 63
 	got := damages(t, fsys)
 	want := []string{
 		"5-6 - - - - damaged 00000000000000000001.seg bytes 5184-7264:",

@@ -1,0 +1,135 @@
+package segment
+
+// A payload that comes in pieces. It gets room after the last record, and others are appended after
+// it while it comes. Its own record is appended when it is whole, and gives it its place in the
+// order.
+
+import (
+	"runtime/debug"
+
+	"github.com/darner/darner/segment/checksum"
+)
+
+// Body is room for a payload in a segment.
+type Body struct {
+	at   uint32 // of the payload
+	size uint32
+}
+
+// Size returns the bytes of the payload.
+func (b Body) Size() int { return int(b.size) }
+
+func (b Body) head() uint32 { return b.at - recordHead }
+
+func (b Body) end() uint32 { return uint32(align(int64(b.at) + int64(b.size))) }
+
+// ReserveSize returns the bytes that a payload of size bytes takes that is reserved, with its
+// record.
+func ReserveSize(size int) int64 {
+	return align(recordHead+int64(size)) + align(recordHead+dueSize+apartSize)
+}
+
+// Reserve makes room for a payload of size bytes, at least 1. It is [Segment.Append] in all else:
+// its errors, and who may call it when.
+func (s *Segment) Reserve(size int) (Body, error) {
+	if _, err := s.room(ReserveSize(size), int64(size)); err != nil {
+		return Body{}, err
+	}
+	b := Body{at: s.tail.Load() + recordHead, size: uint32(size)}
+	if err := s.storeBodyHead(b); err != nil {
+		return Body{}, err
+	}
+	s.tail.Store(b.end())
+	return b, nil
+}
+
+func (s *Segment) storeBodyHead(b Body) (err error) {
+	defer Guard(s.path, debug.SetPanicOnFault(true), &err)
+	s.end(b.end())
+	clear(s.mem[b.end()-Align : b.end()]) // what pads the payload
+	s.key.encodeBody(s.mem[b.head():], b.head(), int(b.size))
+	return nil
+}
+
+// Fill stores a piece of the payload at an offset in it. Pieces may be filled while others append
+// and read.
+func (s *Segment) Fill(b Body, at int, piece []byte) error {
+	from := b.at + uint32(at)
+	if from >= s.stale.Load() && len(piece) >= DirectWriteSize && s.file.Held() {
+		if err := s.cutShort(); err != nil {
+			return s.wrap("write", err)
+		}
+		if _, err := s.file.WriteAt(piece, int64(from)); err != nil {
+			return s.wrap("write", err)
+		}
+		return nil
+	}
+	return s.put(from, piece)
+}
+
+// Warm reports whether the pages for a payload are in memory already, because the file is used
+// again: then Lend is better than Fill.
+func (s *Segment) Warm(b Body) bool { return b.end() <= s.stale.Load() }
+
+// Lend returns the part of the map that takes the payload from an offset on. A system call that
+// writes there reports a page that cannot be written as an error; anybody else needs [Guard].
+func (s *Segment) Lend(b Body, at int) []byte {
+	return s.mem[b.at+uint32(at) : b.at+b.size : b.at+b.size]
+}
+
+// Sum returns the checksum of a payload that goes on with some bytes, from that of the bytes
+// before; it starts with [Segment.SumStart].
+func (s *Segment) Sum(sum uint64, b []byte) uint64 { return checksum.Update(sum, b) }
+
+// SumStart returns the checksum of no bytes of a payload.
+func (s *Segment) SumStart(b Body) uint64 { return seedAt(s.key.salt, b.at) }
+
+// AppendBody appends the record of a payload that is whole; sum is its checksum. r.Payload is set.
+// It is [Segment.Append] in all else. After [ErrFull] the payload must be appended to another
+// segment.
+func (s *Segment) AppendBody(b Body, sum uint64, r *Record) (off uint32, err error) {
+	r.Payload, r.apart, r.sum = s.mem[b.at:][:b.size:b.size], b.at, sum
+	size := int64(recordHead + apartSize)
+	if r.Due != 0 {
+		size += dueSize
+	}
+	end, err := s.place(r, size)
+	if err != nil {
+		return 0, err
+	}
+	off = s.tail.Load()
+	if fault := s.storeApartRecord(off, uint32(end), r); fault != nil {
+		s.key.encodeApart(s.head[:], off, r)
+		if err := s.write(off+checksum.Size, s.head[checksum.Size:size], fault); err != nil {
+			return 0, err
+		}
+		if err := s.write(off, s.head[:checksum.Size], fault); err != nil {
+			return 0, err
+		}
+	}
+	s.totals.add(r)
+	s.tail.Store(uint32(end))
+	return off, nil
+}
+
+func (s *Segment) storeApartRecord(off, end uint32, r *Record) (err error) {
+	defer Guard(s.path, debug.SetPanicOnFault(true), &err)
+	s.end(end)
+	s.key.encodeApart(s.mem[off:], off, r)
+	return nil
+}
+
+// Release gives up a payload that did not become whole. Its room is used for what comes next if
+// nothing was appended after it; otherwise it is lost until the segment goes. It may be called by
+// who may append.
+func (s *Segment) Release(b Body) {
+	if s.tail.Load() != b.end() || s.state.Load() != stateActive {
+		return
+	}
+	if end := b.end(); s.stale.Load() < end {
+		s.stale.Store(end)
+	}
+	if s.put(b.head(), make([]byte, endSize)) == nil {
+		s.tail.Store(b.head())
+	}
+}

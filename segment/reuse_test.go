@@ -1,0 +1,178 @@
+package segment
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/darner/darner/segment/disk/disktest"
+)
+
+// used is a segment that was full once and is used again for n items.
+func used(t testing.TB, fsys *disktest.FS, capacity int64, n int) (s *Segment, stored []Record) {
+	t.Helper()
+	s = newSegment(t, fsys, capacity)
+	fill(t, s, 1<<20)
+	must(t, s.Sync())
+	return again(t, s, n)
+}
+
+// again makes a segment the next one.
+func again(t testing.TB, s *Segment, n int) (*Segment, []Record) {
+	t.Helper()
+	h := testHeader
+	h.First, h.Salt = s.Last()+1, 0
+	must(t, s.Recycle(testPath))
+	must(t, s.Start(h))
+	return s, fill(t, s, n)
+}
+
+func TestASegmentIsUsedAgain(t *testing.T) {
+	fsys := disktest.New()
+	s, stored := used(t, fsys, 64<<10, 20)
+	mustHold(t, s, stored)
+	if s.Size() != 64<<10 || s.Room() < 1000 {
+		t.Errorf("got a file of %d bytes with room for %d, want it to keep its blocks", s.Size(), s.Room())
+	}
+	for range 3 {
+		fill(t, s, 1<<20)
+		must(t, s.Seal())
+		s, stored = again(t, s, 20)
+	}
+	mustHold(t, s, stored)
+	must(t, s.Close())
+	if v := fsys.Violations(); len(v) > 0 {
+		t.Errorf("got violations %v, want none", v)
+	}
+}
+
+// Wherever the new records end, what is left of the old ones is neither read nor called damage.
+func TestWhatAUsedFileHeldBeforeIsStale(t *testing.T) {
+	fsys := disktest.New()
+	s, stored := used(t, fsys, 16<<10, 0)
+	for n := 0; ; n++ {
+		for _, write := range []bool{false, true} {
+			data, err := fsys.ReadFile(testPath)
+			must(t, err)
+			o, damage := open(t, diskWith(t, data), write)
+			mustHold(t, o, stored)
+			if len(damage) > 0 {
+				t.Fatalf("%d records: got damage %+v, want none", n, damage)
+			}
+			if v, err := o.Judge(); err != nil || len(v.Damage) > 0 {
+				t.Fatalf("%d records: got verdict %+v, %v, want no damage", n, v, err)
+			}
+			if r := item(o.Last()+1, 30); write && int(o.Tail()) < 15<<10 {
+				appendItem(t, o, r)
+				mustHold(t, o, append(stored[:len(stored):len(stored)], r))
+			}
+			must(t, o.Close())
+		}
+		more := fill(t, s, 1)
+		if len(more) == 0 {
+			break
+		}
+		stored = append(stored, more...)
+	}
+}
+
+// A power cut may leave the page after the records as it was before the file was used again.
+func TestAStalePageAfterTheRecordsIsNoDamage(t *testing.T) {
+	fsys := disktest.New()
+	s, _ := used(t, fsys, 64<<10, 0)
+	before, err := fsys.ReadFile(testPath)
+	must(t, err)
+	stored := fill(t, s, 200)
+	after, err := fsys.ReadFile(testPath)
+	must(t, err)
+	for page := 4096; page < len(after); page += 4096 {
+		cut := append(bytes.Clone(after[:page]), before[page:]...)
+		for _, write := range []bool{false, true} {
+			o, damage := open(t, diskWith(t, cut), write)
+			for _, d := range damage {
+				if !d.Tail || d.To-d.From > 400 {
+					t.Errorf("cut at %d: got damage %+v, want at most a torn record", page, d)
+				}
+			}
+			found := walk(t, o)
+			for i, r := range found {
+				if !same(r, stored[i]) {
+					t.Fatalf("cut at %d: got %+v, want what was written", page, r)
+				}
+			}
+			must(t, o.Close())
+		}
+	}
+}
+
+// Both copies of the header are in one page.
+func TestAUsedSegmentWithoutItsFirstPageIsNotReadAsWhatItWasBefore(t *testing.T) {
+	for _, n := range []int{1, 3, 100} {
+		fsys := disktest.New()
+		_, stored := used(t, fsys, 64<<10, n)
+		data, err := fsys.ReadFile(testPath)
+		must(t, err)
+		clear(data[:4096])
+		o, damage, err := Open(diskWith(t, data), testPath, OpenOptions{First: stored[0].Seq})
+		must(t, err)
+		if len(damage) == 0 {
+			t.Errorf("%d records: got no damage, want the first page", n)
+		}
+		for _, r := range walk(t, o) {
+			if i := int(r.Seq - stored[0].Seq); i >= n || !same(r, stored[i]) {
+				t.Errorf("%d records: got %+v, which was not written", n, r)
+			}
+		}
+		must(t, o.Close())
+	}
+}
+
+func TestAStaleFooterDoesNotSealASegment(t *testing.T) {
+	fsys := disktest.New()
+	s := newSegment(t, fsys, 64<<10)
+	fill(t, s, 1<<20)
+	must(t, s.Seal())
+	sealed, err := fsys.ReadFile(testPath)
+	must(t, err)
+	first := s.Last() + 1
+	s, stored := again(t, s, 30)
+	data, err := fsys.ReadFile(testPath)
+	must(t, err)
+	data = data[:len(sealed)] // a power cut left the old end of the file
+	copy(data[len(data)-FooterSize-200:], sealed[len(data)-FooterSize-200:])
+	o, _ := open(t, diskWith(t, data), true)
+	mustHold(t, o, stored)
+	must(t, o.Close())
+	clear(data[:HeaderSize])
+	o, _, err = Open(diskWith(t, data), testPath, OpenOptions{First: first})
+	if err == nil {
+		mustHold(t, o, stored)
+		must(t, o.Close())
+	}
+	must(t, s.Close())
+}
+
+func TestAPowerCutWhileAFileIsUsedAgainLosesNothingThatWasSynced(t *testing.T) {
+	for seed := range uint64(200) {
+		rng := rand.New(rand.NewPCG(seed, 7))
+		fsys := disktest.New()
+		s, stored := used(t, fsys, 32<<10, 1+rng.IntN(20))
+		must(t, s.Sync())
+		must(t, fsys.SyncDir("/"))
+		safe := len(stored)
+		stored = append(stored, fill(t, s, rng.IntN(60))...)
+		o, _, err := Open(fsys.Crash(rng), testPath, OpenOptions{Write: true})
+		must(t, err)
+		found := walk(t, o)
+		if len(found) < safe {
+			t.Fatalf("seed %d: got %d records, want at least %d", seed, len(found), safe)
+		}
+		for _, r := range found {
+			if !same(r, stored[r.Seq-stored[0].Seq]) {
+				t.Fatalf("seed %d: got %+v, want what was written", seed, r)
+			}
+		}
+		must(t, o.Close())
+		must(t, s.Close())
+	}
+}

@@ -128,7 +128,8 @@ func (h *coldHeader) decode(b []byte) (flipped bool, err error) {
 	w := func(at int) uint32 { return le.Uint32(b[at:]) }
 	*h = coldHeader{
 		Header: Header{
-			Salt: u(16), Longest: w(12), First: u(32), Created: int64(u(40)), Capacity: int64(u(48)),
+			Salt: u(16), Longest: w(12),
+			First: u(32), Created: int64(u(40)), Capacity: int64(u(48)),
 			ItemsBefore: u(56), BytesBefore: u(64), Log: u(72),
 		},
 		totals: Totals{

@@ -162,8 +162,6 @@ func files(t testing.TB, capacity int64, n int) (active, sealed []byte, stored [
 	return active, sealed, stored
 }
 
-func crcOf(b []byte) uint32 { return checksum.Of32(b) }
-
 // put stores a record at off of b, in a body first if its payload is long, and returns where the
 // record itself is.
 func (k key) put(b []byte, off uint32, r *Record) (at uint32) {

@@ -122,8 +122,8 @@ func (s *Segment) load(o OpenOptions) (damage []Damage, err error) {
 	return s.openScanned(h, damage, o.Write)
 }
 
-// readFile reads n bytes at off, or fewer at the end of the file. A sector that cannot be read counts
-// as zeros: what it held is stored once more elsewhere.
+// readFile reads n bytes at off, or fewer at the end of the file. A sector that cannot be read
+// counts as zeros: what it held is stored once more elsewhere.
 func (s *Segment) readFile(off, n int64) ([]byte, error) {
 	b := make([]byte, n)
 	got, err := s.file.ReadAt(b, max(off, 0))

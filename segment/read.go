@@ -11,15 +11,15 @@ import (
 
 // At returns the record at off, verified, and the offset of the next one. The payload aliases the
 // map; of a cold segment, and of a record with a flipped bit that was mended, it aliases memory
-// that is never reused. The error is io.EOF at the tail, [ErrDamaged] if there is no valid record at
-// off, and [ErrFault] if the bytes cannot be read. At allocates only to decode the blocks of a cold
-// segment and to mend.
+// that is never reused. The error is io.EOF at the tail, [ErrDamaged] if there is no valid record
+// at off, and [ErrFault] if the bytes cannot be read. At allocates only to decode the blocks of a
+// cold segment and to mend.
 func (s *Segment) At(off uint32) (r Record, next uint32, err error) {
 	return s.read(off, true)
 }
 
-// Head is At for callers who do not need the payload yet: one that is apart is not verified, however
-// long it is.
+// Head is At for callers who do not need the payload yet: one that is apart is not verified,
+// however long it is.
 func (s *Segment) Head(off uint32) (r Record, next uint32, err error) {
 	return s.read(off, false)
 }

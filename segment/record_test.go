@@ -69,7 +69,9 @@ func TestNoFlippedBitOfARecordGoesUnnoticed(t *testing.T) {
 }
 
 func TestRecordSizeIsAligned(t *testing.T) {
-	for payload, want := range map[int]int64{0: 40, 1: 48, 8: 48, 9: 56, 4096: 4136, 65536: 65576 + 56} {
+	for payload, want := range map[int]int64{
+		0: 40, 1: 48, 8: 48, 9: 56, 4096: 4136, 65536: 65576 + 56,
+	} {
 		if got := RecordSize(payload); got != want {
 			t.Errorf("a payload of %d takes %d bytes, want %d", payload, got, want)
 		}

@@ -2,8 +2,8 @@ package segment
 
 // Using a file again. What a segment held is stale once its records are taken. The file keeps its
 // disk blocks, and its pages stay in memory and mapped. With another salt nothing that it held
-// verifies. The salts of all uses follow from the file's and their number, so that what is stale can
-// be told from what is damaged, also after a power cut that left pages of several uses.
+// verifies. The salts of all uses follow from the file's and their number. So what is stale can be
+// told from what is damaged, also after a power cut that left pages of several uses.
 
 import (
 	"math/rand/v2"

@@ -80,7 +80,9 @@ func Create(fsys disk.FS, path string, capacity int64) (*Segment, error) {
 	if err != nil {
 		return nil, fmt.Errorf("segment: %w", err)
 	}
-	s := &Segment{path: path, file: f, header: Header{Capacity: capacity}, writable: true, created: true}
+	s := &Segment{
+		path: path, file: f, header: Header{Capacity: capacity}, writable: true, created: true,
+	}
 	if err = s.Extend(HeaderSize); err == nil {
 		s.mem, err = f.Map(int(capacity), true)
 	}

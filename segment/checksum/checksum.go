@@ -77,11 +77,5 @@ func (h *half) start(sum uint32, b []byte) uint32 {
 	return ^c
 }
 
-// Of32 returns the CRC-32C of b.
-func Of32(b []byte) uint32 { return Update32(0, b) }
-
 // Update32 returns the CRC-32C of b that starts from a value.
 func Update32(start uint32, b []byte) uint32 { return crc32.Update(start, castagnoli.table, b) }
-
-// Start32 returns the value that a CRC-32C over b must have started from to end in sum.
-func Start32(sum uint32, b []byte) uint32 { return castagnoli.start(sum, b) }

@@ -6,14 +6,14 @@ package memcache
 import "github.com/darner/darner/server/queue"
 
 const (
-	// lendFrom is the length in bytes from which a payload is lent. Copying a shorter one costs
-	// less than another part of a write.
-	lendFrom = 4 << 10
+	// lendFrom is the length in bytes from which a payload is lent. Copying a shorter one, which
+	// was just verified and is in the processor's cache, costs no more than more parts of a write.
+	lendFrom = 16 << 10
 	// lendHeapFrom is that of one that is in memory, perhaps with others that it would keep there.
 	lendHeapFrom = 32 << 10
 
 	// MaxParts is in how many parts the answers of one Process are at most.
-	MaxParts = 2*(OutputLimit/lendFrom+1) + 1
+	MaxParts = 2*(OutputLimit/lendFrom+1) + 1 + pieceBytes/chunkSize
 )
 
 // lent is a payload that is on its way.

@@ -9,7 +9,7 @@ import (
 	"github.com/darner/darner/server/queue"
 )
 
-// pieceBytes is how much of a large item is borrowed at a time.
+// pieceBytes is how much of a large item is borrowed at a time, in chunks.
 const pieceBytes = 1 << 20
 
 // startStream opens the body of the current item and borrows its first piece. An item that is

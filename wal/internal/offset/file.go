@@ -41,11 +41,11 @@ type File struct {
 	created int64          // Unix ms
 
 	// What load found:
-	salvaged bool // neither slot verifies: the state, from the entries, may never have been synced
-	flips    []flip
-	tries    int  // entries that were searched for a flipped bit
-	lost     int  // slots and entries that were there once and do not verify
-	torn     bool // some place does not verify, maybe because it never got to the disk
+	salvaged bool   // neither slot verifies: the state, from entries, may never have been synced
+	flips    []flip // what Mend writes back
+	tries    int    // entries that were searched for a flipped bit
+	lost     int    // slots and entries that were there once and do not verify
+	torn     bool   // some place does not verify, maybe because it never got to the disk
 }
 
 // Create makes a blank offset file, which says nothing until the first slot is written.

@@ -188,8 +188,8 @@ func readHeader(b []byte) (h Header, damage []Damage, flips int, err error) {
 }
 
 // Identity returns the log that a segment, cold or not, says it is part of: in its header or, if
-// all copies of that are lost, in its footer. It is 0 if neither is readable. Errors are those of
-// the disk.
+// all copies of that are lost, in its footer. It is 0 if neither is readable. Errors are
+// [ErrVersion] and those of the disk.
 func Identity(fsys disk.FS, path string) (log uint64, err error) {
 	f, err := fsys.OpenRead(path)
 	if err != nil {
@@ -201,8 +201,12 @@ func Identity(fsys disk.FS, path string) (log uint64, err error) {
 	if err != nil && err != io.EOF {
 		return 0, err
 	}
-	if h, _, _, err := readHeader(b[:n]); err == nil {
+	h, _, _, headErr := readHeader(b[:n])
+	switch {
+	case headErr == nil:
 		return h.Log, nil
+	case errors.Is(headErr, ErrVersion):
+		return 0, headErr
 	}
 	size, err := f.Size()
 	if err != nil {
@@ -216,8 +220,12 @@ func Identity(fsys disk.FS, path string) (log uint64, err error) {
 		return 0, err
 	}
 	cold := coldFile{file: f}
-	if _, err := cold.readColdHeader(b[:n]); err == nil {
+	_, coldErr := cold.readColdHeader(b[:n])
+	switch {
+	case coldErr == nil:
 		return cold.h.Log, nil
+	case errors.Is(coldErr, ErrVersion):
+		return 0, coldErr
 	}
 	if footer, _, ok := readFooter(foot, size, 0); ok {
 		return footer.Header.Log, nil

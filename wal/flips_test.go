@@ -273,6 +273,10 @@ func TestALogOfAnotherFormatIsRefusedAndNotTouched(t *testing.T) {
 			m.WriteFile("/data/q/consumer.off.new", b)
 			return "consumer.off.new"
 		},
+		"segment": func(m memory) string {
+			segments := m.files(".seg")
+			return segments[len(segments)-1]
+		},
 		"body": func(memory) string { return item },
 		"upload": func(m memory) string {
 			m.WriteFile("/data/q/00000000000000000077.part", s.content(t, m.FS, "/data/q/"+item))
@@ -283,7 +287,7 @@ func TestALogOfAnotherFormatIsRefusedAndNotTouched(t *testing.T) {
 		file := "/data/q/" + change(m)
 		b := s.content(t, m.FS, file)
 		b[8] = 1
-		if strings.Contains(file, ".off") {
+		if !strings.HasSuffix(file, ".item") && !strings.HasSuffix(file, ".part") {
 			b[512+8] = 1
 		}
 		m.WriteFile(file, b)

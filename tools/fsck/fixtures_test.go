@@ -272,6 +272,13 @@ var fixtures = map[string]func(b *builder){
 		b.spoil(offsets, 512+24)
 	},
 	"offset-newer": func(b *builder) { b.orders(); b.newerOffsets(offsets) },
+	"version-1":    func(b *builder) { b.orders(); b.version1(last); b.write(last, 512+8, "\x01") },
+	"cold-version-1": func(b *builder) {
+		b.coldOrders()
+		b.version1(cold)
+		b.write(cold, 512+8, "\x01")
+		b.write(cold, b.size(cold)-192+8, "\x01")
+	},
 	"offset-version-1": func(b *builder) {
 		b.orders()
 		b.version1(offsets)

@@ -139,7 +139,7 @@ func (s *Segment) begin(h Header, tail uint32, t Totals, x index) {
 // Append adds a record and returns its offset. When Append returns, the record is visible to
 // readers and survives the death of the process. Its sequence number must be higher than all
 // before. Append allocates no memory and does not wait for the disk: it stores into the map. Long
-// records, and the first few after a sync, go to the page cache by a write.
+// records, and the first after a sync, go to the page cache by a write.
 //
 // The error is [ErrFull] if the record does not fit in the capacity or is longer than the header's
 // Longest, and [ErrUnallocated] if Extend must be called first. After either, and after an error of

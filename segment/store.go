@@ -1,7 +1,7 @@
 package segment
 
 // Storing bytes. Short records go through the map. Long records are written to the file, and so are
-// the first short ones after a sync and whatever a store into the map could not put there.
+// the first short one after a sync and whatever a store into the map could not put there.
 
 import (
 	"errors"
@@ -20,9 +20,10 @@ const DirectWriteSize = 8 << 10
 
 // writesAfterSync is how many short records are written to the file after a sync, before the map is
 // used again. A sync leaves the pages read-only, and the first store into each is then a page
-// fault. That costs as much as a short write, and much more on a virtual machine. Where few items
-// come between two syncs, none of them meets such a fault.
-const writesAfterSync = 4
+// fault, which costs as much as a short write or two: either has the file system note a new time of
+// the file. So where one item comes between two syncs a write is better, and the kernel then need
+// not take the page from the map at the next sync. More writes cost more than they save.
+const writesAfterSync = 1
 
 // shortRecord is the size, in bytes, up to which a record is short: it is written in one call, from
 // a buffer.

@@ -99,7 +99,7 @@ func writes(fsys *disktest.FS, n *int) {
 	})
 }
 
-func TestTheFirstShortRecordsAfterASyncAreWrittenAndTheOthersStored(t *testing.T) {
+func TestTheFirstShortRecordAfterASyncIsWrittenAndTheOthersStored(t *testing.T) {
 	fsys := disktest.New()
 	s := newSegment(t, fsys, 256<<10)
 	var want []Record

@@ -81,7 +81,7 @@ func (o *File) putEntry(at int, e Entry) {
 
 // writesAfterSync is how often the file is written to after a sync, before the map is used again.
 // The package segment does the same and says why.
-const writesAfterSync = 4
+const writesAfterSync = 1
 
 // BeforeSync is called before a sync of the file. The sync leaves the pages of the map read-only.
 func (o *File) BeforeSync() { o.toWrite, o.syncing = writesAfterSync, o.entries() }

@@ -22,10 +22,13 @@ func (s *Segment) Seal() (err error) {
 		return s.wrap("seal", ErrReadOnly)
 	}
 	end := s.tail.Load()
-	v := judge(s.mem[:end], s.header)
-	s.fix(v.fixes)
-	v.Totals.Last = s.totals.Last // a number is never used again, even if its record is damaged
-	x := v.index
+	t, x := s.totals, index(nil)
+	if x, err = s.indexed(end); err != nil { // something is damaged
+		v := judge(s.mem[:end], s.header)
+		s.fix(v.fixes)
+		v.Totals.Last = t.Last // a number is never used again, even if its record is damaged
+		t, x, err = v.Totals, v.index, nil
+	}
 	if x == nil {
 		x = index(indexMagic)
 	}
@@ -34,7 +37,7 @@ func (s *Segment) Seal() (err error) {
 	if err := s.allocateLocked(int64(end), total); err != nil {
 		return err
 	}
-	if err := s.writeSealLocked(x, v.Totals, end, total); err != nil {
+	if err := s.writeSealLocked(x, t, end, total); err != nil {
 		// If this fails, readers still recognize what is left there.
 		_ = s.wipeMapped(int64(end), total)
 		return fmt.Errorf("not sealed: %w", err)
@@ -64,4 +67,43 @@ func (s *Segment) writeSealLocked(x index, t Totals, end uint32, total int64) er
 		return err
 	}
 	return s.Sync()
+}
+
+// indexed makes the index from the heads of records and bodies alone: what was appended was made
+// here, or verified when the segment was opened. It is [ErrDamaged] if that is not what there was.
+func (s *Segment) indexed(end uint32) (x index, err error) {
+	var items, bytes uint64
+	off := uint32(HeaderSize)
+	for off < end {
+		c := s.mem[off:end]
+		f, ok := frame{}, len(c) >= recordHead
+		if ok {
+			f, ok = s.key.frame(c, int64(len(c)))
+		}
+		if !ok {
+			return nil, s.wrapAt(off, ErrDamaged)
+		}
+		if f.kind != kindBody {
+			x = x.note(off, s.key.first+uint64(le.Uint32(c[12:])), items)
+			items++
+			bytes += f.payload(c)
+		}
+		off += uint32(f.size)
+	}
+	if off != end || items != s.totals.Items || bytes != s.totals.Bytes {
+		return nil, s.wrapAt(off, ErrDamaged)
+	}
+	return x, nil
+}
+
+// payload returns the length of the payload of a record, whose head is h.
+func (f *frame) payload(h []byte) uint64 {
+	at := recordHead
+	if f.due {
+		at += dueSize
+	}
+	if f.kind == kindApart {
+		return uint64(le.Uint32(h[at+4:]))
+	}
+	return uint64(f.covered - at)
 }

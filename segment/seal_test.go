@@ -185,7 +185,8 @@ func TestInterruptedSealIsResumed(t *testing.T) {
 	}
 }
 
-// Otherwise the log would give the number of a damaged record to another item.
+// Otherwise the log would give the number of a damaged record to another item. Damage of a head is
+// found when it is sealed, that of a payload when it is read.
 func TestSealKeepsTheLastNumberOfADamagedRecord(t *testing.T) {
 	fsys := disktest.New()
 	s := newSegment(t, fsys, 64<<10)
@@ -194,8 +195,8 @@ func TestSealKeepsTheLastNumberOfADamagedRecord(t *testing.T) {
 	must(t, s.Seal())
 	must(t, s.Close())
 	s, _ = open(t, fsys, false)
-	if got := s.Totals(); got.Last != 109 || got.Items != 9 {
-		t.Errorf("got totals %+v, want those of the valid records", got)
+	if got := s.Totals(); got.Last != 109 {
+		t.Errorf("got totals %+v, want the last number", got)
 	}
 	mustHold(t, s, stored[:9])
 }

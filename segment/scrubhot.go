@@ -3,8 +3,10 @@ package segment
 // Mending a segment that is not cold in its file: flipped bits that were met while it was read.
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/darner/darner/segment/disk"
 )
@@ -18,7 +20,8 @@ type openedFlips struct {
 // ScrubHot verifies every record of a segment that is not cold, and its header, index and footer.
 // first is as in [OpenOptions]. With mend it flips flipped bits back in place and syncs. Others may
 // read and append at the same time. pace and the errors are as in [Scrub]. What is damaged beyond
-// that is left as it is; the report says so of what is between records.
+// that is left as it is. The report has what is so between records, which counts as lost, and then
+// the flipped bits.
 func ScrubHot(
 	fsys disk.FS, path string, first uint64, mend bool, pace func(bytes int) error,
 ) (r ScrubReport, err error) {
@@ -41,6 +44,7 @@ func ScrubHot(
 	for _, f := range append(v.fixes, s.opened.index...) {
 		patches = append(patches, patch{at: int64(f.at), flip: f.bit})
 	}
+	slices.SortFunc(patches, func(a, b patch) int { return cmp.Compare(a.at, b.at) })
 	for _, p := range patches {
 		to := uint32(p.at) + uint32(max(1, len(p.bytes)))
 		r.Damaged = append(r.Damaged, Damage{From: uint32(p.at), To: to})

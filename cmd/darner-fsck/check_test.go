@@ -24,7 +24,7 @@ func dataOf(t *testing.T, fixture string) string {
 }
 
 func TestExitCodesAreThoseOfFsck(t *testing.T) {
-	damaged := dataOf(t, "flipped-bit")
+	damaged := dataOf(t, "lost-record")
 	for _, c := range []struct {
 		want int
 		args []string
@@ -54,7 +54,7 @@ func TestExitCodesAreThoseOfFsck(t *testing.T) {
 }
 
 func TestJSONIsALineForEverythingThatIsFound(t *testing.T) {
-	out, _, code := says(t, "", "--json", "--repair", dataOf(t, "flipped-bits"))
+	out, _, code := says(t, "", "--json", "--repair", dataOf(t, "lost-records"))
 	if code != 1 {
 		t.Errorf("got exit code %d, want 1", code)
 	}
@@ -74,7 +74,7 @@ func TestJSONIsALineForEverythingThatIsFound(t *testing.T) {
 }
 
 func TestSpaceDrawsABarForEverySegment(t *testing.T) {
-	out, _, _ := says(t, "", "space", dataOf(t, "flipped-bit"))
+	out, _, _ := says(t, "", "space", dataOf(t, "lost-record"))
 	if bars := strings.Count(out, ".seg"); bars != 3 || !strings.Contains(out, "####") ||
 		!strings.Contains(out, "xx") || !strings.Contains(out, "----") {
 		t.Errorf("got %d bars, want 3 in\n%s", bars, out)
@@ -89,7 +89,7 @@ func TestAReportThatCannotBeWrittenIsToldOf(t *testing.T) {
 	defer full.Close()
 	for _, args := range [][]string{{"DATA"}, {"--json", "DATA"}, {"--json", "--repair", "DATA"},
 		{"space", "DATA"}} {
-		args[len(args)-1] = dataOf(t, "flipped-bits")
+		args[len(args)-1] = dataOf(t, "lost-records")
 		log, code := saysTo(t, full, args...)
 		if code&8 == 0 || !strings.Contains(log, "could not be written") {
 			t.Errorf("%q: got exit code %d, %q, want 8 and why", args, code, log)
@@ -113,7 +113,7 @@ func saysTo(t *testing.T, out *os.File, args ...string) (stderr string, code int
 
 // A server is noticed whatever path leads to its queue.
 func TestAServerIsNoticedThroughLinks(t *testing.T) {
-	dir := dataOf(t, "flipped-bit")
+	dir := dataOf(t, "lost-record")
 	server, err := disk.OS{}.Lock(filepath.Join(dir, ".lock"))
 	if err != nil {
 		t.Fatal(err)
@@ -144,7 +144,7 @@ func TestAServerIsNoticedThroughLinks(t *testing.T) {
 
 // No server can start while a single queue is repaired.
 func TestARepairOfALoneQueueMakesALock(t *testing.T) {
-	dir := dataOf(t, "flipped-bit")
+	dir := dataOf(t, "lost-record")
 	if _, _, code := says(t, "", dir+"/orders"); code != 4 {
 		t.Errorf("got exit code %d of a check, want 4", code)
 	}
@@ -161,7 +161,7 @@ func TestARepairOfALoneQueueMakesALock(t *testing.T) {
 
 // A program may use the log without a server.
 func TestAQueueThatAProgramHasOpenIsLeftAlone(t *testing.T) {
-	dir := dataOf(t, "flipped-bit")
+	dir := dataOf(t, "lost-record")
 	open, err := wal.Open(dir+"/orders", wal.Options{})
 	if err != nil {
 		t.Fatal(err)

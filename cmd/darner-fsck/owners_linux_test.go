@@ -120,7 +120,7 @@ func TestAServerOpensWhatRootHasMendedRewoundAndImported(t *testing.T) {
 	}
 	defer os.RemoveAll(dir)
 	data := filepath.Join(dir, "data")
-	if err := os.CopyFS(data, os.DirFS(fixtures+"flipped-bits")); err != nil {
+	if err := os.CopyFS(data, os.DirFS(fixtures+"lost-records")); err != nil {
 		t.Fatal(err)
 	}
 	ofServer(t, data)

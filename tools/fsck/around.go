@@ -101,6 +101,22 @@ func (e *examination) tail(s *segmentFile, d segment.Damage, next uint64) {
 	e.t.add(f)
 }
 
+// segmentFlips reports the flipped bits of a segment that is not cold.
+func (e *examination) segmentFlips(s *segmentFile) {
+	if s.cold.isCold {
+		return
+	}
+	at, err := e.in.Flips(s.file, false)
+	if err != nil {
+		e.trouble(s.file.Name, err)
+		return
+	}
+	for _, at := range at {
+		e.flippedBit(s.file.Name, at)
+	}
+	s.flipped = len(at) > 0
+}
+
 // tornFooter reports whether a power cut may have left the footer like this: without any of it, or
 // with one of the two sectors that it is in. Later segments are not sealed then.
 func (e *examination) tornFooter(s *segmentFile, next uint64) bool {

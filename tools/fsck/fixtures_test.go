@@ -82,18 +82,26 @@ var fixtures = map[string]func(b *builder){
 	},
 
 	// Records.
-	"flipped-bit": func(b *builder) {
+	"lost-record": func(b *builder) {
 		b.orders()
 		b.spoil(second, b.record(second, 15)+45)
 	},
-	"flipped-bit-in-taken": func(b *builder) { b.orders(); b.spoil(first, b.record(first, 6)+45) },
-	"flipped-bit-last": func(b *builder) {
+	"lost-record-in-taken": func(b *builder) { b.orders(); b.spoil(first, b.record(first, 6)+45) },
+	"lost-record-last": func(b *builder) {
 		b.orders()
 		b.spoil(second, b.record(second, 20)+45)
 	},
-	"flipped-bit-active": func(b *builder) { b.orders(); b.spoil(last, b.record(last, 23)+45) },
-	"flipped-bit-newest": func(b *builder) { b.orders(); b.spoil(last, b.record(last, 28)+45) },
-	"flipped-bits": func(b *builder) {
+	"segment-flipped-bits": func(b *builder) {
+		b.orders()
+		b.flip(first, 16)                      // a header
+		b.flip(second, b.record(second, 15)+8) // a length
+		b.flip(second, b.record(second, 17)+45)
+		b.flip(second, b.size(second)-160+40) // a footer
+		b.flip(last, b.record(last, 23)+3)    // a checksum
+	},
+	"lost-record-active": func(b *builder) { b.orders(); b.spoil(last, b.record(last, 23)+45) },
+	"lost-record-newest": func(b *builder) { b.orders(); b.spoil(last, b.record(last, 28)+45) },
+	"lost-records": func(b *builder) {
 		b.orders()
 		b.spoil(first, 1080)
 		b.spoil(second, 1400)

@@ -17,7 +17,7 @@ import (
 )
 
 func TestADirectoryInUseIsNotExamined(t *testing.T) {
-	fsys := load(t, "flipped-bit")
+	fsys := load(t, "lost-record")
 	server, err := fsys.Lock(data + "/.lock")
 	must(t, err)
 	for _, path := range []string{data, orders} {
@@ -66,7 +66,7 @@ func TestAMediumThatCannotBeWrittenIsExamined(t *testing.T) {
 }
 
 func TestAQueuesDirectoryIsExaminedAlone(t *testing.T) {
-	fsys := load(t, "flipped-bit")
+	fsys := load(t, "lost-record")
 	must(t, fsys.Mkdir(data+"/other"))
 	res, err := fsck.Run(orders, fsck.Options{FS: fsys, Repair: true})
 	must(t, err)
@@ -79,7 +79,7 @@ func TestAQueuesDirectoryIsExaminedAlone(t *testing.T) {
 }
 
 func TestAQueueWithoutADataDirectoryHasItsOwnQuarantine(t *testing.T) {
-	fsys := load(t, "flipped-bit")
+	fsys := load(t, "lost-record")
 	must(t, fsys.Rename(orders, "alone"))
 	for range 2 {
 		res, err := fsck.Run("alone", fsck.Options{FS: fsys, Repair: true})
@@ -128,7 +128,7 @@ func TestAQueueThatCannotBeReadDoesNotHideTheOthers(t *testing.T) {
 		},
 	} {
 		t.Run(what, func(t *testing.T) {
-			fsys := load(t, "flipped-bit")
+			fsys := load(t, "lost-record")
 			for _, file := range fsys.Names(orders) {
 				b, err := fsys.ReadFile(orders + "/" + file)
 				must(t, err)

@@ -293,6 +293,15 @@ func (r *repair) mendSegments() error {
 		if s.err == errSuperseded {
 			continue
 		}
+		if s.flipped && s.fix <= cutTail {
+			err = r.do(s.file.Name, "mended in place, by its checksums", func() error {
+				_, err := r.e.in.Flips(r.named(s.file), true)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+		}
 		switch s.fix {
 		case cutTail:
 			err = r.do(s.file.Name, "cut after the last record", func() error { return r.cut(s) })

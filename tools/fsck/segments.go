@@ -17,17 +17,18 @@ import (
 
 // segmentFile is a segment, or another file under a segment's name.
 type segmentFile struct {
-	file   inspect.FileInfo
-	first  uint64 // number of its first item, from its header or else its name; 0: not known
-	name   string // the name that it should have
-	header segment.Header
-	last   uint64 // number of the last item in a sealed segment
-	sealed bool
-	err    error // why nothing is read from it; nil: it is read
-	fix    fix
-	rename bool   // it is to be renamed to name
-	items  int    // number of readable items
-	end    uint64 // the number after the last readable item
+	file    inspect.FileInfo
+	first   uint64 // number of its first item, from its header or else its name; 0: not known
+	name    string // the name that it should have
+	header  segment.Header
+	last    uint64 // number of the last item in a sealed segment
+	sealed  bool
+	err     error // why nothing is read from it; nil: it is read
+	fix     fix
+	flipped bool   // it has bits to flip back; a copy has them as they were
+	rename  bool   // it is to be renamed to name
+	items   int    // number of readable items
+	end     uint64 // the number after the last readable item
 
 	headless bool // its header is lost, and its records hold what is needed
 	cold     coldFile

@@ -177,6 +177,7 @@ func (e *examination) segment(s *segmentFile, next uint64) {
 	e.missingUntil(s, hole, e.segmentEnd(v))
 	e.aroundRecords(s, v, next, u)
 	e.coldDamage(s, v)
+	e.segmentFlips(s)
 	if doubles > 0 {
 		e.t.note(s.file.Name, Overlap, "%s in it are also in an earlier segment, which counts",
 			items(doubles))

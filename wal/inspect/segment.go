@@ -154,6 +154,16 @@ func (v *SegmentView) Steps() iter.Seq[*Step] {
 	}
 }
 
+// Flips returns where a segment that is not cold has flipped bits that its checksums tell, by byte.
+// With mend it flips them back in the file, and syncs.
+func (in *Inspection) Flips(f FileInfo, mend bool) (at []int64, err error) {
+	r, err := segment.ScrubHot(in.fs, in.Path(f), f.Number, mend, nil)
+	for _, d := range r.Damaged[r.Lost:] {
+		at = append(at, int64(d.From))
+	}
+	return at, err
+}
+
 // stray reports whether the bytes that pad a record to a multiple of [segment.Align] are not zeros.
 func (v *SegmentView) stray(to uint32, r *segment.Record) (stray bool) {
 	n := r.Padding()

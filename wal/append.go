@@ -43,54 +43,80 @@ func (l *Log) appendLocked(
 	if err := l.usableLocked(); err != nil {
 		return p, err
 	}
-	if m.Enqueued == 0 {
-		m.Enqueued = l.now()
-	}
-	r := segment.Record{
-		Seq: l.next, Kind: kind, Flags: m.recordFlags(), ClientFlags: m.Flags,
-		Enqueued: m.Enqueued, Expires: m.Expires, Payload: payload,
-	}
+	r := l.recordLocked(kind, payload, m)
 	bytes := segment.RecordSize(len(payload))
 	for {
-		f := l.activeLocked()
-		if f == nil {
-			if err := l.rollForItemLocked(bytes); err != nil {
-				return p, err
-			}
-			continue
+		f, err := l.takesLocked(bytes)
+		if err != nil {
+			return p, err
 		}
 		off, err := f.seg.Append(&r)
 		if err == nil {
-			l.appendedLocked(f, off, size)
-			p = Position{Seq: r.Seq, Size: size, Flags: m.Flags, at: off, segment: f.first}
-			if kind == segment.KindLarge {
-				p.at |= largeBit
-			}
-			return p, nil
+			return l.appendedLocked(f, off, size, &r), nil
 		}
-		switch {
-		case errors.Is(err, segment.ErrUnallocated):
-			return p, l.requestRoomLocked(f, bytes)
-		case errors.Is(err, segment.ErrFull):
-			if err := l.rollForItemLocked(bytes); err != nil {
-				return p, err
-			}
-		case disk.IsTransient(err):
+		if err := l.makeRoomLocked(f, bytes, err); err != nil {
 			return p, err
-		case !disk.IsFull(err):
-			return p, l.failLocked(err)
-		default:
-			return p, l.refusedLocked(err)
 		}
 	}
 }
 
-func (l *Log) appendedLocked(f *file, off uint32, size int64) {
+// recordLocked is the record of the next item.
+func (l *Log) recordLocked(kind segment.Kind, payload []byte, m Meta) segment.Record {
+	if m.Enqueued == 0 {
+		m.Enqueued = l.now()
+	}
+	return segment.Record{
+		Seq: l.next, Kind: kind, Flags: m.recordFlags(), ClientFlags: m.Flags,
+		Enqueued: m.Enqueued, Expires: m.Expires, Payload: payload,
+	}
+}
+
+// takesLocked is the segment that takes appends. If there is none, it begins one, for so many
+// bytes.
+func (l *Log) takesLocked(bytes int64) (*file, error) {
+	f := l.activeLocked()
+	if f == nil {
+		if err := l.rollForItemLocked(bytes); err != nil {
+			return nil, err
+		}
+		f = l.activeLocked()
+	}
+	return f, nil
+}
+
+// makeRoomLocked handles an error of the segment that takes appends. It returns nil if another try
+// is worthwhile, and otherwise the refusal of the item.
+func (l *Log) makeRoomLocked(f *file, bytes int64, err error) error {
+	switch {
+	case errors.Is(err, segment.ErrUnallocated):
+		return l.requestRoomLocked(f, bytes)
+	case errors.Is(err, segment.ErrFull):
+		return l.rollForItemLocked(bytes)
+	case disk.IsTransient(err):
+		return err
+	case !disk.IsFull(err):
+		return l.failLocked(err)
+	}
+	return l.refusedLocked(err)
+}
+
+// appendedLocked notes a record that was appended. size is the item's size.
+func (l *Log) appendedLocked(f *file, off uint32, size int64, r *segment.Record) Position {
 	l.next++
 	l.total.items++
 	l.total.bytes += uint64(size)
 	f.dirty = true
 	l.touchLocked()
+	l.prepareFromLocked(f, off)
+	p := Position{Seq: r.Seq, Size: size, Flags: r.ClientFlags, at: off, segment: f.first}
+	if r.Kind == segment.KindLarge {
+		p.at |= largeBit
+	}
+	return p
+}
+
+// prepareFromLocked has the background prepare what is next, if something at off calls for it.
+func (l *Log) prepareFromLocked(f *file, off uint32) {
 	if off >= f.prepareAt {
 		f.prepareAt = prepareRequested
 		l.requestPrepare()
@@ -128,6 +154,9 @@ func (l *Log) canRollLocked() bool {
 
 // rollLocked makes the spare the active segment.
 func (l *Log) rollLocked() error {
+	if was := l.activeLocked(); was != nil {
+		was.rolled = l.steady()
+	}
 	f := l.spare.file
 	l.spare.file = nil
 	f.named = f.named && f.path == l.path(files.SegmentName(l.next))

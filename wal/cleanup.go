@@ -30,6 +30,7 @@ func (l *Log) cleanup() {
 	l.setAside()
 	l.setForeignAside()
 	l.shrinkIdle()
+	l.moveSlowUploads()
 	l.removeTaken()
 	l.sealRolled()
 	l.rewriteOffsets()
@@ -166,7 +167,7 @@ func (l *Log) reclaim() {
 	l.mu.Lock()
 	var gone []*file
 	f := l.activeLocked()
-	if f != nil && l.next == next && len(l.files) == 1 && f.named && f.renames == 0 {
+	if f != nil && l.next == next && len(l.files) == 1 && f.removableLocked() {
 		gone, l.files = l.files, nil
 		l.dropLocked(gone)
 	}
@@ -236,7 +237,11 @@ func (l *Log) takenFiles(head uint64) (gone []*file) {
 }
 
 // removableLocked reports whether nothing under way needs the segment's file.
-func (f *file) removableLocked() bool { return f.named && f.renames == 0 && !f.compacting }
+func (f *file) removableLocked() bool { return f.named && !f.awaitedLocked() && !f.compacting }
+
+// awaitedLocked reports whether something under way keeps the segment from being sealed: a body of
+// a large item without its final name, or a payload that is coming in.
+func (f *file) awaitedLocked() bool { return f.renames > 0 || len(f.coming) > 0 }
 
 // dropLocked pins segments that were removed from the log, for whoever deletes their files.
 func (l *Log) dropLocked(gone []*file) {

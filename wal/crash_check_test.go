@@ -69,7 +69,7 @@ func (w *world) checkQueue(q *queue, was *known) error {
 	// From here on the world is what survived. What came to nobody may be gone, or come to a late
 	// consumer.
 	for id, it := range q.items {
-		survived := &item{id: id, seq: it.seq, noted: it.noted}
+		survived := &item{id: id, order: it.order, seq: it.seq, noted: it.noted}
 		for i := range q.readers {
 			came := back[i][id]
 			survived.by[i] = delivery{owed: came, taking: !came, maybe: !came}
@@ -109,7 +109,7 @@ func (w *world) delivered(q *queue, was *known, by int) (back map[string]bool, e
 		if err != nil {
 			return nil, err
 		}
-		if last != nil && (it.id <= last.id || p.Seq <= last.seq) {
+		if last != nil && (it.order <= last.order || p.Seq <= last.seq) {
 			return nil, fmt.Errorf("item %s comes after %s", it.id, last.id)
 		}
 		if err := w.mayCome(was, it, by, p.Seq); err != nil {
@@ -188,7 +188,12 @@ func (w *world) goesOn(q *queue) error {
 	if err := w.append(q, 10); err != nil {
 		return err
 	}
-	newest := q.items[fmt.Sprintf("%06d", w.count)]
+	var newest *item
+	for _, it := range q.items {
+		if it.order == w.count {
+			newest = it
+		}
+	}
 	for id, it := range q.items {
 		if it != newest && it.appended && it.seq >= newest.seq {
 			return fmt.Errorf("number %d of item %s was given again", it.seq, id)

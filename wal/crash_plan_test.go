@@ -15,6 +15,10 @@ type op string
 const (
 	opAppend    op = "append"
 	opLarge     op = "large"
+	opBegin     op = "begin"
+	opPiece     op = "piece"
+	opBreak     op = "break"
+	opMove      op = "move"
 	opNext      op = "next"
 	opTryNext   op = "try next"
 	opTake      op = "take"
@@ -92,6 +96,7 @@ func newPlan(seed uint64, power bool) *plan {
 	}
 	full := some(4, 2)
 	w := []weighted{
+		{opBegin, some(2, 8)}, {opPiece, 24}, {opBreak, 1}, {opMove, 1},
 		{opAppend, 46}, {opLarge, 4 + some(3, 8)}, {opNext, 22}, {opTryNext, some(2, 12)},
 		{opTake, 18}, {opTakeLarge, 2},
 		{opTakeMany, some(3, 3)}, {opSync, 4}, {opFlush, 1}, {opReopen, 2}, {opTidy, 3},

@@ -26,6 +26,16 @@ func (w *world) do(q *queue, s step) error {
 		return w.append(q, s.n%300+(s.n/300%10/9)*(s.n/3000%3700))
 	case opLarge:
 		return w.upload(q, 1000+s.n%200_000)
+	case opBegin:
+		return w.begin(q, 1+s.n%12_000)
+	case opPiece:
+		return w.piece(q, s.n)
+	case opBreak:
+		if n := len(q.coming); n > 0 {
+			q.end(s.n % n).u.Abort()
+		}
+	case opMove:
+		wal.MoveUploads(q.l)
 	case opNext:
 		return w.next(q, who)
 	case opTryNext:
@@ -135,21 +145,113 @@ func (w *world) upload(q *queue, size int) error {
 	})
 }
 
+// begin begins an item that comes in pieces.
+func (w *world) begin(q *queue, size int) error {
+	if len(q.coming) >= 4 {
+		return nil
+	}
+	w.mu.Lock()
+	w.count++
+	it := &item{id: fmt.Sprintf("%06d", w.count)}
+	w.mu.Unlock()
+	b := body(it.id, size)
+	var u *wal.Upload
+	err := w.patiently(func() (err error) {
+		u, err = tryUpload(q.l, len(b))
+		return err
+	})
+	if w.mayRefuse(err) {
+		return nil
+	}
+	if err == nil {
+		q.coming = append(q.coming, &coming{it, b, b, u})
+	}
+	return err
+}
+
+// piece brings the next piece of an item, or gives it its place.
+func (w *world) piece(q *queue, n int) (err error) {
+	if len(q.coming) == 0 {
+		return nil
+	}
+	at := n % len(q.coming)
+	c := q.coming[at]
+	if len(c.left) == 0 {
+		q.end(at)
+		return w.place(q, c.it, func() (p wal.Position, err error) {
+			err = w.patiently(func() error {
+				if p, err = c.u.TryCommit(); err == wal.ErrUnready {
+					p, err = c.u.Commit()
+				}
+				return err
+			})
+			if err != nil {
+				c.u.Abort()
+			}
+			return p, err
+		})
+	}
+	piece := c.left[:min(len(c.left), 1+n/8%8000)]
+	c.left = c.left[len(piece):]
+	if room := c.u.Lend(); room != nil {
+		c.u.Lent(copy(room, piece), false)
+		return nil
+	}
+	if _, err = c.u.TryWrite(piece); err == wal.ErrUnready {
+		_, err = c.u.Write(piece)
+	}
+	if err != nil {
+		q.end(at).u.Abort()
+	}
+	if w.mayRefuse(err) {
+		return nil
+	}
+	return err
+}
+
+// end takes an item out of those that come in pieces.
+func (q *queue) end(at int) *coming {
+	c := q.coming[at]
+	q.coming = slices.Delete(q.coming, at, at+1)
+	return c
+}
+
+// breakOff ends all items that come in pieces.
+func (q *queue) breakOff() {
+	for len(q.coming) > 0 {
+		q.end(0).u.Abort()
+	}
+}
+
 // add gives the log an item, which a full disk or budget may refuse.
 func (w *world) add(q *queue, store func(id string) (wal.Position, error)) error {
 	w.mu.Lock()
 	w.count++
 	it := &item{id: fmt.Sprintf("%06d", w.count)}
+	w.mu.Unlock()
+	return w.place(q, it, func() (wal.Position, error) { return store(it.id) })
+}
+
+// mayRefuse reports whether there is a bound that accounts for an error.
+func (w *world) mayRefuse(err error) bool {
+	return errors.Is(err, wal.ErrFull) && (w.full || w.budget.Load() >= 0)
+}
+
+// place gives an item its place in the log.
+func (w *world) place(q *queue, it *item, store func() (wal.Position, error)) error {
+	w.mu.Lock()
+	w.count++
+	it.order = w.count
 	for i := range it.by {
 		it.by[i].owed = q.readers[i].joined
 	}
 	q.items[it.id] = it
 	w.mu.Unlock()
-	p, err := store(it.id)
+	p, err := store()
 	syncs := q.l.Stats().Syncs // not under mu, which the hook takes while the log is locked
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if errors.Is(err, wal.ErrFull) && (w.full || w.budget.Load() >= 0) {
+	if w.mayRefuse(err) {
 		it.refused = true
 		return nil
 	}
@@ -185,6 +287,10 @@ func (w *world) tryNext(q *queue, who, n int) error {
 func (w *world) came(q *queue, who int, p wal.Position) error {
 	r := &q.readers[who]
 	it, err := q.read(p)
+	if errors.Is(err, wal.ErrDamaged) && w.power && !q.knows(p.Seq) {
+		w.excuses.add("a payload after a power cut, its item was not synced")
+		return r.c.Take(p)
+	}
 	if err != nil {
 		return err
 	}
@@ -223,6 +329,16 @@ func (it *item) counts(c *wal.Consumer, who int, seq uint64) error {
 			it.noted[who])
 	}
 	return nil
+}
+
+// knows reports whether an item with that number survived or was appended since.
+func (q *queue) knows(seq uint64) bool {
+	for _, it := range q.items {
+		if it.appended && it.seq == seq {
+			return true
+		}
+	}
+	return false
 }
 
 // read gets an item's content and finds out which one it is.
@@ -416,6 +532,7 @@ func (w *world) syncedByTimer(q *queue) {
 
 // reopen parks the log and loads it again, with something done to its files in between.
 func (w *world) reopen(q *queue, do func() error) error {
+	q.breakOff()
 	if err := w.sync([]*queue{q}, q.l.Close); err != nil {
 		return err
 	}

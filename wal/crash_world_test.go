@@ -26,6 +26,7 @@ var consumerNames = [mostConsumers]string{"", "audit", "late"}
 // way at the cut may have happened or not.
 type item struct {
 	id               string
+	order            int // of the beginning of its append
 	seq              uint64
 	appended, synced bool
 	refused          bool   // its append was answered with an error: it must not come
@@ -64,7 +65,16 @@ type queue struct {
 	dir     string
 	l       *wal.Log
 	items   map[string]*item
+	coming  []*coming
 	readers [mostConsumers]reader
+}
+
+// coming is an item that comes in pieces.
+type coming struct {
+	it   *item
+	b    []byte
+	left []byte // of b
+	u    *wal.Upload
 }
 
 // world is one disk and what was done on it.
@@ -359,6 +369,7 @@ func (w *world) close() {
 		if q.l != nil {
 			q.l.Abandon()
 		}
+		q.breakOff()
 		q.l = nil
 	}
 	w.catchUp()
@@ -366,7 +377,7 @@ func (w *world) close() {
 }
 
 func options(fsys disk.FS) wal.Options {
-	o := wal.Options{FS: fsys, SegmentSize: wal.MinSegmentSize, InlineMax: 4 << 10,
+	o := wal.Options{FS: fsys, SegmentSize: wal.MinSegmentSize, InlineMax: 16 << 10,
 		SyncEvery: wal.SyncNever, Logger: quiet()}
 	o.Cold = &wal.Cold{}
 	return wal.WithOffsetCapacity(o, 128<<10)

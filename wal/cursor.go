@@ -3,6 +3,8 @@ package wal
 // The cursor of a consumer: which item Next hands out, and what it skips on the way.
 
 import (
+	"io"
+
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/wal/internal/body"
 )
@@ -50,6 +52,10 @@ func (c *Consumer) TryNext() (p Position, m Meta, ok bool, err error) {
 			c.readAhead()
 		}
 		r, next, err := c.f.seg.Head(c.at)
+		if err == io.EOF { // what follows are payloads that never became items
+			c.at = next
+			continue
+		}
 		if err != nil {
 			c.reading.lacks = true
 			return p, m, false, ErrUnready

@@ -133,3 +133,24 @@ func FaultInOffsets(l *Log, err error) {
 	c := l.consumers[""]
 	c.off.Fault, c.dirty = err, true
 }
+
+// AwaitReadPool returns when nothing is left to do of what readers and uploads leave to the
+// background.
+func AwaitReadPool(l *Log) {
+	p := &l.background.readPool
+	for busy := true; busy; runtime.Gosched() {
+		p.mu.Lock()
+		busy = p.running > 0
+		p.mu.Unlock()
+	}
+}
+
+// MoveUploads moves all uploads aside whose segments take no more appends.
+func MoveUploads(l *Log) {
+	l.mu.Lock()
+	for _, f := range l.files {
+		f.rolled -= slowAfter
+	}
+	l.mu.Unlock()
+	l.moveSlowUploads()
+}

@@ -3,6 +3,7 @@ package wal
 import (
 	"errors"
 	"sort"
+	"time"
 
 	"github.com/darner/darner/segment"
 )
@@ -14,15 +15,17 @@ type file struct {
 	path      string
 	named     bool // it has its final name, unlike a spare that was just started
 	seg       *segment.Segment
-	pins      int    // users of seg without the lock: it stays open for them
-	sealed    bool   // complete, trimmed and synced
-	dirty     bool   // appended to since the last sync
-	renames   int    // large items whose body has no final name yet; it is not sealed before
-	lost      bool   // unreadable: it is set aside, not deleted
-	gone      bool   // removed from the log's list; the last unpin closes it
-	prepareAt uint32 // tail from which the background should prepare what is next
-	extendAt  uint32 // from this tail on, prepare allocates another extent
-	size      int64  // in bytes, of a sealed one
+	pins      int           // users of seg without the lock: it stays open for them
+	sealed    bool          // complete, trimmed and synced
+	dirty     bool          // appended to since the last sync
+	renames   int           // large items whose body has no final name yet; it is not sealed before
+	coming    []*Upload     // payloads that are under way into it; it is not sealed before they end
+	rolled    time.Duration // steady time since when it takes no more appends, if some were coming
+	lost      bool          // unreadable: it is set aside, not deleted
+	gone      bool          // removed from the log's list; the last unpin closes it
+	prepareAt uint32        // tail from which the background should prepare what is next
+	extendAt  uint32        // from this tail on, prepare allocates another extent
+	size      int64         // in bytes, of a sealed one
 
 	// through is the first number of the last segment that a cold one replaces; of others, first.
 	through uint64
@@ -142,9 +145,15 @@ func (f *file) setOpenLocked(seg *segment.Segment) {
 // noteTotalsLocked notes how much is in an open segment if it is sealed.
 func (f *file) noteTotalsLocked() {
 	if f.seg.Sealed() {
-		f.records, f.recordSize = f.seg.Totals().Items, int64(f.seg.Tail())-segment.HeaderSize
+		t := f.seg.Totals()
+		f.records = t.Items
+		f.recordSize = min(int64(f.seg.Tail())-segment.HeaderSize, // bodies without a record count
+			int64(t.Bytes)+int64(t.Items)*mostOverhead)
 	}
 }
+
+// mostOverhead is the most that a record takes besides its payload.
+const mostOverhead = 112
 
 // release unpins a segment, and closes it if it is gone and this was the last pin.
 func (l *Log) release(f *file) {

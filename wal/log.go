@@ -51,6 +51,7 @@ type Log struct {
 	created   int64                         // Unix ms
 	consumers map[string]*Consumer
 	uploads   uploads
+	slow      clock.Timer // fires when uploads into rolled segments are slow: see upload.go
 	aside     aside
 	missing   missing
 	dirty     dirt
@@ -227,6 +228,7 @@ func (l *Log) stopTimers() {
 	l.dirty.timer.Stop()
 	l.compaction.timer.Stop()
 	l.idle.timer.Stop()
+	l.slow.Stop()
 }
 
 // markClosed lets nothing new begin. It is false if somebody did so before.

@@ -37,6 +37,7 @@ func Open(dir string, o Options) (*Log, error) {
 	l.dirty.timer = clock.NewTimer(o.Clock, func() { l.background.syncs.due(l) })
 	l.compaction.timer = clock.NewTimer(o.Clock, l.compaction.lookAgain)
 	l.idle.timer = clock.NewTimer(o.Clock, l.idleTimerFired)
+	l.slow = clock.NewTimer(o.Clock, l.requestCleanup)
 	if l.background == nil {
 		l.background = NewBackground(0, o.Clock)
 	}

@@ -8,6 +8,7 @@ package wal
 import (
 	"container/list"
 	"errors"
+	"io"
 	"time"
 
 	"github.com/darner/darner/segment"
@@ -273,7 +274,7 @@ func (c *Consumer) atDamage() bool {
 		return false
 	}
 	_, _, err := c.f.seg.At(c.at)
-	return err != nil
+	return err != nil && err != io.EOF
 }
 
 // isReady ends the wait for what the cursor lacked.

@@ -73,10 +73,10 @@ func (l *Log) rolled() (due []*file) {
 		return nil
 	}
 	for _, f := range l.files[:max(0, len(l.files)-1)] {
-		if f.sealed && f.renames == 0 {
+		if f.sealed && !f.awaitedLocked() {
 			continue
 		}
-		if f.renames > 0 || f.seg == nil {
+		if f.awaitedLocked() || f.seg == nil {
 			break
 		}
 		f.pins++

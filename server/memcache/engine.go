@@ -37,13 +37,15 @@ type Queue interface {
 	Parked() bool // it exists, and has to be loaded first
 	Load() error  // may wait
 
-	// Putting. What TryPut refuses with queue.ErrBacklog is tried again when CatchUpThen calls fn.
+	// Putting. What TryPut and TryUpload refuse with queue.ErrBacklog is tried again when
+	// CatchUpThen calls fn.
 	// After other refusals Relieve tells whether it helps to try again.
 	TryPut(payload []byte, m queue.Meta) error
 	CatchUpThen(fn func()) (stop func())
-	SyncThen(fn func(error))                                   // when all that was put is synced
-	Create() error                                             // Load that creates; may wait
-	Relieve(refused error) error                               // may wait
+	SyncThen(fn func(error))     // when all that was put is synced
+	Create() error               // Load that creates; may wait
+	Relieve(refused error) error // may wait
+	TryUpload(size int, m queue.Meta) (queue.InlineUpload, error)
 	BeginLarge(size int64, m queue.Meta) (queue.Upload, error) // a large item; may wait
 
 	// Getting. What was fetched ends with exactly one of Confirm, Return and Drop.

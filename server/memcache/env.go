@@ -24,8 +24,7 @@ type Env struct {
 
 	// A larger item, in bytes, is refused.
 	MaxItemSize int64
-	// A larger item, in bytes, is streamed. The transport's input buffers must be able to hold one
-	// of this size, see Session.Need.
+	// A larger item, in bytes, is streamed.
 	InlineMax int
 
 	MaxOpenReads int  // items of one queue that a connection may have open

@@ -101,7 +101,7 @@ func (f *fuzzed) process() bool {
 	}
 	f.in, f.out = f.in[n:], out
 	need := f.s.Need()
-	if need > max(LineMax, f.sv.env.InlineMax)+2 {
+	if need > max(LineMax, wholeMax)+2 {
 		f.t.Fatalf("got a need of %d bytes, want no more than a line or an inline item", need)
 	}
 	if f.s.State() == Ready && need <= len(f.in) && len(out) < OutputLimit && !f.s.pending.full() {

@@ -183,7 +183,10 @@ func (r fullQueues) Queue(name []byte) (Queue, error) {
 }
 
 func (q fullQueue) TryPut([]byte, queue.Meta) error { return queue.ErrFull }
-func (q fullQueue) Relieve(refused error) error     { return refused }
+func (q fullQueue) TryUpload(int, queue.Meta) (queue.InlineUpload, error) {
+	return nil, queue.ErrFull
+}
+func (q fullQueue) Relieve(refused error) error { return refused }
 func (q fullQueue) BeginLarge(int64, queue.Meta) (queue.Upload, error) {
 	return nil, queue.ErrFull
 }
@@ -193,6 +196,10 @@ func TestItemsForWhichThereIsNoRoomLeaveTheConnectionInStep(t *testing.T) {
 	sv.env.Registry = fullQueues{sv.env.Registry}
 	inStep(t, sv, []asked{
 		{"set q 0 0 9~\r\nflush_all", serverError(queue.ErrFull)},
+		{"set q 0 0 200000~\r\n" + strings.Repeat("flush_all\n", 20000), serverError(queue.ErrFull)},
+	})
+	sv.env.InlineMax = 1 << 20
+	inStep(t, sv, []asked{
 		{"set q 0 0 200000~\r\n" + strings.Repeat("flush_all\n", 20000), serverError(queue.ErrFull)},
 	})
 }

@@ -100,8 +100,7 @@ func (s *Session) resume() {
 }
 
 // Need is how many bytes in must hold for Process to get further. If it holds as many already,
-// Process gets further when output was sent. Need never exceeds the larger of LineMax and
-// Env.InlineMax by more than two.
+// Process gets further when output was sent. Need never exceeds 16 KiB by more than two.
 func (s *Session) Need() int { return s.need }
 
 // State returns what the session wants next.
@@ -191,13 +190,16 @@ func (s *Session) Close() {
 	s.freeChunk()
 }
 
-// Bulk reports whether the input is the body of a large item, so that much of it is consumed at
-// once.
+// Bulk reports whether the input is a body that is consumed as it comes, so that much of it is
+// consumed at once.
 func (s *Session) Bulk() bool { return s.set.upload != nil || s.set.refusal != "" }
 
-// Streaming reports whether a large item is being received or sent: one job follows another, and
-// Close may wait for the disk.
-func (s *Session) Streaming() bool { return s.set.upload != nil || s.get.body != nil }
+// Streaming reports whether the body of an item is being received into a file of its own, or sent
+// from there: one job follows another, and Close may wait for the disk.
+func (s *Session) Streaming() bool {
+	into := s.set.upload != nil && (s.set.inline == nil || s.set.inline.Aside())
+	return into || s.get.body != nil
+}
 
 // ReleaseMemory frees memory that the session does not need until the next Process. It may be
 // called in the middle of an answer, when the client is slow to take it.

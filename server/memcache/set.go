@@ -37,7 +37,8 @@ type setState struct {
 	attempts int   // to relieve a refusal
 	err      error // of the last job
 
-	upload queue.Upload // of a large item
+	upload queue.Upload       // of an item that comes in pieces
+	inline queue.InlineUpload // the same, if it goes into the log; nil if jobs write it
 	size   int64
 	filled int // bytes in the session's chunk
 }
@@ -72,6 +73,8 @@ func (s *Session) setCommand(args []byte) {
 		s.refuseBody(itemTooLarge)
 	case set.left > int64(s.env.InlineMax):
 		s.startUpload()
+	case set.left > wholeMax:
+		s.next = (*Session).storePieces
 	default:
 		s.next = (*Session).storeInline
 	}
@@ -191,18 +194,35 @@ func (s *Session) storeInline() {
 	if err == nil {
 		err = set.q.TryPut(s.in[:size], set.meta)
 	}
-	switch {
-	case err == queue.ErrNotLoaded:
-		s.work(func() { set.err = set.q.Create() }, (*Session).storeInline)
-	case errors.Is(err, queue.ErrBacklog):
-		s.await(set.q.CatchUpThen, (*Session).storeInline)
-	case err != nil && set.err == nil && set.attempts < maxAttempts:
-		set.attempts++
-		s.work(func() { set.err = set.q.Relieve(err) }, (*Session).storeInline)
-	default:
-		s.in = s.in[size+end:]
-		s.stored(err)
+	if errors.Is(err, queue.ErrTooLarge) { // the queue's segments are small
+		s.startUpload()
+		return
 	}
+	if s.tryAgain(err, (*Session).storeInline) {
+		return
+	}
+	s.in = s.in[size+end:]
+	s.stored(err)
+}
+
+// tryAgain has the step next try again what a queue refused, after what helps. It is false if
+// nothing does, or nothing was refused.
+func (s *Session) tryAgain(err error, next func(*Session)) bool {
+	set := &s.set
+	switch {
+	case err == nil:
+		return false
+	case err == queue.ErrNotLoaded:
+		s.work(func() { set.err = set.q.Create() }, next)
+	case errors.Is(err, queue.ErrBacklog):
+		s.await(set.q.CatchUpThen, next)
+	case set.err == nil && set.attempts < maxAttempts:
+		set.attempts++
+		s.work(func() { set.err = set.q.Relieve(err) }, next)
+	default:
+		return false
+	}
+	return true
 }
 
 // maxAttempts is how often a refusal is relieved for one item: other sets may be quicker.

@@ -86,17 +86,22 @@ func (s *Session) uploadFailed() bool {
 	if s.set.err == nil {
 		return false
 	}
+	s.refuseUpload(s.set.err)
+	return true
+}
+
+// refuseUpload swallows the rest of the body of an item that is not stored.
+func (s *Session) refuseUpload(err error) {
 	s.stopUpload()
 	s.freeChunk()
-	s.refused(s.set.err)
-	s.refuseBody(notStored(s.set.err))
-	return true
+	s.refused(err)
+	s.refuseBody(notStored(err))
 }
 
 // stopUpload leaves nothing of a body that did not become an item.
 func (s *Session) stopUpload() {
 	if s.set.upload != nil {
 		s.set.upload.Abort()
-		s.set.upload = nil
+		s.set.upload, s.set.inline = nil, nil
 	}
 }

@@ -23,6 +23,10 @@ type log interface {
 	CatchUp()
 	CatchUpThen(fn func()) (stop func() bool)
 
+	// TryUpload begins an item of size bytes, at least 1, that TryAppend would take. Its errors are
+	// those of TryAppend.
+	TryUpload(size int, m Meta) (inlineBody, error)
+
 	// BeginLarge begins a large item of size bytes.
 	BeginLarge(size int64, m Meta) (largeBody, error)
 
@@ -72,6 +76,19 @@ type cursor interface {
 	Taken(p Position) bool         // one by one, or by SkipToEnd
 	SkipToEnd() error              // takes all there is, in constant time
 	Pending() (items, bytes int64) // not taken
+}
+
+// inlineBody takes the payload of an item piece by piece: see InlineUpload.
+type inlineBody interface {
+	Lend() []byte
+	Lent(n int, failed bool) (last byte)
+	TryWrite(p []byte) (int, error)
+	Write(p []byte) (int, error)
+	Aside() bool
+	Move(by int64) // adds to the item's times
+	TryCommit() (Position, error)
+	Commit() (Position, error)
+	Abort()
 }
 
 // largeBody takes the payload of a large item.

@@ -156,6 +156,15 @@ func (l *memoryHandle) BeginLarge(size int64, m Meta) (largeBody, error) {
 	return &memoryBody{log: l, size: size, meta: m}, nil
 }
 
+func (l *memoryHandle) TryUpload(size int, m Meta) (inlineBody, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return nil, wal.ErrClosed
+	}
+	return &memoryInline{memoryBody{log: l, size: int64(size), meta: m}}, nil
+}
+
 func (l *memoryHandle) Cursor(name string, from wal.Start) (cursor, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -336,6 +345,27 @@ func (b *memoryBody) TryCommit() (Position, error) {
 }
 
 func (b *memoryBody) Abort() error { return nil }
+
+// memoryInline lends memory of its own.
+type memoryInline struct{ memoryBody }
+
+func (b *memoryInline) Lend() []byte {
+	n := len(b.body)
+	b.body = append(b.body, make([]byte, b.size-int64(n))...)[:n]
+	return b.body[n:b.size]
+}
+
+func (b *memoryInline) Lent(n int, _ bool) (last byte) {
+	if b.body = b.body[:len(b.body)+n]; n > 0 {
+		last = b.body[len(b.body)-1]
+	}
+	return last
+}
+
+func (b *memoryInline) TryWrite(p []byte) (int, error) { return b.Write(p) }
+func (b *memoryInline) Aside() bool                    { return false }
+func (b *memoryInline) Commit() (Position, error)      { return b.TryCommit() }
+func (b *memoryInline) Abort()                         { _ = b.memoryBody.Abort() }
 
 // anyLog runs a test on either log.
 var anyLog = []struct {

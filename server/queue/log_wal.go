@@ -29,6 +29,14 @@ func (l walLog) BeginLarge(size int64, m Meta) (largeBody, error) {
 	return w, nil
 }
 
+func (l walLog) TryUpload(size int, m Meta) (inlineBody, error) {
+	u, err := l.Log.TryUpload(size, m)
+	if err != nil {
+		return nil, err
+	}
+	return u, nil
+}
+
 func (l walLog) Cursor(name string, from wal.Start) (cursor, error) {
 	c, err := l.Log.Consumer(name, from)
 	if err != nil {

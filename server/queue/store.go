@@ -26,7 +26,7 @@ type store struct {
 	own         Queue        // of the log's own cursor
 	others      []*Queue     // of its other cursors
 	waited      []*Queue     // in which somebody waits
-	uploads     int          // large items on their way in
+	uploads     int          // items on their way in
 	pins        int          // callers that need it loaded: it is not parked
 	lastUse     uint64       // Registry.tick when it was last used
 	marks       []eraMark    // where eras of the clock begin

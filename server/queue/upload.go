@@ -53,7 +53,7 @@ func (q *Queue) BeginLarge(size int64, m Meta) (Upload, error) {
 	var err error
 	if u.body, err = u.log.BeginLarge(size, m); err != nil {
 		u.fail()
-		return nil, u.reword(err)
+		return nil, reword(u.store, err)
 	}
 	return u, nil
 }
@@ -61,7 +61,7 @@ func (q *Queue) BeginLarge(size int64, m Meta) (Upload, error) {
 func (u *upload) Write(p []byte) (int, error) {
 	u.store.discardFor(int64(len(p)) + chunk)
 	n, err := u.body.Write(p)
-	return n, u.reword(err)
+	return n, reword(u.store, err)
 }
 
 func (u *upload) Commit() error {
@@ -75,7 +75,7 @@ func (u *upload) Commit() error {
 	}
 	if err != nil {
 		u.fail()
-		return u.reword(err)
+		return reword(u.store, err)
 	}
 	u.noteEra(p, era)
 	u.end()
@@ -119,10 +119,9 @@ func (u *upload) end() {
 }
 
 // reword replaces the error of a queue that was deleted meanwhile, which names files.
-func (u *upload) reword(err error) error {
+func reword(s *store, err error) error {
 	if errors.Is(err, wal.ErrClosed) {
-		return fmt.Errorf("queue %s was deleted while the item came in: %w",
-			u.store.name, wal.ErrClosed)
+		return fmt.Errorf("queue %s was deleted while the item came in: %w", s.name, wal.ErrClosed)
 	}
 	return err
 }

@@ -4,6 +4,7 @@ package transport
 // telling Go's scheduler. Telling it costs more than a thread that is busy for some microseconds.
 
 import (
+	"runtime"
 	"syscall"
 	"unsafe"
 
@@ -14,6 +15,17 @@ import (
 
 // readNow reads what there is; unix.EAGAIN if there is nothing.
 func readNow(fd int, b []byte) (int, error) { return transfer(unix.SYS_READ, fd, b) }
+
+// readIntoNow reads into one buffer and, when that is full, into another.
+func readIntoNow(fd int, first, second []byte) (int, error) {
+	both := [2]syscall.Iovec{{Base: unsafe.SliceData(first)}, {Base: unsafe.SliceData(second)}}
+	both[0].SetLen(len(first))
+	both[1].SetLen(len(second))
+	n, err := transferAt(unix.SYS_READV, fd, unsafe.Pointer(&both), len(both), 0)
+	runtime.KeepAlive(first)
+	runtime.KeepAlive(second)
+	return n, err
+}
 
 // writeNow writes what the socket takes; unix.EAGAIN if it takes nothing.
 func writeNow(fd int, b []byte) (int, error) { return transfer(unix.SYS_WRITE, fd, b) }
@@ -63,9 +75,12 @@ func transfer(call uintptr, fd int, b []byte) (int, error) {
 }
 
 func transferFlagged(call uintptr, fd int, b []byte, flags uintptr) (int, error) {
+	return transferAt(call, fd, unsafe.Pointer(unsafe.SliceData(b)), len(b), flags)
+}
+
+func transferAt(call uintptr, fd int, at unsafe.Pointer, most int, flags uintptr) (int, error) {
 	for {
-		n, _, e := syscall.RawSyscall6(call, uintptr(fd),
-			uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), flags, 0, 0)
+		n, _, e := syscall.RawSyscall6(call, uintptr(fd), uintptr(at), uintptr(most), flags, 0, 0)
 		if e != unix.EINTR {
 			return outcome(n, e)
 		}

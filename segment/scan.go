@@ -92,12 +92,14 @@ type Verdict struct {
 // and sums up what it finds. What is stale after the last record is not damage.
 func judge(b []byte, h Header) Verdict {
 	v := Verdict{Tail: HeaderSize, Totals: Totals{Last: h.First - 1}}
+	k, lost := h.key(), uint64(0)
 	for span, r := range scan(b, h, &v.fixes) {
 		if r == nil {
 			v.Damage = append(v.Damage, Damage{From: span.From, To: span.To})
+			lost = k.lastIn(b, span)
 			continue
 		}
-		v.Tail = span.To
+		v.Tail, v.Totals.Last = span.To, max(v.Totals.Last, lost)
 		if r.Kind != kindBody {
 			v.index = v.index.note(span.From, r.Seq, v.Totals.Items)
 			v.Totals.add(r)
@@ -115,6 +117,24 @@ func judge(b []byte, h Header) Verdict {
 		v.Damage = v.Damage[:n-1]
 	}
 	return v
+}
+
+// lastIn returns the highest number of the records in a damaged range of which only the payload is
+// damaged. Readers come upon them, so their numbers must not be given again.
+func (k key) lastIn(b []byte, damaged Span) (last uint64) {
+	var r Record
+	for off := damaged.From; off < damaged.To; {
+		next, ok := k.get(b, off, &r)
+		if !ok {
+			off += Align
+			continue
+		}
+		if r.Kind != kindBody {
+			last = max(last, r.Seq)
+		}
+		off = next
+	}
+	return last
 }
 
 // spare takes a payload that is sound out of the damage before it: only the head of its body is

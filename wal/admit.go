@@ -31,7 +31,11 @@ func (l *Log) admit(bytes int64) error {
 	if l.o.Admit == nil {
 		return nil
 	}
-	if err := l.o.Admit(bytes); err != nil {
+	err := l.o.Admit(bytes)
+	if err != nil && l.background.giveBackReused() {
+		err = l.o.Admit(bytes)
+	}
+	if err != nil {
 		return notAdmitted{err}
 	}
 	return nil

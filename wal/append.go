@@ -157,19 +157,25 @@ func (l *Log) rollLocked() error {
 	if was := l.activeLocked(); was != nil {
 		was.rolled = l.steady()
 	}
-	f := l.spare.file
-	l.spare.file = nil
+	f := l.nextSpareLocked()
 	f.named = f.named && f.path == l.path(files.SegmentName(l.next))
 	if err := f.seg.Start(segment.Header{
 		First: l.next, Created: l.now(), Capacity: l.o.SegmentSize,
 		ItemsBefore: l.total.items, BytesBefore: l.total.bytes,
 		Longest: uint32(max(l.o.InlineMax, body.RecordSize)), Log: l.id,
 	}); err != nil {
-		return errors.Join(err, f.seg.Close(), l.fs.Remove(f.path))
+		if !f.leaveToSyncLocked() {
+			err = errors.Join(err, f.seg.Close())
+		}
+		return errors.Join(err, l.fs.Remove(f.path))
 	}
+	l.rolls.note(l.steady())
 	f.first, f.through = l.next, l.next
 	f.dirty = true
 	f.planLocked()
+	if f.reused { // its pages may be read-only since a sync
+		f.prepareAt = 0
+	}
 	l.files = append(l.files, f)
 	l.requestCleanup()
 	return nil

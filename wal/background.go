@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,6 +21,7 @@ type Background struct {
 	readPool    pool // what readers wait for
 	pace        pacer
 	reserve     reserve
+	reuse       reuse
 	bodies      openBodies
 	syncs       syncer
 	done        atomic.Uint64 // syncs of all logs
@@ -35,6 +37,7 @@ func NewBackground(rate int64, c clock.Clock) *Background {
 	}
 	b := &Background{pace: pacer{clock: clock.Or(c), rate: rate}, closing: make(chan struct{})}
 	b.syncs.shareFrom = shareFrom
+	b.KeepForReuse(math.MaxInt64)
 	for _, n := range b.lanes() {
 		n.start()
 	}

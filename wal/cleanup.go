@@ -24,7 +24,7 @@ func (l *Log) cleanup() {
 	if !l.beginCleanup() {
 		return
 	}
-	if err := l.nameStarted(); err != nil {
+	if err := l.nameStarted(false); err != nil {
 		l.fail(err)
 	}
 	l.setAside()
@@ -32,6 +32,7 @@ func (l *Log) cleanup() {
 	l.shrinkIdle()
 	l.moveSlowUploads()
 	l.removeTaken()
+	l.trimReused()
 	l.sealRolled()
 	l.rewriteOffsets()
 	l.reclaim()
@@ -101,18 +102,25 @@ func (l *Log) needRewrite(wait bool) (due []*Consumer) {
 	return due
 }
 
-// removeTaken deletes segments and bodies of large items that every consumer has taken. It syncs
-// first what was taken, so that a segment that is missing later is known to be damage.
+// removeTaken deletes segments and bodies of large items that every consumer has taken, or has
+// segments used again. It syncs first what was taken, so that a segment that is missing later is
+// known to be damage.
 func (l *Log) removeTaken() {
 	head, some := l.takenBelow()
 	bodies := l.takenBodies()
 	if !some && len(bodies) == 0 {
 		return
 	}
-	if err := l.Sync(); err != nil {
+	if err := l.syncTaken(); err != nil {
 		return // the files stay
 	}
-	files := l.takenFiles(head)
+	files, again := l.takenFiles(head)
+	for _, f := range again {
+		l.reuse(f)
+	}
+	if len(files)+len(bodies) == 0 {
+		return
+	}
 	l.setAside() // readers may have found damage in them meanwhile
 	for _, f := range files {
 		if l.isClosed() {
@@ -159,6 +167,8 @@ func (l *Log) reclaim() {
 	l.room.diskFull = false
 	l.mu.Unlock()
 	if full {
+		l.giveBackReused()
+		l.background.giveBackReused()
 		l.dropSpare()
 	}
 	if !wanted || l.Sync() != nil { // the consumers' heads keep the numbering
@@ -196,6 +206,10 @@ func (l *Log) dropSpare() {
 	spare := l.spare.file
 	l.spare.file = nil
 	l.mu.Unlock()
+	if spare != nil && spare.reused {
+		l.dropReused([]*file{spare})
+		return
+	}
 	if spare == nil {
 		return
 	}
@@ -221,23 +235,37 @@ func (l *Log) takenBelow() (head uint64, some bool) {
 	return head, len(l.files) > 1 && l.files[1].first <= head
 }
 
-// takenFiles removes from the log, and pins, the segments below head. The last one stays: it takes
-// appends.
-func (l *Log) takenFiles(head uint64) (gone []*file) {
+// takenFiles removes from the log the segments below head: those to delete, which it pins, and
+// those to use again. The last segment stays: it takes appends.
+func (l *Log) takenFiles(head uint64) (gone, again []*file) {
+	l.spare.naming.Lock() // whatever its name is, a segment keeps it
+	defer l.spare.naming.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n := 0
-	for n < len(l.files)-1 && l.files[n+1].first <= head && l.files[n].removableLocked() {
-		n++
+	room := l.mostReusedLocked() - len(l.spare.waiting)
+	if l.spare.file == nil {
+		room++
 	}
-	gone = append(gone, l.files[:n]...)
+	for n < len(l.files)-1 && l.files[n+1].first <= head && l.files[n].removableLocked() {
+		f := l.files[n]
+		n++
+		if len(again) < room && l.reusableLocked(f) &&
+			l.background.reuse.begin(l, l.o.SegmentSize) {
+			f.recycled = true
+			again = append(again, f)
+		} else {
+			gone = append(gone, f)
+		}
+	}
 	l.files = append([]*file(nil), l.files[n:]...)
 	l.dropLocked(gone)
-	return gone
+	l.leaveLocked(again)
+	return gone, again
 }
 
 // removableLocked reports whether nothing under way needs the segment's file.
-func (f *file) removableLocked() bool { return f.named && !f.awaitedLocked() && !f.compacting }
+func (f *file) removableLocked() bool { return !f.awaitedLocked() && !f.compacting }
 
 // awaitedLocked reports whether something under way keeps the segment from being sealed: a body of
 // a large item without its final name, or a payload that is coming in.
@@ -246,8 +274,15 @@ func (f *file) awaitedLocked() bool { return f.renames > 0 || len(f.coming) > 0 
 // dropLocked pins segments that were removed from the log, for whoever deletes their files.
 func (l *Log) dropLocked(gone []*file) {
 	for _, f := range gone {
-		f.gone = true
 		f.pins++
+	}
+	l.leaveLocked(gone)
+}
+
+// leaveLocked notes that segments are not the log's any more.
+func (l *Log) leaveLocked(gone []*file) {
+	for _, f := range gone {
+		f.gone = true
 		for _, c := range l.consumers {
 			if c.f == f {
 				c.f = nil

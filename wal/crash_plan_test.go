@@ -28,6 +28,7 @@ const (
 	opSyncAll   op = "sync all"
 	opFlush     op = "flush"
 	opTidy      op = "tidy"
+	opKeepShort op = "keep short"
 	opCompact   op = "compact"
 	opRace      op = "race"
 	opGiveBack  op = "give back"
@@ -100,7 +101,7 @@ func newPlan(seed uint64, power bool) *plan {
 		{opAppend, 46}, {opLarge, 4 + some(3, 8)}, {opNext, 22}, {opTryNext, some(2, 12)},
 		{opTake, 18}, {opTakeLarge, 2},
 		{opTakeMany, some(3, 3)}, {opSync, 4}, {opFlush, 1}, {opReopen, 2}, {opTidy, 3},
-		{opCompact, some(2, 2)}, {opRace, some(4, 2)}, {opGiveBack, some(3, 1)},
+		{opKeepShort, some(2, 5)}, {opCompact, some(2, 2)}, {opRace, some(4, 2)}, {opGiveBack, some(3, 1)},
 		{opJoin, some(3, 2)}, {opRewind, some(4, 1)}, {opFill, full}, {opRoom, full},
 		{opBudget, some(4, 2)}, {opWriteback, some(2, 2)}, {opLeave, some(3, 2)},
 	}
@@ -114,6 +115,10 @@ func newPlan(seed uint64, power bool) *plan {
 		}
 		for range 1 + rng.IntN(120) {
 			g.steps = append(g.steps, p.randomStep(rng, w))
+		}
+		if rng.IntN(4) == 0 {
+			last := p.randomStep(rng, []weighted{{opKeepShort, 1}})
+			g.steps, g.cut = append(g.steps, last), 1+rng.IntN(200)
 		}
 		for rng.IntN(2) == 0 {
 			g.recuts = append(g.recuts, 1+rng.IntN(30))

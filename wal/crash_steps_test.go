@@ -55,6 +55,8 @@ func (w *world) do(q *queue, s step) error {
 	case opTidy:
 		w.catchUp()
 		wal.PrepareAndCleanup(q.l)
+	case opKeepShort:
+		return w.keepShort(q, s.n)
 	case opCompact:
 		return w.compact(q, who, s.n)
 	case opRace:
@@ -416,6 +418,32 @@ func (w *world) takeLarge(q *queue, who int) (err error) {
 		if r.handed[i].p.Large() {
 			err = errors.Join(err, w.take(q, who, 2*i+1))
 		}
+	}
+	return err
+}
+
+// keepShort has items pass through the log for some segments, the files of which are used again.
+func (w *world) keepShort(q *queue, n int) (err error) {
+	for who, r := range q.readers {
+		if r.c != nil {
+			err = errors.Join(err, w.flush(q, who))
+		}
+	}
+	before := q.l.Stats().Reused
+	for i := range 20 + n%200 {
+		err = errors.Join(err, w.append(q, n%3900))
+		for who, r := range q.readers {
+			if r.c != nil {
+				err = errors.Join(err, w.next(q, who), w.take(q, who, n*i&3))
+			}
+		}
+		if i%(5+n%17) == 0 {
+			w.catchUp()
+			wal.PrepareAndCleanup(q.l)
+		}
+	}
+	if !w.isCut() {
+		w.excuses.reused.Add(int64(q.l.Stats().Reused - before))
 	}
 	return err
 }

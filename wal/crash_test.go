@@ -62,6 +62,7 @@ func crashMany(t *testing.T, power bool) {
 		t.Error(f)
 	}
 	t.Logf("%d workloads from seed %d on", ran.Load(), *firstSeed)
+	t.Logf("%d segments were used again", excuses.reused.Load())
 	for _, why := range slices.Sorted(maps.Keys(excuses.n)) {
 		t.Logf("excused: %s: %d", why, excuses.n[why])
 	}
@@ -69,6 +70,8 @@ func crashMany(t *testing.T, power bool) {
 
 // excuses counts what a recovery need not have delivered, or might deliver again, by the reason.
 type excuses struct {
+	reused atomic.Int64 // segments that were used again before a cut
+
 	mu sync.Mutex
 	n  map[string]int
 }

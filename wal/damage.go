@@ -25,9 +25,14 @@ func (l *Log) noteDamageLocked(f *file, found []segment.Damage) {
 		if d.Tail && (d.Unfinished || d.Meta) { // a kill interrupted an append or sealing
 			continue
 		}
-		l.aside.damage = append(l.aside.damage, damage{f, d.From, d.To, d.Bytes})
-		l.requestCleanup()
+		l.addDamageLocked(damage{f, d.From, d.To, d.Bytes})
 	}
+}
+
+func (l *Log) addDamageLocked(d damage) {
+	d.f.damaged = true
+	l.aside.damage = append(l.aside.damage, d)
+	l.requestCleanup()
 }
 
 // mostTold is how many lines about damaged places a log writes for all to see. A disk that goes bad

@@ -79,12 +79,12 @@ func (l *Log) resumeDurable() {
 	for _, c := range l.consumers {
 		l.durable = max(l.durable, c.st.Durable)
 	}
-	all := true
+	all := len(l.consumers) > 0
 	for _, c := range l.consumers {
 		all = all && c.st.Head >= l.durable
 	}
-	// On a full disk reclaim deletes the last segment.
-	if l.durable <= l.next || all && len(l.files) == 0 {
+	// If all of it is taken, its segments were deleted or used again.
+	if l.durable <= l.next || all {
 		return
 	}
 	l.log.Error("log ends before what was on stable storage: its last segment was cut, removed or "+

@@ -16,12 +16,17 @@ type file struct {
 	named     bool // it has its final name, unlike a spare that was just started
 	seg       *segment.Segment
 	pins      int           // users of seg without the lock: it stays open for them
+	syncs     int           // those of them that sync it
 	sealed    bool          // complete, trimmed and synced
 	dirty     bool          // appended to since the last sync
 	renames   int           // large items whose body has no final name yet; it is not sealed before
 	coming    []*Upload     // payloads that are under way into it; it is not sealed before they end
 	rolled    time.Duration // steady time since when it takes no more appends, if some were coming
 	lost      bool          // unreadable: it is set aside, not deleted
+	damaged   bool          // damage was found in it: it is not used again
+	reused    bool          // its file held another segment before
+	recycled  bool          // its file holds another segment by now, or waits to
+	former    *file         // what its file held before, if that is being synced
 	gone      bool          // removed from the log's list; the last unpin closes it
 	prepareAt uint32        // tail from which the background should prepare what is next
 	extendAt  uint32        // from this tail on, prepare allocates another extent
@@ -171,7 +176,10 @@ func (l *Log) unpin(f *file) (last bool) {
 }
 
 func (l *Log) close(f *file) {
-	if f.seg != nil {
+	l.mu.Lock()
+	stays := f.seg == nil || f.recycled || f.leaveToSyncLocked()
+	l.mu.Unlock()
+	if !stays {
 		if err := f.seg.Close(); err != nil {
 			l.log.Warn("closing a removed segment", "file", f.path, "error", err)
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/darner/darner/wal/internal/files"
 	"github.com/darner/darner/wal/internal/identity"
 	"github.com/darner/darner/wal/internal/offset"
+	"github.com/darner/darner/wal/internal/settle"
 )
 
 // Glance is what the files of a log say.
@@ -41,7 +42,11 @@ func Look(fsys disk.FS, dir string) (Glance, error) {
 		return Glance{}, err
 	}
 	v := &viewer{fs: bySmallReads{fsys}, dir: dir, d: d}
-	v.segments, _ = files.WithoutSuperseded(d.Of[files.Segment], nil)
+	s, err := settle.Look(v.fs, dir, &d, 0)
+	if err != nil {
+		return Glance{}, err
+	}
+	v.segments, _ = files.WithoutSuperseded(s.Segments, nil)
 	v.Segments = len(v.segments)
 	if err := v.lookAtTail(); err != nil {
 		return Glance{}, err
@@ -80,13 +85,6 @@ func (v *viewer) open(f files.Info) (*segment.Segment, []segment.Damage, error) 
 // lookAtTail opens the last segment, which says what came before it.
 func (v *viewer) lookAtTail() error {
 	v.next = 1
-	// One may have been started and not renamed.
-	for i := len(v.d.Of[files.Spare]) - 1; i >= 0; i-- {
-		f := v.d.Of[files.Spare][i]
-		if seg, _, err := segment.Open(v.fs, v.path(f), segment.OpenOptions{}); err == nil {
-			return v.begin(seg)
-		}
-	}
 	for i := len(v.segments) - 1; i >= 0; i-- {
 		seg, _, err := v.open(v.segments[i])
 		if err == nil {

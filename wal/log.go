@@ -40,11 +40,12 @@ type Log struct {
 	}
 	commit groupCommit
 	lent   atomic.Int64 // loans of maps
-	stats  struct{ syncs, rewrites, compactions, damaged, mended, told atomic.Uint64 }
+	stats  struct{ syncs, reused, rewrites, compactions, damaged, mended, told atomic.Uint64 }
 
 	mu        sync.Mutex
 	files     []*file // in order; the last takes appends unless it is sealed
 	spare     spare
+	rolls     rolls
 	next      uint64                        // sequence number of the next item
 	durable   uint64                        // a sync has brought all items below to stable storage
 	total     struct{ items, bytes uint64 } // appended since the log was created
@@ -70,9 +71,10 @@ type chore struct {
 
 // spare is the segment for the next roll. Log.mu guards it.
 type spare struct {
-	file   *file      // blank; nil if there is none
-	made   uint64     // number of the latest spare
-	naming sync.Mutex // held while started spares are renamed
+	file    *file      // blank; nil if there is none
+	waiting []*file    // taken segments that wait to be used again after it
+	made    uint64     // number of the latest spare
+	naming  sync.Mutex // held while started spares are renamed
 }
 
 // aside is what the background has yet to set aside. Log.mu guards it.
@@ -93,6 +95,7 @@ type missing struct {
 type dirt struct {
 	any    bool        // something changed since the last sync began
 	dir    bool        // names in the directory changed since it was synced
+	names  bool        // so did those of offset files
 	newDir bool        // the directory is not durable in its parent
 	timer  clock.Timer // fires SyncEvery after the log became dirty
 	place  int         // in syncer.dirty, from 1; 0 if not there. syncer.mu guards it
@@ -112,6 +115,7 @@ type Stats struct {
 	Mended uint64 // places found since then with a flipped bit, which cost nothing
 
 	Syncs       uint64 // since it was opened
+	Reused      uint64 // segments since it was opened whose files held others before
 	Rewrites    uint64 // offset files rewritten since it was opened
 	Compactions uint64 // segments rewritten since it was opened
 	CreatedUnix int64  // ms
@@ -139,6 +143,7 @@ func (l *Log) Stats() Stats {
 		Damaged:     l.stats.damaged.Load(),
 		Mended:      l.stats.mended.Load(),
 		Syncs:       l.stats.syncs.Load(),
+		Reused:      l.stats.reused.Load(),
 		Rewrites:    l.stats.rewrites.Load(),
 		Compactions: l.stats.compactions.Load(),
 		CreatedUnix: l.created,
@@ -154,6 +159,9 @@ func (l *Log) diskBytesLocked() int64 {
 	}
 	if l.spare.file != nil {
 		n += l.spare.file.bytesLocked()
+	}
+	for _, f := range l.spare.waiting {
+		n += f.bytesLocked()
 	}
 	for _, c := range l.consumers {
 		if c.off != nil {
@@ -187,6 +195,9 @@ func (l *Log) usableLocked() error {
 // the log are useless afterwards. An error is that of the sync: see ErrFailed.
 func (l *Log) Close() error {
 	l.stopTimers()
+	l.mu.Lock()
+	l.rolls = rolls{}
+	l.mu.Unlock()
 	l.shrink(l.usedUpLocked) // an empty log keeps one block at most
 	l.cleanup()
 	syncErr := l.Sync()
@@ -267,6 +278,7 @@ func (l *Log) closeFiles(trim bool) error {
 	l.preparing.Lock()
 	defer l.preparing.Unlock()
 	l.mu.Lock()
+	waiting := l.takeReusedLocked(0)
 	files, spare, bodies := l.files, l.spare.file, l.uploads.unsynced
 	l.files, l.spare.file, l.uploads.unsynced = nil, nil, nil
 	for _, f := range files {
@@ -275,6 +287,13 @@ func (l *Log) closeFiles(trim bool) error {
 	l.mu.Unlock()
 
 	var errs []error
+	for _, f := range waiting {
+		l.background.reuse.end(l, l.o.SegmentSize)
+		errs = append(errs, f.seg.Close())
+		if trim {
+			errs = append(errs, l.fs.Remove(f.path))
+		}
+	}
 	if spare != nil {
 		errs = append(errs, spare.seg.Close())
 		if trim {

@@ -43,6 +43,8 @@ func (c *Consumer) rewrite(room int) error {
 	l := c.l
 	l.commit.syncing.Lock()
 	defer l.commit.syncing.Unlock()
+	l.commit.replacing.Lock()
+	defer l.commit.replacing.Unlock()
 	path := l.path(files.OffsetName(c.name))
 	if c.off.Path != path { // the last rewrite could not rename it
 		if err := l.replace(path, c.off); err != nil {
@@ -82,7 +84,7 @@ func (c *Consumer) rewrite(room int) error {
 func (l *Log) named(o *offset.File, path string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	o.Path, l.dirty.dir = path, true
+	o.Path, l.dirty.dir, l.dirty.names = path, true, true
 	l.touchLocked()
 }
 
@@ -153,7 +155,8 @@ func (c *Consumer) adoptFile(off *offset.File) error {
 	if err := off.Fill(&c.st, false); err != nil {
 		return errors.Join(err, off.Close(), c.l.fs.Remove(off.Path))
 	}
-	c.off, c.dirty, c.l.dirty.dir, c.unsaved = off, true, true, false
+	c.off, c.dirty, c.unsaved = off, true, false
+	c.l.dirty.dir, c.l.dirty.names = true, true
 	c.rewriteAt = max(c.l.rewriteBound(), 2*c.live())
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/darner/darner/wal/internal/body"
 	"github.com/darner/darner/wal/internal/files"
 	"github.com/darner/darner/wal/internal/offset"
+	"github.com/darner/darner/wal/internal/settle"
 )
 
 // Open opens the log in a directory, which it makes if need be, and recovers the log after any
@@ -69,13 +70,14 @@ func (l *Log) recover() error {
 	if err := l.identify(&d); err != nil {
 		return err
 	}
-	if err := l.adoptSpares(&d); err != nil {
+	head, err := l.settle(&d)
+	if err != nil {
 		return err
 	}
 	if err := l.dropSuperseded(&d); err != nil {
 		return err
 	}
-	if err := l.openSegments(d.Of[files.Segment]); err != nil {
+	if err := l.openSegments(d.Of[files.Segment], head); err != nil {
 		return err
 	}
 	if err := l.loadConsumers(&d); err != nil {
@@ -125,7 +127,7 @@ func (l *Log) markAllDirty() error {
 	for _, c := range l.consumers {
 		c.dirty = true
 	}
-	l.dirty.dir, l.dirty.newDir = true, true
+	l.dirty.dir, l.dirty.names, l.dirty.newDir = true, true, true
 	l.touchLocked()
 	return l.markBodiesDirty()
 }
@@ -162,32 +164,59 @@ func (l *Log) markBodyDirty(r segment.Record) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// adoptSpares renames spares that were started before a crash, and removes the others.
-func (l *Log) adoptSpares(d *files.Listing) error {
+// settle gives segments that were started under another name their own, and removes what is none.
+// It returns the number below which every consumer has taken everything; 0 if that is not known.
+func (l *Log) settle(d *files.Listing) (head uint64, err error) {
 	for _, f := range d.Of[files.Spare] {
-		path := l.path(f.Name)
 		l.spare.made = max(l.spare.made, f.Number)
-		seg, _, err := l.openOwn(path, segment.OpenOptions{})
-		if err != nil {
-			if err := l.discard(path, err); err != nil {
-				return err
-			}
-			continue
-		}
-		first := seg.Header().First
-		name := files.SegmentName(first)
-		err = errors.Join(seg.Close(), l.fs.Rename(path, l.path(name)))
-		if disk.IsFull(err) {
-			name = f.Name // until there is space
-		} else if err != nil {
-			return err
-		}
-		l.dirty.dir = true
-		d.Of[files.Segment] = insert(d.Of[files.Segment], files.Info{
-			Kind: files.Segment, Name: name, Number: first, Through: first, Size: f.Size,
-		})
 	}
-	return nil
+	s, err := settle.Look(l.fs, l.dir, d, l.id)
+	if err != nil {
+		return 0, err
+	}
+	for _, f := range s.Outdated {
+		l.dirty.dir = true
+		if err := l.fs.Remove(l.path(f.Name)); err != nil {
+			return 0, err
+		}
+	}
+	for _, f := range s.Unused {
+		if err := l.dropUnused(f); err != nil {
+			return 0, err
+		}
+	}
+	for i := range s.Segments {
+		if err := l.rename(&s.Segments[i]); err != nil {
+			return 0, err
+		}
+	}
+	d.Of[files.Segment] = s.Segments
+	return s.Head, nil
+}
+
+// rename gives a segment its name, unless it has it. On a full disk it keeps the one it has.
+func (l *Log) rename(f *files.Info) error {
+	name := files.SegmentName(f.Number)
+	if f.Cold || f.Name == name {
+		return nil
+	}
+	err := l.fs.Rename(l.path(f.Name), l.path(name))
+	if disk.IsFull(err) {
+		return nil
+	}
+	f.Name, l.dirty.dir = name, true
+	return err
+}
+
+// dropUnused removes a spare that was never started, and sets aside one that cannot be read.
+func (l *Log) dropUnused(f files.Info) error {
+	path := l.path(f.Name)
+	seg, _, err := l.openOwn(path, segment.OpenOptions{})
+	if err == nil {
+		err = errors.Join(seg.Close(), fmt.Errorf("%w: another file has the name of the segment "+
+			"that is in it", segment.ErrNotSegment))
+	}
+	return l.discard(path, err)
 }
 
 // dropSuperseded removes what a crash left of a compaction: unfinished cold segments, and the
@@ -217,17 +246,6 @@ func (l *Log) supersede(cold, old files.Info) (gone bool, err error) {
 	return false, l.discard(l.path(cold.Name), err)
 }
 
-func insert(list []files.Info, f files.Info) []files.Info {
-	i := len(list)
-	for i > 0 && list[i-1].Number >= f.Number {
-		i--
-	}
-	if i < len(list) && list[i].Number == f.Number {
-		return list
-	}
-	return slices.Insert(list, i, f)
-}
-
 // discard removes a segment that never began, and sets aside an unreadable one.
 func (l *Log) discard(path string, why error) error {
 	if errors.Is(why, segment.ErrBlank) {
@@ -249,8 +267,9 @@ func (l *Log) discard(path string, why error) error {
 }
 
 // openSegments opens the segments that were not sealed. Segments are sealed in order, so those are
-// the last ones; the last sealed one is opened too, because it says where the others begin.
-func (l *Log) openSegments(list []files.Info) error {
+// the last ones; the last sealed one is opened too, because it says where the others begin. Those
+// that are all below head are not looked at: they will be deleted, and may be half overwritten.
+func (l *Log) openSegments(list []files.Info, head uint64) error {
 	var found []*file // newest first
 	scanning := true
 	for i := len(list) - 1; i >= 0; i-- {
@@ -259,8 +278,9 @@ func (l *Log) openSegments(list []files.Info) error {
 			cold: list[i].Cold, through: list[i].Through,
 		}
 		f.named = f.cold || f.path == l.path(files.SegmentName(f.first))
-		if scanning {
-			err := l.openSegment(f)
+		taken := len(found) > 0 && found[len(found)-1].first <= head
+		if scanning && (!taken || f.cold) {
+			err := l.openSegment(f, head)
 			if err != nil {
 				if err := l.discard(f.path, err); err != nil {
 					l.files = found // for Abandon to close
@@ -294,7 +314,7 @@ func (l *Log) openSegments(list []files.Info) error {
 	return nil
 }
 
-func (l *Log) openSegment(f *file) error {
+func (l *Log) openSegment(f *file, head uint64) error {
 	seg, found, err := l.openOwn(f.path, segment.OpenOptions{Write: true})
 	unwritable := errors.Is(err, segment.ErrFault) || errors.Is(err, segment.ErrHeaderLost) ||
 		errors.Is(err, segment.ErrNotSegment)
@@ -306,7 +326,11 @@ func (l *Log) openSegment(f *file) error {
 	if err != nil {
 		return err
 	}
-	if h := seg.Header(); h.First != f.first {
+	h := seg.Header()
+	if h.First < f.first && seg.Totals().Last < head { // the header for that name never got there
+		return fmt.Errorf("%s: %w", f.path, errors.Join(segment.ErrBlank, seg.Close()))
+	}
+	if h.First != f.first {
 		err := fmt.Errorf("%s: %w: its first item is %d", f.path, segment.ErrNotSegment, h.First)
 		return errors.Join(err, seg.Close())
 	}
@@ -319,8 +343,22 @@ func (l *Log) openSegment(f *file) error {
 		l.log.Warn("flipped bits in a segment were mended; nothing is lost",
 			"file", f.path, "flipped", n)
 	}
-	l.noteDamageLocked(f, found)
+	l.noteDamageLocked(f, beyond(seg, found, head))
 	return nil
+}
+
+// beyond leaves out damage that cost nothing but items below head: the file was being used again.
+func beyond(seg *segment.Segment, found []segment.Damage, head uint64) []segment.Damage {
+	return slices.DeleteFunc(found, func(d segment.Damage) bool {
+		switch {
+		case d.Meta:
+			return false
+		case d.Tail:
+			return seg.Totals().Last+1 < head
+		}
+		r, _, err := seg.At(d.To)
+		return err == nil && r.Seq <= head
+	})
 }
 
 // largeBytes is how many bytes large items have beyond the payloads of their records.

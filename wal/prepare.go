@@ -175,16 +175,18 @@ type pace struct {
 
 // look finds out whether items come fast. They do not if a sync follows after a few of them: each
 // sync would write the populated pages. Pages are also useless for items so long that they are
-// written to the file.
+// written to the file, unless the file is used again.
 func (p *pace) look(f *file, items, syncs uint64, now time.Duration) {
 	was := *p
 	*p = pace{f: f, tail: f.seg.Tail(), at: now, items: items, syncs: syncs}
 	filled := int64(p.tail)
 	if f == was.f {
 		filled -= int64(was.tail)
+	} else if was.f != nil { // at least
+		filled += f.seg.Header().Capacity - int64(was.tail)
 	}
 	p.fast = was.f != nil && filled*int64(time.Second) >= int64(now-was.at)*fastRate &&
-		filled < int64(items-was.items)*segment.DirectWriteSize &&
+		(f.reused || filled < int64(items-was.items)*segment.DirectWriteSize) &&
 		int64(syncs-was.syncs)*populateAhead <= 8*filled
 }
 

@@ -141,8 +141,7 @@ func (l *Log) noteRecord(p Position, err error) {
 		if r, _, err := f.seg.Head(p.offset()); err == nil { // the payload alone is damaged
 			from, to = r.Extent()
 		}
-		l.aside.damage = append(l.aside.damage, damage{f, from, to, nil})
-		l.requestCleanup()
+		l.addDamageLocked(damage{f, from, to, nil})
 	}
 }
 

@@ -83,9 +83,9 @@ func (l *Log) getRoom() {
 	switch {
 	case !wanted:
 	case extends:
-		err = l.extendForItem(f, bytes)
+		err = l.withReused(func() error { return l.extendForItem(f, bytes) })
 	case f == nil:
-		err = l.makeNext()
+		err = l.withReused(l.makeNext)
 	}
 	if extends {
 		l.release(f)
@@ -97,6 +97,15 @@ func (l *Log) getRoom() {
 		l.room.err, l.room.bytes, l.room.failed = err, bytes, l.steady()
 	}
 	l.room.waiting.notify()
+}
+
+// withReused tries again on a full disk if there are segments that wait to be used again.
+func (l *Log) withReused(try func() error) error {
+	err := try()
+	if disk.IsFull(err) && l.background.giveBackReused() {
+		err = try()
+	}
+	return err
 }
 
 // makeNext makes what the next segment needs: the consumers' offset files, so that even on a full
@@ -251,8 +260,7 @@ func (c *Consumer) GetReady() {
 	l.mu.Lock()
 	if damaged && c.f == f && c.at == at {
 		from, to := f.seg.FileRange(at, next)
-		l.aside.damage = append(l.aside.damage, damage{f, from, to, nil})
-		l.requestCleanup()
+		l.addDamageLocked(damage{f, from, to, nil})
 		c.at = next
 	}
 	if i := l.indexLocked(c.seq); err != nil {

@@ -7,15 +7,16 @@ import (
 	"github.com/darner/darner/wal/internal/files"
 )
 
-// nameStarted gives segments that were started as spares their final names.
-func (l *Log) nameStarted() error {
+// nameStarted gives segments that were started as spares their final names. Those whose files are
+// used again get theirs with a sync, if they last so long.
+func (l *Log) nameStarted(reused bool) error {
 	l.spare.naming.Lock()
 	defer l.spare.naming.Unlock()
 	for {
 		l.mu.Lock()
 		var f *file
 		for _, x := range l.files {
-			if !x.named && !l.closed {
+			if !x.named && !l.closed && (reused || !x.reused) {
 				f = x
 				break
 			}
@@ -70,6 +71,10 @@ func (l *Log) rolled() (due []*file) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.usableLocked() != nil {
+		return nil
+	}
+	if l.keptShortLocked() {
+		l.watchLocked() // in case that it does not stay so
 		return nil
 	}
 	for _, f := range l.files[:max(0, len(l.files)-1)] {

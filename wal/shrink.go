@@ -57,6 +57,21 @@ func (l *Log) startIdleTimerLocked() {
 	l.idle.timer.Reset(emptyFor)
 }
 
+// watchLocked has the background look again in a moment, for what only a busy log keeps.
+func (l *Log) watchLocked() {
+	if !l.idle.armed && !l.closed {
+		l.startIdleTimerLocked()
+	}
+}
+
+// onlyBusyLocked reports whether the log keeps what only a busy one does: segments that wait to be
+// used again, or to be taken before they are sealed.
+func (l *Log) onlyBusyLocked() bool {
+	n := len(l.files)
+	return len(l.spare.waiting) > 0 || l.spare.file != nil && l.spare.file.reused ||
+		n > 1 && !l.files[n-2].sealed && !l.files[n-2].awaitedLocked()
+}
+
 // activityLocked rises with everything that is appended or taken.
 func (l *Log) activityLocked() uint64 {
 	n := l.next
@@ -134,10 +149,13 @@ func (l *Log) idleTimerFired() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
-	case l.closed || !l.holdsWasteLocked():
+	case l.usableLocked() != nil || !l.holdsWasteLocked() && !l.onlyBusyLocked():
 		l.idle.armed = false
 	case l.idle.activity != l.activityLocked():
 		l.startIdleTimerLocked()
+		if l.onlyBusyLocked() {
+			l.requestCleanup()
+		}
 	default:
 		l.idle.armed, l.idle.expired = false, true
 		l.requestCleanup()
@@ -148,6 +166,9 @@ func (l *Log) idleTimerFired() {
 // been idle and empty, or nearly so.
 func (l *Log) shrinkIdle() {
 	l.mu.Lock()
+	if l.idle.expired {
+		l.rolls = rolls{}
+	}
 	wanted := l.idle.expired && l.holdsWasteLocked()
 	l.idle.expired = false
 	n := len(l.files)
@@ -176,6 +197,7 @@ func (l *Log) shrinkIdle() {
 func (l *Log) shrink(useless func(active *file) bool) {
 	l.preparing.Lock() // so that prepare does not make again what is dropped
 	defer l.preparing.Unlock()
+	l.giveBackReused()
 	if l.spareBytes() > smallEnough {
 		l.dropSpare()
 	}

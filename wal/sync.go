@@ -13,7 +13,8 @@ import (
 
 // groupCommit gathers the callers of Sync. Those that come during a sync share the next one.
 type groupCommit struct {
-	syncing sync.Mutex // held by a sync, and while offset files are replaced
+	syncing   sync.Mutex // held by a sync, and while offset files are replaced
+	replacing sync.Mutex // held while offset files are replaced, or synced alone
 
 	mu      sync.Mutex
 	waiting []func(error)
@@ -100,6 +101,7 @@ type unsynced struct {
 	offsets []*offset.File
 	fault   error // of a write to an offset file
 	dir     bool
+	names   bool
 	newDir  bool
 	next    uint64 // all items below are durable afterwards
 	shared  bool   // one sync of the file system writes everything
@@ -160,7 +162,7 @@ func (b begunSync) end(synced bool) {
 
 // prepareSync collects what there is to sync. commit.syncing is held from here to endSync.
 func (l *Log) prepareSync() (unsynced, error) {
-	if err := l.nameStarted(); err != nil {
+	if err := l.nameStarted(true); err != nil {
 		return unsynced{}, l.fail(err)
 	}
 	l.growOffsets()
@@ -170,6 +172,9 @@ func (l *Log) prepareSync() (unsynced, error) {
 // endSync records the outcome.
 func (l *Log) endSync(u unsynced, err error) error {
 	for _, f := range u.files {
+		l.mu.Lock()
+		f.syncs--
+		l.mu.Unlock()
 		l.release(f)
 	}
 	if disk.IsTransient(err) {
@@ -220,6 +225,7 @@ func (l *Log) beginSync() (u unsynced, err error) {
 		if f.dirty && f.seg != nil {
 			f.dirty = false
 			f.pins++
+			f.syncs++
 			f.seg.BeforeSync()
 			u.files = append(u.files, f)
 		}
@@ -239,7 +245,8 @@ func (l *Log) beginSync() (u unsynced, err error) {
 		}
 	}
 	u.bodies, l.uploads.unsynced = l.uploads.unsynced, nil
-	u.dir, l.dirty.dir = l.dirty.dir, false
+	u.dir, u.names = l.dirty.dir, l.dirty.names
+	l.dirty.dir, l.dirty.names = false, false
 	u.newDir, l.dirty.newDir = l.dirty.newDir, false
 	u.next = l.wholeBelowLocked()
 	return u, nil
@@ -288,7 +295,8 @@ func (l *Log) postpone(u unsynced) {
 		c.dirty = true
 	}
 	l.uploads.unsynced = append(u.bodies, l.uploads.unsynced...)
-	l.dirty.dir, l.dirty.newDir = l.dirty.dir || u.dir, l.dirty.newDir || u.newDir
+	l.dirty.dir, l.dirty.names = l.dirty.dir || u.dir, l.dirty.names || u.names
+	l.dirty.newDir = l.dirty.newDir || u.newDir
 	l.touchLocked()
 }
 

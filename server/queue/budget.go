@@ -155,3 +155,12 @@ func (r *Registry) walk(ctx context.Context) {
 			"dir", r.dir, "error", err)
 	}
 }
+
+// mostReused is how many bytes of segments may wait to be used again.
+func (r *Registry) mostReused() int64 {
+	space := r.o.MaxDisk
+	if free, err := r.usage.Free(r.dir); err == nil && (space <= 0 || free < space) {
+		space = free
+	}
+	return space / reuseShare
+}

@@ -55,6 +55,10 @@ const (
 	// comes for them. It may take five times as long.
 	sweepEvery = 2 * time.Second
 
+	// reuseShare: segments that wait to be used again take at most one part in so many of the
+	// disk space that there is for queues.
+	reuseShare = 16
+
 	// reserveBytes of the disk are kept for compaction to work with when the disk is full.
 	reserveBytes = 256 << 10
 )

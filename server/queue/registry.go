@@ -127,6 +127,7 @@ func OpenRegistry(dir string, o Options) (*Registry, error) {
 	}
 	r.background.KeepReserve(r.fs, filepath.Join(dir, datadir.ReserveName), reserveBytes)
 	r.background.BoundBodies(o.OpenBodies)
+	r.background.KeepForReuse(r.mostReused())
 	r.o.Log.Background = r.background
 	r.janitor = startJanitor(r)
 	r.loadEras()

@@ -65,7 +65,7 @@ func (e *examination) stray(s *segmentFile, from, to uint32) {
 // tail judges the bytes after the last record of a segment without a sound footer.
 func (e *examination) tail(s *segmentFile, d segment.Damage, next uint64) {
 	f := Finding{File: s.file.Name, From: int64(d.From), To: int64(d.To), Severity: Damage}
-	severity := e.severity(s, e.end)
+	severity := e.lossSeverity(s, e.end)
 	switch {
 	case d.Meta && int64(d.To) > s.file.Size-segment.FooterSize && !e.tornFooter(s, next):
 		f.Kind = Footer
@@ -84,7 +84,7 @@ func (e *examination) tail(s *segmentFile, d segment.Damage, next uint64) {
 		f.What = "the bytes after the last record do not verify: items not yet synced at a power " +
 			"cut, or damaged since"
 		f.Severity = severity
-		if next > 0 { // items that are lost are reported below
+		if next > 0 || e.end < e.takenBelow() { // items that are lost are reported below
 			f.Severity = Note
 		}
 		s.fix = max(s.fix, cutTail)
@@ -120,6 +120,9 @@ func (e *examination) segmentFlips(s *segmentFile) {
 // tornFooter reports whether a power cut may have left the footer like this: without any of it, or
 // with one of the two sectors that it is in. Later segments are not sealed then.
 func (e *examination) tornFooter(s *segmentFile, next uint64) bool {
+	if s.header.Use > 0 { // it may be mixed with what the file held before
+		return !e.sealedFrom(next)
+	}
 	const sector = 512
 	f, err := e.o.FS.OpenRead(e.in.Path(s.file))
 	if err != nil {

@@ -25,6 +25,12 @@ func (e *examination) severity(s *segmentFile, from uint64) Severity {
 	return Damage
 }
 
+// lossSeverity is severity for the loss of items from number from on: only those count that
+// somebody has yet to take.
+func (e *examination) lossSeverity(s *segmentFile, from uint64) Severity {
+	return e.severity(s, max(from, e.takenBelow()))
+}
+
 // unsynced reports whether a power cut may have taken an item. If no offset file says what was
 // synced, nothing counts as synced before the first segment is sealed.
 func (e *examination) unsynced(seq uint64) bool {
@@ -46,12 +52,8 @@ func (e *examination) checkEnd() {
 		f.Items = n
 		f.What = fmt.Sprintf("%s (%s) lost, synced before: the log's end was damaged, cut, "+
 			"removed or put back from an older copy", items(n), numbers(first, last))
-	case f.File == "": // all was taken, and the last segment was removed because the disk was full
+	default: // all was taken since, so the last segment may be deleted, or its file used again
 		return
-	default:
-		f.What = fmt.Sprintf("ends with item %d though items up to %d were synced, all taken "+
-			"since: it was damaged, cut or put back from an older copy, "+
-			"or the next one was removed", e.end-1, e.durable-1)
 	}
 	e.t.add(f)
 	for _, c := range e.consumers {

@@ -30,6 +30,7 @@ type segmentFile struct {
 	items   int    // number of readable items
 	end     uint64 // the number after the last readable item
 
+	spent    bool // all in it is taken: its file may have been in use again
 	headless bool // its header is lost, and its records hold what is needed
 	cold     coldFile
 }
@@ -58,7 +59,11 @@ func (e *examination) openSegments() {
 		}
 	}
 	for _, s := range misnamed {
-		e.misnamed(s)
+		if e.usedAgain(s) {
+			e.placeUsedAgain(s)
+		} else {
+			e.misnamed(s)
+		}
 		e.segments = append(e.segments, s)
 	}
 	for _, f := range e.in.Files(inspect.SpareFile) {
@@ -240,7 +245,7 @@ func (e *examination) lastSealed() {
 func (e *examination) planSealing() {
 	sealed := false
 	for _, s := range slices.Backward(e.segments) {
-		if s.err != nil {
+		if s.err != nil || s.spent {
 			continue
 		}
 		if sealed && !s.sealed {

@@ -16,11 +16,12 @@ const (
 
 // tally passes a queue's findings on and counts them.
 type tally struct {
-	queue  string
-	emit   func(Finding)
-	left   bool // it counts what a repair has left
-	counts map[Severity]int
-	seen   map[group]*groupCount
+	queue   string
+	emit    func(Finding)
+	left    bool // it counts what a repair has left
+	lenient bool // what is damaged is of no use to anybody: it counts as a Note
+	counts  map[Severity]int
+	seen    map[group]*groupCount
 }
 
 // group is what findings that are counted together have in common.
@@ -52,6 +53,9 @@ func (t *tally) damage(file string, kind Kind, format string, args ...any) {
 
 // add counts a finding, and passes it on unless there were many of its kind.
 func (t *tally) add(f Finding) {
+	if t.lenient && f.Severity == Damage {
+		f.Severity = Note
+	}
 	t.counts[f.Severity]++
 	key := group{f.Severity, f.Kind}
 	c := t.seen[key]

@@ -32,7 +32,14 @@ func (e *examination) walk() {
 		default:
 			e.missingBefore(s)
 			if s.err == nil {
+				s.spent = e.spent(s, next)
+				e.t.lenient = s.spent
 				e.segment(s, next)
+				e.t.lenient = false
+				if s.spent {
+					s.fix = nothing
+					e.end = max(e.end, next)
+				}
 				continue
 			}
 			e.unreadable(s, next)
@@ -76,8 +83,9 @@ func (e *examination) nextFirst(i int) uint64 {
 // missing reports the wanted items in [from, to] as lost.
 func (e *examination) missing(s *segmentFile, from, to uint64, what string) {
 	if n, first, last := e.lose(from, to); n > 0 {
-		e.t.add(Finding{File: s.file.Name, Severity: e.severity(s, from), Kind: Missing, Items: n,
-			What: fmt.Sprintf("%s (%s) %s", items(n), numbers(first, last), what)})
+		e.t.add(Finding{File: s.file.Name, Severity: e.lossSeverity(s, from), Kind: Missing,
+			Items: n,
+			What:  fmt.Sprintf("%s (%s) %s", items(n), numbers(first, last), what)})
 	}
 }
 
@@ -169,7 +177,7 @@ func (e *examination) segment(s *segmentFile, next uint64) {
 			e.end, s.end = r.Seq+1, r.Seq+1
 			s.items++
 			e.record(s, step, u)
-			if step.Stray {
+			if step.Stray && s.header.Use == 0 && r.Seq >= e.takenBelow() { // else of another use
 				e.stray(s, step.To-segment.Align, step.To)
 			}
 		}
@@ -240,8 +248,8 @@ func (e *examination) missingUntil(s *segmentFile, hole *pending, to uint64) {
 	default:
 		s.fix = copyOver
 		n, first, last := e.lose(from, to-1)
-		f := Finding{File: s.file.Name, From: hole.from, To: hole.to, Severity: e.severity(s, from),
-			Kind: DamagedRange, Items: n}
+		f := Finding{File: s.file.Name, From: hole.from, To: hole.to,
+			Severity: e.lossSeverity(s, from), Kind: DamagedRange, Items: n}
 		why := "no record verifies here"
 		if s.cold.isCold {
 			why = "damaged beyond the parity"

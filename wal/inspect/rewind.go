@@ -13,6 +13,7 @@ import (
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/wal/internal/files"
 	"github.com/darner/darner/wal/internal/offset"
+	"github.com/darner/darner/wal/internal/settle"
 )
 
 // ErrNoUndo: there is no rewind that could be undone.
@@ -64,24 +65,11 @@ func (in *Inspection) Taken(consumer string) (*Offsets, error) {
 // among them. Spares that were never started are not, and neither are segments that a compaction
 // was about to delete.
 func (in *Inspection) InOrder() ([]FileInfo, error) {
-	list := slices.Clone(in.Files(SegmentFile))
-	for _, f := range in.Files(SpareFile) {
-		v, err := in.OpenSegment(f)
-		if segment.Unreadable(err) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		f.Number = v.Header().First
-		f.Through = f.Number
-		list = append(list, f)
-		if err := v.Close(); err != nil {
-			return nil, err
-		}
+	s, err := settle.Look(in.fs, in.Dir, &in.list, in.Log)
+	if err != nil {
+		return nil, err
 	}
-	slices.SortStableFunc(list, func(a, b FileInfo) int { return cmp.Compare(a.Number, b.Number) })
-	list, err := files.WithoutSuperseded(list, in.replaces)
+	list, err := files.WithoutSuperseded(s.Segments, in.replaces)
 	return slices.CompactFunc(list, func(a, b FileInfo) bool { return a.Number == b.Number }), err
 }
 

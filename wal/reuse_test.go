@@ -1,0 +1,346 @@
+package wal_test
+
+// A queue that is kept short: its segments are used again, and nothing is lost or mistaken by that.
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/darner/darner/segment"
+	"github.com/darner/darner/segment/disk/disktest"
+	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/clock/clocktest"
+)
+
+// perSegment is about how many items of passing a segment holds.
+const perSegment = 70
+
+// passing is an item's payload.
+func passing(i int) string { return payload(i) + strings.Repeat("-", 850) }
+
+// pass has items come and go, one after the other.
+func pass(t testing.TB, l *wal.Log, c *wal.Consumer, from, to int) {
+	t.Helper()
+	for i := from; i < to; i++ {
+		put(t, l, passing(i))
+		p, got := next(t, l, c)
+		if got != passing(i) {
+			t.Fatalf("item %d: got %.20q", i, got)
+		}
+		if err := c.Take(p); err != nil {
+			t.Fatal(err)
+		}
+		if i%5 == 0 {
+			settle(l)
+		}
+	}
+}
+
+// short is a log that is kept short and has used some segments again.
+func short(t testing.TB, m memory) (*wal.Log, *wal.Consumer) {
+	t.Helper()
+	l := m.open()
+	c := consumer(t, l)
+	pass(t, l, c, 0, 6*perSegment)
+	if l.Stats().Reused == 0 {
+		t.Fatalf("got no segment used again: %v", m.sizes())
+	}
+	return l, c
+}
+
+func TestAQueueThatIsKeptShortWritesTheSameFilesForEver(t *testing.T) {
+	m := newMemory(t)
+	l, c := short(t, m)
+	used, reused := m.Used(), l.Stats().Reused
+	changed := m.watch(disktest.OpCreate, disktest.OpAllocate, disktest.OpTruncate,
+		disktest.OpRemove, disktest.OpRename)
+	pass(t, l, c, 6*perSegment, 60*perSegment)
+	if names := changed.since(); len(names) > 2 { // those that have names of their own by now
+		t.Errorf("got changes of the files %q, want none", names)
+	}
+	if n := l.Stats().Reused - reused; n < 50 {
+		t.Errorf("got %d segments used again, want at least 50", n)
+	}
+	if m.Used() != used {
+		t.Errorf("got %d bytes on the disk, want %d as before", m.Used(), used)
+	}
+}
+
+// What goes on being overwritten need not get to the disk in between.
+func TestUsingASegmentAgainSyncsTheOffsetFileAlone(t *testing.T) {
+	m := newMemory(t)
+	l, c := short(t, m)
+	syncNow(t, l)
+	synced := m.watch(disktest.OpSync, disktest.OpSyncDir)
+	pass(t, l, c, 6*perSegment, 20*perSegment)
+	names := synced.since()
+	if n := len(names); n < 10 || n > 16 {
+		t.Errorf("got %d syncs for 14 segments, want one for each", n)
+	}
+	for _, name := range names {
+		if name != "consumer.off" {
+			t.Errorf("got a sync of %s, want none", name)
+		}
+	}
+}
+
+func TestAQueueThatFallsQuietGivesBackTheSegmentsThatWait(t *testing.T) {
+	for _, left := range []int{0, 1} {
+		m := newMemory(t)
+		l, _ := short(t, m)
+		if left > 0 {
+			put(t, l, "left")
+		}
+		rest(l)
+		if names := append(m.files(".spare"), m.files(".seg")...); len(names) != 1 {
+			t.Errorf("%d left: got the files %q, want one segment", left, m.sizes())
+		}
+	}
+}
+
+func TestAClosedLogKeepsNoSegmentsThatWait(t *testing.T) {
+	m := newMemory(t)
+	l, _ := short(t, m)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if names := m.files(".spare"); len(names) > 0 {
+		t.Errorf("got the files %q, want none that wait", m.sizes())
+	}
+}
+
+func TestSegmentsThatWaitCountAsDiskSpace(t *testing.T) {
+	m := newMemory(t)
+	l, _ := short(t, m)
+	if got, want := l.Stats().DiskBytes, m.Used(); got < want-8<<10 || got > want {
+		t.Errorf("got %d bytes, want about the %d that the files take", got, want)
+	}
+}
+
+// waiting is a log of which some segments wait to be used again, and another one that has none.
+func waiting(t *testing.T, m memory, admit func(int64) error) (other *wal.Log) {
+	o := options(m.FS)
+	o.Clock = clocktest.New(time.UnixMilli(1_700_000_000_000))
+	o.Background, o.Admit = heldBackground(t, o.Clock), admit
+	l, other := open(t, "/data/q", o), open(t, "/data/other", o)
+	c := consumer(t, l)
+	consumer(t, other)
+	for i := range 6 * perSegment {
+		put(t, l, passing(i))
+	}
+	drain(t, l, c)
+	settle(l)
+	if names := m.files(".spare"); len(names) < 4 {
+		t.Fatalf("got %q, want some segments that wait", m.sizes())
+	}
+	return other
+}
+
+func TestAnItemThatIsRefusedSpaceGetsThatOfTheSegmentsThatWait(t *testing.T) {
+	m := newMemory(t)
+	bound := int64(1 << 30)
+	other := waiting(t, m, func(n int64) error {
+		if m.Used()+n > bound {
+			return errors.New("over the bound")
+		}
+		return nil
+	})
+	bound = m.Used()
+	put(t, other, "an item")
+}
+
+func TestAFullDiskGetsTheSpaceOfTheSegmentsThatWait(t *testing.T) {
+	m := newMemory(t)
+	other := waiting(t, m, nil)
+	m.SetCapacity(m.Used())
+	put(t, other, "an item")
+}
+
+func TestABoundForAllLogsLimitsTheSegmentsThatWait(t *testing.T) {
+	m := newMemory(t)
+	l := m.open()
+	c := consumer(t, l)
+	wal.BackgroundOf(l).KeepForReuse(0)
+	pass(t, l, c, 0, 6*perSegment)
+	if n := l.Stats().Reused; n > 0 {
+		t.Errorf("got %d segments used again, want none", n)
+	}
+}
+
+func TestASlowQueueKeepsNoSegmentsForReuse(t *testing.T) {
+	m := newMemory(t)
+	o := options(m.FS)
+	clock := clocktest.New(time.UnixMilli(1_700_000_000_000))
+	o.Clock = clock
+	l := open(t, "/data/q", o)
+	c := consumer(t, l)
+	for i := range 6 {
+		pass(t, l, c, i*perSegment, (i+1)*perSegment)
+		clock.Step(time.Minute)
+		settle(l)
+	}
+	if n := l.Stats().Reused; n > 0 {
+		t.Errorf("got %d segments used again, want none", n)
+	}
+}
+
+// A loan is of the map itself.
+func TestASegmentThatIsReadIsNotUsedAgain(t *testing.T) {
+	m := newMemory(t)
+	l, c := short(t, m)
+	put(t, l, passing(0))
+	p, _ := next(t, l, c)
+	loan, err := l.Borrow(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Take(p); err != nil {
+		t.Fatal(err)
+	}
+	pass(t, l, c, 1000, 1000+10*perSegment)
+	if string(loan.Payload) != passing(0) {
+		t.Errorf("got the payload %.20q, want what was lent", loan.Payload)
+	}
+	loan.Release()
+}
+
+func TestADamagedSegmentIsSetAsideAndNotUsedAgain(t *testing.T) {
+	m := newMemory(t)
+	l, c := short(t, m)
+	put(t, l, passing(0))
+	active := m.active(t)
+	at := bytes.LastIndex(active.bytes, []byte(passing(0)))
+	for i := range 4 {
+		if err := m.Corrupt(active.path, int64(at+7*i), 0xff); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pass(t, l, c, 1000, 1000+3*perSegment)
+	if s := l.Stats(); s.Damaged != 1 {
+		t.Errorf("got %d damaged, want 1", s.Damaged)
+	}
+	if !slices.Contains(m.Names("/data/q"), ".quarantine") {
+		t.Errorf("got no copy of what is damaged")
+	}
+}
+
+// segmentFile is a file with its content.
+type segmentFile struct {
+	path   string
+	bytes  []byte
+	header segment.Header
+}
+
+// active returns the segment with the highest number, under whatever name.
+func (m memory) active(t testing.TB) (f segmentFile) {
+	for _, name := range append(m.files(".seg"), m.files(".spare")...) {
+		p := path.Join("/data/q", name)
+		h, err := segment.ReadHeader(m.FS, p)
+		if err == nil && h.First >= f.header.First {
+			b, err := m.ReadFile(p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f = segmentFile{p, b, h}
+		}
+	}
+	return f
+}
+
+// mustRecover opens what a crash left: nothing is damaged, said or found by darner-fsck, and these
+// items come.
+func (m memory) mustRecover(t *testing.T, what string, want ...string) {
+	t.Helper()
+	if out, err := examine(m.Clone(), "/data/q"); err != nil {
+		t.Errorf("%s: darner-fsck: %v %v", what, err, out)
+	}
+	if _, err := wal.Look(m.FS, "/data/q"); err != nil {
+		t.Errorf("%s: a glance: %v", what, err)
+	}
+	var said bytes.Buffer
+	o := options(m.FS)
+	o.Logger = slog.New(slog.NewTextHandler(&said, nil))
+	l := open(t, "/data/q", o)
+	settle(l)
+	if got := drain(t, l, consumer(t, l)); !slices.Equal(got, want) {
+		t.Errorf("%s: got %.200q, want %.200q", what, got, want)
+	}
+	settle(l)
+	if s := l.Stats(); s.Damaged > 0 || said.Len() > 0 {
+		t.Errorf("%s: got %d damaged and %q, want a quiet recovery", what, s.Damaged, said.String())
+	}
+	put(t, l, "one more")
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+	if names := m.files(".spare"); len(names) > 0 {
+		t.Errorf("%s: got the files %q, want no spare", what, names)
+	}
+}
+
+func TestAfterAKillASegmentIsFoundByItsHeader(t *testing.T) {
+	m := newMemory(t)
+	l, c := short(t, m)
+	image := func() memory { return memory{m.Clone(), t} }
+	image().mustRecover(t, "all taken")
+	put(t, l, "last")
+	image().mustRecover(t, "one left", "last")
+	syncNow(t, l) // it gets its name
+	image().mustRecover(t, "named", "last")
+	next(t, l, c)
+
+	killed := image()
+	f := killed.active(t)
+	const former = "/data/q/00000000000000000001.seg"
+	if err := killed.Rename(f.path, former); err != nil {
+		t.Fatal(err)
+	}
+	killed.mustRecover(t, "under the name that its file had before", "last")
+}
+
+// A power cut takes the header and the records of the new use, but not the name.
+func TestANameWhoseHeaderNeverReachedTheDiskIsForgotten(t *testing.T) {
+	m := newMemory(t)
+	l, c := short(t, m)
+	before := make(map[string][]byte) // by the salt of the file
+	for _, name := range append(m.files(".seg"), m.files(".spare")...) {
+		p := path.Join("/data/q", name)
+		if h, err := segment.ReadHeader(m.FS, p); err == nil {
+			before[salt(h)], _ = m.ReadFile(p)
+		}
+	}
+	pass(t, l, c, 1000, 1000+2*perSegment)
+	syncNow(t, l)
+	cut := memory{m.Clone(), t}
+	f := cut.active(t)
+	old := before[salt(f.header)]
+	if old == nil || bytes.Equal(old, f.bytes) {
+		t.Fatalf("%s was not used again", f.path)
+	}
+	if err := cut.WriteFile(f.path, old); err != nil {
+		t.Fatal(err)
+	}
+	cut.mustRecover(t, "the old content")
+
+	// Or of what is in it, some pages are old and some new.
+	for page := 4096; page < len(f.bytes); page += 4096 {
+		for _, mixed := range [][]byte{
+			append(bytes.Clone(old[:page]), f.bytes[page:]...),
+			append(bytes.Clone(f.bytes[:page]), old[page:]...),
+		} {
+			cut := memory{m.Clone(), t}
+			if err := cut.WriteFile(f.path, mixed); err != nil {
+				t.Fatal(err)
+			}
+			cut.mustRecover(t, "mixed content")
+		}
+	}
+}
+
+func salt(h segment.Header) string { return string(slog.Uint64Value(h.Salt).String()) }

@@ -77,17 +77,18 @@ func segmentSizeByAddresses(c config.Config, maps int64) config.Size {
 	return segmentSize(c, config.Size(maps/mapped))
 }
 
-// segmentSize is the configured size of segments, or less: about size, but enough for some items.
+// segmentSize is the configured size of segments, or less: about size.
 func segmentSize(c config.Config, size config.Size) config.Size {
-	least := max(config.MinSegmentSize, 4*c.InlineMax)
-	return min(c.SegmentSize, max(least, size&^(config.MinSegmentSize-1)))
+	return min(c.SegmentSize, max(config.MinSegmentSize, size&^(config.MinSegmentSize-1)))
 }
 
 // clientsByHeap is how many clients may be in the middle of a request and an answer at once, if the
 // heap may take that many bytes.
 func clientsByHeap(heap int64, c config.Config) int {
 	const overhead = 16 << 10 // a request line, the session, garbage not collected yet
-	return int(min(max(1, heap/(2*int64(c.InlineMax)+overhead)), int64(c.MaxConnections)))
+	const whole = 64 << 10    // a longer item passes in pieces of this
+	most := min(int64(c.InlineMax), whole)
+	return int(min(max(1, heap/(2*most+overhead)), int64(c.MaxConnections)))
 }
 
 // shared is how many of that many descriptors clients and queues share by need.

@@ -47,7 +47,7 @@ var (
 // Limits of Options.
 const (
 	DefaultSegmentSize = 16 << 20
-	DefaultInlineMax   = 64 << 10
+	DefaultInlineMax   = 1 << 20
 	MinSegmentSize     = 64 << 10
 	maxSegmentSize     = 1 << 30
 
@@ -72,7 +72,7 @@ type Options struct {
 	SegmentSize int64
 
 	// InlineMax is the largest payload in bytes that Append takes: at most a quarter of
-	// SegmentSize, default 64 KiB. BeginLarge takes larger ones.
+	// SegmentSize, default 1 MiB. BeginLarge takes larger ones.
 	InlineMax int
 
 	// SyncEvery is how old data may get before the log syncs it, so how much a power cut may lose;

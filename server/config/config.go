@@ -29,8 +29,8 @@ type Config struct {
 	Sync Sync
 	// SegmentSize is the capacity of a journal segment, 256 KiB to 1 GiB.
 	SegmentSize Size
-	// InlineMax is the size of the largest item that is kept inside a segment, 1 byte to 1 MiB and
-	// at most a quarter of SegmentSize. Larger items are streamed.
+	// InlineMax is the size of the largest item that is kept inside a segment, 1 byte to 1 MiB. It
+	// is a quarter of a segment where that is less. Larger items are streamed.
 	InlineMax Size
 	// MaxItemSize is the size of the largest item that is accepted, 1 byte to 1 TiB.
 	MaxItemSize Size
@@ -164,7 +164,7 @@ func Default() Config {
 		TCPUserTimeout: Interval(2 * time.Minute),
 		TCPKeepalive:   Interval(time.Minute),
 		MaxItemSize:    1 * GiB,
-		InlineMax:      64 * KiB,
+		InlineMax:      1 * MiB,
 		MaxOpenReads:   1,
 		MaxOpenAhead:   maxOpenAhead,
 		Dialect:        DialectMemcached,
@@ -238,9 +238,8 @@ func (c Config) Validate() error {
 	if c.MaxItemSize < 1 || c.MaxItemSize > maxMaxItemSize {
 		bad("max-item-size", "%v is not between 1 and %v", c.MaxItemSize, Size(maxMaxItemSize))
 	}
-	inlineBound := min(maxInlineMax, max(c.SegmentSize, MinSegmentSize)/4)
-	if c.InlineMax < 1 || c.InlineMax > inlineBound {
-		bad("inline-max", "%v is not between 1 and %v", c.InlineMax, inlineBound)
+	if c.InlineMax < 1 || c.InlineMax > maxInlineMax {
+		bad("inline-max", "%v is not between 1 and %v", c.InlineMax, Size(maxInlineMax))
 	}
 	if c.MaxOpenReads < 1 {
 		bad("max-open-reads", "%d is less than 1", c.MaxOpenReads)
@@ -278,11 +277,9 @@ func (c Config) validateQueue(
 	wrong := func(ok, inherited bool) bool {
 		return !ok && (table == "" || !inherited) // an inherited setting is reported once
 	}
-	least := max(minQueueDisk, 16*c.InlineMax) // four small segments: space comes back by segments
-	if wrong(q.MaxDisk == 0 || q.MaxDisk >= least, q.MaxDisk == all.MaxDisk) {
-		bad(table+diskPrefix+"max-disk",
-			"%v is less than %v, for an inline-max of %v; 0 is no bound",
-			q.MaxDisk, least, c.InlineMax)
+	if wrong(q.MaxDisk == 0 || q.MaxDisk >= minQueueDisk, q.MaxDisk == all.MaxDisk) {
+		bad(table+diskPrefix+"max-disk", "%v is less than %v; 0 is no bound",
+			q.MaxDisk, Size(minQueueDisk))
 	}
 	if wrong(q.CompressLevel >= 1 && q.CompressLevel <= 19, q.CompressLevel == all.CompressLevel) {
 		bad(table+"compress-level", "%d is not between 1 and 19", q.CompressLevel)

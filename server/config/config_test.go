@@ -80,20 +80,17 @@ func TestDefaultsAreValid(t *testing.T) {
 
 func TestEveryBadSettingIsNamed(t *testing.T) {
 	for setting, spoil := range map[string]func(*Config){
-		"data":            func(c *Config) { c.Data = "" },
-		"listen":          func(c *Config) { c.Listen = "" },
-		"port":            func(c *Config) { c.Port = 65536 },
-		"segment-size":    func(c *Config) { c.SegmentSize = MinSegmentSize - 1 },
-		"max-connections": func(c *Config) { c.MaxConnections = 0 },
-		"max-open-reads":  func(c *Config) { c.MaxOpenReads = 0 },
-		"max-open-ahead":  func(c *Config) { c.MaxOpenAhead = 1025 },
-		"inline-max": func(c *Config) {
-			c.InlineMax = c.SegmentSize/4 + 1
-			c.SegmentSize = MinSegmentSize
-		},
+		"data":                 func(c *Config) { c.Data = "" },
+		"listen":               func(c *Config) { c.Listen = "" },
+		"port":                 func(c *Config) { c.Port = 65536 },
+		"segment-size":         func(c *Config) { c.SegmentSize = MinSegmentSize - 1 },
+		"max-connections":      func(c *Config) { c.MaxConnections = 0 },
+		"max-open-reads":       func(c *Config) { c.MaxOpenReads = 0 },
+		"max-open-ahead":       func(c *Config) { c.MaxOpenAhead = 1025 },
+		"inline-max":           func(c *Config) { c.InlineMax = maxInlineMax + 1 },
 		"max-item-size":        func(c *Config) { c.MaxItemSize = 0 },
 		"max-disk":             func(c *Config) { c.MaxDisk = 1 },
-		"queue-max-disk":       func(c *Config) { c.QueueMaxDisk = MiB; c.InlineMax = 128 * KiB },
+		"queue-max-disk":       func(c *Config) { c.QueueMaxDisk = MiB - 1 },
 		"memory-limit":         func(c *Config) { c.MemoryLimit = minMemory - 1 },
 		"compress-level":       func(c *Config) { c.CompressLevel = 20 },
 		"parity":               func(c *Config) { c.Parity = 5 },

@@ -145,7 +145,8 @@ func (sv *testServer) backlog(fs *disktest.FS) (release func()) {
 		return nil
 	})
 	q, err := sv.registry.Queue([]byte("q"))
-	for size := sv.env.InlineMax; size >= 0; size -= sv.env.InlineMax { // to the segment's last bit
+	const long = 64 << 10
+	for size := long; size >= 0; size -= long { // to the segment's last bit
 		for err == nil {
 			err = q.Put(make([]byte, size), wal.Meta{})
 		}

@@ -33,6 +33,7 @@ func (s *store) logOptions() wal.Options {
 	o, settings, dir := s.reg.o.Log, s.settings(), s.dir()
 	o.FS = s.reg.usage
 	o.SegmentSize = s.segmentSize()
+	o.InlineMax = min(o.InlineMax, int(o.SegmentSize/4)) // 0 stays the default
 	if settings.Cold != nil {
 		o.Cold = settings.Cold
 	}

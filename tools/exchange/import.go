@@ -18,8 +18,8 @@ type Importer struct {
 	buf []byte
 }
 
-// inlineMax is the largest item that the server keeps in a segment by default.
-const inlineMax = wal.DefaultInlineMax
+// inlineMax is the size of the largest item that is imported whole. A longer one passes in pieces.
+const inlineMax = 64 << 10
 
 // NewImporter returns an Importer for a queue's directory. The caller must hold the data
 // directory's lock, and must close the Importer: until then, items may not be on stable storage.

@@ -5,6 +5,7 @@ package segment
 
 import (
 	"bytes"
+	"sync"
 
 	"github.com/darner/darner/segment/checksum"
 )
@@ -17,6 +18,33 @@ type flip struct {
 
 func flipAt(from uint32, bit int) flip {
 	return flip{from + uint32(bit/8), 1 << (bit % 8)}
+}
+
+// metFlips is the flipped bits that readers of a segment met.
+type metFlips struct {
+	mu sync.Mutex
+	at map[flip]bool
+}
+
+// mostMet bounds how many of them are remembered: beyond, one may be counted each time it is met.
+const mostMet = 1 << 16
+
+// meet counts flipped bits, each once.
+func (s *Segment) meet(flips []flip) {
+	s.met.mu.Lock()
+	defer s.met.mu.Unlock()
+	if s.met.at == nil {
+		s.met.at = make(map[flip]bool)
+	}
+	for _, f := range flips {
+		if s.met.at[f] {
+			continue
+		}
+		if len(s.met.at) < mostMet {
+			s.met.at[f] = true
+		}
+		s.flips.Add(1)
+	}
 }
 
 // mend reads a record or body at off of b that does not verify, if it does with one bit flipped; in

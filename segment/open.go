@@ -209,6 +209,8 @@ func (s *Segment) openScanned(h Header, damage []Damage, write bool) ([]Damage, 
 	if write {
 		if s.mend(damage, size); flips > 0 {
 			s.fix(v.fixes)
+		}
+		if flips > 0 || h.Use > 0 { // a power cut may have left copies of earlier uses
 			s.putHeader(s.header)
 		}
 		s.state.Store(stateActive)

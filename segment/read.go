@@ -52,7 +52,7 @@ func (s *Segment) read(off uint32, whole bool) (r Record, next uint32, err error
 func (s *Segment) mendAt(b []byte, off uint32) (r Record, next uint32, ok bool) {
 	next, fixes, ok := s.key.mend(b, off, &r, nil)
 	if ok {
-		s.flips.Add(uint64(len(fixes)))
+		s.meet(fixes)
 		r.Mended = true
 	}
 	return r, next, ok

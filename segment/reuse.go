@@ -51,6 +51,8 @@ func (s *Segment) Recycle(path string) (err error) {
 	s.stale.Store(tail)
 	s.populated.Store(0)
 	s.flushed.Store(0)
+	s.flips.Store(0)
+	s.met.at, s.opened = nil, openedFlips{}
 	s.tail.Store(0)
 	s.state.Store(stateBlank)
 	return nil

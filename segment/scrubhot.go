@@ -17,19 +17,29 @@ type openedFlips struct {
 	index          []flip
 }
 
+// HotOptions says how to scrub a segment that is not cold.
+type HotOptions struct {
+	Mend       bool                  // flip flipped bits back in place, and sync
+	SealedOnly bool                  // leave one alone that is not sealed
+	Pace       func(bytes int) error // as in [Scrub]; may be nil
+}
+
 // ScrubHot verifies every record of a segment that is not cold, and its header, index and footer.
-// first is as in [OpenOptions]. With mend it flips flipped bits back in place and syncs. Others may
-// read and append at the same time. pace and the errors are as in [Scrub]. What is damaged beyond
+// first is as in [OpenOptions]. Others may read and append at the same time, but nobody may use the
+// file again. The errors are those of [Scrub]. What is damaged beyond
 // that is left as it is. The report has what is so between records, which counts as lost, and then
 // the flipped bits.
 func ScrubHot(
-	fsys disk.FS, path string, first uint64, mend bool, pace func(bytes int) error,
+	fsys disk.FS, path string, first uint64, o HotOptions,
 ) (r ScrubReport, err error) {
 	s, _, err := Open(fsys, path, OpenOptions{First: first})
 	if err != nil {
 		return r, err
 	}
 	defer s.Close()
+	if o.SealedOnly && !s.Sealed() {
+		return r, nil
+	}
 	v, err := s.Judge()
 	if err != nil {
 		return r, err
@@ -50,13 +60,13 @@ func ScrubHot(
 		r.Damaged = append(r.Damaged, Damage{From: uint32(p.at), To: to})
 	}
 	r.Flipped = len(patches)
-	if mend && len(patches) > 0 {
+	if o.Mend && len(patches) > 0 {
 		if err := writePatches(fsys, path, patches); err != nil {
 			return r, fmt.Errorf("segment %s: mend: %w", path, err)
 		}
 		r.Mended = len(patches)
 	}
-	pacer := pacer{call: pace, bytes: int(s.Size())}
+	pacer := pacer{call: o.Pace, bytes: int(s.Size())}
 	return r, pacer.report()
 }
 

@@ -3,6 +3,7 @@ package segment
 // A segment file that takes records: create, start, append, allocate ahead.
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -64,7 +65,8 @@ type Segment struct {
 	toWrite   atomic.Int32  // how many more short records to write, not store
 	stale     atomic.Uint32 // bytes after the tail and below this offset need not be zeros
 	flips     atomic.Uint64 // flipped bits that were mended in memory
-	opened    openedFlips   // those that Open met
+	met       metFlips
+	opened    openedFlips // those that Open met
 }
 
 // Create makes a blank segment: a file with its first disk blocks, mapped at full capacity, with
@@ -120,10 +122,13 @@ func (s *Segment) Start(h Header) (err error) {
 func (s *Segment) putHeader(h Header) {
 	b := h.encode()
 	places := []int64{headerCopy, 0}
-	if h.Use > 0 && s.allocated.Load() >= h.Capacity {
+	if h.Use > 0 && s.size.Load() >= h.Capacity {
 		places = append(places, h.Capacity-headerLen)
 	}
 	for _, at := range places {
+		if bytes.Equal(s.mem[at:][:headerLen], b[:]) {
+			continue
+		}
 		copy(s.mem[at:], b[:8])
 		copy(s.mem[at+8:], b[8:])
 	}

@@ -50,6 +50,7 @@ func (l *Log) appendLocked(
 		if err != nil {
 			return p, err
 		}
+		r.Seq = l.next // another one if a segment was begun
 		off, err := f.seg.Append(&r)
 		if err == nil {
 			return l.appendedLocked(f, off, size, &r), nil
@@ -156,6 +157,9 @@ func (l *Log) canRollLocked() bool {
 func (l *Log) rollLocked() error {
 	if was := l.activeLocked(); was != nil {
 		was.rolled = l.steady()
+	}
+	if n := len(l.files); n > 0 && l.files[n-1].first == l.next {
+		l.skipNumbers(l.next) // no record is in it: two segments must not begin with one number
 	}
 	f := l.nextSpareLocked()
 	f.named = f.named && f.path == l.path(files.SegmentName(l.next))

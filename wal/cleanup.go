@@ -243,10 +243,11 @@ func (l *Log) takenFiles(head uint64) (gone, again []*file) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n := 0
-	room := l.mostReusedLocked() - len(l.spare.waiting)
-	if l.spare.file == nil {
+	room := l.mostReusedLocked()
+	if room > 0 && l.spare.file == nil {
 		room++
 	}
+	room -= len(l.spare.waiting)
 	for n < len(l.files)-1 && l.files[n+1].first <= head && l.files[n].removableLocked() {
 		f := l.files[n]
 		n++
@@ -282,6 +283,7 @@ func (l *Log) dropLocked(gone []*file) {
 // leaveLocked notes that segments are not the log's any more.
 func (l *Log) leaveLocked(gone []*file) {
 	for _, f := range gone {
+		l.noteUnmendedLocked(f)
 		f.gone = true
 		for _, c := range l.consumers {
 			if c.f == f {

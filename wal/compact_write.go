@@ -151,6 +151,7 @@ func (k *compactor) setAsideDamage(run []candidate) error {
 	l := k.l
 	for _, c := range run {
 		var found []segment.Damage
+		var rebuilt uint64
 		if c.f.cold {
 			r, err := segment.Scrub(l.fs, c.f.path, false, k.paced)
 			if err != nil {
@@ -167,8 +168,11 @@ func (k *compactor) setAsideDamage(run []candidate) error {
 				return err
 			}
 			found = v.Damage
+			l.noteMended(uint64(v.Mended))
+			rebuilt = c.f.seg.Rebuilt()
 		}
 		l.mu.Lock()
+		c.f.rebuilt = max(c.f.rebuilt, rebuilt)
 		l.noteDamageLocked(c.f, found)
 		l.mu.Unlock()
 	}

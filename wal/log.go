@@ -96,6 +96,7 @@ type dirt struct {
 	any    bool        // something changed since the last sync began
 	dir    bool        // names in the directory changed since it was synced
 	names  bool        // so did those of offset files
+	naming bool        // a sync is under way that makes names of offset files durable
 	newDir bool        // the directory is not durable in its parent
 	timer  clock.Timer // fires SyncEvery after the log became dirty
 	place  int         // in syncer.dirty, from 1; 0 if not there. syncer.mu guards it

@@ -31,6 +31,19 @@ func (f *file) needsMendingLocked() bool {
 	return f.seg != nil && f.seg.Rebuilt() != f.rebuilt
 }
 
+// noteUnmendedLocked counts flipped bits that readers met in a segment that is not cold, and that
+// will not be written back: its file goes.
+func (l *Log) noteUnmendedLocked(f *file) {
+	if f.seg == nil || f.cold || f.seg.Rebuilt() <= f.rebuilt {
+		return
+	}
+	n := f.seg.Rebuilt() - f.rebuilt
+	f.rebuilt = f.seg.Rebuilt()
+	l.noteMended(n)
+	l.tellDamage(slog.LevelWarn, "flipped bits in a segment were mended as it was read; "+
+		"nothing is lost", "file", f.path, "flipped", n)
+}
+
 // mend writes back what readers had to mend in one segment. It is false if there is none.
 func (k *compactor) mend() bool {
 	l := k.l
@@ -40,9 +53,15 @@ func (k *compactor) mend() bool {
 	}
 	defer l.release(f)
 	count := f.seg.Rebuilt()
-	r, err := scrubSegment(l.fs, f.path, f.cold, f.first, k.paced)
+	l.mu.Lock()
+	path := f.path
+	l.mu.Unlock()
+	r, err := scrubSegment(l.fs, path, f.cold, f.first, k.paced)
 	l.noteMended(uint64(r.Flipped))
-	logScrub(l.log, f.path, r, err)
+	logScrub(l.log, path, r, err)
+	if !f.cold { // what readers met meanwhile is counted
+		count = f.seg.Rebuilt()
+	}
 	l.mu.Lock()
 	f.rebuilt = count // after an error too: another try would not help
 	l.mu.Unlock()
@@ -56,7 +75,7 @@ func scrubSegment(
 	if cold {
 		return segment.Scrub(fsys, path, true, pace)
 	}
-	return segment.ScrubHot(fsys, path, first, true, pace)
+	return segment.ScrubHot(fsys, path, first, segment.HotOptions{Mend: true, Pace: pace})
 }
 
 // logScrub logs what was found in a segment, if anything.

@@ -135,6 +135,9 @@ func (l *Log) makeNext() error {
 	f.named = first
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if was := l.spare.file; was != nil { // cleanup has one to use again meanwhile
+		l.spare.waiting = append(l.spare.waiting, was)
+	}
 	l.spare.file = f // if the log was closed, closeFiles waits for Log.preparing
 	l.dirty.dir = true
 	return nil
@@ -259,6 +262,7 @@ func (c *Consumer) GetReady() {
 	}
 	l.mu.Lock()
 	if damaged && c.f == f && c.at == at {
+		next = min(next, f.seg.Tail()) // an upload that broke off may have lowered it
 		from, to := f.seg.FileRange(at, next)
 		l.addDamageLocked(damage{f, from, to, nil})
 		c.at = next

@@ -10,6 +10,7 @@ package wal
 // started. What a crash leaves under which name is for recovery to find out: see package settle.
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -114,9 +115,10 @@ func (l *Log) reuse(f *file) {
 	again := &file{path: f.path, seg: f.seg, reused: true}
 	l.mu.Lock()
 	again.former = f.syncingLocked()
+	f.former = nil
 	l.mu.Unlock()
 	if err := l.recycle(again, f.named); err != nil {
-		if !disk.IsFull(err) && !disk.IsTransient(err) {
+		if !disk.IsFull(err) && !disk.IsTransient(err) && !errors.Is(err, ErrFull) {
 			l.log.Warn("cannot use a segment again", "file", f.path, "error", err)
 		}
 		l.dropReused([]*file{again})
@@ -134,6 +136,9 @@ func (l *Log) reuse(f *file) {
 
 // recycle makes the segment blank, and gives it the name of a spare if it has one of its own.
 func (l *Log) recycle(f *file, named bool) error {
+	if err := l.admit(l.o.SegmentSize&^7 - f.seg.Size()); err != nil {
+		return err
+	}
 	if named {
 		l.mu.Lock()
 		l.spare.made++
@@ -259,8 +264,11 @@ func (l *Log) takenOffsets() (offsets []*offset.File, names, ok bool) {
 		if c.dirty {
 			c.checkpoint()
 		}
+		if c.off.Fault != nil {
+			return nil, false, false
+		}
 	}
-	return offsets, l.dirty.names, true
+	return offsets, l.dirty.names || l.dirty.naming, true
 }
 
 // reuse is the segments that wait in all logs of a Background. It is a leaf.

@@ -119,7 +119,7 @@ func nearlyEmpty(live, disk int64) bool { return disk > worthMoving && nearlySha
 // usedUpLocked reports whether everything is taken, and the active segment has some records.
 func (l *Log) usedUpLocked(active *file) bool {
 	const worthwhile = 4 << 10
-	return active.seg.Tail() >= worthwhile && l.allTakenLocked()
+	return active.seg.Tail() >= worthwhile && active.first < l.next && l.allTakenLocked()
 }
 
 // largeAndTakenLocked reports whether everything is taken, and the last segment, which takes no
@@ -141,7 +141,8 @@ func (l *Log) nearlyUsedUpLocked(active *file) bool {
 			live -= c.st.Taken.Count
 		}
 	}
-	return active.bytesLocked() > worthMoving && nearlyDead(live, active.seg.Totals().Items)
+	items := active.seg.Totals().Items
+	return items > 0 && active.bytesLocked() > worthMoving && nearlyDead(live, items)
 }
 
 // idleTimerFired is called by the timer.

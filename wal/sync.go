@@ -171,6 +171,11 @@ func (l *Log) prepareSync() (unsynced, error) {
 
 // endSync records the outcome.
 func (l *Log) endSync(u unsynced, err error) error {
+	defer func() {
+		l.mu.Lock()
+		l.dirty.naming = false
+		l.mu.Unlock()
+	}()
 	for _, f := range u.files {
 		l.mu.Lock()
 		f.syncs--
@@ -246,7 +251,7 @@ func (l *Log) beginSync() (u unsynced, err error) {
 	}
 	u.bodies, l.uploads.unsynced = l.uploads.unsynced, nil
 	u.dir, u.names = l.dirty.dir, l.dirty.names
-	l.dirty.dir, l.dirty.names = false, false
+	l.dirty.dir, l.dirty.names, l.dirty.naming = false, false, u.names
 	u.newDir, l.dirty.newDir = l.dirty.newDir, false
 	u.next = l.wholeBelowLocked()
 	return u, nil

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/darner/darner/segment"
+	"github.com/darner/darner/segment/disk"
 )
 
 // slowAfter is how long a segment that takes no more appends waits for uploads into it.
@@ -55,6 +56,10 @@ func (l *Log) TryUpload(size int, m Meta) (*Upload, error) {
 		f, err := l.takesLocked(bytes)
 		if err != nil {
 			return nil, err
+		}
+		if f.first == l.next && int64(f.seg.Tail())+bytes > l.o.SegmentSize/2 {
+			// The first record of a segment must have room, or two would begin with one number.
+			return nil, fmt.Errorf("%w while nothing is in the segment", ErrTooLarge)
 		}
 		room, err := f.seg.Reserve(size)
 		if err == nil {
@@ -237,8 +242,20 @@ func (u *Upload) placeLocked() (p Position, err error) {
 		}
 	}
 	defer segment.Guard(u.f.seg.Path(), debug.SetPanicOnFault(true), &err)
-	payload := u.f.seg.Lend(u.room, 0)
+	payload, err := u.verified()
+	if err != nil {
+		return p, err
+	}
 	return l.appendLocked(segment.KindItem, payload, int64(u.size), u.m)
+}
+
+// verified returns what came so far, before it is copied and gets another checksum.
+func (u *Upload) verified() ([]byte, error) {
+	b := u.f.seg.Lend(u.room, 0)[:u.got]
+	if u.f.seg.Sum(u.f.seg.SumStart(u.room), b) != u.sum {
+		return nil, fmt.Errorf("%s: %w as it came in", u.f.seg.Path(), ErrDamaged)
+	}
+	return b, nil
 }
 
 // leaveLocked gives up the segment. Upload.mu is held too.
@@ -321,10 +338,10 @@ func (l *Log) slowUploads() (due []*Upload) {
 		return nil
 	}
 	active, now := l.activeLocked(), l.steady()
-	pressed := l.sealBacklogExceedsLocked(l.o.Lag)
+	pressed := l.sealBacklogExceedsLocked(l.o.Lag) || l.room.diskFull
 	for _, f := range l.files {
 		switch left := f.rolled + slowAfter - now; {
-		case f == active || len(f.coming) == 0:
+		case f == active && !l.room.diskFull || len(f.coming) == 0:
 		case left <= 0 || pressed:
 			due = append(due, f.coming...)
 		default:
@@ -348,11 +365,16 @@ func (u *Upload) moveAside() {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if disk.IsTransient(u.err) { // it stays for now
+		u.err = nil
+		l.slow.Reset(slowAfter)
+		return
+	}
 	u.leaveLocked()
 }
 
 func (u *Upload) copyAside() (w *Writer, err error) {
-	if w, err = u.l.BeginLarge(int64(u.size), u.m); err != nil {
+	if w, err = u.l.BeginLarge(int64(u.size), Meta{}); err != nil { // commit knows the Meta
 		return nil, err
 	}
 	if err = u.copyTo(w); err != nil {
@@ -363,6 +385,9 @@ func (u *Upload) copyAside() (w *Writer, err error) {
 
 func (u *Upload) copyTo(w *Writer) (err error) {
 	defer segment.Guard(u.f.seg.Path(), debug.SetPanicOnFault(true), &err)
-	_, err = w.Write(u.f.seg.Lend(u.room, 0)[:u.got])
+	payload, err := u.verified()
+	if err == nil {
+		_, err = w.Write(payload)
+	}
 	return err
 }

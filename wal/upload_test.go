@@ -562,3 +562,45 @@ func itemAt(t testing.TB, l *wal.Log, p wal.Position) (b []byte) {
 	}
 	return b
 }
+
+// Two segments must never begin with one number, whatever fills the first one before it has an
+// item: then one file would take the place of the other.
+func TestUploadsThatFillASegmentBeforeItsFirstItemLoseNothing(t *testing.T) {
+	m := newMemory(t)
+	l := m.open()
+	consumer(t, l)
+	size := 8 << 10
+	var under []*wal.Upload
+	for range 100 {
+		u, err := tryUpload(l, size)
+		if errors.Is(err, wal.ErrTooLarge) {
+			break // it goes into a file of its own
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		under = append(under, u)
+	}
+	if len(under) < 2 {
+		t.Fatalf("got %d uploads at once, want some", len(under))
+	}
+	// Small items fill the rest.
+	var want []string
+	for i := range 3000 {
+		put(t, l, payload(i))
+		want = append(want, payload(i))
+	}
+	for i, u := range under {
+		bring(t, u, []byte(text(size, byte('a'+i))))
+		commit(t, l, u)
+		want = append(want, text(size, byte('a'+i)))
+	}
+	settle(l)
+	wantItems(t, l, want...)
+	l = reopen(t, m, l)
+	wantItems(t, l, want...)
+	if s := l.Stats(); s.Damaged > 0 {
+		t.Errorf("got %d damaged, want none", s.Damaged)
+	}
+	l.Close()
+}

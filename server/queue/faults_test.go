@@ -385,8 +385,8 @@ func TestTrashThatCannotBeEmptiedIsTriedAgain(t *testing.T) {
 	eventually(t, "the trash", func() bool { return len(fs.Names(path.Join("data", datadir.TrashName))) == 0 })
 }
 
-// A segment of the old queue is about to be removed while the queue is deleted and set again: it
-// has the name of the new one's first segment.
+// A segment of the old queue is about to be removed, or used again, while the queue is deleted and
+// set again: it has the name of the new one's first segment.
 func TestBackgroundWorkOnADeletedQueueLeavesTheNextOneAlone(t *testing.T) {
 	fs := disktest.New()
 	q := named(t, onFake(t, fs), "work")
@@ -397,7 +397,8 @@ func TestBackgroundWorkOnADeletedQueueLeavesTheNextOneAlone(t *testing.T) {
 	var once atomic.Bool
 	removing, proceed := make(chan bool), make(chan bool)
 	fs.Fail(func(op disktest.Op, name string, _ int) error {
-		if op == disktest.OpRemove && strings.HasSuffix(name, ".seg") && !once.Swap(true) {
+		goes := op == disktest.OpRemove || op == disktest.OpRename
+		if goes && strings.HasSuffix(name, ".seg") && !once.Swap(true) {
 			close(removing)
 			<-proceed
 		}

@@ -104,10 +104,15 @@ func (e *examination) offsetDamage(c *consumer, f inspect.FileInfo, v *inspect.O
 	c.keep = c.keep || v.Salvaged
 }
 
+// flippedBit is the finding of one.
+var flippedBit = Finding{Severity: Damage, Kind: FlippedBit,
+	What: "a flipped bit, which costs nothing: the checksum tells which, and it can be mended"}
+
 // flippedBit reports a byte with a flipped bit.
 func (e *examination) flippedBit(file string, at int64) {
-	e.t.add(Finding{File: file, From: at, To: at + 1, Severity: Damage, Kind: FlippedBit,
-		What: "a flipped bit, which costs nothing: the checksum tells which, and it can be mended"})
+	found := flippedBit
+	found.File, found.From, found.To = file, at, at+1
+	e.t.add(found)
 }
 
 // consumer returns the consumer of a name, and adds it if necessary.

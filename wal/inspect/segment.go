@@ -157,7 +157,7 @@ func (v *SegmentView) Steps() iter.Seq[*Step] {
 // Flips returns where a segment that is not cold has flipped bits that its checksums tell, by byte.
 // With mend it flips them back in the file, and syncs.
 func (in *Inspection) Flips(f FileInfo, mend bool) (at []int64, err error) {
-	r, err := segment.ScrubHot(in.fs, in.Path(f), f.Number, mend, nil)
+	r, err := segment.ScrubHot(in.fs, in.Path(f), f.Number, segment.HotOptions{Mend: mend})
 	for _, d := range r.Damaged[r.Lost:] {
 		at = append(at, int64(d.From))
 	}

@@ -338,10 +338,10 @@ func (l *Log) slowUploads() (due []*Upload) {
 		return nil
 	}
 	active, now := l.activeLocked(), l.steady()
-	pressed := l.sealBacklogExceedsLocked(l.o.Lag) || l.room.diskFull
+	pressed := l.sealBacklogExceedsLocked(l.o.Lag)
 	for _, f := range l.files {
 		switch left := f.rolled + slowAfter - now; {
-		case f == active && !l.room.diskFull || len(f.coming) == 0:
+		case f == active || len(f.coming) == 0:
 		case left <= 0 || pressed:
 			due = append(due, f.coming...)
 		default:

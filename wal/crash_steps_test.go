@@ -73,11 +73,12 @@ func (w *world) do(q *queue, s step) error {
 		return w.leaveLate(q)
 	case opFill:
 		w.fs.SetCapacity(w.fs.Used() + int64(s.n%30)<<12)
-		w.full = true
+		w.full, w.bounded = true, true
 	case opRoom:
 		w.room()
 	case opBudget:
 		w.budget.Store(int64(s.n%400_000) - 100_000)
+		w.bounded = w.bounded || w.budget.Load() >= 0
 	case opWriteback:
 		if !w.isCut() { // it has the same luck as the cut
 			w.mu.Lock()
@@ -190,6 +191,7 @@ func (w *world) piece(q *queue, n int) (err error) {
 			if err != nil {
 				c.u.Abort()
 			}
+			c.it.moved = true
 			return p, err
 		})
 	}
@@ -205,11 +207,15 @@ func (w *world) piece(q *queue, n int) (err error) {
 	if err != nil {
 		q.end(at).u.Abort()
 	}
-	if w.mayRefuse(err) {
+	if w.mayRefuse(err) || w.mayHaveRefused(err) {
 		return nil
 	}
 	return err
 }
+
+// mayHaveRefused is mayRefuse for an item that comes in pieces: a bound that is gone by now may
+// have kept it from moving.
+func (w *world) mayHaveRefused(err error) bool { return errors.Is(err, wal.ErrFull) && w.bounded }
 
 // end takes an item out of those that come in pieces.
 func (q *queue) end(at int) *coming {
@@ -253,7 +259,7 @@ func (w *world) place(q *queue, it *item, store func() (wal.Position, error)) er
 	syncs := q.l.Stats().Syncs // not under mu, which the hook takes while the log is locked
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.mayRefuse(err) {
+	if w.mayRefuse(err) || it.moved && w.mayHaveRefused(err) {
 		it.refused = true
 		return nil
 	}

@@ -30,6 +30,7 @@ type item struct {
 	seq              uint64
 	appended, synced bool
 	refused          bool   // its append was answered with an error: it must not come
+	moved            bool   // it came in pieces, and may have had to move
 	syncs            uint64 // syncs the log had done when it was appended
 	by               [mostConsumers]delivery
 	noted            [mostConsumers]uint32 // deliveries that were ever noted: never more come back
@@ -89,6 +90,7 @@ type world struct {
 	count   int
 	full    bool         // the disk has a bound
 	budget  atomic.Int64 // bytes that are admitted, negative: any
+	bounded bool         // there was a bound once
 
 	mu    sync.Mutex // model and cut; never held over a call of the log
 	cutIn int        // calls until the cut; 0: not counting

@@ -169,6 +169,36 @@ func loseHead(t *testing.T, fsys *disktest.FS) {
 	}
 }
 
+// Seed 19734578269022: the other consumer had taken the first segments, so nobody looked at them, and
+// what a power cut took of them was announced.
+func TestALogThatLostItsOwnOffsetFileLooksAtEverySegment(t *testing.T) {
+	m := newMemory(t)
+	l := m.open()
+	consumer(t, l)
+	audit, err := l.Consumer("audit", wal.Oldest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fill(t, l, 0, 1500)
+	if err := audit.SkipToEnd(); err != nil {
+		t.Fatal(err)
+	}
+	m = memory{m.Clone(), t}
+	for name, size := range map[string]int{
+		"consumer.off": 0, m.files(".seg")[0]: wal.MinSegmentSize, // nothing of either was written
+	} {
+		if err := m.WriteFile("/data/q/"+name, make([]byte, size)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l = m.open()
+	c := consumer(t, l)
+	announced, _ := c.Pending()
+	if got := drain(t, l, c); int(announced) != len(got) || len(got) == 0 {
+		t.Fatalf("got %d items pending and %d items, want as many and some", announced, len(got))
+	}
+}
+
 // Seed 70047, with a full disk: compaction had left out what only memory knew to be taken.
 func TestWhatAFullDiskHadNoRoomToNoteIsNotDeleted(t *testing.T) {
 	const n = 3000

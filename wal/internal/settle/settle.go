@@ -130,8 +130,9 @@ type renumbered struct {
 	first uint64
 }
 
-// lowestHead returns the lowest head of all consumers; 0 if that of any is not known. A rewrite
-// that a crash interrupted counts as the file that it was to replace.
+// lowestHead returns the lowest head of all consumers; 0 if that of any is not known, or of the
+// log's own, which there always is. A rewrite that a crash interrupted counts as the file that it
+// was to replace.
 func lowestHead(fsys disk.FS, dir string, d *files.Listing, log uint64) (uint64, error) {
 	heads := make(map[string]uint64)
 	for _, f := range slices.Concat(d.Of[files.Offset], d.Of[files.Rewrite]) {
@@ -150,11 +151,9 @@ func lowestHead(fsys disk.FS, dir string, d *files.Listing, log uint64) (uint64,
 			return 0, nil
 		}
 	}
-	lowest := uint64(0)
+	lowest := heads[""]
 	for _, head := range heads {
-		if lowest == 0 || head < lowest {
-			lowest = head
-		}
+		lowest = min(lowest, head)
 	}
 	return lowest, nil
 }

@@ -80,6 +80,14 @@ var fixtures = map[string]func(b *builder){
 		b.orders()
 		b.put(offsets, make([]byte, 4096))
 	},
+	"power-cut-after-all-was-taken": func(b *builder) { // so none of them was synced any more
+		b.segment(first, 1, 10, false)
+		b.segment(second, 11, 20, false)
+		b.write(second, 0, string(make([]byte, segment.HeaderSize)))
+		b.write(second, segment.HeaderSize, strings.Repeat("?", 1000))
+		b.segment(last, 21, 28, true)
+		b.taken(28)
+	},
 
 	// Records.
 	"lost-record": func(b *builder) {

@@ -57,5 +57,8 @@ func (e *examination) placeUsedAgain(s *segmentFile) {
 // spent reports whether all that is in a segment is taken, so that its file may have been in use
 // again. next is the first item of the next segment, or 0.
 func (e *examination) spent(s *segmentFile, next uint64) bool {
-	return s.err == nil && !s.sealed && !s.cold.isCold && next > 0 && next <= e.takenBelow()
+	return s.err == nil && !s.sealed && !s.cold.isCold && e.takenUntil(next)
 }
+
+// takenUntil reports whether all before the first item of a segment is taken; 0 is no segment.
+func (e *examination) takenUntil(next uint64) bool { return next > 0 && next <= e.takenBelow() }

@@ -98,14 +98,17 @@ func (e *examination) unreadable(s *segmentFile, next uint64) {
 		e.otherFormat(f.File, s.err)
 		return
 	case errors.Is(s.err, segment.ErrHeaderLost):
-		if s.file.Kind == inspect.SpareFile { // a segment is renamed before it is synced
-			f.Severity = Note
-		}
 		f.Kind = HeaderLost
 		f.What = "both copies of the header are damaged and there is no sound footer, without " +
 			"which no record verifies"
-		if s.file.Cold {
+		switch {
+		case s.file.Cold:
 			f.What = "all three copies of the header are damaged, without which no block verifies"
+		case s.file.Kind == inspect.SpareFile: // a segment is renamed before it is synced
+			f.Severity = Note
+		case e.takenUntil(next): // and is not synced any more when all in it is taken
+			f.Severity = Note
+			f.What += "; all in it is taken"
 		}
 	case errors.Is(s.err, segment.ErrNotSegment):
 		f.What = "is no segment"

@@ -77,11 +77,7 @@ func (s *Segment) Lend(b Body, at int) []byte {
 	return s.mem[b.at+uint32(at) : b.at+b.size : b.at+b.size]
 }
 
-// Sum returns the checksum of a payload that goes on with some bytes, from that of the bytes
-// before; it starts with [Segment.SumStart].
-func (s *Segment) Sum(sum uint64, b []byte) uint64 { return checksum.Update(sum, b) }
-
-// SumStart returns the checksum of no bytes of a payload.
+// SumStart returns the checksum of no bytes of a payload, to go on from with [checksum.Update].
 func (s *Segment) SumStart(b Body) uint64 { return seedAt(s.key.salt, b.at) }
 
 // AppendBody appends the record of a payload that is whole; sum is its checksum. r.Payload is set.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"testing"
 
+	"github.com/darner/darner/segment/checksum"
 	"github.com/darner/darner/segment/disk/disktest"
 )
 
@@ -18,7 +19,7 @@ func reserve(t testing.TB, s *Segment, size int) Body {
 func appendBody(t testing.TB, s *Segment, b Body, r Record) uint32 {
 	t.Helper()
 	must(t, s.Fill(b, 0, r.Payload))
-	off, err := s.AppendBody(b, s.Sum(s.SumStart(b), r.Payload), &r)
+	off, err := s.AppendBody(b, checksum.Update(s.SumStart(b), r.Payload), &r)
 	must(t, err)
 	return off
 }
@@ -34,7 +35,7 @@ func TestAPayloadThatComesInPiecesTakesItsPlaceWhenItIsWhole(t *testing.T) {
 	mustHold(t, s, []Record{first})
 	appendBody(t, s, b, short)
 	copy(s.Lend(a, 70_000), long.Payload[70_000:])
-	off, err := s.AppendBody(a, s.Sum(s.SumStart(a), long.Payload), &Record{
+	off, err := s.AppendBody(a, checksum.Update(s.SumStart(a), long.Payload), &Record{
 		Seq: 102, Kind: KindItem, Flags: long.Flags, ClientFlags: long.ClientFlags,
 		Enqueued: long.Enqueued, Expires: long.Expires, Due: long.Due, Consumer: long.Consumer,
 	})

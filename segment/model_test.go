@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/darner/darner/segment/checksum"
 	"github.com/darner/darner/segment/disk/disktest"
 	"pgregory.net/rapid"
 )
@@ -107,10 +108,10 @@ func (m *model) fill(t *rapid.T) {
 	must2(t, m.s.Fill(b, 0, r.Payload[:cut]))
 	copy(m.s.Lend(b, cut), r.Payload[cut:])
 	want := r
-	_, err := m.s.AppendBody(b, m.s.Sum(m.s.SumStart(b), r.Payload), &r)
+	_, err := m.s.AppendBody(b, checksum.Update(m.s.SumStart(b), r.Payload), &r)
 	if errors.Is(err, ErrUnallocated) {
 		must2(t, m.s.Extend(100))
-		_, err = m.s.AppendBody(b, m.s.Sum(m.s.SumStart(b), want.Payload), &r)
+		_, err = m.s.AppendBody(b, checksum.Update(m.s.SumStart(b), want.Payload), &r)
 	}
 	if errors.Is(err, ErrFull) {
 		return

@@ -26,9 +26,8 @@ type HotOptions struct {
 
 // ScrubHot verifies every record of a segment that is not cold, and its header, index and footer.
 // first is as in [OpenOptions]. Others may read and append at the same time, but nobody may use the
-// file again. The errors are those of [Scrub]. What is damaged beyond
-// that is left as it is. The report has what is so between records, which counts as lost, and then
-// the flipped bits.
+// file again. The errors are those of [Scrub]. Other damage is left as it is. The report lists that
+// between records first, which counts as lost, and then the flipped bits.
 func ScrubHot(
 	fsys disk.FS, path string, first uint64, o HotOptions,
 ) (r ScrubReport, err error) {

@@ -56,7 +56,8 @@ func (k *compactor) mend() bool {
 	l.mu.Lock()
 	path := f.path
 	l.mu.Unlock()
-	r, err := scrubSegment(l.fs, path, f.cold, f.first, k.paced)
+	o := segment.HotOptions{Mend: true, Pace: k.paced}
+	r, err := scrubSegment(l.fs, path, f.cold, f.first, o)
 	l.noteMended(uint64(r.Flipped))
 	logScrub(l.log, path, r, err)
 	if !f.cold { // what readers met meanwhile is counted
@@ -68,14 +69,15 @@ func (k *compactor) mend() bool {
 	return true
 }
 
-// scrubSegment verifies a segment and mends it in its file.
+// scrubSegment verifies a segment and mends it in its file. Of o, a cold one uses all but
+// SealedOnly.
 func scrubSegment(
-	fsys disk.FS, path string, cold bool, first uint64, pace func(int) error,
+	fsys disk.FS, path string, cold bool, first uint64, o segment.HotOptions,
 ) (segment.ScrubReport, error) {
 	if cold {
-		return segment.Scrub(fsys, path, true, pace)
+		return segment.Scrub(fsys, path, o.Mend, o.Pace)
 	}
-	return segment.ScrubHot(fsys, path, first, segment.HotOptions{Mend: true, Pace: pace})
+	return segment.ScrubHot(fsys, path, first, o)
 }
 
 // logScrub logs what was found in a segment, if anything.

@@ -54,16 +54,9 @@ func (s *Scrubber) Scrub(ctx context.Context, dir string) (mended uint64, err er
 		switch {
 		case e.Dir:
 		case f.Kind == files.Segment:
-			scrub := func() (segment.ScrubReport, error) {
-				return segment.Scrub(s.FS, path, true, paced)
-			}
-			if !f.Cold { // one that is not sealed may become the next one meanwhile
-				scrub = func() (segment.ScrubReport, error) {
-					o := segment.HotOptions{Mend: true, SealedOnly: true, Pace: paced}
-					return segment.ScrubHot(s.FS, path, f.Number, o)
-				}
-			}
-			r, err := scrub()
+			// One that is not sealed may become the next one meanwhile.
+			o := segment.HotOptions{Mend: true, SealedOnly: true, Pace: paced}
+			r, err := scrubSegment(s.FS, path, f.Cold, f.Number, o)
 			mended += uint64(r.Flipped)
 			if !f.Cold && segment.Unreadable(err) { // the log, when it is opened, says so
 				err = nil

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/darner/darner/segment"
+	"github.com/darner/darner/segment/checksum"
 	"github.com/darner/darner/segment/disk"
 )
 
@@ -120,7 +121,7 @@ func (u *Upload) count(n int) (last byte, err error) {
 	seg := u.f.seg
 	defer segment.Guard(seg.Path(), debug.SetPanicOnFault(true), &err)
 	b := seg.Lend(u.room, u.got)[:n]
-	u.sum = seg.Sum(u.sum, b)
+	u.sum = checksum.Update(u.sum, b)
 	u.got += n
 	return b[n-1], nil
 }
@@ -162,7 +163,7 @@ func (u *Upload) fill(p []byte) (int, error) {
 		u.err = u.l.unfilled(err)
 		return 0, u.err
 	}
-	u.sum = seg.Sum(u.sum, p)
+	u.sum = checksum.Update(u.sum, p)
 	u.got += len(p)
 	return len(p), nil
 }
@@ -215,19 +216,20 @@ func (u *Upload) commit() (p Position, err error) {
 	case u.got < u.size:
 		return p, fmt.Errorf("payload has %d of the %d bytes announced", u.got, u.size)
 	}
-	l := u.l
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if p, err = u.placeLocked(); err == nil {
-		u.leaveLocked()
+	if p, err = u.append(); err == errRolled {
+		p, err = u.copy()
 	}
 	return p, err
 }
 
-// placeLocked appends the record. If the segment takes no more, the payload is copied to the one
-// that does.
-func (u *Upload) placeLocked() (p Position, err error) {
+// errRolled: the segment that has an upload's payload takes no more appends.
+var errRolled = errors.New("segment takes no more appends")
+
+// append appends the record.
+func (u *Upload) append() (p Position, err error) {
 	l := u.l
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if err := l.usableLocked(); err != nil {
 		return p, err
 	}
@@ -235,24 +237,37 @@ func (u *Upload) placeLocked() (p Position, err error) {
 		r := l.recordLocked(segment.KindItem, nil, u.m)
 		off, err := u.f.seg.AppendBody(u.room, u.sum, &r)
 		if err == nil {
-			return l.appendedLocked(u.f, off, int64(u.size), &r), nil
+			p = l.appendedLocked(u.f, off, int64(u.size), &r)
+			u.leaveLocked()
+			return p, nil
 		}
 		if err := l.makeRoomLocked(u.f, segment.ReserveSize(0), err); err != nil {
 			return p, err
 		}
 	}
+	return p, errRolled
+}
+
+// copy appends the record and the payload to the segment that takes appends now.
+func (u *Upload) copy() (p Position, err error) {
 	defer segment.Guard(u.f.seg.Path(), debug.SetPanicOnFault(true), &err)
 	payload, err := u.verified()
 	if err != nil {
 		return p, err
 	}
-	return l.appendLocked(segment.KindItem, payload, int64(u.size), u.m)
+	l := u.l
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if p, err = l.appendLocked(segment.KindItem, payload, int64(u.size), u.m); err == nil {
+		u.leaveLocked()
+	}
+	return p, err
 }
 
 // verified returns what came so far, before it is copied and gets another checksum.
 func (u *Upload) verified() ([]byte, error) {
 	b := u.f.seg.Lend(u.room, 0)[:u.got]
-	if u.f.seg.Sum(u.f.seg.SumStart(u.room), b) != u.sum {
+	if checksum.Update(u.f.seg.SumStart(u.room), b) != u.sum {
 		return nil, fmt.Errorf("%s: %w as it came in", u.f.seg.Path(), ErrDamaged)
 	}
 	return b, nil

@@ -58,10 +58,6 @@ func (l *Log) TryUpload(size int, m Meta) (*Upload, error) {
 		if err != nil {
 			return nil, err
 		}
-		if f.first == l.next && int64(f.seg.Tail())+bytes > l.o.SegmentSize/2 {
-			// The first record of a segment must have room, or two would begin with one number.
-			return nil, fmt.Errorf("%w while nothing is in the segment", ErrTooLarge)
-		}
 		room, err := f.seg.Reserve(size)
 		if err == nil {
 			u := &Upload{l: l, m: m, size: size, f: f, room: room, sum: f.seg.SumStart(room)}

@@ -14,9 +14,12 @@ import (
 )
 
 const (
-	// populateAhead is how many bytes of pages are populated ahead of the tail of a segment that
-	// fills fast. They are written for nothing if no more items come.
+	// populateAhead and populateMost bound how many bytes of pages are populated ahead of the tail
+	// of a segment that fills fast: what populateTime is likely to fill. They are written for
+	// nothing if no more items come.
 	populateAhead = 1 << 20
+	populateMost  = 8 << 20
+	populateTime  = 50 * time.Millisecond
 
 	// fastRate is how fast a segment has to fill for that, in bytes a second.
 	fastRate = 4 << 20
@@ -45,7 +48,7 @@ func (l *Log) prepare() {
 
 func (l *Log) prepareSpare() {
 	half := func(f *file) bool { return int64(f.seg.Tail()) >= l.o.SegmentSize/2 }
-	l.makeSpare(l.preparing.pace.fast, half)
+	l.makeSpare(l.preparing.pace.ahead > 0, half)
 }
 
 // makeSpare makes a spare if there is none and wants says that the active segment needs one. If the
@@ -165,7 +168,7 @@ func (f *file) planLocked() {
 
 // pace is how fast a log fills. Log.preparing guards it.
 type pace struct {
-	fast  bool
+	ahead int64 // bytes of pages to populate; 0: items do not come fast
 	f     *file // the active segment at the last look; the rest is of then as well
 	tail  uint32
 	at    time.Duration // steady time
@@ -185,9 +188,13 @@ func (p *pace) look(f *file, items, syncs uint64, now time.Duration) {
 	} else if was.f != nil { // at least
 		filled += f.seg.Header().Capacity - int64(was.tail)
 	}
-	p.fast = was.f != nil && filled*int64(time.Second) >= int64(now-was.at)*fastRate &&
+	rate := float64(filled) / max(now-was.at, 1).Seconds()
+	ahead := int64(min(max(rate*populateTime.Seconds(), populateAhead), populateMost))
+	if was.f != nil && rate >= fastRate &&
 		(f.reused || filled < int64(items-was.items)*segment.DirectWriteSize) &&
-		int64(syncs-was.syncs)*populateAhead <= 8*filled
+		int64(syncs-was.syncs)*ahead <= 8*filled {
+		p.ahead = ahead
+	}
 }
 
 // readyActive prepares the active segment.
@@ -206,10 +213,10 @@ func (l *Log) readyActive() {
 		l.extendAhead(f)
 	}
 	again := prepareRequested
-	if l.preparing.pace.fast {
-		ready := f.seg.Populate(populateAhead)
-		if ready > f.seg.Tail()+populateAhead/2 { // otherwise the disk is too slow
-			again = ready - populateAhead*3/4
+	if ahead := l.preparing.pace.ahead; ahead > 0 {
+		ready := f.seg.Populate(ahead)
+		if ready > f.seg.Tail()+uint32(ahead/2) { // otherwise the disk is too slow
+			again = ready - uint32(ahead*3/4)
 		}
 	}
 	l.mu.Lock()

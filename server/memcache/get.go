@@ -250,10 +250,14 @@ func (s *Session) fetchFailed(err error, next func(*Session)) {
 func (s *Session) keyDone() {
 	g := &s.get
 	g.at++
-	s.next = (*Session).nextKey
 	if g.deadline != 0 {
 		g.at = len(g.keys)
 	}
+	if g.at == len(g.keys) { // the end leaves with the last item, however long that is
+		s.endKeys()
+		return
+	}
+	s.next = (*Session).nextKey
 }
 
 // endKeys ends the answer, or waits if it is empty and the get may wait.

@@ -41,6 +41,20 @@ func TestALongPayloadIsLentBetweenTheTextOfItsAnswer(t *testing.T) {
 	}
 }
 
+func TestTheEndOfAnAnswerLeavesWithItsLastItemHoweverLongThatIs(t *testing.T) {
+	sv := pieces(t)
+	c := sv.dial()
+	for _, size := range []int{100, OutputLimit, 200 << 10, 900 << 10} {
+		payload := stretch(size, 'x')
+		c.set("q", payload)
+		s, text := sv.began("get q\r\n")
+		if all := send(s, text); string(all) != value("q", payload) {
+			t.Errorf("%d bytes: got %d bytes at once, want %d", size, len(all),
+				len(value("q", payload)))
+		}
+	}
+}
+
 func TestALongItemNotSentWholeComesBackOnceInItsOldPlace(t *testing.T) {
 	for _, request := range []string{"get q", "get q/open", "get q q", "gets q"} {
 		sv := newServer(t)

@@ -68,18 +68,16 @@ func (s *Session) answerPiece() {
 		g.pieces[i] = queue.Loan{}
 	}
 	g.pieces = g.pieces[:0]
-	s.next = (*Session).nextPiece
-}
-
-// nextPiece has the next one borrowed, or ends the item.
-func (s *Session) nextPiece() {
-	if s.get.left > 0 {
-		s.work(s.borrowPiece, (*Session).streamRead)
+	if g.left > 0 {
+		s.next = (*Session).nextPiece
 		return
 	}
 	s.reply("\r\n")
 	s.delivered()
 }
+
+// nextPiece has the next one borrowed.
+func (s *Session) nextPiece() { s.work(s.borrowPiece, (*Session).streamRead) }
 
 // streamBroken closes: part of the body is sent, and no answer can take it back. A damaged item is
 // dropped, or the next client would meet it too.

@@ -39,9 +39,9 @@ type loop struct {
 	done chan struct{} // closed when run has returned
 }
 
-// inputSize is how many bytes of requests are read at once. Reading more would delay the other
-// connections.
-const inputSize = 16 << 10
+// inputSize is how many bytes of requests are read at once: an item of 16 KiB and its request line.
+// Reading more would delay the other connections.
+const inputSize = 16<<10 + 512
 
 func newLoop(t *epoll) (*loop, error) {
 	l := &loop{

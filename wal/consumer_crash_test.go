@@ -169,8 +169,8 @@ func loseHead(t *testing.T, fsys *disktest.FS) {
 	}
 }
 
-// Seed 19734578269022: the other consumer had taken the first segments, so nobody looked at them, and
-// what a power cut took of them was announced.
+// Seed 19734578269022: the other consumer had taken the first segments, so nobody looked at them,
+// and what a power cut took of them was announced.
 func TestALogThatLostItsOwnOffsetFileLooksAtEverySegment(t *testing.T) {
 	m := newMemory(t)
 	l := m.open()

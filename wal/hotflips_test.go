@@ -81,6 +81,40 @@ func TestFlippedBitsInSegmentsCostNothing(t *testing.T) {
 	}
 }
 
+// A bit flips while the log is open: whoever reads the item next gets it as it was set.
+func TestABitThatFlipsInARunningLogIsDeliveredMended(t *testing.T) {
+	m := newMemory(t)
+	l := m.open()
+	c := consumer(t, l)
+	const n = 200
+	fill(t, l, 0, n)
+	name := path.Join("/data/q", m.files(".seg")[0])
+	b, err := m.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range n {
+		at := strings.Index(string(b), payload(i)) + i%len(payload(i))
+		if err := m.Corrupt(name, int64(at), 1<<(i%8)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range n {
+		p, _, _, err := c.TryNext()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := l.TryRead(p, nil); err != nil || string(got) != payload(i) {
+			t.Fatalf("item %d: got %q and %v, want %q", i, got, err, payload(i))
+		}
+	}
+	settle(l)
+	if s := l.Stats(); s.Mended < n || s.Damaged > 0 {
+		t.Errorf("got %d mended and %d damaged, want %d and none", s.Mended, s.Damaged, n)
+	}
+	l.Close()
+}
+
 // What is mended is written back, so that the next reader finds it whole.
 func TestAFlippedBitIsWrittenBack(t *testing.T) {
 	m := newMemory(t)

@@ -58,7 +58,23 @@ type Loan = wal.Loan
 // does not matter to the loan. It may wait for the disk.
 func (q *Queue) Borrow(it Item) (Loan, error) {
 	b, err := it.cursor.Borrow(it.Position)
-	return b, goneIfClosed(err)
+	return q.passOn(it, b, err)
+}
+
+// passOn passes a loan on, unless the log was closed at the same time: who opens it again does not
+// know of the loan, and may use the segment for other items.
+func (q *Queue) passOn(it Item, b Loan, err error) (Loan, error) {
+	if err != nil {
+		return b, goneIfClosed(err)
+	}
+	q.store.mu.Lock()
+	open := q.cursor == it.cursor
+	q.store.mu.Unlock()
+	if !open {
+		b.Release()
+		return Loan{}, ErrGone
+	}
+	return b, nil
 }
 
 // Body streams the payload of a large item, to one goroutine, either by Read or by Lend. All may

@@ -71,7 +71,7 @@ func (q *Queue) TryRead(it Item, dst []byte) ([]byte, error) {
 // TryBorrow is Borrow that does not wait.
 func (q *Queue) TryBorrow(it Item) (Loan, error) {
 	b, err := it.cursor.TryBorrow(it.Position)
-	return b, goneIfClosed(err)
+	return q.passOn(it, b, err)
 }
 
 // ReadyThen calls fn once, on another goroutine, when what was ErrUnready should be tried again. It

@@ -198,3 +198,34 @@ func TestAQueueIsNotParkedWhileAPayloadIsLent(t *testing.T) {
 	loan.Release()
 	park(t, q)
 }
+
+// parkedOver is a cursor whose queue is parked, as far as that shows, while it lends.
+type parkedOver struct {
+	cursor
+	q *Queue
+}
+
+func (c *parkedOver) TryBorrow(p Position) (Loan, error) {
+	c.q.store.mu.Lock()
+	c.q.cursor = noCursor{}
+	c.q.store.mu.Unlock()
+	return c.cursor.TryBorrow(p)
+}
+
+func TestALoanThatBeginsWhileTheQueueIsParkedIsNone(t *testing.T) {
+	q := newQueue(t)
+	put(t, q, "item")
+	whole := q.cursor
+	q.cursor = &parkedOver{whole, q}
+	it, _, err := q.TryPeek()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if loan, err := q.TryBorrow(it); err != ErrGone || len(loan.Payload) > 0 {
+		t.Errorf("got %q, %v, want ErrGone", loan.Payload, err)
+	}
+	if q.store.log.Lent() {
+		t.Error("got a loan that nobody ends, want none")
+	}
+	q.cursor = whole
+}

@@ -76,6 +76,42 @@ func TestWhatAUsedFileHeldBeforeIsStale(t *testing.T) {
 	}
 }
 
+// However a record is stored, after it is an end. So what a client once sent is not taken for a
+// damaged record, even if it looks like one with the number that comes next.
+func TestWhatAnOldPayloadLooksLikeIsNoDamage(t *testing.T) {
+	for name, store := range map[string]func(s *Segment, seq uint64){
+		"a short record":     func(s *Segment, seq uint64) { appendItem(t, s, item(seq, 30)) },
+		"a long record":      func(s *Segment, seq uint64) { appendItem(t, s, item(seq, inlineMost+1)) },
+		"room for a payload": func(s *Segment, _ uint64) { reserve(t, s, 1000) },
+		"the record of a payload": func(s *Segment, seq uint64) {
+			appendBody(t, s, reserve(t, s, 1000), item(seq, 1000))
+		},
+	} {
+		tail, next := uint32(0), uint64(0)
+		for range 2 { // first to find out where the records will end
+			fsys := disktest.New()
+			s := newSegment(t, fsys, 64<<10)
+			old := item(testHeader.First, 30<<10)
+			old.Due = 0
+			if tail > 0 {
+				forged := old.Payload[tail-HeaderSize-recordHead:]
+				r := item(next, 30)
+				key{first: testHeader.First + 1}.encode(forged[:r.size()], 0, &r)
+			}
+			appendItem(t, s, old)
+			s, _ = again(t, s, 0)
+			store(s, testHeader.First+1)
+			tail, next = s.Tail(), s.Last()+1
+			data, err := fsys.ReadFile(testPath)
+			must(t, err)
+			must(t, s.Close())
+			if _, damage := open(t, diskWith(t, data), true); len(damage) > 0 {
+				t.Errorf("%s: got damage %+v, want none", name, damage)
+			}
+		}
+	}
+}
+
 // A power cut may leave the page after the records as it was before the file was used again.
 func TestAStalePageAfterTheRecordsIsNoDamage(t *testing.T) {
 	fsys := disktest.New()

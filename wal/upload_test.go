@@ -577,7 +577,9 @@ func TestUploadsThatFillASegmentBeforeItsFirstItemLoseNothing(t *testing.T) {
 	// Small items fill the rest.
 	var want []string
 	for i := range 3000 {
-		put(t, l, payload(i))
+		if p := put(t, l, payload(i)); i == 0 && p.Seq != 3 {
+			t.Errorf("got number %d for the first item, want 3: two segments have none", p.Seq)
+		}
 		want = append(want, payload(i))
 	}
 	for i, u := range under {

@@ -141,6 +141,32 @@ func TestAStalePageAfterTheRecordsIsNoDamage(t *testing.T) {
 	}
 }
 
+// A power cut may leave the header of one use and pages of later ones. The next use after that must
+// not be one of these, or their records would verify in it.
+func TestPagesOfALaterUseThanTheHeaderKnowsNeverVerify(t *testing.T) {
+	fsys := disktest.New()
+	s, _ := used(t, fsys, 16<<10, 1<<10)
+	header, err := fsys.ReadFile(testPath)
+	must(t, err)
+	s, _ = again(t, s, 1<<10)
+	later, err := fsys.ReadFile(testPath)
+	must(t, err)
+	must(t, s.Close())
+	cut := append(bytes.Clone(header[:4096]), later[4096:8192]...)
+	fsys = diskWith(t, append(cut, header[8192:]...))
+	s, _, err = Open(fsys, testPath, OpenOptions{Write: true})
+	must(t, err)
+	s, stored := again(t, s, 3)
+	data, err := fsys.ReadFile(testPath)
+	must(t, err)
+	must(t, s.Close())
+	o, damage := open(t, diskWith(t, data), false)
+	mustHold(t, o, stored)
+	if len(damage) > 0 {
+		t.Errorf("got damage %+v, want none", damage)
+	}
+}
+
 // Both copies of the header are in one page.
 func TestAUsedSegmentWithoutItsFirstPageIsNotReadAsWhatItWasBefore(t *testing.T) {
 	for _, n := range []int{1, 3, 100} {

@@ -67,3 +67,27 @@ func TestScrubbingEndsWithItsContext(t *testing.T) {
 		t.Errorf("got %v, want that of the context", err)
 	}
 }
+
+// The log that is open stores into it, or makes it the next one, and mends it itself.
+func TestScrubbingLeavesASegmentAloneThatIsNotSealed(t *testing.T) {
+	m := newMemory(t)
+	l := m.open()
+	consumer(t, l)
+	fill(t, l, 0, 100)
+	name := "/data/q/" + m.files(".seg")[0]
+	if err := m.Corrupt(name, 2000, 1); err != nil {
+		t.Fatal(err)
+	}
+	before, err := m.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &wal.Scrubber{FS: m.FS, Logger: quiet()}
+	if mended, err := s.Scrub(context.Background(), "/data/q"); mended > 0 || err != nil {
+		t.Errorf("got %d mended and %v, want none", mended, err)
+	}
+	if after, err := m.ReadFile(name); err != nil || string(after) != string(before) {
+		t.Errorf("got the file changed, %v, want it as it was", err)
+	}
+	l.Close()
+}

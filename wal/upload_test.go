@@ -235,6 +235,32 @@ func TestAnUploadWhoseSegmentIsFullMovesOn(t *testing.T) {
 	wantItems(t, reopen(t, m, l), want...)
 }
 
+// What came is damaged before its record is there. No copy of it may get a checksum that verifies.
+func TestADamagedUploadIsNotCopied(t *testing.T) {
+	m := newMemory(t)
+	l := m.open()
+	consumer(t, l)
+	b := text(12000, 'b')
+	u := begin(t, l, len(b))
+	bring(t, u, []byte(b))
+	name := "/data/q/" + m.files(".seg")[0]
+	data, err := m.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := strings.Index(string(data), b)
+	want := roll(t, l)
+	if err := m.Corrupt(name, int64(at)+5000, 0xff); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := u.Commit(); !errors.Is(err, wal.ErrDamaged) {
+		t.Errorf("got %v, want ErrDamaged", err)
+	}
+	u.Abort()
+	wantItems(t, l, want...)
+	l.Close()
+}
+
 // slowUpload is an upload into a segment that takes no more appends, before and after the time that
 // the segment waits for it.
 func slowUpload(

@@ -191,17 +191,21 @@ func (s *Segment) place(r *Record, size int64) (end int64, err error) {
 // room returns where so many bytes at the tail would end, if there is room for them.
 func (s *Segment) room(size, payload int64) (end int64, err error) {
 	end = int64(s.tail.Load()) + size
-	rest := end + endSize
 	switch {
 	case s.state.Load() != stateActive:
 		return 0, s.wrap("append", ErrReadOnly)
-	case rest+indexBound(rest)+FooterSize > s.header.Capacity,
-		payload > MaxCapacity, s.key.tooLong(uint32(payload)):
+	case !s.Fits(size), payload > MaxCapacity, s.key.tooLong(uint32(payload)):
 		return 0, ErrFull
-	case rest > s.allocated.Load():
+	case end+endSize > s.allocated.Load():
 		return 0, ErrUnallocated
 	}
 	return end, nil
+}
+
+// Fits reports whether records of n more bytes in all fit into the capacity.
+func (s *Segment) Fits(n int64) bool {
+	rest := int64(s.tail.Load()) + n + endSize
+	return rest+indexBound(rest)+FooterSize <= s.header.Capacity
 }
 
 // Extend allocates disk blocks so that records of n more bytes in all can be appended, within the

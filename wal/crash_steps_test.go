@@ -163,7 +163,7 @@ func (w *world) begin(q *queue, size int) error {
 		u, err = tryUpload(q.l, len(b))
 		return err
 	})
-	if w.mayRefuse(err) {
+	if w.mayRefuse(err) || errors.Is(err, wal.ErrTooLarge) { // uploads fill the segment
 		return nil
 	}
 	if err == nil {

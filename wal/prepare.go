@@ -197,6 +197,18 @@ func (p *pace) look(f *file, items, syncs uint64, now time.Duration) {
 	}
 }
 
+// populate populates the pages ahead of the tail. It returns from which tail on to do so again.
+func (p *pace) populate(s *segment.Segment) (again uint32) {
+	if p.ahead == 0 {
+		return prepareRequested
+	}
+	ready, tail := s.Populate(p.ahead), s.Tail()
+	if ready <= tail+populateAhead/2 { // the disk is too slow, or the segment is nearly full
+		return prepareRequested
+	}
+	return tail + (ready-tail)/4
+}
+
 // readyActive prepares the active segment.
 func (l *Log) readyActive() {
 	l.mu.Lock()
@@ -212,13 +224,7 @@ func (l *Log) readyActive() {
 	if f.seg.Tail() >= f.extendAt {
 		l.extendAhead(f)
 	}
-	again := prepareRequested
-	if ahead := l.preparing.pace.ahead; ahead > 0 {
-		ready := f.seg.Populate(ahead)
-		if ready > f.seg.Tail()+uint32(ahead/2) { // otherwise the disk is too slow
-			again = ready - uint32(ahead*3/4)
-		}
-	}
+	again := l.preparing.pace.populate(f.seg)
 	l.mu.Lock()
 	if f.seg != nil {
 		f.planLocked()

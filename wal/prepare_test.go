@@ -44,6 +44,25 @@ func TestPagesArePopulatedForItemsThatComeFastAlone(t *testing.T) {
 	}
 }
 
+// However few blocks there are ahead, the background is not asked at every append.
+func TestPopulatingIsAskedForNowAndThenAlone(t *testing.T) {
+	for ahead := int64(populateAhead); ahead <= populateMost; ahead += 256 << 10 {
+		s := blankSegment(t)
+		p := pace{ahead: ahead}
+		for range 4 {
+			if again := p.populate(s); again < s.Tail()+populateAhead/8 {
+				t.Errorf("%d ahead: got the next time at %d, want it well after %d",
+					ahead, again, s.Tail())
+			}
+			r := segment.Record{Seq: s.Last() + 1, Kind: segment.KindItem,
+				Payload: make([]byte, 500<<10)}
+			if _, err := s.Append(&r); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
 func blankSegment(t *testing.T) *segment.Segment {
 	t.Helper()
 	s, err := segment.Create(disktest.New(), "/1.seg", 4<<20)

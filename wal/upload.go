@@ -41,8 +41,9 @@ type Upload struct {
 }
 
 // TryUpload begins an item of size bytes, 1 to Options.InlineMax. It does not wait for the disk;
-// its errors are those of TryAppend. The item has no place in the log before TryCommit. Abort, or
-// the death of the process, leaves nothing of it.
+// its errors are those of TryAppend. It is ErrTooLarge also if uploads fill a segment before its
+// first item: use BeginLarge then. The item has no place in the log before TryCommit. Abort, or the
+// death of the process, leaves nothing of it.
 func (l *Log) TryUpload(size int, m Meta) (*Upload, error) {
 	if size < 1 || size > l.o.InlineMax {
 		return nil, fmt.Errorf("%w: %d bytes of at most %d", ErrTooLarge, size, l.o.InlineMax)
@@ -57,6 +58,11 @@ func (l *Log) TryUpload(size int, m Meta) (*Upload, error) {
 		f, err := l.takesLocked(bytes)
 		if err != nil {
 			return nil, err
+		}
+		if f.first == l.next && !f.seg.Fits(bytes+segment.RecordSize(l.o.InlineMax)) {
+			// Its first record must have room, or the next segment would begin with its number.
+			return nil, fmt.Errorf("%w: uploads fill the segment, and it has no item yet",
+				ErrTooLarge)
 		}
 		room, err := f.seg.Reserve(size)
 		if err == nil {

@@ -206,9 +206,7 @@ type parkedOver struct {
 }
 
 func (c *parkedOver) TryBorrow(p Position) (Loan, error) {
-	c.q.store.mu.Lock()
-	c.q.cursor = noCursor{}
-	c.q.store.mu.Unlock()
+	setCursor(c.q, noCursor{})
 	return c.cursor.TryBorrow(p)
 }
 
@@ -216,7 +214,7 @@ func TestALoanThatBeginsWhileTheQueueIsParkedIsNone(t *testing.T) {
 	q := newQueue(t)
 	put(t, q, "item")
 	whole := q.cursor
-	q.cursor = &parkedOver{whole, q}
+	setCursor(q, &parkedOver{whole, q})
 	it, _, err := q.TryPeek()
 	if err != nil {
 		t.Fatal(err)
@@ -227,5 +225,11 @@ func TestALoanThatBeginsWhileTheQueueIsParkedIsNone(t *testing.T) {
 	if q.store.log.Lent() {
 		t.Error("got a loan that nobody ends, want none")
 	}
-	q.cursor = whole
+	setCursor(q, whole)
+}
+
+func setCursor(q *Queue, c cursor) {
+	q.store.mu.Lock()
+	defer q.store.mu.Unlock()
+	q.cursor = c
 }

@@ -171,7 +171,7 @@ func (r *Report) heading(names []string) string {
 	for _, s := range r.Servers {
 		servers = append(servers, s.Name+" "+s.Version)
 	}
-	return fmt.Sprintf("%s; %s.\nItems of %s (%s); rounds: %d, of %v s for each measurement.",
+	return fmt.Sprintf("%s;\n%s.\nItems of %s (%s); rounds: %d, of %v s for each measurement.",
 		r.Machine, strings.Join(servers, ", "), size, r.Payload, r.Rounds, r.Duration)
 }
 

@@ -59,7 +59,7 @@ type consumer struct {
 	rewrite    bool // a repair rewrites the files
 	keep       bool // a repair copies the files to the quarantine first
 	unverified bool // nothing in the file verifies
-	blank      bool // the file never said anything, so the log forgets the consumer
+	blank      bool // the file never said anything: the log forgets a consumer that has a name
 
 	cached struct { // the run of items that has looked up last
 		from, last uint64
@@ -236,7 +236,7 @@ func (e *examination) lose(from, to uint64) (n, first, last uint64) {
 	}
 	gap := inspect.NewOffsets("", 0, 0, 0)
 	for _, c := range e.consumers {
-		if c.blank && e.durableKnown { // the log keeps nothing for it
+		if c.blank && c.name != "" && e.durableKnown { // the log keeps nothing for it
 			continue
 		}
 		for a, b := range c.state.Missing(from, to) {

@@ -11,7 +11,7 @@ import "github.com/darner/darner/segment"
 func (e *examination) takenBelow() (head uint64) {
 	for _, c := range e.consumers {
 		switch {
-		case c.blank:
+		case c.blank && c.name != "": // the log forgets it
 		case c.state == nil || c.state.Head == 0:
 			return 0
 		case head == 0:

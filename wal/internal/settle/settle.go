@@ -131,8 +131,8 @@ type renumbered struct {
 }
 
 // lowestHead returns the lowest head of all consumers; 0 if that of any is not known, or of the
-// log's own, which there always is. A rewrite that a crash interrupted counts as the file that it
-// was to replace.
+// log's own, which is made when it is missing. A rewrite that a crash interrupted counts as the
+// file that it was to replace.
 func lowestHead(fsys disk.FS, dir string, d *files.Listing, log uint64) (uint64, error) {
 	heads := make(map[string]uint64)
 	for _, f := range slices.Concat(d.Of[files.Offset], d.Of[files.Rewrite]) {

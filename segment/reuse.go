@@ -50,6 +50,9 @@ func (s *Segment) Recycle(path string) (err error) {
 	s.index.Store(nil)
 	s.stale.Store(tail)
 	s.populated.Store(0)
+	if !s.cleaned.Swap(false) { // what was stored to may be stored to again
+		s.populated.Store(tail &^ (wholePages - 1))
+	}
 	s.flushed.Store(0)
 	s.flips.Store(0)
 	s.met.at, s.opened = nil, openedFlips{}

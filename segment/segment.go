@@ -60,6 +60,7 @@ type Segment struct {
 	allocated atomic.Int64  // a store into the map below this offset meets a disk block
 	size      atomic.Int64  // of the file
 	populated atomic.Uint32 // stores below this offset meet no page fault
+	cleaned   atomic.Bool   // a sync has made pages read-only since the segment began
 	ahead     atomic.Bool   // ReadAhead was called
 	flushed   atomic.Uint32 // tail at the last Sync
 	toWrite   atomic.Int32  // how many more short records to write, not store
@@ -335,7 +336,10 @@ func (s *Segment) Sync() error {
 
 // BeforeSync tells the segment that a sync of its file begins, by Sync or together with other
 // files. The sync leaves the pages of the map read-only.
-func (s *Segment) BeforeSync() { s.toWrite.Store(writesAfterSync) }
+func (s *Segment) BeforeSync() {
+	s.toWrite.Store(writesAfterSync)
+	s.cleaned.Store(true)
+}
 
 // writeOut begins to write many pages ahead of a Sync. For few it is not worth its cost.
 func (s *Segment) writeOut() error {

@@ -224,7 +224,7 @@ func (l *Log) allTakenLocked() bool {
 }
 
 // takenBelow returns the number below which every consumer has taken everything, and whether a
-// whole segment is below it.
+// whole segment is below it that nothing under way needs.
 func (l *Log) takenBelow() (head uint64, some bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -232,7 +232,7 @@ func (l *Log) takenBelow() (head uint64, some bool) {
 		return 0, false
 	}
 	head = l.minHeadLocked()
-	return head, len(l.files) > 1 && l.files[1].first <= head
+	return head, len(l.files) > 1 && l.files[1].first <= head && l.files[0].removableLocked()
 }
 
 // takenFiles removes from the log the segments below head: those to delete, which it pins, and

@@ -30,8 +30,17 @@ func ReserveSize(size int) int64 {
 }
 
 // Reserve makes room for a payload of size bytes, at least 1. It is [Segment.Append] in all else:
-// its errors, and who may call it when.
+// its errors, and who may call it when. A segment whose file is used again also has room before
+// [Segment.Start].
 func (s *Segment) Reserve(size int) (Body, error) {
+	if !s.takesBodies() {
+		return Body{}, s.wrap("reserve", ErrReadOnly)
+	}
+	if s.tail.Load() == 0 {
+		h := s.again
+		h.Capacity = s.header.Capacity
+		s.begin(h, HeaderSize, Totals{}, nil)
+	}
 	if _, err := s.room(ReserveSize(size), int64(size)); err != nil {
 		return Body{}, err
 	}
@@ -41,6 +50,12 @@ func (s *Segment) Reserve(size int) (Body, error) {
 	}
 	s.tail.Store(b.end())
 	return b, nil
+}
+
+// takesBodies reports whether payloads may come: the segment is active, or its next salt is known.
+func (s *Segment) takesBodies() bool {
+	st := s.state.Load()
+	return st == stateActive || st == stateBlank && s.again.Use > 0
 }
 
 func (s *Segment) storeBodyHead(b Body) (err error) {
@@ -119,7 +134,7 @@ func (s *Segment) storeApartRecord(off, end uint32, r *Record) (err error) {
 // nothing was appended after it; otherwise it is lost until the segment goes. It may be called by
 // who may append.
 func (s *Segment) Release(b Body) {
-	if s.tail.Load() != b.end() || s.state.Load() != stateActive {
+	if s.tail.Load() != b.end() || !s.takesBodies() {
 		return
 	}
 	if end := b.end(); s.stale.Load() < end {

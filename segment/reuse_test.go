@@ -167,6 +167,48 @@ func TestPagesOfALaterUseThanTheHeaderKnowsNeverVerify(t *testing.T) {
 	}
 }
 
+// A payload may come before the segment takes records. Until then the file is what it was.
+func TestAPayloadMayComeBeforeTheSegmentBegins(t *testing.T) {
+	fsys := disktest.New()
+	s := newSegment(t, fsys, 64<<10)
+	fill(t, s, 1<<20)
+	first := s.Last() + 1
+	if _, err := s.Reserve(100); err == nil {
+		t.Fatal("got room in a full segment, want none")
+	}
+	must(t, s.Recycle(testPath))
+	whole, broken := item(first, 5000), item(0, 300)
+	b := reserve(t, s, 5000)
+	must(t, s.Fill(b, 0, whole.Payload[:2000]))
+	s.Release(reserve(t, s, 300))
+	kept := reserve(t, s, 300)
+	must(t, s.Fill(kept, 0, broken.Payload))
+	data, err := fsys.ReadFile(testPath)
+	must(t, err)
+	o, _ := open(t, diskWith(t, data), false)
+	if h := o.Header(); h.First != testHeader.First || o.Last() >= first {
+		t.Errorf("got a segment from %d to %d before it began, want the former one", h.First, o.Last())
+	}
+	h := testHeader
+	h.First, h.Salt = first, 0
+	must(t, s.Start(h))
+	must(t, s.Fill(b, 2000, whole.Payload[2000:]))
+	appendBody(t, s, b, whole)
+	short := item(first+1, 30)
+	appendItem(t, s, short)
+	stored := []Record{whole, short}
+	mustHold(t, s, stored)
+	if data, err = fsys.ReadFile(testPath); err != nil {
+		t.Fatal(err)
+	}
+	must(t, s.Close())
+	o, damage := open(t, diskWith(t, data), true)
+	mustHold(t, o, stored)
+	if len(damage) > 0 {
+		t.Errorf("got damage %+v, want none", damage)
+	}
+}
+
 // Both copies of the header are in one page.
 func TestAUsedSegmentWithoutItsFirstPageIsNotReadAsWhatItWasBefore(t *testing.T) {
 	for _, n := range []int{1, 3, 100} {

@@ -98,7 +98,8 @@ func Create(fsys disk.FS, path string, capacity int64) (*Segment, error) {
 }
 
 // Start writes the header of a blank segment into the map, and from then on the segment takes
-// records. Start sets the header's Capacity, and its Salt if that is 0. It does no I/O.
+// records, after the payloads that have room in it already. Start sets the header's Capacity, and
+// its Salt if that is 0. It does no I/O.
 func (s *Segment) Start(h Header) (err error) {
 	defer Guard(s.path, debug.SetPanicOnFault(true), &err)
 	if s.state.Load() != stateBlank {
@@ -108,12 +109,13 @@ func (s *Segment) Start(h Header) (err error) {
 	if h.Salt == 0 {
 		h.Salt = newSalt()
 	}
+	tail := max(HeaderSize, s.tail.Load())
 	if s.again.Use > 0 {
 		h.Salt, h.Use = s.again.Salt, s.again.Use
-		clear(s.mem[HeaderSize:][:endSize])
+		s.end(tail)
 	}
 	s.putHeader(h)
-	s.begin(h, HeaderSize, Totals{Last: h.First - 1}, nil)
+	s.begin(h, tail, Totals{Last: h.First - 1}, nil)
 	s.state.Store(stateActive)
 	return nil
 }
@@ -174,6 +176,9 @@ func (s *Segment) Append(r *Record) (off uint32, err error) {
 // place returns where a record of so many bytes at the tail would end, if it may be stored there.
 func (s *Segment) place(r *Record, size int64) (end int64, err error) {
 	off := s.tail.Load()
+	if s.state.Load() != stateActive {
+		return 0, s.wrap("append", ErrReadOnly)
+	}
 	if end, err = s.room(size, int64(len(r.Payload))); err != nil {
 		return 0, err
 	}
@@ -193,8 +198,6 @@ func (s *Segment) place(r *Record, size int64) (end int64, err error) {
 func (s *Segment) room(size, payload int64) (end int64, err error) {
 	end = int64(s.tail.Load()) + size
 	switch {
-	case s.state.Load() != stateActive:
-		return 0, s.wrap("append", ErrReadOnly)
 	case !s.Fits(size), payload > MaxCapacity, s.key.tooLong(uint32(payload)):
 		return 0, ErrFull
 	case end+endSize > s.allocated.Load():
@@ -205,7 +208,7 @@ func (s *Segment) room(size, payload int64) (end int64, err error) {
 
 // Fits reports whether records of n more bytes in all fit into the capacity.
 func (s *Segment) Fits(n int64) bool {
-	rest := int64(s.tail.Load()) + n + endSize
+	rest := int64(max(HeaderSize, s.tail.Load())) + n + endSize
 	return rest+indexBound(rest)+FooterSize <= s.header.Capacity
 }
 

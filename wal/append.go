@@ -168,7 +168,10 @@ func (l *Log) rollLocked() error {
 		ItemsBefore: l.total.items, BytesBefore: l.total.bytes,
 		Longest: uint32(max(l.o.InlineMax, body.RecordSize)), Log: l.id,
 	}); err != nil {
-		if !f.leaveToSyncLocked() {
+		switch {
+		case len(f.coming) > 0:
+			f.gone = true // the last upload closes it
+		case !f.leaveToSyncLocked():
 			err = errors.Join(err, f.seg.Close())
 		}
 		return errors.Join(err, l.fs.Remove(f.path))

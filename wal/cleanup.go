@@ -204,7 +204,11 @@ func (l *Log) spareBytes() int64 {
 func (l *Log) dropSpare() {
 	l.mu.Lock()
 	spare := l.spare.file
-	l.spare.file = nil
+	if spare != nil && !l.mayGoLocked(spare) {
+		spare = nil
+	} else {
+		l.spare.file = nil
+	}
 	l.mu.Unlock()
 	if spare != nil && spare.reused {
 		l.dropReused([]*file{spare})

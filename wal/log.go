@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -282,7 +283,7 @@ func (l *Log) closeFiles(trim bool) error {
 	waiting := l.takeReusedLocked(0)
 	files, spare, bodies := l.files, l.spare.file, l.uploads.unsynced
 	l.files, l.spare.file, l.uploads.unsynced = nil, nil, nil
-	for _, f := range files {
+	for _, f := range slices.Concat(files, waiting) {
 		f.gone = f.pins > 0 // the last to unpin it closes it
 	}
 	l.mu.Unlock()
@@ -290,7 +291,9 @@ func (l *Log) closeFiles(trim bool) error {
 	var errs []error
 	for _, f := range waiting {
 		l.background.reuse.end(l, l.o.SegmentSize)
-		errs = append(errs, f.seg.Close())
+		if !f.gone {
+			errs = append(errs, f.seg.Close())
+		}
 		if trim {
 			errs = append(errs, l.fs.Remove(f.path))
 		}

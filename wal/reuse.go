@@ -176,20 +176,26 @@ func (l *Log) trimReused() {
 }
 
 // takeReusedLocked removes all but the first so many segments that wait. If none are to stay, the
-// next one goes as well.
+// next one goes as well. Those that uploads are in stay, unless the log is closed.
 func (l *Log) takeReusedLocked(most int) (gone []*file) {
-	w := l.spare.waiting
-	if n := min(most, len(w)); n < len(w) {
-		gone = append(gone, w[n:]...)
-		clear(w[n:])
-		l.spare.waiting = w[:n]
-	}
-	if f := l.spare.file; most == 0 && f != nil && f.reused {
+	none := most == 0
+	l.spare.waiting = slices.DeleteFunc(l.spare.waiting, func(f *file) bool {
+		most--
+		if most >= 0 || !l.mayGoLocked(f) {
+			return false
+		}
+		gone = append(gone, f)
+		return true
+	})
+	if f := l.spare.file; none && f != nil && f.reused && l.mayGoLocked(f) {
 		gone = append(gone, f)
 		l.spare.file = nil
 	}
 	return gone
 }
+
+// mayGoLocked reports whether a segment that has no records yet may be deleted.
+func (l *Log) mayGoLocked(f *file) bool { return len(f.coming) == 0 || l.closed }
 
 // dropReused deletes segments that waited.
 func (l *Log) dropReused(gone []*file) {

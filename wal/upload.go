@@ -64,12 +64,17 @@ func (l *Log) TryUpload(size int, m Meta) (*Upload, error) {
 			return nil, fmt.Errorf("%w: uploads fill the segment, and it has no item yet",
 				ErrTooLarge)
 		}
+		if next := l.spare.file; len(f.coming) > 0 && !f.seg.Fits(bytes) && takesBodies(next) {
+			f = next
+		}
 		room, err := f.seg.Reserve(size)
 		if err == nil {
 			u := &Upload{l: l, m: m, size: size, f: f, room: room, sum: f.seg.SumStart(room)}
 			f.pins++
 			f.coming = append(f.coming, u)
-			l.prepareFromLocked(f, f.seg.Tail())
+			if f == l.activeLocked() {
+				l.prepareFromLocked(f, f.seg.Tail())
+			}
 			return u, nil
 		}
 		if err := l.makeRoomLocked(f, bytes, err); err != nil {
@@ -77,6 +82,10 @@ func (l *Log) TryUpload(size int, m Meta) (*Upload, error) {
 		}
 	}
 }
+
+// takesBodies reports whether the next segment has room for uploads before it takes records. So
+// those into the active one may end there, and need not be copied.
+func takesBodies(next *file) bool { return next != nil && next.reused }
 
 // Move is Meta.Move of the item.
 func (u *Upload) Move(by int64) { u.m.Move(by) }
@@ -235,7 +244,15 @@ func (u *Upload) append() (p Position, err error) {
 	if err := l.usableLocked(); err != nil {
 		return p, err
 	}
-	for u.f == l.activeLocked() {
+	for {
+		if u.f == l.spare.file {
+			if err := l.rollForItemLocked(segment.ReserveSize(0)); err != nil {
+				return p, err
+			}
+		}
+		if u.f != l.activeLocked() {
+			return p, errRolled
+		}
 		r := l.recordLocked(segment.KindItem, nil, u.m)
 		off, err := u.f.seg.AppendBody(u.room, u.sum, &r)
 		if err == nil {
@@ -247,7 +264,6 @@ func (u *Upload) append() (p Position, err error) {
 			return p, err
 		}
 	}
-	return p, errRolled
 }
 
 // copy appends the record and the payload to the segment that takes appends now.
@@ -312,7 +328,7 @@ func (u *Upload) cleanUp() {
 	if u.f != nil {
 		l := u.l
 		l.mu.Lock()
-		if u.f == l.activeLocked() {
+		if u.f == l.activeLocked() || u.f == l.spare.file {
 			u.f.seg.Release(u.room)
 			l.rewindCursorsLocked(u.f)
 		}
@@ -365,6 +381,9 @@ func (l *Log) slowUploads() (due []*Upload) {
 			l.slow.Reset(left)
 			return due
 		}
+	}
+	if next := l.spare.file; next != nil && l.mostReusedLocked() == 0 { // it should go
+		due = append(due, next.coming...)
 	}
 	return due
 }

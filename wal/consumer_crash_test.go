@@ -3,12 +3,14 @@ package wal_test
 // What a crash must not forget of a consumer: that it is there, and where it begins.
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk/disktest"
 	"github.com/darner/darner/wal"
 )
@@ -299,4 +301,59 @@ func takeDuringSync(t *testing.T, taken int) {
 	if again := (memory{image, t}).open(); !consumer(t, again).Taken(last) {
 		t.Fatalf("item %d: got it again, want it taken as before the kill", last.Seq)
 	}
+}
+
+// Seed 61234500001398: a power cut left the head of an upload that had broken off, where a record
+// had come, and beyond it the record of a large item, whose body is there. Nobody reads that.
+func TestARecordInWhatIsLeftOfAnUploadIsLostAndCounted(t *testing.T) {
+	m := newMemory(t)
+	l := m.open()
+	consumer(t, l)
+	put(t, l, "gone")
+	put(t, l, "first")
+	u := begin(t, l, 2000)
+	name := "/data/q/" + m.files(".seg")[0]
+	before, err := m.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Abort()
+	put(t, l, text(300, 'x'))
+	w, err := l.BeginLarge(3000, wal.Meta{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = w.Write([]byte(text(3000, 'y'))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err = w.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	after, err := m.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := segment.HeaderSize
+	for before[at] == after[at] {
+		at++
+	}
+	cut := memory{m.Clone(), t}
+	copy(after[at:at+60], before[at:])
+	copy(after[bytes.Index(after, []byte("gone")):], "lost") // otherwise nobody looks for gaps
+	if err := cut.WriteFile(name, after); err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	l = cut.open()
+	c := consumer(t, l)
+	if n, _ := c.Pending(); n != 1 {
+		t.Errorf("got %d items announced, want 1", n)
+	}
+	if _, got := next(t, l, c); got != "first" {
+		t.Errorf("got %q, want the first item", got)
+	}
+	if n := l.Stats().Damaged; n != 3 {
+		t.Errorf("got %d items counted as lost, want 3", n)
+	}
+	l.Close()
 }

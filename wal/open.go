@@ -3,6 +3,7 @@ package wal
 import (
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"slices"
 
@@ -378,7 +379,10 @@ func largeBytes(s *segment.Segment) (n uint64) {
 func eachRecord(s *segment.Segment, fn func(segment.Record)) {
 	for at := uint32(segment.HeaderSize); at < s.Tail(); {
 		r, next, err := s.At(at)
-		if err != nil {
+		switch {
+		case err == io.EOF: // what follows are payloads without a record
+			return
+		case err != nil:
 			at = s.NextValid(at)
 			continue
 		}

@@ -342,6 +342,7 @@ func (s *Segment) Sync() error {
 func (s *Segment) BeforeSync() {
 	s.toWrite.Store(writesAfterSync)
 	s.cleaned.Store(true)
+	s.populated.Store(min(s.populated.Load(), s.tail.Load()))
 }
 
 // writeOut begins to write many pages ahead of a Sync. For few it is not worth its cost.

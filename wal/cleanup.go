@@ -204,7 +204,7 @@ func (l *Log) spareBytes() int64 {
 func (l *Log) dropSpare() {
 	l.mu.Lock()
 	spare := l.spare.file
-	if spare != nil && !l.mayGoLocked(spare) {
+	if l.closed || spare != nil && len(spare.coming) > 0 {
 		spare = nil
 	} else {
 		l.spare.file = nil

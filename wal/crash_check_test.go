@@ -20,7 +20,9 @@ func (w *world) check() error {
 		_, err := examineBut(w.fs, q.dir, func(f fsck.Finding) bool {
 			var seq uint64
 			n, err := fmt.Sscanf(f.File, "%d.item", &seq)
-			return n == 1 && err == nil && w.neverSynced(&w.atCut[i], seq)
+			unsynced := n == 1 && err == nil && w.neverSynced(&w.atCut[i], seq)
+			// A sector that is lost may look like a flipped bit, and costs as little.
+			return unsynced || w.power && f.Kind == fsck.FlippedBit
 		})
 		if err != nil {
 			return err

@@ -47,7 +47,7 @@ func Look(fsys disk.FS, dir string) (Glance, error) {
 		return Glance{}, err
 	}
 	v.segments, _ = files.WithoutSuperseded(s.Segments, nil)
-	v.Segments = len(v.segments)
+	v.Segments, v.durable = len(v.segments), s.Durable
 	if err := v.lookAtTail(); err != nil {
 		return Glance{}, err
 	}
@@ -68,6 +68,7 @@ type viewer struct {
 	dir      string
 	d        files.Listing
 	segments []files.Info     // in order
+	durable  uint64           // see settle.Durable
 	tail     *segment.Segment // the last readable one; nil if there is none
 	next     uint64           // sequence number of the next item
 	bytes    uint64           // appended since the log was created
@@ -79,7 +80,11 @@ type viewer struct {
 func (v *viewer) path(f files.Info) string { return filepath.Join(v.dir, f.Name) }
 
 func (v *viewer) open(f files.Info) (*segment.Segment, []segment.Damage, error) {
-	return segment.Open(v.fs, v.path(f), segment.OpenOptions{First: f.Number})
+	o := segment.OpenOptions{}
+	if f.Number < v.durable {
+		o.First = f.Number
+	}
+	return segment.Open(v.fs, v.path(f), o)
 }
 
 // lookAtTail opens the last segment, which says what came before it.

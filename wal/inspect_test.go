@@ -132,6 +132,7 @@ func TestASegmentWithoutAHeaderIsStillExamined(t *testing.T) {
 	for i := range 5 {
 		put(t, l, fmt.Sprint("item ", i))
 	}
+	syncNow(t, l) // so that its name is sure to be what the header said
 	image := fsys.Clone()
 	in := inspected(t, image)
 	f := in.Files(inspect.SegmentFile)[0]

@@ -71,14 +71,14 @@ func (l *Log) recover() error {
 	if err := l.identify(&d); err != nil {
 		return err
 	}
-	head, err := l.settle(&d)
+	settled, err := l.settle(&d)
 	if err != nil {
 		return err
 	}
 	if err := l.dropSuperseded(&d); err != nil {
 		return err
 	}
-	if err := l.openSegments(d.Of[files.Segment], head); err != nil {
+	if err := l.openSegments(d.Of[files.Segment], settled); err != nil {
 		return err
 	}
 	if err := l.loadConsumers(&d); err != nil {
@@ -167,32 +167,31 @@ func (l *Log) markBodyDirty(r segment.Record) error {
 
 // settle gives segments that were started under another name their own, and removes what is none.
 // It returns the number below which every consumer has taken everything; 0 if that is not known.
-func (l *Log) settle(d *files.Listing) (head uint64, err error) {
+func (l *Log) settle(d *files.Listing) (s settle.Settled, err error) {
 	for _, f := range d.Of[files.Spare] {
 		l.spare.made = max(l.spare.made, f.Number)
 	}
-	s, err := settle.Look(l.fs, l.dir, d, l.id)
-	if err != nil {
-		return 0, err
+	if s, err = settle.Look(l.fs, l.dir, d, l.id); err != nil {
+		return s, err
 	}
 	for _, f := range s.Outdated {
 		l.dirty.dir = true
 		if err := l.fs.Remove(l.path(f.Name)); err != nil {
-			return 0, err
+			return s, err
 		}
 	}
 	for _, f := range s.Unused {
 		if err := l.dropUnused(f); err != nil {
-			return 0, err
+			return s, err
 		}
 	}
 	for i := range s.Segments {
 		if err := l.rename(&s.Segments[i]); err != nil {
-			return 0, err
+			return s, err
 		}
 	}
 	d.Of[files.Segment] = s.Segments
-	return s.Head, nil
+	return s, nil
 }
 
 // rename gives a segment its name, unless it has it. On a full disk it keeps the one it has.
@@ -270,7 +269,7 @@ func (l *Log) discard(path string, why error) error {
 // openSegments opens the segments that were not sealed. Segments are sealed in order, so those are
 // the last ones; the last sealed one is opened too, because it says where the others begin. Those
 // that are all below head are not looked at: they will be deleted, and may be half overwritten.
-func (l *Log) openSegments(list []files.Info, head uint64) error {
+func (l *Log) openSegments(list []files.Info, s settle.Settled) error {
 	var found []*file // newest first
 	scanning := true
 	for i := len(list) - 1; i >= 0; i-- {
@@ -279,9 +278,9 @@ func (l *Log) openSegments(list []files.Info, head uint64) error {
 			cold: list[i].Cold, through: list[i].Through,
 		}
 		f.named = f.cold || f.path == l.path(files.SegmentName(f.first))
-		taken := len(found) > 0 && found[len(found)-1].first <= head
+		taken := len(found) > 0 && found[len(found)-1].first <= s.Head
 		if scanning && (!taken || f.cold) {
-			err := l.openSegment(f, head)
+			err := l.openSegment(f, s)
 			if err != nil {
 				if err := l.discard(f.path, err); err != nil {
 					l.files = found // for Abandon to close
@@ -315,20 +314,24 @@ func (l *Log) openSegments(list []files.Info, head uint64) error {
 	return nil
 }
 
-func (l *Log) openSegment(f *file, head uint64) error {
+func (l *Log) openSegment(f *file, s settle.Settled) error {
 	seg, found, err := l.openOwn(f.path, segment.OpenOptions{Write: true})
 	unwritable := errors.Is(err, segment.ErrFault) || errors.Is(err, segment.ErrHeaderLost) ||
 		errors.Is(err, segment.ErrNotSegment)
 	if unwritable { // treat what can be read of it as sealed
 		l.log.Error("damaged segment is read-only; new items go to the next one",
 			"file", f.path, "error", err)
-		seg, found, err = l.openOwn(f.path, segment.OpenOptions{First: f.first})
+		o := segment.OpenOptions{}
+		if f.first < s.Durable { // otherwise the name may be that of another segment
+			o.First = f.first
+		}
+		seg, found, err = l.openOwn(f.path, o)
 	}
 	if err != nil {
 		return err
 	}
 	h := seg.Header()
-	if h.First < f.first && seg.Totals().Last < head { // the header for that name never got there
+	if h.First < f.first && seg.Totals().Last < s.Head { // the header for that name never got there
 		return fmt.Errorf("%s: %w", f.path, errors.Join(segment.ErrBlank, seg.Close()))
 	}
 	if h.First != f.first {
@@ -344,7 +347,7 @@ func (l *Log) openSegment(f *file, head uint64) error {
 		l.log.Warn("flipped bits in a segment were mended; nothing is lost",
 			"file", f.path, "flipped", n)
 	}
-	l.noteDamageLocked(f, beyond(seg, found, head))
+	l.noteDamageLocked(f, beyond(seg, found, s.Head))
 	return nil
 }
 

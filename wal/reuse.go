@@ -170,32 +170,33 @@ func (l *Log) nextSpareLocked() *file {
 // trimReused deletes the segments that wait beyond what the log needs at its pace.
 func (l *Log) trimReused() {
 	l.mu.Lock()
-	gone := l.takeReusedLocked(l.mostReusedLocked())
+	var gone []*file
+	if !l.closed {
+		gone = l.takeReusedLocked(l.mostReusedLocked())
+	}
 	l.mu.Unlock()
 	l.dropReused(gone)
 }
 
 // takeReusedLocked removes all but the first so many segments that wait. If none are to stay, the
-// next one goes as well. Those that uploads are in stay, unless the log is closed.
+// next one goes as well. Those that uploads are in stay, unless the log is closed: then it is for
+// closeFiles alone.
 func (l *Log) takeReusedLocked(most int) (gone []*file) {
 	none := most == 0
 	l.spare.waiting = slices.DeleteFunc(l.spare.waiting, func(f *file) bool {
 		most--
-		if most >= 0 || !l.mayGoLocked(f) {
+		if most >= 0 || len(f.coming) > 0 && !l.closed {
 			return false
 		}
 		gone = append(gone, f)
 		return true
 	})
-	if f := l.spare.file; none && f != nil && f.reused && l.mayGoLocked(f) {
+	if f := l.spare.file; none && f != nil && f.reused && (len(f.coming) == 0 || l.closed) {
 		gone = append(gone, f)
 		l.spare.file = nil
 	}
 	return gone
 }
-
-// mayGoLocked reports whether a segment that has no records yet may be deleted.
-func (l *Log) mayGoLocked(f *file) bool { return len(f.coming) == 0 || l.closed }
 
 // dropReused deletes segments that waited.
 func (l *Log) dropReused(gone []*file) {
@@ -213,7 +214,10 @@ func (l *Log) dropReused(gone []*file) {
 // whether there were any. Log.cleaning is held.
 func (l *Log) giveBackReused() bool {
 	l.mu.Lock()
-	gone := l.takeReusedLocked(0)
+	var gone []*file
+	if !l.closed {
+		gone = l.takeReusedLocked(0)
+	}
 	l.mu.Unlock()
 	l.dropReused(gone)
 	return len(gone) > 0

@@ -185,6 +185,7 @@ func (l *Log) shrinkIdle() {
 		return
 	}
 	if large {
+		l.moveSlowUploads() // or one of them would keep the next segment
 		l.shrink(l.nearlyUsedUpLocked)
 	}
 	for _, c := range offsets {
@@ -224,8 +225,11 @@ func (l *Log) shrink(useless func(active *file) bool) {
 	}
 }
 
-// wantsAnotherLocked reports whether the last segment is useless.
+// wantsAnotherLocked reports whether the last segment is useless, and the next one is not as large.
 func (l *Log) wantsAnotherLocked(useless func(active *file) bool) bool {
+	if next := l.spare.file; next != nil && len(next.coming) > 0 {
+		return false
+	}
 	if f := l.activeLocked(); f != nil {
 		return useless(f)
 	}

@@ -1,14 +1,16 @@
 package wal
 
 // Uploads: payloads that go into the log as they arrive. One gets room in the segment that takes
-// appends, and its place among the items when it is whole. Any number share a segment, and nobody
-// waits for anybody. A slow one must not hold a segment up that takes no more appends: what has
-// come of it is moved to a file of its own, and the rest follows there, as for a large item.
+// appends, or in the next one, and its place among the items when it is whole. Any number share a
+// segment, and nobody waits for anybody. A slow one must not hold a segment up that takes no more
+// appends: what has come of it is moved to a file of its own, and the rest follows there, as for a
+// large item.
 
 import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,6 +35,7 @@ type Upload struct {
 	f       *file      // has the room, and is pinned; nil: it was moved, or has ended
 	room    segment.Body
 	got     int    // bytes of the payload so far
+	start   uint64 // the checksum of none of them
 	sum     uint64 // their checksum
 	noLend  bool   // its pages cannot be lent
 	aside   *Writer
@@ -59,17 +62,20 @@ func (l *Log) TryUpload(size int, m Meta) (*Upload, error) {
 		if err != nil {
 			return nil, err
 		}
-		if f.first == l.next && !f.seg.Fits(bytes+segment.RecordSize(l.o.InlineMax)) {
-			// Its first record must have room, or the next segment would begin with its number.
+		if f.first == l.next && !l.leavesRoom(f, bytes) {
 			return nil, fmt.Errorf("%w: uploads fill the segment, and it has no item yet",
 				ErrTooLarge)
 		}
-		if next := l.spare.file; len(f.coming) > 0 && !f.seg.Fits(bytes) && takesBodies(next) {
+		// Uploads into the full segment may end there, and need not be copied, if others begin in
+		// the next one.
+		if next := l.spare.file; len(f.coming) > 0 && !f.seg.Fits(bytes) && next != nil &&
+			next.reused && l.leavesRoom(next, bytes) {
 			f = next
 		}
 		room, err := f.seg.Reserve(size)
 		if err == nil {
-			u := &Upload{l: l, m: m, size: size, f: f, room: room, sum: f.seg.SumStart(room)}
+			start := f.seg.SumStart(room)
+			u := &Upload{l: l, m: m, size: size, f: f, room: room, start: start, sum: start}
 			f.pins++
 			f.coming = append(f.coming, u)
 			if f == l.activeLocked() {
@@ -83,9 +89,11 @@ func (l *Log) TryUpload(size int, m Meta) (*Upload, error) {
 	}
 }
 
-// takesBodies reports whether the next segment has room for uploads before it takes records. So
-// those into the active one may end there, and need not be copied.
-func takesBodies(next *file) bool { return next != nil && next.reused }
+// leavesRoom reports whether an upload of so many bytes leaves a segment without an item room for
+// the record of its first. Otherwise the next segment would begin with the number of that.
+func (l *Log) leavesRoom(f *file, bytes int64) bool {
+	return f.seg.Fits(bytes + segment.RecordSize(l.o.InlineMax))
+}
 
 // Move is Meta.Move of the item.
 func (u *Upload) Move(by int64) { u.m.Move(by) }
@@ -285,7 +293,7 @@ func (u *Upload) copy() (p Position, err error) {
 // verified returns what came so far, before it is copied and gets another checksum.
 func (u *Upload) verified() ([]byte, error) {
 	b := u.f.seg.Lend(u.room, 0)[:u.got]
-	if checksum.Update(u.f.seg.SumStart(u.room), b) != u.sum {
+	if checksum.Update(u.start, b) != u.sum {
 		return nil, fmt.Errorf("%s: %w as it came in", u.f.seg.Path(), ErrDamaged)
 	}
 	return b, nil
@@ -363,12 +371,20 @@ func (l *Log) moveSlowUploads() {
 }
 
 // slowUploads returns the uploads into segments that have taken no appends for some time, or for
-// any time if much awaits sealing. It sets the timer for the others.
+// any time if much awaits sealing, and those into segments that nobody needs. It sets the timer for
+// the others.
 func (l *Log) slowUploads() (due []*Upload) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
 		return nil
+	}
+	if _, fast := l.fillsFastLocked(); !fast && !l.room.diskFull { // what waits should go
+		for _, f := range append(slices.Clone(l.spare.waiting), l.spare.file) {
+			if f != nil {
+				due = append(due, f.coming...)
+			}
+		}
 	}
 	active, now := l.activeLocked(), l.steady()
 	pressed := l.sealBacklogExceedsLocked(l.o.Lag)
@@ -381,9 +397,6 @@ func (l *Log) slowUploads() (due []*Upload) {
 			l.slow.Reset(left)
 			return due
 		}
-	}
-	if next := l.spare.file; next != nil && l.mostReusedLocked() == 0 { // it should go
-		due = append(due, next.coming...)
 	}
 	return due
 }
@@ -401,7 +414,8 @@ func (u *Upload) moveAside() {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if disk.IsTransient(u.err) { // it stays for now
+	// It stays for now; also where the disk is full and nobody waits for the segment.
+	if disk.IsTransient(u.err) || errors.Is(u.err, ErrFull) && !slices.Contains(l.files, u.f) {
 		u.err = nil
 		l.slow.Reset(slowAfter)
 		return

@@ -35,6 +35,8 @@ func (e *examination) aroundRecords(s *segmentFile, v *inspect.SegmentView, next
 				f.What = "both copies of the header are damaged and there is no sound footer; no " +
 					"item is lost, as the records hold what is needed, but opening the segment " +
 					"takes long"
+			case s.file.Kind == inspect.SpareFile: // likewise: no sync is known to have covered it
+				f.Severity = Note
 			case d.To-d.From == segment.HeaderSize:
 				f.What = "both copies of the header are damaged; no item is lost, the footer has " +
 					"a third copy"

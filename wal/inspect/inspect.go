@@ -10,11 +10,13 @@ import (
 	"errors"
 	"io/fs"
 	"iter"
+	"math"
 	"path/filepath"
 
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/wal/internal/files"
 	"github.com/darner/darner/wal/internal/identity"
+	"github.com/darner/darner/wal/internal/settle"
 )
 
 // FileKind is what a file in a log's directory is for, according to its name.
@@ -50,6 +52,7 @@ type Inspection struct {
 	Nested  []string // names of directories in it
 	fs      disk.FS
 	list    files.Listing
+	durable uint64        // see settle.Durable
 	version *fs.PathError // an ErrVersion of one of the files
 }
 
@@ -66,6 +69,9 @@ func Open(fsys disk.FS, dir string) (*Inspection, error) {
 		in.Log = id
 	} else if errors.Is(err, ErrVersion) {
 		errors.As(err, &in.version)
+	}
+	if in.durable, err = settle.Durable(fsys, dir, &list, in.Log); err != nil {
+		in.durable = math.MaxUint64
 	}
 	return in, nil
 }

@@ -37,7 +37,7 @@ type SegmentView struct {
 // recovery ignores a segment that has not.
 func (in *Inspection) OpenSegment(f FileInfo) (*SegmentView, error) {
 	o := segment.OpenOptions{Log: in.Log}
-	if f.Kind == SegmentFile {
+	if f.Kind == SegmentFile && f.Number < in.durable {
 		o.First = f.Number
 	}
 	seg, found, err := segment.Open(in.fs, in.Path(f), o)

@@ -6,6 +6,7 @@ package settle
 import (
 	"cmp"
 	"errors"
+	"math"
 	"path/filepath"
 	"slices"
 
@@ -22,6 +23,9 @@ type Settled struct {
 	// Head is the number below which every consumer has taken everything; 0 if that is not known.
 	Head uint64
 
+	// Durable is the number below which items were on stable storage: see Durable.
+	Durable uint64
+
 	// Segments are ordered by their first numbers, which are those of the headers where names and
 	// headers differ. Started spares are among them.
 	Segments []files.Info
@@ -34,7 +38,7 @@ type Settled struct {
 // Look settles the segments of a listing. log is the log's identity, 0 if it is not known: files of
 // other logs keep their names. Errors are those of the disk.
 func Look(fsys disk.FS, dir string, d *files.Listing, log uint64) (s Settled, err error) {
-	if s.Head, err = lowestHead(fsys, dir, d, log); err != nil {
+	if s.Head, s.Durable, err = consumed(fsys, dir, d, log); err != nil {
 		return s, err
 	}
 	header := func(f files.Info) (h segment.Header, ok bool, err error) {
@@ -130,30 +134,48 @@ type renumbered struct {
 	first uint64
 }
 
-// lowestHead returns the lowest head of all consumers; 0 if that of any is not known, or of the
-// log's own, which is made when it is missing. A rewrite that a crash interrupted counts as the
-// file that it was to replace.
-func lowestHead(fsys disk.FS, dir string, d *files.Listing, log uint64) (uint64, error) {
+// Durable returns the number below which items were on stable storage, with the names and headers
+// of their segments; the highest number if no offset file says. A segment that begins at it or
+// later may have the name of another one. So that does not tell what a lost header said.
+func Durable(fsys disk.FS, dir string, d *files.Listing, log uint64) (uint64, error) {
+	_, durable, err := consumed(fsys, dir, d, log)
+	return durable, err
+}
+
+// consumed returns what offset files say: Durable, and the lowest head of all consumers. That is 0
+// if that of any is not known, or of the log's own, which is made when it is missing. A rewrite
+// that a crash interrupted counts as the file that it was to replace.
+func consumed(
+	fsys disk.FS, dir string, d *files.Listing, log uint64,
+) (lowest, durable uint64, err error) {
 	heads := make(map[string]uint64)
+	known := true
 	for _, f := range slices.Concat(d.Of[files.Offset], d.Of[files.Rewrite]) {
 		path := filepath.Join(dir, f.Name)
 		st, whose, _, err := offset.Peek(fsys, path)
 		switch {
 		case err == nil && !identity.Foreign(whose, log):
 			heads[f.Consumer()] = max(heads[f.Consumer()], st.Head)
+			durable = max(durable, st.Durable)
 			continue
 		case err != nil && !errors.Is(err, offset.ErrNoSlot):
-			return 0, err
+			return 0, 0, err
 		}
 		if empty, err := blank.File(fsys, path); err != nil {
-			return 0, err
+			return 0, 0, err
 		} else if !empty && f.Kind == files.Offset {
-			return 0, nil
+			known = false
 		}
 	}
-	lowest := heads[""]
+	if len(heads) == 0 {
+		durable = math.MaxUint64
+	}
+	if !known {
+		return 0, durable, nil
+	}
+	lowest = heads[""]
 	for _, head := range heads {
 		lowest = min(lowest, head)
 	}
-	return lowest, nil
+	return lowest, durable, nil
 }

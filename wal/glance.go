@@ -80,10 +80,7 @@ type viewer struct {
 func (v *viewer) path(f files.Info) string { return filepath.Join(v.dir, f.Name) }
 
 func (v *viewer) open(f files.Info) (*segment.Segment, []segment.Damage, error) {
-	o := segment.OpenOptions{}
-	if f.Number < v.durable {
-		o.First = f.Number
-	}
+	o := segment.OpenOptions{First: settle.First(f.Number, v.durable)}
 	return segment.Open(v.fs, v.path(f), o)
 }
 

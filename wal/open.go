@@ -321,10 +321,7 @@ func (l *Log) openSegment(f *file, s settle.Settled) error {
 	if unwritable { // treat what can be read of it as sealed
 		l.log.Error("damaged segment is read-only; new items go to the next one",
 			"file", f.path, "error", err)
-		o := segment.OpenOptions{}
-		if f.first < s.Durable { // otherwise the name may be that of another segment
-			o.First = f.first
-		}
+		o := segment.OpenOptions{First: settle.First(f.first, s.Durable)}
 		seg, found, err = l.openOwn(f.path, o)
 	}
 	if err != nil {

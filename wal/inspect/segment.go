@@ -10,6 +10,7 @@ import (
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/blank"
 	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/wal/internal/settle"
 )
 
 // SegmentView is one segment, opened for examination. Close it.
@@ -37,8 +38,8 @@ type SegmentView struct {
 // recovery ignores a segment that has not.
 func (in *Inspection) OpenSegment(f FileInfo) (*SegmentView, error) {
 	o := segment.OpenOptions{Log: in.Log}
-	if f.Kind == SegmentFile && f.Number < in.durable {
-		o.First = f.Number
+	if f.Kind == SegmentFile {
+		o.First = settle.First(f.Number, in.durable)
 	}
 	seg, found, err := segment.Open(in.fs, in.Path(f), o)
 	if err != nil {

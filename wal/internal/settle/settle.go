@@ -136,10 +136,19 @@ type renumbered struct {
 
 // Durable returns the number below which items were on stable storage, with the names and headers
 // of their segments; the highest number if no offset file says. A segment that begins at it or
-// later may have the name of another one. So that does not tell what a lost header said.
+// later may have the name of another one: see First.
 func Durable(fsys disk.FS, dir string, d *files.Listing, log uint64) (uint64, error) {
 	_, durable, err := consumed(fsys, dir, d, log)
 	return durable, err
+}
+
+// First is what the lost header of a segment said its first number was, which its name tells if it
+// begins below durable; 0 if that is not sure.
+func First(name, durable uint64) uint64 {
+	if name < durable {
+		return name
+	}
+	return 0
 }
 
 // consumed returns what offset files say: Durable, and the lowest head of all consumers. That is 0

@@ -210,7 +210,7 @@ func (l *Log) dropSpare() {
 		l.spare.file = nil
 	}
 	l.mu.Unlock()
-	if spare != nil && spare.reused {
+	if spare != nil && spare.pooled {
 		l.dropReused([]*file{spare})
 		return
 	}

@@ -42,6 +42,8 @@ func PrepareAndCleanup(l *Log) {
 	l.cleanup()
 }
 
+func Cleanup(l *Log) { l.cleanup() }
+
 // Compact does all that there is to be compacted, in the caller's goroutine, as if no reader had
 // moved for a while.
 func Compact(l *Log) {

@@ -25,6 +25,7 @@ type file struct {
 	lost      bool          // unreadable: it is set aside, not deleted
 	damaged   bool          // damage was found in it: it is not used again
 	reused    bool          // its file held another segment before
+	pooled    bool          // it counts in Background.reuse: it waits, or is the next one
 	recycled  bool          // its file holds another segment by now, or waits to
 	former    *file         // what its file held before, if that is being synced
 	gone      bool          // removed from the log's list; the last unpin closes it

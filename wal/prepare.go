@@ -73,17 +73,30 @@ func (l *Log) makeSpare(fast bool, wants func(active *file) bool) {
 	if fast {
 		l.readySpare(spare.seg)
 	}
-	l.mu.Lock()
-	keep := !l.closed && l.spare.file == nil && l.activeLocked() == f
-	if keep {
-		l.spare.file = spare
-		l.dirty.dir = true
-	}
-	l.mu.Unlock()
-	if !keep {
+	if !l.keepSpare(spare, f) {
 		spare.seg.Close()
 		l.fs.Remove(path)
 	}
+}
+
+// keepSpare makes a blank segment the spare of the segment that it was made for. If that has one by
+// now, one to use again, the log needs another: this one waits with those.
+func (l *Log) keepSpare(spare, active *file) (kept bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.closed:
+		return false
+	case l.spare.file == nil && l.activeLocked() == active:
+		l.spare.file = spare
+	case len(l.spare.waiting) < l.mostReusedLocked() && l.background.reuse.begin(l, l.o.SegmentSize):
+		spare.pooled = true
+		l.awaitReuseLocked(spare)
+	default:
+		return false
+	}
+	l.dirty.dir = true
+	return true
 }
 
 // openAhead opens the segment after each consumer's, and has the kernel read it.

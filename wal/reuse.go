@@ -22,12 +22,12 @@ import (
 )
 
 const (
-	// reuseAhead is how long the segments that wait should last while items come as fast as last:
-	// taken segments come in bursts, as the disk is slow at times.
+	// reuseAhead is how long the segments that wait should last: taken segments come in bursts, as
+	// the disk is slow at times.
 	reuseAhead = time.Second
 
 	// mostReused bounds how many segments of one log wait, besides the one that is next.
-	mostReused = 4
+	mostReused = 16
 )
 
 // reuseBound is how many bytes of segments wait in all logs of a Background together: they are
@@ -36,45 +36,62 @@ func reuseBound(addresses int64) int64 { return min(256<<20, addresses/48) }
 
 // rolls is how fast a log fills segments. Log.mu guards it.
 type rolls struct {
-	some bool          // there was one
-	at   time.Duration // steady time of the latest
-	gap  time.Duration // between the latest two; 0: there were not so many
+	some   bool          // there was one
+	at     time.Duration // steady time of the latest
+	gap    time.Duration // between the latest two; 0: there were not so many
+	since  time.Duration // when the period of reuseAhead began that the latest is in
+	count  int           // in that period
+	before int           // in the period before
 }
 
 func (r *rolls) note(now time.Duration) {
 	if r.some {
 		r.gap = max(now-r.at, 1)
 	}
+	if now-r.since >= reuseAhead {
+		r.before = r.recent(now)
+		r.since, r.count = now, 0
+	}
+	r.count++
 	r.some, r.at = true, now
 }
 
-// fillsFastLocked reports whether segments fill so fast that using them again pays, and how long
-// one lasts.
-func (l *Log) fillsFastLocked() (gap time.Duration, fast bool) {
+// recent is how many there were in the latest reuseAhead, or a little more.
+func (r *rolls) recent(now time.Duration) int {
+	switch age := now - r.since; {
+	case age >= 2*reuseAhead:
+		return 0
+	case age >= reuseAhead:
+		return r.count
+	}
+	return max(r.count, r.before)
+}
+
+// fillsFastLocked reports whether segments fill so fast that using them again pays.
+func (l *Log) fillsFastLocked() bool {
 	slow := max(time.Second, time.Duration(l.o.SegmentSize*int64(time.Second)/fastRate))
-	gap = max(l.rolls.gap, l.steady()-l.rolls.at)
-	return gap, l.rolls.gap > 0 && gap < slow
+	gap := max(l.rolls.gap, l.steady()-l.rolls.at)
+	return l.rolls.gap > 0 && gap < slow
 }
 
 // mostReusedLocked is how many segments should wait, besides the next one.
 func (l *Log) mostReusedLocked() int {
-	gap, fast := l.fillsFastLocked()
-	if !fast || l.room.diskFull || l.usableLocked() != nil {
+	if !l.fillsFastLocked() || l.room.diskFull || l.usableLocked() != nil {
 		return 0
 	}
-	return min(1+int(reuseAhead/gap), mostReused)
+	return min(1+l.rolls.recent(l.steady()), mostReused)
 }
 
-// keptShortLocked reports whether segments fill fast and are taken as fast: the last one that was
-// filled is about to be taken as a whole. It is not sealed before then.
+// keptShortLocked reports whether segments fill fast and are taken as fast: those that were filled
+// last are about to be taken as a whole. They are not sealed before then.
 func (l *Log) keptShortLocked() bool {
 	n := len(l.files)
-	if _, fast := l.fillsFastLocked(); !fast || n < 2 || len(l.consumers) == 0 {
+	if !l.fillsFastLocked() || n < 2 || len(l.consumers) == 0 {
 		return false
 	}
 	for _, c := range l.consumers {
 		items, bytes := c.pending()
-		if c.st.Head < l.files[n-2].first || liveBytes(items, bytes) > l.o.SegmentSize/2 {
+		if c.st.Head < l.files[max(n-3, 0)].first || liveBytes(items, bytes) > l.o.SegmentSize {
 			return false
 		}
 	}
@@ -112,7 +129,7 @@ func (f *file) syncingLocked() *file {
 
 // reuse makes a taken segment that was removed from the log one that waits.
 func (l *Log) reuse(f *file) {
-	again := &file{path: f.path, seg: f.seg, reused: true}
+	again := &file{path: f.path, seg: f.seg, reused: true, pooled: true}
 	l.mu.Lock()
 	again.former = f.syncingLocked()
 	f.former = nil
@@ -126,10 +143,15 @@ func (l *Log) reuse(f *file) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.awaitReuseLocked(again)
+}
+
+// awaitReuseLocked has a blank segment that counts in Background.reuse be the next one or wait.
+func (l *Log) awaitReuseLocked(f *file) {
 	if l.spare.file == nil {
-		l.spare.file = again
+		l.spare.file = f
 	} else {
-		l.spare.waiting = append(l.spare.waiting, again)
+		l.spare.waiting = append(l.spare.waiting, f)
 	}
 	l.watchLocked()
 }
@@ -152,16 +174,21 @@ func (l *Log) recycle(f *file, named bool) error {
 	return f.seg.Recycle(f.path)
 }
 
-// nextSpareLocked takes the segment for this roll, and has one that waits be the next.
+// nextSpareLocked takes the segment for this roll, and has one that waits be the next. It is the
+// one that came last: its pages are those that the processor's caches are likely to hold, and the
+// others are not written meanwhile.
 func (l *Log) nextSpareLocked() *file {
 	f := l.spare.file
 	l.spare.file = nil
 	if n := len(l.spare.waiting); n > 0 {
-		l.spare.file = l.spare.waiting[0]
-		l.spare.waiting = append(l.spare.waiting[:0], l.spare.waiting[1:]...)
+		l.spare.file, l.spare.waiting[n-1] = l.spare.waiting[n-1], nil
+		l.spare.waiting = l.spare.waiting[:n-1]
+	}
+	if f.pooled {
+		f.pooled = false
+		l.background.reuse.end(l, l.o.SegmentSize)
 	}
 	if f.reused {
-		l.background.reuse.end(l, l.o.SegmentSize)
 		l.stats.reused.Add(1)
 	}
 	return f
@@ -191,7 +218,7 @@ func (l *Log) takeReusedLocked(most int) (gone []*file) {
 		gone = append(gone, f)
 		return true
 	})
-	if f := l.spare.file; none && f != nil && f.reused && (len(f.coming) == 0 || l.closed) {
+	if f := l.spare.file; none && f != nil && f.pooled && (len(f.coming) == 0 || l.closed) {
 		gone = append(gone, f)
 		l.spare.file = nil
 	}
@@ -297,11 +324,12 @@ func (b *Background) KeepForReuse(bytes int64) {
 	b.reuse.most = min(bytes, reuseBound(disk.MostMapped()))
 }
 
-// begin reports whether a log may keep so many bytes more.
+// begin reports whether a log may keep so many bytes more. A log leaves to the others as much as it
+// takes.
 func (r *reuse) begin(l *Log, bytes int64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.bytes+bytes > r.most {
+	if r.bytes+r.logs[l]+bytes > r.most {
 		return false
 	}
 	r.bytes += bytes

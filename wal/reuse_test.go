@@ -91,6 +91,157 @@ func TestUsingASegmentAgainSyncsTheOffsetFileAlone(t *testing.T) {
 	}
 }
 
+// burst is a log with so many segments that wait, as they were taken at once.
+func burst(t *testing.T, m memory, segments int) (*wal.Log, *wal.Consumer) {
+	t.Helper()
+	l := m.open()
+	c := consumer(t, l)
+	for i := range (segments + 1) * perSegment {
+		put(t, l, passing(i))
+	}
+	drain(t, l, c)
+	wal.Cleanup(l)
+	if n := len(m.files(".spare")); n < segments {
+		t.Fatalf("got %q, want %d segments that wait", m.sizes(), segments)
+	}
+	return l, c
+}
+
+// Those that it does not write can leave memory, and are not written to the disk again.
+func TestAfterABurstAQueueThatIsKeptShortWritesFewOfTheSegmentsThatWait(t *testing.T) {
+	m := newMemory(t)
+	l, c := burst(t, m, 8)
+	content := func() map[string]bool {
+		all := make(map[string]bool)
+		for _, name := range append(m.files(".spare"), m.files(".seg")...) {
+			b, err := m.ReadFile(path.Join("/data/q", name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			all[string(b)] = true
+		}
+		return all
+	}
+	before := content()
+	pass(t, l, c, 1000, 1000+20*perSegment)
+	written := 0
+	for b := range content() {
+		if !before[b] {
+			written++
+		}
+	}
+	if written > 3 {
+		t.Errorf("got %d of %d segments written, want at most 3", written, len(before))
+	}
+}
+
+// A disk that is slow for a moment has segments fill that cannot be used again yet. Those made
+// meanwhile are there the next time.
+func TestASegmentThatWasMadeTooLateWaits(t *testing.T) {
+	m := newMemory(t)
+	l := m.open()
+	c := consumer(t, l)
+	for i := range 3*perSegment - 10 {
+		put(t, l, passing(i))
+	}
+	drain(t, l, c)
+	var changed []string
+	late := true
+	m.Fail(func(op disktest.Op, name string, _ int) error {
+		switch {
+		case op == disktest.OpCreate && late: // others become free while it is made
+			late = false
+			wal.Cleanup(l)
+		case op == disktest.OpCreate || op == disktest.OpRemove:
+			changed = append(changed, fmt.Sprint(op, " ", path.Base(name)))
+		}
+		return nil
+	})
+	wal.PrepareAndCleanup(l)
+	if late {
+		t.Fatal("got no segment made")
+	}
+	under := begin(t, l, 7000)
+	for i := range 5 * perSegment { // uploads as well, though nothing was in it yet
+		pass(t, l, c, i, i+1)
+		u := begin(t, l, 7000)
+		bring(t, under, []byte(text(7000, 'x')))
+		commit(t, l, under)
+		under = u
+		if p, _, _, err := c.Next(); err != nil || c.Take(p) != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(changed) > 0 {
+		t.Errorf("got %q, want no file made or deleted", changed)
+	}
+}
+
+func TestAQueueThatPausesForAMomentKeepsTheSegmentsThatWait(t *testing.T) {
+	m := newMemory(t)
+	l, c := burst(t, m, 8)
+	removed := m.watch(disktest.OpRemove)
+	wal.ClockOf(l).(*clocktest.Clock).Step(400 * time.Millisecond)
+	settle(l)
+	pass(t, l, c, 1000, 1000+2*perSegment)
+	if names := removed.since(); len(names) > 0 {
+		t.Errorf("got %q deleted, want none", names)
+	}
+}
+
+// Some of what is set has yet to be got when the next segment is full.
+func TestAConsumerThatIsNearlyASegmentLateIsKeptShort(t *testing.T) {
+	m := newMemory(t)
+	l := m.open()
+	c := consumer(t, l)
+	for i := range perSegment - 10 {
+		put(t, l, passing(i))
+	}
+	follow := func(n int) {
+		for range n {
+			put(t, l, passing(0))
+			p, _ := next(t, l, c)
+			if err := c.Take(p); err != nil {
+				t.Fatal(err)
+			}
+			settle(l)
+		}
+	}
+	follow(6 * perSegment)
+	changed := m.watch(disktest.OpCreate, disktest.OpRemove)
+	follow(20 * perSegment)
+	if names := changed.since(); len(names) > 0 {
+		t.Errorf("got the files %q made or deleted, want none", names)
+	}
+}
+
+func TestNoQueueKeepsMoreSegmentsThanItLeavesToOthers(t *testing.T) {
+	m := newMemory(t)
+	o := options(m.FS)
+	o.Clock = clocktest.New(time.UnixMilli(1_700_000_000_000))
+	o.Background = heldBackground(t, o.Clock)
+	o.Background.KeepForReuse(8 * wal.MinSegmentSize)
+	for i, want := range []int{4, 2, 1, 1, 0} {
+		dir := fmt.Sprint("/data/", i)
+		l := open(t, dir, o)
+		c := consumer(t, l)
+		for i := range 9 * perSegment {
+			put(t, l, passing(i))
+		}
+		drain(t, l, c)
+		wal.Cleanup(l)
+		got := 0
+		for _, name := range m.Names(dir) {
+			if strings.HasSuffix(name, ".spare") {
+				got++
+			}
+		}
+		if got != want {
+			t.Errorf("log %d: got %d segments that wait, want %d", i, got, want)
+		}
+	}
+}
+
 func TestAQueueThatFallsQuietGivesBackTheSegmentsThatWait(t *testing.T) {
 	for _, left := range []int{0, 1} {
 		m := newMemory(t)

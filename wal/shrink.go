@@ -68,7 +68,7 @@ func (l *Log) watchLocked() {
 // used again, or to be taken before they are sealed.
 func (l *Log) onlyBusyLocked() bool {
 	n := len(l.files)
-	return len(l.spare.waiting) > 0 || l.spare.file != nil && l.spare.file.reused ||
+	return len(l.spare.waiting) > 0 || l.spare.file != nil && l.spare.file.pooled ||
 		n > 1 && !l.files[n-2].sealed && !l.files[n-2].awaitedLocked()
 }
 

@@ -379,7 +379,7 @@ func (l *Log) slowUploads() (due []*Upload) {
 	if l.closed {
 		return nil
 	}
-	if _, fast := l.fillsFastLocked(); !fast && !l.room.diskFull { // what waits should go
+	if !l.fillsFastLocked() && !l.room.diskFull { // what waits should go
 		for _, f := range append(slices.Clone(l.spare.waiting), l.spare.file) {
 			if f != nil {
 				due = append(due, f.coming...)

@@ -37,7 +37,8 @@ const (
 	nearlyShare = 8
 )
 
-// checkEmptyLocked is called when a consumer has taken everything.
+// checkEmptyLocked is called when a consumer has taken everything, or an upload into an empty log
+// broke off.
 func (l *Log) checkEmptyLocked() {
 	if l.idle.armed || l.closed || !l.worthGivingBackLocked() {
 		return
@@ -129,9 +130,17 @@ func (l *Log) largeAndTakenLocked() bool {
 	return n > 0 && l.files[n-1].bytesLocked() > smallEnough && l.allTakenLocked()
 }
 
-// nearlyUsedUpLocked is usedUpLocked, but also true if little is left of the active segment.
+// unusedLocked reports whether everything is taken, and the active segment is large for uploads that
+// broke off, and has no record.
+func (l *Log) unusedLocked(active *file) bool {
+	return active.bytesLocked() > smallEnough && active.first == l.next &&
+		len(active.coming) == 0 && l.allTakenLocked()
+}
+
+// nearlyUsedUpLocked is usedUpLocked, but also true if little or nothing is left of the active
+// segment.
 func (l *Log) nearlyUsedUpLocked(active *file) bool {
-	if l.usedUpLocked(active) {
+	if l.usedUpLocked(active) || l.unusedLocked(active) {
 		return true
 	}
 	live := uint64(0)

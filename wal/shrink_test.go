@@ -160,3 +160,44 @@ func TestALogOfWhichMuchIsLeftIsNotRewritten(t *testing.T) {
 		t.Fatalf("want the segments %q, got %q", before, after)
 	}
 }
+
+// Uploads break off as clients go away. What was made ready for them is of no use to anybody.
+func TestALogWhoseUploadsBrokeOffGivesTheirRoomBack(t *testing.T) {
+	for _, used := range []bool{false, true} {
+		for _, slow := range []bool{false, true} {
+			m := newMemory(t)
+			o := largeSegments(m.FS)
+			o.InlineMax = 512 << 10
+			l := open(t, "/data/q", o)
+			c := consumer(t, l)
+			if used {
+				put(t, l, "first")
+				drain(t, l, c)
+				rest(l)
+			}
+			under := begin(t, l, 300<<10)
+			bring(t, under, []byte(text(200<<10, 'x')))
+			if n := m.disk(); n < 200<<10 {
+				t.Fatalf("%d bytes held: this test shows nothing", n)
+			}
+			if slow {
+				rest(l)
+			}
+			under.Abort()
+			rest(l)
+			if n := m.disk(); n > 72<<10 {
+				t.Errorf("used before %v, slow %v: got %d bytes held, want at most 72 KiB: %q",
+					used, slow, n, m.sizes())
+			}
+			put(t, l, "second")
+			l = reopen(t, m, l)
+			c = consumer(t, l)
+			if got := drain(t, l, c); len(got) != 1 || got[0] != "second" {
+				t.Errorf("used before %v, slow %v: got %q, want the second item", used, slow, got)
+			}
+			if s := l.Stats(); s.Damaged > 0 {
+				t.Errorf("got %+v, want nothing damaged", s)
+			}
+		}
+	}
+}

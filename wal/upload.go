@@ -314,6 +314,9 @@ func (u *Upload) leaveLocked() {
 	if len(f.coming) == 0 && f != l.activeLocked() {
 		l.requestCleanup() // it may be sealed now
 	}
+	if l.allTakenLocked() {
+		l.checkEmptyLocked()
+	}
 	f.pins--
 	if f.gone && f.pins == 0 {
 		l.background.readPool.do(func() { l.close(f) })

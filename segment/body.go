@@ -84,7 +84,9 @@ func (s *Segment) Fill(b Body, at int, piece []byte) error {
 
 // Warm reports whether the pages for a payload are in memory already, because the file is used
 // again: then Lend is better than Fill.
-func (s *Segment) Warm(b Body) bool { return b.end() <= s.stale.Load() }
+func (s *Segment) Warm(b Body) bool {
+	return b.end() <= s.stale.Load() && (!s.cool.Load() || b.end() <= s.populated.Load())
+}
 
 // Lend returns the part of the map that takes the payload from an offset on. A system call that
 // writes there reports a page that cannot be written as an error; anybody else needs [Guard].

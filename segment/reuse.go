@@ -50,6 +50,7 @@ func (s *Segment) Recycle(path string) (err error) {
 	s.index.Store(nil)
 	s.stale.Store(tail)
 	s.populated.Store(0)
+	s.cool.Store(false)
 	if !s.cleaned.Swap(false) { // what was stored to may be stored to again
 		s.populated.Store(tail &^ (wholePages - 1))
 	}
@@ -59,6 +60,13 @@ func (s *Segment) Recycle(path string) (err error) {
 	s.tail.Store(0)
 	s.state.Store(stateBlank)
 	return nil
+}
+
+// Cool notes that the pages of a blank segment may have left memory, as it was not used for long.
+// [Segment.Populate] brings them back.
+func (s *Segment) Cool() {
+	s.populated.Store(0)
+	s.cool.Store(true)
 }
 
 // mostUses bounds the number of a use: anything beyond is none, but damage.

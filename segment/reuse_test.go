@@ -280,3 +280,25 @@ func TestAPowerCutWhileAFileIsUsedAgainLosesNothingThatWasSynced(t *testing.T) {
 		must(t, s.Close())
 	}
 }
+
+// A payload goes straight into pages that are in memory, and only there.
+func TestPagesOfASegmentThatCooledAreWarmWhenTheyAreReadyAgain(t *testing.T) {
+	s, _ := used(t, disktest.New(), 256<<10, 1)
+	warm := func() bool {
+		b, err := s.Reserve(1000)
+		must(t, err)
+		defer s.Release(b)
+		return s.Warm(b)
+	}
+	if !warm() {
+		t.Error("got no warm pages in a file that was just used, want some")
+	}
+	s.Cool()
+	if warm() {
+		t.Error("got warm pages, want none before they are ready")
+	}
+	s.Populate(1 << 20)
+	if !warm() {
+		t.Error("got no warm pages after they were made ready, want some")
+	}
+}

@@ -60,6 +60,7 @@ type Segment struct {
 	allocated atomic.Int64  // a store into the map below this offset meets a disk block
 	size      atomic.Int64  // of the file
 	populated atomic.Uint32 // stores below this offset meet no page fault
+	cool      atomic.Bool   // pages from there on may have left memory
 	cleaned   atomic.Bool   // a sync has made pages read-only since the segment began
 	ahead     atomic.Bool   // ReadAhead was called
 	flushed   atomic.Uint32 // tail at the last Sync

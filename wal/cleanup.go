@@ -158,13 +158,13 @@ func (l *Log) discardFile(f *file) error {
 	return err
 }
 
-// reclaim deletes the active segment if the disk is full and everything is taken: it may be all the
-// space there is. The next item begins another segment.
+// reclaim deletes the active segment if everything is taken and the disk is full, as it may be all
+// the space there is, or shrinkIdle wants it. The next item begins another segment.
 func (l *Log) reclaim() {
 	l.mu.Lock()
-	wanted, next := l.room.diskFull && l.allTakenLocked(), l.next
 	full := l.room.diskFull
-	l.room.diskFull = false
+	wanted, next := (full || l.idle.reclaim) && l.allTakenLocked(), l.next
+	l.room.diskFull, l.idle.reclaim = false, false
 	l.mu.Unlock()
 	if full {
 		l.giveBackReused()

@@ -26,6 +26,7 @@ type file struct {
 	damaged   bool          // damage was found in it: it is not used again
 	reused    bool          // its file held another segment before
 	pooled    bool          // it counts in Background.reuse: it waits, or is the next one
+	waits     time.Duration // steady time since when it waits
 	recycled  bool          // its file holds another segment by now, or waits to
 	former    *file         // what its file held before, if that is being synced
 	gone      bool          // removed from the log's list; the last unpin closes it

@@ -73,7 +73,7 @@ type chore struct {
 // spare is the segment for the next roll. Log.mu guards it.
 type spare struct {
 	file    *file      // blank; nil if there is none
-	waiting []*file    // taken segments that wait to be used again after it
+	waiting []*file    // segments that wait to be used after it, the last one first
 	made    uint64     // number of the latest spare
 	naming  sync.Mutex // held while started spares are renamed
 }

@@ -80,7 +80,7 @@ func (l *Log) makeSpare(fast bool, wants func(active *file) bool) {
 }
 
 // keepSpare makes a blank segment the spare of the segment that it was made for. If that has one by
-// now, one to use again, the log needs another: this one waits with those.
+// now, one to use again, or is full, the log needs one more: this one is added to those that wait.
 func (l *Log) keepSpare(spare, active *file) (kept bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

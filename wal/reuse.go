@@ -28,6 +28,9 @@ const (
 
 	// mostReused bounds how many segments of one log wait, besides the one that is next.
 	mostReused = 16
+
+	// coolAfter is how long a segment waits before its pages may have left memory.
+	coolAfter = 10 * time.Second
 )
 
 // reuseBound is how many bytes of segments wait in all logs of a Background together: they are
@@ -146,12 +149,17 @@ func (l *Log) reuse(f *file) {
 	l.awaitReuseLocked(again)
 }
 
-// awaitReuseLocked has a blank segment that counts in Background.reuse be the next one or wait.
+// awaitReuseLocked has a blank segment that counts in Background.reuse be the next one or wait. One
+// that held nothing yet is the last to be used.
 func (l *Log) awaitReuseLocked(f *file) {
-	if l.spare.file == nil {
+	f.waits = l.steady()
+	switch {
+	case l.spare.file == nil:
 		l.spare.file = f
-	} else {
+	case f.reused:
 		l.spare.waiting = append(l.spare.waiting, f)
+	default:
+		l.spare.waiting = slices.Insert(l.spare.waiting, 0, f)
 	}
 	l.watchLocked()
 }
@@ -183,6 +191,9 @@ func (l *Log) nextSpareLocked() *file {
 	if n := len(l.spare.waiting); n > 0 {
 		l.spare.file, l.spare.waiting[n-1] = l.spare.waiting[n-1], nil
 		l.spare.waiting = l.spare.waiting[:n-1]
+		if l.steady()-l.spare.file.waits >= coolAfter {
+			l.spare.file.seg.Cool()
+		}
 	}
 	if f.pooled {
 		f.pooled = false
@@ -205,14 +216,15 @@ func (l *Log) trimReused() {
 	l.dropReused(gone)
 }
 
-// takeReusedLocked removes all but the first so many segments that wait. If none are to stay, the
+// takeReusedLocked removes all but the last so many segments that wait. If none are to stay, the
 // next one goes as well. Those that uploads are in stay, unless the log is closed: then it is for
 // closeFiles alone.
 func (l *Log) takeReusedLocked(most int) (gone []*file) {
 	none := most == 0
+	left := len(l.spare.waiting)
 	l.spare.waiting = slices.DeleteFunc(l.spare.waiting, func(f *file) bool {
-		most--
-		if most >= 0 || len(f.coming) > 0 && !l.closed {
+		left--
+		if left < most || len(f.coming) > 0 && !l.closed {
 			return false
 		}
 		gone = append(gone, f)
@@ -316,20 +328,19 @@ type reuse struct {
 	logs  map[*Log]int64 // that have some
 }
 
-// KeepForReuse bounds the bytes of taken segments that wait in all logs together to be used again;
-// 0 means that none do. The bound is never over 256 MiB, or less where addresses are few.
+// KeepForReuse bounds the bytes of segments that wait in all logs together to be used again; 0 means
+// that none do. The bound is never over 256 MiB, or less where addresses are few.
 func (b *Background) KeepForReuse(bytes int64) {
 	b.reuse.mu.Lock()
 	defer b.reuse.mu.Unlock()
 	b.reuse.most = min(bytes, reuseBound(disk.MostMapped()))
 }
 
-// begin reports whether a log may keep so many bytes more. A log leaves to the others as much as it
-// takes.
+// begin reports whether a log may keep so many bytes more: at most twice as many as are left.
 func (r *reuse) begin(l *Log, bytes int64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.bytes+r.logs[l]+bytes > r.most {
+	if left := r.most - r.bytes; left < bytes || r.logs[l]+bytes > 2*left {
 		return false
 	}
 	r.bytes += bytes

@@ -107,31 +107,102 @@ func burst(t *testing.T, m memory, segments int) (*wal.Log, *wal.Consumer) {
 	return l, c
 }
 
+// contents are those of the segments, under whatever name.
+func (m memory) contents() map[string]bool {
+	all := make(map[string]bool)
+	for _, name := range append(m.files(".spare"), m.files(".seg")...) {
+		b, err := m.ReadFile(path.Join("/data/q", name))
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		all[string(b)] = true
+	}
+	return all
+}
+
+// writtenSince counts the segments whose contents are new.
+func (m memory) writtenSince(before map[string]bool) (n int) {
+	for b := range m.contents() {
+		if !before[b] {
+			n++
+		}
+	}
+	return n
+}
+
 // Those that it does not write can leave memory, and are not written to the disk again.
 func TestAfterABurstAQueueThatIsKeptShortWritesFewOfTheSegmentsThatWait(t *testing.T) {
 	m := newMemory(t)
 	l, c := burst(t, m, 8)
-	content := func() map[string]bool {
-		all := make(map[string]bool)
-		for _, name := range append(m.files(".spare"), m.files(".seg")...) {
-			b, err := m.ReadFile(path.Join("/data/q", name))
-			if err != nil {
-				t.Fatal(err)
-			}
-			all[string(b)] = true
-		}
-		return all
-	}
-	before := content()
+	before := m.contents()
 	pass(t, l, c, 1000, 1000+20*perSegment)
-	written := 0
-	for b := range content() {
-		if !before[b] {
-			written++
-		}
+	if n := m.writtenSince(before); n > 3 {
+		t.Errorf("got %d of %d segments written, want at most 3", n, len(before))
 	}
-	if written > 3 {
-		t.Errorf("got %d of %d segments written, want at most 3", written, len(before))
+}
+
+func TestAQueueThatSlowsDownGivesBackTheSegmentsThatWaitedLongest(t *testing.T) {
+	m := newMemory(t)
+	l, c := burst(t, m, 8)
+	waited := m.files(".spare") // the first is the next one
+	for i := range 6 {
+		pass(t, l, c, i*perSegment, (i+1)*perSegment)
+		wal.ClockOf(l).(*clocktest.Clock).Step(600 * time.Millisecond)
+		settle(l)
+	}
+	if n := len(m.contents()); n > 6 {
+		t.Errorf("got %d segments left, want at most 6: %q", n, m.sizes())
+	}
+	if longest := waited[1:4]; slices.ContainsFunc(m.files(".spare"), func(name string) bool {
+		return slices.Contains(longest, name)
+	}) {
+		t.Errorf("got %q, want none of %q", m.files(".spare"), longest)
+	}
+}
+
+// It takes no more items.
+func TestAFailedLogGivesBackTheSegmentsThatWait(t *testing.T) {
+	m := newMemory(t)
+	l, _ := burst(t, m, 8)
+	put(t, l, "an item")
+	settle(l)
+	m.Fail(func(op disktest.Op, _ string, _ int) error {
+		if op == disktest.OpSync {
+			return errors.New("a broken disk")
+		}
+		return nil
+	})
+	if err := l.Sync(); err == nil {
+		t.Fatal("got no error")
+	}
+	settle(l)
+	if names := m.files(".spare"); len(names) > 1 { // the active one may have no name yet
+		t.Errorf("got %q, want none that wait", names)
+	}
+}
+
+// An old item is open, and all others are taken: the segments are sealed before they are too many.
+func TestSegmentsThatAreAboutToBeTakenDoNotHoldUpAppends(t *testing.T) {
+	m := newMemory(t)
+	o := options(m.FS)
+	o.Lag = 2 * wal.MinSegmentSize
+	l := open(t, "/data/q", o)
+	c := consumer(t, l)
+	put(t, l, passing(0))
+	next(t, l, c) // and not taken
+	for i := range 6 * perSegment {
+		_, err := l.TryAppend([]byte(passing(i)), wal.Meta{Flags: 7, Expires: 99})
+		for try := 0; errors.Is(err, wal.ErrUnready) && try < 3; try++ {
+			l.CatchUp()
+			_, err = l.TryAppend([]byte(passing(i)), wal.Meta{Flags: 7, Expires: 99})
+		}
+		if err != nil {
+			t.Fatalf("item %d: %v", i, err)
+		}
+		if p, _ := next(t, l, c); c.Take(p) != nil {
+			t.Fatal("got an error")
+		}
+		settle(l)
 	}
 }
 
@@ -215,13 +286,13 @@ func TestAConsumerThatIsNearlyASegmentLateIsKeptShort(t *testing.T) {
 	}
 }
 
-func TestNoQueueKeepsMoreSegmentsThanItLeavesToOthers(t *testing.T) {
+func TestNoQueueKeepsAllSegmentsThatMayWait(t *testing.T) {
 	m := newMemory(t)
 	o := options(m.FS)
 	o.Clock = clocktest.New(time.UnixMilli(1_700_000_000_000))
 	o.Background = heldBackground(t, o.Clock)
 	o.Background.KeepForReuse(8 * wal.MinSegmentSize)
-	for i, want := range []int{4, 2, 1, 1, 0} {
+	for i, want := range []int{6, 2, 0} {
 		dir := fmt.Sprint("/data/", i)
 		l := open(t, dir, o)
 		c := consumer(t, l)

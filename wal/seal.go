@@ -73,7 +73,7 @@ func (l *Log) rolled() (due []*file) {
 	if l.usableLocked() != nil {
 		return nil
 	}
-	if l.keptShortLocked() {
+	if l.keptShortLocked() && !l.sealBacklogExceedsLocked(l.o.Lag/2) {
 		l.watchLocked() // in case that it does not stay so
 		return nil
 	}

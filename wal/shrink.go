@@ -21,6 +21,7 @@ type idleness struct {
 	armed    bool
 	activity uint64 // activityLocked when the timer was set
 	expired  bool   // it rang without activity since: the background frees the space
+	reclaim  bool   // reclaim deletes the active segment, if all is taken
 }
 
 const (
@@ -130,17 +131,20 @@ func (l *Log) largeAndTakenLocked() bool {
 	return n > 0 && l.files[n-1].bytesLocked() > smallEnough && l.allTakenLocked()
 }
 
-// unusedLocked reports whether everything is taken, and the active segment is large for uploads that
-// broke off, and has no record.
-func (l *Log) unusedLocked(active *file) bool {
-	return active.bytesLocked() > smallEnough && active.first == l.next &&
-		len(active.coming) == 0 && l.allTakenLocked()
+// unusedLocked reports whether the active segment has no number yet, and yet takes space: uploads
+// broke off. The next segment would begin with the same number.
+func (l *Log) unusedLocked() bool {
+	f := l.activeLocked()
+	return f != nil && f.first == l.next && f.bytesLocked() > smallEnough
 }
 
-// nearlyUsedUpLocked is usedUpLocked, but also true if little or nothing is left of the active
-// segment.
+// nearlyUsedUpLocked is usedUpLocked, but also true if the active segment has few records and takes
+// much space, or if little is left of it.
 func (l *Log) nearlyUsedUpLocked(active *file) bool {
-	if l.usedUpLocked(active) || l.unusedLocked(active) {
+	switch {
+	case active.first == l.next:
+		return false
+	case l.usedUpLocked(active), active.bytesLocked() > smallEnough && l.allTakenLocked():
 		return true
 	}
 	live := uint64(0)
@@ -181,6 +185,7 @@ func (l *Log) shrinkIdle() {
 	}
 	wanted := l.idle.expired && l.holdsWasteLocked()
 	l.idle.expired = false
+	l.idle.reclaim = wanted && l.unusedLocked()
 	n := len(l.files)
 	large := n > 0 && l.files[n-1].bytesLocked() > smallEnough
 	var offsets []*Consumer

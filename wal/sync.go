@@ -324,6 +324,7 @@ func (l *Log) failLocked(err error) error {
 	if l.failed == nil {
 		l.failed = fmt.Errorf("%w: %w", ErrFailed, err)
 		l.notifyCaughtUpLocked()
+		l.requestCleanup() // segments that wait are of no more use
 		l.log.Error("log takes no more items; repair the disk and restart",
 			"dir", l.dir, "error", err)
 	}

@@ -133,16 +133,42 @@ func (s *Segment) storeApartRecord(off, end uint32, r *Record) (err error) {
 }
 
 // Release gives up a payload that did not become whole. Its room is used for what comes next if
-// nothing was appended after it; otherwise it is lost until the segment goes. It may be called by
-// who may append.
+// nothing was appended after it, or only what was released as well; otherwise it is lost until the
+// segment goes. It may be called by who may append.
 func (s *Segment) Release(b Body) {
-	if s.tail.Load() != b.end() || !s.takesBodies() {
+	if !s.takesBodies() {
 		return
 	}
-	if end := b.end(); s.stale.Load() < end {
-		s.stale.Store(end)
+	if s.tail.Load() != b.end() {
+		if len(s.released) < mostReleased {
+			s.released = append(s.released, b)
+		}
+		return
 	}
-	if s.put(b.head(), make([]byte, endSize)) == nil {
+	for ok := true; ok; b, ok = s.releasedLast() {
+		if end := b.end(); s.stale.Load() < end {
+			s.stale.Store(end)
+		}
+		if s.put(b.head(), make([]byte, endSize)) != nil {
+			return
+		}
 		s.tail.Store(b.head())
 	}
+}
+
+// mostReleased bounds what a segment remembers of payloads that were released before what comes
+// after them.
+const mostReleased = 256
+
+// releasedLast returns the payload before the tail, if it was released.
+func (s *Segment) releasedLast() (b Body, ok bool) {
+	for i, b := range s.released {
+		if b.end() == s.tail.Load() {
+			last := len(s.released) - 1
+			s.released[i] = s.released[last]
+			s.released = s.released[:last]
+			return b, true
+		}
+	}
+	return b, false
 }

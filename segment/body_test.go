@@ -123,3 +123,22 @@ func TestALostHeadOfABodyCostsNothing(t *testing.T) {
 		}
 	}
 }
+
+func TestRoomOfPayloadsThatBreakOffInAnyOrderIsUsedAgain(t *testing.T) {
+	for _, order := range [][]int{{0, 1, 2, 3}, {3, 2, 1, 0}, {2, 0, 3, 1}} {
+		s := newSegment(t, disktest.New(), 64<<10)
+		fill(t, s, 2)
+		tail := s.Tail()
+		var bodies []Body
+		for range order {
+			bodies = append(bodies, reserve(t, s, 3000))
+		}
+		for _, i := range order {
+			s.Release(bodies[i])
+		}
+		if s.Tail() != tail {
+			t.Errorf("order %v: got a tail at %d, want %d as before", order, s.Tail(), tail)
+		}
+		must(t, s.Close())
+	}
+}

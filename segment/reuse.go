@@ -51,6 +51,7 @@ func (s *Segment) Recycle(path string) (err error) {
 	s.stale.Store(tail)
 	s.populated.Store(0)
 	s.cool.Store(false)
+	s.released = nil
 	if !s.cleaned.Swap(false) { // what was stored to may be stored to again
 		s.populated.Store(tail &^ (wholePages - 1))
 	}

@@ -4,10 +4,13 @@ package segment
 // return, and of a segment that lost all copies of its header.
 
 import (
+	"errors"
+	"fmt"
 	"runtime/debug"
 
 	"github.com/darner/darner/segment/blank"
 	"github.com/darner/darner/segment/checksum"
+	"github.com/darner/darner/segment/disk"
 )
 
 // unreadable is the size in bytes of the step over what the disk does not return.
@@ -81,4 +84,25 @@ func (k key) follows(b []byte, off uint32) bool {
 	}
 	_, ok := k.frame(b[off:], int64(len(b))-int64(off))
 	return ok
+}
+
+// Rehead gives a file on stable storage the header that it lost, as [Open] made it up.
+func Rehead(fsys disk.FS, path string, h Header) error {
+	f, err := fsys.Open(path)
+	if err != nil {
+		return fmt.Errorf("segment: %w", err)
+	}
+	b := h.encode()
+	for _, at := range []int64{headerCopy, 0} {
+		if _, err = f.WriteAt(b[:], at); err != nil {
+			break
+		}
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("segment %s: cannot write the header: %w", path, err)
+	}
+	return nil
 }

@@ -41,6 +41,39 @@ func (l *Log) admit(bytes int64) error {
 	return nil
 }
 
+// withSpace tries again where there was no space, if some could be freed. The caller holds no lock.
+func (l *Log) withSpace(try func() error) error {
+	err := try()
+	if (disk.IsFull(err) || errors.Is(err, ErrFull)) && l.freeSpace() {
+		err = try()
+	}
+	return err
+}
+
+// freeSpace deletes what nobody needs, which otherwise the background does in time: segments that
+// wait to be used again, of all logs, and what every consumer of this one has taken. It waits for
+// the disk, and for who is at work on that. It reports whether there may be space now.
+func (l *Log) freeSpace() (some bool) {
+	for _, having := range l.background.reuse.having() {
+		having.cleaning.Lock()
+		some = having.giveBackReused() || some
+		having.cleaning.Unlock()
+	}
+	if !l.cleaning.TryLock() { // what is about to be deleted may be enough
+		l.cleaning.Lock()
+		some = true
+	}
+	l.cleaning.Unlock()
+	if _, taken := l.takenBelow(); taken {
+		l.mu.Lock()
+		l.room.diskFull = true
+		l.mu.Unlock()
+		l.cleanup()
+		some = true
+	}
+	return some
+}
+
 // blankBytes is how much disk space a new segment takes at first.
 func (l *Log) blankBytes() int64 { return min(segment.FirstExtent, l.o.SegmentSize) }
 

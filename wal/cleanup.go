@@ -236,34 +236,39 @@ func (l *Log) takenBelow() (head uint64, some bool) {
 		return 0, false
 	}
 	head = l.minHeadLocked()
-	return head, len(l.files) > 1 && l.files[1].first <= head && l.files[0].removableLocked()
+	for i := 1; i < len(l.files) && l.files[i].first <= head; i++ {
+		some = some || l.files[i-1].removableLocked()
+	}
+	return head, some
 }
 
 // takenFiles removes from the log the segments below head: those to delete, which it pins, and
-// those to use again. The last segment stays: it takes appends.
+// those to use again. The last segment stays: it takes appends. So does one that something under way
+// needs, and it does not hold up those after it.
 func (l *Log) takenFiles(head uint64) (gone, again []*file) {
 	l.spare.naming.Lock() // whatever its name is, a segment keeps it
 	defer l.spare.naming.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	n := 0
+	kept := make([]*file, 0, len(l.files))
 	room := l.mostReusedLocked()
 	if room > 0 && l.spare.file == nil {
 		room++
 	}
 	room -= len(l.spare.waiting)
-	for n < len(l.files)-1 && l.files[n+1].first <= head && l.files[n].removableLocked() {
-		f := l.files[n]
-		n++
-		if len(again) < room && l.reusableLocked(f) &&
-			l.background.reuse.begin(l, l.o.SegmentSize) {
+	for i, f := range l.files {
+		switch {
+		case i == len(l.files)-1 || l.files[i+1].first > head || !f.removableLocked():
+			kept = append(kept, f)
+		case len(again) < room && l.reusableLocked(f) &&
+			l.background.reuse.begin(l, l.o.SegmentSize):
 			f.recycled = true
 			again = append(again, f)
-		} else {
+		default:
 			gone = append(gone, f)
 		}
 	}
-	l.files = append([]*file(nil), l.files[n:]...)
+	l.files = kept
 	l.dropLocked(gone)
 	l.leaveLocked(again)
 	return gone, again

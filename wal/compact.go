@@ -58,12 +58,24 @@ const (
 // coldTarget is the most bytes of records that go into one cold segment.
 func (k *compactor) coldTarget() int64 { return max(coldSize, k.l.o.SegmentSize) }
 
-// mostlyDead reports whether so few of a segment's records are live that it should be rewritten.
-func mostlyDead(live, records uint64) bool { return 2*live <= records }
+// liveShare is how much of a segment is live: of its records or, if there is much else in it, of
+// its bytes. Uploads that broke off leave what is no record.
+func (c *candidate) liveShare() float64 {
+	switch {
+	case c.records == 0:
+		return 0
+	case c.hollow:
+		return float64(c.raw) / float64(c.size)
+	}
+	return float64(c.live) / float64(c.records)
+}
 
-// nearlyDead reports whether so few of a segment's records are live that it is rewritten even while
-// a reader rests in it: little is written for the space that it returns.
-func nearlyDead(live, records uint64) bool { return nearlyShare*live <= records }
+// mostlyDead reports whether so little of a segment is live that it should be rewritten.
+func (c *candidate) mostlyDead() bool { return 2*c.liveShare() <= 1 }
+
+// nearlyDead reports whether so little of a segment is live that it is rewritten even while a reader
+// rests in it: little is written for the space that it returns.
+func (c *candidate) nearlyDead() bool { return nearlyShare*c.liveShare() <= 1 }
 
 // slack is how many bytes the log may use beyond its live records: a tenth of them, and two
 // segments.
@@ -180,6 +192,7 @@ type candidate struct {
 	records  uint64 // in the file, or more; 0 while not known
 	size     int64  // of the file
 	raw      int64  // about how many bytes its live records take, uncompressed
+	hollow   bool   // it has much that is no record
 	readSoon bool   // a moving reader is in it or near it
 	reading  bool   // a reader is in it and will take the rest: see nearlyDead
 	young    bool   // one of the newest
@@ -263,6 +276,7 @@ func (k *compactor) measure(c *candidate) {
 		}
 	}
 	c.live = min(c.live, c.records) // some numbers have no record
+	c.hollow = !c.f.cold && c.records > 0 && c.size-c.raw > smallEnough
 	if c.records > 0 {
 		c.raw = int64(float64(c.raw) * float64(c.live) / float64(c.records))
 	}
@@ -293,13 +307,13 @@ func (s *survey) emptiest() int {
 	for i := range s.list {
 		c := &s.list[i]
 		used, live = used+c.size, live+c.raw
-		mostly, nearly := mostlyDead(c.live, c.records), nearlyDead(c.live, c.records)
+		mostly, nearly := c.mostlyDead(), c.nearlyDead()
 		if (c.readSoon || c.reading && !(nearly && s.resting)) && !s.forSpace {
 			s.wait = s.wait || mostly && (nearly || !c.reading)
 			continue
 		}
 		due = due || mostly
-		some := !s.forSpace && c.live < c.records-c.records/20 // worth it for the slack
+		some := !s.forSpace && c.liveShare() < 0.95 // worth it for the slack
 		if share := s.share(c); share < best && (mostly || some) {
 			pick, best = i, share
 		}
@@ -316,7 +330,7 @@ func (s *survey) share(c *candidate) float64 {
 	if s.forSpace {
 		return float64(c.raw) / float64(s.k.coldTarget())
 	}
-	return float64(c.live) / float64(c.records)
+	return c.liveShare()
 }
 
 // joined adds the small neighbours of a chosen segment, as far as all fit into one.

@@ -84,6 +84,8 @@ type Writer struct {
 	synced  bool // the body was synced by Commit
 	body    *body.Writer
 	err     error // of an earlier call: the upload has failed
+
+	freesSpace bool // it may wait for cleanup: see freeSpace
 }
 
 // BeginLarge begins a large item of the given size in bytes. The item has no place in the log
@@ -92,6 +94,20 @@ func (l *Log) BeginLarge(size int64, m Meta) (*Writer, error) {
 	if size < 0 {
 		return nil, fmt.Errorf("an item cannot have %d bytes", size)
 	}
+	var w *Writer
+	err := l.withSpace(func() (err error) {
+		w, err = l.beginLarge(size, m)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	w.freesSpace = true
+	return w, nil
+}
+
+// beginLarge is BeginLarge that frees no space.
+func (l *Log) beginLarge(size int64, m Meta) (*Writer, error) {
 	l.mu.Lock()
 	err := l.usableLocked()
 	l.mu.Unlock()
@@ -136,9 +152,17 @@ func (w *Writer) Write(p []byte) (n int, err error) {
 }
 
 func (w *Writer) writeChunk() error {
-	err := w.l.admit(w.body.Pending())
-	if err == nil {
-		err = w.body.Flush()
+	write := func() error {
+		if err := w.l.admit(w.body.Pending()); err != nil {
+			return err
+		}
+		return w.body.Flush()
+	}
+	var err error
+	if w.freesSpace {
+		err = w.l.withSpace(write)
+	} else {
+		err = write()
 	}
 	if err != nil {
 		return w.l.uploadRefused(err)

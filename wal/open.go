@@ -316,6 +316,9 @@ func (l *Log) openSegments(list []files.Info, s settle.Settled) error {
 
 func (l *Log) openSegment(f *file, s settle.Settled) error {
 	seg, found, err := l.openOwn(f.path, segment.OpenOptions{Write: true})
+	if errors.Is(err, segment.ErrHeaderLost) && l.restoreHeader(f, s) {
+		seg, found, err = l.openOwn(f.path, segment.OpenOptions{Write: true})
+	}
 	unwritable := errors.Is(err, segment.ErrFault) || errors.Is(err, segment.ErrHeaderLost) ||
 		errors.Is(err, segment.ErrNotSegment)
 	if unwritable { // treat what can be read of it as sealed
@@ -346,6 +349,26 @@ func (l *Log) openSegment(f *file, s settle.Settled) error {
 	}
 	l.noteDamageLocked(f, beyond(seg, found, s.Head))
 	return nil
+}
+
+// restoreHeader gives a segment the header that it lost, if its records and its name tell what it
+// said. Later its name may not be enough.
+func (l *Log) restoreHeader(f *file, s settle.Settled) bool {
+	o := segment.OpenOptions{First: settle.First(f.first, s.Durable)}
+	seg, _, err := l.openOwn(f.path, o)
+	if err != nil {
+		return false
+	}
+	h := seg.Header()
+	h.Log, h.Capacity = l.id, max(h.Capacity, l.o.SegmentSize&^7)
+	err = errors.Join(seg.Close(), segment.Rehead(l.fs, f.path, h))
+	if err != nil {
+		l.log.Warn("a segment stays without a header", "file", f.path, "error", err)
+		return false
+	}
+	l.log.Warn("a segment lost its header, which was made again from its records and its name",
+		"file", f.path)
+	return true
 }
 
 // beyond leaves out damage that cost nothing but items below head: the file was being used again.

@@ -70,26 +70,12 @@ func (l *Log) Prepare() {
 
 // getRoom prepares what an append lacks.
 func (l *Log) getRoom() {
-	l.preparing.Lock()
-	defer l.preparing.Unlock()
-	l.mu.Lock()
-	wanted, f, bytes := l.room.lacks && l.usableLocked() == nil, l.room.extent, l.room.bytes
-	extends := f != nil && f == l.activeLocked() // otherwise the log has rolled since
-	if extends {
-		f.pins++
-	}
-	l.mu.Unlock()
-	var err error
-	switch {
-	case !wanted:
-	case extends:
-		err = l.withReused(func() error { return l.extendForItem(f, bytes) })
-	case f == nil:
-		err = l.withReused(l.makeNext)
-	}
-	if extends {
-		l.release(f)
-	}
+	var wanted bool
+	var bytes int64
+	err := l.withSpace(func() (err error) {
+		wanted, bytes, err = l.tryRoom()
+		return err
+	})
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.room.lacks, l.room.extent, l.room.asked = false, nil, false
@@ -99,13 +85,30 @@ func (l *Log) getRoom() {
 	l.room.waiting.notify()
 }
 
-// withReused tries again on a full disk if there are segments that wait to be used again.
-func (l *Log) withReused(try func() error) error {
-	err := try()
-	if disk.IsFull(err) && l.background.giveBackReused() {
-		err = try()
+// tryRoom prepares it as far as there is space. It returns whether anything is lacking, and the
+// bytes of the record that needs it.
+func (l *Log) tryRoom() (wanted bool, bytes int64, err error) {
+	l.preparing.Lock()
+	defer l.preparing.Unlock()
+	l.mu.Lock()
+	wanted, bytes = l.room.lacks && l.usableLocked() == nil, l.room.bytes
+	f := l.room.extent
+	extends := f != nil && f == l.activeLocked() // otherwise the log has rolled since
+	if extends {
+		f.pins++
 	}
-	return err
+	l.mu.Unlock()
+	switch {
+	case !wanted:
+	case extends:
+		err = l.extendForItem(f, bytes)
+	case f == nil:
+		err = l.makeNext()
+	}
+	if extends {
+		l.release(f)
+	}
+	return wanted, bytes, err
 }
 
 // makeNext makes what the next segment needs: the consumers' offset files, so that even on a full

@@ -607,3 +607,50 @@ func TestANameWhoseHeaderNeverReachedTheDiskIsForgotten(t *testing.T) {
 }
 
 func salt(h segment.Header) string { return string(slog.Uint64Value(h.Salt).String()) }
+
+// Later its name may not be enough: see the test before.
+func TestAHeaderThatWasMadeAgainIsOnTheDiskFromThenOn(t *testing.T) {
+	m := newMemory(t)
+	l := m.open()
+	for i := range 5 {
+		put(t, l, payload(i))
+	}
+	syncNow(t, l)
+	f, cut := m.active(t), memory{m.Clone(), t}
+	for _, at := range []int64{0, 512} {
+		clear(f.bytes[at:][:128])
+	}
+	if err := cut.WriteFile(f.path, f.bytes); err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	l = cut.open()
+	if h, err := segment.ReadHeader(cut.FS, f.path); err != nil || h.First != f.header.First {
+		t.Errorf("got a header from %d and %v, want one from %d", h.First, err, f.header.First)
+	}
+	put(t, l, payload(5))
+	l = reopen(t, cut, l)
+	if got := drain(t, l, consumer(t, l)); len(got) != 6 {
+		t.Errorf("got %d items, want 6", len(got))
+	}
+	l.Close()
+}
+
+// A client that sends half an item and stalls must not have the disk fill.
+func TestAStalledUploadDoesNotHoldBackTheSegmentsAfterIt(t *testing.T) {
+	m := newMemory(t)
+	l, c := short(t, m)
+	used := m.Used()
+	stalled, whole := begin(t, l, 10000), text(10000, 'x')
+	bring(t, stalled, []byte(whole[:5000]))
+	pass(t, l, c, 1000, 1000+20*perSegment)
+	if n := m.Used() - used; n > 2*wal.MinSegmentSize {
+		t.Errorf("got %d bytes more on the disk, want at most two segments: %q", n, m.sizes())
+	}
+	image := memory{m.Clone(), t}
+	bring(t, stalled, []byte(whole[5000:]))
+	commit(t, l, stalled)
+	wantItems(t, l, whole)
+	wantItems(t, reopen(t, m, l), whole)
+	image.mustRecover(t, "killed meanwhile")
+}

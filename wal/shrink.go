@@ -38,8 +38,7 @@ const (
 	nearlyShare = 8
 )
 
-// checkEmptyLocked is called when a consumer has taken everything, or an upload into an empty log
-// broke off.
+// checkEmptyLocked is called when a consumer has taken everything.
 func (l *Log) checkEmptyLocked() {
 	if l.idle.armed || l.closed || !l.worthGivingBackLocked() {
 		return
@@ -47,7 +46,7 @@ func (l *Log) checkEmptyLocked() {
 	l.startIdleTimerLocked()
 }
 
-// checkWasteLocked is called when the log is opened.
+// checkWasteLocked is called when the log is opened, and when an upload ends or is moved.
 func (l *Log) checkWasteLocked() {
 	if !l.idle.armed && l.holdsWasteLocked() {
 		l.startIdleTimerLocked()
@@ -104,12 +103,16 @@ func (l *Log) holdsWasteLocked() bool {
 	case l.allTakenLocked():
 		return l.worthGivingBackLocked()
 	}
-	live := int64(0)
+	return nearlyEmpty(l.liveBytesLocked(), l.diskBytesLocked())
+}
+
+// liveBytesLocked is how many bytes the items take that consumers have yet to take.
+func (l *Log) liveBytesLocked() (n int64) {
 	for _, c := range l.consumers {
 		items, bytes := c.pending()
-		live += liveBytes(items, bytes)
+		n += liveBytes(items, bytes)
 	}
-	return nearlyEmpty(live, l.diskBytesLocked())
+	return n
 }
 
 // liveBytes is how many bytes items take in segments and bodies.
@@ -154,8 +157,9 @@ func (l *Log) nearlyUsedUpLocked(active *file) bool {
 			live -= c.st.Taken.Count
 		}
 	}
-	items := active.seg.Totals().Items
-	return items > 0 && active.bytesLocked() > worthMoving && nearlyDead(live, items)
+	items, bytes := active.seg.Totals().Items, active.bytesLocked()
+	return items > 0 && bytes > worthMoving &&
+		(nearlyShare*live <= items || nearlyEmpty(l.liveBytesLocked(), bytes))
 }
 
 // idleTimerFired is called by the timer.
@@ -283,7 +287,7 @@ func (k *compactor) runNearlyDead() {
 		k.assumeAtRest()
 		s := k.survey()
 		i := s.emptiest()
-		if i < 0 || !nearlyDead(s.list[i].live, s.list[i].records) {
+		if i < 0 || !s.list[i].nearlyDead() {
 			return
 		}
 		if k.rewriteRun(s.joined(i)) != nil {

@@ -200,3 +200,58 @@ func TestALogWhoseUploadsBrokeOffGivesTheirRoomBack(t *testing.T) {
 		})
 	}
 }
+
+// Their room is between items, so it cannot be used for others.
+func TestRoomOfUploadsThatBrokeOffIsFreedAlsoWhereItemsWait(t *testing.T) {
+	for _, after := range []bool{false, true} {
+		m := newMemory(t)
+		o := largeSegments(m.FS)
+		o.InlineMax = 512 << 10
+		l := open(t, "/data/q", o)
+		consumer(t, l)
+		put(t, l, "first")
+		want := []string{"first"}
+		for range 6 {
+			u := begin(t, l, 400<<10)
+			bring(t, u, []byte(text(200<<10, 'x')))
+			if after {
+				put(t, l, "another")
+				want = append(want, "another")
+			}
+			defer u.Abort()
+			u.Abort()
+		}
+		rest(l)
+		if n := m.disk(); n > 300<<10 {
+			t.Errorf("items in between %v: got %d bytes held, want at most 300 KiB: %q",
+				after, n, m.sizes())
+		}
+		if got := drain(t, l, consumer(t, l)); len(got) != len(want) {
+			t.Errorf("items in between %v: got %q, want %q", after, got, want)
+		}
+		l.Close()
+	}
+}
+
+func TestAnOldOpenItemDoesNotHoldTheSpaceOfThoseAfterIt(t *testing.T) {
+	m := newMemory(t)
+	l := open(t, "/data/q", largeSegments(m.FS))
+	c := consumer(t, l)
+	put(t, l, "open")
+	p, _ := next(t, l, c)
+	for i := range 3 * enough {
+		put(t, l, fmt.Sprintf("%0100d", i))
+		takeOne(t, l, c)
+		if i%1000 == 0 {
+			settle(l)
+		}
+	}
+	rest(l)
+	if n := m.disk(); n > 300<<10 {
+		t.Errorf("got %d bytes held, want at most 300 KiB: %q", n, m.sizes())
+	}
+	if err := c.Take(p); err != nil {
+		t.Error(err)
+	}
+	l.Close()
+}

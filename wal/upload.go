@@ -197,17 +197,22 @@ func (l *Log) unfilled(err error) error {
 // Commit is TryCommit that may wait for the disk, but not for the backlog of sealing: after
 // ErrBacklog call CatchUpThen and Commit again, or Abort.
 func (u *Upload) Commit() (p Position, err error) {
+	for p, err = u.commitAnyhow(); err == ErrUnready; p, err = u.commitAnyhow() {
+		u.l.getRoom() // it may wait for a cleanup, which may wait for Upload.mu
+	}
+	return p, err
+}
+
+// commitAnyhow commits the payload, wherever it is.
+func (u *Upload) commitAnyhow() (p Position, err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.aside != nil {
-		u.aside.m = u.m
-		if p, err = u.aside.TryCommit(); !errors.Is(err, ErrBacklog) {
-			u.aside = nil
-		}
-		return p, err
+	if u.aside == nil {
+		return u.commit()
 	}
-	for p, err = u.commit(); err == ErrUnready; p, err = u.commit() {
-		u.l.getRoom()
+	u.aside.m = u.m
+	if p, err = u.aside.TryCommit(); !errors.Is(err, ErrBacklog) {
+		u.aside = nil
 	}
 	return p, err
 }
@@ -314,9 +319,7 @@ func (u *Upload) leaveLocked() {
 	if len(f.coming) == 0 && f != l.activeLocked() {
 		l.requestCleanup() // it may be sealed now
 	}
-	if l.allTakenLocked() {
-		l.checkEmptyLocked()
-	}
+	l.checkWasteLocked()
 	f.pins--
 	if f.gone && f.pins == 0 {
 		l.background.readPool.do(func() { l.close(f) })
@@ -427,12 +430,13 @@ func (u *Upload) moveAside() {
 }
 
 func (u *Upload) copyAside() (w *Writer, err error) {
-	if w, err = u.l.BeginLarge(int64(u.size), Meta{}); err != nil { // commit knows the Meta
+	if w, err = u.l.beginLarge(int64(u.size), Meta{}); err != nil { // commit knows the Meta
 		return nil, err
 	}
 	if err = u.copyTo(w); err != nil {
 		return nil, errors.Join(err, w.Abort())
 	}
+	w.freesSpace = true
 	return w, nil
 }
 

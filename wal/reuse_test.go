@@ -385,6 +385,34 @@ func TestAFullDiskGetsTheSpaceOfTheSegmentsThatWait(t *testing.T) {
 	put(t, other, "an item")
 }
 
+func TestALargeItemGetsTheSpaceOfTheSegmentsThatWait(t *testing.T) {
+	m := newMemory(t)
+	other := waiting(t, m, nil)
+	m.SetCapacity(m.Used() + 64<<10)
+	large(t, other, 150<<10)
+}
+
+// The background has yet to delete it.
+func TestAnItemThatIsRefusedSpaceGetsThatOfWhatIsTaken(t *testing.T) {
+	for _, size := range []int64{100, 150 << 10} {
+		m := newMemory(t)
+		l := m.open()
+		c := consumer(t, l)
+		for i := range 4*perSegment - 3 {
+			put(t, l, passing(i))
+		}
+		drain(t, l, c)
+		m.SetCapacity(m.Used())
+		if size > 1<<10 {
+			large(t, l, size)
+			continue
+		}
+		for range 100 {
+			put(t, l, passing(0))
+		}
+	}
+}
+
 func TestABoundForAllLogsLimitsTheSegmentsThatWait(t *testing.T) {
 	m := newMemory(t)
 	l := m.open()

@@ -243,8 +243,8 @@ func (l *Log) takenBelow() (head uint64, some bool) {
 }
 
 // takenFiles removes from the log the segments below head: those to delete, which it pins, and
-// those to use again. The last segment stays: it takes appends. So does one that something under way
-// needs, and it does not hold up those after it.
+// those to use again. The last segment stays: it takes appends. One that something under way needs
+// stays too, and does not hold up those after it.
 func (l *Log) takenFiles(head uint64) (gone, again []*file) {
 	l.spare.naming.Lock() // whatever its name is, a segment keeps it
 	defer l.spare.naming.Unlock()

@@ -73,8 +73,8 @@ func (c *candidate) liveShare() float64 {
 // mostlyDead reports whether so little of a segment is live that it should be rewritten.
 func (c *candidate) mostlyDead() bool { return 2*c.liveShare() <= 1 }
 
-// nearlyDead reports whether so little of a segment is live that it is rewritten even while a reader
-// rests in it: little is written for the space that it returns.
+// nearlyDead reports whether so little of a segment is live that it is rewritten even while a
+// reader rests in it: little is written for the space that it returns.
 func (c *candidate) nearlyDead() bool { return nearlyShare*c.liveShare() <= 1 }
 
 // slack is how many bytes the log may use beyond its live records: a tenth of them, and two

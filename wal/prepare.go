@@ -89,7 +89,8 @@ func (l *Log) keepSpare(spare, active *file) (kept bool) {
 		return false
 	case l.spare.file == nil && l.activeLocked() == active:
 		l.spare.file = spare
-	case len(l.spare.waiting) < l.mostReusedLocked() && l.background.reuse.begin(l, l.o.SegmentSize):
+	case len(l.spare.waiting) < l.mostReusedLocked() &&
+		l.background.reuse.begin(l, l.o.SegmentSize):
 		spare.pooled = true
 		l.awaitReuseLocked(spare)
 	default:

@@ -328,8 +328,8 @@ type reuse struct {
 	logs  map[*Log]int64 // that have some
 }
 
-// KeepForReuse bounds the bytes of segments that wait in all logs together to be used again; 0 means
-// that none do. The bound is never over 256 MiB, or less where addresses are few.
+// KeepForReuse bounds the bytes of segments that wait in all logs together to be used again; 0
+// means that none do. The bound is never over 256 MiB, or less where addresses are few.
 func (b *Background) KeepForReuse(bytes int64) {
 	b.reuse.mu.Lock()
 	defer b.reuse.mu.Unlock()

@@ -46,7 +46,7 @@ func (l *Log) checkEmptyLocked() {
 	l.startIdleTimerLocked()
 }
 
-// checkWasteLocked is called when the log is opened, and when an upload ends or is moved.
+// checkWasteLocked is called when the log is opened, and when an upload breaks off or is moved.
 func (l *Log) checkWasteLocked() {
 	if !l.idle.armed && l.holdsWasteLocked() {
 		l.startIdleTimerLocked()

@@ -319,7 +319,6 @@ func (u *Upload) leaveLocked() {
 	if len(f.coming) == 0 && f != l.activeLocked() {
 		l.requestCleanup() // it may be sealed now
 	}
-	l.checkWasteLocked()
 	f.pins--
 	if f.gone && f.pins == 0 {
 		l.background.readPool.do(func() { l.close(f) })
@@ -347,6 +346,7 @@ func (u *Upload) cleanUp() {
 			l.rewindCursorsLocked(u.f)
 		}
 		u.leaveLocked()
+		l.checkWasteLocked()
 		l.mu.Unlock()
 	}
 	if u.aside != nil {
@@ -427,6 +427,7 @@ func (u *Upload) moveAside() {
 		return
 	}
 	u.leaveLocked()
+	l.checkWasteLocked()
 }
 
 func (u *Upload) copyAside() (w *Writer, err error) {

@@ -174,11 +174,16 @@ func (s *Segment) openHeadless(why error, o OpenOptions) ([]Damage, error) {
 	if empty || o.First == 0 || o.Write {
 		return nil, s.wrap("open", why)
 	}
-	h, ok := salvageHeader(b, o.First)
+	h, ok := salvageHeader(b, HeaderSize, o.First)
 	if !ok {
 		return nil, s.wrap("open", why)
 	}
-	return s.openScanned(h, []Damage{{From: 0, To: HeaderSize, Meta: true}}, false)
+	damage, err := s.openScanned(h, []Damage{{From: 0, To: HeaderSize, Meta: true}}, false)
+	if err == nil { // otherwise a payload may have told what the header said
+		_, others := salvageHeader(b, s.tail.Load(), o.First)
+		s.sureHead = !others
+	}
+	return damage, err
 }
 
 func (s *Segment) openScanned(h Header, damage []Damage, write bool) ([]Damage, error) {

@@ -43,11 +43,11 @@ func (s *Segment) judgeMapped(size int64, h Header, v *Verdict) (err error) {
 }
 
 // salvageHeader finds the salt, the one part of a lost header that is needed, from the records.
-// That takes three records or bodies in a row: the checksum of the first one tells what value it
-// started from, and two more confirm that.
-func salvageHeader(b []byte, first uint64) (Header, bool) {
+// That takes three records or bodies in a row, which it looks for from an offset on: the checksum of
+// the first one tells what value it started from, and two more confirm that.
+func salvageHeader(b []byte, from uint32, first uint64) (Header, bool) {
 	k := key{first: first, least: first}
-	for off := uint32(HeaderSize); int64(off)+recordHead <= int64(len(b)); off += Align {
+	for off := from; int64(off)+recordHead <= int64(len(b)); off += Align {
 		if le.Uint64(b[off+16:]) == 0 {
 			off = uint32(blank.Skip(b, int(off)+16)) - 16 - Align
 			continue
@@ -86,11 +86,20 @@ func (k key) follows(b []byte, off uint32) bool {
 	return ok
 }
 
-// Rehead gives a file on stable storage the header that it lost, as [Open] made it up.
-func Rehead(fsys disk.FS, path string, h Header) error {
+// HeaderIsSure reports whether a header that Open made up is that of all records in the file: none
+// after them are of another one.
+func (s *Segment) HeaderIsSure() bool { return s.sureHead }
+
+// Rehead gives a file on stable storage the header that it lost, as [Open] made it up. It returns
+// what was in its place.
+func Rehead(fsys disk.FS, path string, h Header) (was []byte, err error) {
 	f, err := fsys.Open(path)
 	if err != nil {
-		return fmt.Errorf("segment: %w", err)
+		return nil, fmt.Errorf("segment: %w", err)
+	}
+	was = make([]byte, HeaderSize)
+	if n, _ := f.ReadAt(was, 0); n < len(was) {
+		clear(was[n:]) // the disk does not return it
 	}
 	b := h.encode()
 	for _, at := range []int64{headerCopy, 0} {
@@ -102,7 +111,7 @@ func Rehead(fsys disk.FS, path string, h Header) error {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("segment %s: cannot write the header: %w", path, err)
+		return nil, fmt.Errorf("segment %s: cannot write the header: %w", path, err)
 	}
-	return nil
+	return was, nil
 }

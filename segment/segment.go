@@ -66,6 +66,7 @@ type Segment struct {
 	flushed   atomic.Uint32 // tail at the last Sync
 	toWrite   atomic.Int32  // how many more short records to write, not store
 	stale     atomic.Uint32 // bytes after the tail and below this offset need not be zeros
+	sureHead  bool          // see HeaderIsSure
 	released  []Body        // payloads that were given up while others came after them
 	flips     atomic.Uint64 // flipped bits that were mended in memory
 	met       metFlips

@@ -51,27 +51,26 @@ func (l *Log) withSpace(try func() error) error {
 }
 
 // freeSpace deletes what nobody needs, which otherwise the background does in time: segments that
-// wait to be used again, of all logs, and what every consumer of this one has taken. It waits for
-// the disk, and for who is at work on that. It reports whether there may be space now.
+// wait to be used again, of all logs that are not being cleaned up just now, and what every consumer
+// of this one has taken. It waits for the disk. It reports whether there was any.
 func (l *Log) freeSpace() (some bool) {
-	for _, having := range l.background.reuse.having() {
-		having.cleaning.Lock()
-		some = having.giveBackReused() || some
-		having.cleaning.Unlock()
-	}
-	if !l.cleaning.TryLock() { // what is about to be deleted may be enough
-		l.cleaning.Lock()
-		some = true
-	}
-	l.cleaning.Unlock()
-	if _, taken := l.takenBelow(); taken {
-		l.mu.Lock()
-		l.room.diskFull = true
-		l.mu.Unlock()
+	some = l.background.giveBackReused()
+	l.mu.Lock()
+	own := l.holdsUselessLocked()
+	l.room.diskFull = l.room.diskFull || own
+	l.mu.Unlock()
+	if own {
 		l.cleanup()
-		some = true
 	}
-	return some
+	return some || own
+}
+
+// holdsUselessLocked reports whether a cleanup would free space at once, or one is doing so.
+func (l *Log) holdsUselessLocked() bool {
+	u := &l.uploads
+	return l.deleting || len(l.spare.waiting) > 0 ||
+		l.spare.file != nil && l.spare.file.pooled ||
+		len(u.taken) > 0 || u.sweep || l.someTakenLocked(l.minHeadLocked())
 }
 
 // blankBytes is how much disk space a new segment takes at first.

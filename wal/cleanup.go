@@ -30,8 +30,8 @@ func (l *Log) cleanup() {
 	l.setAside()
 	l.setForeignAside()
 	l.shrinkIdle()
-	l.moveSlowUploads()
 	l.removeTaken()
+	l.moveSlowUploads() // which may need the space
 	l.trimReused()
 	l.sealRolled()
 	l.rewriteOffsets()
@@ -111,6 +111,8 @@ func (l *Log) removeTaken() {
 	if !some && len(bodies) == 0 {
 		return
 	}
+	l.setDeleting(true)
+	defer l.setDeleting(false)
 	if err := l.syncTaken(); err != nil {
 		return // the files stay
 	}
@@ -143,6 +145,12 @@ func (l *Log) removeTaken() {
 	for _, f := range files {
 		l.release(f)
 	}
+}
+
+func (l *Log) setDeleting(is bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.deleting = is
 }
 
 // discardFile deletes a segment that is taken. An unreadable one is set aside instead, since its
@@ -236,10 +244,17 @@ func (l *Log) takenBelow() (head uint64, some bool) {
 		return 0, false
 	}
 	head = l.minHeadLocked()
+	return head, l.someTakenLocked(head)
+}
+
+// someTakenLocked reports whether a segment is wholly below head that nothing under way needs.
+func (l *Log) someTakenLocked(head uint64) bool {
 	for i := 1; i < len(l.files) && l.files[i].first <= head; i++ {
-		some = some || l.files[i-1].removableLocked()
+		if l.files[i-1].removableLocked() {
+			return true
+		}
 	}
-	return head, some
+	return false
 }
 
 // takenFiles removes from the log the segments below head: those to delete, which it pins, and
@@ -250,15 +265,17 @@ func (l *Log) takenFiles(head uint64) (gone, again []*file) {
 	defer l.spare.naming.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	kept := make([]*file, 0, len(l.files))
+	var kept []*file
 	room := l.mostReusedLocked()
 	if room > 0 && l.spare.file == nil {
 		room++
 	}
 	room -= len(l.spare.waiting)
-	for i, f := range l.files {
+	n := 0
+	for ; n < len(l.files)-1 && l.files[n+1].first <= head; n++ {
+		f := l.files[n]
 		switch {
-		case i == len(l.files)-1 || l.files[i+1].first > head || !f.removableLocked():
+		case !f.removableLocked():
 			kept = append(kept, f)
 		case len(again) < room && l.reusableLocked(f) &&
 			l.background.reuse.begin(l, l.o.SegmentSize):
@@ -268,7 +285,7 @@ func (l *Log) takenFiles(head uint64) (gone, again []*file) {
 			gone = append(gone, f)
 		}
 	}
-	l.files = kept
+	l.files = append(kept, l.files[n:]...)
 	l.dropLocked(gone)
 	l.leaveLocked(again)
 	return gone, again

@@ -54,7 +54,8 @@ func (w *world) checkQueue(q *queue, was *known) error {
 	var back [mostConsumers]map[string]bool
 	for i := range q.readers {
 		if q.readers[i].c == nil {
-			if r := was.readers[i]; r.joined && !q.readers[i].left && (r.durable || !w.power) {
+			r := was.readers[i]
+			if r.joined && !q.readers[i].left && (r.durable || r.filed && !w.power) {
 				return fmt.Errorf("consumer %q is lost", consumerNames[i])
 			}
 			q.readers[i].joined = false // there is no room for it yet

@@ -512,7 +512,7 @@ func (w *world) sync(queues []*queue, do func() error) error {
 			}
 		}
 		for i := range q.readers {
-			q.readers[i].scratch = q.readers[i].joined
+			q.readers[i].scratch = q.readers[i].joined && w.hasFile(q, i)
 		}
 	}
 	w.mu.Unlock()

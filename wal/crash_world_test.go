@@ -55,6 +55,7 @@ type reader struct {
 	joining, joined bool
 	left            bool          // it was removed, and did not join since
 	durable         bool          // joined before a sync
+	filed           bool          // it had its file at the cut
 	begin           uint64        // nothing before that comes
 	c               *wal.Consumer // nil: there was no room for it
 	handed          []*item
@@ -195,6 +196,9 @@ func (w *world) cut() {
 	}
 	for _, q := range w.queues {
 		k := known{map[string]item{}, q.readers}
+		for i := range k.readers {
+			k.readers[i].filed = w.hasFile(q, i)
+		}
 		for id, it := range q.items {
 			k.items[id] = *it
 		}
@@ -208,6 +212,16 @@ func (w *world) crash() *disktest.FS {
 		return w.fs.Crash(w.luck)
 	}
 	return w.fs.Clone()
+}
+
+// hasFile reports whether a consumer has its file. In a log without items it gets that with the
+// first one.
+func (w *world) hasFile(q *queue, i int) bool {
+	name := "consumer.off"
+	if i > 0 {
+		name = "consumer+" + consumerNames[i] + ".off"
+	}
+	return slices.Contains(w.fs.Names(q.dir), name)
 }
 
 func (w *world) isCut() bool {

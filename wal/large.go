@@ -100,7 +100,7 @@ func (l *Log) BeginLarge(size int64, m Meta) (*Writer, error) {
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, l.uploadRefused(err)
 	}
 	w.freesSpace = true
 	return w, nil
@@ -115,16 +115,16 @@ func (l *Log) beginLarge(size int64, m Meta) (*Writer, error) {
 		err = l.admit(body.FileSize(size))
 	}
 	if err != nil {
-		return nil, l.uploadRefused(err)
+		return nil, err
 	}
 	n := rand.Uint64() // unique: recovery matches bodies and records by it
 	w := &Writer{l: l, m: m, upload: n, size: size, path: l.path(files.PartName(n))}
 	if w.f, err = l.fs.Create(w.path); err != nil {
-		return nil, l.uploadRefused(err)
+		return nil, err
 	}
 	if w.body, err = body.NewWriter(w.f, size, n, l.id); err != nil {
 		w.Abort()
-		return nil, l.uploadRefused(err)
+		return nil, err
 	}
 	return w, nil
 }

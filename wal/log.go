@@ -61,6 +61,7 @@ type Log struct {
 	room      room
 	backlog   backlog
 	failed    error // why the log takes no more items; nil if it does
+	deleting  bool  // removeTaken is at work
 	closed    bool
 }
 

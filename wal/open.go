@@ -316,8 +316,11 @@ func (l *Log) openSegments(list []files.Info, s settle.Settled) error {
 
 func (l *Log) openSegment(f *file, s settle.Settled) error {
 	seg, found, err := l.openOwn(f.path, segment.OpenOptions{Write: true})
-	if errors.Is(err, segment.ErrHeaderLost) && l.restoreHeader(f, s) {
-		seg, found, err = l.openOwn(f.path, segment.OpenOptions{Write: true})
+	var lost []segment.Damage
+	if errors.Is(err, segment.ErrHeaderLost) {
+		if lost = l.restoreHeader(f, s); lost != nil {
+			seg, found, err = l.openOwn(f.path, segment.OpenOptions{Write: true})
+		}
 	}
 	unwritable := errors.Is(err, segment.ErrFault) || errors.Is(err, segment.ErrHeaderLost) ||
 		errors.Is(err, segment.ErrNotSegment)
@@ -347,28 +350,38 @@ func (l *Log) openSegment(f *file, s settle.Settled) error {
 		l.log.Warn("flipped bits in a segment were mended; nothing is lost",
 			"file", f.path, "flipped", n)
 	}
-	l.noteDamageLocked(f, beyond(seg, found, s.Head))
+	l.noteDamageLocked(f, append(lost, beyond(seg, found, s.Head)...))
 	return nil
 }
 
-// restoreHeader gives a segment the header that it lost, if its records and its name tell what it
-// said. Later its name may not be enough.
-func (l *Log) restoreHeader(f *file, s settle.Settled) bool {
+// restoreHeader gives a segment the header that it lost, if its records and its name tell without
+// doubt what it said. Later its name may not be enough. It returns what was lost; nil: it did
+// nothing.
+func (l *Log) restoreHeader(f *file, s settle.Settled) (lost []segment.Damage) {
 	o := segment.OpenOptions{First: settle.First(f.first, s.Durable)}
-	seg, _, err := l.openOwn(f.path, o)
+	seg, found, err := l.openOwn(f.path, o)
 	if err != nil {
-		return false
+		return nil
 	}
-	h := seg.Header()
+	h, sure := seg.Header(), seg.HeaderIsSure()
+	if err := seg.Close(); err != nil || !sure {
+		return nil
+	}
 	h.Log, h.Capacity = l.id, max(h.Capacity, l.o.SegmentSize&^7)
-	err = errors.Join(seg.Close(), segment.Rehead(l.fs, f.path, h))
+	was, err := segment.Rehead(l.fs, f.path, h)
 	if err != nil {
 		l.log.Warn("a segment stays without a header", "file", f.path, "error", err)
-		return false
+		return nil
 	}
 	l.log.Warn("a segment lost its header, which was made again from its records and its name",
 		"file", f.path)
-	return true
+	for _, d := range found {
+		if d.Meta && !d.Tail {
+			d.Bytes = was
+			lost = append(lost, d)
+		}
+	}
+	return lost
 }
 
 // beyond leaves out damage that cost nothing but items below head: the file was being used again.
@@ -419,6 +432,9 @@ func eachRecord(s *segment.Segment, fn func(segment.Record)) {
 // segment may have held; and those that were once durable, which no crash takes away.
 func (l *Log) resumeNumbers() {
 	l.resumeDurable()
+	for _, c := range l.consumers { // a header that was made again does not know of bytes before it
+		l.total.bytes = max(l.total.bytes, c.st.Below)
+	}
 	if l.missing.unreadableBelow > l.next {
 		l.skipNumbers(l.missing.unreadableBelow - 1)
 		if l.missing.endedAt == 0 { // otherwise the items that were durable are counted

@@ -78,6 +78,7 @@ func (l *Log) getRoom() {
 	})
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	wanted = wanted && (err == nil || l.room.lacks)
 	l.room.lacks, l.room.extent, l.room.asked = false, nil, false
 	if wanted { // otherwise the result of another call stays
 		l.room.err, l.room.bytes, l.room.failed = err, bytes, l.steady()

@@ -159,7 +159,8 @@ func (l *Log) nearlyUsedUpLocked(active *file) bool {
 	}
 	items, bytes := active.seg.Totals().Items, active.bytesLocked()
 	return items > 0 && bytes > worthMoving &&
-		(nearlyShare*live <= items || nearlyEmpty(l.liveBytesLocked(), bytes))
+		(nearlyShare*live <= items ||
+			len(active.coming) == 0 && nearlyEmpty(l.liveBytesLocked(), bytes))
 }
 
 // idleTimerFired is called by the timer.

@@ -432,7 +432,7 @@ func (u *Upload) moveAside() {
 
 func (u *Upload) copyAside() (w *Writer, err error) {
 	if w, err = u.l.beginLarge(int64(u.size), Meta{}); err != nil { // commit knows the Meta
-		return nil, err
+		return nil, u.l.uploadRefused(err)
 	}
 	if err = u.copyTo(w); err != nil {
 		return nil, errors.Join(err, w.Abort())

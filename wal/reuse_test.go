@@ -682,3 +682,32 @@ func TestAStalledUploadDoesNotHoldBackTheSegmentsAfterIt(t *testing.T) {
 	wantItems(t, reopen(t, m, l), whole)
 	image.mustRecover(t, "killed meanwhile")
 }
+
+// An item may hold a segment, or look like one.
+func TestAHeaderIsNotMadeAgainFromWhatIsInAnItem(t *testing.T) {
+	other := newMemory(t)
+	l := other.open()
+	for i := range 30 {
+		put(t, l, payload(i))
+	}
+	syncNow(t, l)
+	inside := other.active(t).bytes[segment.HeaderSize:][:1500]
+
+	m := newMemory(t)
+	l = m.open()
+	put(t, l, strings.Repeat("-", 4096)+string(inside))
+	for i := range 30 {
+		put(t, l, payload(i))
+	}
+	syncNow(t, l)
+	f, cut := m.active(t), memory{m.Clone(), t}
+	clear(f.bytes[:4096])
+	if err := cut.WriteFile(f.path, f.bytes); err != nil {
+		t.Fatal(err)
+	}
+	l = cut.open()
+	if h, err := segment.ReadHeader(cut.FS, f.path); err == nil {
+		t.Errorf("got a header from %d, want none", h.First)
+	}
+	l.Close()
+}

@@ -45,8 +45,10 @@ func (s *Segment) Reserve(size int) (Body, error) {
 		return Body{}, err
 	}
 	b := Body{at: s.tail.Load() + recordHead, size: uint32(size)}
-	if err := s.storeBodyHead(b); err != nil {
-		return Body{}, err
+	if fault := s.storeBodyHead(b); fault != nil {
+		if err := s.writeBodyHead(b, fault); err != nil {
+			return Body{}, err
+		}
 	}
 	s.tail.Store(b.end())
 	return b, nil
@@ -64,6 +66,16 @@ func (s *Segment) storeBodyHead(b Body) (err error) {
 	clear(s.mem[b.end()-Align : b.end()]) // what pads the payload
 	s.key.encodeBody(s.mem[b.head():], b.head(), int(b.size))
 	return nil
+}
+
+// writeBodyHead is storeBodyHead by writes.
+func (s *Segment) writeBodyHead(b Body, fault error) error {
+	var head [recordHead]byte
+	s.key.encodeBody(head[:], b.head(), int(b.size))
+	if err := s.write(b.end()-Align, make([]byte, Align+endSize), fault); err != nil {
+		return err
+	}
+	return s.write(b.head(), head[:], fault)
 }
 
 // Fill stores a piece of the payload at an offset in it. Pieces may be filled while others append

@@ -95,3 +95,41 @@ func TestNilDereferenceIsABugNotAFault(t *testing.T) {
 	defer Guard("1.seg", debug.SetPanicOnFault(true), &err)
 	_ = s.path
 }
+
+// btrfs takes new space for a page that is stored to again, and a full one has none: then a write
+// says so, or does what the store could not.
+func TestWhereAPageCannotBeStoredToAnOrdinaryWriteDecides(t *testing.T) {
+	needsFaultAddresses(t)
+	for _, full := range []bool{false, true} {
+		path := filepath.Join(t.TempDir(), "1.seg")
+		s, err := Create(disk.OS{}, path, 1<<20)
+		must(t, err)
+		defer s.Close()
+		must(t, s.Start(testHeader))
+		fill(t, s, 1<<20)
+		next := testHeader
+		next.First, next.Salt = s.Last()+1, 0
+		must(t, s.Recycle(path))
+		must(t, unix.Mprotect(s.mem, unix.PROT_READ))
+		if full {
+			s.file = fullFile{s.file}
+		}
+		calls := map[string]func() error{
+			"Reserve": func() error { _, err := s.Reserve(5000); return err },
+			"Start":   func() error { return s.Start(next) },
+		}
+		for _, name := range []string{"Reserve", "Start"} {
+			if err := calls[name](); full != disk.IsFull(err) || !full && err != nil {
+				t.Errorf("%s on a disk that is full %v: got %v", name, full, err)
+			}
+		}
+		if h, err := ReadHeader(disk.OS{}, path); !full && (err != nil || h.First != next.First) {
+			t.Errorf("got a header from %d and %v, want one from %d", h.First, err, next.First)
+		}
+	}
+}
+
+// fullFile takes no writes.
+type fullFile struct{ disk.File }
+
+func (fullFile) WriteAt([]byte, int64) (int, error) { return 0, unix.ENOSPC }

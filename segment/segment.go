@@ -102,9 +102,8 @@ func Create(fsys disk.FS, path string, capacity int64) (*Segment, error) {
 
 // Start writes the header of a blank segment into the map, and from then on the segment takes
 // records, after the payloads that have room in it already. Start sets the header's Capacity, and
-// its Salt if that is 0. It does no I/O.
-func (s *Segment) Start(h Header) (err error) {
-	defer Guard(s.path, debug.SetPanicOnFault(true), &err)
+// its Salt if that is 0. It does no I/O, unless a page cannot be stored to: see [Segment.Append].
+func (s *Segment) Start(h Header) error {
 	if s.state.Load() != stateBlank {
 		return s.wrap("start", ErrReadOnly)
 	}
@@ -115,23 +114,54 @@ func (s *Segment) Start(h Header) (err error) {
 	tail := max(HeaderSize, s.tail.Load())
 	if s.again.Use > 0 {
 		h.Salt, h.Use = s.again.Salt, s.again.Use
-		s.end(tail)
 	}
-	s.putHeader(h)
+	if fault := s.storeStart(h, tail); fault != nil {
+		if err := s.writeStart(h, tail, fault); err != nil {
+			return err
+		}
+	}
 	s.begin(h, tail, Totals{Last: h.First - 1}, nil)
 	s.state.Store(stateActive)
 	return nil
+}
+
+func (s *Segment) storeStart(h Header, tail uint32) (err error) {
+	defer Guard(s.path, debug.SetPanicOnFault(true), &err)
+	s.end(tail)
+	s.putHeader(h)
+	return nil
+}
+
+// writeStart is storeStart by writes.
+func (s *Segment) writeStart(h Header, tail uint32, fault error) error {
+	if tail < s.stale.Load() {
+		if err := s.write(tail, make([]byte, endSize), fault); err != nil {
+			return err
+		}
+	}
+	b := h.encode()
+	for _, at := range s.headerPlaces(h) {
+		if err := s.write(uint32(at), b[:], fault); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// headerPlaces are the offsets at which a header is stored.
+func (s *Segment) headerPlaces(h Header) []int64 {
+	places := []int64{headerCopy, 0}
+	if h.Use > 0 && s.size.Load() >= h.Capacity {
+		places = append(places, h.Capacity-headerLen)
+	}
+	return places
 }
 
 // putHeader writes both copies, the magic first: if the process dies here, what it leaves can still
 // be told from a foreign file.
 func (s *Segment) putHeader(h Header) {
 	b := h.encode()
-	places := []int64{headerCopy, 0}
-	if h.Use > 0 && s.size.Load() >= h.Capacity {
-		places = append(places, h.Capacity-headerLen)
-	}
-	for _, at := range places {
+	for _, at := range s.headerPlaces(h) {
 		if bytes.Equal(s.mem[at:][:headerLen], b[:]) {
 			continue
 		}

@@ -43,8 +43,8 @@ func (s *Segment) judgeMapped(size int64, h Header, v *Verdict) (err error) {
 }
 
 // salvageHeader finds the salt, the one part of a lost header that is needed, from the records.
-// That takes three records or bodies in a row, which it looks for from an offset on: the checksum of
-// the first one tells what value it started from, and two more confirm that.
+// That takes three records or bodies in a row, which it looks for from an offset on: the checksum
+// of the first one tells what value it started from, and two more confirm that.
 func salvageHeader(b []byte, from uint32, first uint64) (Header, bool) {
 	k := key{first: first, least: first}
 	for off := from; int64(off)+recordHead <= int64(len(b)); off += Align {

@@ -51,8 +51,8 @@ func (l *Log) withSpace(try func() error) error {
 }
 
 // freeSpace deletes what nobody needs, which otherwise the background does in time: segments that
-// wait to be used again, of all logs that are not being cleaned up just now, and what every consumer
-// of this one has taken. It waits for the disk. It reports whether there was any.
+// wait to be used again, of all logs that are not being cleaned up just now, and what every
+// consumer of this one has taken. It waits for the disk. It reports whether there was any.
 func (l *Log) freeSpace() (some bool) {
 	some = l.background.giveBackReused()
 	l.mu.Lock()

@@ -302,3 +302,18 @@ func TestPagesOfASegmentThatCooledAreWarmWhenTheyAreReadyAgain(t *testing.T) {
 		t.Error("got no warm pages after they were made ready, want some")
 	}
 }
+
+func TestAFileThatIsUsedAgainForgetsTheRoomThatItGaveUpBefore(t *testing.T) {
+	s := newSegment(t, disktest.New(), 64<<10)
+	gone := reserve(t, s, 3000)
+	reserve(t, s, 1000)
+	s.Release(gone) // not the last
+	fill(t, s, 1<<20)
+	s, _ = again(t, s, 0)
+	r := item(s.Last()+1, 3000) // where the room was
+	_, err := s.Append(&r)
+	must(t, err)
+	s.Release(reserve(t, s, 1000))
+	mustHold(t, s, []Record{r})
+	must(t, s.Close())
+}

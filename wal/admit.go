@@ -41,7 +41,8 @@ func (l *Log) admit(bytes int64) error {
 	return nil
 }
 
-// withSpace tries again where there was no space, if some could be freed. The caller holds no lock.
+// withSpace tries again where there was no space, if some could be freed. The caller holds no lock
+// that a cleanup waits for.
 func (l *Log) withSpace(try func() error) error {
 	err := try()
 	if (disk.IsFull(err) || errors.Is(err, ErrFull)) && l.freeSpace() {

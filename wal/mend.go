@@ -1,7 +1,7 @@
 package wal
 
-// Mending: what readers had to mend or rebuild in a segment is written back, and so are
-// flipped bits in the bodies of large items.
+// Mending: what readers had to mend or rebuild in a segment is written back, and so are flipped
+// bits in the bodies of large items. A header that was lost is written when the log is opened.
 
 import (
 	"log/slog"
@@ -11,6 +11,7 @@ import (
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/wal/internal/body"
 	"github.com/darner/darner/wal/internal/files"
+	"github.com/darner/darner/wal/internal/settle"
 )
 
 // requestMend has the background mend a pinned segment if something of it had to be mended.
@@ -172,4 +173,44 @@ func (k *compactor) flipped() (seq uint64, flips []body.Flip) {
 		}
 	}
 	return 0, nil
+}
+
+// restoreHeader gives a segment the header that it lost, if its records and its name tell without
+// doubt what it said. Later its name may not be enough. It returns what was lost; nil: it did
+// nothing.
+func (l *Log) restoreHeader(f *file, s settle.Settled) (lost []segment.Damage) {
+	o := segment.OpenOptions{First: settle.First(f.first, s.Durable)}
+	seg, found, err := l.openOwn(f.path, o)
+	if err != nil {
+		return nil
+	}
+	h, sure := seg.Header(), seg.HeaderIsSure()
+	if err := seg.Close(); err != nil || !sure {
+		return nil
+	}
+	h.Log, h.Capacity = l.id, max(h.Capacity, l.o.SegmentSize&^7)
+	was, err := segment.Rehead(l.fs, f.path, h)
+	if err != nil {
+		l.log.Warn("a segment stays without a header", "file", f.path, "error", err)
+		return nil
+	}
+	l.log.Warn("a segment lost its header, which was made again from its records and its name",
+		"file", f.path)
+	for _, d := range found {
+		if d.Meta && !d.Tail {
+			d.Bytes = was
+			lost = append(lost, d)
+		}
+	}
+	return lost
+}
+
+// bytesFrom is how many bytes the items of a segment have from a number on.
+func bytesFrom(seg *segment.Segment, seq uint64) (n uint64) {
+	eachRecord(seg, func(r segment.Record) {
+		if r.Seq >= seq {
+			n += uint64(body.ItemSize(&r))
+		}
+	})
+	return n
 }

@@ -354,36 +354,6 @@ func (l *Log) openSegment(f *file, s settle.Settled) error {
 	return nil
 }
 
-// restoreHeader gives a segment the header that it lost, if its records and its name tell without
-// doubt what it said. Later its name may not be enough. It returns what was lost; nil: it did
-// nothing.
-func (l *Log) restoreHeader(f *file, s settle.Settled) (lost []segment.Damage) {
-	o := segment.OpenOptions{First: settle.First(f.first, s.Durable)}
-	seg, found, err := l.openOwn(f.path, o)
-	if err != nil {
-		return nil
-	}
-	h, sure := seg.Header(), seg.HeaderIsSure()
-	if err := seg.Close(); err != nil || !sure {
-		return nil
-	}
-	h.Log, h.Capacity = l.id, max(h.Capacity, l.o.SegmentSize&^7)
-	was, err := segment.Rehead(l.fs, f.path, h)
-	if err != nil {
-		l.log.Warn("a segment stays without a header", "file", f.path, "error", err)
-		return nil
-	}
-	l.log.Warn("a segment lost its header, which was made again from its records and its name",
-		"file", f.path)
-	for _, d := range found {
-		if d.Meta && !d.Tail {
-			d.Bytes = was
-			lost = append(lost, d)
-		}
-	}
-	return lost
-}
-
 // beyond leaves out damage that cost nothing but items below head: the file was being used again.
 func beyond(seg *segment.Segment, found []segment.Damage, head uint64) []segment.Damage {
 	return slices.DeleteFunc(found, func(d segment.Damage) bool {
@@ -433,7 +403,9 @@ func eachRecord(s *segment.Segment, fn func(segment.Record)) {
 func (l *Log) resumeNumbers() {
 	l.resumeDurable()
 	for _, c := range l.consumers { // a header that was made again does not know of bytes before it
-		l.total.bytes = max(l.total.bytes, c.st.Below)
+		if n := len(l.files); n > 0 && l.files[n-1].seg != nil && l.total.bytes < c.st.Below {
+			l.total.bytes = c.st.Below + bytesFrom(l.files[n-1].seg, c.st.Head)
+		}
 	}
 	if l.missing.unreadableBelow > l.next {
 		l.skipNumbers(l.missing.unreadableBelow - 1)

@@ -510,7 +510,11 @@ func TestALostHeaderIsNotMadeUpFromANameThatNoSyncMadeSure(t *testing.T) {
 		}
 		l.Close()
 		l = cut.open()
-		p, got := next(t, l, consumer(t, l))
+		c := consumer(t, l)
+		if n, bytes := c.Pending(); synced && bytes != int64(len("first")+9*len("another")) {
+			t.Errorf("got %d bytes in %d items, want those of all 10", bytes, n)
+		}
+		p, got := next(t, l, c)
 		switch {
 		case synced && (got != "first" || p.Seq != first.Seq):
 			t.Errorf("got %q as number %d, want the first item as %d", got, p.Seq, first.Seq)
@@ -709,5 +713,31 @@ func TestAHeaderIsNotMadeAgainFromWhatIsInAnItem(t *testing.T) {
 	if h, err := segment.ReadHeader(cut.FS, f.path); err == nil {
 		t.Errorf("got a header from %d, want none", h.First)
 	}
+	l.Close()
+}
+
+func TestAStalledUploadMovesIntoTheSpaceOfWhatIsTaken(t *testing.T) {
+	m := newMemory(t)
+	l := m.open()
+	c := consumer(t, l)
+	stalled, whole := begin(t, l, 10000), text(10000, 'x')
+	bring(t, stalled, []byte(whole[:5000]))
+	for i := range 4 * perSegment {
+		put(t, l, passing(i))
+	}
+	drain(t, l, c)
+	wal.ClockOf(l).(*clocktest.Clock).Step(2 * time.Second)
+	m.SetCapacity(m.Used())
+	wal.Cleanup(l)
+	if !stalled.Aside() {
+		t.Fatal("got an upload that was not moved: this test shows nothing")
+	}
+	if _, err := stalled.Write([]byte(whole[5000:])); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stalled.Commit(); err != nil {
+		t.Error(err)
+	}
+	wantItems(t, l, whole)
 	l.Close()
 }

@@ -255,3 +255,20 @@ func TestAnOldOpenItemDoesNotHoldTheSpaceOfThoseAfterIt(t *testing.T) {
 	}
 	l.Close()
 }
+
+func TestUploadsUnderWayAreNoWaste(t *testing.T) {
+	m := newMemory(t)
+	o := largeSegments(m.FS)
+	o.InlineMax = 512 << 10
+	l := open(t, "/data/q", o)
+	consumer(t, l)
+	put(t, l, "first")
+	one, other := begin(t, l, 400<<10), begin(t, l, 400<<10)
+	one.Abort()
+	rest(l)
+	if other.Aside() {
+		t.Error("got an upload moved, want it where it was")
+	}
+	other.Abort()
+	l.Close()
+}

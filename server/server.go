@@ -156,21 +156,21 @@ func coldOptions(q config.Queue) *wal.Cold {
 
 // queueSettings returns a function for the settings of each queue. They are computed here, once:
 // the function is called for items on their way.
-func queueSettings(c config.Config) func(name string) queue.Settings {
-	of := func(name string) queue.Settings {
+func queueSettings(c config.Config) func(name string) *queue.Settings {
+	of := func(name string) *queue.Settings {
 		q := c.Queue(name)
-		return queue.Settings{
+		return &queue.Settings{
 			MaxDisk:     int64(q.MaxDisk),
 			Discard:     q.WhenFull == config.DiscardOldest,
 			SegmentSize: int64(queueSegmentSize(c, q.MaxDisk)),
 			Cold:        coldOptions(q),
 		}
 	}
-	common, own := of(""), make(map[string]queue.Settings)
+	common, own := of(""), make(map[string]*queue.Settings)
 	for _, name := range c.OwnQueues() {
 		own[name] = of(name)
 	}
-	return func(name string) queue.Settings {
+	return func(name string) *queue.Settings {
 		if s, ok := own[name]; ok {
 			return s
 		}

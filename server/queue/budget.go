@@ -74,7 +74,7 @@ func newBudget(fsys *usage.FS, dir string, o Options) *budget {
 }
 
 // admit decides whether a queue may take that many bytes more. The error is an *overBound.
-func (b *budget) admit(dir string, s Settings, bytes int64) error {
+func (b *budget) admit(dir string, s *Settings, bytes int64) error {
 	if over := b.check(dir, s, bytes); over != nil {
 		return over
 	}
@@ -82,7 +82,7 @@ func (b *budget) admit(dir string, s Settings, bytes int64) error {
 }
 
 // check returns which bound forbids a queue that many bytes more; nil if none does.
-func (b *budget) check(dir string, s Settings, bytes int64) *overBound {
+func (b *budget) check(dir string, s *Settings, bytes int64) *overBound {
 	refused := func(own bool, format string, bound int64) *overBound {
 		text := fmt.Sprintf(format, bound)
 		return &overBound{text: text, need: bytes, own: own, discard: s.Discard}

@@ -32,7 +32,7 @@ func bounded(t *testing.T, fsys *disktest.FS, change func(*Options)) *Registry {
 
 // eachQueue has all queues bounded alike.
 func eachQueue(s Settings) func(*Options) {
-	return func(o *Options) { o.Settings = func(string) Settings { return s } }
+	return func(o *Options) { o.Settings = func(string) *Settings { return &s } }
 }
 
 // putPatiently puts a numbered item of some size, as a session does; a large one is streamed.
@@ -264,7 +264,7 @@ func TestOldItemsMakeRoomAtTheDataDirectorysLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := bounded(t, disktest.New(), func(o *Options) {
 			o.MaxDisk = 4 << 20
-			o.Settings = func(name string) Settings { return Settings{Discard: name == "new"} }
+			o.Settings = func(name string) *Settings { return &Settings{Discard: name == "new"} }
 		})
 		old, young := named(t, r, "old"), named(t, r, "new")
 		// Its own share of the disk: what others take without asking may not leave a segment.
@@ -394,8 +394,8 @@ func usageOf(t *testing.T, seed uint64) {
 	fsys := disktest.New()
 	change := func(o *Options) {
 		o.MaxDisk = 3 << 20
-		o.Settings = func(name string) Settings {
-			return Settings{MaxDisk: 1 << 20, Discard: name == "b"}
+		o.Settings = func(name string) *Settings {
+			return &Settings{MaxDisk: 1 << 20, Discard: name == "b"}
 		}
 	}
 	r := bounded(t, fsys, change)

@@ -44,7 +44,7 @@ func (s *store) discardFor(bytes int64) {
 }
 
 // checkEmpty returns why there would be no room even if the queue were empty.
-func (s *store) checkEmpty(settings Settings, need int64) *overBound {
+func (s *store) checkEmpty(settings *Settings, need int64) *overBound {
 	const least = 24 << 10 // bytes of disk that stay: the directory, offset files
 	return s.reg.budget.check(s.dir(), settings, need+least-s.reg.usage.Used(s.dir()))
 }

@@ -87,7 +87,7 @@ func TestDiscardedItemsAreTold(t *testing.T) {
 		o.Clock = clocktest.New(time.UnixMilli(today))
 		l.clock = o.Clock.(*clocktest.Clock)
 		o.Log.Logger = slog.New(slog.NewTextHandler(&l.log, nil))
-		o.Settings = func(string) Settings { return Settings{MaxDisk: 1 << 20, Discard: true} }
+		o.Settings = func(string) *Settings { return &Settings{MaxDisk: 1 << 20, Discard: true} }
 	})
 	l.Queue = named(t, r, "work")
 	for i := range 200 {

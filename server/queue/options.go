@@ -36,9 +36,9 @@ type Options struct {
 	MaxDisk int64 // bytes that the data directory may take, as du counts them; 0: no bound
 	MinFree int64 // bytes that its file system must have left; 0: none
 
-	// Settings returns the settings of one queue. It must not block, and must always return the
-	// same. Default: the zero Settings.
-	Settings func(name string) Settings
+	// Settings returns the settings of one queue: it must not block. Default: the zero Settings.
+	// See Reconfigure.
+	Settings func(name string) *Settings
 
 	logs   logs         // default: those of package wal
 	asleep func() int64 // see eras; default: the machine's

@@ -1,24 +1,86 @@
 package queue
 
-// What may differ from queue to queue.
+// What may differ from queue to queue. It may change while the registry is open: see Reconfigure.
 
-import "github.com/darner/darner/wal"
+import (
+	"time"
 
-// Settings are what may differ from queue to queue. The zero value sets no bound.
+	"github.com/darner/darner/wal"
+)
+
+// Settings are what may differ from queue to queue. The zero value sets no bound. Queues share
+// them, so they never change: Reconfigure gives a queue others.
 type Settings struct {
 	MaxDisk     int64     // bytes of disk that the queue may take, as du counts them; 0: no bound
 	Discard     bool      // at a bound discard the oldest items, not refuse new ones
 	SegmentSize int64     // 0: that of Options.Log
 	Cold        *wal.Cold // nil: that of Options.Log
+
+	// Bounds of the items that wait, are delayed or open, and of their payloads; 0: none.
+	MaxItems, MaxBytes int64
+	// MaxItemSize is the size of the largest payload; 0: no bound of the queue's own.
+	MaxItemSize int64
+
+	// MaxAge is how long an item may wait, unless it expires earlier; 0: for ever.
+	MaxAge time.Duration
+	// ExpireTo is the queue that expired items are moved to; empty: they are dropped.
+	ExpireTo string
+	// MaxExpireSweep is how many expired items the sweeper drops or moves in one round; 0: any
+	// number.
+	MaxExpireSweep int
+	// MaxQueueAge is after how long without an item an empty queue is deleted; 0: never.
+	MaxQueueAge time.Duration
+
+	// MaxOpenReads is how many items of the queue a connection may have open; 0: one.
+	MaxOpenReads int
+	// OpenTimeout is how long an item may be open before it goes back; 0: for ever.
+	OpenTimeout time.Duration
+
+	// MaxDeliveries is how often an item is delivered before it goes to DeadLetter or, if that is
+	// empty, is dropped; 0: without end.
+	MaxDeliveries int
+	DeadLetter    string
+	// RetryDelay is how long an item that went back waits before it is delivered again. It doubles
+	// with each time, up to RetryDelayMax.
+	RetryDelay, RetryDelayMax time.Duration
+
+	// Delay is how long new items are not visible.
+	Delay time.Duration
+	// MaxDelayed is how many items may be delayed at a time; 0: DefaultMaxDelayed.
+	MaxDelayed int
+}
+
+// DefaultMaxDelayed is how many items of a queue may be delayed at a time.
+const DefaultMaxDelayed = 1_000_000
+
+var noSettings = new(Settings)
+
+// settingsOf are in force for a queue of that name.
+func (r *Registry) settingsOf(name string) *Settings {
+	if of := r.o.Settings; of != nil {
+		return of(name)
+	}
+	return noSettings
+}
+
+// Reconfigure has other settings apply to all queues from now on. of is as Options.Settings. How
+// large segments are changes for logs that are opened later.
+func (r *Registry) Reconfigure(of func(name string) *Settings) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.o.Settings = of
+	for name, s := range r.stores {
+		s.set.Store(of(name))
+	}
+	for name, p := range r.handles {
+		if s := p.Value(); s != nil {
+			s.set.Store(of(name))
+		}
+	}
 }
 
 // settings are in force for the store.
-func (s *store) settings() Settings {
-	if s.reg.o.Settings == nil {
-		return Settings{}
-	}
-	return s.reg.o.Settings(s.name)
-}
+func (s *store) settings() *Settings { return s.set.Load() }
 
 // segmentSize is the size of the store's segments.
 func (s *store) segmentSize() int64 {
@@ -37,7 +99,7 @@ func (s *store) logOptions() wal.Options {
 	if settings.Cold != nil {
 		o.Cold = settings.Cold
 	}
-	o.Admit = func(bytes int64) error { return s.reg.budget.admit(dir, settings, bytes) }
+	o.Admit = func(bytes int64) error { return s.reg.budget.admit(dir, s.settings(), bytes) }
 	o.Lost = func(n uint64) { s.reg.episodes.Note(damagedItems, s.name, n, nil) }
 	return o
 }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/darner/darner/wal"
 )
@@ -18,6 +19,7 @@ import (
 type store struct {
 	name string
 	reg  *Registry
+	set  atomic.Pointer[Settings] // in force
 
 	loading sync.Mutex // held while the log is opened, parked or deleted
 
@@ -39,6 +41,7 @@ type store struct {
 
 func newStore(r *Registry, name string, exists bool) *store {
 	s := &store{name: name, reg: r, exists: exists}
+	s.set.Store(r.settingsOf(name))
 	s.own = Queue{store: s, cursor: noCursor{}}
 	return s
 }

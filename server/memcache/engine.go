@@ -37,6 +37,10 @@ type Queue interface {
 	Parked() bool // it exists, and has to be loaded first
 	Load() error  // may wait
 
+	// Bounds that the session keeps, 0 where the queue has none of its own.
+	MaxItemSize() int64 // bytes
+	MaxOpenReads() int  // of one connection
+
 	// Putting. What TryPut and TryUpload refuse with queue.ErrBacklog is tried again when
 	// CatchUpThen calls fn.
 	// After other refusals Relieve tells whether it helps to try again.

@@ -22,12 +22,12 @@ type Env struct {
 	Now    func() int64
 	Steady func() int64
 
-	// A larger item, in bytes, is refused.
+	// A larger item, in bytes, is refused. A queue may have a lower bound.
 	MaxItemSize int64
 	// A larger item, in bytes, is streamed.
 	InlineMax int
 
-	MaxOpenReads int  // items of one queue that a connection may have open
+	MaxOpenReads int  // items of one queue that a connection may have open, unless that says
 	MaxOpenAhead int  // items in all that it may have open when it opens one with /ahead
 	SyncAlways   bool // every SET is answered when its item is on stable storage
 	Admin        Access

@@ -73,7 +73,11 @@ func (s *Session) mayOpenBeside(k *getKey, open, before int) bool {
 	if k.opts&optAhead != 0 && len(s.opens)-closes+before < s.env.MaxOpenAhead || !k.takes() {
 		return true
 	}
-	return open-closes < s.env.MaxOpenReads
+	most := k.q.MaxOpenReads()
+	if most == 0 {
+		most = s.env.MaxOpenReads
+	}
+	return open-closes < most
 }
 
 // openBeside is how many items are open that count with those of a queue.

@@ -68,8 +68,8 @@ func (s *Session) setCommand(args []byte) {
 	case problem != "":
 		set.strict = isStrict(w[0])
 		s.refuseBody(problem)
-	case set.left > s.env.MaxItemSize:
-		s.refused(tooLarge{set.left, s.env.MaxItemSize})
+	case set.left > s.maxItemSize():
+		s.refused(tooLarge{set.left, s.maxItemSize()})
 		s.refuseBody(itemTooLarge)
 	case set.left > int64(s.env.InlineMax):
 		s.startUpload()
@@ -78,6 +78,14 @@ func (s *Session) setCommand(args []byte) {
 	default:
 		s.next = (*Session).storeInline
 	}
+}
+
+// maxItemSize is how large the item of a set may be.
+func (s *Session) maxItemSize() int64 {
+	if own := s.set.q.MaxItemSize(); own > 0 {
+		return min(own, s.env.MaxItemSize)
+	}
+	return s.env.MaxItemSize
 }
 
 // unsupportedSet swallows the body of a command that a queue does not support.

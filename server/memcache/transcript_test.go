@@ -24,6 +24,14 @@ func settings(t *testing.T, with map[string]string) func(*testServer) {
 				sv.queues.MaxDisk = int64(n)
 			case "queue-max-disk":
 				sv.every.MaxDisk, sv.every.SegmentSize = int64(n), 256<<10
+			case "queue-max-items":
+				sv.every.MaxItems = int64(n)
+			case "queue-max-bytes":
+				sv.every.MaxBytes = int64(n)
+			case "queue-max-item-size":
+				sv.every.MaxItemSize = int64(n)
+			case "queue-max-open-reads":
+				sv.every.MaxOpenReads = n
 			case "when-full":
 				sv.every.Discard = value == "discard-oldest"
 			case "sync":

@@ -25,18 +25,20 @@ var (
 	ErrDiscardOldest = errors.New("the queue's oldest items have to go")
 )
 
-// overBound refuses bytes of disk.
+// overBound refuses an item, or bytes of disk.
 type overBound struct {
 	text    string
 	need    int64
 	own     bool // the bound is the queue's
+	items   bool // it is one of items or their bytes, not of the disk
 	discard bool // the queue's oldest items are to make room
 }
 
 func (e *overBound) Error() string { return e.text }
 
 func (e *overBound) Is(target error) bool {
-	return target == ErrLimit && e.own || target == ErrDiscardOldest && e.discard
+	return target == ErrLimit && e.own || target == ErrDiscardOldest && e.discard ||
+		target == ErrFull && e.items
 }
 
 // final is the refusal when discarding does not help.

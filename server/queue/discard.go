@@ -15,6 +15,9 @@ func (s *store) discardOldest(refused error) error {
 	if !errors.As(refused, &over) || !over.discard {
 		return refused
 	}
+	if over.items {
+		return s.makeWay(over)
+	}
 	settings := s.settings()
 	if over := s.checkEmpty(settings, over.need); over != nil {
 		return over.final() // however much is discarded

@@ -30,6 +30,7 @@ type inlineUpload struct {
 	store *store
 	log   log
 
+	size     int64 // of the payload
 	enqueued int64 // when it began, Unix ms
 	ended    bool
 }
@@ -44,6 +45,9 @@ func (q *Queue) TryUpload(size int, m Meta) (InlineUpload, error) {
 		return nil, ErrNotLoaded
 	}
 	s.lastUse = s.reg.tick.Load()
+	if err := s.admitLocked(int64(size)); err != nil {
+		return nil, err
+	}
 	if m.Enqueued == 0 {
 		m.Enqueued = s.reg.eras.now()
 	}
@@ -52,7 +56,9 @@ func (q *Queue) TryUpload(size int, m Meta) (InlineUpload, error) {
 		return nil, err
 	}
 	s.uploads++
-	return &inlineUpload{inlineBody: body, store: s, log: s.log, enqueued: m.Enqueued}, nil
+	return &inlineUpload{
+		inlineBody: body, store: s, log: s.log, size: int64(size), enqueued: m.Enqueued,
+	}, nil
 }
 
 func (u *inlineUpload) Write(p []byte) (int, error) {
@@ -70,7 +76,11 @@ func (u *inlineUpload) TryCommit() error {
 	s := u.store
 	era := u.correctTimes()
 	s.mu.Lock()
-	p, err := u.inlineBody.TryCommit()
+	var p Position
+	err := s.admitLocked(u.size)
+	if err == nil {
+		p, err = u.inlineBody.TryCommit()
+	}
 	if err != nil {
 		s.mu.Unlock()
 		return reword(s, err)
@@ -83,7 +93,7 @@ func (u *inlineUpload) Commit() error {
 	s := u.store
 	s.discardFor(min(s.segmentSize()/2, extent))
 	era := u.correctTimes()
-	p, err := u.inlineBody.Commit()
+	p, err := s.appendReserved(u.size, u.inlineBody.Commit)
 	if errors.Is(err, ErrBacklog) {
 		return err
 	}

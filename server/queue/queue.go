@@ -25,11 +25,11 @@ type Queue struct {
 	// Items that wait, and are older than all that cursor will hand out; nil while not loaded.
 	returned *btree.BTreeG[Item]
 
-	waiters    waitQueue                    // callers that wait for an item
-	waitedAt   int                          // index in store.waited, while anybody waits
-	opens      opens                        // open reads
-	openTotals struct{ items, bytes int64 } // of the open reads, without what was flushed
-	skip       *skipping                    // nil unless something before the head was skipped
+	waiters    waitQueue // callers that wait for an item
+	waitedAt   int       // index in store.waited, while anybody waits
+	opens      opens     // open reads
+	openTotals sum       // of the open reads, without what was flushed
+	skip       *skipping // nil unless something before the head was skipped
 
 	// When to clean up, in Unix ms; 0 is never. As a rule it is when the head expires.
 	due int64
@@ -39,6 +39,9 @@ type Queue struct {
 	lost     *losses       // nil until there are any
 	snapshot *figures      // while it is not loaded; nil while they are unknown
 }
+
+// sum adds up items.
+type sum struct{ items, bytes int64 }
 
 // Name is the queue's name.
 func (q *Queue) Name() string {

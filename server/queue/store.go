@@ -29,6 +29,7 @@ type store struct {
 	others      []*Queue     // of its other cursors
 	waited      []*Queue     // in which somebody waits
 	uploads     int          // items on their way in
+	reserved    sum          // of them, those that were admitted and are being appended
 	pins        int          // callers that need it loaded: it is not parked
 	lastUse     uint64       // Registry.tick when it was last used
 	marks       []eraMark    // where eras of the clock begin
@@ -97,6 +98,10 @@ func (s *store) tryPut(payload []byte, m Meta) error {
 
 // appendAndUnlock appends to the log, which is open, and serves the waiters.
 func (s *store) appendAndUnlock(payload []byte, m Meta) error {
+	if err := s.admitLocked(int64(len(payload))); err != nil {
+		s.mu.Unlock()
+		return err
+	}
 	era := s.correctTimes(&m)
 	p, err := s.log.TryAppend(payload, m)
 	if err == nil {

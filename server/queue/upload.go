@@ -31,6 +31,7 @@ type upload struct {
 	body  largeBody
 	ended bool
 
+	size     int64 // of the payload
 	enqueued int64 // when it began, Unix ms
 }
 
@@ -46,11 +47,15 @@ func (q *Queue) BeginLarge(size int64, m Meta) (Upload, error) {
 	if _, err := s.lockLoaded(true); err != nil {
 		return nil, err
 	}
-	u := &upload{store: s, log: s.log, enqueued: m.Enqueued}
+	u := &upload{store: s, log: s.log, size: size, enqueued: m.Enqueued}
 	s.uploads++
+	err := s.admitLocked(size)
 	s.mu.Unlock()
+	if err != nil && !errors.Is(err, ErrDiscardOldest) { // which is done when the item is whole
+		u.fail()
+		return nil, err
+	}
 	s.discardFor(size + size>>12 + chunk)
-	var err error
 	if u.body, err = u.log.BeginLarge(size, m); err != nil {
 		u.fail()
 		return nil, reword(u.store, err)
@@ -69,7 +74,7 @@ func (u *upload) Commit() error {
 	by, era := u.store.reg.eras.correction(u.enqueued)
 	u.body.Move(by)
 	u.enqueued += by
-	p, err := u.body.TryCommit()
+	p, err := u.store.appendReserved(u.size, u.body.TryCommit)
 	if errors.Is(err, ErrBacklog) {
 		return err
 	}

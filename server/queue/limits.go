@@ -1,0 +1,160 @@
+package queue
+
+// The bounds of a queue's items and of their bytes. They count what waits, is delayed or open. An
+// item is compared with them in the hold of the lock that appends it, so they hold exactly.
+
+import (
+	"errors"
+	"fmt"
+)
+
+// MaxItemSize is the size of the largest payload that the queue takes, in bytes; 0: it has no bound
+// of its own.
+func (q *Queue) MaxItemSize() int64 { return q.store.settings().MaxItemSize }
+
+// MaxOpenReads is how many items of the queue a connection may have open; 0: the queue does not say.
+func (q *Queue) MaxOpenReads() int { return q.store.settings().MaxOpenReads }
+
+// The refusals at a queue's own bounds.
+const (
+	atMaxItems = "the queue is at its limit of %d items (max-items): take items, or raise it"
+	atMaxBytes = "the queue is at its limit of %d bytes (max-bytes): take items, or raise it"
+)
+
+// admitLocked admits an item of so many bytes to the store, which is loaded. At a bound, what has
+// expired at the head goes for it, and the oldest items of a queue that discards. ErrDiscardOldest
+// says that more can go than in one hold of the lock.
+func (s *store) admitLocked(size int64) error {
+	set := s.settings()
+	if set.MaxItems == 0 && set.MaxBytes == 0 || s.overLocked(set, size) == nil {
+		return nil
+	}
+	q := &s.own
+	_, more := q.peekHeadLocked() // drops what has expired
+	over := s.overLocked(set, size)
+	for n := 0; over != nil && over.discard && n < expirySlice; n++ {
+		ok, err := q.discardOneLocked(over)
+		if err == ErrUnready {
+			return over
+		}
+		if !ok || err != nil {
+			return errors.Join(over.final(), err)
+		}
+		over = s.overLocked(set, size)
+	}
+	switch {
+	case over == nil:
+		return nil
+	case more:
+		over.discard = true
+	}
+	return over
+}
+
+// overLocked is which bound of the queue forbids an item of so many bytes; nil if none does.
+func (s *store) overLocked(set *Settings, size int64) *overBound {
+	items, bytes := s.own.cursor.Pending()
+	items, bytes = items+s.reserved.items, bytes+s.reserved.bytes
+	refused := func(format string, bound int64) *overBound {
+		return &overBound{
+			text: fmt.Sprintf(format, bound), need: size, own: true, items: true, discard: set.Discard,
+		}
+	}
+	switch {
+	case set.MaxBytes > 0 && size > set.MaxBytes: // however much is discarded
+		over := refused(atMaxBytes, set.MaxBytes)
+		over.discard = false
+		return over
+	case set.MaxItems > 0 && items+1 > set.MaxItems:
+		return refused(atMaxItems, set.MaxItems)
+	case set.MaxBytes > 0 && bytes+size > set.MaxBytes:
+		return refused(atMaxBytes, set.MaxBytes)
+	}
+	return nil
+}
+
+// discardOneLocked takes the oldest waiting item; false if none waits.
+func (q *Queue) discardOneLocked(bound error) (ok bool, err error) {
+	it, ok, err := q.nextLocked()
+	if !ok || err != nil {
+		return false, err
+	}
+	if err := q.cursor.Take(it.Position); err != nil {
+		q.putBackLocked(it)
+		return false, err
+	}
+	q.noteDiscardedLocked(1, bound)
+	return true, nil
+}
+
+// appendReserved is for an item that is appended without the lock: it counts as soon as it is
+// admitted. It may wait for the disk.
+func (s *store) appendReserved(
+	size int64, do func() (Position, error),
+) (p Position, err error) {
+	if err := s.reserve(size); err != nil {
+		return p, err
+	}
+	defer func() {
+		s.mu.Lock()
+		s.reserved.items--
+		s.reserved.bytes -= size
+		s.mu.Unlock()
+	}()
+	return do()
+}
+
+func (s *store) reserve(size int64) (err error) {
+	for {
+		s.mu.Lock()
+		if err = s.admitLocked(size); err == nil {
+			s.reserved.items++
+			s.reserved.bytes += size
+		}
+		s.mu.Unlock()
+		var over *overBound
+		if !errors.As(err, &over) || !over.discard {
+			return err
+		}
+		if err := s.makeWay(over); err != nil {
+			return err
+		}
+	}
+}
+
+// makeWay is admitLocked with as many holds of the lock as it takes. It may wait for the disk.
+func (s *store) makeWay(refused *overBound) error {
+	for {
+		if there, err := s.lockLoaded(false); err != nil {
+			return err
+		} else if !there {
+			s.mu.Unlock()
+			return nil
+		}
+		c := s.own.cursor
+		before, _ := c.Pending()
+		err := s.admitLocked(refused.need)
+		after, _ := c.Pending()
+		s.pins++ // it must not be parked
+		s.mu.Unlock()
+		if errors.Is(err, ErrDiscardOldest) {
+			c.GetReady()
+		}
+		s.unpin()
+		var over *overBound
+		switch {
+		case !errors.As(err, &over) || !over.discard:
+			return err
+		case before == after && s.own.waitsForNothing():
+			return over.final()
+		}
+	}
+}
+
+// waitsForNothing reports whether no item waits.
+func (q *Queue) waitsForNothing() bool {
+	q.store.mu.Lock()
+	defer q.store.mu.Unlock()
+	items, _ := q.cursor.Pending()
+	return items <= q.openTotals.items
+}

@@ -131,9 +131,10 @@ func TestALimitIsExactHoweverItemsArePut(t *testing.T) {
 		},
 		func() error {
 			u, err := q.TryUpload(len(body), wal.Meta{})
-			for ; err == ErrUnready || err == ErrNotLoaded; u, err = q.TryUpload(len(body), wal.Meta{}) {
+			for err == ErrUnready || err == ErrNotLoaded {
 				q.Create()
 				q.store.log.CatchUp()
+				u, err = q.TryUpload(len(body), wal.Meta{})
 			}
 			if err != nil {
 				return err

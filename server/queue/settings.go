@@ -31,7 +31,8 @@ type Settings struct {
 	// MaxQueueAge is after how long without an item an empty queue is deleted; 0: never.
 	MaxQueueAge time.Duration
 
-	// MaxOpenReads is how many items of the queue a connection may have open; 0: as the server says.
+	// MaxOpenReads is how many items of the queue a connection may have open; 0: as the server
+	// says.
 	MaxOpenReads int
 	// OpenTimeout is how long an item may be open before it goes back; 0: for ever.
 	OpenTimeout time.Duration

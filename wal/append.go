@@ -68,7 +68,7 @@ func (l *Log) recordLocked(kind segment.Kind, payload []byte, m Meta) segment.Re
 	}
 	return segment.Record{
 		Seq: l.next, Kind: kind, Flags: m.recordFlags(), ClientFlags: m.Flags,
-		Enqueued: m.Enqueued, Expires: m.Expires, Payload: payload,
+		Enqueued: m.Enqueued, Expires: m.Expires, Due: m.Due, Payload: payload,
 	}
 }
 

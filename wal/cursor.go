@@ -77,20 +77,26 @@ func (c *Consumer) TryNext() (p Position, m Meta, ok bool, err error) {
 			c.jump(x.To + 1)
 			continue
 		}
-		p = Position{
-			Seq: r.Seq, Size: int64(len(r.Payload)), Flags: r.ClientFlags,
-			at: r.Offset(), segment: c.f.first,
-		}
+		p = c.f.position(&r)
 		if !r.Mended {
 			p.at |= verifiedBit
-		}
-		if r.Kind == segment.KindLarge {
-			p.at |= largeBit
-			p.Size = body.ItemSize(&r)
 		}
 		return p, metaOf(r), true, nil
 	}
 	return p, m, false, nil
+}
+
+// position is where a record of the segment is.
+func (f *file) position(r *segment.Record) Position {
+	p := Position{
+		Seq: r.Seq, Size: int64(len(r.Payload)), Flags: r.ClientFlags,
+		at: r.Offset(), segment: f.first,
+	}
+	if r.Kind == segment.KindLarge {
+		p.at |= largeBit
+		p.Size = body.ItemSize(r)
+	}
+	return p
 }
 
 // How much TryNext skips while it holds Log.mu: bytes of records, and the cost of looking at one,

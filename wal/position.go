@@ -37,6 +37,7 @@ type Meta struct {
 	Enqueued int64  // Unix ms; 0 on Append means now
 	Expires  int64  // Unix ms, 0 = never; kept, not acted upon
 	Fixed    bool   // Expires is a time of day, not a lifetime from Enqueued on
+	Due      int64  // Unix ms when consumers should see it, 0 = at once; kept, not acted upon
 }
 
 // Move adds by milliseconds to the times, after the clock was set. A fixed Expires stays.
@@ -44,6 +45,9 @@ func (m *Meta) Move(by int64) {
 	m.Enqueued += by
 	if m.Expires != 0 && !m.Fixed {
 		m.Expires += by
+	}
+	if m.Due != 0 {
+		m.Due += by
 	}
 }
 

@@ -72,7 +72,7 @@ func (l *Log) readError(p Position, err error) error {
 
 func metaOf(r segment.Record) Meta {
 	return Meta{
-		Flags: r.ClientFlags, Enqueued: r.Enqueued, Expires: r.Expires,
+		Flags: r.ClientFlags, Enqueued: r.Enqueued, Expires: r.Expires, Due: r.Due,
 		Fixed: r.Flags&flagFixed != 0,
 	}
 }

@@ -215,8 +215,9 @@ func (l *Log) blankOffsets(name string, live int, created int64) (*offset.File, 
 
 // reading is what a consumer lacks to go on. Log.mu guards it.
 type reading struct {
-	lacks   bool // TryNext returned ErrUnready: the segment is not open, or is damaged here
-	asked   bool // getRoom or GetReady waits in a pool
+	lacks   bool   // TryNext returned ErrUnready: the segment is not open, or is damaged here
+	find    uint64 // TryFind did, for this number; 0: it did not
+	asked   bool   // getRoom or GetReady waits in a pool
 	err     error
 	waiting waitlist
 }
@@ -241,6 +242,9 @@ func (c *Consumer) ReadyThen(fn func()) {
 // GetReady prepares what TryNext lacked: it opens the segment at the cursor, or finds the end of
 // the damage there. It waits for the disk.
 func (c *Consumer) GetReady() {
+	if c.openFound() {
+		return
+	}
 	l := c.l
 	l.mu.Lock()
 	lacks, f, at := c.reading.lacks && !l.closed, c.f, c.at
@@ -295,7 +299,7 @@ func (c *Consumer) atDamage() bool {
 
 // isReady ends the wait for what the cursor lacked.
 func (c *Consumer) isReady(err error) {
-	c.reading.lacks, c.reading.asked, c.reading.err = false, false, err
+	c.reading.lacks, c.reading.find, c.reading.asked, c.reading.err = false, 0, false, err
 	c.reading.waiting.notify()
 }
 

@@ -12,7 +12,7 @@ import (
 // of its own.
 func (q *Queue) MaxItemSize() int64 { return q.store.settings().MaxItemSize }
 
-// MaxOpenReads is how many items of the queue a connection may have open; 0: the queue does not say.
+// MaxOpenReads is how many items of the queue a connection may have open; 0: it does not say.
 func (q *Queue) MaxOpenReads() int { return q.store.settings().MaxOpenReads }
 
 // The refusals at a queue's own bounds.
@@ -57,7 +57,8 @@ func (s *store) overLocked(set *Settings, size int64) *overBound {
 	items, bytes = items+s.reserved.items, bytes+s.reserved.bytes
 	refused := func(format string, bound int64) *overBound {
 		return &overBound{
-			text: fmt.Sprintf(format, bound), need: size, own: true, items: true, discard: set.Discard,
+			text: fmt.Sprintf(format, bound), need: size,
+			own: true, items: true, discard: set.Discard,
 		}
 	}
 	switch {

@@ -29,6 +29,9 @@ package segment
 //	148  codec       uint8    that the file was written with
 //	149  parity      uint8    parity blocks for each group of 16 data blocks
 //	150  reserved = 0
+//	152  dueBefore   int64    as in a segment's header, like the next one
+//	160  expiring    uint64
+//	168  reserved = 0
 //	184  checksum    uint64   over bytes 0 to 183
 //
 // An entry of the directory:
@@ -102,6 +105,7 @@ func (h *coldHeader) encode() (b [coldHeaderLen]byte) {
 	}
 	le.PutUint64(b[16:], h.Salt)
 	b[148], b[149] = uint8(h.codec), h.parity
+	h.putTimes(b[152:])
 	le.PutUint64(b[coldHeaderLen-8:], checksum.Of(b[:coldHeaderLen-8]))
 	return b
 }
@@ -140,6 +144,7 @@ func (h *coldHeader) decode(b []byte) (flipped bool, err error) {
 		end: w(132), blocks: w(136), directory: w(140), size: w(144),
 		codec: Codec(b[148]), parity: b[149],
 	}
+	h.getTimes(b[152:])
 	if h.parity > maxParity || h.end < HeaderSize || h.end > MaxCapacity || h.end%Align != 0 ||
 		int64(h.size) != int64(h.directory)+h.directoryLen()+coldHeaderLen ||
 		int64(h.directory) < HeaderSize+h.directoryLen() {

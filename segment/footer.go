@@ -138,6 +138,8 @@ func readFooter(b []byte, size int64, salt uint64) (f footer, mended, ok bool) {
 			BytesBefore: le.Uint64(b[96:]),
 			Longest:     le.Uint32(b[68:]),
 			Log:         le.Uint64(b[56:]),
+			DueBefore:   NotKnown, // only the header knows
+			Expiring:    true,
 		},
 		Totals: Totals{
 			Last:           le.Uint64(b[32:]),

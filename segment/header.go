@@ -16,7 +16,9 @@ package segment
 //	56  itemsBefore uint64
 //	64  bytesBefore uint64
 //	72  log         uint64   identity of the log, 0 = not known
-//	80  reserved, zeros
+//	80  dueBefore   int64    the latest due time of items before; 0 none has one; -1 not known
+//	88  expiring    uint64   1: items before may expire; 0: none does
+//	96  reserved, zeros
 //	120 checksum    uint64   over bytes 0 to 119
 //
 // Magic, version and checksum keep their places in every later version.
@@ -56,10 +58,18 @@ type Header struct {
 	BytesBefore uint64 // their bytes, as the log counts them
 	Log         uint64 // random identity of the log it is part of; 0 means not known
 
+	// DueBefore is the latest due time of the items before, in Unix ms: 0 if none has one, NotKnown.
+	// Expiring says that one of them expires, or that it is not known.
+	DueBefore int64
+	Expiring  bool
+
 	// Longest bounds the payload of a record, in bytes; 0 means no bound. With a bound, skipping
 	// damage is fast whatever the payloads contain.
 	Longest uint32
 }
+
+// NotKnown is the DueBefore of a header that was lost.
+const NotKnown = -1
 
 // newSalt returns a random salt. It is not 0.
 func newSalt() uint64 {
@@ -97,6 +107,18 @@ func (h *Header) put(b []byte) {
 	le.PutUint64(b[56:], h.ItemsBefore)
 	le.PutUint64(b[64:], h.BytesBefore)
 	le.PutUint64(b[72:], h.Log)
+	h.putTimes(b[80:])
+}
+
+func (h *Header) putTimes(b []byte) {
+	le.PutUint64(b, uint64(h.DueBefore))
+	if h.Expiring {
+		le.PutUint64(b[8:], 1)
+	}
+}
+
+func (h *Header) getTimes(b []byte) {
+	h.DueBefore, h.Expiring = int64(le.Uint64(b)), le.Uint64(b[8:]) != 0
 }
 
 // get reads what put wrote.
@@ -112,6 +134,7 @@ func (h *Header) get(b []byte) {
 		BytesBefore: le.Uint64(b[64:]),
 		Log:         le.Uint64(b[72:]),
 	}
+	h.getTimes(b[80:])
 }
 
 // decode reads one copy; mended says that a flipped bit of it was mended. The error is ErrVersion

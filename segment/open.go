@@ -98,6 +98,9 @@ func (s *Segment) load(o OpenOptions) (damage []Damage, err error) {
 		salt = h.salt()
 	}
 	footer, mended, isSealed := readFooter(foot, size, salt)
+	if err == nil {
+		footer.Header.DueBefore, footer.Header.Expiring = h.DueBefore, h.Expiring
+	}
 	s.opened = openedFlips{header: flips > 0, footer: mended}
 	if mended {
 		flips++

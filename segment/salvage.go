@@ -70,7 +70,7 @@ func salvageHeader(b []byte, from uint32, first uint64) (Header, bool) {
 		if ok && k.salt != 0 {
 			return Header{
 				Salt: k.salt, First: first, ItemsBefore: first - 1,
-				Capacity: max(int64(len(b))&^7, minCapacity),
+				Capacity: max(int64(len(b))&^7, minCapacity), DueBefore: NotKnown, Expiring: true,
 			}, true
 		}
 	}

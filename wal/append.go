@@ -106,6 +106,10 @@ func (l *Log) appendedLocked(f *file, off uint32, size int64, r *segment.Record)
 	l.next++
 	l.total.items++
 	l.total.bytes += uint64(size)
+	if r.Expires|r.Due != 0 {
+		l.total.due = max(l.total.due, r.Due)
+		l.total.expiring = l.total.expiring || r.Expires != 0
+	}
 	f.dirty = true
 	l.touchLocked()
 	l.prepareFromLocked(f, off)
@@ -167,6 +171,7 @@ func (l *Log) rollLocked() error {
 		First: l.next, Created: l.now(), Capacity: l.o.SegmentSize,
 		ItemsBefore: l.total.items, BytesBefore: l.total.bytes,
 		Longest: uint32(max(l.o.InlineMax, body.RecordSize)), Log: l.id,
+		DueBefore: l.total.due, Expiring: l.total.expiring,
 	}); err != nil {
 		switch {
 		case len(f.coming) > 0:

@@ -47,10 +47,10 @@ type Log struct {
 	files     []*file // in order; the last takes appends unless it is sealed
 	spare     spare
 	rolls     rolls
-	next      uint64                        // sequence number of the next item
-	durable   uint64                        // a sync has brought all items below to stable storage
-	total     struct{ items, bytes uint64 } // appended since the log was created
-	created   int64                         // Unix ms
+	next      uint64 // sequence number of the next item
+	durable   uint64 // a sync has brought all items below to stable storage
+	total     totals
+	created   int64 // Unix ms
 	consumers map[string]*Consumer
 	uploads   uploads
 	slow      clock.Timer // fires when uploads into rolled segments are slow: see upload.go
@@ -63,6 +63,13 @@ type Log struct {
 	failed    error // why the log takes no more items; nil if it does
 	deleting  bool  // removeTaken is at work
 	closed    bool
+}
+
+// totals sums up what was appended since the log was created. Log.mu guards it.
+type totals struct {
+	items, bytes uint64
+	due          int64 // the latest due time, Unix ms; 0: no item had one
+	expiring     bool  // some item expires
 }
 
 // chore is work that the background does on a log, one job at a time. Close locks it as well.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"path/filepath"
 	"slices"
 
@@ -308,7 +309,13 @@ func (l *Log) openSegments(list []files.Info, s settle.Settled) error {
 	last := found[0]
 	h, t := last.seg.Header(), last.seg.Totals()
 	l.next = max(last.first, t.Last+1)
-	l.total.items, l.total.bytes = h.ItemsBefore+t.Items, h.BytesBefore+t.Bytes+largeBytes(last.seg)
+	l.total = totals{
+		items: h.ItemsBefore + t.Items, bytes: h.BytesBefore + t.Bytes + largeBytes(last.seg),
+		due: max(h.DueBefore, t.EarliestDue), expiring: h.Expiring || t.EarliestExpiry != 0,
+	}
+	if h.DueBefore == segment.NotKnown {
+		l.total.due = math.MaxInt64
+	}
 	last.planLocked()
 	l.created = h.Created // of the last segment; the own consumer's file knows better
 	return nil

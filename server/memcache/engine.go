@@ -63,6 +63,7 @@ type Queue interface {
 	Open(it queue.Item) (queue.Body, error)   // a large one; may wait
 	Confirm(it queue.Item) error
 	Return(it queue.Item) error
+	HasEnded(it queue.Item) bool // by itself meanwhile
 	Drop(it queue.Item)
 
 	// Hold notes that an item that was fetched stays open until the client says more.

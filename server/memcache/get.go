@@ -127,7 +127,7 @@ func (s *Session) checkKeys() (problem string) {
 	if takes && g.peeks && g.wait > 0 {
 		return mixedWaits
 	}
-	if takes && !s.mayOpen() {
+	if takes && !s.mayOpen() && !(s.dropEnded() && s.mayOpen()) {
 		return closeFirst
 	}
 	return ""

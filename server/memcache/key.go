@@ -10,6 +10,9 @@ import (
 // maxWait bounds /t=, in milliseconds: some 24 days.
 const maxWait = 1 << 31
 
+// maxDelay bounds /delay=, in milliseconds: some 139 years.
+const maxDelay = 1 << 42
+
 type options uint16
 
 const (
@@ -28,23 +31,24 @@ const (
 // The options that a command knows.
 const (
 	getOptions = optOpen | optAhead | optClose | optAbort | optPeek | optTimed
-	setOptions = optSync | optStrict
+	setOptions = optSync | optStrict | optDelay
 	noOptions  = options(0)
 )
 
 // Answers to a bad key.
 const (
-	unknownOption  = "CLIENT_ERROR unknown option\r\n"
-	badWait        = "CLIENT_ERROR t is a number of milliseconds\r\n"
-	abortAlone     = "CLIENT_ERROR abort goes with no other option but t\r\n"
-	aheadOpens     = "CLIENT_ERROR ahead goes with open\r\n"
-	peekTakesNone  = "CLIENT_ERROR peek does not go with open or close\r\n"
-	delayNotServed = "CLIENT_ERROR delay is not supported\r\n"
+	unknownOption = "CLIENT_ERROR unknown option\r\n"
+	badWait       = "CLIENT_ERROR t is a number of milliseconds\r\n"
+	badDelay      = "CLIENT_ERROR delay is a number of milliseconds\r\n"
+	abortAlone    = "CLIENT_ERROR abort goes with no other option but t\r\n"
+	aheadOpens    = "CLIENT_ERROR ahead goes with open\r\n"
+	peekTakesNone = "CLIENT_ERROR peek does not go with open or close\r\n"
 )
 
-// parseKey reads a key: its queue, options and /t=. A problem is the answer to give.
+// parseKey reads a key: its queue, options, and the ms of /t= or /delay=. A problem is the answer
+// to give.
 func (s *Session) parseKey(word []byte, known options) (
-	q Queue, opts options, wait int64, problem string,
+	q Queue, opts options, ms int64, problem string,
 ) {
 	name, rest := word, []byte(nil)
 	if slash := bytes.IndexByte(word, '/'); slash >= 0 {
@@ -54,12 +58,12 @@ func (s *Session) parseKey(word []byte, known options) (
 	if err != nil {
 		return nil, 0, 0, clientError(err)
 	}
-	opts, wait, problem = parseOptions(rest, known)
-	return q, opts, wait, problem
+	opts, ms, problem = parseOptions(rest, known)
+	return q, opts, ms, problem
 }
 
 // parseOptions reads what follows a name: each option begins with a slash.
-func parseOptions(rest []byte, known options) (opts options, wait int64, problem string) {
+func parseOptions(rest []byte, known options) (opts options, ms int64, problem string) {
 	for len(rest) > 0 {
 		word := rest[1:]
 		if slash := bytes.IndexByte(word, '/'); slash >= 0 {
@@ -67,18 +71,22 @@ func parseOptions(rest []byte, known options) (opts options, wait int64, problem
 		}
 		rest = rest[1+len(word):]
 		opt, value := parseOption(word)
-		if opt == optDelay && known&optSync != 0 {
-			return 0, 0, delayNotServed
-		}
 		if opt == 0 || opt&known == 0 {
 			return 0, 0, unknownOption
 		}
-		if opt == optTimed {
+		switch opt {
+		case optTimed:
 			n, ok := parseUint(value, math.MaxUint64)
 			if !ok {
 				return 0, 0, badWait
 			}
-			wait = int64(min(n, maxWait))
+			ms = int64(min(n, maxWait))
+		case optDelay:
+			n, ok := parseUint(value, math.MaxUint64)
+			if !ok {
+				return 0, 0, badDelay
+			}
+			ms = int64(min(n, maxDelay))
 		}
 		opts |= opt
 	}
@@ -91,7 +99,7 @@ func parseOptions(rest []byte, known options) (opts options, wait int64, problem
 	if opts&optPeek != 0 && opts&(optOpen|optClose) != 0 {
 		return 0, 0, peekTakesNone
 	}
-	return opts, wait, ""
+	return opts, ms, ""
 }
 
 // parseOption returns 0 for a word that is no option of any command.

@@ -2,7 +2,12 @@ package memcache
 
 // Reliable reads: items open at this connection.
 
-import "github.com/darner/darner/server/queue"
+import (
+	"errors"
+	"slices"
+
+	"github.com/darner/darner/server/queue"
+)
 
 // openItem was fetched with /open, and ends with /close or /abort. It keeps the queue's handle
 // alive, so that the same name has the same handle even if the queue is deleted and created again.
@@ -28,7 +33,10 @@ func (s *Session) closeOldest(k *getKey) error {
 			o.q.Return(o.item)
 			return nil
 		}
-		return o.q.Confirm(o.item)
+		if err := o.q.Confirm(o.item); !errors.Is(err, queue.ErrNotOpen) {
+			return err
+		}
+		return nil // it was open for too long, and went back
 	}
 	return nil
 }
@@ -78,6 +86,14 @@ func (s *Session) mayOpenBeside(k *getKey, open, before int) bool {
 		most = s.env.MaxOpenReads
 	}
 	return open-closes < most
+}
+
+// dropEnded forgets items that went back because they were open for too long. It is false if there
+// were none.
+func (s *Session) dropEnded() bool {
+	n := len(s.opens)
+	s.opens = slices.DeleteFunc(s.opens, func(o openItem) bool { return o.q.HasEnded(o.item) })
+	return len(s.opens) < n
 }
 
 // openBeside is how many items are open that count with those of a queue.

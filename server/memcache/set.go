@@ -162,7 +162,7 @@ func expiry(seconds, now, relativeMax int64) (at int64, fixed bool) {
 
 // setKey finds the queue of a set.
 func (s *Session) setKey(key []byte) (problem string) {
-	q, opts, _, problem := s.parseKey(key, setOptions)
+	q, opts, delay, problem := s.parseKey(key, setOptions)
 	if problem != "" {
 		return problem
 	}
@@ -170,6 +170,9 @@ func (s *Session) setKey(key []byte) (problem string) {
 	s.set.sync = opts&optSync != 0 || s.env.SyncAlways
 	s.set.strict = opts&optStrict != 0
 	s.set.meta.Enqueued = s.env.Now()
+	if opts&optDelay != 0 { // also one of 0 ms, which is none whatever the queue's own
+		s.set.meta.Due = s.set.meta.Enqueued + delay
+	}
 	return ""
 }
 

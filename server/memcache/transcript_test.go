@@ -4,6 +4,7 @@ import (
 	"io"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/darner/darner/server/memcache/transcript"
 )
@@ -13,6 +14,7 @@ func settings(t *testing.T, with map[string]string) func(*testServer) {
 	return func(sv *testServer) {
 		for name, value := range with {
 			n, _ := strconv.Atoi(value)
+			d, _ := time.ParseDuration(value)
 			switch name {
 			case "max-item-size":
 				sv.env.MaxItemSize = int64(n)
@@ -32,6 +34,14 @@ func settings(t *testing.T, with map[string]string) func(*testServer) {
 				sv.every.MaxItemSize = int64(n)
 			case "queue-max-open-reads":
 				sv.every.MaxOpenReads = n
+			case "queue-max-delayed":
+				sv.every.MaxDelayed = n
+			case "queue-delay":
+				sv.every.Delay = d
+			case "queue-open-timeout":
+				sv.every.OpenTimeout = d
+			case "queue-retry-delay":
+				sv.every.RetryDelay = d
 			case "when-full":
 				sv.every.Discard = value == "discard-oldest"
 			case "sync":

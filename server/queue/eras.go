@@ -111,6 +111,13 @@ func (e *eras) noteStep() (now int64) {
 
 func stamp(ms int64) string { return time.UnixMilli(ms).UTC().Format(time.RFC3339) }
 
+// corrects reports whether the clock was wrong at times, in this run or before.
+func (e *eras) corrects() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.past) > 0 || len(e.list) > 1 || e.gone > 0
+}
+
 // shiftSince is what to add to a time of day from an era of this run, to compare it with now.
 func (e *eras) shiftSince(in uint32) int64 {
 	if e.steps.Load() == in {

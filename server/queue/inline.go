@@ -30,9 +30,9 @@ type inlineUpload struct {
 	store *store
 	log   log
 
-	size     int64 // of the payload
-	enqueued int64 // when it began, Unix ms
-	ended    bool
+	size  int64 // of the payload
+	meta  Meta
+	ended bool
 }
 
 // TryUpload begins an item of size bytes, at least 1, that TryPut would take. Its errors are those
@@ -45,11 +45,12 @@ func (q *Queue) TryUpload(size int, m Meta) (InlineUpload, error) {
 		return nil, ErrNotLoaded
 	}
 	s.lastUse = s.reg.tick.Load()
-	if err := s.admitLocked(int64(size)); err != nil {
-		return nil, err
-	}
 	if m.Enqueued == 0 {
 		m.Enqueued = s.reg.eras.now()
+	}
+	s.delayLocked(&m)
+	if err := s.admitLocked(int64(size), m.Due != 0); err != nil {
+		return nil, err
 	}
 	body, err := s.log.TryUpload(size, m)
 	if err != nil {
@@ -57,7 +58,7 @@ func (q *Queue) TryUpload(size int, m Meta) (InlineUpload, error) {
 	}
 	s.uploads++
 	return &inlineUpload{
-		inlineBody: body, store: s, log: s.log, size: int64(size), enqueued: m.Enqueued,
+		inlineBody: body, store: s, log: s.log, size: int64(size), meta: m,
 	}, nil
 }
 
@@ -77,7 +78,7 @@ func (u *inlineUpload) TryCommit() error {
 	era := u.correctTimes()
 	s.mu.Lock()
 	var p Position
-	err := s.admitLocked(u.size)
+	err := s.admitLocked(u.size, u.meta.Due != 0)
 	if err == nil {
 		p, err = u.inlineBody.TryCommit()
 	}
@@ -93,7 +94,7 @@ func (u *inlineUpload) Commit() error {
 	s := u.store
 	s.discardFor(min(s.segmentSize()/2, extent))
 	era := u.correctTimes()
-	p, err := s.appendReserved(u.size, u.inlineBody.Commit)
+	p, err := s.appendReserved(u.size, u.meta.Due != 0, u.inlineBody.Commit)
 	if errors.Is(err, ErrBacklog) {
 		return err
 	}
@@ -107,9 +108,9 @@ func (u *inlineUpload) Commit() error {
 }
 
 func (u *inlineUpload) correctTimes() (era uint32) {
-	by, era := u.store.reg.eras.correction(u.enqueued)
+	by, era := u.store.reg.eras.correction(u.meta.Enqueued)
 	u.Move(by)
-	u.enqueued += by
+	u.meta.Move(by)
 	return era
 }
 
@@ -118,6 +119,9 @@ func (u *inlineUpload) correctTimes() (era uint32) {
 func (u *inlineUpload) placedAndUnlock(p Position, era uint32) {
 	if u.store.log == u.log {
 		u.store.noteEraLocked(p.Seq, era)
+		if u.meta.Due != 0 {
+			u.store.deferPutLocked(p, u.meta)
+		}
 	}
 	u.endLocked()
 	u.store.serveAndUnlock()

@@ -26,6 +26,10 @@ type Item struct {
 	fixed  bool   // Expires is a time of day
 	peeked bool
 	held   bool // see Queue.Hold
+
+	// deliveries is how often it came back. After a restart it may be too low, and it is 0 in a
+	// queue whose settings do not ask.
+	deliveries uint32
 }
 
 func earlier(a, b Item) bool { return a.Seq < b.Seq }

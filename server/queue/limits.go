@@ -17,15 +17,22 @@ func (q *Queue) MaxOpenReads() int { return q.store.settings().MaxOpenReads }
 
 // The refusals at a queue's own bounds.
 const (
-	atMaxItems = "the queue is at its limit of %d items (max-items): take items, or raise it"
-	atMaxBytes = "the queue is at its limit of %d bytes (max-bytes): take items, or raise it"
+	atMaxItems   = "the queue is at its limit of %d items (max-items): take items, or raise it"
+	atMaxBytes   = "the queue is at its limit of %d bytes (max-bytes): take items, or raise it"
+	atMaxDelayed = "the queue has as many delayed items as it may, %d (max-delayed): wait until " +
+		"some are due, or raise it"
 )
 
 // admitLocked admits an item of so many bytes to the store, which is loaded. At a bound, what has
 // expired at the head goes for it, and the oldest items of a queue that discards. ErrDiscardOldest
 // says that more can go than in one hold of the lock.
-func (s *store) admitLocked(size int64) error {
+func (s *store) admitLocked(size int64, delayed bool) error {
 	set := s.settings()
+	if delayed && s.own.delayedLocked().items >= set.maxDelayed() {
+		return &overBound{
+			text: fmt.Sprintf(atMaxDelayed, set.maxDelayed()), own: true, items: true,
+		}
+	}
 	if set.MaxItems == 0 && set.MaxBytes == 0 || s.overLocked(set, size) == nil {
 		return nil
 	}
@@ -91,9 +98,9 @@ func (q *Queue) discardOneLocked(bound error) (ok bool, err error) {
 // appendReserved is for an item that is appended without the lock: it counts as soon as it is
 // admitted. It may wait for the disk.
 func (s *store) appendReserved(
-	size int64, do func() (Position, error),
+	size int64, delayed bool, do func() (Position, error),
 ) (p Position, err error) {
-	if err := s.reserve(size); err != nil {
+	if err := s.reserve(size, delayed); err != nil {
 		return p, err
 	}
 	defer func() {
@@ -105,10 +112,10 @@ func (s *store) appendReserved(
 	return do()
 }
 
-func (s *store) reserve(size int64) (err error) {
+func (s *store) reserve(size int64, delayed bool) (err error) {
 	for {
 		s.mu.Lock()
-		if err = s.admitLocked(size); err == nil {
+		if err = s.admitLocked(size, delayed); err == nil {
 			s.reserved.items++
 			s.reserved.bytes += size
 		}
@@ -134,7 +141,7 @@ func (s *store) makeWay(refused *overBound) error {
 		}
 		c := s.own.cursor
 		before, _ := c.Pending()
-		err := s.admitLocked(refused.need)
+		err := s.admitLocked(refused.need, false)
 		after, _ := c.Pending()
 		s.pins++ // it must not be parked
 		s.mu.Unlock()
@@ -156,6 +163,15 @@ func (s *store) makeWay(refused *overBound) error {
 func (q *Queue) waitsForNothing() bool {
 	q.store.mu.Lock()
 	defer q.store.mu.Unlock()
-	items, _ := q.cursor.Pending()
-	return items <= q.openTotals.items
+	return q.waitingLocked().items == 0
+}
+
+// waitingLocked is the items that wait and are due.
+func (q *Queue) waitingLocked() sum {
+	items, bytes := q.cursor.Pending()
+	later := q.delayedLocked()
+	return sum{
+		items: max(0, items-q.openTotals.items-later.items),
+		bytes: max(0, bytes-q.openTotals.bytes-later.bytes),
+	}
 }

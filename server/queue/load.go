@@ -144,7 +144,7 @@ func (s *store) openLog(create bool) (opened bool, err error) {
 }
 
 // attach gives the store its log, and the queues their cursors.
-func (s *store) attach(l log, cursors map[*Queue]cursor) {
+func (s *store) attach(l log, cursors map[*Queue]opened) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.loadFailure != nil && s.loadFailure.logged {
@@ -156,14 +156,15 @@ func (s *store) attach(l log, cursors map[*Queue]cursor) {
 	}
 	s.log, s.exists = l, true
 	for q, c := range cursors {
-		q.cursor, q.returned = c, newTree(s.reg.nodes)
+		q.cursor, q.returned = c.cursor, newTree(s.reg.nodes)
+		q.attachLaterLocked(c.later, c.at)
 	}
 	s.lastUse = s.reg.tick.Add(1)
 }
 
 // openReclaiming opens the files. If the system is short of something, it parks other queues and
 // tries again.
-func (s *store) openReclaiming() (l log, cursors map[*Queue]cursor, err error) {
+func (s *store) openReclaiming() (l log, cursors map[*Queue]opened, err error) {
 	l, cursors, err = s.openFiles()
 	if disk.IsTransient(err) && s.reg.parkOthers(s, err) {
 		l, cursors, err = s.openFiles()
@@ -222,7 +223,7 @@ func (s *store) noteLoadFailure(cause error) error {
 	return u.err
 }
 
-func (s *store) openFiles() (log, map[*Queue]cursor, error) {
+func (s *store) openFiles() (log, map[*Queue]opened, error) {
 	l, err := s.reg.logs.open(s.dir(), s.logOptions())
 	if err != nil {
 		return nil, nil, err
@@ -237,17 +238,28 @@ func (s *store) openFiles() (log, map[*Queue]cursor, error) {
 
 // openCursors opens the cursors of all queues. One that the log no longer knows begins at the
 // oldest item, so that nothing is lost.
-func (s *store) openCursors(l log) (map[*Queue]cursor, error) {
+func (s *store) openCursors(l log) (map[*Queue]opened, error) {
 	all := s.allQueues() // loading is held: they stay
-	cursors := make(map[*Queue]cursor, len(all))
+	cursors := make(map[*Queue]opened, len(all))
 	for _, q := range all {
-		c, err := l.Cursor(q.reader, wal.Oldest)
-		if err != nil {
+		var c opened
+		var err error
+		if c.cursor, err = l.Cursor(q.reader, wal.Oldest); err != nil {
+			return nil, err
+		}
+		if c.later, c.at, err = q.readLater(c.cursor, l); err != nil {
 			return nil, err
 		}
 		cursors[q] = c
 	}
 	return cursors, nil
+}
+
+// opened is what a queue gets when its log is opened.
+type opened struct {
+	cursor cursor
+	later  heap[appointment]
+	at     loadedAt
 }
 
 // park closes the log if nobody has used it since Registry.tick was before, and nobody needs it. A

@@ -48,6 +48,7 @@ type log interface {
 	// RemoveConsumer ends the cursor of that name, which is not the log's own, for good.
 	RemoveConsumer(name string) error
 
+	Next() uint64 // the number of the next item
 	Stats() wal.Stats
 	Lent() bool   // loans are out, for which the log must stay open
 	Err() error   // why it takes no more items; nil while all is well
@@ -71,6 +72,20 @@ type cursor interface {
 	Borrow(p Position) (Loan, error)
 	TryBorrow(p Position) (Loan, error)
 	Open(p Position) (Body, error)
+
+	// Seq is the number below which TryNext hands out nothing any more. TryFind returns an item by
+	// its number, wherever that is; false if it is taken. It is ErrUnready as TryNext is.
+	Seq() uint64
+	TryFind(seq uint64) (Position, Meta, bool, error)
+
+	// EachDue calls fn for the items that have a Due after a time, in order. It waits for the disk;
+	// nobody may append meanwhile.
+	EachDue(after int64, fn func(p Position, m Meta)) error
+
+	// NoteDelivered notes how often an item was delivered, Deliveries returns that: what the note
+	// said at least, after a restart.
+	NoteDelivered(p Position, n uint32)
+	Deliveries(seq uint64) uint32
 
 	Take(p Position) error         // for good, in any order
 	Taken(p Position) bool         // one by one, or by SkipToEnd
@@ -119,7 +134,14 @@ func (noCursor) TryRead(_ Position, dst []byte) ([]byte, error)    { return dst,
 func (noCursor) Borrow(Position) (Loan, error)                     { return Loan{}, ErrGone }
 func (noCursor) TryBorrow(Position) (Loan, error)                  { return Loan{}, ErrGone }
 func (noCursor) Open(Position) (Body, error)                       { return nil, ErrGone }
-func (noCursor) Take(Position) error                               { return nil }
-func (noCursor) Taken(Position) bool                               { return true }
-func (noCursor) SkipToEnd() error                                  { return nil }
-func (noCursor) Pending() (items, bytes int64)                     { return 0, 0 }
+func (noCursor) Seq() uint64                                       { return 0 }
+func (noCursor) TryFind(uint64) (p Position, m Meta, ok bool, err error) {
+	return p, m, false, nil
+}
+func (noCursor) EachDue(int64, func(Position, Meta)) error { return nil }
+func (noCursor) NoteDelivered(Position, uint32)            {}
+func (noCursor) Deliveries(uint64) uint32                  { return 0 }
+func (noCursor) Take(Position) error                       { return nil }
+func (noCursor) Taken(Position) bool                       { return true }
+func (noCursor) SkipToEnd() error                          { return nil }
+func (noCursor) Pending() (items, bytes int64)             { return 0, 0 }

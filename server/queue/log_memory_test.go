@@ -91,7 +91,7 @@ func (l *memoryLog) reopen() {
 	defer l.mu.Unlock()
 	l.life++
 	for name, c := range l.cursors {
-		l.cursors[name] = &memoryCursor{log: l, taken: c.taken, life: l.life}
+		l.cursors[name] = &memoryCursor{log: l, taken: c.taken, notes: c.notes, life: l.life}
 	}
 }
 
@@ -125,6 +125,12 @@ func (l *memoryHandle) Prepare()                {}
 func (l *memoryHandle) SyncThen(fn func(error)) { go fn(nil) }
 func (l *memoryHandle) GiveBack()               {}
 func (l *memoryHandle) Slim(context.Context)    {}
+func (l *memoryHandle) Next() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return uint64(len(l.items)) + 1
+}
+
 func (l *memoryHandle) Stats() wal.Stats {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -173,7 +179,10 @@ func (l *memoryHandle) Cursor(name string, from wal.Start) (cursor, error) {
 	}
 	c := l.cursors[name]
 	if c == nil {
-		c = &memoryCursor{log: l.memoryLog, taken: make(map[uint64]bool), life: l.life}
+		c = &memoryCursor{
+			log: l.memoryLog, taken: make(map[uint64]bool), notes: make(map[uint64]uint32),
+			life: l.life,
+		}
 		l.cursors[name] = c
 		if from == wal.Newest {
 			c.skip()
@@ -214,7 +223,8 @@ func (l *memoryLog) held() (all []uint64) {
 type memoryCursor struct {
 	log   *memoryLog
 	taken map[uint64]bool
-	at    uint64 // the last that was handed out
+	notes map[uint64]uint32 // deliveries
+	at    uint64            // the last that was handed out
 	life  int
 }
 
@@ -234,6 +244,53 @@ func (c *memoryCursor) TryNext() (p Position, m Meta, ok bool, err error) {
 		}
 	}
 	return p, m, false, nil
+}
+
+func (c *memoryCursor) Seq() uint64 {
+	c.log.mu.Lock()
+	defer c.log.mu.Unlock()
+	return c.at + 1
+}
+
+func (c *memoryCursor) TryFind(seq uint64) (p Position, m Meta, ok bool, err error) {
+	c.log.mu.Lock()
+	defer c.log.mu.Unlock()
+	if c.isClosed() {
+		return p, m, false, wal.ErrClosed
+	}
+	if seq == 0 || seq > uint64(len(c.log.items)) || c.taken[seq] {
+		return p, m, false, nil
+	}
+	return c.log.at(seq), c.log.items[seq-1].meta, true, nil
+}
+
+func (c *memoryCursor) EachDue(after int64, fn func(p Position, m Meta)) error {
+	c.log.mu.Lock()
+	var found []uint64
+	for i, it := range c.log.items {
+		if seq := uint64(i + 1); it.meta.Due > after && !c.taken[seq] {
+			found = append(found, seq)
+		}
+	}
+	c.log.mu.Unlock()
+	for _, seq := range found {
+		fn(c.log.at(seq), c.log.items[seq-1].meta)
+	}
+	return nil
+}
+
+func (c *memoryCursor) NoteDelivered(p Position, n uint32) {
+	c.log.mu.Lock()
+	defer c.log.mu.Unlock()
+	if !c.taken[p.Seq] {
+		c.notes[p.Seq] = max(c.notes[p.Seq], n)
+	}
+}
+
+func (c *memoryCursor) Deliveries(seq uint64) uint32 {
+	c.log.mu.Lock()
+	defer c.log.mu.Unlock()
+	return c.notes[seq]
 }
 
 func (c *memoryCursor) GetReady()           {}

@@ -45,15 +45,18 @@ func (o *opens) add(seq uint64) ticket {
 	return t
 }
 
+// has reports whether an open read has not ended.
+func (o *opens) has(t ticket, seq uint64) bool {
+	return int(t.place) < len(o.places) && o.places[t.place].seq == seq &&
+		o.places[t.place].use == t.use
+}
+
 // remove ends an open read. It is false if that was ended before.
 func (o *opens) remove(t ticket, seq uint64) bool {
-	if int(t.place) >= len(o.places) {
+	if !o.has(t, seq) {
 		return false
 	}
 	p := &o.places[t.place]
-	if p.seq != seq || p.use != t.use {
-		return false
-	}
 	*p = openPlace{next: o.free}
 	o.free = t.place + 1
 	o.n--

@@ -30,6 +30,8 @@ type Queue struct {
 	opens      opens     // open reads
 	openTotals sum       // of the open reads, without what was flushed
 	skip       *skipping // nil unless something before the head was skipped
+	agenda     *agenda   // nil unless something is on it
+	loaded     loadedAt  // what was put there when the log was opened
 
 	// When to clean up, in Unix ms; 0 is never. As a rule it is when the head expires.
 	due int64
@@ -90,10 +92,24 @@ func (q *Queue) Fetch() (Item, bool, error) { return q.get(true, nil) }
 func (q *Queue) Peek() (Item, bool, error) { return q.get(false, nil) }
 
 // Hold notes that an open item stays with the client until that says what becomes of it: it counts
-// as a transaction, and as canceled if it is returned.
+// as a transaction, and as canceled if it is returned. From now on it is open for at most the
+// open-timeout of the queue, if there is one, and then goes back.
 func (q *Queue) Hold(it *Item) {
 	it.held = true
 	q.held.Add(1)
+	if q.store.settings().OpenTimeout > 0 {
+		q.store.mu.Lock()
+		q.timeLocked(*it)
+		q.store.mu.Unlock()
+	}
+}
+
+// HasEnded reports whether an open read has ended, as by a timeout. One of a queue that was deleted
+// has not.
+func (q *Queue) HasEnded(it Item) bool {
+	q.store.mu.Lock()
+	defer q.store.mu.Unlock()
+	return it.cursor == q.cursor && !q.opens.has(it.ticket, it.Seq)
 }
 
 // Confirm ends an open read: the item is gone for good. An error means that it may come again
@@ -115,18 +131,37 @@ func (q *Queue) Confirm(it Item) error {
 func (q *Queue) Return(it Item) error {
 	s := q.store
 	s.mu.Lock()
-	ours, live, err := q.releaseLocked(it)
+	err := q.returnLocked(it)
 	s.lastUse = s.reg.tick.Load()
+	s.serveAndUnlock()
+	return err
+}
+
+// returnLocked is Return that leaves the waiters to the caller.
+func (q *Queue) returnLocked(it Item) error {
+	ours, live, err := q.releaseLocked(it)
 	if ours && it.held {
 		q.counts.canceled++
 	}
-	if live {
-		q.putBackLocked(it)
-	} else if ours {
+	switch {
+	case live:
+		q.comeBackLocked(it)
+	case ours:
 		q.lossesLocked().flushed++
 	}
-	s.serveAndUnlock()
 	return err
+}
+
+// comeBackLocked has an item wait again that was delivered.
+func (q *Queue) comeBackLocked(it Item) {
+	it.deliveries++
+	set := q.store.settings()
+	if set.MaxDeliveries > 0 || set.RetryDelay > 0 {
+		q.cursor.NoteDelivered(it.Position, it.deliveries)
+	}
+	if !q.retryLocked(it) {
+		q.putBackLocked(it)
+	}
 }
 
 // Drop gives up an item whose payload is damaged: it is gone for good, and counted as damaged. It
@@ -169,7 +204,8 @@ func (q *Queue) Flush() error {
 		return err
 	}
 	q.returned.Clear(true)
-	q.openTotals.items, q.openTotals.bytes = 0, 0
+	q.openTotals = sum{}
+	q.forgetLaterLocked()
 	q.counts.flushes++
 	return nil
 }
@@ -272,17 +308,35 @@ func (q *Queue) popLocked() (it Item, ok bool, err error) {
 	return Item{}, false, ErrUnready
 }
 
+// nextLocked takes the next item from what waits, expired or not.
 func (q *Queue) nextLocked() (Item, bool, error) {
+	if q.agenda != nil {
+		return q.nextOnAgendaLocked()
+	}
 	if q.returned != nil {
 		if it, ok := q.returned.DeleteMin(); ok {
 			return it, true, nil
 		}
 	}
 	p, m, ok, err := q.cursor.TryNext()
+	if !ok {
+		return Item{}, false, err
+	}
+	if m.Due != 0 && q.isDeferred(p, m) { // a large one, put just now, or the agenda is done
+		return Item{}, false, ErrUnready
+	}
+	return q.itemLocked(p, m), true, nil
+}
+
+// itemLocked is an item that the log has handed out.
+func (q *Queue) itemLocked(p Position, m Meta) Item {
 	it := Item{
 		Position: p, Enqueued: m.Enqueued, Expires: m.Expires, cursor: q.cursor, fixed: m.Fixed,
 	}
-	return it, ok, err
+	if set := q.store.settings(); set.MaxDeliveries > 0 || set.RetryDelay > 0 {
+		it.deliveries = q.cursor.Deliveries(p.Seq)
+	}
+	return it
 }
 
 func (q *Queue) putBackLocked(it Item) {
@@ -299,6 +353,9 @@ func (q *Queue) releaseLocked(it Item) (ours, live bool, err error) {
 	if !q.opens.remove(it.ticket, it.Seq) {
 		return false, false, ErrNotOpen
 	}
+	if q.agenda != nil {
+		q.agenda.held.remove(it.ticket)
+	}
 	if q.cursor.Taken(it.Position) {
 		return true, false, nil
 	}
@@ -314,7 +371,8 @@ func (q *Queue) detachLocked() {
 	q.cursor, q.returned = noCursor{}, nil
 	q.takeSkipErrLocked()
 	q.opens = opens{}
-	q.openTotals.items, q.openTotals.bytes = 0, 0
+	q.openTotals = sum{}
+	q.dropAgendaLocked()
 }
 
 // endLocked is detachLocked for good: waiters are released and counts dropped. It returns whom to

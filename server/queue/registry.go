@@ -137,6 +137,9 @@ func OpenRegistry(dir string, o Options) (*Registry, error) {
 	return r, nil
 }
 
+// steady is the steady time in ms.
+func (r *Registry) steady() int64 { return clock.Steady(r.clock).Milliseconds() }
+
 // probe finds out whether the file system can do what logs need. A file system that syncs as a
 // whole is known to sync, so that is not tried: it takes time.
 func (r *Registry) probe() error {

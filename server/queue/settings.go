@@ -3,6 +3,8 @@ package queue
 // What may differ from queue to queue. It may change while the registry is open: see Reconfigure.
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/darner/darner/wal"
@@ -68,14 +70,30 @@ func (r *Registry) settingsOf(name string) *Settings {
 // large segments are changes for logs that are opened later.
 func (r *Registry) Reconfigure(of func(name string) *Settings) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.o.Settings = of
-	for name, s := range r.stores {
-		s.set.Store(of(name))
-	}
-	for name, p := range r.handles {
+	all := slices.Collect(maps.Values(r.stores))
+	for _, p := range r.handles {
 		if s := p.Value(); s != nil {
-			s.set.Store(of(name))
+			all = append(all, s)
+		}
+	}
+	for _, s := range all {
+		s.set.Store(of(s.name))
+	}
+	r.mu.Unlock()
+	for _, s := range all {
+		s.settingsChanged()
+	}
+}
+
+// settingsChanged has what is timed follow the settings.
+func (s *store) settingsChanged() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for q := range s.queuesLocked() {
+		if q.agenda != nil {
+			q.agenda.rings = never
+			q.setAlarmLocked()
 		}
 	}
 }

@@ -15,10 +15,12 @@ type Stats struct {
 	Items, Bytes int64 // waiting; expired ones that nobody came across yet count
 	TotalItems   uint64
 	Age          int64 // ms since the head was put; 0 when nothing waits
+	Delayed      int64 // that wait for their time, put with a delay or returned
 	Waiters      int
 	Open         int // open reads, those of plain gets included
 
 	Expired          uint64
+	TimedOut         uint64 // reads that ended because they were open for too long
 	Transactions     uint64 // items that were held, see Hold
 	Canceled         uint64 // of those, returned
 	DiscardedFlushed uint64 // items returned after a flush
@@ -34,6 +36,8 @@ type Stats struct {
 	Failed          string // why the queue takes no items; empty while all is well
 	Created         int64  // Unix ms
 
+	DelayedMemory int64 // bytes that remember Delayed
+
 	hasHead   bool
 	headSince int64 // when the head was put, see eras.sinceStart
 }
@@ -41,6 +45,7 @@ type Stats struct {
 // figures are what is kept of the Stats of a queue that is not loaded.
 type figures struct {
 	items, bytes       int64
+	delayed            int64
 	total              uint64
 	segments           int
 	created, headSince int64
@@ -49,7 +54,7 @@ type figures struct {
 
 func (s Stats) figures() *figures {
 	return &figures{
-		items: s.Items, bytes: s.Bytes, total: s.TotalItems,
+		items: s.Items, bytes: s.Bytes, delayed: s.Delayed, total: s.TotalItems,
 		segments: s.Segments, created: s.Created,
 		headSince: s.headSince, hasHead: s.hasHead,
 	}
@@ -57,7 +62,7 @@ func (s Stats) figures() *figures {
 
 func (f figures) stats() Stats {
 	return Stats{
-		Items: f.items, Bytes: f.bytes, TotalItems: f.total,
+		Items: f.items, Bytes: f.bytes, Delayed: f.delayed, TotalItems: f.total,
 		Segments: f.segments, Created: f.created,
 		headSince: f.headSince, hasHead: f.hasHead,
 	}
@@ -182,8 +187,11 @@ func (q *Queue) statsLocked() Stats {
 		e := q.store.reg.eras
 		s.hasHead, s.headSince = true, e.sinceStart(it.Enqueued+q.store.shiftLocked(it))
 	}
-	items, bytes := q.cursor.Pending()
-	s.Items, s.Bytes = items-q.openTotals.items, max(0, bytes-q.openTotals.bytes)
+	waiting := q.waitingLocked()
+	s.Items, s.Bytes = waiting.items, waiting.bytes
+	if q.agenda != nil {
+		s.Delayed, s.DelayedMemory = q.delayedLocked().items, q.agenda.memory()
+	}
 	s.Open = q.opens.n
 	q.addCountsLocked(&s)
 	q.store.addStatsLocked(&s)
@@ -227,6 +235,12 @@ func (q *Queue) peekHeadLocked() (it Item, again bool) {
 	default:
 		q.due = 0
 	}
+	if a := q.agenda; a != nil && a.later.n > 0 {
+		due := q.store.reg.eras.now() + a.later.min().at - q.store.reg.steady()
+		if q.due == 0 || due < q.due {
+			q.due = max(dueNow, due)
+		}
+	}
 	return it, again
 }
 
@@ -236,7 +250,7 @@ func (q *Queue) addCountsLocked(s *Stats) {
 	s.JournalRewrites = q.store.rewrites
 	if l := q.lost; l != nil {
 		s.Expired, s.DiscardedFull, s.DiscardedFlushed = l.expired, l.discarded, l.flushed
-		s.Refused = l.refused
+		s.Refused, s.TimedOut = l.refused, l.timedOut
 		s.Damaged += l.damaged
 	}
 }

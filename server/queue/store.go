@@ -98,14 +98,18 @@ func (s *store) tryPut(payload []byte, m Meta) error {
 
 // appendAndUnlock appends to the log, which is open, and serves the waiters.
 func (s *store) appendAndUnlock(payload []byte, m Meta) error {
-	if err := s.admitLocked(int64(len(payload))); err != nil {
+	era := s.correctTimes(&m)
+	s.delayLocked(&m)
+	if err := s.admitLocked(int64(len(payload)), m.Due != 0); err != nil {
 		s.mu.Unlock()
 		return err
 	}
-	era := s.correctTimes(&m)
 	p, err := s.log.TryAppend(payload, m)
 	if err == nil {
 		s.noteEraLocked(p.Seq, era)
+		if m.Due != 0 {
+			s.deferPutLocked(p, m)
+		}
 	}
 	s.serveAndUnlock()
 	return err

@@ -31,8 +31,8 @@ type upload struct {
 	body  largeBody
 	ended bool
 
-	size     int64 // of the payload
-	enqueued int64 // when it began, Unix ms
+	size int64 // of the payload
+	meta Meta
 }
 
 const (
@@ -47,9 +47,13 @@ func (q *Queue) BeginLarge(size int64, m Meta) (Upload, error) {
 	if _, err := s.lockLoaded(true); err != nil {
 		return nil, err
 	}
-	u := &upload{store: s, log: s.log, size: size, enqueued: m.Enqueued}
+	if m.Enqueued == 0 {
+		m.Enqueued = s.reg.eras.now()
+	}
+	s.delayLocked(&m)
+	u := &upload{store: s, log: s.log, size: size, meta: m}
 	s.uploads++
-	err := s.admitLocked(size)
+	err := s.admitLocked(size, m.Due != 0)
 	s.mu.Unlock()
 	if err != nil && !errors.Is(err, ErrDiscardOldest) { // which is done when the item is whole
 		u.fail()
@@ -71,10 +75,10 @@ func (u *upload) Write(p []byte) (int, error) {
 
 func (u *upload) Commit() error {
 	u.store.discardFor(min(u.store.segmentSize()/2, extent))
-	by, era := u.store.reg.eras.correction(u.enqueued)
+	by, era := u.store.reg.eras.correction(u.meta.Enqueued)
 	u.body.Move(by)
-	u.enqueued += by
-	p, err := u.store.appendReserved(u.size, u.body.TryCommit)
+	u.meta.Move(by)
+	p, err := u.store.appendReserved(u.size, u.meta.Due != 0, u.body.TryCommit)
 	if errors.Is(err, ErrBacklog) {
 		return err
 	}
@@ -82,18 +86,21 @@ func (u *upload) Commit() error {
 		u.fail()
 		return reword(u.store, err)
 	}
-	u.noteEra(p, era)
+	u.placed(p, era)
 	u.end()
 	return nil
 }
 
-// noteEra notes the era of the item.
-func (u *upload) noteEra(p Position, era uint32) {
+// placed notes that the item has its place.
+func (u *upload) placed(p Position, era uint32) {
 	s := u.store
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.log == u.log {
 		s.noteEraLocked(p.Seq, era)
+		if u.meta.Due != 0 {
+			s.deferPutLocked(p, u.meta)
+		}
 	}
 }
 

@@ -1,0 +1,315 @@
+package queue
+
+// What a queue does at a time: items become visible that were put with a delay, or that went back
+// and wait for their next delivery; reads that are open for too long end. A queue without any of
+// these has no agenda.
+//
+// An item that waits for its time is remembered by its number alone, and found in the log again
+// when its turn comes. So a million of them cost some megabytes.
+
+import (
+	"math/bits"
+	"time"
+
+	"github.com/darner/darner/wal/clock"
+)
+
+// agenda is what a queue does at a time. Store.mu guards it.
+type agenda struct {
+	// later has the items that nobody sees before their time. laterBytes adds up their payloads.
+	later      heap[appointment]
+	laterBytes int64
+
+	// ripe has the numbers of items that wait again and are not in Queue.returned: those whose time
+	// has come, before and after the cursor. The cursor passes over them.
+	ripe heap[number]
+
+	held heldReads
+
+	timer clock.Timer // nil until there is a time to set it for
+	rings int64       // steady ms for which the timer is set; never: it is not
+}
+
+// appointment is an item and its time.
+type appointment struct {
+	at   int64 // steady ms
+	seq  uint64
+	size int64 // of the payload
+}
+
+func (a appointment) before(b appointment) bool {
+	return a.at < b.at || a.at == b.at && a.seq < b.seq
+}
+
+type number uint64
+
+func (a number) before(b number) bool { return a < b }
+
+// ripeSlice is how many items become visible in one hold of the lock.
+const ripeSlice = 512
+
+// agendaLocked is the queue's agenda, made if there is none.
+func (q *Queue) agendaLocked() *agenda {
+	if q.agenda == nil {
+		q.agenda = &agenda{rings: never}
+	}
+	return q.agenda
+}
+
+// dropAgendaLocked forgets what is on the agenda.
+func (q *Queue) dropAgendaLocked() {
+	if a := q.agenda; a != nil && a.timer != nil {
+		a.timer.Stop()
+	}
+	q.agenda = nil
+}
+
+// forgetLaterLocked forgets all items on the agenda, which are taken.
+func (q *Queue) forgetLaterLocked() {
+	if a := q.agenda; a != nil {
+		a.later, a.laterBytes, a.ripe = heap[appointment]{}, 0, heap[number]{}
+	}
+}
+
+// deferLocked has an item come back at a time of steady ms.
+func (q *Queue) deferLocked(seq uint64, size, at int64) {
+	a := q.agendaLocked()
+	a.later.push(appointment{at: at, seq: seq, size: size})
+	a.laterBytes += size
+	q.setAlarmLocked()
+}
+
+// setAlarmLocked sets the timer for what is next on the agenda.
+func (q *Queue) setAlarmLocked() {
+	a := q.agenda
+	next := int64(never)
+	if a.later.n > 0 {
+		next = a.later.min().at
+	}
+	if timeout := q.store.settings().OpenTimeout; timeout > 0 && a.held.first != nil {
+		next = min(next, a.held.first.since+timeout.Milliseconds())
+	}
+	if next < a.rings {
+		a.rings = next
+		if a.timer == nil {
+			a.timer = clock.NewTimer(q.store.reg.clock, q.keepAgenda)
+		}
+		left := max(0, next-q.store.reg.steady())
+		a.timer.Reset(time.Duration(left) * time.Millisecond)
+	}
+}
+
+// keepAgenda does what is due, in slices.
+func (q *Queue) keepAgenda() {
+	s := q.store
+	s.mu.Lock()
+	a := q.agenda
+	if a == nil {
+		s.mu.Unlock()
+		return
+	}
+	a.rings = never
+	q.ripenLocked()
+	q.endLateReadsLocked()
+	if a.isEmpty() {
+		q.dropAgendaLocked()
+	} else {
+		q.setAlarmLocked()
+	}
+	s.serveAndUnlock()
+}
+
+func (a *agenda) isEmpty() bool {
+	return a.later.n == 0 && a.ripe.n == 0 && a.held.first == nil
+}
+
+// ripenLocked makes a slice of the items visible whose time has come. It is false if there are
+// more.
+func (q *Queue) ripenLocked() (all bool) {
+	a := q.agenda
+	if a.later.n == 0 {
+		return true
+	}
+	now := q.store.reg.steady()
+	for range ripeSlice {
+		if a.later.n == 0 || a.later.min().at > now {
+			return true
+		}
+		x := a.later.pop()
+		a.laterBytes -= x.size
+		a.ripe.push(number(x.seq))
+	}
+	return a.later.n == 0 || a.later.min().at > now
+}
+
+// nextOnAgendaLocked is nextLocked in a queue that has an agenda: of what waits, the item with the
+// lowest number.
+func (q *Queue) nextOnAgendaLocked() (Item, bool, error) {
+	a := q.agenda
+	if a.isEmpty() {
+		q.dropAgendaLocked()
+		return q.nextLocked()
+	}
+	if !q.ripenLocked() {
+		return Item{}, false, ErrUnready
+	}
+	for range expirySlice {
+		oldest, waits := q.returned.Min()
+		if a.ripe.n > 0 && uint64(a.ripe.min()) < q.cursor.Seq() &&
+			(!waits || uint64(a.ripe.min()) < oldest.Seq) {
+			it, ok, err := q.findRipeLocked()
+			if ok || err != nil {
+				return it, ok, err
+			}
+			continue
+		}
+		if waits {
+			it, ok := q.returned.DeleteMin()
+			return it, ok, nil
+		}
+		p, m, ok, err := q.cursor.TryNext()
+		switch {
+		case err != nil:
+			return Item{}, false, err
+		case ok && q.isDeferred(p, m):
+		case ok && a.ripe.n > 0 && uint64(a.ripe.min()) < p.Seq: // the cursor has passed it just now
+			q.putBackLocked(q.itemLocked(p, m))
+		case ok:
+			return q.itemLocked(p, m), true, nil
+		case a.ripe.n == 0 || uint64(a.ripe.min()) >= q.cursor.Seq():
+			return Item{}, false, nil
+		}
+	}
+	return Item{}, false, ErrUnready
+}
+
+// findRipeLocked finds the first ripe item in the log; false if it is taken by now.
+func (q *Queue) findRipeLocked() (it Item, ok bool, err error) {
+	p, m, ok, err := q.cursor.TryFind(uint64(q.agenda.ripe.min()))
+	if err != nil {
+		return it, false, err
+	}
+	q.agenda.ripe.pop()
+	if !ok {
+		return it, false, nil
+	}
+	return q.itemLocked(p, m), true, nil
+}
+
+// isDeferred reports whether an item that the cursor hands out is on the agenda: every item that
+// was put with a delay is, unless it was due when the log was opened.
+func (q *Queue) isDeferred(p Position, m Meta) bool {
+	return m.Due != 0 && (p.Seq >= q.loaded.next || m.Due > q.loaded.due)
+}
+
+// loadedAt is what of a log was put on the agenda when it was opened.
+type loadedAt struct {
+	next uint64 // the number of the next item then
+	due  int64  // items that were put before and are due later, in Unix ms
+}
+
+// delayLocked sets when an item that is about to be put becomes visible, if it has a delay.
+func (s *store) delayLocked(m *Meta) {
+	if delay := s.settings().Delay; m.Due == 0 && delay > 0 {
+		m.Due = m.Enqueued + delay.Milliseconds()
+	}
+	if m.Due <= m.Enqueued { // a delay of 0 ms was asked for
+		m.Due = 0
+	}
+}
+
+// deferPutLocked puts an item that was put with a delay on the agenda of all queues.
+func (s *store) deferPutLocked(p Position, m Meta) {
+	for q := range s.queuesLocked() {
+		q.deferLocked(p.Seq, p.Size, q.appointedLocked(p, m, m.Due-s.reg.eras.now()))
+	}
+}
+
+// appointedLocked is when to look at an item that is to wait for some ms, in steady ms: no later
+// than it expires.
+func (q *Queue) appointedLocked(p Position, m Meta, wait int64) int64 {
+	it := Item{Position: p, Enqueued: m.Enqueued, Expires: m.Expires, fixed: m.Fixed}
+	if at := q.store.expiryLocked(it); at != 0 {
+		wait = min(wait, at-q.store.reg.eras.now())
+	}
+	return q.store.reg.steady() + wait
+}
+
+// delayedLocked is the items that wait for their time.
+func (q *Queue) delayedLocked() (all sum) {
+	if a := q.agenda; a != nil {
+		all = sum{int64(a.later.n), a.laterBytes}
+	}
+	return all
+}
+
+// memory is how many bytes of memory the agenda takes.
+func (a *agenda) memory() int64 {
+	const appointmentSize, numberSize = 24, 8
+	later, ripe := int64(len(a.later.chunks)), int64(len(a.ripe.chunks))
+	return heapChunk * (later*appointmentSize + ripe*numberSize)
+}
+
+// readLater reads what is not due yet in a log that was just opened. It waits for the disk.
+func (q *Queue) readLater(c cursor, l log) (later heap[appointment], at loadedAt, err error) {
+	s, e := q.store, q.store.reg.eras
+	at = loadedAt{next: l.Next(), due: e.now()}
+	if e.corrects() { // times in the log may be off
+		at.due = 0
+	}
+	err = c.EachDue(at.due, func(p Position, m Meta) {
+		s.mu.Lock()
+		due := m.Due + s.shiftLocked(Item{Position: p, Enqueued: m.Enqueued})
+		when := q.appointedLocked(p, m, due-e.now())
+		s.mu.Unlock()
+		later.push(appointment{at: when, seq: p.Seq, size: p.Size})
+	})
+	return later, at, err
+}
+
+// attachLaterLocked puts what readLater found on the agenda.
+func (q *Queue) attachLaterLocked(later heap[appointment], at loadedAt) {
+	q.loaded = at
+	if later.n == 0 {
+		return
+	}
+	a := q.agendaLocked()
+	a.later, a.laterBytes = later, 0
+	for i := range later.n {
+		a.laterBytes += later.at(i).size
+	}
+	q.setAlarmLocked()
+}
+
+// retryLocked puts an item that came back on the agenda, if its next delivery has to wait. It is
+// false if that need not.
+func (q *Queue) retryLocked(it Item) bool {
+	set := q.store.settings()
+	if set.RetryDelay <= 0 || q.delayedLocked().items >= set.maxDelayed() {
+		return false
+	}
+	wait := backoff(set.RetryDelay, set.RetryDelayMax, it.deliveries).Milliseconds()
+	m := Meta{Enqueued: it.Enqueued, Expires: it.Expires, Fixed: it.fixed}
+	q.deferLocked(it.Seq, it.Size, q.appointedLocked(it.Position, m, wait))
+	return true
+}
+
+// backoff is how long an item waits for its next delivery after so many: the first time that is
+// first, and twice as long each time, up to most.
+func backoff(first, most time.Duration, deliveries uint32) time.Duration {
+	double := max(1, deliveries) - 1
+	if most <= first {
+		return first
+	}
+	if int(double) >= bits.LeadingZeros64(uint64(first))-1 {
+		return most
+	}
+	return min(first<<double, most)
+}
+
+func (s *Settings) maxDelayed() int64 {
+	if s.MaxDelayed > 0 {
+		return int64(s.MaxDelayed)
+	}
+	return DefaultMaxDelayed
+}

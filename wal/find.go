@@ -1,0 +1,138 @@
+package wal
+
+// Finding items by their numbers, for a caller who remembers no more of them: in any order, also
+// behind the cursor.
+
+import (
+	"errors"
+	"io"
+
+	"github.com/darner/darner/segment"
+)
+
+// Seq is the number at which the cursor is: TryNext hands out nothing below it any more.
+func (c *Consumer) Seq() uint64 {
+	c.l.mu.Lock()
+	defer c.l.mu.Unlock()
+	return c.seq
+}
+
+// TryFind returns the item with a number, wherever the cursor is. ok is false if the item is taken;
+// one that is damaged is taken then, counted and logged. ErrUnready means that its segment must be
+// opened: then call ReadyThen, and TryFind again. Other errors may pass.
+func (c *Consumer) TryFind(seq uint64) (p Position, m Meta, ok bool, err error) {
+	l := c.l
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c.isClosed() {
+		return p, m, false, ErrClosed
+	}
+	if err := c.reading.err; err != nil {
+		c.reading.err = nil
+		return p, m, false, err
+	}
+	i := l.indexLocked(seq)
+	if c.has(seq) || i < 0 || seq >= l.next {
+		return p, m, false, nil
+	}
+	f := l.files[i]
+	if f.seg == nil {
+		c.reading.lacks, c.reading.find = true, seq
+		return p, m, false, ErrUnready
+	}
+	r, err := f.find(seq)
+	switch {
+	case err == nil:
+		return f.position(&r), metaOf(r), true, nil
+	case errors.Is(err, ErrDamaged), errors.Is(err, segment.ErrDamaged), err == io.EOF,
+		segment.Unreadable(err):
+		c.lose(seq, seq)
+		return p, m, false, nil
+	}
+	return p, m, false, err
+}
+
+// find reads the record with a number. It is io.EOF if there is none.
+func (f *file) find(seq uint64) (r segment.Record, err error) {
+	at, err := f.seg.Find(seq)
+	if err != nil {
+		return r, err
+	}
+	if r, _, err = f.seg.Head(at); err == nil && r.Seq != seq {
+		err = io.EOF
+	}
+	return r, err
+}
+
+// openFound opens the segment that TryFind lacked. It is false if that lacked none.
+func (c *Consumer) openFound() bool {
+	l := c.l
+	l.mu.Lock()
+	find := c.reading.find
+	if find == 0 {
+		l.mu.Unlock()
+		return false
+	}
+	i := l.indexLocked(find)
+	if l.closed || i < 0 || l.files[i].seg != nil {
+		c.isReady(nil)
+		l.mu.Unlock()
+		return true
+	}
+	f := l.files[i]
+	f.pins++
+	path := f.path
+	l.mu.Unlock()
+	err := l.open(f, path)
+	l.mu.Lock()
+	if segment.Unreadable(err) && !f.gone && f.path == path {
+		f.lost, err = true, nil
+		c.lose(find, find)
+	}
+	c.isReady(err)
+	l.mu.Unlock()
+	l.release(f)
+	return true
+}
+
+// EachDue calls fn for the items that are not taken and have a Due after a time, in order. If
+// there may be some it reads the segments that may have them, and waits for the disk. Nobody may
+// append meanwhile.
+func (c *Consumer) EachDue(after int64, fn func(p Position, m Meta)) error {
+	l := c.l
+	l.mu.Lock()
+	if l.total.due <= after {
+		l.mu.Unlock()
+		return nil
+	}
+	all := make([]uint64, 0, len(l.files))
+	for _, f := range l.files {
+		all = append(all, f.first)
+	}
+	l.mu.Unlock()
+	for _, first := range all {
+		f, err := l.hold(Position{Seq: first, segment: first})
+		if errors.Is(err, ErrGone) || segment.Unreadable(err) { // which is for the cursor to note
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if f.seg.Totals().EarliestDue != 0 {
+			eachRecord(f.seg, func(r segment.Record) {
+				if r.Due > after && !c.Taken(Position{Seq: r.Seq}) {
+					fn(f.position(&r), metaOf(r))
+				}
+			})
+		}
+		l.release(f)
+	}
+	return nil
+}
+
+// Next is the number of the next item.
+func (l *Log) Next() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.next
+}

@@ -23,10 +23,10 @@ func (b Body) head() uint32 { return b.at - recordHead }
 
 func (b Body) end() uint32 { return uint32(align(int64(b.at) + int64(b.size))) }
 
-// ReserveSize returns the bytes that a payload of size bytes takes that is reserved, with its
-// record.
+// ReserveSize returns the most bytes that a payload of size bytes takes that is reserved, with its
+// record, whatever due time and note that has.
 func ReserveSize(size int) int64 {
-	return align(recordHead+int64(size)) + align(recordHead+dueSize+apartSize)
+	return align(recordHead+int64(size)) + recordSize(apartSize, frontMost)
 }
 
 // Reserve makes room for a payload of size bytes, at least 1. It is [Segment.Append] in all else:
@@ -114,21 +114,18 @@ func (s *Segment) SumStart(b Body) uint64 { return seedAt(s.key.salt, b.at) }
 // segment.
 func (s *Segment) AppendBody(b Body, sum uint64, r *Record) (off uint32, err error) {
 	r.Payload, r.apart, r.sum = s.mem[b.at:][:b.size:b.size], b.at, sum
-	size := int64(recordHead + apartSize)
-	if r.Due != 0 {
-		size += dueSize
-	}
-	end, err := s.place(r, size)
+	end, err := s.place(r, recordSize(apartSize, r.front()))
 	if err != nil {
 		return 0, err
 	}
 	off = s.tail.Load()
 	if fault := s.storeApartRecord(off, uint32(end), r); fault != nil {
-		s.key.encodeApart(s.head[:], off, r)
-		if err := s.write(off+checksum.Size, s.head[checksum.Size:size], fault); err != nil {
+		head := s.headFor(r)
+		head = head[:s.key.encodeApart(head, off, r)]
+		if err := s.write(off+checksum.Size, head[checksum.Size:], fault); err != nil {
 			return 0, err
 		}
-		if err := s.write(off, s.head[:checksum.Size], fault); err != nil {
+		if err := s.write(off, head[:checksum.Size], fault); err != nil {
 			return 0, err
 		}
 	}

@@ -38,6 +38,7 @@ func TestAPayloadThatComesInPiecesTakesItsPlaceWhenItIsWhole(t *testing.T) {
 	off, err := s.AppendBody(a, checksum.Update(s.SumStart(a), long.Payload), &Record{
 		Seq: 102, Kind: KindItem, Flags: long.Flags, ClientFlags: long.ClientFlags,
 		Enqueued: long.Enqueued, Expires: long.Expires, Due: long.Due, Consumer: long.Consumer,
+		Note: long.Note,
 	})
 	must(t, err)
 	want := []Record{first, short, long}

@@ -193,21 +193,20 @@ func (c *cold) around(off uint32) (*coldBlock, error) {
 	return c.read(i)
 }
 
-// coldAt is [Segment.At].
-func (s *Segment) coldAt(off uint32) (r Record, next uint32, err error) {
+// coldAt is [Segment.At]. It fills r.
+func (s *Segment) coldAt(off uint32, r *Record) (next uint32, err error) {
 	if off == s.cold.h.end {
-		return r, off, io.EOF
+		return off, io.EOF
 	}
 	b, err := s.cold.around(off)
 	if err != nil {
-		return r, 0, s.wrapAt(off, err)
+		return 0, s.wrapAt(off, err)
 	}
 	i := b.at(off)
 	if i == len(b.records) || b.records[i].off != off {
-		return r, 0, s.wrapAt(off, ErrDamaged)
+		return 0, s.wrapAt(off, ErrDamaged)
 	}
-	r, next = b.record(i)
-	return r, next, nil
+	return b.record(i, r), nil
 }
 
 // resync is [Segment.Resync].
@@ -284,10 +283,10 @@ func (c *cold) judge() (Verdict, error) {
 		if err != nil {
 			return v, err
 		}
+		var r Record
 		for k := range b.records {
-			r, next := b.record(k)
+			v.Tail = b.record(k, &r)
 			v.Totals.add(&r)
-			v.Tail = next
 		}
 	}
 	return v, nil

@@ -98,7 +98,7 @@ func TestDamageBeyondTheParityCostsTheBlocksItHitsAndNoOther(t *testing.T) {
 					t.Fatalf("record %d: found at %d, want where it was read", r.Seq, found)
 				}
 			}
-			off += uint32(virtualSize(len(r.Payload), r.Due))
+			off += uint32(virtualSize(&r))
 		}
 		if len(got) > 0 {
 			t.Fatalf("got %d records more than are left, want none", len(got))
@@ -175,7 +175,7 @@ func TestStaleRecordsOfASourceArePassedOver(t *testing.T) {
 	for i, seq := range []uint64{100, 105, 103, 106} {
 		r := item(seq, 50)
 		k.put(b, off, &r)
-		off += uint32(r.size())
+		off += uint32(r.Size())
 		if i != 2 {
 			want = append(want, r)
 		}

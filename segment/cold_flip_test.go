@@ -265,9 +265,9 @@ func TestAColdFileOfVersion1IsOfAnotherVersion(t *testing.T) {
 	}
 }
 
-// Records for one consumer, due later, of any length: the file says of each what it was, and in its
-// header what is earliest.
-func TestAColdFileHoldsConsumersAndDueTimes(t *testing.T) {
+// Records for one consumer, due later, with notes, of any length: the file says of each what it
+// was, and in its header when the first expires and the last is due.
+func TestAColdFileHoldsConsumersDueTimesAndNotes(t *testing.T) {
 	stored := items(60, true, 0, 1, 7, 8, 9, 300, 4096, 70<<10, 131056, 131057, 1<<20)
 	fsys := disktest.New()
 	s := newSegment(t, fsys, 16<<20)
@@ -300,7 +300,7 @@ func TestAColdFileHoldsConsumersAndDueTimes(t *testing.T) {
 	for _, r := range kept {
 		got, next, err := c.At(off)
 		must(t, err)
-		end := off + uint32(virtualSize(len(r.Payload), r.Due))
+		end := off + uint32(virtualSize(&r))
 		if !same(got, r) || next != end {
 			t.Fatalf("record %d: got %d, next at %d, want %d", r.Seq, got.Seq, next, end)
 		}
@@ -310,9 +310,10 @@ func TestAColdFileHoldsConsumersAndDueTimes(t *testing.T) {
 		t.Fatalf("after the last: got %v, want io.EOF", err)
 	}
 
-	// What is earliest is dropped, and the file made of the rest says what is earliest there.
+	// What expires first and what is due last is dropped, and the file made of the rest says which
+	// these are then.
 	others := func(r *Record) bool {
-		return r.Expires != want.EarliestExpiry && r.Due != want.EarliestDue
+		return r.Expires != want.EarliestExpiry && r.Due != want.LatestDue
 	}
 	must(t, WriteCold(fsys, "/less", []*Segment{c}, DefaultCold(), others, nil))
 	less, _, err := Open(fsys, "/less", OpenOptions{})
@@ -324,7 +325,7 @@ func TestAColdFileHoldsConsumersAndDueTimes(t *testing.T) {
 		}
 	}
 	if got := less.Totals(); got.EarliestExpiry != rest.EarliestExpiry ||
-		got.EarliestDue != rest.EarliestDue || rest.EarliestDue <= want.EarliestDue {
-		t.Fatalf("got %+v, want the earliest of what is left, %+v", got, rest)
+		got.LatestDue != rest.LatestDue || rest.LatestDue >= want.LatestDue {
+		t.Fatalf("got %+v, want the times of what is left, %+v", got, rest)
 	}
 }

@@ -24,7 +24,7 @@ func coldFrom(t testing.TB, fsys *disktest.FS, records []Record, o ColdOptions) 
 	t.Helper()
 	size := int64(HeaderSize + 64<<10)
 	for i := range records {
-		size += RecordSize(len(records[i].Payload)) + 16
+		size += records[i].Size()
 	}
 	s := newSegment(t, fsys, size)
 	for _, r := range records {
@@ -48,13 +48,16 @@ func openCold(t testing.TB, fsys disk.FS) *Segment {
 	return s
 }
 
-// later makes some records due later, and some for one consumer alone.
+// later makes some records due later, some for one consumer alone, and gives some a note.
 func later(r *Record) {
 	if r.Seq%3 == 0 {
 		r.Due = r.Enqueued + int64(r.Seq%7000) - 1000
 	}
 	if r.Seq%5 == 0 {
 		r.Consumer = uint16(r.Seq)
+	}
+	if r.Seq%7 == 0 {
+		r.Note = bytes.Repeat([]byte{byte(r.Seq)}, 1+int(r.Seq%MaxNote))
 	}
 }
 
@@ -120,7 +123,7 @@ func TestColdFormIsAModelOfItsSources(t *testing.T) {
 			steady := rapid.Bool().Draw(t, "steady")
 			for range rapid.IntRange(0, 60).Draw(t, "records") {
 				r := drawColdRecord(t, next, now, steady)
-				must2(t, s.Extend(r.size()))
+				must2(t, s.Extend(r.Size()))
 				if _, err := s.Append(&r); errors.Is(err, ErrFull) {
 					break
 				} else if err != nil {
@@ -175,7 +178,7 @@ func drawColdRecord(t *rapid.T, next uint64, now int64, steady bool) Record {
 	if size <= inlineMost {
 		r.Kind = rapid.SampledFrom([]Kind{KindItem, KindLarge}).Draw(t, "kind")
 	}
-	r.Flags, r.ClientFlags = rapid.Uint8().Draw(t, "flags")&^flagDue, rapid.Uint32().Draw(t, "clientFlags")
+	r.Flags, r.ClientFlags = rapid.Uint8().Draw(t, "flags")&^ownFlags, rapid.Uint32().Draw(t, "clientFlags")
 	r.Enqueued = rapid.OneOf(rapid.Int64(), rapid.Just(now)).Draw(t, "enqueued")
 	r.Expires = rapid.OneOf(rapid.Int64(), rapid.Just(int64(0)), rapid.Just(now+60000)).Draw(t, "expires")
 	return r
@@ -199,7 +202,7 @@ func checkColdModel(t *rapid.T, s *Segment, sources []*Segment, want []Record) {
 		if found, err := s.Resync(off); err != nil || found != off {
 			t.Fatalf("resync from %d: got %d, %v, want the same record", off, found, err)
 		}
-		size, end := uint32(virtualSize(len(r.Payload), r.Due)), s.BlockEnd(off)
+		size, end := uint32(virtualSize(&r)), s.BlockEnd(off)
 		if next != off+size || off+1 > end || end < next {
 			t.Fatalf("record at %d: got next %d in a block up to %d, want %d, in the block",
 				off, next, end, off+size)

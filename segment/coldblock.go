@@ -1,8 +1,8 @@
 package segment
 
 // A block of a cold file before it is compressed: the headers of its records as columns of
-// differences, one column after another, then the payloads. So what is alike from record to record
-// costs next to nothing.
+// differences, one column after another, then the payloads, each after the note of its record. So
+// what is alike from record to record costs next to nothing.
 //
 // A column starts with a byte. After 0 comes one value, which all records have; after 1 comes a
 // value for each record. Values are varints, low seven bits first.
@@ -15,6 +15,7 @@ package segment
 //	expires           0 never; else the zigzag of expires - enqueued, plus 1 if that is below the
 //	                  zigzag of -enqueued
 //	due               0 at once; else as expires
+//	note              its length, 0 none; the column is there if a record has flag 4
 //
 // Zigzag encodes 0, -1, 1, -2, ... as 0, 1, 2, 3, ... Differences are modulo 2^64.
 
@@ -25,8 +26,8 @@ import (
 	"sync/atomic"
 )
 
-// A block is full when the payloads, plus headBytes for each record, reach blockBytes. A longer
-// record is a block of its own.
+// A block is full when the payloads and notes, plus headBytes for each record, reach blockBytes. A
+// longer record is a block of its own.
 const (
 	blockBytes   = 128 << 10
 	headBytes    = 16
@@ -37,18 +38,20 @@ const (
 // virtual bytes they take.
 func rawBound(virtual, records uint32) int64 {
 	const column = 1 + binary.MaxVarintLen64
-	const n = int64(len(columns))
+	const n = int64(len(columns)) + 1
 	return int64(virtual) + n*column + int64(records)*(n*binary.MaxVarintLen64-recordHead)
 }
 
-// coldRecord is a record of a block, without the payload.
+// coldRecord is a record of a block, without note and payload.
 type coldRecord struct {
 	seq                    uint64
 	enqueued, expires, due int64
 	off                    uint32 // virtual
-	at, length             uint32 // of the payload, in the block's payloads
+	at                     uint32 // of the note, in the block's payloads; the payload follows
+	length                 uint32 // of the payload
 	clientFlags            uint32
 	consumer               uint16
+	note                   uint16 // its length
 	kind                   Kind
 	flags                  uint8
 }
@@ -56,7 +59,7 @@ type coldRecord struct {
 // coldBlock is a block that can be read from, or is being filled.
 type coldBlock struct {
 	records  []coldRecord
-	payloads []byte
+	payloads []byte // with the notes
 	from, to uint32 // virtual
 
 	recent atomic.Uint32 // the record read last; most likely the one after it comes next
@@ -72,33 +75,45 @@ func (b *coldBlock) add(r *Record) {
 	b.records = append(b.records, coldRecord{
 		seq: r.Seq, enqueued: r.Enqueued, expires: r.Expires, due: r.Due,
 		off: b.to, at: uint32(len(b.payloads)), length: uint32(len(r.Payload)),
-		clientFlags: r.ClientFlags, consumer: r.Consumer, kind: r.Kind, flags: r.Flags,
+		clientFlags: r.ClientFlags, consumer: r.Consumer, note: uint16(len(r.Note)),
+		kind: r.Kind, flags: r.Flags &^ ownFlags,
 	})
-	b.payloads = append(b.payloads, r.Payload...)
-	b.to += uint32(virtualSize(len(r.Payload), r.Due))
+	b.payloads = append(append(b.payloads, r.Note...), r.Payload...)
+	b.to += uint32(virtualSize(r))
 }
 
 // virtualSize returns how many virtual offsets a record takes, whatever it takes in a segment.
-func virtualSize(payload int, due int64) int64 {
-	if due != 0 {
-		payload += dueSize
-	}
-	return align(recordHead + int64(payload))
+func virtualSize(r *Record) int64 {
+	return align(recordHead + r.front() + int64(len(r.Payload)))
 }
 
-// record returns the i-th record.
-func (b *coldBlock) record(i int) (r Record, next uint32) {
-	c := &b.records[i]
-	end := c.at + c.length
-	if next = b.to; i+1 < len(b.records) {
-		next = b.records[i+1].off
+// virtualSize is that of the record.
+func (c *coldRecord) virtualSize() int64 {
+	n := recordHead + int64(c.length)
+	if c.due != 0 {
+		n += dueSize
 	}
-	return Record{
+	if c.note > 0 {
+		n += noteHead + int64(c.note)
+	}
+	return align(n)
+}
+
+// record fills r with the i-th record.
+func (b *coldBlock) record(i int, r *Record) (next uint32) {
+	c := &b.records[i]
+	at := c.at + uint32(c.note)
+	end := at + c.length
+	*r = Record{
 		off: c.off,
 		Seq: c.seq, Kind: c.kind, Flags: c.flags, ClientFlags: c.clientFlags,
 		Enqueued: c.enqueued, Expires: c.expires, Due: c.due, Consumer: c.consumer,
-		Payload: b.payloads[c.at:end:end],
-	}, next
+		Payload: b.payloads[at:end:end], Note: b.payloads[c.at:at:at],
+	}
+	if i+1 < len(b.records) {
+		return b.records[i+1].off
+	}
+	return b.to
 }
 
 // at returns the first record at or after a virtual offset, or len(b.records) if there is none.
@@ -134,10 +149,17 @@ var columns = [...]column{
 		},
 	}, {
 		func(r, _ *coldRecord) uint64 {
-			return uint64(r.kind) | uint64(r.flags)<<8 | uint64(r.consumer)<<16
+			flags := r.flags
+			if r.note > 0 {
+				flags |= flagNote
+			}
+			return uint64(r.kind) | uint64(flags)<<8 | uint64(r.consumer)<<16
 		},
 		func(r, _ *coldRecord, v uint64) bool {
-			r.kind, r.flags, r.consumer = Kind(v), uint8(v>>8), uint16(v>>16)
+			r.kind, r.flags, r.consumer = Kind(v), uint8(v>>8)&^ownFlags, uint16(v>>16)
+			if v>>8&flagNote != 0 {
+				r.note = 1 // at least: the last column says how many
+			}
 			return v <= math.MaxUint32 && (r.kind == KindItem || r.kind == KindLarge)
 		},
 	}, {
@@ -171,6 +193,26 @@ var columns = [...]column{
 			return true
 		},
 	},
+}
+
+// noteColumn is there if a record has a note.
+var noteColumn = column{
+	func(r, _ *coldRecord) uint64 { return uint64(r.note) },
+	func(r, _ *coldRecord, v uint64) bool {
+		flagged := r.note > 0
+		r.note = uint16(v)
+		return v <= MaxNote && (v > 0) == flagged
+	},
+}
+
+// noted reports whether one of the records has a note.
+func noted(records []coldRecord) bool {
+	for i := range records {
+		if records[i].note > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func zigzag(v int64) uint64 { return uint64(v<<1) ^ uint64(v>>63) }
@@ -211,6 +253,9 @@ func (b *coldBlock) encode(dst []byte, created int64) []byte {
 	for i := range columns {
 		dst = columns[i].encode(dst, b.records, start)
 	}
+	if noted(b.records) {
+		dst = noteColumn.encode(dst, b.records, start)
+	}
 	return append(dst, b.payloads...)
 }
 
@@ -236,6 +281,11 @@ func decodeBlock(raw []byte, e *entry, created int64) (*coldBlock, bool) {
 	start, ok := before(e.first, created), true
 	for i := range columns {
 		if raw, ok = columns[i].decode(raw, b.records, start); !ok {
+			return nil, false
+		}
+	}
+	if noted(b.records) {
+		if raw, ok = noteColumn.decode(raw, b.records, start); !ok {
 			return nil, false
 		}
 	}
@@ -273,8 +323,8 @@ func (b *coldBlock) layOut() bool {
 	for i := range b.records {
 		r := &b.records[i]
 		r.off, r.at = uint32(off), uint32(at)
-		off += virtualSize(int(r.length), r.due)
-		at += int64(r.length)
+		off += r.virtualSize()
+		at += int64(r.note) + int64(r.length)
 		if off > int64(b.to) || at > int64(len(b.payloads)) ||
 			i > 0 && r.seq <= b.records[i-1].seq {
 			return false

@@ -18,7 +18,7 @@ package segment
 //	 88  oldest      int64
 //	 96  newest      int64
 //	104  expiry      int64    the earliest
-//	112  due         int64    the earliest
+//	112  due         int64    the latest
 //	120  items       uint32
 //	124  bytes       uint32
 //	128  large       uint32
@@ -93,7 +93,7 @@ func (h *coldHeader) encode() (b [coldHeaderLen]byte) {
 	for i, v := range [...]uint64{
 		h.First, uint64(h.Created), uint64(h.Capacity), h.ItemsBefore, h.BytesBefore, h.Log,
 		h.totals.Last, uint64(h.totals.Oldest), uint64(h.totals.Newest),
-		uint64(h.totals.EarliestExpiry), uint64(h.totals.EarliestDue),
+		uint64(h.totals.EarliestExpiry), uint64(h.totals.LatestDue),
 	} {
 		le.PutUint64(b[32+8*i:], v)
 	}
@@ -138,7 +138,7 @@ func (h *coldHeader) decode(b []byte) (flipped bool, err error) {
 		},
 		totals: Totals{
 			Last: u(80), Oldest: int64(u(88)), Newest: int64(u(96)),
-			EarliestExpiry: int64(u(104)), EarliestDue: int64(u(112)),
+			EarliestExpiry: int64(u(104)), LatestDue: int64(u(112)),
 			Items: uint64(w(120)), Bytes: uint64(w(124)), Large: uint64(w(128)),
 		},
 		end: w(132), blocks: w(136), directory: w(140), size: w(144),

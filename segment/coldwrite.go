@@ -132,7 +132,7 @@ func (w *coldWriter) records(fn func(r *Record) error) error {
 			return w.wrap(fmt.Errorf("%s does not follow %s", s.path, w.sources[i-1].path))
 		}
 		err := s.each(func(r *Record) error {
-			w.pace.bytes += int(RecordSize(len(r.Payload)))
+			w.pace.bytes += int(r.Size())
 			if any && r.Seq <= last { // it verifies, but it is stale or out of place
 				return nil
 			}
@@ -179,7 +179,7 @@ func (s *Segment) each(fn func(r *Record) error) (err error) {
 func (w *coldWriter) count() error {
 	var c cutter
 	err := w.records(func(r *Record) error {
-		if !c.cut(len(r.Payload)) {
+		if !c.cut(r) {
 			return nil
 		}
 		w.most++
@@ -195,9 +195,9 @@ func (w *coldWriter) count() error {
 // cutter cuts the records into blocks. Leaving records out never makes more blocks.
 type cutter struct{ bytes int64 }
 
-// cut reports whether a record starts a new block. payload is the length of its payload.
-func (c *cutter) cut(payload int) bool {
-	n := int64(payload) + headBytes
+// cut reports whether a record starts a new block.
+func (c *cutter) cut(r *Record) bool {
+	n := int64(len(r.Note)) + int64(len(r.Payload)) + headBytes
 	start := c.bytes > 0 && c.bytes+n > blockBytes
 	if start {
 		c.bytes = 0
@@ -224,12 +224,12 @@ func (w *coldWriter) writeBlocks() error {
 	w.block.reset(HeaderSize)
 	var c cutter
 	err := w.records(func(r *Record) error {
-		if c.cut(len(r.Payload)) {
+		if c.cut(r) {
 			if err := w.writeBlock(); err != nil {
 				return err
 			}
 		}
-		if int64(w.block.to)+virtualSize(len(r.Payload), r.Due) > MaxCapacity {
+		if int64(w.block.to)+virtualSize(r) > MaxCapacity {
 			return w.wrap(ErrFull)
 		}
 		w.block.add(r)

@@ -66,7 +66,7 @@ func mustLose(
 		}
 		off := HeaderSize
 		for _, r := range stored {
-			to := off + int(r.size())
+			to := off + int(r.Size())
 			if len(found) > 0 && found[0].Seq == r.Seq {
 				if !same(found[0], r) {
 					t.Fatalf("%s: record %d: got %+v, want what was written", what, r.Seq, found[0])
@@ -90,8 +90,8 @@ func mustLose(
 			t.Fatalf("%s: %v", what, err)
 		}
 		if write && !s.Sealed() {
-			must(t, s.Extend(64))
 			r := item(1e9, 8)
+			must(t, s.Extend(r.Size()))
 			if _, err := s.Append(&r); err != nil {
 				t.Fatalf("%s: %v", what, err)
 			}

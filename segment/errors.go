@@ -20,8 +20,8 @@ var (
 	// ErrReadOnly: the segment is blank, sealed or opened for reading.
 	ErrReadOnly = errors.New("segment does not take records")
 
-	// ErrRecord: the record's sequence number does not rise, or its kind is unknown. It could never
-	// be read again.
+	// ErrRecord: the record's sequence number does not rise, its kind is unknown, or its note is
+	// longer than [MaxNote]. It could never be read again.
 	ErrRecord = errors.New("record cannot be stored")
 
 	// ErrDamaged: there is no valid record at that offset.

@@ -23,7 +23,7 @@ package segment
 //	112  newest      int64
 //	120  capacity    uint64
 //	128  expires     int64    the earliest, Unix ms; 0 if none does
-//	136  due         int64    the earliest, Unix ms; 0 if none has one
+//	136  due         int64    the latest, Unix ms; 0 if none has one
 //	144  use         uint64   as in the header
 //	152  checksum    uint64   over bytes 0 to 151
 //
@@ -45,7 +45,7 @@ type Totals struct {
 	Oldest, Newest int64  // enqueued, Unix milliseconds; 0 if it is empty
 
 	EarliestExpiry int64 // Unix milliseconds; 0 if no record expires
-	EarliestDue    int64 // Unix milliseconds; 0 if all records were due at once
+	LatestDue      int64 // Unix milliseconds; 0 if all records were due at once
 }
 
 func (t *Totals) add(r *Record) {
@@ -60,7 +60,7 @@ func (t *Totals) add(r *Record) {
 	t.Last = r.Seq
 	t.Oldest, t.Newest = min(t.Oldest, r.Enqueued), max(t.Newest, r.Enqueued)
 	t.EarliestExpiry = earliest(t.EarliestExpiry, r.Expires)
-	t.EarliestDue = earliest(t.EarliestDue, r.Due)
+	t.LatestDue = max(t.LatestDue, r.Due)
 }
 
 // earliest returns the earlier of two times, of which 0 is none.
@@ -103,7 +103,7 @@ func (f *footer) encode(off uint32) (b [FooterSize]byte) {
 	le.PutUint64(b[112:], uint64(f.Totals.Newest))
 	le.PutUint64(b[120:], uint64(f.Header.Capacity))
 	le.PutUint64(b[128:], uint64(f.Totals.EarliestExpiry))
-	le.PutUint64(b[136:], uint64(f.Totals.EarliestDue))
+	le.PutUint64(b[136:], uint64(f.Totals.LatestDue))
 	le.PutUint64(b[144:], f.Header.Use)
 	const at = FooterSize - checksum.Size
 	le.PutUint64(b[at:], checksum.Update(seedAt(f.Header.salt(), off), b[:at]))
@@ -149,7 +149,7 @@ func readFooter(b []byte, size int64, salt uint64) (f footer, mended, ok bool) {
 			Oldest:         int64(le.Uint64(b[104:])),
 			Newest:         int64(le.Uint64(b[112:])),
 			EarliestExpiry: int64(le.Uint64(b[128:])),
-			EarliestDue:    int64(le.Uint64(b[136:])),
+			LatestDue:      int64(le.Uint64(b[136:])),
 		},
 		End:      le.Uint32(b[64:]),
 		entries:  le.Uint32(b[12:]),

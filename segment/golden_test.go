@@ -22,7 +22,7 @@ const (
 // goldenTotals are those of the records in the golden files.
 var goldenTotals = Totals{
 	Items: 6, Bytes: 151 + 5000, Large: 1, Last: 1<<32 + 99, Oldest: -1, Newest: 1700000000005,
-	EarliestExpiry: -2, EarliestDue: 1700000070000,
+	EarliestExpiry: -2, LatestDue: 1700000070000,
 }
 
 func golden(t *testing.T) (active, sealed []byte, stored []Record) {

@@ -54,7 +54,7 @@ func mustBe(t testing.TB, err, want error) {
 // item is a record whose every field follows from its number.
 func item(seq uint64, size int) Record {
 	r := Record{
-		Seq: seq, Kind: KindItem, Flags: uint8(seq) &^ flagDue, ClientFlags: uint32(seq * 3),
+		Seq: seq, Kind: KindItem, Flags: uint8(seq) &^ ownFlags, ClientFlags: uint32(seq * 3),
 		Enqueued: 1700000000000 + int64(seq), Expires: int64(seq % 2 * 99),
 	}
 	if seq%10 == 9 && size <= inlineMost {
@@ -62,6 +62,9 @@ func item(seq uint64, size int) Record {
 	}
 	if seq%4 == 3 {
 		r.Due, r.Consumer = 1700000100000-int64(seq), uint16(seq)
+	}
+	if seq%5 == 0 {
+		r.Note = bytes.Repeat([]byte{byte(seq)}, []int{1, 40, MaxNote, 7, 100}[seq/5%5])
 	}
 	for i := range size {
 		r.Payload = append(r.Payload, byte(seq)^byte(i*i))
@@ -74,7 +77,7 @@ func appendItem(t testing.TB, s *Segment, r Record) uint32 {
 	for {
 		off, err := s.Append(&r)
 		if errors.Is(err, ErrUnallocated) {
-			must(t, s.Extend(r.size()))
+			must(t, s.Extend(r.Size()))
 			continue
 		}
 		must(t, err)
@@ -89,14 +92,14 @@ func fill(t testing.TB, s *Segment, n int) (stored []Record) {
 		r := item(s.Last()+1, i*37%301)
 		off, err := s.Append(&r)
 		if errors.Is(err, ErrUnallocated) {
-			must(t, s.Extend(r.size()))
+			must(t, s.Extend(r.Size()))
 			off, err = s.Append(&r)
 		}
 		if errors.Is(err, ErrFull) {
 			break
 		}
 		must(t, err)
-		if next := int64(s.Tail()); next != int64(off)+r.size() {
+		if next := int64(s.Tail()); next != int64(off)+r.Size() {
 			t.Fatalf("got tail %d after a record at %d, want the record's end", next, off)
 		}
 		stored = append(stored, r)
@@ -130,7 +133,7 @@ func same(a, b Record) bool {
 	return a.Seq == b.Seq && a.Kind == b.Kind &&
 		a.Flags == b.Flags && a.ClientFlags == b.ClientFlags &&
 		a.Enqueued == b.Enqueued && a.Expires == b.Expires && a.Due == b.Due &&
-		a.Consumer == b.Consumer && bytes.Equal(a.Payload, b.Payload)
+		a.Consumer == b.Consumer && bytes.Equal(a.Note, b.Note) && bytes.Equal(a.Payload, b.Payload)
 }
 
 func mustHold(t testing.TB, s *Segment, want []Record) {
@@ -168,7 +171,7 @@ func (k key) put(b []byte, off uint32, r *Record) (at uint32) {
 	c := *r
 	c.apart = 0
 	if len(r.Payload) <= inlineMost {
-		k.encode(b[off:int64(off)+r.size()], off, &c)
+		k.encode(b[off:int64(off)+r.Size()], off, &c)
 		return off
 	}
 	c.apart = off + recordHead

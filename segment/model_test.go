@@ -110,7 +110,7 @@ func (m *model) fill(t *rapid.T) {
 	want := r
 	_, err := m.s.AppendBody(b, checksum.Update(m.s.SumStart(b), r.Payload), &r)
 	if errors.Is(err, ErrUnallocated) {
-		must2(t, m.s.Extend(100))
+		must2(t, m.s.Extend(ReserveSize(0)))
 		_, err = m.s.AppendBody(b, checksum.Update(m.s.SumStart(b), want.Payload), &r)
 	}
 	if errors.Is(err, ErrFull) {
@@ -157,7 +157,7 @@ func (m *model) append(t *rapid.T) {
 		r := item(m.s.Last()+1, rapid.SampledFrom([]int{0, 1, 20, 400, 5000, 20_000}).Draw(t, "size"))
 		_, err := m.s.Append(&r)
 		if errors.Is(err, ErrUnallocated) {
-			must2(t, m.s.Extend(r.size()))
+			must2(t, m.s.Extend(r.Size()))
 			_, err = m.s.Append(&r)
 		}
 		if errors.Is(err, ErrFull) || m.s.Sealed() && errors.Is(err, ErrReadOnly) {

@@ -58,7 +58,7 @@ func TestKilledAppendIsCutOffAsUnfinished(t *testing.T) {
 	active, _, stored := files(t, 64<<10, 5)
 	tail := active
 	for _, r := range stored {
-		tail = tail[r.size():]
+		tail = tail[r.Size():]
 	}
 	tail = tail[HeaderSize:]
 	r := item(105, 100)
@@ -103,9 +103,9 @@ func TestDamageInTheMiddleIsNamedToTheByte(t *testing.T) {
 	active, _, stored := files(t, 64<<10, 20)
 	off := int64(HeaderSize)
 	for _, r := range stored[:7] {
-		off += r.size()
+		off += r.Size()
 	}
-	to := off + stored[7].size() + stored[8].size()
+	to := off + stored[7].Size() + stored[8].Size()
 	bad := bytes.Clone(active)
 	bad[off+9] ^= 5
 	bad[to-1-8] ^= 5

@@ -27,7 +27,8 @@ func (s *Segment) Head(off uint32) (r Record, next uint32, err error) {
 // read reads a record, with its payload or without.
 func (s *Segment) read(off uint32, whole bool) (r Record, next uint32, err error) {
 	if s.cold != nil {
-		return s.coldAt(off)
+		next, err = s.coldAt(off, &r)
+		return r, next, err
 	}
 	defer Guard(s.path, debug.SetPanicOnFault(true), &err)
 	b := s.mem[:s.tail.Load()]
@@ -70,8 +71,8 @@ func (s *Segment) Payload(off uint32, length int64) (b []byte, err error) {
 	c := s.mem[off:tail]
 	if f, ok := s.key.frame(c, int64(len(c))); ok {
 		var r Record
-		s.key.decode(s.mem[:tail], off, c, f, &r)
-		if int64(len(r.Payload)) == length && s.key.sound(&r) {
+		if s.key.decode(s.mem[:tail], off, c, f, &r) &&
+			int64(len(r.Payload)) == length && s.key.sound(&r) {
 			return r.Payload, nil
 		}
 	}

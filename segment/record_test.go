@@ -11,13 +11,15 @@ func drawRecord(t *rapid.T) Record {
 	return Record{
 		Seq:         rapid.Uint64Range(1, 1<<63).Draw(t, "seq"),
 		Kind:        rapid.SampledFrom([]Kind{KindItem, KindLarge}).Draw(t, "kind"),
-		Flags:       rapid.Uint8().Draw(t, "flags") &^ flagDue,
+		Flags:       rapid.Uint8().Draw(t, "flags") &^ ownFlags,
 		ClientFlags: rapid.Uint32().Draw(t, "cflags"),
 		Enqueued:    rapid.Int64().Draw(t, "enqueued"),
 		Expires:     rapid.Int64().Draw(t, "expires"),
 		Due:         rapid.SampledFrom([]int64{0, 0, 1, 1 << 60}).Draw(t, "due"),
 		Consumer:    rapid.Uint16().Draw(t, "consumer"),
 		Payload:     rapid.SliceOfN(rapid.Byte(), 0, 200).Draw(t, "payload"),
+		Note: rapid.OneOf(rapid.Just[[]byte](nil), rapid.SliceOfN(rapid.Byte(), 1, MaxNote)).
+			Draw(t, "note"),
 	}
 }
 
@@ -25,7 +27,7 @@ func TestRecordReadsBackAsWrittenAndNowhereElse(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := drawRecord(t)
 		k := key{salt: rapid.Uint64().Draw(t, "salt"), first: r.Seq, least: r.Seq}
-		size := uint32(r.size())
+		size := uint32(r.Size())
 		off := HeaderSize + Align*rapid.Uint32Range(0, 100).Draw(t, "place")
 		b := make([]byte, HeaderSize+3*4096)
 		k.put(b, off, &r)
@@ -55,10 +57,10 @@ func TestRecordReadsBackAsWrittenAndNowhereElse(t *testing.T) {
 
 func TestNoFlippedBitOfARecordGoesUnnoticed(t *testing.T) {
 	for _, size := range []int{0, 1, 7, 8, 64} {
-		k, r := key{salt: 9, first: 1}, item(5, size)
+		k, r := key{salt: 9, first: 1}, item(15, size)
 		b := make([]byte, HeaderSize+256)
 		k.put(b, HeaderSize, &r)
-		for bit := range (int(r.size()) - Align + size%Align) * 8 {
+		for bit := range (recordHead + int(r.front()) + size) * 8 {
 			b[HeaderSize+bit/8] ^= 1 << (bit % 8)
 			if _, ok := k.get(b, HeaderSize, &Record{}); ok {
 				t.Errorf("payload of %d, bit %d flipped: got a valid record, want none", size, bit)
@@ -82,10 +84,12 @@ func TestRecordSizeIsAligned(t *testing.T) {
 // put writes, byte for byte.
 func FuzzRecord(f *testing.F) {
 	for _, size := range []int{0, 3, 64} {
-		k, r := key{salt: 77, first: 1}, item(1, size)
-		b := make([]byte, HeaderSize+r.size())
-		k.put(b, HeaderSize, &r)
-		f.Add(b[HeaderSize:], uint64(77), uint64(1), uint32(0))
+		for _, seq := range []uint64{1, 5, 15} { // without due time and note, with one, with both
+			k, r := key{salt: 77, first: 1}, item(seq, size)
+			b := make([]byte, HeaderSize+r.Size())
+			k.put(b, HeaderSize, &r)
+			f.Add(b[HeaderSize:], uint64(77), uint64(1), uint32(0))
+		}
 	}
 	f.Fuzz(func(t *testing.T, data []byte, salt uint64, first uint64, shift uint32) {
 		b := append(make([]byte, HeaderSize), data...)
@@ -100,10 +104,8 @@ func FuzzRecord(f *testing.F) {
 		}
 		again := make([]byte, len(b)+inlineMost)
 		k.put(again, off, &r)
-		end := int(off) + recordHead + len(r.Payload)
-		if r.Due != 0 {
-			end += dueSize
-		} else if b[off+17]&flagDue != 0 {
+		end := int(off) + recordHead + int(r.front()) + len(r.Payload)
+		if r.Due == 0 && b[off+17]&flagDue != 0 {
 			return // a due time of 0 is read as none
 		}
 		if !bytes.Equal(again[off:end], b[off:end]) {

@@ -96,14 +96,17 @@ func (s *Segment) indexed(end uint32) (x index, err error) {
 	return x, nil
 }
 
-// payload returns the length of the payload of a record, whose head is h.
-func (f *frame) payload(h []byte) uint64 {
+// payload returns the length of the payload of a record, whose bytes are c.
+func (f *frame) payload(c []byte) uint64 {
+	if f.kind == kindApart {
+		return uint64(le.Uint32(c[f.covered-apartSize+4:]))
+	}
 	at := recordHead
-	if f.due {
+	if f.flags&flagDue != 0 {
 		at += dueSize
 	}
-	if f.kind == kindApart {
-		return uint64(le.Uint32(h[at+4:]))
+	if f.flags&flagNote != 0 {
+		at += noteHead + int(le.Uint16(c[at:]))
 	}
 	return uint64(f.covered - at)
 }

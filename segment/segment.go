@@ -189,7 +189,7 @@ func (s *Segment) begin(h Header, tail uint32, t Totals, x index) {
 func (s *Segment) Append(r *Record) (off uint32, err error) {
 	r.apart, r.sum = 0, 0
 	off = s.tail.Load()
-	end, err := s.place(r, r.size())
+	end, err := s.place(r, r.Size())
 	if err != nil {
 		return 0, err
 	}
@@ -218,9 +218,10 @@ func (s *Segment) place(r *Record, size int64) (end int64, err error) {
 	large := r.Kind == KindLarge && len(r.Payload) <= inlineMost
 	switch {
 	case r.Seq <= s.totals.Last && s.totals.Items > 0, r.Seq < s.key.first,
-		r.Kind != KindItem && !large:
-		return 0, s.wrapAt(off, fmt.Errorf("%w: sequence number %d after %d, kind %d",
-			ErrRecord, r.Seq, s.totals.Last, r.Kind))
+		r.Kind != KindItem && !large, len(r.Note) > MaxNote:
+		return 0, s.wrapAt(off, fmt.Errorf(
+			"%w: sequence number %d after %d, kind %d, a note of %d bytes",
+			ErrRecord, r.Seq, s.totals.Last, r.Kind, len(r.Note)))
 	case r.Seq-s.key.first > math.MaxUint32:
 		return 0, ErrFull
 	}

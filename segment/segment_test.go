@@ -58,7 +58,7 @@ func TestFullSegmentCanStillBeSealed(t *testing.T) {
 				_, err = s.Append(&r)
 			}
 			mustBe(t, err, ErrFull)
-			most := r.size() + endSize + indexBound(capacity) + FooterSize
+			most := r.Size() + endSize + indexBound(capacity) + FooterSize
 			if left := capacity - int64(s.Tail()); left > most {
 				t.Errorf("capacity %d: full with %d bytes left, want at most %d", capacity, left, most)
 			}

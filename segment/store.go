@@ -29,9 +29,16 @@ const writesAfterSync = 1
 // a buffer.
 const shortRecord = 1 << 10
 
-// headRoom is enough for the head of a record and everything in it, if its payload is apart, and
-// for what stands before it and after it.
-const headRoom = Align + recordHead + dueSize + apartSize + endSize
+// headRoom is enough for a record without a note whose payload is apart.
+const headRoom = recordHead + dueSize + apartSize
+
+// headFor returns room for a record whose payload is apart.
+func (s *Segment) headFor(r *Record) []byte {
+	if len(r.Note) > 0 {
+		return make([]byte, recordSize(apartSize, r.front()))
+	}
+	return s.head[:]
+}
 
 var shortBuffers = sync.Pool{New: func() any { return new([shortRecord + endSize]byte) }}
 
@@ -47,8 +54,8 @@ func (s *Segment) store(off uint32, r *Record) error {
 	if fault == nil {
 		return nil
 	}
-	b := make([]byte, r.size()+endSize)
-	s.key.encode(b[:r.size()], off, r)
+	b := make([]byte, r.Size()+endSize)
+	s.key.encode(b[:r.Size()], off, r)
 	if err := s.write(off+checksum.Size, b[checksum.Size:], fault); err != nil {
 		return err
 	}
@@ -78,9 +85,8 @@ func (s *Segment) storeApart(off uint32, r *Record) (at uint32, err error) {
 // of the body, where a record might be taken for one, and the record's checksum last.
 func (s *Segment) storeApartMapped(off, at uint32, r *Record) (err error) {
 	defer Guard(s.path, debug.SetPanicOnFault(true), &err)
-	n := s.key.head(s.head[:], r, kindApart, apartSize) + apartSize
 	s.end(at)
-	s.end(at + uint32(align(int64(n))))
+	s.end(at + uint32(recordSize(apartSize, r.front())))
 	clear(s.mem[at-Align : at]) // what pads the payload
 	copy(s.mem[r.apart:], r.Payload)
 	s.key.encodeBody(s.mem[off:], off, len(r.Payload))
@@ -102,7 +108,7 @@ func (s *Segment) writeApart(off, at uint32, r *Record) error {
 	}
 	if err := s.writeParts(off, at, r); err != nil {
 		// There must be zeros after the tail.
-		_ = s.wipeMapped(int64(off), int64(off)+r.size())
+		_ = s.wipeMapped(int64(off), int64(off)+r.Size())
 		return s.wrap("write", err)
 	}
 	return nil
@@ -116,8 +122,8 @@ func (s *Segment) writeParts(off, at uint32, r *Record) error {
 	if err := s.writeHead(s.head[:recordHead], off); err != nil {
 		return err
 	}
-	n := s.key.encodeApart(s.head[:], at, r)
-	return s.writeHead(s.head[:n], at)
+	head := s.headFor(r)
+	return s.writeHead(head[:s.key.encodeApart(head, at, r)], at)
 }
 
 // writeHead writes a head, its checksum last if it lies in two pages: a process may die between
@@ -135,7 +141,7 @@ func (s *Segment) writeHead(head []byte, off uint32) error {
 
 // writeAll is storeApartMapped after a fault.
 func (s *Segment) writeAll(off, at uint32, r *Record, fault error) error {
-	b := make([]byte, r.size()+endSize)
+	b := make([]byte, r.Size()+endSize)
 	s.key.encodeBody(b, off, len(r.Payload))
 	copy(b[recordHead:], r.Payload)
 	s.key.encodeApart(b[at-off:], at, r)
@@ -160,7 +166,7 @@ func (s *Segment) tryWriteShort(off uint32, r *Record) (done bool, err error) {
 
 func (s *Segment) storeMapped(off uint32, r *Record) (err error) {
 	defer Guard(s.path, debug.SetPanicOnFault(true), &err)
-	end := off + uint32(r.size())
+	end := off + uint32(r.Size())
 	s.end(end)
 	s.key.encode(s.mem[off:end], off, r)
 	return nil
@@ -213,7 +219,7 @@ func (s *Segment) wipeMapped(from, to int64) (err error) {
 // isShort reports whether to write a record in one call. Such a record lies within one page, with
 // the zeros after it, so if the process dies meanwhile, either all of it is there or nothing.
 func isShort(off uint32, r *Record) bool {
-	size := uint32(r.size())
+	size := uint32(r.Size())
 	return size <= shortRecord && off/leastPage == (off+size+endSize-1)/leastPage
 }
 
@@ -223,7 +229,7 @@ func (s *Segment) writeShort(off uint32, r *Record) error {
 	}
 	buf := shortBuffers.Get().(*[shortRecord + endSize]byte)
 	defer shortBuffers.Put(buf)
-	size := r.size()
+	size := r.Size()
 	s.key.encode(buf[:size], off, r)
 	clear(buf[size:][:endSize])
 	if _, err := s.file.WriteAt(buf[:size+endSize], int64(off)); err != nil {

@@ -61,7 +61,7 @@ func (r *repair) copyRecords(v *inspect.SegmentView, h segment.Header, path stri
 func appendRecord(to *segment.Segment, r *segment.Record) error {
 	_, err := to.Append(r)
 	if errors.Is(err, segment.ErrUnallocated) {
-		if err := to.Extend(segment.RecordSize(len(r.Payload))); err != nil {
+		if err := to.Extend(r.Size()); err != nil {
 			return err
 		}
 		_, err = to.Append(r)

@@ -118,7 +118,7 @@ func (c *Consumer) EachDue(after int64, fn func(p Position, m Meta)) error {
 		if err != nil {
 			return err
 		}
-		if f.seg.Totals().EarliestDue != 0 {
+		if f.seg.Totals().LatestDue > after {
 			eachRecord(f.seg, func(r segment.Record) {
 				if r.Due > after && !c.Taken(Position{Seq: r.Seq}) {
 					fn(f.position(&r), metaOf(r))

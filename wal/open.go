@@ -311,7 +311,7 @@ func (l *Log) openSegments(list []files.Info, s settle.Settled) error {
 	l.next = max(last.first, t.Last+1)
 	l.total = totals{
 		items: h.ItemsBefore + t.Items, bytes: h.BytesBefore + t.Bytes + largeBytes(last.seg),
-		due: max(h.DueBefore, t.EarliestDue), expiring: h.Expiring || t.EarliestExpiry != 0,
+		due: max(h.DueBefore, t.LatestDue), expiring: h.Expiring || t.EarliestExpiry != 0,
 	}
 	if h.DueBefore == segment.NotKnown {
 		l.total.due = math.MaxInt64

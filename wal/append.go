@@ -106,6 +106,7 @@ func (l *Log) appendedLocked(f *file, off uint32, size int64, r *segment.Record)
 	l.next++
 	l.total.items++
 	l.total.bytes += uint64(size)
+	f.times.add(r.Enqueued, r.Expires)
 	if r.Expires|r.Due != 0 {
 		l.total.due = max(l.total.due, r.Due)
 		l.total.expiring = l.total.expiring || r.Expires != 0
@@ -182,6 +183,7 @@ func (l *Log) rollLocked() error {
 		return errors.Join(err, l.fs.Remove(f.path))
 	}
 	l.rolls.note(l.steady())
+	f.times = times{known: true}
 	f.first, f.through = l.next, l.next
 	f.dirty = true
 	f.planLocked()

@@ -36,6 +36,7 @@ type Consumer struct {
 	seen  uint64 // seq at compaction's last survey
 
 	reading reading
+	walk    walk
 
 	marks            int  // syncs since its file was last marked: see marksSkipped
 	dirty            bool // its file awaits a sync

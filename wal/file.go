@@ -34,6 +34,8 @@ type file struct {
 	extendAt  uint32        // from this tail on, prepare allocates another extent
 	size      int64         // in bytes, of a sealed one
 
+	times times // when its records expire
+
 	// through is the first number of the last segment that a cold one replaces; of others, first.
 	through uint64
 
@@ -147,6 +149,9 @@ func (l *Log) open(f *file, path string) error {
 func (f *file) setOpenLocked(seg *segment.Segment) {
 	f.seg = seg
 	f.noteTotalsLocked()
+	if !f.times.known {
+		f.setTimesLocked(seg.Totals())
+	}
 }
 
 // noteTotalsLocked notes how much is in an open segment if it is sealed.

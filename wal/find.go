@@ -110,6 +110,7 @@ func (c *Consumer) EachDue(after int64, fn func(p Position, m Meta)) error {
 		all = append(all, f.first)
 	}
 	l.mu.Unlock()
+	latest := int64(0)
 	for _, first := range all {
 		f, err := l.hold(Position{Seq: first, segment: first})
 		if errors.Is(err, ErrGone) || segment.Unreadable(err) { // which is for the cursor to note
@@ -118,6 +119,7 @@ func (c *Consumer) EachDue(after int64, fn func(p Position, m Meta)) error {
 		if err != nil {
 			return err
 		}
+		latest = max(latest, f.seg.Totals().LatestDue)
 		if f.seg.Totals().LatestDue > after {
 			eachRecord(f.seg, func(r segment.Record) {
 				if r.Due > after && !c.Taken(Position{Seq: r.Seq}) {
@@ -127,6 +129,10 @@ func (c *Consumer) EachDue(after int64, fn func(p Position, m Meta)) error {
 		}
 		l.release(f)
 	}
+	l.mu.Lock()
+	l.total.due = latest // of what is still there
+	l.mu.Unlock()
+	l.requestCleanup() // to close them
 	return nil
 }
 

@@ -11,6 +11,8 @@ import (
 	"math/bits"
 	"time"
 
+	"github.com/google/btree"
+
 	"github.com/darner/darner/wal/clock"
 )
 
@@ -22,7 +24,7 @@ type agenda struct {
 
 	// ripe has the numbers of items that wait again and are not in Queue.returned: those whose time
 	// has come, before and after the cursor. The cursor passes over them.
-	ripe heap[number]
+	ripe *btree.BTreeG[uint64]
 
 	held heldReads
 
@@ -41,9 +43,8 @@ func (a appointment) before(b appointment) bool {
 	return a.at < b.at || a.at == b.at && a.seq < b.seq
 }
 
-type number uint64
-
-func (a number) before(b number) bool { return a < b }
+// newRipe returns a tree of numbers. Each takes some 12 bytes.
+func newRipe() *btree.BTreeG[uint64] { return btree.NewOrderedG[uint64](64) }
 
 // ripeSlice is how many items become visible in one hold of the lock.
 const ripeSlice = 512
@@ -51,7 +52,7 @@ const ripeSlice = 512
 // agendaLocked is the queue's agenda, made if there is none.
 func (q *Queue) agendaLocked() *agenda {
 	if q.agenda == nil {
-		q.agenda = &agenda{rings: never}
+		q.agenda = &agenda{rings: never, ripe: newRipe()}
 	}
 	return q.agenda
 }
@@ -67,7 +68,7 @@ func (q *Queue) dropAgendaLocked() {
 // forgetLaterLocked forgets all items on the agenda, which are taken.
 func (q *Queue) forgetLaterLocked() {
 	if a := q.agenda; a != nil {
-		a.later, a.laterBytes, a.ripe = heap[appointment]{}, 0, heap[number]{}
+		a.later, a.laterBytes, a.ripe = heap[appointment]{}, 0, newRipe()
 	}
 }
 
@@ -120,7 +121,7 @@ func (q *Queue) keepAgenda() {
 }
 
 func (a *agenda) isEmpty() bool {
-	return a.later.n == 0 && a.ripe.n == 0 && a.held.first == nil
+	return a.later.n == 0 && a.ripe.Len() == 0 && a.held.first == nil
 }
 
 // ripenLocked makes a slice of the items visible whose time has come. It is false if there are
@@ -137,7 +138,7 @@ func (q *Queue) ripenLocked() (all bool) {
 		}
 		x := a.later.pop()
 		a.laterBytes -= x.size
-		a.ripe.push(number(x.seq))
+		a.ripe.ReplaceOrInsert(x.seq)
 	}
 	return a.later.n == 0 || a.later.min().at > now
 }
@@ -155,9 +156,9 @@ func (q *Queue) nextOnAgendaLocked() (Item, bool, error) {
 	}
 	for range expirySlice {
 		oldest, waits := q.returned.Min()
-		if a.ripe.n > 0 && uint64(a.ripe.min()) < q.cursor.Seq() &&
-			(!waits || uint64(a.ripe.min()) < oldest.Seq) {
-			it, ok, err := q.findRipeLocked()
+		ripe, due := a.ripe.Min()
+		if due && ripe < q.cursor.Seq() && (!waits || ripe < oldest.Seq) {
+			it, ok, err := q.findRipeLocked(ripe)
 			if ok || err != nil {
 				return it, ok, err
 			}
@@ -172,24 +173,24 @@ func (q *Queue) nextOnAgendaLocked() (Item, bool, error) {
 		case err != nil:
 			return Item{}, false, err
 		case ok && q.isDeferred(p, m):
-		case ok && a.ripe.n > 0 && uint64(a.ripe.min()) < p.Seq: // the cursor has passed it just now
+		case ok && due && ripe < p.Seq: // the cursor has passed it just now
 			q.putBackLocked(q.itemLocked(p, m))
 		case ok:
 			return q.itemLocked(p, m), true, nil
-		case a.ripe.n == 0 || uint64(a.ripe.min()) >= q.cursor.Seq():
+		case !due || ripe >= q.cursor.Seq():
 			return Item{}, false, nil
 		}
 	}
 	return Item{}, false, ErrUnready
 }
 
-// findRipeLocked finds the first ripe item in the log; false if it is taken by now.
-func (q *Queue) findRipeLocked() (it Item, ok bool, err error) {
-	p, m, ok, err := q.cursor.TryFind(uint64(q.agenda.ripe.min()))
+// findRipeLocked finds a ripe item in the log; false if it is taken by now.
+func (q *Queue) findRipeLocked(seq uint64) (it Item, ok bool, err error) {
+	p, m, ok, err := q.cursor.TryFind(seq)
 	if err != nil {
 		return it, false, err
 	}
-	q.agenda.ripe.pop()
+	q.agenda.ripe.Delete(seq)
 	if !ok {
 		return it, false, nil
 	}
@@ -229,7 +230,7 @@ func (s *store) deferPutLocked(p Position, m Meta) {
 // than it expires.
 func (q *Queue) appointedLocked(p Position, m Meta, wait int64) int64 {
 	it := Item{Position: p, Enqueued: m.Enqueued, Expires: m.Expires, fixed: m.Fixed}
-	if at := q.store.expiryLocked(it); at != 0 {
+	if at := q.endsLocked(it); at != 0 {
 		wait = min(wait, at-q.store.reg.eras.now())
 	}
 	return q.store.reg.steady() + wait
@@ -245,9 +246,8 @@ func (q *Queue) delayedLocked() (all sum) {
 
 // memory is how many bytes of memory the agenda takes.
 func (a *agenda) memory() int64 {
-	const appointmentSize, numberSize = 24, 8
-	later, ripe := int64(len(a.later.chunks)), int64(len(a.ripe.chunks))
-	return heapChunk * (later*appointmentSize + ripe*numberSize)
+	const appointmentSize, ripeSize = 24, 12
+	return int64(len(a.later.chunks))*heapChunk*appointmentSize + int64(a.ripe.Len())*ripeSize
 }
 
 // readLater reads what is not due yet in a log that was just opened. It waits for the disk.

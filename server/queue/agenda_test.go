@@ -326,17 +326,17 @@ func TestAMillionDelayedItemsTakeLittleMemory(t *testing.T) {
 }
 
 func TestAHeapPopsInOrder(t *testing.T) {
-	var h heap[number]
-	var want []number
+	var h heap[appointment]
+	var want []int64
 	for range 20_000 {
 		if rand.IntN(3) > 0 || h.n == 0 {
-			x := number(rand.IntN(1000))
-			h.push(x)
+			x := rand.Int64N(1000)
+			h.push(appointment{at: x})
 			want = append(want, x)
 			continue
 		}
 		least := slices.Index(want, slices.Min(want))
-		if got := h.pop(); got != want[least] {
+		if got := h.pop().at; got != want[least] {
 			t.Fatalf("got %d, want %d", got, want[least])
 		}
 		want = slices.Delete(want, least, least+1)

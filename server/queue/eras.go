@@ -118,6 +118,20 @@ func (e *eras) corrects() bool {
 	return len(e.past) > 0 || len(e.list) > 1 || e.gone > 0
 }
 
+// behind is by how many ms the clock is behind what it was at most in this run: an item may expire
+// so much earlier by the clock than its times say.
+func (e *eras) behind() (by int64) {
+	if e.steps.Load() == 0 {
+		return 0
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, x := range e.list {
+		by = max(by, x.ahead-e.lastLocked().ahead)
+	}
+	return by
+}
+
 // shiftSince is what to add to a time of day from an era of this run, to compare it with now.
 func (e *eras) shiftSince(in uint32) int64 {
 	if e.steps.Load() == in {

@@ -45,7 +45,8 @@ func (s *store) shiftLocked(it Item) int64 {
 	return e.shiftBefore(it.Enqueued)
 }
 
-// expiryLocked is when an item expires by the clock as it is set now, in Unix ms; 0 is never.
+// expiryLocked is when an item expires by the clock as it is set now, in Unix ms; 0 is never. Its
+// queue may end it earlier: see Queue.endsLocked.
 func (s *store) expiryLocked(it Item) int64 {
 	if it.Expires == 0 || it.fixed {
 		return it.Expires
@@ -53,17 +54,3 @@ func (s *store) expiryLocked(it Item) int64 {
 	return it.Expires + s.shiftLocked(it)
 }
 
-// hasExpiredLocked reports whether an item has expired.
-func (s *store) hasExpiredLocked(it Item) bool {
-	if it.Expires == 0 {
-		return false
-	}
-	e := s.reg.eras
-	for {
-		steps := e.steps.Load()
-		now, expires := e.now(), s.expiryLocked(it)
-		if e.steps.Load() == steps { // else one of the two may be from before the step
-			return expires <= now
-		}
-	}
-}

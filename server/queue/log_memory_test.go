@@ -264,6 +264,37 @@ func (c *memoryCursor) TryFind(seq uint64) (p Position, m Meta, ok bool, err err
 	return c.log.at(seq), c.log.items[seq-1].meta, true, nil
 }
 
+func (c *memoryCursor) Expires() (at int64) {
+	c.log.mu.Lock()
+	defer c.log.mu.Unlock()
+	for i, it := range c.log.items {
+		if e := it.meta.Expires; !c.taken[uint64(i+1)] && e != 0 && (at == 0 || e < at) {
+			at = e
+		}
+	}
+	return at
+}
+
+func (c *memoryCursor) EachExpired(
+	expires, put int64, from uint64, fn func(Position, Meta) (stays, more bool),
+) (uint64, error) {
+	for seq := max(from, 1); ; seq++ {
+		c.log.mu.Lock()
+		if c.isClosed() || seq > uint64(len(c.log.items)) {
+			c.log.mu.Unlock()
+			return 0, nil
+		}
+		p, m, taken := c.log.at(seq), c.log.items[seq-1].meta, c.taken[seq]
+		c.log.mu.Unlock()
+		if taken || (m.Expires == 0 || m.Expires > expires) && m.Enqueued > put {
+			continue
+		}
+		if _, more := fn(p, m); !more {
+			return seq + 1, nil
+		}
+	}
+}
+
 func (c *memoryCursor) EachDue(after int64, fn func(p Position, m Meta)) error {
 	c.log.mu.Lock()
 	var found []uint64

@@ -3,7 +3,10 @@ package queue
 // Which reads are open: each has a place here, so that ending one twice is noticed, even when the
 // item is open again for somebody else.
 
-import "errors"
+import (
+	"errors"
+	"slices"
+)
 
 // ErrNotOpen is for an open read that was ended before, by Confirm, Return or Drop.
 var ErrNotOpen = errors.New("the item is not open: it was confirmed, returned or dropped before")
@@ -49,6 +52,11 @@ func (o *opens) add(seq uint64) ticket {
 func (o *opens) has(t ticket, seq uint64) bool {
 	return int(t.place) < len(o.places) && o.places[t.place].seq == seq &&
 		o.places[t.place].use == t.use
+}
+
+// hasSeq reports whether an item is open. It looks at all that are.
+func (o *opens) hasSeq(seq uint64) bool {
+	return slices.ContainsFunc(o.places, func(p openPlace) bool { return p.seq == seq })
 }
 
 // remove ends an open read. It is false if that was ended before.

@@ -1,0 +1,185 @@
+package queue
+
+// What has expired: an item may have an end of its own, and a queue one for all of its items. An
+// expired item is delivered to nobody. It leaves when a reader comes across it, or when the sweeper
+// does, wherever it stands. In a queue that moves expired items to another one, readers only pass
+// over them: they stay in the log, and count as passed, until the sweeper has moved them.
+
+import (
+	"context"
+	"time"
+)
+
+// endsLocked is when an item expires by the clock as it is set now, in Unix ms; 0 is never.
+func (q *Queue) endsLocked(it Item) int64 {
+	s := q.store
+	at := s.expiryLocked(it)
+	if most := s.settings().MaxAge; most > 0 {
+		if oldest := it.Enqueued + s.shiftLocked(it) + most.Milliseconds(); at == 0 || oldest < at {
+			at = oldest
+		}
+	}
+	return at
+}
+
+// hasExpiredLocked reports whether an item has expired.
+func (q *Queue) hasExpiredLocked(it Item) bool {
+	s := q.store
+	if it.Expires == 0 && s.settings().MaxAge == 0 {
+		return false
+	}
+	e := s.reg.eras
+	for {
+		steps := e.steps.Load()
+		now, ends := e.now(), q.endsLocked(it)
+		if e.steps.Load() == steps { // else one of the two may be from before the step
+			return ends != 0 && ends <= now
+		}
+	}
+}
+
+// expireLocked ends an expired item that was taken from what waits: it is gone or, in a queue that
+// moves such items, passed.
+func (q *Queue) expireLocked(it Item) error {
+	if q.store.settings().ExpireTo != "" {
+		q.passed.items++
+		q.passed.bytes += it.Size
+		q.dueLocked(dueNow)
+		return nil
+	}
+	if err := q.cursor.Take(it.Position); err != nil {
+		q.putBackLocked(it)
+		return err
+	}
+	q.noteExpiredLocked(1)
+	return nil
+}
+
+// dueLocked notes that the queue is to be cleaned up at a time, in Unix ms, or before.
+func (q *Queue) dueLocked(at int64) {
+	if q.due == 0 || at < q.due {
+		q.due = at
+		q.store.reg.sweeper.comeBy(at)
+	}
+}
+
+// dueForLocked notes when an item expires that was put.
+func (q *Queue) dueForLocked(p Position, m Meta) {
+	it := Item{Position: p, Enqueued: m.Enqueued, Expires: m.Expires, fixed: m.Fixed}
+	if at := q.endsLocked(it); at != 0 {
+		q.dueLocked(max(dueNow, at))
+	}
+}
+
+// sweep is one walk through what has expired in a queue.
+type sweep struct {
+	q    *Queue
+	left int // items that it may still take; negative: any number
+	gone int
+}
+
+// dropAll drops what has expired, wherever it stands. It waits for the disk, and calls pace now and
+// then: when that is false it ends.
+func (w *sweep) dropAll(ctx context.Context, pace func(context.Context) bool) error {
+	q := w.q
+	for from, n := uint64(0), 0; ; n++ {
+		if !pace(ctx) {
+			return nil
+		}
+		next, err := w.slice(from)
+		if err != nil || next == 0 {
+			return err
+		}
+		if w.left == 0 {
+			q.store.mu.Lock()
+			q.dueLocked(dueNow)
+			q.store.mu.Unlock()
+			return nil
+		}
+		from = next
+	}
+}
+
+// slice drops a slice of it, and returns where to go on; 0: at the end.
+func (w *sweep) slice(from uint64) (next uint64, err error) {
+	q := w.q
+	s := q.store
+	s.mu.Lock()
+	if !s.loadedLocked() || q.returned == nil {
+		s.mu.Unlock()
+		return 0, nil
+	}
+	c := q.cursor
+	expires, put := q.reachLocked()
+	s.pins++
+	s.mu.Unlock()
+	defer s.unpin()
+	n := 0
+	return c.EachExpired(expires, put, from, func(p Position, m Meta) (stays, more bool) {
+		n++
+		stays = !w.drop(c, p, m)
+		return stays, n < expirySlice && w.left != 0
+	})
+}
+
+// reachLocked says which times of items may mean that they have expired: see EachExpired.
+func (q *Queue) reachLocked() (expires, put int64) {
+	e := q.store.reg.eras
+	now := e.now() + e.behind()
+	if most := q.store.settings().MaxAge; most > 0 {
+		put = now - most.Milliseconds()
+	}
+	return now, put
+}
+
+// drop drops an item if it has expired and waits. It is false if the item stays.
+func (w *sweep) drop(c cursor, p Position, m Meta) bool {
+	q := w.q
+	q.store.mu.Lock()
+	defer q.store.mu.Unlock()
+	if q.cursor != c {
+		return false
+	}
+	it := q.itemLocked(p, m)
+	if !q.hasExpiredLocked(it) || !q.withdrawLocked(it) {
+		return false
+	}
+	if err := q.cursor.Take(p); err != nil {
+		return false
+	}
+	q.noteExpiredLocked(1)
+	w.gone++
+	w.left--
+	return true
+}
+
+// withdrawLocked takes an item out of what waits, wherever it does. It is false if somebody has it.
+func (q *Queue) withdrawLocked(it Item) bool {
+	if it.Seq >= q.cursor.Seq() { // the cursor will pass over it
+		return true
+	}
+	if q.agenda != nil && !q.ripenLocked() || q.opens.hasSeq(it.Seq) {
+		return false
+	}
+	if _, ok := q.returned.Delete(it); ok || q.agenda != nil { // a ripe one is passed over
+		return true
+	}
+	if q.passed.items > 0 {
+		q.passed.items--
+		q.passed.bytes -= it.Size
+	}
+	return true
+}
+
+// sweepExpired drops what has expired in a queue, as much as it may in one round.
+func (q *Queue) sweepExpired(ctx context.Context, pace func(context.Context) bool) (n int, err error) {
+	w := &sweep{q: q, left: -1}
+	if most := q.store.settings().MaxExpireSweep; most > 0 {
+		w.left = most
+	}
+	err = w.dropAll(ctx, pace)
+	return w.gone, err
+}
+
+// expiryGap is the shortest time between two rounds of the sweeper.
+const expiryGap = time.Second

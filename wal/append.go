@@ -33,18 +33,18 @@ func (l *Log) TryAppend(payload []byte, m Meta) (Position, error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.appendLocked(segment.KindItem, payload, int64(len(payload)), m)
+	return l.appendLocked(segment.KindItem, payload, int64(len(payload)), &m)
 }
 
 // appendLocked writes one record. size is the item's size: for a large item, that of its body.
 func (l *Log) appendLocked(
-	kind segment.Kind, payload []byte, size int64, m Meta,
+	kind segment.Kind, payload []byte, size int64, m *Meta,
 ) (p Position, err error) {
 	if err := l.usableLocked(); err != nil {
 		return p, err
 	}
 	r := l.recordLocked(kind, payload, m)
-	bytes := segment.RecordSize(len(payload))
+	bytes := r.Size()
 	for {
 		f, err := l.takesLocked(bytes)
 		if err != nil {
@@ -62,13 +62,15 @@ func (l *Log) appendLocked(
 }
 
 // recordLocked is the record of the next item.
-func (l *Log) recordLocked(kind segment.Kind, payload []byte, m Meta) segment.Record {
-	if m.Enqueued == 0 {
-		m.Enqueued = l.now()
+func (l *Log) recordLocked(kind segment.Kind, payload []byte, m *Meta) segment.Record {
+	enqueued := m.Enqueued
+	if enqueued == 0 {
+		enqueued = l.now()
 	}
 	return segment.Record{
 		Seq: l.next, Kind: kind, Flags: m.recordFlags(), ClientFlags: m.Flags,
-		Enqueued: m.Enqueued, Expires: m.Expires, Due: m.Due, Payload: payload,
+		Enqueued: enqueued, Expires: m.Expires, Due: m.Due,
+		Payload: payload, Note: m.Origin.note(),
 	}
 }
 

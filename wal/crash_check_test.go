@@ -94,7 +94,7 @@ func (w *world) delivered(q *queue, was *known, by int) (back map[string]bool, e
 	var last *item
 	back = map[string]bool{}
 	for {
-		p, _, ok, err := c.Next()
+		p, m, ok, err := c.Next()
 		if err != nil {
 			return nil, err
 		}
@@ -110,6 +110,9 @@ func (w *world) delivered(q *queue, was *known, by int) (back map[string]bool, e
 			continue
 		}
 		if err != nil {
+			return nil, err
+		}
+		if err := checkKept(q.l, p, m, it.id); err != nil {
 			return nil, err
 		}
 		if last != nil && (it.order <= last.order || p.Seq <= last.seq) {

@@ -121,7 +121,7 @@ func (w *world) patiently(try func() error) error {
 func (w *world) append(q *queue, size int) error {
 	return w.add(q, func(id string) (p wal.Position, err error) {
 		err = w.patiently(func() error {
-			p, err = tryAppend(q.l, body(id, size), wal.Meta{})
+			p, err = tryAppend(q.l, body(id, size), keptOf(id))
 			return err
 		})
 		return p, err
@@ -131,7 +131,7 @@ func (w *world) append(q *queue, size int) error {
 func (w *world) upload(q *queue, size int) error {
 	return w.add(q, func(id string) (p wal.Position, err error) {
 		b := body(id, size)
-		u, err := q.l.BeginLarge(int64(len(b)), wal.Meta{})
+		u, err := q.l.BeginLarge(int64(len(b)), keptOf(id))
 		if err != nil {
 			return p, err
 		}
@@ -160,7 +160,7 @@ func (w *world) begin(q *queue, size int) error {
 	b := body(it.id, size)
 	var u *wal.Upload
 	err := w.patiently(func() (err error) {
-		u, err = tryUpload(q.l, len(b))
+		u, err = tryUploadWith(q.l, len(b), keptOf(it.id))
 		return err
 	})
 	if w.mayRefuse(err) || errors.Is(err, wal.ErrTooLarge) { // uploads fill the segment

@@ -241,7 +241,7 @@ func (w *Writer) appendRecord() (Position, error) {
 	l := w.l
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	p, err := l.appendLocked(segment.KindLarge, payload[:], w.size, w.m)
+	p, err := l.appendLocked(segment.KindLarge, payload[:], w.size, &w.m)
 	if err != nil {
 		return p, err
 	}

@@ -37,17 +37,22 @@ type Meta struct {
 	Enqueued int64  // Unix ms; 0 on Append means now
 	Expires  int64  // Unix ms, 0 = never; kept, not acted upon
 	Fixed    bool   // Expires is a time of day, not a lifetime from Enqueued on
-	Due      int64  // Unix ms when consumers should see it, 0 = at once; kept, not acted upon
+	Due      int64  // Unix ms, 0 = at once; kept, not acted upon
+
+	// Origin is where an item was that was moved here; nil if it was not. TryNext and Next leave it
+	// out: see Log.Origin.
+	Origin *Origin
 }
 
-// Move adds by milliseconds to the times, after the clock was set. A fixed Expires stays.
+// Move adds by milliseconds to the times, after the clock was set. A fixed Expires stays, and so do
+// the times of the Origin.
 func (m *Meta) Move(by int64) {
 	m.Enqueued += by
-	if m.Expires != 0 && !m.Fixed {
-		m.Expires += by
-	}
 	if m.Due != 0 {
 		m.Due += by
+	}
+	if m.Expires != 0 && !m.Fixed {
+		m.Expires += by
 	}
 }
 

@@ -9,19 +9,19 @@ import (
 	"github.com/darner/darner/segment"
 )
 
-// Read appends the payload of the item at p to buf and returns the longer slice. The bytes are
-// verified: it never returns a wrong one. Errors: ErrDamaged, ErrGone, ErrClosed. Use Open for a
-// large item.
-func (l *Log) Read(p Position, buf []byte) ([]byte, Meta, error) {
+// Read appends the payload of the item at p to buf and returns the longer slice, and what the log
+// keeps besides, with the item's Origin. The bytes are verified: it never returns a wrong one.
+// Errors: ErrDamaged, ErrGone, ErrClosed. Use Open for a large item.
+func (l *Log) Read(p Position, buf []byte) (out []byte, m Meta, err error) {
 	if p.Large() {
-		return buf, Meta{}, errLarge
+		return buf, m, errLarge
 	}
 	f, err := l.hold(p)
 	if err != nil {
-		return buf, Meta{}, l.unread(p, err)
+		return buf, m, l.unread(p, err)
 	}
 	defer l.release(f)
-	out, m, err := f.copyRecord(p, buf)
+	out, err = f.copyRecord(p, buf, &m)
 	l.requestMend(f)
 	return out, m, l.readError(p, err)
 }
@@ -70,22 +70,25 @@ func (l *Log) readError(p Position, err error) error {
 	return err
 }
 
+// metaOf is what a record keeps, without the Origin.
 func metaOf(r segment.Record) Meta {
 	return Meta{
-		Flags: r.ClientFlags, Enqueued: r.Enqueued, Expires: r.Expires, Due: r.Due,
-		Fixed: r.Flags&flagFixed != 0,
+		Flags: r.ClientFlags, Enqueued: r.Enqueued, Expires: r.Expires,
+		Fixed: r.Flags&flagFixed != 0, Due: r.Due,
 	}
 }
 
-// copyRecord copies the payload of a record. Like all that touches a map, where any page may be
-// unreadable, it does so under segment.Guard.
-func (f *file) copyRecord(p Position, buf []byte) (out []byte, m Meta, err error) {
+// copyRecord copies the payload of a record, and fills m. Like all that touches a map, where any
+// page may be unreadable, it does so under segment.Guard.
+func (f *file) copyRecord(p Position, buf []byte, m *Meta) (out []byte, err error) {
 	defer segment.Guard(f.seg.Path(), debug.SetPanicOnFault(true), &err)
 	r, err := f.record(p)
 	if err != nil {
-		return buf, m, err
+		return buf, err
 	}
-	return append(buf, r.Payload...), metaOf(r), nil
+	*m = metaOf(r)
+	m.Origin = DecodeOrigin(r.Note)
+	return append(buf, r.Payload...), nil
 }
 
 // copyPayload copies the payload of a record, and verifies it unless that was done just now.
@@ -109,23 +112,43 @@ func (f *file) payload(p Position) ([]byte, error) {
 	return r.Payload, err
 }
 
-// record reads the record of an item. Compaction may have moved the record, but only within the
-// cold segment that replaced the old one.
-func (f *file) record(p Position) (segment.Record, error) {
-	at := p.offset()
-	if f.cold {
-		var err error
-		if at, err = f.seg.Find(p.Seq); err != nil {
-			return segment.Record{}, fmt.Errorf("%s: item %d is not in it: %w",
-				f.seg.Path(), p.Seq, ErrDamaged)
-		}
+// record reads the record of an item.
+func (f *file) record(p Position) (r segment.Record, err error) {
+	at, err := f.place(p)
+	if err == nil {
+		r, _, err = f.seg.At(at)
 	}
-	r, _, err := f.seg.At(at)
+	return r, f.expect(p, &r, err)
+}
+
+// head is record for callers who do not need the payload.
+func (f *file) head(p Position) (r segment.Record, err error) {
+	at, err := f.place(p)
+	if err == nil {
+		r, _, err = f.seg.Head(at)
+	}
+	return r, f.expect(p, &r, err)
+}
+
+// place is where the record of an item is. Compaction may have moved it, but only within the cold
+// segment that replaced the old one.
+func (f *file) place(p Position) (at uint32, err error) {
+	if !f.cold {
+		return p.offset(), nil
+	}
+	if at, err = f.seg.Find(p.Seq); err != nil {
+		return 0, fmt.Errorf("%s: item %d is not in it: %w", f.seg.Path(), p.Seq, ErrDamaged)
+	}
+	return at, nil
+}
+
+// expect is an error if a record that was read is of another item.
+func (f *file) expect(p Position, r *segment.Record, err error) error {
 	if err == nil && r.Seq != p.Seq {
 		err = fmt.Errorf("%s: at byte %d is item %d, not %d: %w",
-			f.seg.Path(), at, r.Seq, p.Seq, ErrDamaged)
+			f.seg.Path(), r.Offset(), r.Seq, p.Seq, ErrDamaged)
 	}
-	return r, err
+	return err
 }
 
 // noteRecord has a record set aside that was sound when it was handed out and is damaged now.

@@ -92,7 +92,7 @@ func (l *Log) TryUpload(size int, m Meta) (*Upload, error) {
 // leavesRoom reports whether an upload of so many bytes leaves a segment without an item room for
 // the record of its first. Otherwise the next segment would begin with the number of that.
 func (l *Log) leavesRoom(f *file, bytes int64) bool {
-	return f.seg.Fits(bytes + segment.RecordSize(l.o.InlineMax))
+	return f.seg.Fits(bytes + segment.ReserveSize(l.o.InlineMax)) // whatever it carries
 }
 
 // Move is Meta.Move of the item.
@@ -266,7 +266,7 @@ func (u *Upload) append() (p Position, err error) {
 		if u.f != l.activeLocked() {
 			return p, errRolled
 		}
-		r := l.recordLocked(segment.KindItem, nil, u.m)
+		r := l.recordLocked(segment.KindItem, nil, &u.m)
 		off, err := u.f.seg.AppendBody(u.room, u.sum, &r)
 		if err == nil {
 			p = l.appendedLocked(u.f, off, int64(u.size), &r)
@@ -289,7 +289,7 @@ func (u *Upload) copy() (p Position, err error) {
 	l := u.l
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if p, err = l.appendLocked(segment.KindItem, payload, int64(u.size), u.m); err == nil {
+	if p, err = l.appendLocked(segment.KindItem, payload, int64(u.size), &u.m); err == nil {
 		u.leaveLocked()
 	}
 	return p, err

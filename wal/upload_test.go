@@ -20,7 +20,10 @@ import (
 
 // tryUpload is TryUpload that waits for room to be made, but not for the backlog of sealing.
 func tryUpload(l *wal.Log, size int) (u *wal.Upload, err error) {
-	m := wal.Meta{Flags: 5}
+	return tryUploadWith(l, size, wal.Meta{Flags: 5})
+}
+
+func tryUploadWith(l *wal.Log, size int, m wal.Meta) (u *wal.Upload, err error) {
 	for u, err = l.TryUpload(size, m); err == wal.ErrUnready; u, err = l.TryUpload(size, m) {
 		l.CatchUp()
 	}

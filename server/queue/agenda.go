@@ -219,10 +219,13 @@ func (s *store) delayLocked(m *Meta) {
 	}
 }
 
-// deferPutLocked puts an item that was put with a delay on the agenda of all queues.
-func (s *store) deferPutLocked(p Position, m Meta) {
+// timePutLocked has all queues know of the times of an item that was put.
+func (s *store) timePutLocked(p Position, m Meta) {
 	for q := range s.queuesLocked() {
-		q.deferLocked(p.Seq, p.Size, q.appointedLocked(p, m, m.Due-s.reg.eras.now()))
+		if m.Due != 0 {
+			q.deferLocked(p.Seq, p.Size, q.appointedLocked(p, m, m.Due-s.reg.eras.now()))
+		}
+		q.dueForLocked(p, m)
 	}
 }
 

@@ -53,4 +53,3 @@ func (s *store) expiryLocked(it Item) int64 {
 	}
 	return it.Expires + s.shiftLocked(it)
 }
-

@@ -351,7 +351,8 @@ func TestNobodySeesHalfAStepOfTheClock(t *testing.T) {
 				m := newMachine(today)
 				e := newEras(m.Clock, m.slept.Load)
 				e.logger = slog.New(slog.DiscardHandler)
-				s := &store{reg: &Registry{eras: e}, marks: []eraMark{{0, 0}}}
+				s := newStore(&Registry{eras: e}, "work", true)
+				s.marks = []eraMark{{0, 0}}
 				it := Item{Expires: today + hour}
 				begin, done := make(chan struct{}), make(chan bool)
 				for range 2 {
@@ -359,7 +360,7 @@ func TestNobodySeesHalfAStepOfTheClock(t *testing.T) {
 						<-begin
 						expired := false
 						for range 20 {
-							expired = s.hasExpiredLocked(it) || expired
+							expired = s.own.hasExpiredLocked(it) || expired
 						}
 						done <- expired
 					}()

@@ -21,7 +21,7 @@ func (r *Registry) addLoaded(s *store) bool {
 	}
 	if len(r.loaded) == 0 {
 		r.janitor.alarm.Set(idleTime / 2)
-		r.sweeper.alarm.Set(sweepEvery)
+		r.sweeper.setAlarm(sweepEvery)
 	}
 	r.loaded[s] = struct{}{}
 	return true

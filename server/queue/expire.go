@@ -7,7 +7,10 @@ package queue
 
 import (
 	"context"
+	"slices"
 	"time"
+
+	"github.com/darner/darner/wal"
 )
 
 // endsLocked is when an item expires by the clock as it is set now, in Unix ms; 0 is never.
@@ -42,9 +45,7 @@ func (q *Queue) hasExpiredLocked(it Item) bool {
 // moves such items, passed.
 func (q *Queue) expireLocked(it Item) error {
 	if q.store.settings().ExpireTo != "" {
-		q.passed.items++
-		q.passed.bytes += it.Size
-		q.dueLocked(dueNow)
+		q.passLocked(it)
 		return nil
 	}
 	if err := q.cursor.Take(it.Position); err != nil {
@@ -53,6 +54,18 @@ func (q *Queue) expireLocked(it Item) error {
 	}
 	q.noteExpiredLocked(1)
 	return nil
+}
+
+// passLocked leaves an expired item in the log for the sweeper to move.
+func (q *Queue) passLocked(it Item) {
+	if q.isMovingLocked(it.Seq) {
+		return
+	}
+	q.passed.items++
+	q.passed.bytes += it.Size
+	if !q.stuck {
+		q.dueLocked(dueNow)
+	}
 }
 
 // dueLocked notes that the queue is to be cleaned up at a time, in Unix ms, or before.
@@ -110,11 +123,14 @@ func (w *sweep) slice(from uint64) (next uint64, err error) {
 		return 0, nil
 	}
 	c := q.cursor
-	expires, put := q.reachLocked()
 	s.pins++
 	s.mu.Unlock()
 	defer s.unpin()
+	if to := s.settings().ExpireTo; to != "" {
+		return w.moveSlice(c, from, to)
+	}
 	n := 0
+	expires, put := q.reach()
 	return c.EachExpired(expires, put, from, func(p Position, m Meta) (stays, more bool) {
 		n++
 		stays = !w.drop(c, p, m)
@@ -122,8 +138,8 @@ func (w *sweep) slice(from uint64) (next uint64, err error) {
 	})
 }
 
-// reachLocked says which times of items may mean that they have expired: see EachExpired.
-func (q *Queue) reachLocked() (expires, put int64) {
+// reach says which times of items may mean that they have expired: see EachExpired.
+func (q *Queue) reach() (expires, put int64) {
 	e := q.store.reg.eras
 	now := e.now() + e.behind()
 	if most := q.store.settings().MaxAge; most > 0 {
@@ -153,6 +169,42 @@ func (w *sweep) drop(c cursor, p Position, m Meta) bool {
 	return true
 }
 
+// moveSlice moves a slice of it to another queue. What that does not take stays.
+func (w *sweep) moveSlice(c cursor, from uint64, to string) (next uint64, err error) {
+	q := w.q
+	var b batch
+	expires, put := q.reach()
+	next, err = c.EachExpired(expires, put, from, func(p Position, m Meta) (stays, more bool) {
+		q.store.mu.Lock()
+		defer q.store.mu.Unlock()
+		it := q.itemLocked(p, m)
+		if q.cursor == c && !q.isMovingLocked(p.Seq) && q.hasExpiredLocked(it) && q.withdrawLocked(it) {
+			q.beginMoveLocked(it)
+			b.add(it)
+			w.left--
+		}
+		return true, !b.isFull() && w.left != 0
+	})
+	n, problem := q.move(b.items, to, wal.Expired)
+	stay := q.finishMove(c, b.items, n)
+	q.store.mu.Lock()
+	q.noteExpiredLocked(uint64(n))
+	for _, it := range stay {
+		if it.Seq < q.cursor.Seq() {
+			q.passed.items++
+			q.passed.bytes += it.Size
+		}
+	}
+	q.stuck = problem != nil
+	q.store.mu.Unlock()
+	w.gone += n
+	if problem != nil { // they are looked at again later
+		q.noteStuck(len(stay), to, problem)
+		return 0, err
+	}
+	return next, err
+}
+
 // withdrawLocked takes an item out of what waits, wherever it does. It is false if somebody has it.
 func (q *Queue) withdrawLocked(it Item) bool {
 	if it.Seq >= q.cursor.Seq() { // the cursor will pass over it
@@ -161,8 +213,16 @@ func (q *Queue) withdrawLocked(it Item) bool {
 	if q.agenda != nil && !q.ripenLocked() || q.opens.hasSeq(it.Seq) {
 		return false
 	}
-	if _, ok := q.returned.Delete(it); ok || q.agenda != nil { // a ripe one is passed over
+	if _, ok := q.returned.Delete(it); ok {
 		return true
+	}
+	if q.agenda != nil {
+		if _, ok := q.agenda.ripe.Delete(it.Seq); ok {
+			return true
+		}
+	}
+	if slices.ContainsFunc(q.dead, func(x Item) bool { return x.Seq == it.Seq }) {
+		return false
 	}
 	if q.passed.items > 0 {
 		q.passed.items--

@@ -119,9 +119,7 @@ func (u *inlineUpload) correctTimes() (era uint32) {
 func (u *inlineUpload) placedAndUnlock(p Position, era uint32) {
 	if u.store.log == u.log {
 		u.store.noteEraLocked(p.Seq, era)
-		if u.meta.Due != 0 {
-			u.store.deferPutLocked(p, u.meta)
-		}
+		u.store.timePutLocked(p, u.meta)
 	}
 	u.endLocked()
 	u.store.serveAndUnlock()

@@ -169,9 +169,13 @@ func (q *Queue) waitsForNothing() bool {
 // waitingLocked is the items that wait and are due.
 func (q *Queue) waitingLocked() sum {
 	items, bytes := q.cursor.Pending()
-	later := q.delayedLocked()
-	return sum{
-		items: max(0, items-q.openTotals.items-later.items),
-		bytes: max(0, bytes-q.openTotals.bytes-later.bytes),
+	for _, away := range [...]sum{q.openTotals, q.delayedLocked(), q.passed, q.movingLocked()} {
+		items -= away.items
+		bytes -= away.bytes
 	}
+	for i := range q.dead {
+		items--
+		bytes -= q.dead[i].Size
+	}
+	return sum{max(0, items), max(0, bytes)}
 }

@@ -147,7 +147,7 @@ func (noCursor) Seq() uint64                                       { return 0 }
 func (noCursor) TryFind(uint64) (p Position, m Meta, ok bool, err error) {
 	return p, m, false, nil
 }
-func (noCursor) Expires() int64                            { return 0 }
+func (noCursor) Expires() int64 { return 0 }
 func (noCursor) EachExpired(
 	int64, int64, uint64, func(Position, Meta) (bool, bool),
 ) (uint64, error) {

@@ -16,6 +16,7 @@ type losses struct {
 	discarded uint64 // at a bound, for new items
 	flushed   uint64 // returned after a flush
 	damaged   uint64 // by Drop
+	dead      uint64 // delivered too often
 	timedOut  uint64 // reads that were open for too long
 	refused   [metrics.Refusals]uint64
 }

@@ -6,8 +6,9 @@ package queue
 // for each that was being moved.
 
 import (
-	"context"
+	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 
@@ -127,10 +128,10 @@ func (q *Queue) copyFrom(from *Queue, it Item, m Meta) error {
 	}
 	err = q.Put(payload, m)
 	if errors.Is(err, ErrTooLarge) { // the segments here are smaller
-		return q.stream(readerOf(payload), it.Size, m)
+		return q.stream(bytes.NewReader(payload), it.Size, m)
 	}
-	for tries := 0; tries < putTries && errors.Is(err, ErrBacklog) ||
-		errors.Is(err, ErrDiscardOldest); tries++ {
+	again := func() bool { return errors.Is(err, ErrBacklog) || errors.Is(err, ErrDiscardOldest) }
+	for tries := 0; tries < putTries && again(); tries++ {
 		if errors.Is(err, ErrBacklog) {
 			q.catchUp()
 		} else if err = q.DiscardOldest(err); err != nil {
@@ -200,22 +201,7 @@ func (q *Queue) finishMove(c cursor, items []Item, n int) (stay []Item) {
 // noteStuck tells the operator of items that the other queue does not take.
 func (q *Queue) noteStuck(n int, to string, err error) {
 	if n > 0 {
-		q.store.reg.episodes.Note(stuckItems, q.Name(), uint64(n),
-			&stuck{to: to, why: err})
+		why := fmt.Errorf("queue %s does not take them: %w", to, err)
+		q.store.reg.episodes.Note(stuckItems, q.Name(), uint64(n), why)
 	}
 }
-
-type stuck struct {
-	to  string
-	why error
-}
-
-func (e *stuck) Error() string { return "queue " + e.to + ": " + e.why.Error() }
-
-// bury is the task of the registry that moves items which were delivered too often.
-type bury struct {
-	r    *Registry
-	wake chan *Queue
-}
-
-var _ = context.Background

@@ -33,6 +33,12 @@ type Queue struct {
 	agenda     *agenda   // nil unless something is on it
 	loaded     loadedAt  // what was put there when the log was opened
 
+	// Items that are in the log, and neither wait nor are open.
+	passed sum              // expired ones that the cursor has passed: see expire.go
+	dead   []Item           // that were delivered too often, on their way to another queue
+	moving map[uint64]int64 // that are being moved, with their sizes; nil if none is
+	stuck  bool             // the other queue takes no expired items for now
+
 	// When to clean up, in Unix ms; 0 is never. As a rule it is when the head expires.
 	due int64
 
@@ -159,9 +165,15 @@ func (q *Queue) comeBackLocked(it Item) {
 	if set.MaxDeliveries > 0 || set.RetryDelay > 0 {
 		q.cursor.NoteDelivered(it.Position, it.deliveries)
 	}
-	if !q.retryLocked(it) {
-		q.putBackLocked(it)
+	switch {
+	case q.isSpentLocked(it):
+		if q.buryLocked(it) == nil {
+			return
+		}
+	case q.retryLocked(it):
+		return
 	}
+	q.putBackLocked(it)
 }
 
 // Drop gives up an item whose payload is damaged: it is gone for good, and counted as damaged. It
@@ -204,7 +216,7 @@ func (q *Queue) Flush() error {
 		return err
 	}
 	q.returned.Clear(true)
-	q.openTotals = sum{}
+	q.openTotals, q.passed, q.dead = sum{}, sum{}, nil
 	q.forgetLaterLocked()
 	q.counts.flushes++
 	return nil
@@ -288,23 +300,26 @@ func (q *Queue) deliverLocked(it *Item, take bool, w *Waiter) bool {
 	return true
 }
 
-// popLocked takes the head from what waits, and drops what has expired on the way. ErrUnready means
-// that a slice of expired items was dropped and there may be more, or that the log needs time: see
-// ReadyThen.
+// popLocked takes the head from what waits, and drops what has expired on the way, or was delivered
+// too often. ErrUnready means that a slice of these was dropped and there may be more, or that the
+// log needs time: see ReadyThen.
 func (q *Queue) popLocked() (it Item, ok bool, err error) {
-	for expired := range uint64(expirySlice) {
+	for range expirySlice {
 		it, ok, err = q.nextLocked()
-		if !ok || !q.store.hasExpiredLocked(it) {
-			q.noteExpiredLocked(expired)
+		switch {
+		case !ok:
+			return it, ok, err
+		case q.hasExpiredLocked(it):
+			err = q.expireLocked(it)
+		case q.isSpentLocked(it):
+			err = q.buryLocked(it)
+		default:
 			return it, ok, err
 		}
-		if err := q.cursor.Take(it.Position); err != nil {
-			q.putBackLocked(it)
-			q.noteExpiredLocked(expired)
+		if err != nil {
 			return Item{}, false, err
 		}
 	}
-	q.noteExpiredLocked(expirySlice)
 	return Item{}, false, ErrUnready
 }
 
@@ -371,7 +386,7 @@ func (q *Queue) detachLocked() {
 	q.cursor, q.returned = noCursor{}, nil
 	q.takeSkipErrLocked()
 	q.opens = opens{}
-	q.openTotals = sum{}
+	q.openTotals, q.passed, q.dead, q.moving = sum{}, sum{}, nil, nil
 	q.dropAgendaLocked()
 }
 

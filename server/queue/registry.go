@@ -55,6 +55,7 @@ type Registry struct {
 	budget     *budget
 	quietUntil atomic.Int64 // steady time, ns: no shortage is logged before
 	sweeper    *sweeper
+	undertaker *undertaker
 	episodes   *metrics.Episodes
 	opening    chan struct{} // holds one for each log that is being opened, to bound their files
 
@@ -134,6 +135,7 @@ func OpenRegistry(dir string, o Options) (*Registry, error) {
 	r.scrubber = startScrubber(r)
 	r.walker = startTask(r.walk)
 	startSweeper(r)
+	startUndertaker(r)
 	return r, nil
 }
 
@@ -339,6 +341,7 @@ func (r *Registry) Close() error {
 	}
 	r.walker.stop()
 	r.sweeper.stop()
+	r.undertaker.stop()
 	r.janitor.stop()
 	err := closeAll(r.loadedStores())
 	r.background.Close()

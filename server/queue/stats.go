@@ -20,6 +20,7 @@ type Stats struct {
 	Open         int // open reads, those of plain gets included
 
 	Expired          uint64
+	DeadLetters      uint64 // items delivered too often: moved to another queue, or dropped
 	TimedOut         uint64 // reads that ended because they were open for too long
 	Transactions     uint64 // items that were held, see Hold
 	Canceled         uint64 // of those, returned
@@ -227,7 +228,7 @@ func (q *Queue) peekHeadLocked() (it Item, again bool) {
 	switch {
 	case ok:
 		q.putBackLocked(it)
-		q.due = q.store.expiryLocked(it)
+		q.due = q.endsLocked(it)
 	case again:
 		q.due = dueNow
 	case err != nil:
@@ -235,13 +236,22 @@ func (q *Queue) peekHeadLocked() (it Item, again bool) {
 	default:
 		q.due = 0
 	}
+	if at := q.cursor.Expires(); at != 0 {
+		q.due = earliest(q.due, max(dueNow, at-q.store.reg.eras.behind()))
+	}
 	if a := q.agenda; a != nil && a.later.n > 0 {
 		due := q.store.reg.eras.now() + a.later.min().at - q.store.reg.steady()
-		if q.due == 0 || due < q.due {
-			q.due = max(dueNow, due)
-		}
+		q.due = earliest(q.due, max(dueNow, due))
 	}
 	return it, again
+}
+
+// earliest is the earlier of two times, of which 0 is never.
+func earliest(a, b int64) int64 {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
 }
 
 func (q *Queue) addCountsLocked(s *Stats) {
@@ -251,6 +261,7 @@ func (q *Queue) addCountsLocked(s *Stats) {
 	if l := q.lost; l != nil {
 		s.Expired, s.DiscardedFull, s.DiscardedFlushed = l.expired, l.discarded, l.flushed
 		s.Refused, s.TimedOut = l.refused, l.timedOut
+		s.DeadLetters = l.dead
 		s.Damaged += l.damaged
 	}
 }

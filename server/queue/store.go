@@ -107,8 +107,8 @@ func (s *store) appendAndUnlock(payload []byte, m Meta) error {
 	p, err := s.log.TryAppend(payload, m)
 	if err == nil {
 		s.noteEraLocked(p.Seq, era)
-		if m.Due != 0 {
-			s.deferPutLocked(p, m)
+		if m.Due|m.Expires != 0 || s.settings().MaxAge > 0 {
+			s.timePutLocked(p, m)
 		}
 	}
 	s.serveAndUnlock()

@@ -12,6 +12,7 @@ package queue
 import (
 	"context"
 	"math"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -45,11 +46,15 @@ type sweeper struct {
 	last  uint64        // Registry.tick at the last round
 	began time.Duration // steady time when work began after the last pause
 	due   atomic.Int64  // Unix ms; no later than the first parked queue is due
+
+	mu      sync.Mutex    // a leaf
+	rounded time.Duration // steady time of the last round
+	rings   time.Duration // steady time for which the alarm is set; never: it is not
 }
 
 // startSweeper gives the registry its sweeper.
 func startSweeper(r *Registry) {
-	s := &sweeper{r: r, alarm: clock.NewAlarm(r.clock)}
+	s := &sweeper{r: r, alarm: clock.NewAlarm(r.clock), rings: never}
 	s.due.Store(never)
 	r.sweeper = s
 	s.task = startTask(s.run)
@@ -108,15 +113,19 @@ func (s *sweeper) pace(ctx context.Context) bool {
 // round cleans up the loaded queues, then the parked ones that are due.
 func (s *sweeper) round(ctx context.Context) {
 	s.began = clock.Steady(s.r.clock)
+	s.mu.Lock()
+	s.rounded, s.rings = s.began, never
+	s.mu.Unlock()
 	now, since := s.r.eras.now(), s.last
 	s.last = s.r.tick.Add(1)
-	busy := false
+	busy, next := false, int64(never)
 	for _, of := range s.r.loadedStores() {
 		used, due := of.usedOrDue(since, now)
 		busy = busy || used
 		if used || due {
 			of.dropExpired(ctx, s)
 		}
+		next = min(next, of.loadedDue())
 		if !s.pace(ctx) {
 			return
 		}
@@ -125,6 +134,9 @@ func (s *sweeper) round(ctx context.Context) {
 		s.sweepParked(ctx, now)
 	}
 	s.schedule(busy)
+	if next != never {
+		s.comeBy(next)
+	}
 }
 
 // sweepParked cleans up parked queues that are due, and finds out when the next one is.
@@ -147,7 +159,7 @@ func (s *sweeper) sweepParked(ctx context.Context, now int64) {
 // noteParked notes when a queue that was parked is due.
 func (s *sweeper) noteParked(due int64) {
 	if s.lowerDue(due) {
-		s.alarm.Set(sweepEvery) // the round after it sets the right time
+		s.setAlarm(sweepEvery) // the round after it sets the right time
 	}
 }
 
@@ -181,8 +193,39 @@ func (s *sweeper) schedule(busy bool) {
 		wait = min(wait, idleRound)
 	}
 	if wait != never {
+		s.setAlarm(wait)
+	}
+}
+
+// setAlarm has a round begin after some time, unless one begins before.
+func (s *sweeper) setAlarm(wait time.Duration) {
+	now := clock.Steady(s.r.clock)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if at := now + wait; at < s.rings {
+		s.rings = at
 		s.alarm.Set(wait)
 	}
+}
+
+// comeBy has a round begin when something in a loaded queue is due, at a time of Unix ms. Two rounds
+// have some time between them.
+func (s *sweeper) comeBy(due int64) {
+	wait := time.Duration(max(0, due-s.r.eras.now())) * time.Millisecond
+	s.mu.Lock()
+	gap := s.rounded + expiryGap - clock.Steady(s.r.clock)
+	s.mu.Unlock()
+	s.setAlarm(max(wait, gap))
+}
+
+// loadedDue is when a loaded store is to be cleaned up, in Unix ms; never while it is parked.
+func (s *store) loadedDue() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.log == nil {
+		return never
+	}
+	return s.dueLocked()
 }
 
 // parkedDue is when a parked store is to be cleaned up, in Unix ms; never while it is loaded.
@@ -219,6 +262,19 @@ func (s *store) usedOrDue(since uint64, now int64) (used, due bool) {
 func (s *store) dropExpired(ctx context.Context, by *sweeper) {
 	for _, q := range s.allQueues() {
 		q.dropExpired(ctx, by)
+		if _, err := q.sweepExpired(ctx, by.pace); err != nil {
+			s.logger().Warn("cannot look for expired items", "queue", q.Name(), "error", err)
+		}
+		q.noteDue()
+	}
+}
+
+// noteDue notes when the queue is to be cleaned up next.
+func (q *Queue) noteDue() {
+	q.store.mu.Lock()
+	defer q.store.mu.Unlock()
+	if q.store.loadedLocked() && q.waiters.first == nil {
+		q.peekHeadLocked()
 	}
 }
 

@@ -98,9 +98,7 @@ func (u *upload) placed(p Position, era uint32) {
 	defer s.mu.Unlock()
 	if s.log == u.log {
 		s.noteEraLocked(p.Seq, era)
-		if u.meta.Due != 0 {
-			s.deferPutLocked(p, u.meta)
-		}
+		s.timePutLocked(p, u.meta)
 	}
 }
 

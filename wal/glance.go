@@ -7,6 +7,7 @@ package wal
 import (
 	"errors"
 	"io"
+	"math"
 	"path/filepath"
 	"sync"
 
@@ -25,9 +26,13 @@ type Glance struct {
 	Segments     int
 	CreatedUnix  int64 // ms
 
-	// Times of the first item that is not taken, in Unix ms; 0 if there is none or it cannot be
+	// When the first item that is not taken was put, in Unix ms; 0 if there is none or it cannot be
 	// read.
-	Enqueued, Expires int64
+	Enqueued int64
+
+	// Expires is when the first item expires that may not be taken, or earlier; Due is the latest
+	// due time of any item, or later. Both are in Unix ms; 0: none has one.
+	Expires, Due int64
 
 	// Waste says that Open, Slim and Close would free disk space: files that a crash left, blocks
 	// allocated ahead, segments with nothing left, a log that is empty or nearly so.
@@ -57,6 +62,7 @@ func Look(fsys disk.FS, dir string) (Glance, error) {
 	if err := v.lookAtConsumers(); err != nil {
 		return Glance{}, err
 	}
+	v.lookAtTimes()
 	v.Waste = v.wasteful()
 	return v.Glance, nil
 }
@@ -195,7 +201,42 @@ func (v *viewer) lookAtHead(st *offset.State) {
 		return
 	}
 	if r, _, err := seg.At(at); err == nil {
-		v.Enqueued, v.Expires = r.Enqueued, r.Expires
+		v.Enqueued = r.Enqueued
+	}
+}
+
+// lookAtTimes finds out when items expire and are due.
+func (v *viewer) lookAtTimes() {
+	if v.tail == nil || v.live == 0 {
+		return
+	}
+	h, t := v.tail.Header(), v.tail.Totals()
+	if v.Due = max(h.DueBefore, t.LatestDue); h.DueBefore == segment.NotKnown {
+		v.Due = math.MaxInt64
+	}
+	v.Expires = t.EarliestExpiry
+	if !h.Expiring {
+		return
+	}
+	const few = 8 // more are read when the log is open
+	before := v.segments
+	for len(before) > 0 && before[len(before)-1].Number >= h.First {
+		before = before[:len(before)-1]
+	}
+	for len(before) > 1 && before[1].Number <= v.least {
+		before = before[1:]
+	}
+	if len(before) > few {
+		v.Expires = 1
+		return
+	}
+	for _, f := range before {
+		seg, _, err := v.open(f)
+		if err != nil {
+			continue
+		}
+		v.Expires = earlier(v.Expires, seg.Totals().EarliestExpiry)
+		seg.Close()
 	}
 }
 

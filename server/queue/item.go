@@ -106,3 +106,10 @@ func goneIfClosed(err error) error {
 	}
 	return err
 }
+
+// Origin says where an item came from that was moved here from another queue; nil for others. It
+// may wait for the disk. The errors are those of Read.
+func (q *Queue) Origin(it Item) (*wal.Origin, error) {
+	o, err := it.cursor.Origin(it.Position)
+	return o, goneIfClosed(err)
+}

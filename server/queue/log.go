@@ -73,6 +73,9 @@ type cursor interface {
 	TryBorrow(p Position) (Loan, error)
 	Open(p Position) (Body, error)
 
+	// Origin says where an item came from; nil if it was not moved here. It waits for the disk.
+	Origin(p Position) (*wal.Origin, error)
+
 	// Seq is the number below which TryNext hands out nothing any more. TryFind returns an item by
 	// its number, wherever that is; false if it is taken. It is ErrUnready as TryNext is.
 	Seq() uint64
@@ -156,6 +159,7 @@ func (noCursor) EachExpired(
 func (noCursor) EachDue(int64, func(Position, Meta)) error { return nil }
 func (noCursor) NoteDelivered(Position, uint32)            {}
 func (noCursor) Deliveries(uint64) uint32                  { return 0 }
+func (noCursor) Origin(Position) (*wal.Origin, error)      { return nil, ErrGone }
 func (noCursor) Take(Position) error                       { return nil }
 func (noCursor) Taken(Position) bool                       { return true }
 func (noCursor) SkipToEnd() error                          { return nil }

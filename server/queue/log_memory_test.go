@@ -65,8 +65,13 @@ func (all *memoryLogs) glance(fsys disk.FS, dir string) (g wal.Glance, err error
 		g.Items, g.Bytes = own.pending()
 		for i := range l.items {
 			if !own.taken[uint64(i+1)] {
-				g.Enqueued, g.Expires = l.items[i].meta.Enqueued, l.items[i].meta.Expires
-				break
+				if g.Enqueued == 0 {
+					g.Enqueued = l.items[i].meta.Enqueued
+				}
+				if e := l.items[i].meta.Expires; e != 0 && (g.Expires == 0 || e < g.Expires) {
+					g.Expires = e
+				}
+				g.Due = max(g.Due, l.items[i].meta.Due)
 			}
 		}
 	}
@@ -348,6 +353,12 @@ func (c *memoryCursor) TryBorrow(p Position) (Loan, error) { return c.Borrow(p) 
 func (c *memoryCursor) Open(p Position) (Body, error) {
 	b, err := c.Read(p, nil)
 	return memoryReader{bytes.NewReader(b)}, err
+}
+
+func (c *memoryCursor) Origin(p Position) (*wal.Origin, error) {
+	c.log.mu.Lock()
+	defer c.log.mu.Unlock()
+	return c.log.items[p.Seq-1].meta.Origin, nil
 }
 
 type memoryReader struct{ *bytes.Reader }

@@ -62,6 +62,8 @@ func (c *walCursor) TryRead(p Position, dst []byte) ([]byte, error) {
 func (c *walCursor) Borrow(p Position) (Loan, error)    { return c.log.Borrow(p) }
 func (c *walCursor) TryBorrow(p Position) (Loan, error) { return c.log.TryBorrow(p) }
 
+func (c *walCursor) Origin(p Position) (*wal.Origin, error) { return c.log.Origin(p) }
+
 func (c *walCursor) Open(p Position) (Body, error) {
 	r, err := c.log.Open(p)
 	if err != nil {

@@ -91,6 +91,9 @@ func (s *store) settingsChanged() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for q := range s.queuesLocked() {
+		if s.loadedLocked() {
+			q.dueLocked(dueNow)
+		}
 		if q.agenda != nil {
 			q.agenda.rings = never
 			q.setAlarmLocked()

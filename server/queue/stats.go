@@ -118,6 +118,12 @@ func (s *store) readFigures() error {
 	}
 	s.mu.Lock()
 	q := &s.own
+	if g.Due > e.now() { // how many are delayed is known when it is loaded
+		q.due = dueNow
+		s.mu.Unlock()
+		s.reg.sweeper.noteParked(dueNow)
+		return nil
+	}
 	q.snapshot = &figures{
 		items: g.Items, bytes: g.Bytes, total: g.Appended,
 		segments: g.Segments, created: g.CreatedUnix,

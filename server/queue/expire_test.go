@@ -1,0 +1,258 @@
+package queue
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/darner/darner/segment/disk/disktest"
+	"github.com/darner/darner/wal"
+)
+
+// ruled opens a registry in memory whose queues have settings by their names. Use it in a bubble.
+func ruled(t *testing.T, fs *disktest.FS, settings map[string]*Settings) *Registry {
+	t.Helper()
+	o := timed()
+	o.Log.FS = fs
+	o.Settings = func(name string) *Settings {
+		if s := settings[name]; s != nil {
+			return s
+		}
+		return noSettings
+	}
+	return open(t, "/data", o)
+}
+
+// lives puts items that expire after some time; 0 is never.
+func lives(t testing.TB, q *Queue, lifetime time.Duration, payloads ...string) {
+	t.Helper()
+	now := q.store.reg.eras.now()
+	m := wal.Meta{Enqueued: now}
+	if lifetime != 0 {
+		m.Expires = now + lifetime.Milliseconds()
+	}
+	for _, p := range payloads {
+		if err := q.Put([]byte(p), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// holds compares what is known of a queue's items when nobody asks it.
+func holds(t *testing.T, q *Queue, items int64, expired uint64) {
+	t.Helper()
+	q.store.mu.Lock()
+	waiting := q.waitingLocked()
+	dropped := q.lossesLocked().expired
+	q.store.mu.Unlock()
+	if waiting.items != items || dropped != expired {
+		t.Fatalf("got %d items and %d expired, want %d and %d", waiting.items, dropped, items, expired)
+	}
+}
+
+func TestExpiredItemsLeaveFromBehindALiveOneWithinTwoSeconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := named(t, ruled(t, disktest.New(), nil), "work")
+		pass(time.Minute) // the sweeper has found nothing to do, and rests
+		lives(t, q, 0, "stays")
+		for i := range 3000 {
+			lives(t, q, time.Second, fmt.Sprint(i))
+		}
+		lives(t, q, time.Hour, "long")
+		holds(t, q, 3002, 0)
+		pass(3 * time.Second)
+		holds(t, q, 2, 3000)
+		wants(t, q, "stays", "long")
+	})
+}
+
+func TestExpiredItemsLeaveWhereverTheyWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := named(t, ruled(t, disktest.New(), nil), "work")
+		lives(t, q, time.Second, "open", "back", "shown")
+		lives(t, q, 0, "stays")
+		isOpen, isBack := fetch(t, q), fetch(t, q)
+		q.Return(isBack)
+		pass(5 * time.Second)
+		holds(t, q, 1, 2)
+		q.Return(isOpen)
+		wants(t, q, "stays")
+		holds(t, q, 0, 3)
+	})
+}
+
+func TestItemsThatExpireAtManyTimesLeaveAtTheirs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := named(t, ruled(t, disktest.New(), nil), "work")
+		lives(t, q, 0, "stays")
+		long := strings.Repeat("x", 500)
+		for i := range 2000 { // several segments
+			lives(t, q, time.Duration(1+i%20)*time.Second, long)
+		}
+		for i := range 20 {
+			pass(time.Second)
+			left := int64(2001 - 100*max(0, i-2))
+			q.store.mu.Lock()
+			got := q.waitingLocked().items
+			q.store.mu.Unlock()
+			if got > left {
+				t.Fatalf("after %d s: got %d items, want at most %d", i+1, got, left)
+			}
+		}
+		pass(3 * time.Second)
+		holds(t, q, 1, 2000)
+	})
+}
+
+func TestExpiredItemsLeaveAfterARestartToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := ruled(t, disktest.New(), nil)
+		q := named(t, r, "work")
+		lives(t, q, 0, "stays")
+		for range 1000 {
+			lives(t, q, time.Minute, strings.Repeat("x", 500))
+		}
+		r = reopen(t, r)
+		q = named(t, r, "work")
+		pass(30 * time.Second)
+		if s := q.Stats(); s.Items != 1001 {
+			t.Fatalf("got %d items, want 1001", s.Items)
+		}
+		pass(35 * time.Second)
+		if s, known := q.KnownStats(); s.Items != 1 || !known {
+			t.Fatalf("got %d items, known %v, want 1", s.Items, known)
+		}
+	})
+}
+
+func TestAQueueMayEndItsItems(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		settings := map[string]*Settings{"work": {MaxAge: 10 * time.Second}}
+		q := named(t, ruled(t, disktest.New(), settings), "work")
+		lives(t, q, time.Hour, "a")
+		lives(t, q, 0, "b")
+		lives(t, q, 5*time.Second, "c")
+		pass(5 * time.Second)
+		lives(t, q, 0, "d")
+		pass(2 * time.Second)
+		holds(t, q, 3, 1)
+		pass(5 * time.Second)
+		holds(t, q, 1, 3)
+		wants(t, q, "d")
+	})
+}
+
+func TestASettingThatComesLaterAppliesToItemsThatAreThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := ruled(t, disktest.New(), nil)
+		q := named(t, r, "work")
+		lives(t, q, 0, "a", "b")
+		pass(time.Minute)
+		r.Reconfigure(func(string) *Settings { return &Settings{MaxAge: time.Second} })
+		pass(2 * time.Second)
+		holds(t, q, 0, 2)
+	})
+}
+
+func TestExpiredItemsMoveToAnotherQueueInTheirOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		settings := map[string]*Settings{"work": {ExpireTo: "old"}}
+		r := ruled(t, disktest.New(), settings)
+		q, old := named(t, r, "work"), named(t, r, "old")
+		lives(t, q, 0, "stays")
+		var want []string
+		for i := range 1000 {
+			want = append(want, fmt.Sprint(i))
+		}
+		lives(t, q, time.Second, want...)
+		back := fetch(t, q)
+		q.Return(back)
+		pass(5 * time.Second)
+		holds(t, q, 1, 1000)
+		var got []string
+		for s := take(t, old); s != ""; s = take(t, old) {
+			got = append(got, s)
+		}
+		if !slices.Equal(got, want) {
+			t.Fatalf("got %d items, want all in order", len(got))
+		}
+		wants(t, q, "stays")
+	})
+}
+
+func TestWhoReadsPassesOverExpiredItemsThatAreToMove(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		settings := map[string]*Settings{"work": {ExpireTo: "old"}}
+		r := ruled(t, disktest.New(), settings)
+		q, old := named(t, r, "work"), named(t, r, "old")
+		lives(t, q, time.Second, "a", "b", "c")
+		lives(t, q, 0, "d")
+		it := fetch(t, q)
+		time.Sleep(time.Second)
+		if got := take(t, q); got != "d" {
+			t.Fatalf("got %s, want d", got)
+		}
+		if s := q.Stats(); s.Items != 0 || s.Open != 1 {
+			t.Fatalf("got %d items and %d open, want 0 and 1", s.Items, s.Open)
+		}
+		pass(5 * time.Second)
+		wants(t, old, "b", "c")
+		q.Return(it)
+		pass(15 * time.Second)
+		wants(t, old, "a")
+		if s := q.Stats(); s.Items != 0 || s.Expired != 3 {
+			t.Fatalf("got %d items and %d expired, want 0 and 3", s.Items, s.Expired)
+		}
+	})
+}
+
+func TestExpiredItemsStayWhereTheOtherQueueIsFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		settings := map[string]*Settings{"work": {ExpireTo: "old"}, "old": {MaxItems: 2}}
+		r := ruled(t, disktest.New(), settings)
+		q, old := named(t, r, "work"), named(t, r, "old")
+		lives(t, q, time.Second, "a", "b", "c", "d", "e")
+		lives(t, q, 0, "stays")
+		pass(5 * time.Second)
+		if s := q.Stats(); s.Items != 1 || s.Expired != 2 {
+			t.Fatalf("got %d items and %d expired, want 1 and 2", s.Items, s.Expired)
+		}
+		wants(t, old, "a", "b")
+		pass(15 * time.Second)
+		wants(t, old, "c", "d")
+		r = reopen(t, r)
+		q, old = named(t, r, "work"), named(t, r, "old")
+		pass(15 * time.Second)
+		wants(t, old, "e")
+		wants(t, q, "stays")
+	})
+}
+
+func TestLargeExpiredItemsMoveToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		settings := map[string]*Settings{"work": {ExpireTo: "old"}}
+		r := ruled(t, disktest.New(), settings)
+		q, old := named(t, r, "work"), named(t, r, "old")
+		body := strings.Repeat("0123456789", 100_000)
+		u, err := q.BeginLarge(int64(len(body)), wal.Meta{
+			Flags: 7, Expires: time.Now().Add(time.Second).UnixMilli(),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := u.Write([]byte(body)); err != nil {
+			t.Fatal(err)
+		}
+		if err := u.Commit(); err != nil {
+			t.Fatal(err)
+		}
+		pass(5 * time.Second)
+		it := fetch(t, old)
+		if !it.Large() || it.Size != int64(len(body)) || it.Flags != 7 || it.Expires != 0 {
+			t.Fatalf("got %+v, want the item without its end", it)
+		}
+	})
+}

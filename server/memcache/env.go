@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/darner/darner/server/metrics"
+	"github.com/darner/darner/server/status"
 )
 
 // Env is what all sessions of a server share. Its fields are set before the first session starts.
@@ -16,6 +17,7 @@ type Env struct {
 	Counters *metrics.Counters
 	Logger   *slog.Logger
 	Episodes *metrics.Episodes // of troubles that last; may be nil
+	Status   *status.Status    // what the server takes; it has Registry.EndWaits called
 
 	// Now is the time of day in Unix ms, Steady the ms since about the start by a clock that nobody
 	// sets, never 0. Every request asks for them, so they may be cached.
@@ -42,6 +44,14 @@ type Env struct {
 
 	FlushAfter func(delay time.Duration) // flushes everything after the delay of a flush_all
 
+	// Reload takes over the configuration, or changes nothing and says why. It may wait for the
+	// disk. Shutdown has the server stop, and returns at once. Without one, its command is refused.
+	Reload   func() error
+	Shutdown func()
+
+	// QueueSettings are those in force for a queue, the answer to "dump_config". It may be nil.
+	QueueSettings func(name string) []Setting
+
 	foreignsSeen foreignsSeen
 	audited      audited
 	chunks       sync.Pool // *[chunkSize]byte
@@ -54,7 +64,7 @@ type Setting struct{ Name, Value string }
 type Access uint8
 
 const (
-	AccessDefault Access = iota // each command's own: flush, flush_all and delete are for all
+	AccessDefault Access = iota // each command's own, see lookup
 	AccessLocal                 // loopback and Unix-socket peers
 	AccessAll
 	AccessOff

@@ -68,6 +68,7 @@ func (s *Session) setCommand(args []byte) {
 	case problem != "":
 		set.strict = isStrict(w[0])
 		s.refuseBody(problem)
+	case s.refusesSet():
 	case set.left > s.env.MaxItemSize:
 		s.refused(tooLarge{set.left, s.env.MaxItemSize})
 		s.refuseBody(itemTooLarge)
@@ -78,6 +79,17 @@ func (s *Session) setCommand(args []byte) {
 	default:
 		s.next = (*Session).storeInline
 	}
+}
+
+// refusesSet swallows the body if the server takes no items.
+func (s *Session) refusesSet() bool {
+	err := s.refuses(true)
+	if err == nil {
+		return false
+	}
+	s.refused(err)
+	s.refuseBody(serverError(err))
+	return true
 }
 
 // unsupportedSet swallows the body of a command that a queue does not support.

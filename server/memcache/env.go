@@ -17,7 +17,10 @@ type Env struct {
 	Counters *metrics.Counters
 	Logger   *slog.Logger
 	Episodes *metrics.Episodes // of troubles that last; may be nil
-	Status   *status.Status    // what the server takes; it has Registry.EndWaits called
+
+	// Status is what the server takes from its clients. As it becomes quiescent, whoever made it
+	// has the queues end all waits.
+	Status *status.Status
 
 	// Now is the time of day in Unix ms, Steady the ms since about the start by a clock that nobody
 	// sets, never 0. Every request asks for them, so they may be cached.

@@ -22,6 +22,7 @@ import (
 	"github.com/darner/darner/server/memcache"
 	"github.com/darner/darner/server/metrics"
 	"github.com/darner/darner/server/queue"
+	"github.com/darner/darner/server/status"
 	"github.com/darner/darner/server/transport"
 	"github.com/darner/darner/wal"
 	"github.com/darner/darner/wal/clock"
@@ -36,6 +37,7 @@ type Server struct {
 	clock     clock.Clock // the one clock of all layers below
 	episodes  *metrics.Episodes
 	registry  *queue.Registry
+	status    *status.Status
 	sockets   *transport.Server
 	listeners []transport.Listener // TCP first
 
@@ -43,6 +45,9 @@ type Server struct {
 
 	running context.Context // until Stop
 	end     context.CancelFunc
+
+	shutdown    context.Context // until a client asks for the stop
+	askShutdown context.CancelFunc
 
 	mu         sync.Mutex
 	flushTimer clock.Timer // for the flush that a client asked for with a delay; nil: none did
@@ -107,6 +112,7 @@ func newServer(log *slog.Logger, clk clock.Clock) *Server {
 		descriptors: disk.NewDescriptors(shared(openFiles())),
 	}
 	s.running, s.end = context.WithCancel(context.Background())
+	s.shutdown, s.askShutdown = context.WithCancel(context.Background())
 	return s
 }
 
@@ -221,12 +227,14 @@ func (s *Server) startTransports(c config.Config) error {
 	if c.Loops == 0 {
 		c.Loops = max(1, runtime.GOMAXPROCS(0)/4)
 	}
+	s.status = s.openStatus()
 	coarse := transport.NewCoarseClock(s.clock, s.registry.Look)
 	env := &memcache.Env{
 		Registry:     memcache.Local(s.registry),
 		Counters:     new(metrics.Counters),
 		Logger:       s.log,
 		Episodes:     s.episodes,
+		Status:       s.status,
 		Now:          coarse.Now,
 		Steady:       coarse.Steady,
 		MaxItemSize:  int64(c.MaxItemSize),
@@ -243,6 +251,7 @@ func (s *Server) startTransports(c config.Config) error {
 		Usage:        processorTime,
 		Settings:     settings(c, s.listeners[0].Addr()),
 		FlushAfter:   s.flushAfter,
+		Shutdown:     s.askShutdown,
 	}
 	o := transport.Options{
 		Session: func(p memcache.Peer, wake func()) *memcache.Session {
@@ -283,6 +292,11 @@ func (s *Server) flushAfter(delay time.Duration) {
 		return
 	}
 	s.flushTimer = s.clock.AfterFunc(delay, func() {
+		if at := s.status.State(); !at.Writes() {
+			s.log.Warn("queues are not flushed, though a client asked for it with a delay",
+				"status", at.String())
+			return
+		}
 		if err := s.registry.FlushAll(s.running); err != nil {
 			s.log.Error("cannot flush all queues", "error", err)
 			return
@@ -294,7 +308,8 @@ func (s *Server) flushAfter(delay time.Duration) {
 // syncTime is how long the queues may take to sync, after the context of Stop has ended.
 const syncTime = 1500 * time.Millisecond
 
-// Stop stops accepting, answers waiting GETs and pending requests, closes connections and syncs.
+// Stop shows the status quiescent, stops accepting, answers waiting GETs and pending requests,
+// closes connections and syncs.
 // When ctx ends it cuts off connections that are still busy. At most 2 s later it gives up, with an
 // error that names the queues that wait for the disk; the goroutine that closes them goes on. Call
 // it once.
@@ -302,6 +317,7 @@ func (s *Server) Stop(ctx context.Context) error {
 	late := clock.NewAlarm(s.clock)
 	defer late.Stop()
 	defer context.AfterFunc(ctx, func() { late.Set(syncTime) })()
+	s.status.Stop()
 	s.sockets.Stop(ctx)
 	s.end()
 	s.stopFlush()

@@ -22,7 +22,7 @@ func settings(c config.Config, tcp net.Addr) []memcache.Setting {
 	}
 	c.MemoryLimit = memoryLimit()
 	if c.Admin == config.AdminDefault {
-		c.Admin = config.AdminAll // all commands there are that it is about
+		c.Admin = "default" // each command's own
 	}
 	if c.Transport == config.TransportAuto {
 		c.Transport = config.TransportPortable

@@ -40,7 +40,7 @@ func TestStatsSettingsShowsWhatCameOutOfAutomaticSettings(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]string{
-		"admin-commands": "all", "sync": "1s", "segment-size": "16777216", "max-disk": "0",
+		"admin-commands": "default", "sync": "1s", "segment-size": "16777216", "max-disk": "0",
 		"transport": got["transport"], "maxconns": got["max-connections"], "tcpport": got["port"],
 	} {
 		if got[name] != want || want == "" || want == "auto" {

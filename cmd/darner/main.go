@@ -36,6 +36,7 @@ func app() *cli.App {
 			"   darner put|get|peek QUEUE ...         moves items in and out, or shows the next\n" +
 			"   darner ls|stats|flush|delete ...      shows queues, and empties or removes one\n" +
 			"   darner drain [options] FROM-HOST:PORT moves another server's items to this one\n" +
+			"   darner status|reload ...              shows and sets what the server takes; its file\n" +
 			"   darner bench [options] SUITE...       measures how fast a server is",
 		Version:         server.Version,
 		HideHelpCommand: true,
@@ -46,7 +47,8 @@ func app() *cli.App {
 		OnUsageError: wrongFlag,
 		Commands: []*cli.Command{
 			putCommand(), getCommand(), peekCommand(), lsCommand(), statsCommand(),
-			flushCommand(), deleteCommand(), drainCommand(), benchCommand(),
+			flushCommand(), deleteCommand(), drainCommand(), statusCommand(), reloadCommand(),
+			benchCommand(),
 		},
 	}
 	for _, c := range app.Commands {

@@ -42,8 +42,8 @@ var flagTexts = []struct{ name, short, usage string }{
 		"of its own"},
 	{"max-open-reads", "", "how many items of one queue a connection may have open"},
 	{"max-open-ahead", "", "how many items in all, when it opens one with /open/ahead; 0: none"},
-	{"admin-commands", "", "`WHO` may use flush, flush_all and delete: local (clients on this " +
-		"machine), all or off (default: all)"},
+	{"admin-commands", "", "`WHO` may use flush, flush_all, delete (default: all), shutdown, reload " +
+		"and status STATE (default: local): local (clients on this machine), all or off"},
 	{"dialect", "", "`SERVER` whose clients are to work unchanged: memcached, kestrel, darner or " +
 		"siberite; presets the six settings below"},
 	{"flush-all-answer", "", "to flush_all: ok, or flushed for \"Flushed all queues.\""},
@@ -156,7 +156,7 @@ func serve(c *cli.Context) error {
 		return err
 	}
 	spareProcessors()
-	signals.wait(log)
+	signals.wait(s.ShutdownAsked(), log)
 	log.Info("darner is stopping")
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()

@@ -28,12 +28,14 @@ func catchSignals(parent context.Context) signals {
 	return s
 }
 
-// wait returns when the server is to stop.
-func (s signals) wait(log *slog.Logger) {
+// wait returns when the server is to stop: because of a signal, or because a client has asked.
+func (s signals) wait(asked <-chan struct{}, log *slog.Logger) {
 	defer s.release() // the next one ends the process
 	for {
 		select {
 		case <-s.ctx.Done():
+			return
+		case <-asked:
 			return
 		case <-s.hangup:
 			log.Warn("SIGHUP reloads nothing yet: restart the server for another configuration")

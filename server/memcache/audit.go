@@ -1,7 +1,7 @@
 package memcache
 
-// What clients discard on purpose is logged with the client's address: whose queue is empty all of
-// a sudden will want to know.
+// What clients discard on purpose, and what they do to the server, is logged with the client's
+// address: whose queue is empty all of a sudden will want to know.
 
 import (
 	"context"
@@ -17,7 +17,7 @@ const mostAudited = 100
 
 // unlogged is the trouble of those that are not.
 var unlogged = &metrics.Trouble{
-	Level: slog.LevelInfo, Text: "flushes and deletes are%s too many to log each", Global: true,
+	Level: slog.LevelInfo, Text: "administrators' commands are%s too many to log each", Global: true,
 }
 
 // audited counts them.
@@ -47,7 +47,7 @@ func lostItems(q Queue) slog.Attr {
 	return slog.Int64("items", was.Items)
 }
 
-// audit logs what the client's command has discarded.
+// audit logs what the client's command has done.
 func (s *Session) audit(what string, attrs ...slog.Attr) {
 	if !s.env.audited.mayLog(s.env.Steady() / 60_000) {
 		s.env.Episodes.Note(unlogged, "", 1, nil)

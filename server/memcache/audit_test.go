@@ -61,7 +61,7 @@ func TestAClientThatFlushesForEverDoesNotFillTheLog(t *testing.T) {
 	}
 	b.Reset()
 	sv.clock.Step(time.Minute)
-	want := fmt.Sprint("flushes and deletes are too many to log each\" count=", flushes-mostAudited)
+	want := fmt.Sprint("administrators' commands are too many to log each\" count=", flushes-mostAudited)
 	if !strings.Contains(b.String(), want) {
 		t.Errorf("got %q, want %q in it", b, want)
 	}

@@ -10,6 +10,7 @@ type command struct {
 	run     func(s *Session, args []byte) // answers, or sets the step that will
 	access  Access                        // by default, of an administrator's command
 	noreply noreply
+	writes  bool // it discards items, which a server that is not up refuses
 }
 
 // noreply says where a command takes that word, which is always the last one.
@@ -59,14 +60,33 @@ func lookup(name []byte) command {
 		return unsupported("gat")
 	case "gats":
 		return unsupported("gats")
+	case "monitor":
+		return command{name: "monitor", run: (*Session).monitorCommand}
+	case "confirm":
+		return command{name: "confirm", run: (*Session).confirmCommand}
 	case "delete":
 		return command{name: "delete", run: (*Session).deleteCommand, access: AccessAll,
-			noreply: noreplyAfter}
+			noreply: noreplyAfter, writes: true}
 	case "flush":
-		return command{name: "flush", run: (*Session).flushCommand, access: AccessAll}
+		return command{name: "flush", run: (*Session).flushCommand, access: AccessAll, writes: true}
 	case "flush_all":
 		return command{name: "flush_all", run: (*Session).flushAllCommand, access: AccessAll,
-			noreply: noreplyAlone}
+			noreply: noreplyAlone, writes: true}
+	case "flush_expired":
+		return command{name: "flush_expired", run: (*Session).flushExpiredCommand, writes: true}
+	case "flush_all_expired":
+		return command{name: "flush_all_expired", run: (*Session).flushAllExpiredCommand,
+			writes: true}
+	case "status":
+		return command{name: "status", run: (*Session).statusCommand}
+	case "reload":
+		return command{name: "reload", run: (*Session).reloadCommand, access: AccessLocal}
+	case "shutdown":
+		return command{name: "shutdown", run: (*Session).shutdownCommand, access: AccessLocal}
+	case "dump_stats":
+		return command{name: "dump_stats", run: (*Session).dumpStatsCommand}
+	case "dump_config":
+		return command{name: "dump_config", run: (*Session).dumpConfigCommand}
 	case "stats":
 		return command{name: "stats", run: (*Session).statsCommand}
 	case "lru_crawler":
@@ -124,6 +144,12 @@ func (s *Session) request() {
 	s.command = c.name
 	if !s.permitted(c) {
 		return
+	}
+	if c.writes {
+		if err := s.refuses(true); err != nil {
+			s.answer(serverError(err))
+			return
+		}
 	}
 	c.run(s, args)
 }

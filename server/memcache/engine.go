@@ -19,9 +19,11 @@ type Registry interface {
 	// NewWaiter returns a waiter for these queues; wake is the Session's.
 	NewWaiter(wake func()) Waiter
 
-	// FlushAll may wait for the disk. Sum does not; it calls seen for each queue that exists, in
-	// the order of their names. When ctx ends, both stop between two queues.
+	// FlushAll and FlushAllExpired may wait for the disk. Sum does not; it calls seen for each
+	// queue that exists, in the order of their names. When ctx ends, all three stop between two
+	// queues.
 	FlushAll(ctx context.Context) error
+	FlushAllExpired(ctx context.Context) (items int, err error)
 	Sum(ctx context.Context, seen func(Queue)) queue.Sum
 
 	ResetStats()
@@ -74,6 +76,7 @@ type Queue interface {
 
 	// As a whole. All may wait but KnownStats.
 	Flush() error
+	FlushExpired() (items int, err error)
 	Delete() error
 	Stats() queue.Stats
 	KnownStats() (s queue.Stats, known bool)

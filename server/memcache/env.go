@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/darner/darner/server/metrics"
+	"github.com/darner/darner/server/status"
 )
 
 // Env is what all sessions of a server share. Its fields are set before the first session starts.
@@ -16,6 +17,10 @@ type Env struct {
 	Counters *metrics.Counters
 	Logger   *slog.Logger
 	Episodes *metrics.Episodes // of troubles that last; may be nil
+
+	// Status is what the server takes from its clients. As it becomes quiescent, whoever made it
+	// has the queues end all waits.
+	Status *status.Status
 
 	// Now is the time of day in Unix ms, Steady the ms since about the start by a clock that nobody
 	// sets, never 0. Every request asks for them, so they may be cached.
@@ -42,6 +47,14 @@ type Env struct {
 
 	FlushAfter func(delay time.Duration) // flushes everything after the delay of a flush_all
 
+	// Reload takes over the configuration, or changes nothing and says why. It may wait for the
+	// disk. Shutdown has the server stop, and returns at once. Without one, its command is refused.
+	Reload   func() error
+	Shutdown func()
+
+	// QueueSettings are those in force for a queue, the answer to "dump_config". It may be nil.
+	QueueSettings func(name string) []Setting
+
 	foreignsSeen foreignsSeen
 	audited      audited
 	chunks       sync.Pool // *[chunkSize]byte
@@ -54,7 +67,7 @@ type Setting struct{ Name, Value string }
 type Access uint8
 
 const (
-	AccessDefault Access = iota // each command's own: flush, flush_all and delete are for all
+	AccessDefault Access = iota // each command's own, see lookup
 	AccessLocal                 // loopback and Unix-socket peers
 	AccessAll
 	AccessOff

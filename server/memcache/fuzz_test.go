@@ -7,6 +7,7 @@ import (
 
 	"github.com/darner/darner/server/memcache/transcript"
 	"github.com/darner/darner/server/queue"
+	"github.com/darner/darner/server/status"
 )
 
 // FuzzSession feeds two sessions arbitrary bytes in arbitrary pieces, and takes their output in
@@ -29,8 +30,13 @@ func FuzzSession(f *testing.F) {
 		f.Add(sent, []byte{0xff, byte(i), 0x42, 0x03, 0xfe, 0x05, byte(7 * i), 0x80})
 	}
 	f.Add([]byte("set q 0 0 200000\r\n"), []byte{0, 2, 4})
-	sv := newServer(f, inlineMax(1<<10), func(sv *testServer) { sv.env.MaxItemSize = 1 << 20 })
+	sv := newServer(f, inlineMax(1<<10), openReads(3), func(sv *testServer) {
+		sv.env.MaxItemSize = 1 << 20
+	})
 	f.Fuzz(func(t *testing.T, sent, pieces []byte) {
+		if _, err := sv.env.Status.Set(status.Up); err != nil {
+			t.Fatal(err)
+		}
 		d := &sv.env.Dialect
 		d.CloseAny, d.EchoAsked = len(pieces)%2 == 1, len(sent)%2 == 1
 		var sides [2]*fuzzed

@@ -51,6 +51,8 @@ type getState struct {
 	found     bool   // the answer has an item
 	opened    int    // items that it opened, the newest of the session's
 	reclaimed bool   // Queue.Reclaim was tried
+	monitors  bool   // each item is an answer of its own, and others follow
+	most      uint64 // of a monitor: how many more items it may have
 	err       error  // of the last job
 
 	item   queue.Item   // the current one
@@ -81,6 +83,10 @@ func (s *Session) beginGet(args []byte, cas bool) {
 		s.refuseGet(problem)
 		return
 	}
+	if err := s.refuses(false); err != nil && g.anyFetches() {
+		s.refuseFetches(err)
+		return
+	}
 	if g.wait > 0 {
 		g.until = s.env.Steady() + g.wait
 	}
@@ -90,6 +96,19 @@ func (s *Session) beginGet(args []byte, cas bool) {
 func (s *Session) refuseGet(problem string) {
 	s.reply(problem)
 	s.get.dropKeys()
+}
+
+// refuseFetches refuses a get that fetches. What it closes or aborts is closed or aborted all the
+// same.
+func (s *Session) refuseFetches(why error) {
+	for i := range s.get.keys {
+		if k := &s.get.keys[i]; k.opts&(optClose|optAbort) != 0 {
+			if err := s.closeOldest(k); err != nil {
+				why = err
+			}
+		}
+	}
+	s.refuseGet(serverError(why))
 }
 
 func (s *Session) addKey(word []byte) (problem string) {
@@ -263,6 +282,10 @@ func (s *Session) keyDone() {
 // endKeys ends the answer, or waits if it is empty and the get may wait.
 func (s *Session) endKeys() {
 	g := &s.get
+	if g.monitors && g.found {
+		s.monitored()
+		return
+	}
 	if g.found || g.wait == 0 || g.deadline != 0 || !g.anyFetches() {
 		s.endGet(endOfAnswer)
 		return

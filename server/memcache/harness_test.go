@@ -12,6 +12,7 @@ import (
 
 	"github.com/darner/darner/server/metrics"
 	"github.com/darner/darner/server/queue"
+	"github.com/darner/darner/server/status"
 	"github.com/darner/darner/wal"
 	"github.com/darner/darner/wal/clock"
 	"github.com/darner/darner/wal/clock/clocktest"
@@ -28,6 +29,9 @@ type testServer struct {
 	local    bool
 	draining bool            // sessions that are dialled
 	flushed  []time.Duration // what flush_all asked for with a delay
+	reloads  int             // that were asked for
+	reload   error           // why it cannot be
+	stops    int             // that shutdown asked for
 }
 
 func newServer(t testing.TB, change ...func(*testServer)) *testServer {
@@ -50,7 +54,20 @@ func newServer(t testing.TB, change ...func(*testServer)) *testServer {
 		},
 		Settings:   []Setting{{"data", "/var/lib/darner"}, {"max-open-reads", "1"}},
 		FlushAfter: func(d time.Duration) { sv.flushed = append(sv.flushed, d) },
+		Reload: func() error {
+			sv.reloads++
+			return sv.reload
+		},
+		Shutdown: func() { sv.stops++ },
+		QueueSettings: func(name string) []Setting {
+			return []Setting{{"max-disk", "0"}, {"when-full", "reject"}}
+		},
 	}
+	sv.env.Status = status.New(status.Up, status.Options{Changed: func(to status.State) {
+		if !to.Gets() {
+			sv.registry.EndWaits()
+		}
+	}})
 	for _, f := range change {
 		f(sv)
 	}

@@ -41,6 +41,25 @@ func (s *Session) closeOldest(k *getKey) error {
 	return nil
 }
 
+// confirmOldest confirms the oldest open items of a queue, count at most, and returns how many they
+// were.
+func (s *Session) confirmOldest(q Queue, count uint64) (closed uint64, err error) {
+	kept := s.opens[:0]
+	for _, o := range s.opens {
+		if closed == count || !s.env.Dialect.closeTogether(o.q, q) {
+			kept = append(kept, o)
+			continue
+		}
+		closed++
+		if e := o.q.Confirm(o.item); err == nil {
+			err = e
+		}
+	}
+	clear(s.opens[len(kept):])
+	s.opens = kept
+	return closed, err
+}
+
 // mayOpen reports whether each key of the current get may open an item beside those that are open,
 // or that the keys before it open.
 func (s *Session) mayOpen() bool {

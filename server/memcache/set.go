@@ -68,6 +68,7 @@ func (s *Session) setCommand(args []byte) {
 	case problem != "":
 		set.strict = isStrict(w[0])
 		s.refuseBody(problem)
+	case s.refusesSet():
 	case set.left > s.maxItemSize():
 		s.refused(tooLarge{set.left, s.maxItemSize()})
 		s.refuseBody(itemTooLarge)
@@ -86,6 +87,17 @@ func (s *Session) maxItemSize() int64 {
 		return min(own, s.env.MaxItemSize)
 	}
 	return s.env.MaxItemSize
+}
+
+// refusesSet swallows the body if the server takes no items.
+func (s *Session) refusesSet() bool {
+	err := s.refuses(true)
+	if err == nil {
+		return false
+	}
+	s.refused(err)
+	s.refuseBody(serverError(err))
+	return true
 }
 
 // unsupportedSet swallows the body of a command that a queue does not support.

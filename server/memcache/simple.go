@@ -1,23 +1,27 @@
 package memcache
 
-// Commands that are answered with one line: DELETE, FLUSH, FLUSH_ALL, VERSION, VERBOSITY and QUIT.
+// Commands that are answered with one line: DELETE, FLUSH, FLUSH_ALL, FLUSH_EXPIRED,
+// FLUSH_ALL_EXPIRED, VERSION, VERBOSITY and QUIT.
 
 import (
 	"context"
 	"errors"
 	"log/slog"
+	"strconv"
 	"time"
 
 	"github.com/darner/darner/server/queue"
 )
 
 const (
-	badDelete    = "CLIENT_ERROR delete wants a queue\r\n"
-	badFlush     = "CLIENT_ERROR flush wants a queue\r\n"
-	badFlushAll  = "CLIENT_ERROR flush_all takes a delay in seconds and noreply\r\n"
-	badVerbosity = "CLIENT_ERROR verbosity wants a level\r\n"
-	badVersion   = "CLIENT_ERROR version takes nothing\r\n"
-	badQuit      = "CLIENT_ERROR quit takes nothing\r\n"
+	badDelete       = "CLIENT_ERROR delete wants a queue\r\n"
+	badFlush        = "CLIENT_ERROR flush wants a queue\r\n"
+	badFlushAll     = "CLIENT_ERROR flush_all takes a delay in seconds and noreply\r\n"
+	badFlushExpired = "CLIENT_ERROR flush_expired wants a queue\r\n"
+	badAllExpired   = "CLIENT_ERROR flush_all_expired takes nothing\r\n"
+	badVerbosity    = "CLIENT_ERROR verbosity wants a level\r\n"
+	badVersion      = "CLIENT_ERROR version takes nothing\r\n"
+	badQuit         = "CLIENT_ERROR quit takes nothing\r\n"
 )
 
 // answerAfter answers when a job that may wait for the disk is done, or with its error.
@@ -138,14 +142,60 @@ func (s *Session) flushAll() error {
 	if err == nil {
 		s.audit("all queues are flushed")
 	}
+	return stoppingIfEnded(err)
+}
+
+// errStopping is the end of a command over all queues.
+var errStopping = errors.New("the server stops; not all queues were seen to")
+
+// stoppingIfEnded returns errStopping for the error of a job that Drain has ended.
+func stoppingIfEnded(err error) error {
 	if errors.Is(err, context.Canceled) || errors.Is(err, queue.ErrClosed) {
 		return errStopping
 	}
 	return err
 }
 
-// errStopping is the end of a command over all queues.
-var errStopping = errors.New("the server stops; not all queues were seen to")
+func (s *Session) flushExpiredCommand(args []byte) {
+	var w [maxWords][]byte
+	if splitWords(args, &w) != 1 {
+		s.answer(badFlushExpired)
+		return
+	}
+	q, problem := s.queueArgument(w[0])
+	if problem != "" {
+		s.answer(problem)
+		return
+	}
+	s.answerNumber(q.FlushExpired)
+}
+
+func (s *Session) flushAllExpiredCommand(args []byte) {
+	if word, _ := nextWord(args); len(word) > 0 {
+		s.answer(badAllExpired)
+		return
+	}
+	s.answerNumber(func() (int, error) {
+		ctx, done := s.untilDrain()
+		defer done()
+		n, err := s.env.Registry.FlushAllExpired(ctx)
+		return n, stoppingIfEnded(err)
+	})
+}
+
+// answerNumber answers with what a job returns, which may wait for the disk.
+func (s *Session) answerNumber(job func() (int, error)) {
+	var n int
+	var err error
+	s.work(func() { n, err = job() }, func(s *Session) {
+		answer := strconv.Itoa(n) + "\r\n"
+		if err != nil {
+			answer = serverError(err)
+		}
+		s.answer(answer)
+		s.next = (*Session).request
+	})
+}
 
 func (s *Session) versionCommand(args []byte) {
 	if word, _ := nextWord(args); len(word) > 0 {

@@ -14,14 +14,19 @@ import (
 
 // statLines appends lines.
 type statLines struct {
-	out    []byte
-	prefix string // of each line, with the beginning of its name
-	suffix string // of each line
+	out     []byte
+	prefix  string // of each line, with the beginning of its name
+	between string // its name and its value
+	suffix  string // of each line
+}
+
+func newStatLines(out []byte) statLines {
+	return statLines{out: out, prefix: "STAT ", between: " "}
 }
 
 func (l *statLines) text(name, value string) {
 	l.out = append(append(l.out, l.prefix...), name...)
-	l.out = append(append(l.out, ' '), value...)
+	l.out = append(append(l.out, l.between...), value...)
 	l.out = append(append(l.out, l.suffix...), "\r\n"...)
 }
 
@@ -149,7 +154,6 @@ func (l *statLines) queue(of Queue) {
 
 // depth is all that MemcacheQ says of a queue.
 func (l *statLines) depth(of Queue) {
-	l.prefix = "STAT "
 	l.number(of.Name(), of.Stats().Items)
 }
 

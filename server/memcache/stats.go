@@ -122,7 +122,7 @@ func (s *Session) moreStats() {
 // known follow in the same slice, so that a short answer leaves in one write: some clients read
 // once. None that has to be read from the disk holds up the server's lines.
 func (s *Session) globalStats() {
-	l := statLines{out: s.useChunk()[:0], prefix: "STAT "}
+	l := newStatLines(s.useChunk()[:0])
 	l.global(s.env, s.sumQueues())
 	if s.env.Dialect.Stats == StatsServer {
 		s.stats.queues = nil
@@ -148,7 +148,7 @@ func (s *Session) sumQueues() queue.Sum {
 // queueStats is the job that builds a slice of the queues' lines.
 func (s *Session) queueStats() {
 	const ahead = 32 // about as many queues as fit in a slice
-	l := statLines{out: s.useChunk()[:0]}
+	l := newStatLines(s.useChunk()[:0])
 	for n := 0; len(s.stats.queues) > 0 && len(l.out) < statsSlice && !s.draining.Load(); n++ {
 		if n%ahead == 0 {
 			queue.ReadStatsOf(s.stats.queues[:min(ahead, len(s.stats.queues))])

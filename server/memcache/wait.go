@@ -93,7 +93,7 @@ func (s *Session) startWait() {
 
 func (s *Session) awaitItem() {
 	g := &s.get
-	if !s.waiter.Done() && s.env.Steady() < g.deadline && !s.draining.Load() {
+	if !s.waiter.Done() && s.env.Steady() < g.deadline && s.goesOn() {
 		s.state = Waiting
 		return
 	}
@@ -105,6 +105,9 @@ func (s *Session) awaitItem() {
 	g.at = g.find(q)
 	s.deliver(item)
 }
+
+// goesOn reports whether those who wait may go on: the server does not stop, and takes gets.
+func (s *Session) goesOn() bool { return !s.draining.Load() && s.env.Status.State().Gets() }
 
 // stopWaiting ends the wait for an item. One that came meanwhile goes back.
 func (s *Session) stopWaiting() {

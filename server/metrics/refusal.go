@@ -10,9 +10,12 @@ const (
 	DiskFull                 // the data directory is, or the disk
 	Shortage                 // the system lacks memory or descriptors
 	Failed                   // the queue failed, or cannot be loaded or created
+	ReadOnly                 // the server takes no items: see package status
 	Refusals                 // how many reasons there are
 )
 
-var refusalWords = [Refusals]string{"too_large", "queue_full", "disk_full", "shortage", "failed"}
+var refusalWords = [Refusals]string{
+	"too_large", "queue_full", "disk_full", "shortage", "failed", "read_only",
+}
 
 func (r Refusal) String() string { return refusalWords[r] }

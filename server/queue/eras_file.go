@@ -5,10 +5,8 @@ package queue
 // clock set back is not kept: its times come twice, and no item may be dropped before its time.
 
 import (
-	"errors"
 	"fmt"
 	"hash/crc32"
-	"io/fs"
 	"math"
 	"path/filepath"
 	"strings"
@@ -102,51 +100,23 @@ func parseStretch(line string) (s stretch, ok bool) {
 
 // readStretches returns the stretches of the file, and how many of its lines are damaged.
 func readStretches(fsys disk.FS, dir string) (past []stretch, bad int, err error) {
-	f, err := fsys.OpenRead(filepath.Join(dir, datadir.ClockName))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, 0, nil
-	}
-	if err != nil {
-		return nil, 0, err
-	}
-	defer f.Close()
-	b := make([]byte, 128*maxStretches) // a line has at most 71
-	n, _ := f.ReadAt(b, 0)
-	for line := range strings.Lines(string(b[:n])) {
+	const line = 128 // a line has at most 71 bytes
+	b, err := readFile(fsys, dir, datadir.ClockName, line*maxStretches)
+	for line := range strings.Lines(string(b)) {
 		if s, ok := parseStretch(strings.TrimSuffix(line, "\n")); ok {
 			past = append(past, s)
 		} else {
 			bad++
 		}
 	}
-	return past[max(0, len(past)-maxStretches):], bad, nil
+	return past[max(0, len(past)-maxStretches):], bad, err
 }
 
 // writeStretches replaces the file, durably.
 func writeStretches(fsys disk.FS, dir string, all []stretch) error {
-	path := filepath.Join(dir, datadir.ClockName)
-	fresh := path + datadir.NewSuffix
-	if err := fsys.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	f, err := fsys.Create(fresh)
-	if err != nil {
-		return err
-	}
 	var text strings.Builder
 	for _, s := range all {
 		text.WriteString(s.format())
 	}
-	_, err = f.WriteAt([]byte(text.String()), 0)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = fsys.Rename(fresh, path)
-	}
-	if err != nil {
-		fsys.Remove(fresh)
-		return err
-	}
-	return fsys.SyncDir(dir)
+	return replaceFile(fsys, dir, datadir.ClockName, []byte(text.String()))
 }

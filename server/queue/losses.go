@@ -80,11 +80,16 @@ func (q *Queue) Refused(err error) {
 	q.store.reg.episodes.Note(refusedItems[why], q.Name(), 1, err)
 }
 
+// ErrReadOnly is for an item that the server does not take for now, whatever the queue.
+var ErrReadOnly = errors.New("the server takes no items")
+
 // RefusalOf is the reason of an error of Put or BeginLarge.
 func RefusalOf(err error) metrics.Refusal {
 	switch {
 	case errors.Is(err, ErrTooLarge):
 		return metrics.TooLarge
+	case errors.Is(err, ErrReadOnly):
+		return metrics.ReadOnly
 	case errors.Is(err, ErrLimit):
 		return metrics.QueueFull
 	case errors.Is(err, ErrFull):

@@ -20,6 +20,7 @@ import (
 	"github.com/darner/darner/server/memcache"
 	"github.com/darner/darner/server/metrics"
 	"github.com/darner/darner/server/queue"
+	"github.com/darner/darner/server/status"
 	"github.com/darner/darner/wal"
 	"github.com/darner/darner/wal/clock"
 	"github.com/darner/darner/wal/clock/clocktest"
@@ -108,6 +109,7 @@ func (k kind) harness(t testing.TB, maxConnections int, change ...func(*wal.Opti
 	h.env = &memcache.Env{
 		Registry: memcache.Local(h.registry), Counters: new(metrics.Counters), Logger: log,
 		Now: coarse.Now, Steady: coarse.Steady,
+		Status:      status.New(status.Up, status.Options{}),
 		MaxItemSize: 1 << 30, InlineMax: wal.DefaultInlineMax, MaxOpenReads: 1,
 		Usage: func() (user, system time.Duration) { return 0, 0 },
 	}

@@ -12,7 +12,7 @@ func TestWhatTheServerKeepsIsToldFromQueuesAndFromWhatOthersLeft(t *testing.T) {
 	m := disktest.New()
 	for _, name := range []string{
 		LockName, ReserveName, ScrubbedName, ScrubbedName + NewSuffix, ClockName,
-		ClockName + NewSuffix, "notes.txt",
+		ClockName + NewSuffix, StatusName, StatusName + NewSuffix, "notes.txt",
 	} {
 		if err := m.WriteFile("data/"+name, nil); err != nil {
 			t.Fatal(err)

@@ -19,6 +19,7 @@ const (
 	ReserveName    = ".reserve"    // disk that compaction uses when there is no other
 	ScrubbedName   = ".scrubbed"   // when cold segments were last verified
 	ClockName      = ".clock"      // how the machine's clock was set
+	StatusName     = ".status"     // what the server takes from its clients
 )
 
 // NewSuffix ends the name of a file that will take the name before it.
@@ -30,7 +31,8 @@ func ofServer(name string) bool {
 	case LockName, ReserveName, disk.ProbeName, disk.ProbeNewName:
 		return true
 	}
-	return slices.Contains([]string{ScrubbedName, ClockName}, strings.TrimSuffix(name, NewSuffix))
+	replaced := []string{ScrubbedName, ClockName, StatusName}
+	return slices.Contains(replaced, strings.TrimSuffix(name, NewSuffix))
 }
 
 // Lock takes the lock of a data directory. The error is disk.ErrLocked if somebody else has it.

@@ -16,7 +16,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/server/config"
 	"github.com/darner/darner/server/memcache"
@@ -140,42 +139,6 @@ func orNone[T ~int64](n T) T {
 		return -1
 	}
 	return n
-}
-
-// coldOptions say how a queue keeps segments that are not read soon.
-func coldOptions(q config.Queue) *wal.Cold {
-	codecs := map[config.Compress]wal.Cold{
-		config.CompressZstd: {Codec: segment.CodecZstd, Level: q.CompressLevel},
-		config.CompressS2:   {Codec: segment.CodecS2},
-		config.CompressNone: {Codec: segment.CodecNone},
-	}
-	c := codecs[q.Compress]
-	c.Parity = q.Parity
-	return &c
-}
-
-// queueSettings returns a function for the settings of each queue. They are computed here, once:
-// the function is called for items on their way.
-func queueSettings(c config.Config) func(name string) *queue.Settings {
-	of := func(name string) *queue.Settings {
-		q := c.Queue(name)
-		return &queue.Settings{
-			MaxDisk:     int64(q.MaxDisk),
-			Discard:     q.WhenFull == config.DiscardOldest,
-			SegmentSize: int64(queueSegmentSize(c, q.MaxDisk)),
-			Cold:        coldOptions(q),
-		}
-	}
-	common, own := of(""), make(map[string]*queue.Settings)
-	for _, name := range c.OwnQueues() {
-		own[name] = of(name)
-	}
-	return func(name string) *queue.Settings {
-		if s, ok := own[name]; ok {
-			return s
-		}
-		return common
-	}
 }
 
 func (s *Server) listen(c config.Config) error {

@@ -15,7 +15,7 @@ import (
 
 // settings is the answer to "stats settings": what is in force once the configuration has been
 // fitted to the machine, sizes in bytes. First come some by memcached's names, which monitors look
-// for, then all by those of the flags, then the tables of single queues.
+// for, then all by those of the flags, then what is in force by each table of queues.
 func settings(c config.Config, tcp net.Addr) []memcache.Setting {
 	if a, ok := tcp.(*net.TCPAddr); ok {
 		c.Port = a.Port
@@ -38,12 +38,11 @@ func settings(c config.Config, tcp net.Addr) []memcache.Setting {
 		{Name: "num_threads", Value: strconv.Itoa(c.Loops)},
 	}
 	all = appendSettings(all, "", c.Settings())
-	for _, name := range c.OwnQueues() {
-		prefix := "queue." + name + "."
-		all = appendSettings(all, prefix, c.QueueSettings(name))
+	for _, t := range c.Tables() {
+		all = appendSettings(all, t.Name+".", t.Settings)
 		all = append(all, memcache.Setting{
-			Name:  prefix + "segment-size",
-			Value: strconv.FormatInt(int64(queueSegmentSize(c, c.Queue(name).MaxDisk)), 10),
+			Name:  t.Name + ".segment-size",
+			Value: strconv.FormatInt(int64(queueSegmentSize(c, t.Queue.MaxDisk)), 10),
 		})
 	}
 	return all

@@ -3,7 +3,6 @@
 package server
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,8 +11,10 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/darner/darner/segment/disk"
@@ -35,6 +36,7 @@ type Server struct {
 	clock     clock.Clock // the one clock of all layers below
 	episodes  *metrics.Episodes
 	registry  *queue.Registry
+	env       *memcache.Env
 	sockets   *transport.Server
 	listeners []transport.Listener // TCP first
 
@@ -42,6 +44,12 @@ type Server struct {
 
 	running context.Context // until Stop
 	end     context.CancelFunc
+
+	reloading sync.Mutex
+	read      config.Config // in force, as it was read
+	ownMemory int64         // the collector's limit where no setting changes it
+	inForce   atomic.Pointer[inForce]
+	level     atomic.Pointer[slog.LevelVar] // see SetLevel
 
 	mu         sync.Mutex
 	flushTimer clock.Timer // for the flush that a client asked for with a delay; nil: none did
@@ -57,15 +65,16 @@ func start(c config.Config, log *slog.Logger, clk clock.Clock) (*Server, error) 
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
+	s := newServer(log, clk)
+	s.read = c
 	data, err := filepath.Abs(c.Data)
 	if err != nil {
 		return nil, err
 	}
 	c.Data = data
-	c.ReportedVersion = cmp.Or(c.ReportedVersion, bareVersion())
 	fit(&c, log)
+	s.ownMemory = debug.SetMemoryLimit(-1)
 	limitMemory(c.MemoryLimit, disk.HeapAddresses(), log)
-	s := newServer(log, clk)
 	if err := s.listen(c); err != nil { // before anything is made in the data directory
 		return nil, err
 	}
@@ -184,29 +193,27 @@ func (s *Server) startTransports(c config.Config) error {
 	if c.Loops == 0 {
 		c.Loops = max(1, runtime.GOMAXPROCS(0)/4)
 	}
+	now := fitted(c)
+	s.inForce.Store(now)
 	coarse := transport.NewCoarseClock(s.clock, s.registry.Look)
 	env := &memcache.Env{
-		Registry:     memcache.Local(s.registry),
-		Counters:     new(metrics.Counters),
-		Logger:       s.log,
-		Episodes:     s.episodes,
-		Now:          coarse.Now,
-		Steady:       coarse.Steady,
-		MaxItemSize:  int64(c.MaxItemSize),
-		InlineMax:    int(c.InlineMax),
-		MaxOpenReads: c.MaxOpenReads,
-		MaxOpenAhead: c.MaxOpenAhead,
-		SyncAlways:   c.Sync == config.SyncAlways,
-		Admin:        access[c.Admin],
-		Dialect:      dialect(c),
-		Version:      Version,
-		PID:          os.Getpid(),
-		Threads:      c.Loops,
-		MaxBytes:     maxBytes(c),
-		Usage:        processorTime,
-		Settings:     settings(c, s.listeners[0].Addr()),
-		FlushAfter:   s.flushAfter,
+		Registry:   memcache.Local(s.registry),
+		Counters:   new(metrics.Counters),
+		Logger:     s.log,
+		Episodes:   s.episodes,
+		Now:        coarse.Now,
+		Steady:     coarse.Steady,
+		InlineMax:  int(c.InlineMax),
+		SyncAlways: c.Sync == config.SyncAlways,
+		Live:       now.live(),
+		Version:    Version,
+		PID:        os.Getpid(),
+		Threads:    c.Loops,
+		Usage:      processorTime,
+		Settings:   s.settings,
+		FlushAfter: s.flushAfter,
 	}
+	s.env = env
 	o := transport.Options{
 		Session: func(p memcache.Peer, wake func()) *memcache.Session {
 			return memcache.NewSession(env, p, wake)
@@ -223,6 +230,26 @@ func (s *Server) startTransports(c config.Config) error {
 		return fmt.Errorf("cannot serve connections: %w", err)
 	}
 	return nil
+}
+
+// inForce is a configuration that has been fitted to the machine. It does not change.
+type inForce struct {
+	config.Config
+	maxBytes int64 // that all items may take
+}
+
+func fitted(c config.Config) *inForce { return &inForce{c, maxBytes(c)} }
+
+// live are the settings of sessions that a reload may change.
+func (c *inForce) live() memcache.Live {
+	return memcache.Live{
+		MaxItemSize:  int64(c.MaxItemSize),
+		MaxOpenReads: c.MaxOpenReads,
+		MaxOpenAhead: c.MaxOpenAhead,
+		Admin:        access[c.Admin],
+		Dialect:      dialect(c.Config),
+		MaxBytes:     c.maxBytes,
+	}
 }
 
 var access = map[config.Admin]memcache.Access{

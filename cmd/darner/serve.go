@@ -139,14 +139,12 @@ func serve(c *cli.Context) error {
 	if err != nil {
 		return usage("%w", err)
 	}
-	level := slog.LevelInfo
-	if conf.Debug {
-		level = slog.LevelDebug
-	}
+	var level slog.LevelVar
+	level.Set(server.Level(conf))
 	writer := logs.NewWriter(os.Stderr, clock.System)
 	defer writer.Close()
 	lines := logs.NewRepeats(
-		slog.NewTextHandler(writer, &slog.HandlerOptions{Level: level}), clock.System)
+		slog.NewTextHandler(writer, &slog.HandlerOptions{Level: &level}), clock.System)
 	defer lines.Flush()
 	log := slog.New(lines)
 	warnOfVariables(log)
@@ -155,8 +153,9 @@ func serve(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	s.SetLevel(&level)
 	spareProcessors()
-	signals.wait(log)
+	signals.wait(s.Reload)
 	log.Info("darner is stopping")
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()

@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -28,15 +27,15 @@ func catchSignals(parent context.Context) signals {
 	return s
 }
 
-// wait returns when the server is to stop.
-func (s signals) wait(log *slog.Logger) {
+// wait returns when the server is to stop. At SIGHUP it calls reload, which logs what came of it.
+func (s signals) wait(reload func() error) {
 	defer s.release() // the next one ends the process
 	for {
 		select {
 		case <-s.ctx.Done():
 			return
 		case <-s.hangup:
-			log.Warn("SIGHUP reloads nothing yet: restart the server for another configuration")
+			reload()
 		}
 	}
 }

@@ -14,8 +14,9 @@ type openItem struct {
 // closeOldest confirms, or with /abort returns, the oldest open item that the key is for. It is no
 // error if there is none.
 func (s *Session) closeOldest(k *getKey) error {
+	dialect := &s.env.live().Dialect
 	for i, o := range s.opens {
-		if !s.env.Dialect.closeTogether(o.q, k.q) {
+		if !dialect.closeTogether(o.q, k.q) {
 			continue
 		}
 		if i >= len(s.opens)-s.get.opened {
@@ -43,13 +44,14 @@ func (s *Session) mayOpen() bool {
 	case len(keys) == 1:
 		return s.mayOpenBeside(&keys[0], s.openBeside(keys[0].q), 0)
 	}
+	dialect := &s.env.live().Dialect
 	open := make(map[Queue]int) // so that many keys take no longer each than one does
 	for _, o := range s.opens {
-		open[s.env.Dialect.closedWith(o.q)]++
+		open[dialect.closedWith(o.q)]++
 	}
 	for i := range keys {
 		k := &keys[i]
-		beside := s.env.Dialect.closedWith(k.q)
+		beside := dialect.closedWith(k.q)
 		if !s.mayOpenBeside(k, open[beside], i) {
 			return false
 		}
@@ -70,16 +72,18 @@ func (s *Session) mayOpenBeside(k *getKey, open, before int) bool {
 	if k.opts&(optClose|optAbort) != 0 {
 		closes = min(open, 1)
 	}
-	if k.opts&optAhead != 0 && len(s.opens)-closes+before < s.env.MaxOpenAhead || !k.takes() {
+	most := s.env.live()
+	if k.opts&optAhead != 0 && len(s.opens)-closes+before < most.MaxOpenAhead || !k.takes() {
 		return true
 	}
-	return open-closes < s.env.MaxOpenReads
+	return open-closes < most.MaxOpenReads
 }
 
 // openBeside is how many items are open that count with those of a queue.
 func (s *Session) openBeside(q Queue) (open int) {
+	dialect := &s.env.live().Dialect
 	for _, o := range s.opens {
-		if s.env.Dialect.closeTogether(o.q, q) {
+		if dialect.closeTogether(o.q, q) {
 			open++
 		}
 	}

@@ -64,12 +64,13 @@ func (s *Session) setCommand(args []byte) {
 	if problem == "" {
 		problem = s.setKey(w[0])
 	}
+	most := s.env.live().MaxItemSize
 	switch {
 	case problem != "":
 		set.strict = isStrict(w[0])
 		s.refuseBody(problem)
-	case set.left > s.env.MaxItemSize:
-		s.refused(tooLarge{set.left, s.env.MaxItemSize})
+	case set.left > most:
+		s.refused(tooLarge{set.left, most})
 		s.refuseBody(itemTooLarge)
 	case set.left > int64(s.env.InlineMax):
 		s.startUpload()
@@ -133,7 +134,7 @@ func (s *Session) parseMeta(flags, exptime []byte) (problem string) {
 		return badExptime
 	}
 	meta := queue.Meta{Flags: uint32(f)}
-	meta.Expires, meta.Fixed = expiry(seconds, s.env.Now(), s.env.Dialect.RelativeExptimeMax)
+	meta.Expires, meta.Fixed = expiry(seconds, s.env.Now(), s.env.live().Dialect.RelativeExptimeMax)
 	s.set.meta = meta
 	return ""
 }

@@ -92,13 +92,11 @@ func (s *store) segmentSize() int64 {
 
 // logOptions are those of the store's log.
 func (s *store) logOptions() wal.Options {
-	o, settings, dir := s.reg.o.Log, s.settings(), s.dir()
+	o, dir := s.reg.o.Log, s.dir()
 	o.FS = s.reg.usage
 	o.SegmentSize = s.segmentSize()
 	o.InlineMax = min(o.InlineMax, int(o.SegmentSize/4)) // 0 stays the default
-	if settings.Cold != nil {
-		o.Cold = settings.Cold
-	}
+	o.ColdNow = func() *wal.Cold { return s.settings().Cold }
 	o.Admit = func(bytes int64) error { return s.reg.budget.admit(dir, s.settings(), bytes) }
 	o.Lost = func(n uint64) { s.reg.episodes.Note(damagedItems, s.name, n, nil) }
 	return o

@@ -29,7 +29,7 @@ func (s *Server) Reload() error {
 	defer s.reloading.Unlock()
 	fresh, err := s.read.Reread()
 	if err != nil {
-		wrong := config.OneALine(err)
+		wrong := config.Lines(err)
 		s.log.Error("nothing is reloaded: the configuration is wrong", "config", s.read.File(),
 			"errors", strings.Join(wrong, "; "))
 		if len(wrong) > 1 {

@@ -120,15 +120,19 @@ func settings(c *cli.Context) (config.Config, error) {
 		file = os.Getenv(config.Variable("config"))
 	}
 	s, err := config.Read(config.Sources{File: file, Environ: os.Environ(), Flags: flags})
+	return s, allWrong(err)
+}
+
+// allWrong is an error of config.Read for people.
+func allWrong(err error) error {
 	if err == nil {
-		return s, nil
+		return nil
 	}
-	all := strings.Split(err.Error(), "\n")
+	all := config.Lines(err)
 	if len(all) == 1 {
-		return s, err
+		return err
 	}
-	return s, fmt.Errorf("%d errors in the configuration:\n  %s", len(all),
-		strings.Join(all, "\n  "))
+	return fmt.Errorf("%d errors in the configuration:\n  %s", len(all), strings.Join(all, "\n  "))
 }
 
 func serve(c *cli.Context) error {

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/darner/darner/wal/datadir"
 )
 
 // Shown is a setting, its value, and where that is from: default, the dialect, the file and line,
@@ -21,8 +23,11 @@ func (c Config) Show() (list []Shown) {
 }
 
 // ShowQueue returns the settings in force for a queue. Of those from a table of the file the table
-// is named.
-func (c Config) ShowQueue(name string) (list []Shown) {
+// is named. The error is for a name that no queue can have.
+func (c Config) ShowQueue(name string) (list []Shown, err error) {
+	if err := datadir.CheckName(name); err != nil {
+		return nil, err
+	}
 	chain := c.rules().chain(nil, name)
 	q := c.resolve(chain)
 	for _, s := range q.settings() {
@@ -32,7 +37,7 @@ func (c Config) ShowQueue(name string) (list []Shown) {
 		}
 		list = append(list, Shown{s.Name, s.Value.String(), from})
 	}
-	return list
+	return list, nil
 }
 
 // from is where a setting of the server is from.
@@ -91,5 +96,5 @@ func (c Config) Count() (settings, queueTables int) {
 	return settings, len(c.rules().all)
 }
 
-// OneALine returns the errors of Read as lines.
-func OneALine(err error) []string { return strings.Split(err.Error(), "\n") }
+// Lines returns all errors of Read, each with its place.
+func Lines(err error) []string { return strings.Split(err.Error(), "\n") }

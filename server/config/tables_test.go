@@ -254,7 +254,11 @@ func TestEachValueIsShownWithWhereItIsFrom(t *testing.T) {
 		"port": "5 " + path + ":1", "loops": "2 DARNER_LOOPS", "dialect": "kestrel --dialect",
 		"reported-version": "2.4.1 dialect kestrel", "data": "data default",
 	})
-	check(c.ShowQueue("ab"), map[string]string{
+	list, err := c.ShowQueue("ab")
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(list, map[string]string{
 		"max-age": "1s " + path + `:5 [queue."a*"]`, "parity": "0 " + path + ":3 [default]",
 		"max-disk": "2MiB --queue-max-disk", "when-full": "reject DARNER_WHEN_FULL",
 		"max-items": "0 default",

@@ -13,12 +13,6 @@ import (
 	"github.com/darner/darner/server/config"
 )
 
-// atStart are the settings that a reload cannot change.
-var atStart = []string{
-	"data", "listen", "port", "socket", "sync", "segment-size", "inline-max",
-	"tcp-user-timeout", "tcp-keepalive", "scrub-interval", "compact-rate", "transport", "loops",
-}
-
 // Reload reads the configuration again, where the start found it: the file as it is now, with the
 // same environment and flags. If all of it is right it applies to all queues and connections from
 // now on, except for settings that need a restart, which are logged and keep their value. If
@@ -55,7 +49,7 @@ func (s *Server) Reload() error {
 // keep gives fresh the old values of settings that cannot change, and returns those that did.
 func keep(fresh *config.Config, old config.Config, changed []string) (kept []string) {
 	for _, name := range changed {
-		if slices.Contains(atStart, name) {
+		if config.NeedsRestart(name) {
 			fresh.Setting(name).Set(old.Setting(name).String())
 			kept = append(kept, name)
 		}

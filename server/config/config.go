@@ -130,6 +130,15 @@ func (c *Config) Settings() []Setting {
 	}, c.Compat.settings()...)
 }
 
+// restarts are the settings of the server that cannot change while it runs.
+var restarts = []string{
+	"data", "listen", "port", "socket", "sync", "segment-size", "inline-max",
+	"tcp-user-timeout", "tcp-keepalive", "scrub-interval", "compact-rate", "transport", "loops",
+}
+
+// NeedsRestart reports whether a setting of the server can change at its start alone.
+func NeedsRestart(setting string) bool { return slices.Contains(restarts, setting) }
+
 // Setting returns the setting of that name; nil if there is none.
 func (c *Config) Setting(name string) Value {
 	s, _ := find(c.Settings(), name)

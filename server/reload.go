@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/server/config"
@@ -76,6 +77,7 @@ func (s *Server) apply(c config.Config, changed []string) {
 	s.inForce.Store(now)
 	s.setLevel()
 	s.registry.SetBounds(int64(c.MaxDisk), int64(c.MinFree))
+	s.registry.SetScrubEvery(orNone(time.Duration(c.ScrubInterval)))
 	s.registry.Reconfigure(queueSettings(c))
 	s.env.Change(now.live())
 	s.sockets.SetMaxConnections(c.MaxConnections)

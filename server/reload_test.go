@@ -3,10 +3,13 @@ package server
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/darner/darner/server/config"
@@ -184,4 +187,53 @@ func TestAReloadKeepsToTheFlags(t *testing.T) {
 	if err != nil || len(lines) != 1 || !strings.Contains(lines[0], "changed=nothing") {
 		t.Errorf("got %q, %v, want that nothing changed", lines, err)
 	}
+}
+
+func TestTheMemoryLimitChangesAndComesBack(t *testing.T) {
+	was := debug.SetMemoryLimit(-1)
+	defer debug.SetMemoryLimit(was)
+	r := launchWithFile(t, "")
+	before := debug.SetMemoryLimit(-1)
+	for _, step := range []struct {
+		text string
+		want int64
+	}{{"memory-limit = \"900MiB\"\n", 900 << 20}, {"", before}} {
+		if _, err := r.reload(step.text); err != nil {
+			t.Fatal(err)
+		}
+		if got := debug.SetMemoryLimit(-1); got != step.want {
+			t.Errorf("%q: got a limit of %d, want %d", step.text, got, step.want)
+		}
+	}
+}
+
+func TestReloadsHoldUpNoClient(t *testing.T) {
+	r := launchWithFile(t, "")
+	var clients sync.WaitGroup
+	for i := range 4 {
+		c := dial(t, "tcp", r.Addr().String())
+		request := fmt.Sprintf("set q%d 0 0 1\r\na\r\nget q%d/open\r\nget q%d/close\r\n", i, i, i)
+		answer := fmt.Sprintf("STORED\r\nVALUE q%d 0 1\r\na\r\nEND\r\nEND\r\n", i)
+		clients.Go(func() {
+			for range 1000 {
+				if _, err := io.WriteString(c, request); err != nil {
+					t.Error(err)
+					return
+				}
+				got := make([]byte, len(answer))
+				if _, err := io.ReadFull(c, got); err != nil || string(got) != answer {
+					t.Errorf("got %q, %v, want %q", got, err, answer)
+					return
+				}
+			}
+		})
+	}
+	for i := range 50 {
+		text := fmt.Sprintf("max-open-reads = %d\nmax-disk = \"%dMiB\"\nscrub-interval = \"%dm\"\n"+
+			"[queue.\"q?\"]\nparity = %d\nmax-items = %d\n", 1+i, 100+i, 1+i, i%5, 1000+i)
+		if _, err := r.reload(text); err != nil {
+			t.Error(err)
+		}
+	}
+	clients.Wait()
 }

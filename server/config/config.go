@@ -133,7 +133,7 @@ func (c *Config) Settings() []Setting {
 // restarts are the settings of the server that cannot change while it runs.
 var restarts = []string{
 	"data", "listen", "port", "socket", "sync", "segment-size", "inline-max",
-	"tcp-user-timeout", "tcp-keepalive", "scrub-interval", "compact-rate", "transport", "loops",
+	"tcp-user-timeout", "tcp-keepalive", "compact-rate", "transport", "loops",
 }
 
 // NeedsRestart reports whether a setting of the server can change at its start alone.

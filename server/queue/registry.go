@@ -49,7 +49,7 @@ type Registry struct {
 	tick       atomic.Uint64 // logical time: goes up with each load, and each look for idle queues
 	uses       uses
 	janitor    *janitor
-	scrubber   *task     // nil without an interval
+	scrubber   *scrubber
 	walker     *task     // measures the directories in which no log was opened
 	usage      *usage.FS // fs
 	budget     *budget
@@ -331,9 +331,7 @@ func (r *Registry) Close() error {
 	if was {
 		return nil
 	}
-	if r.scrubber != nil {
-		r.scrubber.stop()
-	}
+	r.scrubber.stop()
 	r.walker.stop()
 	r.sweeper.stop()
 	r.janitor.stop()

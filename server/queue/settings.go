@@ -64,19 +64,30 @@ func (r *Registry) settingsOf(name string) *Settings {
 }
 
 // Reconfigure has other settings apply to all queues from now on. of is as Options.Settings. How
-// large segments are changes for logs that are opened later.
+// large segments are changes for logs that are opened later. Nobody may call it twice at a time.
 func (r *Registry) Reconfigure(of func(name string) *Settings) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.o.Settings = of
-	for name, s := range r.stores {
-		s.set.Store(of(name))
+	r.o.Settings = of // of stores to come
+	r.mu.Unlock()
+	for _, s := range r.known() { // with no lock held: there may be 100,000
+		s.set.Store(of(s.name))
 	}
-	for name, p := range r.handles {
+}
+
+// known returns all stores, of names without a queue as well.
+func (r *Registry) known() []*store {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	known := make([]*store, 0, len(r.stores)+len(r.handles))
+	for _, s := range r.stores {
+		known = append(known, s)
+	}
+	for _, p := range r.handles {
 		if s := p.Value(); s != nil {
-			s.set.Store(of(name))
+			known = append(known, s)
 		}
 	}
+	return known
 }
 
 // settings are in force for the store.

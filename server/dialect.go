@@ -3,6 +3,7 @@ package server
 // What the configuration's dialect is to the protocol.
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/darner/darner/server/config"
@@ -11,7 +12,7 @@ import (
 
 func dialect(c config.Config) memcache.Dialect {
 	return memcache.Dialect{
-		Version:            c.ReportedVersion,
+		Version:            cmp.Or(c.ReportedVersion, bareVersion()),
 		FlushedAll:         flushedAll[c.FlushAllAnswer],
 		RelativeExptimeMax: int64(c.RelativeExptimeMax),
 		CloseAny:           c.Close == config.CloseConnection,

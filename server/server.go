@@ -3,7 +3,6 @@
 package server
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,11 +11,12 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/server/config"
 	"github.com/darner/darner/server/memcache"
@@ -38,6 +38,7 @@ type Server struct {
 	episodes  *metrics.Episodes
 	registry  *queue.Registry
 	status    *status.Status
+	env       *memcache.Env
 	sockets   *transport.Server
 	listeners []transport.Listener // TCP first
 
@@ -48,6 +49,11 @@ type Server struct {
 
 	shutdown    context.Context // until a client asks for the stop
 	askShutdown context.CancelFunc
+	reloading   sync.Mutex
+	read        config.Config // in force, as it was read
+	ownMemory   int64         // the collector's limit where no setting changes it
+	inForce     atomic.Pointer[inForce]
+	level       atomic.Pointer[slog.LevelVar] // see SetLevel
 
 	mu         sync.Mutex
 	flushTimer clock.Timer // for the flush that a client asked for with a delay; nil: none did
@@ -63,15 +69,16 @@ func start(c config.Config, log *slog.Logger, clk clock.Clock) (*Server, error) 
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
+	s := newServer(log, clk)
+	s.read = c
 	data, err := filepath.Abs(c.Data)
 	if err != nil {
 		return nil, err
 	}
 	c.Data = data
-	c.ReportedVersion = cmp.Or(c.ReportedVersion, bareVersion())
 	fit(&c, log)
+	s.ownMemory = debug.SetMemoryLimit(-1)
 	limitMemory(c.MemoryLimit, disk.HeapAddresses(), log)
-	s := newServer(log, clk)
 	if err := s.listen(c); err != nil { // before anything is made in the data directory
 		return nil, err
 	}
@@ -148,42 +155,6 @@ func orNone[T ~int64](n T) T {
 	return n
 }
 
-// coldOptions say how a queue keeps segments that are not read soon.
-func coldOptions(q config.Queue) *wal.Cold {
-	codecs := map[config.Compress]wal.Cold{
-		config.CompressZstd: {Codec: segment.CodecZstd, Level: q.CompressLevel},
-		config.CompressS2:   {Codec: segment.CodecS2},
-		config.CompressNone: {Codec: segment.CodecNone},
-	}
-	c := codecs[q.Compress]
-	c.Parity = q.Parity
-	return &c
-}
-
-// queueSettings returns a function for the settings of each queue. They are computed here, once:
-// the function is called for items on their way.
-func queueSettings(c config.Config) func(name string) *queue.Settings {
-	of := func(name string) *queue.Settings {
-		q := c.Queue(name)
-		return &queue.Settings{
-			MaxDisk:     int64(q.MaxDisk),
-			Discard:     q.WhenFull == config.DiscardOldest,
-			SegmentSize: int64(queueSegmentSize(c, q.MaxDisk)),
-			Cold:        coldOptions(q),
-		}
-	}
-	common, own := of(""), make(map[string]*queue.Settings)
-	for _, name := range c.OwnQueues() {
-		own[name] = of(name)
-	}
-	return func(name string) *queue.Settings {
-		if s, ok := own[name]; ok {
-			return s
-		}
-		return common
-	}
-}
-
 func (s *Server) listen(c config.Config) error {
 	kind := transport.Best
 	if c.Transport == config.TransportPortable {
@@ -228,31 +199,31 @@ func (s *Server) startTransports(c config.Config) error {
 		c.Loops = max(1, runtime.GOMAXPROCS(0)/4)
 	}
 	s.status = s.openStatus()
+	now := fitted(c)
+	s.inForce.Store(now)
 	coarse := transport.NewCoarseClock(s.clock, s.registry.Look)
 	env := &memcache.Env{
-		Registry:     memcache.Local(s.registry),
-		Counters:     new(metrics.Counters),
-		Logger:       s.log,
-		Episodes:     s.episodes,
-		Status:       s.status,
-		Now:          coarse.Now,
-		Steady:       coarse.Steady,
-		MaxItemSize:  int64(c.MaxItemSize),
-		InlineMax:    int(c.InlineMax),
-		MaxOpenReads: c.MaxOpenReads,
-		MaxOpenAhead: c.MaxOpenAhead,
-		SyncAlways:   c.Sync == config.SyncAlways,
-		Admin:        access[c.Admin],
-		Dialect:      dialect(c),
-		Version:      Version,
-		PID:          os.Getpid(),
-		Threads:      c.Loops,
-		MaxBytes:     maxBytes(c),
-		Usage:        processorTime,
-		Settings:     settings(c, s.listeners[0].Addr()),
-		FlushAfter:   s.flushAfter,
-		Shutdown:     s.askShutdown,
+		Registry:      memcache.Local(s.registry),
+		Counters:      new(metrics.Counters),
+		Logger:        s.log,
+		Episodes:      s.episodes,
+		Status:        s.status,
+		Now:           coarse.Now,
+		Steady:        coarse.Steady,
+		InlineMax:     int(c.InlineMax),
+		SyncAlways:    c.Sync == config.SyncAlways,
+		Live:          now.live(),
+		Version:       Version,
+		PID:           os.Getpid(),
+		Threads:       c.Loops,
+		Usage:         processorTime,
+		Settings:      s.settings,
+		QueueSettings: s.queueConfig,
+		FlushAfter:    s.flushAfter,
+		Reload:        s.Reload,
+		Shutdown:      s.askShutdown,
 	}
+	s.env = env
 	o := transport.Options{
 		Session: func(p memcache.Peer, wake func()) *memcache.Session {
 			return memcache.NewSession(env, p, wake)
@@ -269,6 +240,26 @@ func (s *Server) startTransports(c config.Config) error {
 		return fmt.Errorf("cannot serve connections: %w", err)
 	}
 	return nil
+}
+
+// inForce is a configuration that has been fitted to the machine. It does not change.
+type inForce struct {
+	config.Config
+	maxBytes int64 // that all items may take
+}
+
+func fitted(c config.Config) *inForce { return &inForce{c, maxBytes(c)} }
+
+// live are the settings of sessions that a reload may change.
+func (c *inForce) live() memcache.Live {
+	return memcache.Live{
+		MaxItemSize:  int64(c.MaxItemSize),
+		MaxOpenReads: c.MaxOpenReads,
+		MaxOpenAhead: c.MaxOpenAhead,
+		Admin:        access[c.Admin],
+		Dialect:      dialect(c.Config),
+		MaxBytes:     c.maxBytes,
+	}
 }
 
 var access = map[config.Admin]memcache.Access{

@@ -7,9 +7,11 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -131,8 +133,32 @@ func replay(t *testing.T, network string, c transcript.Case) {
 	}
 }
 
-// set gives a configuration the settings a transcript asks for.
+// set gives a configuration the settings a transcript asks for. Those of all queues are named
+// queue-max-items and so on.
 func set(t *testing.T, c *config.Config, with map[string]string) {
+	with = maps.Clone(with)
+	file := "[default]\n"
+	for name, value := range with {
+		key, ofQueues := strings.CutPrefix(name, "queue-")
+		if !ofQueues || c.Setting(name) != nil {
+			continue
+		}
+		if _, err := strconv.Atoi(value); err != nil {
+			value = strconv.Quote(value)
+		}
+		file += key + " = " + value + "\n"
+		delete(with, name)
+	}
+	path := filepath.Join(t.TempDir(), "darner.toml")
+	if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	read, err := config.Read(config.Sources{File: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	read.Data, read.Port, read.Socket = c.Data, c.Port, c.Socket
+	*c = read
 	for name, value := range with {
 		err := errors.New("unknown setting")
 		if x := c.Setting(name); x != nil {

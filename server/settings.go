@@ -3,6 +3,7 @@ package server
 // The settings in force, as "stats settings" shows them.
 
 import (
+	"cmp"
 	"math"
 	"net"
 	"runtime"
@@ -13,11 +14,14 @@ import (
 	"github.com/darner/darner/server/memcache"
 )
 
-// settings is the answer to "stats settings": what is in force once the configuration has been
-// fitted to the machine, sizes in bytes. First come some by memcached's names, which monitors look
-// for, then all by those of the flags, then the tables of single queues.
-func settings(c config.Config, tcp net.Addr) []memcache.Setting {
-	if a, ok := tcp.(*net.TCPAddr); ok {
+// settings is the answer to "stats settings": what is in force now, fitted to the machine, sizes in
+// bytes. First come some by memcached's names, which monitors look for, then all by those of the
+// flags, then what is in force by each table of queues.
+func (s *Server) settings() []memcache.Setting {
+	now := s.inForce.Load()
+	c := now.Config
+	c.ReportedVersion = cmp.Or(c.ReportedVersion, bareVersion())
+	if a, ok := s.Addr().(*net.TCPAddr); ok {
 		c.Port = a.Port
 	}
 	c.MemoryLimit = memoryLimit()
@@ -31,19 +35,18 @@ func settings(c config.Config, tcp net.Addr) []memcache.Setting {
 		}
 	}
 	all := []memcache.Setting{
-		{Name: "maxbytes", Value: strconv.FormatInt(maxBytes(c), 10)},
+		{Name: "maxbytes", Value: strconv.FormatInt(now.maxBytes, 10)},
 		{Name: "maxconns", Value: strconv.Itoa(c.MaxConnections)},
 		{Name: "tcpport", Value: strconv.Itoa(c.Port)},
 		{Name: "item_size_max", Value: strconv.FormatInt(int64(c.MaxItemSize), 10)},
 		{Name: "num_threads", Value: strconv.Itoa(c.Loops)},
 	}
 	all = appendSettings(all, "", c.Settings())
-	for _, name := range c.OwnQueues() {
-		prefix := "queue." + name + "."
-		all = appendSettings(all, prefix, c.QueueSettings(name))
+	for _, t := range c.Tables() {
+		all = appendSettings(all, t.Name+".", t.Settings)
 		all = append(all, memcache.Setting{
-			Name:  prefix + "segment-size",
-			Value: strconv.FormatInt(int64(queueSegmentSize(c, c.Queue(name).MaxDisk)), 10),
+			Name:  t.Name + ".segment-size",
+			Value: strconv.FormatInt(int64(queueSegmentSize(c, t.Queue.MaxDisk)), 10),
 		})
 	}
 	return all
@@ -72,6 +75,11 @@ func memoryLimit() config.AutoSize {
 		return 0
 	}
 	return config.AutoSize(n)
+}
+
+// queueConfig is the configuration in force for a queue, by the names of keys.
+func (s *Server) queueConfig(name string) []memcache.Setting {
+	return appendSettings(nil, "", s.inForce.Load().QueueSettings(name))
 }
 
 // maxBytes is what all items may take: max-disk or, without a bound, the file system's size.

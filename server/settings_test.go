@@ -9,8 +9,8 @@ import (
 	"github.com/darner/darner/server/config"
 )
 
-// inForce asks a server with a configuration file for its settings.
-func inForce(t *testing.T, text string) map[string]string {
+// settingsOf asks a server with a configuration file for its settings.
+func settingsOf(t *testing.T, text string) map[string]string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "darner.toml")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -28,7 +28,7 @@ func inForce(t *testing.T, text string) map[string]string {
 }
 
 func TestStatsSettingsShowsWhatCameOutOfAutomaticSettings(t *testing.T) {
-	got := inForce(t, "")
+	got := settingsOf(t, "")
 	for _, name := range []string{"min-free", "memory-limit", "loops", "port", "maxconns", "maxbytes"} {
 		if _, err := strconv.ParseInt(got[name], 10, 64); err != nil {
 			t.Errorf("got %s %q, want a number", name, got[name])
@@ -50,7 +50,7 @@ func TestStatsSettingsShowsWhatCameOutOfAutomaticSettings(t *testing.T) {
 }
 
 func TestStatsSettingsShowsTheTablesOfQueues(t *testing.T) {
-	got := inForce(t, "max-disk = \"64MiB\"\nparity = 3\nadmin-commands = \"local\"\n"+
+	got := settingsOf(t, "max-disk = \"64MiB\"\nparity = 3\nadmin-commands = \"local\"\n"+
 		"[queue.\"a:b\"]\nmax-disk = \"4MiB\"\nwhen-full = \"discard-oldest\"\n")
 	for name, want := range map[string]string{
 		"max-disk": "67108864", "maxbytes": "67108864", "admin-commands": "local",

@@ -284,7 +284,7 @@ func (k *compactor) measure(c *candidate) {
 
 // wantsCold reports whether a segment should get its cold form.
 func (k *compactor) wantsCold(c *candidate) bool {
-	return *k.l.o.Cold != (Cold{}) && !c.f.cold && !c.young
+	return k.l.o.cold() != (Cold{}) && !c.f.cold && !c.young
 }
 
 // choose picks what to rewrite next: one segment, or several neighbours that become one.

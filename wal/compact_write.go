@@ -191,7 +191,7 @@ func (k *compactor) writeCold(run []candidate, dead []offset.Span) (*file, error
 	made := &file{first: first.first, through: last.through, cold: true, named: true, sealed: true}
 	made.path = l.path(files.ColdName(made.first, made.through))
 	part := made.path + files.RewriteSuffix
-	err := segment.WriteCold(l.fs, part, sources, *l.o.Cold, l.wanted(dead), k.paced)
+	err := segment.WriteCold(l.fs, part, sources, l.o.cold(), l.wanted(dead), k.paced)
 	if err != nil {
 		return nil, err
 	}

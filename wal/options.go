@@ -88,6 +88,10 @@ type Options struct {
 	// rewrites them only to leave out what is taken.
 	Cold *Cold
 
+	// ColdNow, if set, is asked before each segment, so that the answer may change while the log is
+	// open. It must not block. Where it returns nil, Cold says how.
+	ColdNow func() *Cold
+
 	// Quarantine is the directory for damaged bytes; default ".quarantine" in the log's directory.
 	Quarantine string
 
@@ -118,6 +122,16 @@ type Options struct {
 	Lost func(n uint64)
 
 	offsetCapacity int // bytes that an offset file is mapped; 0 for the default
+}
+
+// cold says how to make the next cold form.
+func (o *Options) cold() Cold {
+	if o.ColdNow != nil {
+		if c := o.ColdNow(); c != nil {
+			return *c
+		}
+	}
+	return *o.Cold
 }
 
 func (o Options) withDefaults(dir string) (Options, error) {

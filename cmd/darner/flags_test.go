@@ -18,6 +18,8 @@ func TestFlagsMayFollowArguments(t *testing.T) {
 		"darner get --lines q -n 3":                "darner get --lines -n 3 -- q",
 		"darner put q - file --lines":              "darner put --lines -- q - file",
 		"darner put q -- --lines -x":               "darner put -- q --lines -x",
+		"darner config show q --port 5":            "darner config show --port 5 -- q",
+		"darner config show show":                  "darner config show -- show",
 		"darner put q --server":                    "darner put --server",
 		"darner stats --server 127.0.0.1:1 orders": "darner stats --server 127.0.0.1:1 -- orders",
 	} {

@@ -37,7 +37,8 @@ func app() *cli.App {
 			"   darner ls|stats|flush|delete ...      shows queues, and empties or removes one\n" +
 			"   darner drain [options] FROM-HOST:PORT moves another server's items to this one\n" +
 			"   darner status|reload ...              shows and sets what the server takes; its file\n" +
-			"   darner bench [options] SUITE...       measures how fast a server is",
+			"   darner bench [options] SUITE...       measures how fast a server is\n" +
+			"   darner config check|show|...          checks and shows the configuration",
 		Version:         server.Version,
 		HideHelpCommand: true,
 		Flags:           serveFlags(),
@@ -48,14 +49,20 @@ func app() *cli.App {
 		Commands: []*cli.Command{
 			putCommand(), getCommand(), peekCommand(), lsCommand(), statsCommand(),
 			flushCommand(), deleteCommand(), drainCommand(), statusCommand(), reloadCommand(),
-			benchCommand(),
+			benchCommand(), configCommand(),
 		},
 	}
-	for _, c := range app.Commands {
+	prepare(app.Commands)
+	return app
+}
+
+// prepare has commands report wrong flags as all errors are.
+func prepare(commands []*cli.Command) {
+	for _, c := range commands {
 		c.OnUsageError = plainError
 		c.HideHelpCommand = true // a queue may be named help
+		prepare(c.Subcommands)
 	}
-	return app
 }
 
 // plainError reports a wrong flag like any other error.

@@ -120,15 +120,19 @@ func settings(c *cli.Context) (config.Config, error) {
 		file = os.Getenv(config.Variable("config"))
 	}
 	s, err := config.Read(config.Sources{File: file, Environ: os.Environ(), Flags: flags})
+	return s, allWrong(err)
+}
+
+// allWrong is an error of config.Read for people.
+func allWrong(err error) error {
 	if err == nil {
-		return s, nil
+		return nil
 	}
-	all := strings.Split(err.Error(), "\n")
+	all := config.Lines(err)
 	if len(all) == 1 {
-		return s, err
+		return err
 	}
-	return s, fmt.Errorf("%d errors in the configuration:\n  %s", len(all),
-		strings.Join(all, "\n  "))
+	return fmt.Errorf("%d errors in the configuration:\n  %s", len(all), strings.Join(all, "\n  "))
 }
 
 func serve(c *cli.Context) error {
@@ -139,14 +143,12 @@ func serve(c *cli.Context) error {
 	if err != nil {
 		return usage("%w", err)
 	}
-	level := slog.LevelInfo
-	if conf.Debug {
-		level = slog.LevelDebug
-	}
+	var level slog.LevelVar
+	level.Set(server.Level(conf))
 	writer := logs.NewWriter(os.Stderr, clock.System)
 	defer writer.Close()
 	lines := logs.NewRepeats(
-		slog.NewTextHandler(writer, &slog.HandlerOptions{Level: level}), clock.System)
+		slog.NewTextHandler(writer, &slog.HandlerOptions{Level: &level}), clock.System)
 	defer lines.Flush()
 	log := slog.New(lines)
 	warnOfVariables(log)
@@ -155,8 +157,9 @@ func serve(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	s.SetLevel(&level)
 	spareProcessors()
-	signals.wait(s.ShutdownAsked(), log)
+	signals.wait(s.ShutdownAsked(), s.Reload)
 	log.Info("darner is stopping")
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()

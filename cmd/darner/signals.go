@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -28,8 +27,9 @@ func catchSignals(parent context.Context) signals {
 	return s
 }
 
-// wait returns when the server is to stop: because of a signal, or because a client has asked.
-func (s signals) wait(asked <-chan struct{}, log *slog.Logger) {
+// wait returns when the server is to stop: because of a signal, or because a client has asked. At
+// SIGHUP it calls reload, which logs what came of it.
+func (s signals) wait(asked <-chan struct{}, reload func() error) {
 	defer s.release() // the next one ends the process
 	for {
 		select {
@@ -38,7 +38,7 @@ func (s signals) wait(asked <-chan struct{}, log *slog.Logger) {
 		case <-asked:
 			return
 		case <-s.hangup:
-			log.Warn("SIGHUP reloads nothing yet: restart the server for another configuration")
+			reload()
 		}
 	}
 }

@@ -26,7 +26,7 @@ func TestAHangupDoesNotEndTheServer(t *testing.T) {
 	}
 	d.dial().say("set q 0 0 1\r\na\r\nget q\r\n", "STORED\r\nVALUE q 0 1\r\na\r\nEND\r\n")
 	waitFor(t, "a line of the log", func() bool {
-		return strings.Contains(d.Log.String(), "SIGHUP reloads nothing yet")
+		return strings.Contains(d.Log.String(), "the configuration is reloaded")
 	})
 	d.stop(syscall.SIGTERM)
 }

@@ -73,7 +73,8 @@ type Config struct {
 	// number.
 	MemoryLimit AutoSize
 
-	// These are for every queue that has no such setting of its own: see Queue.
+	// These are for every queue for which no table of the file sets them, as are MaxItemSize and
+	// MaxOpenReads: see Queue.
 	QueueMaxDisk  Size
 	WhenFull      WhenFull
 	Compress      Compress
@@ -83,9 +84,9 @@ type Config struct {
 	// Debug is whether the log has more, such as who connects.
 	Debug bool
 
-	queues map[string]map[string]string // what the file's tables say, by queue and key
-	file   string                       // the path of the configuration file; empty: none
-	origin map[string]string            // where each setting was set; by default: not in it
+	tables  *tables           // of queues, in the file; nil: none
+	sources *Sources          // that Read read; nil: none
+	origin  map[string]origin // where each setting was set; by default: not in it
 }
 
 // Setting is one setting. Its flag and its key in the file have its name. For its environment
@@ -128,6 +129,15 @@ func (c *Config) Settings() []Setting {
 		{"debug", boolean{&c.Debug}},
 	}, c.Compat.settings()...)
 }
+
+// restarts are the settings of the server that cannot change while it runs.
+var restarts = []string{
+	"data", "listen", "port", "socket", "sync", "segment-size", "inline-max",
+	"tcp-user-timeout", "tcp-keepalive", "compact-rate", "transport", "loops",
+}
+
+// NeedsRestart reports whether a setting of the server can change at its start alone.
+func NeedsRestart(setting string) bool { return slices.Contains(restarts, setting) }
 
 // Setting returns the setting of that name; nil if there is none.
 func (c *Config) Setting(name string) Value {
@@ -201,8 +211,8 @@ const (
 func (c Config) Validate() error {
 	var errs []error
 	bad := func(setting, format string, args ...any) {
-		setting = cmp.Or(c.origin[setting], setting)
-		errs = append(errs, fmt.Errorf("%s: %s", setting, fmt.Sprintf(format, args...)))
+		at := cmp.Or(c.origin[setting], origin{at: setting})
+		errs = append(errs, fmt.Errorf("%v: %s", at, fmt.Sprintf(format, args...)))
 	}
 	if c.Data == "" {
 		bad("data", "a directory is needed")
@@ -261,30 +271,11 @@ func (c Config) Validate() error {
 		bad("loops", "%d is not between 0 and %d; 0 fits the machine", c.Loops, maxLoops)
 	}
 	c.validateCompat(bad)
-	c.validateQueue(bad, c.queueDefaults(), "", "queue-")
-	for _, name := range c.OwnQueues() {
-		c.validateQueue(bad, c.Queue(name), ownName(name, ""), "")
+	for _, setting := range []string{"max-disk", "compress-level", "parity"} {
+		q := c.queueDefaults()
+		if err := q.check(setting, &c); err != nil {
+			bad(forAllQueues(setting), "%v", err)
+		}
 	}
-	return errors.Join(errs...)
-}
-
-// validateQueue reports what is wrong with q. table is the prefix of its settings' names: its table
-// in the file, or empty for the settings of all queues, where max-disk has the prefix diskPrefix.
-func (c Config) validateQueue(
-	bad func(setting, format string, args ...any), q Queue, table, diskPrefix string,
-) {
-	all := c.queueDefaults()
-	wrong := func(ok, inherited bool) bool {
-		return !ok && (table == "" || !inherited) // an inherited setting is reported once
-	}
-	if wrong(q.MaxDisk == 0 || q.MaxDisk >= minQueueDisk, q.MaxDisk == all.MaxDisk) {
-		bad(table+diskPrefix+"max-disk", "%v is less than %v; 0 is no bound",
-			q.MaxDisk, Size(minQueueDisk))
-	}
-	if wrong(q.CompressLevel >= 1 && q.CompressLevel <= 19, q.CompressLevel == all.CompressLevel) {
-		bad(table+"compress-level", "%d is not between 1 and 19", q.CompressLevel)
-	}
-	if wrong(q.Parity >= 0 && q.Parity <= 4, q.Parity == all.Parity) {
-		bad(table+"parity", "%d is not between 0 and 4", q.Parity)
-	}
+	return errors.Join(append(errs, c.validateTables()...)...)
 }

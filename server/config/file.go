@@ -1,7 +1,7 @@
 package config
 
-// The configuration file. It is TOML, its keys have the names of the flags, and tables
-// [queue."NAME"] have the settings of single queues.
+// The configuration file. It is TOML, its keys have the names of the flags, tables [queue."NAME"]
+// have the settings of single queues, or of those that match a pattern, and [default] those of all.
 
 import (
 	"cmp"
@@ -14,29 +14,35 @@ import (
 	"strings"
 
 	"github.com/BurntSushi/toml"
-
-	"github.com/darner/darner/wal/datadir"
 )
 
-const queueTables = "queue"
+const (
+	defaultTable = "default"
+	queueTables  = "queue"
+)
 
 // readFile sets what the file says. Its errors are everything that is wrong in it, ranges apart.
 func (c *Config) readFile() error {
-	data, err := readAll(c.file)
+	data, err := readAll(c.File())
 	if err != nil {
 		return fmt.Errorf("configuration file: %w", err)
 	}
-	top, errs := parse(c.file, string(data))
+	top, errs := parse(c.File(), string(data))
+	c.tables = newTables()
 	known := names(c.Settings())
 	for _, k := range top {
-		if k.name == queueTables {
+		switch k.name {
+		case defaultTable:
+			errs = append(errs, c.readDefault(k)...)
+			continue
+		case queueTables:
 			errs = append(errs, c.readQueues(k)...)
 			continue
 		}
 		s, ok := find(c.Settings(), k.name)
 		if !ok {
 			errs = append(errs, k.errorf("there is no such setting%s",
-				orSo(k.name, append(known, queueTables))))
+				orSo(k.name, append(known, defaultTable, queueTables))))
 			continue
 		}
 		text, err := textOf(s.Value, k.value)
@@ -47,7 +53,7 @@ func (c *Config) readFile() error {
 			errs = append(errs, k.errorf("%w", err))
 			continue
 		}
-		c.origin[s.Name] = k.place()
+		c.origin[s.Name] = k.origin()
 	}
 	return errors.Join(errs...)
 }
@@ -68,35 +74,57 @@ func readAll(path string) ([]byte, error) {
 	return data, err
 }
 
-// readQueues reads the tables of queues.
+// readDefault reads the table of all queues.
+func (c *Config) readDefault(k key) []error {
+	if !k.isTable {
+		return []error{k.errorf("give a table for the settings of all queues: [default]")}
+	}
+	t, errs := readTable(k)
+	c.tables.add(t)
+	return errs
+}
+
+// readQueues reads the tables of queues and patterns.
 func (c *Config) readQueues(all key) (errs []error) {
 	if !all.isTable {
 		return []error{all.errorf("give a table for each queue, as in [queue.\"orders\"]")}
 	}
-	c.queues = make(map[string]map[string]string)
 	for _, k := range all.table {
-		if err := datadir.CheckName(k.name); err != nil {
+		of, err := parsePattern(k.name)
+		if err != nil {
 			errs = append(errs, k.errorf("no queue can have this name: %w", err))
 			continue
 		}
 		if !k.isTable {
-			errs = append(errs, k.errorf(
-				"not a table; settings of all queues have keys of their own"))
+			errs = append(errs, k.errorf("not a table; settings of all queues stand in [default]"))
 			continue
 		}
-		own := make(map[string]string)
-		for _, key := range k.table {
-			text, err := parseOwn(key)
-			if err != nil {
-				errs = append(errs, err)
-				continue
-			}
-			own[key.name] = text
-			c.origin[ownName(k.name, key.name)] = key.place()
+		t, wrong := readTable(k)
+		t.of = of
+		errs = append(errs, wrong...)
+		switch other := c.tables.add(t); {
+		case other == nil:
+		case of.isName():
+			errs = append(errs, k.errorf("%v is a table of the same queue", other.at))
+		default:
+			errs = append(errs, k.errorf("a queue may match this and %v, and neither has more "+
+				"before its first wildcard: say which is meant", other.at))
 		}
-		c.queues[k.name] = own
 	}
 	return errs
+}
+
+func readTable(k key) (t *table, errs []error) {
+	t = &table{at: k.origin(), keys: make(map[string]entry)}
+	for _, of := range k.table {
+		text, err := parseOwn(of)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		t.keys[of.name] = entry{text, of.origin()}
+	}
+	return t, errs
 }
 
 // parseOwn returns the text of a setting in a queue's table. It has checked that the setting takes
@@ -120,11 +148,6 @@ func parseOwn(k key) (text string, err error) {
 	return text, nil
 }
 
-// ownName names a setting in a queue's table.
-func ownName(queue, setting string) string {
-	return queueTables + "." + strconv.Quote(queue) + "." + setting
-}
-
 // key is a key of the file, with its value or its table.
 type key struct {
 	file    string
@@ -136,10 +159,10 @@ type key struct {
 	table   []key // in the order of lines
 }
 
-func (k key) place() string { return fmt.Sprintf("%s:%d: %s", k.file, k.line, k.path) }
+func (k key) origin() origin { return origin{fmt.Sprintf("%s:%d", k.file, k.line), k.path} }
 
 func (k key) errorf(format string, args ...any) error {
-	return fmt.Errorf("%s: %w", k.place(), fmt.Errorf(format, args...))
+	return fmt.Errorf("%v: %w", k.origin(), fmt.Errorf(format, args...))
 }
 
 // maxSyntaxErrors is how many places are told where a file is not TOML.
@@ -240,13 +263,17 @@ func (l *located) UnmarshalTOML(value any) error {
 }
 
 // textOf returns a TOML value as text for a setting. Numbers are TOML numbers, sizes are numbers or
-// text, and everything else is text.
+// text, no time may be the number 0, and everything else is text.
 func textOf(v Value, raw any) (string, error) {
 	switch raw := raw.(type) {
 	case int64:
 		switch v.(type) {
 		case number, *Size, *AutoSize:
 			return strconv.FormatInt(raw, 10), nil
+		case *Interval:
+			if raw == 0 {
+				return "0", nil
+			}
 		}
 	case bool:
 		if _, ok := v.(boolean); ok {
@@ -266,6 +293,8 @@ func textOf(v Value, raw any) (string, error) {
 		return "", errors.New("give true or false, without quotes")
 	case *Size, *AutoSize:
 		return "", errors.New("give a number of bytes, or text as in \"64MiB\"")
+	case *Interval:
+		return "", errors.New("give text, in quotes, as in \"30s\", or 0")
 	}
 	return "", errors.New("give text, in quotes")
 }

@@ -65,10 +65,13 @@ when-full = "reject"
 			t.Errorf("%s: got %s, want %s", name, got, text)
 		}
 	}
-	if got, want := c.Queue("orders"), (Queue{2 * MiB, Reject, CompressS2, 7, 2}); got != want {
+	own := func(q Queue) [5]any {
+		return [5]any{q.MaxDisk, q.WhenFull, q.Compress, q.CompressLevel, q.Parity}
+	}
+	if got, want := own(c.Queue("orders")), [5]any{Size(2 * MiB), Reject, CompressS2, 7, 2}; got != want {
 		t.Errorf("orders: got %v, want %v", got, want)
 	}
-	got, want := c.Queue("other"), Queue{64 * MiB, DiscardOldest, CompressS2, 7, 2}
+	got, want := own(c.Queue("other")), [5]any{Size(64 * MiB), DiscardOldest, CompressS2, 7, 2}
 	if got != want {
 		t.Errorf("another queue: got %v, want %v", got, want)
 	}

@@ -13,6 +13,9 @@ func FuzzAFileIsReadOrItsErrorsHaveTheirPlaces(f *testing.F) {
 		"port = 1\n[queue.q]\nparity = 2\n", "port = \nlisten = \"\"\"x\n", "[queue\na = 1", "[[queue]]\n",
 		"queue = 1", "a.b.c = [1, {x = 2}]", "port = 1\nport = 2", "\xff", "[queue.\"a b\".c]",
 		"\"\\\n", "\"\" = 1\n\"a\\nb\" = 2",
+		"[default]\nmax-deliveries = 1\ndead-letter = \"d%2A\"\n[queue.\"d*\"]\nexpire-to = \"a\"",
+		"[queue.\"a*\"]\nretry-delay = \"1s\"\n[queue.\"a%62?\"]\nretry-delay-max = \"1ms\"\n" +
+			"[queue.\"?+x\"]\nmax-item-size = \"2TiB\"",
 	} {
 		f.Add(text)
 	}

@@ -20,7 +20,7 @@ type Sources struct {
 // with its place: the file and line, the variable or the flag.
 func Read(s Sources) (Config, error) {
 	c := Default()
-	c.file, c.origin = s.File, make(map[string]string)
+	c.sources, c.origin = &s, make(map[string]origin)
 	var errs []error
 	if s.File != "" {
 		errs = append(errs, c.readFile())
@@ -41,19 +41,46 @@ func Read(s Sources) (Config, error) {
 }
 
 // set sets a setting and remembers where its value is from.
-func (c *Config) set(s Setting, text, origin string) error {
+func (c *Config) set(s Setting, text, at string) error {
 	if err := s.Value.Set(text); err != nil {
-		return fmt.Errorf("%s: %w", origin, err)
+		return fmt.Errorf("%s: %w", at, err)
 	}
-	c.origin[s.Name] = origin
+	c.origin[s.Name] = origin{at: at}
 	return nil
 }
 
+// Reread reads again what Read has read: the file as it is now, with the same environment and
+// flags. A Config that Read did not return stays as it is.
+func (c Config) Reread() (Config, error) {
+	if c.sources == nil {
+		return c, nil
+	}
+	return Read(*c.sources)
+}
+
+// origin is where a setting was set.
+type origin struct {
+	at  string // the file and line, the variable or the flag
+	key string // in the file: the key, with the tables that it is in
+}
+
+func (o origin) String() string {
+	if o.key == "" {
+		return o.at
+	}
+	return o.at + ": " + o.key
+}
+
 // File is the path of the configuration file that was read; empty: none.
-func (c Config) File() string { return c.file }
+func (c Config) File() string {
+	if c.sources == nil {
+		return ""
+	}
+	return c.sources.File
+}
 
 // IsGiven reports whether a setting was set by anybody, to whatever value.
-func (c Config) IsGiven(name string) bool { return c.origin[name] != "" }
+func (c Config) IsGiven(name string) bool { return c.origin[name] != origin{} }
 
 // variablePrefix begins the name of every environment variable that is a setting.
 const variablePrefix = "DARNER_"

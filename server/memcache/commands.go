@@ -166,8 +166,8 @@ func (s *Session) notForQueues() string {
 // permitted answers if this connection may not use the command.
 func (s *Session) permitted(c command) bool {
 	access := c.access
-	if access != AccessDefault && s.env.Admin != AccessDefault {
-		access = s.env.Admin
+	if admin := s.env.live().Admin; access != AccessDefault && admin != AccessDefault {
+		access = admin
 	}
 	switch {
 	case access == AccessOff:

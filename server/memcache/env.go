@@ -5,6 +5,7 @@ package memcache
 import (
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/darner/darner/server/metrics"
@@ -12,6 +13,7 @@ import (
 )
 
 // Env is what all sessions of a server share. Its fields are set before the first session starts.
+// What Live has may change later, by Change.
 type Env struct {
 	Registry Registry
 	Counters *metrics.Counters
@@ -27,23 +29,18 @@ type Env struct {
 	Now    func() int64
 	Steady func() int64
 
-	// A larger item, in bytes, is refused. A queue may have a lower bound.
-	MaxItemSize int64
 	// A larger item, in bytes, is streamed.
-	InlineMax int
+	InlineMax  int
+	SyncAlways bool // every SET is answered when its item is on stable storage
 
-	MaxOpenReads int  // items of one queue that a connection may have open, unless that says
-	MaxOpenAhead int  // items in all that it may have open when it opens one with /ahead
-	SyncAlways   bool // every SET is answered when its item is on stable storage
-	Admin        Access
-	Dialect      Dialect
+	Live    // at the start
+	changed atomic.Pointer[Live]
 
 	Version  string
 	PID      int
 	Threads  int                                 // that serve connections
-	MaxBytes int64                               // that all items may take: see "limit_maxbytes"
 	Usage    func() (user, system time.Duration) // of the processor, by this process
-	Settings []Setting                           // the answer to "stats settings"
+	Settings func() []Setting                    // the answer to "stats settings"
 
 	FlushAfter func(delay time.Duration) // flushes everything after the delay of a flush_all
 
@@ -58,6 +55,28 @@ type Env struct {
 	foreignsSeen foreignsSeen
 	audited      audited
 	chunks       sync.Pool // *[chunkSize]byte
+}
+
+// Live are the settings that may change while sessions run.
+type Live struct {
+	MaxItemSize  int64 // a larger item, in bytes, is refused
+	MaxOpenReads int   // items of one queue that a connection may have open
+	MaxOpenAhead int   // items in all that it may have open when it opens one with /ahead
+	Admin        Access
+	Dialect      Dialect
+	MaxBytes     int64 // that all items may take: see "limit_maxbytes"
+}
+
+// Change has other settings apply to all sessions, from their next request on. Any goroutine may
+// call it.
+func (e *Env) Change(l Live) { e.changed.Store(&l) }
+
+// live are the settings in force.
+func (e *Env) live() *Live {
+	if l := e.changed.Load(); l != nil {
+		return l
+	}
+	return &e.Live
 }
 
 // Setting is one line of the configuration in force.

@@ -119,7 +119,7 @@ func (s *Session) addKey(word []byte) (problem string) {
 	}
 	g.wait = max(g.wait, wait)
 	k := getKey{q: q, opts: opts}
-	if s.env.Dialect.EchoAsked { // the line leaves the input before the answer
+	if s.env.live().Dialect.EchoAsked { // the line leaves the input before the answer
 		k.from = uint16(len(g.asked))
 		g.asked = append(g.asked, word...)
 		k.to = uint16(len(g.asked))

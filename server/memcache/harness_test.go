@@ -38,21 +38,23 @@ func newServer(t testing.TB, change ...func(*testServer)) *testServer {
 	t.Helper()
 	sv := &testServer{t: t, local: true, clock: clocktest.New(time.Unix(1_796_000_000, 0))}
 	sv.env = &Env{
-		Counters:     new(metrics.Counters),
-		Logger:       slog.New(slog.DiscardHandler),
-		Now:          func() int64 { return clock.UnixMilli(sv.clock) },
-		Steady:       func() int64 { return clock.Steady(sv.clock).Milliseconds() + 1 },
-		MaxItemSize:  64 << 20,
-		InlineMax:    wal.DefaultInlineMax,
-		MaxOpenReads: 1,
-		MaxOpenAhead: 1024,
-		Dialect:      Dialect{Version: "1.2.3", FlushedAll: "OK", RelativeExptimeMax: 30 * 24 * 3600},
-		Version:      "1.2.3",
-		PID:          42,
+		Counters:  new(metrics.Counters),
+		Logger:    slog.New(slog.DiscardHandler),
+		Now:       func() int64 { return clock.UnixMilli(sv.clock) },
+		Steady:    func() int64 { return clock.Steady(sv.clock).Milliseconds() + 1 },
+		InlineMax: wal.DefaultInlineMax,
+		Live: Live{
+			MaxItemSize: 64 << 20, MaxOpenReads: 1, MaxOpenAhead: 1024,
+			Dialect: Dialect{Version: "1.2.3", FlushedAll: "OK", RelativeExptimeMax: 30 * 24 * 3600},
+		},
+		Version: "1.2.3",
+		PID:     42,
 		Usage: func() (user, system time.Duration) {
 			return 1500 * time.Millisecond, 42 * time.Microsecond
 		},
-		Settings:   []Setting{{"data", "/var/lib/darner"}, {"max-open-reads", "1"}},
+		Settings: func() []Setting {
+			return []Setting{{"data", "/var/lib/darner"}, {"max-open-reads", "1"}}
+		},
 		FlushAfter: func(d time.Duration) { sv.flushed = append(sv.flushed, d) },
 		Reload: func() error {
 			sv.reloads++

@@ -19,8 +19,9 @@ type openItem struct {
 // closeOldest confirms, or with /abort returns, the oldest open item that the key is for. It is no
 // error if there is none.
 func (s *Session) closeOldest(k *getKey) error {
+	dialect := &s.env.live().Dialect
 	for i, o := range s.opens {
-		if !s.env.Dialect.closeTogether(o.q, k.q) {
+		if !dialect.closeTogether(o.q, k.q) {
 			continue
 		}
 		if i >= len(s.opens)-s.get.opened {
@@ -42,18 +43,23 @@ func (s *Session) closeOldest(k *getKey) error {
 }
 
 // confirmOldest confirms the oldest open items of a queue, count at most, and returns how many they
-// were.
+// were, without those that went back because they were open for too long.
 func (s *Session) confirmOldest(q Queue, count uint64) (closed uint64, err error) {
+	dialect := &s.env.live().Dialect
 	kept := s.opens[:0]
 	for _, o := range s.opens {
-		if closed == count || !s.env.Dialect.closeTogether(o.q, q) {
+		if count == 0 || !dialect.closeTogether(o.q, q) {
 			kept = append(kept, o)
 			continue
 		}
-		closed++
-		if e := o.q.Confirm(o.item); err == nil {
+		count--
+		switch e := o.q.Confirm(o.item); {
+		case errors.Is(e, queue.ErrNotOpen):
+			continue
+		case err == nil:
 			err = e
 		}
+		closed++
 	}
 	clear(s.opens[len(kept):])
 	s.opens = kept
@@ -70,13 +76,14 @@ func (s *Session) mayOpen() bool {
 	case len(keys) == 1:
 		return s.mayOpenBeside(&keys[0], s.openBeside(keys[0].q), 0)
 	}
+	dialect := &s.env.live().Dialect
 	open := make(map[Queue]int) // so that many keys take no longer each than one does
 	for _, o := range s.opens {
-		open[s.env.Dialect.closedWith(o.q)]++
+		open[dialect.closedWith(o.q)]++
 	}
 	for i := range keys {
 		k := &keys[i]
-		beside := s.env.Dialect.closedWith(k.q)
+		beside := dialect.closedWith(k.q)
 		if !s.mayOpenBeside(k, open[beside], i) {
 			return false
 		}
@@ -97,14 +104,15 @@ func (s *Session) mayOpenBeside(k *getKey, open, before int) bool {
 	if k.opts&(optClose|optAbort) != 0 {
 		closes = min(open, 1)
 	}
-	if k.opts&optAhead != 0 && len(s.opens)-closes+before < s.env.MaxOpenAhead || !k.takes() {
+	most := s.env.live()
+	if k.opts&optAhead != 0 && len(s.opens)-closes+before < most.MaxOpenAhead || !k.takes() {
 		return true
 	}
-	most := k.q.MaxOpenReads()
-	if most == 0 {
-		most = s.env.MaxOpenReads
+	own := k.q.MaxOpenReads()
+	if own == 0 {
+		own = most.MaxOpenReads
 	}
-	return open-closes < most
+	return open-closes < own
 }
 
 // dropEnded forgets items that went back because they were open for too long. It is false if there
@@ -117,8 +125,9 @@ func (s *Session) dropEnded() bool {
 
 // openBeside is how many items are open that count with those of a queue.
 func (s *Session) openBeside(q Queue) (open int) {
+	dialect := &s.env.live().Dialect
 	for _, o := range s.opens {
-		if s.env.Dialect.closeTogether(o.q, q) {
+		if dialect.closeTogether(o.q, q) {
 			open++
 		}
 	}

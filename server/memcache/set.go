@@ -83,10 +83,11 @@ func (s *Session) setCommand(args []byte) {
 
 // maxItemSize is how large the item of a set may be.
 func (s *Session) maxItemSize() int64 {
+	most := s.env.live().MaxItemSize
 	if own := s.set.q.MaxItemSize(); own > 0 {
-		return min(own, s.env.MaxItemSize)
+		most = min(own, most)
 	}
-	return s.env.MaxItemSize
+	return most
 }
 
 // refusesSet swallows the body if the server takes no items.
@@ -153,7 +154,7 @@ func (s *Session) parseMeta(flags, exptime []byte) (problem string) {
 		return badExptime
 	}
 	meta := queue.Meta{Flags: uint32(f)}
-	meta.Expires, meta.Fixed = expiry(seconds, s.env.Now(), s.env.Dialect.RelativeExptimeMax)
+	meta.Expires, meta.Fixed = expiry(seconds, s.env.Now(), s.env.live().Dialect.RelativeExptimeMax)
 	s.set.meta = meta
 	return ""
 }

@@ -106,7 +106,7 @@ func (s *Session) flushAllCommand(args []byte) {
 	var w [maxWords][]byte
 	n := splitWords(args, &w)
 	if n == 0 {
-		s.answerAfter(s.flushAll, s.env.Dialect.FlushedAll+"\r\n")
+		s.answerAfter(s.flushAll, s.env.live().Dialect.FlushedAll+"\r\n")
 		return
 	}
 	seconds, ok := parseInt(w[0])
@@ -115,7 +115,7 @@ func (s *Session) flushAllCommand(args []byte) {
 		return
 	}
 	now := s.env.Now()
-	at, _ := expiry(seconds, now, s.env.Dialect.RelativeExptimeMax)
+	at, _ := expiry(seconds, now, s.env.live().Dialect.RelativeExptimeMax)
 	if at <= now {
 		s.answerAfter(s.flushAll, "OK\r\n")
 		return
@@ -203,7 +203,7 @@ func (s *Session) versionCommand(args []byte) {
 		return
 	}
 	s.out = append(s.out, "VERSION "...)
-	s.out = append(s.out, s.env.Dialect.Version...)
+	s.out = append(s.out, s.env.live().Dialect.Version...)
 	s.out = append(s.out, "\r\n"...)
 }
 

@@ -70,7 +70,7 @@ func (f StatsFormat) lines() func(*statLines, Queue) {
 
 // global writes the figures of the server. Their names are memcached's where it has one.
 func (l *statLines) global(e *Env, sum queue.Sum) {
-	if e.Dialect.Stats == StatsDarner {
+	if e.live().Dialect.Stats == StatsDarner {
 		l.darnerGlobal(e, sum)
 		return
 	}
@@ -87,7 +87,7 @@ func (l *statLines) global(e *Env, sum queue.Sum) {
 	l.number("curr_items", sum.Items)
 	l.counter("total_items", sum.TotalItems)
 	l.number("bytes", sum.Bytes)
-	l.number("limit_maxbytes", e.MaxBytes)
+	l.number("limit_maxbytes", e.live().MaxBytes)
 	l.counter("curr_connections", c.Connections.Load())
 	l.counter("total_connections", c.TotalConnections.Load())
 	l.counter("rejected_connections", c.RejectedConnections.Load())

@@ -36,7 +36,7 @@ func (s *Session) statsCommand(args []byte) {
 	n := splitWords(args, &w)
 	switch {
 	case n == 0:
-		s.beginStats(s.env.Dialect.Stats.lines())
+		s.beginStats(s.env.live().Dialect.Stats.lines())
 		s.work(s.globalStats, (*Session).emitStats)
 	case n == 1 && isWord(w[0], "settings"):
 		s.settings()
@@ -82,7 +82,7 @@ func (s *Session) oneQueue(word []byte) {
 }
 
 func (s *Session) settings() {
-	for _, x := range s.env.Settings {
+	for _, x := range s.env.Settings() {
 		s.out = append(append(append(s.out, "STAT "...), x.Name...), ' ')
 		s.out = append(append(s.out, x.Value...), "\r\n"...)
 	}
@@ -124,7 +124,7 @@ func (s *Session) moreStats() {
 func (s *Session) globalStats() {
 	l := newStatLines(s.useChunk()[:0])
 	l.global(s.env, s.sumQueues())
-	if s.env.Dialect.Stats == StatsServer {
+	if s.env.live().Dialect.Stats == StatsServer {
 		s.stats.queues = nil
 	}
 	for len(s.stats.queues) > 0 && len(l.out) < statsSlice {

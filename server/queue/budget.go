@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/darner/darner/segment/disk/usage"
@@ -53,11 +54,8 @@ type budget struct {
 	clock   clock.Clock
 	usage   *usage.FS
 	dir     string
-	maxDisk int64
-	minFree int64
-
-	// reserved is the part of maxDisk for what does not ask.
-	reserved int64
+	segment int64 // bytes
+	bounds  atomic.Pointer[bounds]
 
 	mu    sync.Mutex
 	free  int64 // the file system's, when the kernel was last asked
@@ -66,14 +64,30 @@ type budget struct {
 	at    time.Duration // steady time when it was
 }
 
+// bounds are those of all queues together, 0 for none.
+type bounds struct {
+	maxDisk int64
+	minFree int64
+
+	// reserved is the part of maxDisk for what does not ask.
+	reserved int64
+}
+
 func newBudget(fsys *usage.FS, dir string, o Options) *budget {
+	b := &budget{clock: o.Clock, usage: fsys, dir: dir, segment: o.Log.SegmentSize}
+	b.set(o.MaxDisk, o.MinFree)
+	return b
+}
+
+func (b *budget) set(maxDisk, minFree int64) {
 	// A segment that is rewritten, and offset files: two of a busy queue while one is rewritten.
 	const offsets = 1 << 20
-	return &budget{
-		clock: o.Clock, usage: fsys, dir: dir, maxDisk: o.MaxDisk, minFree: o.MinFree,
-		reserved: min(o.Log.SegmentSize+offsets, o.MaxDisk/4),
-	}
+	b.bounds.Store(&bounds{maxDisk, minFree, min(b.segment+offsets, maxDisk/4)})
 }
+
+// SetBounds has other bounds apply from now on, as Options.MaxDisk and MinFree. What is over a
+// bound stays.
+func (r *Registry) SetBounds(maxDisk, minFree int64) { r.budget.set(maxDisk, minFree) }
 
 // admit decides whether a queue may take that many bytes more. The error is an *overBound.
 func (b *budget) admit(dir string, s *Settings, bytes int64) error {
@@ -89,13 +103,14 @@ func (b *budget) check(dir string, s *Settings, bytes int64) *overBound {
 		text := fmt.Sprintf(format, bound)
 		return &overBound{text: text, need: bytes, own: own, discard: s.Discard}
 	}
+	all := b.bounds.Load()
 	switch {
 	case s.MaxDisk > 0 && b.usage.Used(dir)+bytes > s.MaxDisk:
 		return refused(true, atOwnLimit, s.MaxDisk)
-	case b.maxDisk > 0 && b.usage.Total()+bytes > b.maxDisk-b.reserved:
-		return refused(false, atSharedLimit, b.maxDisk)
-	case b.minFree > 0 && !b.leavesFree(bytes):
-		return refused(false, atMinFree, b.minFree)
+	case all.maxDisk > 0 && b.usage.Total()+bytes > all.maxDisk-all.reserved:
+		return refused(false, atSharedLimit, all.maxDisk)
+	case all.minFree > 0 && !b.leavesFree(all.minFree, bytes):
+		return refused(false, atMinFree, all.minFree)
 	}
 	return nil
 }
@@ -118,8 +133,8 @@ const (
 	askAtMost = 10 * time.Millisecond
 )
 
-// leavesFree reports whether the file system has minFree left after that many bytes more.
-func (b *budget) leavesFree(bytes int64) bool {
+// leavesFree reports whether the file system has minFree bytes left after that many bytes more.
+func (b *budget) leavesFree(minFree, bytes int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	total := b.usage.Total()
@@ -128,7 +143,7 @@ func (b *budget) leavesFree(bytes int64) bool {
 	if !b.asked || age > askEvery || total-b.total > askBytes {
 		b.refreshLocked(total, now)
 	}
-	left := func() bool { return b.free-(total-b.total)-bytes >= b.minFree }
+	left := func() bool { return b.free-(total-b.total)-bytes >= minFree }
 	if !left() && age > askAtMost {
 		b.refreshLocked(total, now)
 	}
@@ -138,7 +153,7 @@ func (b *budget) leavesFree(bytes int64) bool {
 func (b *budget) refreshLocked(total int64, now time.Duration) {
 	free, err := b.usage.Free(b.dir)
 	if err != nil {
-		free = b.minFree // unknown: nothing is admitted until it is known
+		free = 0 // unknown: nothing is admitted until it is known
 	}
 	b.free, b.total, b.asked, b.at = free, total, true, now
 }
@@ -147,7 +162,7 @@ func (b *budget) refreshLocked(total int64, now time.Duration) {
 // none. For a moment after the start it knows only a part of them.
 func (r *Registry) Disk() (bytes, limit int64) {
 	r.usage.Refresh()
-	return r.usage.Total(), r.o.MaxDisk
+	return r.usage.Total(), r.budget.bounds.Load().maxDisk
 }
 
 // walk measures the directories in which no log was opened.

@@ -156,7 +156,7 @@ func TestTheDataDirectorysLimitIsForAllQueuesAndKeepsSomeBack(t *testing.T) {
 			t.Error("got a queue of a refused item, want none")
 		}
 		used, bound := r.Disk()
-		most := limit - r.budget.reserved/2 // offset files and indexes do not ask
+		most := limit - r.budget.bounds.Load().reserved/2 // offset files and indexes do not ask
 		if bound != limit || used > most || used < limit/2 {
 			t.Fatalf("got %d bytes in use of %d, want %d to %d of %d", used, bound, limit/2, most, limit)
 		}
@@ -202,14 +202,40 @@ func TestSomeOfTheFileSystemIsLeftFree(t *testing.T) {
 	})
 }
 
+func TestBoundsOfAllQueuesMayChange(t *testing.T) {
+	r := bounded(t, disktest.New(), func(o *Options) { o.MaxDisk = 1 << 20 })
+	q, _ := r.Queue([]byte("q"))
+	n := 0
+	for ; putPatiently(q, n, 1000) == nil; n++ {
+	}
+	err := putPatiently(q, n, 1000)
+	if n == 0 || err == nil || !strings.Contains(err.Error(), "limit of 1048576 bytes") {
+		t.Fatalf("got %v after %d items, want the bound", err, n)
+	}
+	r.SetBounds(2<<20, 0)
+	if err := putPatiently(q, n, 1000); err != nil {
+		t.Errorf("got %v below a higher bound", err)
+	}
+	if _, limit := r.Disk(); limit != 2<<20 {
+		t.Errorf("got the bound %d, want the new one", limit)
+	}
+	r.SetBounds(0, 1<<63-1)
+	for n = 0; err == nil && n < 10_000; n++ {
+		err = putPatiently(q, n, 1000)
+	}
+	if err = putPatiently(q, n, 100<<10); err == nil || !strings.Contains(err.Error(), "min-free") {
+		t.Errorf("got %v, want that so much is to stay free", err)
+	}
+}
+
 func TestTheKernelIsAskedForFreeSpaceRarely(t *testing.T) {
 	const stale = 1 << 40
 	c := clocktest.New(time.UnixMilli(today))
 	r := bounded(t, disktest.New(), func(*Options) {})
-	b := &budget{clock: c, usage: r.usage, minFree: 1, free: stale, asked: true}
+	b := &budget{clock: c, usage: r.usage, free: stale, asked: true}
 	check := func(asked bool, when string) {
 		t.Helper()
-		b.leavesFree(1000)
+		b.leavesFree(1, 1000)
 		if got := b.free != stale; got != asked {
 			t.Errorf("%s: asked %v, want %v", when, got, asked)
 		}

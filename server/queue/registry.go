@@ -49,7 +49,7 @@ type Registry struct {
 	tick       atomic.Uint64 // logical time: goes up with each load, and each look for idle queues
 	uses       uses
 	janitor    *janitor
-	scrubber   *task     // nil without an interval
+	scrubber   *scrubber
 	walker     *task     // measures the directories in which no log was opened
 	usage      *usage.FS // fs
 	budget     *budget
@@ -271,6 +271,22 @@ func (r *Registry) all() []*store {
 	return all
 }
 
+// known returns all stores, of names without a queue as well.
+func (r *Registry) known() []*store {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	known := make([]*store, 0, len(r.stores)+len(r.handles))
+	for _, s := range r.stores {
+		known = append(known, s)
+	}
+	for _, p := range r.handles {
+		if s := p.Value(); s != nil {
+			known = append(known, s)
+		}
+	}
+	return known
+}
+
 // Each calls fn for each queue that exists, in the order of their names and until it returns false,
 // with no lock held.
 func (r *Registry) Each(fn func(*Queue) bool) {
@@ -336,9 +352,7 @@ func (r *Registry) Close() error {
 	if was {
 		return nil
 	}
-	if r.scrubber != nil {
-		r.scrubber.stop()
-	}
+	r.scrubber.stop()
 	r.walker.stop()
 	r.sweeper.stop()
 	r.undertaker.stop()

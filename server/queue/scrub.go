@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/darner/darner/wal"
@@ -18,22 +19,42 @@ import (
 )
 
 type scrubber struct {
-	r     *Registry
-	every time.Duration
+	*task
+	r       *Registry
+	every   atomic.Int64  // the interval, in ns; negative: never
+	changed chan struct{} // the interval has
 }
 
-// startScrubber returns nil if there is no interval.
-func startScrubber(r *Registry) *task {
-	if r.o.ScrubEvery < 0 {
-		return nil
+func startScrubber(r *Registry) *scrubber {
+	s := &scrubber{r: r, changed: make(chan struct{}, 1)}
+	s.every.Store(int64(r.o.ScrubEvery))
+	last := s.begin()
+	s.task = startTask(func(ctx context.Context) { s.run(ctx, last) })
+	return s
+}
+
+// SetScrubEvery has another interval of scrubbing apply from now on, as Options.ScrubEvery. A round
+// that is under way goes on.
+func (r *Registry) SetScrubEvery(every time.Duration) {
+	if r.scrubber.every.Swap(int64(every)) == int64(every) {
+		return
 	}
-	s := &scrubber{r: r, every: r.o.ScrubEvery}
+	select {
+	case r.scrubber.changed <- struct{}{}:
+	default: // the last change is not seen yet, and this one will be with it
+	}
+}
+
+// begin returns when all was last scrubbed. Where that is not known the first interval begins now.
+func (s *scrubber) begin() (last time.Time) {
 	last, ok := s.last()
-	if !ok { // the first interval begins now
+	if !ok {
 		last = s.today()
-		s.note(last)
+		if s.every.Load() >= 0 {
+			s.note(last)
+		}
 	}
-	return startTask(func(ctx context.Context) { s.run(ctx, last) })
+	return last
 }
 
 func (s *scrubber) today() time.Time {
@@ -43,8 +64,7 @@ func (s *scrubber) today() time.Time {
 
 func (s *scrubber) run(ctx context.Context, last time.Time) {
 	for {
-		left := last.Add(s.every).Sub(s.today())
-		if !clock.Wait(s.r.clock, max(0, left), ctx.Done()) {
+		if !s.wait(ctx, last) {
 			return
 		}
 		s.round(ctx)
@@ -53,6 +73,29 @@ func (s *scrubber) run(ctx context.Context, last time.Time) {
 		}
 		last = s.today()
 		s.note(last)
+	}
+}
+
+// wait returns when a round is due, or false once ctx has ended.
+func (s *scrubber) wait(ctx context.Context, last time.Time) bool {
+	alarm := clock.NewAlarm(s.r.clock)
+	defer alarm.Stop()
+	for {
+		if every := s.every.Load(); every >= 0 {
+			alarm.Set(max(0, last.Add(time.Duration(every)).Sub(s.today())))
+		} else {
+			alarm.Stop()
+		}
+		select {
+		case <-alarm.C:
+			if s.every.Load() >= 0 { // else it rang just before the change
+				return true
+			}
+		case <-s.changed:
+			last = s.begin()
+		case <-ctx.Done():
+			return false
+		}
 	}
 }
 

@@ -3,8 +3,6 @@ package queue
 // What may differ from queue to queue. It may change while the registry is open: see Reconfigure.
 
 import (
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/darner/darner/wal"
@@ -67,21 +65,13 @@ func (r *Registry) settingsOf(name string) *Settings {
 }
 
 // Reconfigure has other settings apply to all queues from now on. of is as Options.Settings. How
-// large segments are changes for logs that are opened later.
+// large segments are changes for logs that are opened later. Nobody may call it twice at a time.
 func (r *Registry) Reconfigure(of func(name string) *Settings) {
 	r.mu.Lock()
-	r.o.Settings = of
-	all := slices.Collect(maps.Values(r.stores))
-	for _, p := range r.handles {
-		if s := p.Value(); s != nil {
-			all = append(all, s)
-		}
-	}
-	for _, s := range all {
-		s.set.Store(of(s.name))
-	}
+	r.o.Settings = of // of stores to come
 	r.mu.Unlock()
-	for _, s := range all {
+	for _, s := range r.known() { // with no lock held: there may be 100,000
+		s.set.Store(of(s.name))
 		s.settingsChanged()
 	}
 }
@@ -114,13 +104,11 @@ func (s *store) segmentSize() int64 {
 
 // logOptions are those of the store's log.
 func (s *store) logOptions() wal.Options {
-	o, settings, dir := s.reg.o.Log, s.settings(), s.dir()
+	o, dir := s.reg.o.Log, s.dir()
 	o.FS = s.reg.usage
 	o.SegmentSize = s.segmentSize()
 	o.InlineMax = min(o.InlineMax, int(o.SegmentSize/4)) // 0 stays the default
-	if settings.Cold != nil {
-		o.Cold = settings.Cold
-	}
+	o.ColdNow = func() *wal.Cold { return s.settings().Cold }
 	o.Admit = func(bytes int64) error { return s.reg.budget.admit(dir, s.settings(), bytes) }
 	o.Lost = func(n uint64) { s.reg.episodes.Note(damagedItems, s.name, n, nil) }
 	return o

@@ -31,19 +31,6 @@ func (r *Registry) EndWaits() {
 	}
 }
 
-// known returns the stores of all names that somebody uses, whether the queues exist or not.
-func (r *Registry) known() []*store {
-	all := r.all()
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	for _, h := range r.handles {
-		if s := h.Value(); s != nil {
-			all = append(all, s)
-		}
-	}
-	return all
-}
-
 // endWaits returns whom to wake.
 func (s *store) endWaits() (woken []func()) {
 	s.mu.Lock()

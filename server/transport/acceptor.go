@@ -27,6 +27,7 @@ type acceptor struct {
 
 	mu        sync.Mutex
 	listeners []net.Listener
+	most      int // connections at a time
 	active    int // connections
 	accepting int // listeners that a goroutine accepts from
 	closed    bool
@@ -34,7 +35,7 @@ type acceptor struct {
 
 func newAcceptor(o Options) *acceptor {
 	return &acceptor{
-		o: o, clock: o.Clock.exact,
+		o: o, clock: o.Clock.exact, most: o.MaxConnections,
 		done: make(chan struct{}), quit: make(chan struct{}),
 	}
 }
@@ -143,7 +144,7 @@ func (a *acceptor) refuse(c net.Conn) {
 func (a *acceptor) enter() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.active >= a.o.MaxConnections || a.closed {
+	if a.active >= a.most || a.closed {
 		return false
 	}
 	a.active++

@@ -109,9 +109,10 @@ func (k kind) harness(t testing.TB, maxConnections int, change ...func(*wal.Opti
 	h.env = &memcache.Env{
 		Registry: memcache.Local(h.registry), Counters: new(metrics.Counters), Logger: log,
 		Now: coarse.Now, Steady: coarse.Steady,
-		Status:      status.New(status.Up, status.Options{}),
-		MaxItemSize: 1 << 30, InlineMax: wal.DefaultInlineMax, MaxOpenReads: 1,
-		Usage: func() (user, system time.Duration) { return 0, 0 },
+		Status:    status.New(status.Up, status.Options{}),
+		InlineMax: wal.DefaultInlineMax,
+		Live:      memcache.Live{MaxItemSize: 1 << 30, MaxOpenReads: 1},
+		Usage:     func() (user, system time.Duration) { return 0, 0 },
 	}
 	h.server = New(Options{
 		Session: func(p memcache.Peer, wake func()) *memcache.Session {

@@ -150,6 +150,9 @@ func (s *Server) Stop(ctx context.Context) {
 	}
 }
 
+// SetMaxConnections has another bound apply from now on. Connections beyond it go on.
+func (s *Server) SetMaxConnections(n int) { s.acceptor.update(func() { s.acceptor.most = n }) }
+
 // ended is the last thing that happens to a connection.
 func (s *Server) ended(c *conn) {
 	s.o.Logger.Debug("client disconnected", "peer", c.peer)

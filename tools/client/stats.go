@@ -107,7 +107,7 @@ func (q *QueueStats) has(figure string) bool {
 		return false
 	}
 	switch figure {
-	case "total_items", "expired_items", "mem_items":
+	case "total_items", "expired_items", "mem_items", "delayed_items":
 		_, ok := q.Figure["bytes"]
 		return ok
 	}

@@ -6,6 +6,7 @@ import "errors"
 const (
 	ExitEmpty       = 1   // nothing there
 	ExitServer      = 1   // the server could not start, or not stop cleanly
+	ExitInvalid     = 1   // the configuration is wrong
 	ExitUsage       = 2   // the command line is wrong
 	ExitNoServer    = 3   // no queue server there, or the connection broke
 	ExitRefused     = 4   // the server refused

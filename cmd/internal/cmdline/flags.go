@@ -9,17 +9,21 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// FlagsFirst moves flags before other arguments; those of a subcommand stay after its name.
+// FlagsFirst moves flags before other arguments; those of a subcommand stay after its name, as do
+// those of a subcommand of it.
 // Arguments after "--" are not flags.
 func FlagsFirst(app *cli.App, args []string) []string {
 	if len(args) < 2 {
 		return args
 	}
-	at, flags := 1, app.Flags
-	for _, c := range app.Commands {
-		if c.HasName(args[1]) {
-			at, flags = 2, c.Flags
+	at, flags, commands := 1, app.Flags, app.Commands
+	for at < len(args) {
+		i := slices.IndexFunc(commands, func(c *cli.Command) bool { return c.HasName(args[at]) })
+		if i < 0 {
+			break
 		}
+		flags, commands = commands[i].Flags, commands[i].Subcommands
+		at++
 	}
 	moved, rest, complete := splitFlags(flags, args[at:])
 	if !complete {

@@ -58,8 +58,8 @@ type Header struct {
 	BytesBefore uint64 // their bytes, as the log counts them
 	Log         uint64 // random identity of the log it is part of; 0 means not known
 
-	// DueBefore is the latest due time of the items before, in Unix ms: 0 if none has one, NotKnown.
-	// Expiring says that one of them expires, or that it is not known.
+	// DueBefore is the latest due time of the items before, in Unix ms: 0 if none has one, or
+	// NotKnown. Expiring says that one of them expires, or that it is not known.
 	DueBefore int64
 	Expiring  bool
 

@@ -109,12 +109,7 @@ func (c *Consumer) nextExpired(r reach, from uint64) (*file, error) {
 			l.mu.Unlock()
 			return nil, nil
 		case f.times.known && !r.hasSome(f.times):
-			from = f.through + 1
-			if i := l.indexLocked(f.first); i+1 < len(l.files) {
-				from = l.files[i+1].first
-			} else {
-				from = math.MaxUint64
-			}
+			from = l.nextFirstLocked(f)
 			l.mu.Unlock()
 		case f.times.known:
 			if _, err := l.pinAndUnlock(f); err == nil {
@@ -276,9 +271,13 @@ func (c *Consumer) endWalk(f *file, left times, at uint32) (next uint64, ends bo
 	if left.known {
 		f.times = left
 	}
-	i := l.indexLocked(f.first)
-	if i < 0 || l.files[i] != f || i+1 == len(l.files) {
-		return math.MaxUint64, true
+	return l.nextFirstLocked(f), true
+}
+
+// nextFirstLocked is the first number of the segment after f, or one that no item has.
+func (l *Log) nextFirstLocked(f *file) uint64 {
+	if i := l.indexLocked(f.first) + 1; i < len(l.files) {
+		return l.files[i].first
 	}
-	return l.files[i+1].first, true
+	return math.MaxUint64
 }

@@ -19,7 +19,7 @@ import (
 // agenda is what a queue does at a time. Store.mu guards it.
 type agenda struct {
 	// later has the items that nobody sees before their time. laterBytes adds up their payloads.
-	later      heap[appointment]
+	later      appointments
 	laterBytes int64
 
 	// ripe has the numbers of items that wait again and are not in Queue.returned: those whose time
@@ -30,17 +30,6 @@ type agenda struct {
 
 	timer clock.Timer // nil until there is a time to set it for
 	rings int64       // steady ms for which the timer is set; never: it is not
-}
-
-// appointment is an item and its time.
-type appointment struct {
-	at   int64 // steady ms
-	seq  uint64
-	size int64 // of the payload
-}
-
-func (a appointment) before(b appointment) bool {
-	return a.at < b.at || a.at == b.at && a.seq < b.seq
 }
 
 // newRipe returns a tree of numbers. Each takes some 12 bytes.
@@ -68,7 +57,7 @@ func (q *Queue) dropAgendaLocked() {
 // forgetLaterLocked forgets all items on the agenda, which are taken.
 func (q *Queue) forgetLaterLocked() {
 	if a := q.agenda; a != nil {
-		a.later, a.laterBytes, a.ripe = heap[appointment]{}, 0, newRipe()
+		a.later, a.laterBytes, a.ripe = appointments{}, 0, newRipe()
 	}
 }
 
@@ -254,7 +243,7 @@ func (a *agenda) memory() int64 {
 }
 
 // readLater reads what is not due yet in a log that was just opened. It waits for the disk.
-func (q *Queue) readLater(c cursor, l log) (later heap[appointment], at loadedAt, err error) {
+func (q *Queue) readLater(c cursor, l log) (later appointments, at loadedAt, err error) {
 	s, e := q.store, q.store.reg.eras
 	at = loadedAt{next: l.Next(), due: e.now()}
 	if e.corrects() { // times in the log may be off
@@ -271,7 +260,7 @@ func (q *Queue) readLater(c cursor, l log) (later heap[appointment], at loadedAt
 }
 
 // attachLaterLocked puts what readLater found on the agenda.
-func (q *Queue) attachLaterLocked(later heap[appointment], at loadedAt) {
+func (q *Queue) attachLaterLocked(later appointments, at loadedAt) {
 	q.loaded = at
 	if later.n == 0 {
 		return

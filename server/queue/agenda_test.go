@@ -288,7 +288,7 @@ func TestAReturnedItemWaitsBeforeItIsDeliveredAgainAndOthersGoMeanwhile(t *testi
 	q.Return(fetch(t, q))
 	wants(t, q, "b")
 	q = named(t, reopen(t, q.store.reg), "work")
-	it := fetch(t, q) // delays of returned items end with the process, what is known of them does not
+	it := fetch(t, q) // delays of returned items end with the process, what is noted does not
 	if it.deliveries != 6 {
 		t.Fatalf("got %d deliveries, want 6", it.deliveries)
 	}
@@ -298,7 +298,7 @@ func TestAMillionDelayedItemsTakeLittleMemory(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes some seconds")
 	}
-	var h heap[appointment]
+	var h appointments
 	measure := func() uint64 {
 		runtime.GC()
 		var m runtime.MemStats
@@ -326,7 +326,7 @@ func TestAMillionDelayedItemsTakeLittleMemory(t *testing.T) {
 }
 
 func TestAHeapPopsInOrder(t *testing.T) {
-	var h heap[appointment]
+	var h appointments
 	var want []int64
 	for range 20_000 {
 		if rand.IntN(3) > 0 || h.n == 0 {

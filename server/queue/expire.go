@@ -178,7 +178,8 @@ func (w *sweep) moveSlice(c cursor, from uint64, to string) (next uint64, err er
 		q.store.mu.Lock()
 		defer q.store.mu.Unlock()
 		it := q.itemLocked(p, m)
-		if q.cursor == c && !q.isMovingLocked(p.Seq) && q.hasExpiredLocked(it) && q.withdrawLocked(it) {
+		if q.cursor == c && !q.isMovingLocked(p.Seq) && q.hasExpiredLocked(it) &&
+			q.withdrawLocked(it) {
 			q.beginMoveLocked(it)
 			b.add(it)
 			w.left--
@@ -231,10 +232,13 @@ func (q *Queue) withdrawLocked(it Item) bool {
 	return true
 }
 
-// sweepExpired drops what has expired in a queue, as much as it may in one round.
-func (q *Queue) sweepExpired(ctx context.Context, pace func(context.Context) bool) (n int, err error) {
+// sweepExpired drops what has expired in a queue, most items at most; 0 is any number. It returns
+// how many that were.
+func (q *Queue) sweepExpired(
+	ctx context.Context, pace func(context.Context) bool, most int,
+) (n int, err error) {
 	w := &sweep{q: q, left: -1}
-	if most := q.store.settings().MaxExpireSweep; most > 0 {
+	if most > 0 {
 		w.left = most
 	}
 	err = w.dropAll(ctx, pace)

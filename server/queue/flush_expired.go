@@ -7,54 +7,21 @@ import (
 	"errors"
 )
 
-// FlushExpired drops what has expired at the head, and returns how many items that were. It may
-// wait for the disk.
+// FlushExpired drops what has expired, or moves it to where the settings say, and returns how many
+// items that were. It may wait for the disk.
 func (q *Queue) FlushExpired() (n int, err error) {
-	for {
-		some, lacks, err := q.flushExpiredSlice()
-		n += some
-		switch {
-		case lacks != nil:
-			lacks.GetReady()
-			q.store.unpin()
-		case err != ErrUnready:
-			return n, err
-		}
-	}
-}
-
-// flushExpiredSlice drops a slice. After ErrUnready there may be more; lacks is a cursor that needs
-// time before that, and then the store is pinned.
-func (q *Queue) flushExpiredSlice() (n int, lacks cursor, err error) {
-	s := q.store
-	there, err := s.lockLoaded(false)
+	there, err := q.store.lockLoaded(false)
 	if err != nil {
-		return 0, nil, err
+		return 0, err
 	}
-	defer s.mu.Unlock()
-	if !there || q.returned == nil || q.waiters.first != nil { // clients wait, so no item does
-		return 0, nil, nil
+	if !there {
+		q.store.mu.Unlock()
+		return 0, nil
 	}
-	before := q.expiredLocked()
-	it, ok, err := q.popLocked()
-	if ok {
-		q.putBackLocked(it)
-		q.due = s.expiryLocked(it)
-	}
-	n = int(q.expiredLocked() - before)
-	if err == ErrUnready && n < expirySlice {
-		s.pins++ // it must not be parked
-		lacks = q.cursor
-	}
-	return n, lacks, err
-}
-
-// expiredLocked is how many items were dropped because they have expired.
-func (q *Queue) expiredLocked() uint64 {
-	if q.lost == nil {
-		return 0
-	}
-	return q.lost.expired
+	q.store.pins++
+	q.store.mu.Unlock()
+	defer q.store.unpin()
+	return q.sweepExpired(context.Background(), func(context.Context) bool { return true }, 0)
 }
 
 // FlushAllExpired is FlushExpired of every queue, and returns the sum. Parked queues in which

@@ -258,7 +258,7 @@ func (s *store) openCursors(l log) (map[*Queue]opened, error) {
 // opened is what a queue gets when its log is opened.
 type opened struct {
 	cursor cursor
-	later  heap[appointment]
+	later  appointments
 	at     loadedAt
 }
 

@@ -208,8 +208,8 @@ func (s *sweeper) setAlarm(wait time.Duration) {
 	}
 }
 
-// comeBy has a round begin when something in a loaded queue is due, at a time of Unix ms. Two rounds
-// have some time between them.
+// comeBy has a round begin when something in a loaded queue is due, at a time of Unix ms. Two
+// rounds have some time between them.
 func (s *sweeper) comeBy(due int64) {
 	wait := time.Duration(max(0, due-s.r.eras.now())) * time.Millisecond
 	s.mu.Lock()
@@ -262,7 +262,7 @@ func (s *store) usedOrDue(since uint64, now int64) (used, due bool) {
 func (s *store) dropExpired(ctx context.Context, by *sweeper) {
 	for _, q := range s.allQueues() {
 		q.dropExpired(ctx, by)
-		if _, err := q.sweepExpired(ctx, by.pace); err != nil {
+		if _, err := q.sweepExpired(ctx, by.pace, s.settings().MaxExpireSweep); err != nil {
 			s.logger().Warn("cannot look for expired items", "queue", q.Name(), "error", err)
 		}
 		q.noteDue()

@@ -256,3 +256,40 @@ func TestLargeExpiredItemsMoveToo(t *testing.T) {
 		}
 	})
 }
+
+func TestAQueueThatIsEmptyAndOldIsDeleted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		settings := map[string]*Settings{"work": {MaxQueueAge: time.Hour}}
+		r := ruled(t, disktest.New(), settings)
+		q, stays := named(t, r, "work"), named(t, r, "stays")
+		put(t, q, "a")
+		put(t, stays, "a")
+		wants(t, stays, "a")
+		pass(2 * time.Hour)
+		if !q.Exists() || !stays.Exists() {
+			t.Fatal("got a queue that is gone, want both: one has an item, the other no such setting")
+		}
+		it := fetch(t, q)
+		pass(time.Minute)
+		if !q.Exists() {
+			t.Fatal("got a queue that is gone while an item is open")
+		}
+		q.Confirm(it)
+		pass(3 * time.Minute)
+		if q.Exists() || !stays.Exists() {
+			t.Fatal("got an empty queue that stays, want it deleted")
+		}
+		put(t, q, "b") // a new one
+		wants(t, q, "b")
+		pass(30 * time.Minute)
+		if !q.Exists() {
+			t.Fatal("got a new queue that is gone")
+		}
+		r = reopen(t, r)
+		q = named(t, r, "work")
+		pass(40 * time.Minute)
+		if q.Exists() {
+			t.Fatal("got a queue that stays, want it deleted after a restart, too")
+		}
+	})
+}

@@ -129,7 +129,7 @@ func (s *store) readFigures() error {
 		segments: g.Segments, created: g.CreatedUnix,
 		hasHead: g.Enqueued != 0, headSince: e.sinceStart(g.Enqueued + e.shiftBefore(g.Enqueued)),
 	}
-	if q.due = g.Expires; g.Waste {
+	if q.due = earliest(g.Expires, s.agesLocked()); g.Waste {
 		q.due = dueNow
 	}
 	s.mu.Unlock()
@@ -241,6 +241,9 @@ func (q *Queue) peekHeadLocked() (it Item, again bool) {
 		q.due = q.store.reg.eras.now() + retryLater.Milliseconds()
 	default:
 		q.due = 0
+		if q == &q.store.own {
+			q.due = q.store.agesLocked()
+		}
 	}
 	if at := q.cursor.Expires(); at != 0 {
 		q.due = earliest(q.due, max(dueNow, at-q.store.reg.eras.behind()))

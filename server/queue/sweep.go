@@ -124,6 +124,7 @@ func (s *sweeper) round(ctx context.Context) {
 		busy = busy || used
 		if used || due {
 			of.dropExpired(ctx, s)
+			of.deleteAged(since)
 		}
 		next = min(next, of.loadedDue())
 		if !s.pace(ctx) {
@@ -150,6 +151,7 @@ func (s *sweeper) sweepParked(ctx context.Context, now int64) {
 				return
 			}
 			of.sweep(ctx, s)
+			of.deleteAged(s.r.tick.Add(1))
 			due = of.parkedDue()
 		}
 		s.lowerDue(due)

@@ -132,6 +132,31 @@ func TestDumpWritesAllAboutEachItem(t *testing.T) {
 	}
 }
 
+func TestDumpSaysWhenAnItemIsDueAndWhereItCameFrom(t *testing.T) {
+	fsys := disktest.New()
+	logged(t, fsys, func(l *wal.Log, _ *wal.Consumer) {
+		set(t, l, "here", wal.Meta{Enqueued: at(1)})
+		set(t, l, "later", wal.Meta{Enqueued: at(2), Due: at(60)})
+		set(t, l, "dead", wal.Meta{Enqueued: at(3), Origin: &wal.Origin{Log: "jobs", Seq: 41,
+			Why: wal.Undeliverable, Deliveries: 5}})
+		set(t, l, "old", wal.Meta{Enqueued: at(4), Due: at(61), Origin: &wal.Origin{
+			Log: "a\nb", Seq: 42, Why: wal.Expired}})
+		set(t, l, strings.Repeat("large ", 1000), wal.Meta{Enqueued: at(5), Origin: new(wal.Origin)})
+	})
+	got := dump(t, fsys, items.DumpOptions{})
+	for _, want := range []string{
+		"live     here\n",
+		"live     due 2026-01-31T12:01:00.000Z  later\n",
+		"live     from jobs, item 41, undeliverable after 5 deliveries  dead\n",
+		"live     due 2026-01-31T12:01:01.000Z  from \"a\\nb\", item 42, expired  old\n",
+		"live     moved here, from where is not known  large large ",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("got\n%.1500s\nwant in it %q", got, want)
+		}
+	}
+}
+
 func TestDumpSaysHowOftenItemsWereDelivered(t *testing.T) {
 	fsys := disktest.New()
 	logged(t, fsys, func(l *wal.Log, c *wal.Consumer) {

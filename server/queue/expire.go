@@ -218,7 +218,7 @@ func (q *Queue) withdrawLocked(it Item) bool {
 		return true
 	}
 	if q.agenda != nil {
-		if _, ok := q.agenda.ripe.Delete(it.Seq); ok {
+		if q.agenda.ripe.remove(it.Seq) {
 			return true
 		}
 	}

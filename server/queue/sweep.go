@@ -262,9 +262,12 @@ func (s *store) usedOrDue(since uint64, now int64) (used, due bool) {
 // dropExpired drops what has expired at the heads of all queues, a slice at a time, and notes when
 // the next heads expire.
 func (s *store) dropExpired(ctx context.Context, by *sweeper) {
+	most := s.settings().MaxExpireSweep
 	for _, q := range s.allQueues() {
-		q.dropExpired(ctx, by)
-		if _, err := q.sweepExpired(ctx, by.pace, s.settings().MaxExpireSweep); err != nil {
+		if most == 0 { // else it is counted what goes
+			q.dropExpired(ctx, by)
+		}
+		if _, err := q.sweepExpired(ctx, by.pace, most); err != nil {
 			s.logger().Warn("cannot look for expired items", "queue", q.Name(), "error", err)
 		}
 		q.noteDue()

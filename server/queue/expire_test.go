@@ -293,3 +293,36 @@ func TestAQueueThatIsEmptyAndOldIsDeleted(t *testing.T) {
 		}
 	})
 }
+
+func TestAParkedQueueFollowsItsSettings(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := ruled(t, disktest.New(), nil)
+		q := named(t, r, "work")
+		put(t, q, "a", "b")
+		park(t, q)
+		r.Reconfigure(func(string) *Settings { return &Settings{MaxAge: time.Hour} })
+		pass(time.Hour + 10*time.Second)
+		if s, known := q.KnownStats(); !known || s.Items != 0 {
+			t.Fatalf("got %d items, known %v, want none", s.Items, known)
+		}
+		put(t, q, "c")
+		r = reopen(t, r)
+		q = named(t, r, "work")
+		pass(time.Hour + 10*time.Second)
+		if s, known := q.KnownStats(); !known || s.Items != 0 {
+			t.Fatalf("after a restart: got %d items, known %v, want none", s.Items, known)
+		}
+	})
+}
+
+func TestAFlushOfAllTakesWhatAParkedQueueDelays(t *testing.T) {
+	q := newQueue(t)
+	putDue(t, q, "a", time.Hour, 0)
+	if !q.store.park(1 << 60) {
+		t.Fatal("got a queue that is not parked")
+	}
+	if err := q.store.reg.FlushAll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	hasDelayed(t, q, 0, 0)
+}

@@ -80,6 +80,11 @@ func (r *Registry) Reconfigure(of func(name string) *Settings) {
 func (s *store) settingsChanged() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	set := s.settings()
+	if ages := set.MaxAge > 0 || set.MaxQueueAge > 0; ages && s.log == nil && s.exists {
+		s.own.due = dueNow
+		s.reg.sweeper.noteParked(dueNow)
+	}
 	for q := range s.queuesLocked() {
 		if s.loadedLocked() {
 			q.dueLocked(dueNow)

@@ -79,6 +79,7 @@ func (c *Consumer) EachExpired(
 		}
 	}()
 	for {
+		c.finishWalk(from)
 		f, err := c.nextExpired(r, from)
 		if f == nil || err != nil {
 			return 0, err
@@ -247,6 +248,17 @@ func (c *Consumer) beginWalk(f *file, from uint64) (at uint32, left times) {
 		return f.seg.Near(from), left
 	}
 	return segment.HeaderSize, left
+}
+
+// finishWalk ends a walk that stopped after the last record of a segment.
+func (c *Consumer) finishWalk(from uint64) {
+	l := c.l
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f := c.walk.f
+	if f != nil && c.walk.next == from && from >= min(l.nextFirstLocked(f), l.next) {
+		f.times, c.walk = c.walk.left, walk{}
+	}
 }
 
 // delay has the next look at what stays come later.

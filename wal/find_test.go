@@ -216,13 +216,13 @@ func TestExpiredItemsThatStayAreFoundAgainLater(t *testing.T) {
 func TestALogInWhichNothingExpiresIsNotWalked(t *testing.T) {
 	m := newMemory(t)
 	l := m.open()
-	c := consumer(t, l)
+	consumer(t, l)
 	for i := range 10_000 {
 		timedItem(t, l, payload(i), wal.Meta{})
 	}
 	l.Close()
 	l = m.open()
-	c = consumer(t, l)
+	c := consumer(t, l)
 	if at := c.Expires(); at != 0 {
 		t.Fatalf("got %d, want that nothing expires", at)
 	}

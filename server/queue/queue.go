@@ -159,8 +159,8 @@ func (q *Queue) returnLocked(it Item) error {
 	return err
 }
 
-// comeBackLocked has an item wait again that was delivered. The end of the server is no fault of the
-// item's: it does not count.
+// comeBackLocked has an item wait again that was delivered. The end of the server is no fault of
+// the item's: it does not count.
 func (q *Queue) comeBackLocked(it Item) {
 	if q.store.reg.ending.Load() {
 		q.putBackLocked(it)

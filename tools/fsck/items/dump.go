@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/darner/darner/tools/names"
 )
 
 // PayloadAs says how a payload is written.
@@ -136,14 +138,25 @@ func (l layout) writeRecord(out *bufio.Writer, r *Record) error {
 	return out.WriteByte('\n')
 }
 
-// note says of a record, ahead of its payload, what only few have: the time when it is due, and the
-// one consumer that it is for.
+// note says of a record, ahead of its payload, what only few have: the time when it is due, the one
+// consumer that it is for, and where it was before it was moved.
 func (l layout) note(r *Record) (note string) {
 	if r.Due != 0 {
 		note = "due " + l.stamp(r.Due) + "  "
 	}
 	if r.Consumer != 0 {
 		note += fmt.Sprintf("for consumer %d  ", r.Consumer)
+	}
+	switch o := r.Origin; {
+	case o == nil:
+	case o.Log == "":
+		note += "from an unknown queue  "
+	default:
+		note += fmt.Sprintf("from item %d of %s, %s", o.Seq, names.Printable(o.Log), o.Why)
+		if o.Deliveries > 0 {
+			note += fmt.Sprintf(" after %d deliveries", o.Deliveries)
+		}
+		note += "  "
 	}
 	return note
 }

@@ -379,3 +379,25 @@ func TestRewindFindsItsPoint(t *testing.T) {
 		}
 	}
 }
+
+func TestDumpSaysWhereAnItemWasMovedFrom(t *testing.T) {
+	fsys := disktest.New()
+	logged(t, fsys, func(l *wal.Log, _ *wal.Consumer) {
+		set(t, l, "dead", wal.Meta{Origin: &wal.Origin{
+			Log: "a\u202eb", Seq: 7, Why: wal.Undeliverable, Deliveries: 5,
+		}})
+		set(t, l, "late", wal.Meta{Origin: &wal.Origin{Log: "short", Seq: 8, Why: wal.Expired}})
+		set(t, l, "lost", wal.Meta{Origin: &wal.Origin{}})
+		set(t, l, "own", wal.Meta{})
+	})
+	got := dump(t, fsys, items.DumpOptions{})
+	for _, line := range []string{
+		`live     from item 7 of "a\u202eb", undeliverable after 5 deliveries  dead`,
+		"live     from item 8 of short, expired  late", "live     from an unknown queue  lost",
+		"live     own",
+	} {
+		if !strings.Contains(got, line) {
+			t.Errorf("got\n%s\nwant %q in it", got, line)
+		}
+	}
+}

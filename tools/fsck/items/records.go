@@ -15,6 +15,7 @@ import (
 
 	"github.com/darner/darner/segment"
 	"github.com/darner/darner/segment/disk"
+	"github.com/darner/darner/wal"
 	"github.com/darner/darner/wal/datadir"
 	"github.com/darner/darner/wal/inspect"
 )
@@ -44,6 +45,8 @@ type Record struct {
 	Deliveries        uint32 // how often it was delivered at least, where that was noted; else 0
 	File              string // name of the file; "" if the file is missing
 	Err               error  // if Damaged: what is wrong
+
+	Origin *wal.Origin // where it was before it was moved here; nil: it was not
 
 	// From and To are the range in the file, in a cold segment that of the item's blocks. Both are
 	// 0 if it is not known.
@@ -195,7 +198,8 @@ func (w *walk) item(f inspect.FileInfo, v *inspect.SegmentView, s *inspect.Step)
 	r := &Record{
 		Seq: rec.Seq, Enqueued: rec.Enqueued, Expires: rec.Expires, Due: rec.Due,
 		Consumer: rec.Consumer, Flags: rec.ClientFlags, Size: int64(len(rec.Payload)),
-		File: f.Name, From: from, To: to,
+		Origin: wal.DecodeOrigin(rec.Note),
+		File:   f.Name, From: from, To: to,
 		path: v.Path(), payload: rec.Payload, in: w.in,
 	}
 	if size, upload, large := inspect.LargeItem(rec); large {

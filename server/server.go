@@ -309,6 +309,7 @@ func (s *Server) Stop(ctx context.Context) error {
 	defer late.Stop()
 	defer context.AfterFunc(ctx, func() { late.Set(syncTime) })()
 	s.status.Stop()
+	s.registry.End()
 	s.sockets.Stop(ctx)
 	s.end()
 	s.stopFlush()

@@ -315,6 +315,9 @@ func (l *Log) leaveLocked(gone []*file) {
 			if c.f == f {
 				c.f = nil
 			}
+			if c.found.f == f {
+				c.found = lastFound{}
+			}
 		}
 	}
 }
@@ -333,7 +336,7 @@ func (l *Log) closeUnused() {
 	l.mu.Lock()
 	used := make(map[*file]bool)
 	for _, c := range l.consumers {
-		used[c.f] = true
+		used[c.f], used[c.found.f] = true, true
 		// It may have been opened for a reader that comes soon.
 		if i := l.indexLocked(c.seq); i >= 0 {
 			used[l.files[i]] = true

@@ -37,6 +37,7 @@ type Consumer struct {
 
 	reading reading
 	walk    walk
+	found   lastFound
 
 	marks            int  // syncs since its file was last marked: see marksSkipped
 	dirty            bool // its file awaits a sync

@@ -40,7 +40,7 @@ func (c *Consumer) TryFind(seq uint64) (p Position, m Meta, ok bool, err error) 
 		c.reading.lacks, c.reading.find = true, seq
 		return p, m, false, ErrUnready
 	}
-	r, err := f.find(seq)
+	r, err := c.findLocked(f, seq)
 	switch {
 	case err == nil:
 		return f.position(&r), metaOf(r), true, nil
@@ -52,14 +52,35 @@ func (c *Consumer) TryFind(seq uint64) (p Position, m Meta, ok bool, err error) 
 	return p, m, false, err
 }
 
-// find reads the record with a number. It is io.EOF if there is none.
-func (f *file) find(seq uint64) (r segment.Record, err error) {
-	at, err := f.seg.Find(seq)
-	if err != nil {
-		return r, err
+// lastFound is what TryFind has found last. Its segment stays open, and most likely the next item
+// is not far. Log.mu guards it.
+type lastFound struct {
+	f    *file
+	seq  uint64
+	next uint32 // offset of the record after it
+}
+
+// findLocked reads the record with a number. It is io.EOF if there is none.
+func (c *Consumer) findLocked(f *file, seq uint64) (r segment.Record, err error) {
+	at := f.seg.Near(seq)
+	if last := &c.found; last.f == f && last.seq < seq {
+		at = max(at, last.next)
 	}
-	if r, _, err = f.seg.Head(at); err == nil && r.Seq != seq {
+	next := at
+	for err == nil && (next == at || r.Seq < seq) {
+		at = next
+		r, next, err = f.seg.Head(at)
+	}
+	if err != nil && err != io.EOF { // past damage
+		if at, err = f.seg.Find(seq); err == nil {
+			r, next, err = f.seg.Head(at)
+		}
+	}
+	if err == nil && r.Seq != seq {
 		err = io.EOF
+	}
+	if err == nil {
+		c.found = lastFound{f, seq, next}
 	}
 	return r, err
 }

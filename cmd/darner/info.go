@@ -74,9 +74,16 @@ func origin(from *client.Origin) string {
 	text := fmt.Sprintf("%s, item %d, %s",
 		names.Printable(from.Queue), from.Sequence, names.Printable(from.Why))
 	if n := from.Deliveries; n > 0 {
-		text += ", delivered " + client.Count(int64(n), "time")
+		text += " after " + deliveries(n)
 	}
 	return text
+}
+
+func deliveries(n uint32) string {
+	if n == 1 {
+		return "1 delivery"
+	}
+	return fmt.Sprintf("%d deliveries", n)
 }
 
 // infoJSON is an item in JSON, by the names that darner-fsck export has for the same. Times are in

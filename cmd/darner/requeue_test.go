@@ -44,7 +44,7 @@ func TestPeekTellsWhereADeadLetterCameFrom(t *testing.T) {
 	out, log, code := command(t, "", "peek", "dead", "--info", "-s", d.Addr)
 	for _, want := range []string{"sequence    1\n", "size        5\n", "flags       7\n",
 		"enqueued    20", "expires     -\n", "due         -\n", "deliveries  0\n",
-		`from        "orders\u202e", item 1, undeliverable, delivered 2 times` + "\n"} {
+		`from        "orders\u202e", item 1, undeliverable after 2 deliveries` + "\n"} {
 		if code != 0 || !strings.Contains(out, want) {
 			t.Errorf("got exit code %d, %s%s, want 0 and %q", code, out, log, want)
 		}

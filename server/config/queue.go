@@ -25,7 +25,7 @@ type Queue struct {
 	MaxAge         Interval // how long an item may wait; 0: for ever
 	ExpireTo       Name     // the queue that expired items are moved to; empty: they are dropped
 	MaxExpireSweep int      // expired items that are dropped or moved in one go; 0: any number
-	MaxQueueAge    Interval // without an item until the queue is deleted; 1s or more; 0: never
+	MaxQueueAge    Interval // from which on an empty queue is deleted; 1s or more; 0: never
 
 	MaxOpenReads int      // items that a connection may have open, at least 1
 	OpenTimeout  Interval // how long an item may be open; 0: for ever
@@ -41,8 +41,7 @@ type Queue struct {
 
 // The defaults and bounds of settings of queues.
 const (
-	defaultMaxExpireSweep = 10_000
-	defaultMaxDelayed     = 1_000_000
+	defaultMaxDelayed = 1_000_000
 
 	minTime     = Interval(time.Millisecond)
 	minQueueAge = Interval(time.Second)
@@ -70,7 +69,7 @@ func (c Config) queueDefaults() Queue {
 		MaxDisk: c.QueueMaxDisk, WhenFull: c.WhenFull,
 		Compress: c.Compress, CompressLevel: c.CompressLevel, Parity: c.Parity,
 		MaxItemSize: c.MaxItemSize, MaxOpenReads: c.MaxOpenReads,
-		MaxExpireSweep: defaultMaxExpireSweep, MaxDelayed: defaultMaxDelayed,
+		MaxDelayed: defaultMaxDelayed,
 	}
 }
 

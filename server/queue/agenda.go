@@ -9,9 +9,8 @@ package queue
 
 import (
 	"math/bits"
+	"runtime"
 	"time"
-
-	"github.com/google/btree"
 
 	"github.com/darner/darner/wal/clock"
 )
@@ -21,10 +20,11 @@ type agenda struct {
 	// later has the items that nobody sees before their time. laterBytes adds up their payloads.
 	later      appointments
 	laterBytes int64
+	kept       int // appointments since the collector was last called
 
 	// ripe has the numbers of items that wait again and are not in Queue.returned: those whose time
 	// has come, before and after the cursor. The cursor passes over them.
-	ripe *btree.BTreeG[uint64]
+	ripe numbers
 
 	held heldReads
 
@@ -32,16 +32,13 @@ type agenda struct {
 	rings int64       // steady ms for which the timer is set; never: it is not
 }
 
-// newRipe returns a tree of numbers. Each takes some 12 bytes.
-func newRipe() *btree.BTreeG[uint64] { return btree.NewOrderedG[uint64](64) }
-
 // ripeSlice is how many items become visible in one hold of the lock.
 const ripeSlice = 512
 
 // agendaLocked is the queue's agenda, made if there is none.
 func (q *Queue) agendaLocked() *agenda {
 	if q.agenda == nil {
-		q.agenda = &agenda{rings: never, ripe: newRipe()}
+		q.agenda = &agenda{rings: never, ripe: newNumbers()}
 	}
 	return q.agenda
 }
@@ -57,7 +54,7 @@ func (q *Queue) dropAgendaLocked() {
 // forgetLaterLocked forgets all items on the agenda, which are taken.
 func (q *Queue) forgetLaterLocked() {
 	if a := q.agenda; a != nil {
-		a.later, a.laterBytes, a.ripe = appointments{}, 0, newRipe()
+		a.later, a.laterBytes, a.ripe = appointments{}, 0, newNumbers()
 	}
 }
 
@@ -99,7 +96,10 @@ func (q *Queue) keepAgenda() {
 		return
 	}
 	a.rings = never
-	q.ripenLocked()
+	if q.ripenLocked() && a.kept > manyKept {
+		a.kept = 0
+		go runtime.GC() // the collector may let as much again pile up: a small machine needs it
+	}
 	q.endLateReadsLocked()
 	if a.isEmpty() {
 		q.dropAgendaLocked()
@@ -110,8 +110,11 @@ func (q *Queue) keepAgenda() {
 }
 
 func (a *agenda) isEmpty() bool {
-	return a.later.n == 0 && a.ripe.Len() == 0 && a.held.first == nil
+	return a.later.n == 0 && a.ripe.n == 0 && a.held.first == nil
 }
+
+// manyKept is how many appointments take some megabytes.
+const manyKept = 1 << 17
 
 // ripenLocked makes a slice of the items visible whose time has come. It is false if there are
 // more.
@@ -127,7 +130,8 @@ func (q *Queue) ripenLocked() (all bool) {
 		}
 		x := a.later.pop()
 		a.laterBytes -= x.size
-		a.ripe.ReplaceOrInsert(x.seq)
+		a.kept++
+		a.ripe.add(x.seq)
 	}
 	return a.later.n == 0 || a.later.min().at > now
 }
@@ -145,7 +149,7 @@ func (q *Queue) nextOnAgendaLocked() (Item, bool, error) {
 	}
 	for range expirySlice {
 		oldest, waits := q.returned.Min()
-		ripe, due := a.ripe.Min()
+		ripe, due := a.ripe.min()
 		if due && ripe < q.cursor.Seq() && (!waits || ripe < oldest.Seq) {
 			it, ok, err := q.findRipeLocked(ripe)
 			if ok || err != nil {
@@ -179,7 +183,7 @@ func (q *Queue) findRipeLocked(seq uint64) (it Item, ok bool, err error) {
 	if err != nil {
 		return it, false, err
 	}
-	q.agenda.ripe.Delete(seq)
+	q.agenda.ripe.remove(seq)
 	if !ok {
 		return it, false, nil
 	}
@@ -238,8 +242,8 @@ func (q *Queue) delayedLocked() (all sum) {
 
 // memory is how many bytes of memory the agenda takes.
 func (a *agenda) memory() int64 {
-	const appointmentSize, ripeSize = 24, 12
-	return int64(len(a.later.chunks))*heapChunk*appointmentSize + int64(a.ripe.Len())*ripeSize
+	const appointmentSize = 24
+	return int64(len(a.later.chunks))*heapChunk*appointmentSize + a.ripe.memory()
 }
 
 // readLater reads what is not due yet in a log that was just opened. It waits for the disk.

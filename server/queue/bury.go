@@ -115,8 +115,12 @@ func (u *undertaker) run(ctx context.Context) {
 func (q *Queue) moveDead(ctx context.Context) bool {
 	for ctx.Err() == nil {
 		c, b, to := q.takeDead()
-		if len(b.items) == 0 {
+		switch {
+		case len(b.items) == 0:
 			return true
+		case to == "":
+			q.putBackDead(c, b.items)
+			continue
 		}
 		n, problem := q.move(b.items, to, wal.Undeliverable)
 		stay := q.finishMove(c, b.items, n)
@@ -152,13 +156,16 @@ func (q *Queue) takeDead() (c cursor, b batch, to string) {
 	if n > 0 {
 		q.store.pins++
 	}
-	if to = q.store.settings().DeadLetter; to == "" && n > 0 { // it is not set any more
-		for _, it := range b.items {
-			q.endMoveLocked(it)
-			q.putBackLocked(it)
-		}
-		q.store.pins--
-		b = batch{}
+	return q.cursor, b, q.store.settings().DeadLetter
+}
+
+// putBackDead has items wait again whose queue has no other one for dead letters any more.
+func (q *Queue) putBackDead(c cursor, items []Item) {
+	stay := q.finishMove(c, items, 0)
+	q.store.mu.Lock()
+	q.store.pins--
+	for _, it := range stay {
+		q.putBackLocked(it)
 	}
-	return q.cursor, b, to
+	q.store.serveAndUnlock()
 }

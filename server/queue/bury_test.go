@@ -123,3 +123,38 @@ func TestAFlushTakesDeadLettersThatHaveNotMoved(t *testing.T) {
 		}
 	})
 }
+
+func TestTheEndOfTheServerIsNoDelivery(t *testing.T) {
+	q := limited(t, Settings{MaxDeliveries: 2})
+	put(t, q, "a")
+	fail(t, q, "a")
+	it := fetch(t, q)
+	r := q.store.reg
+	r.End()
+	q.Return(it)
+	q = named(t, reopen(t, r), "work")
+	if it := fetch(t, q); it.deliveries != 1 {
+		t.Fatalf("got %d deliveries, want 1", it.deliveries)
+	}
+}
+
+func TestDeadLettersWaitAgainWhereTheirQueueIsNoLongerSet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		settings := map[string]*Settings{
+			"work": {MaxDeliveries: 1, DeadLetter: "dead"}, "dead": {MaxItems: 1},
+		}
+		r := ruled(t, disktest.New(), settings)
+		q := named(t, r, "work")
+		put(t, q, "a", "b")
+		fail(t, q, "a")
+		fail(t, q, "b")
+		synctest.Wait()
+		w, woken := waitIn(t, q)
+		r.Reconfigure(func(string) *Settings { return noSettings })
+		pass(2 * buryAgain)
+		<-woken
+		if _, it, ok := w.Stop(); !ok || text(t, q, it) != "b" {
+			t.Fatalf("got %v, want b back", ok)
+		}
+	})
+}

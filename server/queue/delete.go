@@ -20,17 +20,21 @@ func (q *Queue) Delete() error {
 	if q != &q.store.own {
 		return q.store.leave(q)
 	}
-	woken, err := q.store.remove()
-	wake(woken)
+	_, err := q.store.remove(func() bool { return true })
 	return err
 }
 
-// remove deletes the log and ends all queues of it. It returns whom to wake.
-func (s *store) remove() (woken []func(), err error) {
+// remove deletes the log and ends all queues of it, if goes, which is called with the lock held,
+// says so. It returns whether it does.
+func (s *store) remove(goes func() bool) (gone bool, err error) {
 	s.loading.Lock()
 	defer s.loading.Unlock()
 	s.mu.Lock()
-	exists, l, gone := s.exists, s.log, s.goneLocked()
+	if !goes() {
+		s.mu.Unlock()
+		return false, nil
+	}
+	exists, l, figures := s.exists, s.log, s.goneLocked()
 	if l != nil {
 		s.detachLocked()
 	}
@@ -41,10 +45,16 @@ func (s *store) remove() (woken []func(), err error) {
 	}
 	if exists {
 		if err := s.reg.moveToTrash(s.dir()); err != nil {
-			return nil, fmt.Errorf("queue %s cannot be deleted: %w", s.name, err)
+			return false, fmt.Errorf("queue %s cannot be deleted: %w", s.name, err)
 		}
-		s.reg.removeDeleted(s, gone)
+		s.reg.removeDeleted(s, figures)
 	}
+	wake(s.endAll())
+	return true, nil
+}
+
+// endAll ends all queues of a store whose log is gone. It returns whom to wake.
+func (s *store) endAll() (woken []func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.exists, s.broken, s.loadFailure = false, nil, nil
@@ -53,7 +63,47 @@ func (s *store) remove() (woken []func(), err error) {
 		woken = append(woken, q.endLocked()...)
 	}
 	s.others = nil
-	return woken, nil
+	return woken
+}
+
+// deleteAged deletes a store that is empty and older than it may be then, unless it is in use.
+func (s *store) deleteAged(before uint64) {
+	most := s.settings().MaxQueueAge
+	if most <= 0 {
+		return
+	}
+	gone, err := s.remove(func() bool { return s.exists && s.lastUse < before && s.isAgedLocked() })
+	switch {
+	case err != nil:
+		s.logger().Warn("cannot delete a queue that is empty and old", "error", err)
+	case gone:
+		s.logger().Info("queue is deleted: it is empty, and older than max-queue-age",
+			"max-queue-age", most)
+	}
+}
+
+// isAgedLocked reports whether nothing is in a store, nobody uses it, and it is too old for that.
+func (s *store) isAgedLocked() bool {
+	at := s.agesLocked()
+	return at != 0 && at <= s.reg.eras.now()
+}
+
+// agesLocked is when an empty store is to be deleted, in Unix ms; 0: it has no such age, or is not
+// empty, or in use.
+func (s *store) agesLocked() (at int64) {
+	most := s.settings().MaxQueueAge.Milliseconds()
+	switch {
+	case most <= 0 || len(s.others) > 0 || s.broken != nil || s.loadFailure != nil:
+		return 0
+	case s.log != nil:
+		if items, _ := s.own.cursor.Pending(); items > 0 || s.busyLocked() {
+			return 0
+		}
+		return s.log.Stats().CreatedUnix + most
+	case s.own.snapshot != nil && s.own.snapshot.items+s.own.snapshot.delayed == 0:
+		return s.own.snapshot.created + most
+	}
+	return 0
 }
 
 // moveToTrash moves a queue's directory into the trash, durably unless it logs that a power cut may

@@ -63,10 +63,11 @@ func (q *Queue) passLocked(it Item) {
 	}
 	q.passed.items++
 	q.passed.bytes += it.Size
-	if !q.stuck {
-		q.dueLocked(dueNow)
-	}
+	q.dueLocked(q.unstuckLocked())
 }
+
+// unstuckLocked is when expired items can move again, in Unix ms.
+func (q *Queue) unstuckLocked() int64 { return max(dueNow, q.stuckUntil) }
 
 // dueLocked notes that the queue is to be cleaned up at a time, in Unix ms, or before.
 func (q *Queue) dueLocked(at int64) {
@@ -196,7 +197,9 @@ func (w *sweep) moveSlice(c cursor, from uint64, to string) (next uint64, err er
 			q.passed.bytes += it.Size
 		}
 	}
-	q.stuck = problem != nil
+	if q.stuckUntil = 0; problem != nil {
+		q.stuckUntil = q.store.reg.eras.now() + unstick.Milliseconds()
+	}
 	q.store.mu.Unlock()
 	w.gone += n
 	if problem != nil { // they are looked at again later
@@ -218,7 +221,7 @@ func (q *Queue) withdrawLocked(it Item) bool {
 		return true
 	}
 	if q.agenda != nil {
-		if _, ok := q.agenda.ripe.Delete(it.Seq); ok {
+		if q.agenda.ripe.remove(it.Seq) {
 			return true
 		}
 	}
@@ -244,6 +247,9 @@ func (q *Queue) sweepExpired(
 	err = w.dropAll(ctx, pace)
 	return w.gone, err
 }
+
+// unstick is how long expired items stay after the other queue did not take one.
+const unstick = 10 * time.Second
 
 // expiryGap is the shortest time between two rounds of the sweeper.
 const expiryGap = time.Second

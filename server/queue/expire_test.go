@@ -256,3 +256,73 @@ func TestLargeExpiredItemsMoveToo(t *testing.T) {
 		}
 	})
 }
+
+func TestAQueueThatIsEmptyAndOldIsDeleted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		settings := map[string]*Settings{"work": {MaxQueueAge: time.Hour}}
+		r := ruled(t, disktest.New(), settings)
+		q, stays := named(t, r, "work"), named(t, r, "stays")
+		put(t, q, "a")
+		put(t, stays, "a")
+		wants(t, stays, "a")
+		pass(2 * time.Hour)
+		if !q.Exists() || !stays.Exists() {
+			t.Fatal("got a queue that is gone, want both: one has an item, the other no such setting")
+		}
+		it := fetch(t, q)
+		pass(time.Minute)
+		if !q.Exists() {
+			t.Fatal("got a queue that is gone while an item is open")
+		}
+		q.Confirm(it)
+		pass(3 * time.Minute)
+		if q.Exists() || !stays.Exists() {
+			t.Fatal("got an empty queue that stays, want it deleted")
+		}
+		put(t, q, "b") // a new one
+		wants(t, q, "b")
+		pass(30 * time.Minute)
+		if !q.Exists() {
+			t.Fatal("got a new queue that is gone")
+		}
+		r = reopen(t, r)
+		q = named(t, r, "work")
+		pass(40 * time.Minute)
+		if q.Exists() {
+			t.Fatal("got a queue that stays, want it deleted after a restart, too")
+		}
+	})
+}
+
+func TestAParkedQueueFollowsItsSettings(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := ruled(t, disktest.New(), nil)
+		q := named(t, r, "work")
+		put(t, q, "a", "b")
+		park(t, q)
+		r.Reconfigure(func(string) *Settings { return &Settings{MaxAge: time.Hour} })
+		pass(time.Hour + 10*time.Second)
+		if s, known := q.KnownStats(); !known || s.Items != 0 {
+			t.Fatalf("got %d items, known %v, want none", s.Items, known)
+		}
+		put(t, q, "c")
+		r = reopen(t, r)
+		q = named(t, r, "work")
+		pass(time.Hour + 10*time.Second)
+		if s, known := q.KnownStats(); !known || s.Items != 0 {
+			t.Fatalf("after a restart: got %d items, known %v, want none", s.Items, known)
+		}
+	})
+}
+
+func TestAFlushOfAllTakesWhatAParkedQueueDelays(t *testing.T) {
+	q := newQueue(t)
+	putDue(t, q, "a", time.Hour, 0)
+	if !q.store.park(1 << 60) {
+		t.Fatal("got a queue that is not parked")
+	}
+	if err := q.store.reg.FlushAll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	hasDelayed(t, q, 0, 0)
+}

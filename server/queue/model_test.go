@@ -374,6 +374,7 @@ func (m *model) Check(t *rapid.T) {
 		s.Waiters, s.Open = got.Waiters, got.Open
 		s.Segments, s.LogSize = got.Segments, got.LogSize
 		s.Created, s.JournalRewrites = got.Created, got.JournalRewrites
+		s.pending = got.pending
 		if got != s {
 			t.Fatalf("%s: got %+v, want %+v", q.name, got, s)
 		}

@@ -37,7 +37,8 @@ type Queue struct {
 	passed sum              // expired ones that the cursor has passed: see expire.go
 	dead   []Item           // that were delivered too often, on their way to another queue
 	moving map[uint64]int64 // that are being moved, with their sizes; nil if none is
-	stuck  bool             // the other queue takes no expired items for now
+
+	stuckUntil int64 // Unix ms: the other queue takes no expired items before
 
 	// When to clean up, in Unix ms; 0 is never. As a rule it is when the head expires.
 	due int64
@@ -158,8 +159,13 @@ func (q *Queue) returnLocked(it Item) error {
 	return err
 }
 
-// comeBackLocked has an item wait again that was delivered.
+// comeBackLocked has an item wait again that was delivered. The end of the server is no fault of the
+// item's: it does not count.
 func (q *Queue) comeBackLocked(it Item) {
+	if q.store.reg.ending.Load() {
+		q.putBackLocked(it)
+		return
+	}
 	it.deliveries++
 	set := q.store.settings()
 	if set.MaxDeliveries > 0 || set.RetryDelay > 0 {

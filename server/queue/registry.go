@@ -54,6 +54,7 @@ type Registry struct {
 	usage      *usage.FS // fs
 	budget     *budget
 	quietUntil atomic.Int64 // steady time, ns: no shortage is logged before
+	ending     atomic.Bool  // see End
 	sweeper    *sweeper
 	undertaker *undertaker
 	episodes   *metrics.Episodes
@@ -313,7 +314,7 @@ func (r *Registry) FlushAll(ctx context.Context) error {
 			return false
 		}
 		// A parked queue that is known to be empty need not be loaded.
-		if s, known := q.KnownStats(); !known || s.Items != 0 || s.Open != 0 {
+		if s, known := q.KnownStats(); !known || s.pending != 0 {
 			errs = append(errs, q.Flush())
 		}
 		return true
@@ -342,6 +343,9 @@ func (r *Registry) ResetStats() {
 		return true
 	})
 }
+
+// End says that Close follows soon: items that go back from now on do not count as delivered.
+func (r *Registry) End() { r.ending.Store(true) }
 
 // Close syncs and closes all queues. What is open is waiting again at the next start.
 func (r *Registry) Close() error {

@@ -28,7 +28,7 @@ type Settings struct {
 	// MaxExpireSweep is how many expired items the sweeper drops or moves in one round; 0: any
 	// number.
 	MaxExpireSweep int
-	// MaxQueueAge is after how long without an item an empty queue is deleted; 0: never.
+	// MaxQueueAge is the age from which on an empty queue is deleted; 0: it stays.
 	MaxQueueAge time.Duration
 
 	// MaxOpenReads is how many items of the queue a connection may have open; 0: as the server
@@ -80,6 +80,11 @@ func (r *Registry) Reconfigure(of func(name string) *Settings) {
 func (s *store) settingsChanged() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	set := s.settings()
+	if ages := set.MaxAge > 0 || set.MaxQueueAge > 0; ages && s.log == nil && s.exists {
+		s.own.due = dueNow
+		s.reg.sweeper.noteParked(dueNow)
+	}
 	for q := range s.queuesLocked() {
 		if s.loadedLocked() {
 			q.dueLocked(dueNow)

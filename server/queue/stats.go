@@ -39,6 +39,7 @@ type Stats struct {
 
 	DelayedMemory int64 // bytes that remember Delayed
 
+	pending   int64 // items that are not taken, wherever they are
 	hasHead   bool
 	headSince int64 // when the head was put, see eras.sinceStart
 }
@@ -47,6 +48,7 @@ type Stats struct {
 type figures struct {
 	items, bytes       int64
 	delayed            int64
+	pending            int64 // items that are not taken, wherever they are
 	total              uint64
 	segments           int
 	created, headSince int64
@@ -55,7 +57,7 @@ type figures struct {
 
 func (s Stats) figures() *figures {
 	return &figures{
-		items: s.Items, bytes: s.Bytes, delayed: s.Delayed, total: s.TotalItems,
+		items: s.Items, bytes: s.Bytes, delayed: s.Delayed, pending: s.pending, total: s.TotalItems,
 		segments: s.Segments, created: s.Created,
 		headSince: s.headSince, hasHead: s.hasHead,
 	}
@@ -63,7 +65,7 @@ func (s Stats) figures() *figures {
 
 func (f figures) stats() Stats {
 	return Stats{
-		Items: f.items, Bytes: f.bytes, Delayed: f.delayed, TotalItems: f.total,
+		Items: f.items, Bytes: f.bytes, Delayed: f.delayed, pending: f.pending, TotalItems: f.total,
 		Segments: f.segments, Created: f.created,
 		headSince: f.headSince, hasHead: f.hasHead,
 	}
@@ -125,11 +127,15 @@ func (s *store) readFigures() error {
 		return nil
 	}
 	q.snapshot = &figures{
-		items: g.Items, bytes: g.Bytes, total: g.Appended,
+		items: g.Items, bytes: g.Bytes, pending: g.Items, total: g.Appended,
 		segments: g.Segments, created: g.CreatedUnix,
 		hasHead: g.Enqueued != 0, headSince: e.sinceStart(g.Enqueued + e.shiftBefore(g.Enqueued)),
 	}
-	if q.due = g.Expires; g.Waste {
+	q.due = earliest(g.Expires, s.agesLocked())
+	if most := s.settings().MaxAge.Milliseconds(); most > 0 && g.Enqueued != 0 {
+		q.due = earliest(q.due, max(dueNow, g.Enqueued+e.shiftBefore(g.Enqueued)+most))
+	}
+	if g.Waste {
 		q.due = dueNow
 	}
 	s.mu.Unlock()
@@ -196,6 +202,7 @@ func (q *Queue) statsLocked() Stats {
 	}
 	waiting := q.waitingLocked()
 	s.Items, s.Bytes = waiting.items, waiting.bytes
+	s.pending, _ = q.cursor.Pending()
 	if q.agenda != nil {
 		s.Delayed, s.DelayedMemory = q.delayedLocked().items, q.agenda.memory()
 	}
@@ -241,9 +248,15 @@ func (q *Queue) peekHeadLocked() (it Item, again bool) {
 		q.due = q.store.reg.eras.now() + retryLater.Milliseconds()
 	default:
 		q.due = 0
+		if q == &q.store.own {
+			q.due = q.store.agesLocked()
+		}
 	}
 	if at := q.cursor.Expires(); at != 0 {
 		q.due = earliest(q.due, max(dueNow, at-q.store.reg.eras.behind()))
+	}
+	if q.passed.items > 0 {
+		q.due = earliest(q.due, q.unstuckLocked())
 	}
 	if a := q.agenda; a != nil && a.later.n > 0 {
 		due := q.store.reg.eras.now() + a.later.min().at - q.store.reg.steady()

@@ -124,6 +124,7 @@ func (s *sweeper) round(ctx context.Context) {
 		busy = busy || used
 		if used || due {
 			of.dropExpired(ctx, s)
+			of.deleteAged(since)
 		}
 		next = min(next, of.loadedDue())
 		if !s.pace(ctx) {
@@ -150,6 +151,7 @@ func (s *sweeper) sweepParked(ctx context.Context, now int64) {
 				return
 			}
 			of.sweep(ctx, s)
+			of.deleteAged(s.r.tick.Add(1))
 			due = of.parkedDue()
 		}
 		s.lowerDue(due)
@@ -260,9 +262,12 @@ func (s *store) usedOrDue(since uint64, now int64) (used, due bool) {
 // dropExpired drops what has expired at the heads of all queues, a slice at a time, and notes when
 // the next heads expire.
 func (s *store) dropExpired(ctx context.Context, by *sweeper) {
+	most := s.settings().MaxExpireSweep
 	for _, q := range s.allQueues() {
-		q.dropExpired(ctx, by)
-		if _, err := q.sweepExpired(ctx, by.pace, s.settings().MaxExpireSweep); err != nil {
+		if most == 0 { // else it is counted what goes
+			q.dropExpired(ctx, by)
+		}
+		if _, err := q.sweepExpired(ctx, by.pace, most); err != nil {
 			s.logger().Warn("cannot look for expired items", "queue", q.Name(), "error", err)
 		}
 		q.noteDue()

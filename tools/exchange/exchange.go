@@ -3,17 +3,24 @@
 // Items are streamed, so that memory does not depend on their size.
 package exchange
 
-import "io"
+import (
+	"io"
+
+	"github.com/darner/darner/wal"
+)
 
 // Item is an item that is moved.
 type Item struct {
 	Seq      uint64 // sequence number in the queue it comes from; 0: not known
 	Enqueued int64  // Unix ms; 0: not known
 	Expires  int64  // Unix ms; 0: never
+	Due      int64  // Unix ms; 0: at once
 	Flags    uint32 // the client's flags
 	Size     int64  // bytes
 	Text     bool   // the payload is valid UTF-8; only encoders use it
 	Body     io.Reader
+
+	Origin *wal.Origin // where it was moved from before; nil: it was not
 }
 
 // Encoder writes items in some format.

@@ -143,6 +143,66 @@ func TestExportAndImportGiveTheSameQueue(t *testing.T) {
 	}
 }
 
+func TestWhatIsKeptOfAMovedItemIsExportedAndImported(t *testing.T) {
+	fsys := disktest.New()
+	im := NewImporter("data/a", options(fsys))
+	at := int64(1_700_000_000_000)
+	moved := []wal.Origin{
+		{Log: "jobs", Seq: 7, Why: wal.Undeliverable, Deliveries: 5, Enqueued: at, Expires: at + 9},
+		{Log: "jö bs+\x01\"", Seq: 1 << 63, Why: wal.Expired, Enqueued: -1},
+		{}, // from where is not known
+	}
+	for i := range 5 {
+		it := Item{Enqueued: at, Due: at * int64(i%2), Size: 1, Body: strings.NewReader("x")}
+		if i < len(moved) {
+			it.Origin = &moved[i]
+		}
+		if i == 1 { // a large one
+			it.Size = 100_000
+			it.Body = strings.NewReader(strings.Repeat("x", 100_000))
+		}
+		if err := im.Add(it); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := im.Close(); err != nil {
+		t.Fatal(err)
+	}
+	first, _ := export(t, fsys, "data/a", NewJSONEncoder, 0)
+	const want = `"due":0`
+	if n := strings.Count(first, `"due":1700000000000`); n != 2 || strings.Contains(first, want) {
+		t.Errorf("got %d items due later, want 2, and nothing of the others", n)
+	}
+	for _, want := range []string{
+		`"size":1,"from":"jobs","from_sequence":7,"from_why":"undeliverable","from_deliveries":5,` +
+			`"from_enqueued":1700000000000,"from_expires":1700000000009,"text":"x"}`,
+		`"from_why":"expired"`, `"from":"","from_sequence":0,"from_why":"unknown"`,
+	} {
+		if !strings.Contains(first, want) {
+			t.Errorf("got %.500s, want %s in it", first, want)
+		}
+	}
+	for _, line := range strings.Split(strings.TrimSuffix(first, "\n"), "\n") {
+		if err := json.Unmarshal([]byte(line), &struct{}{}); err != nil {
+			t.Error(err)
+		}
+	}
+	if n, err := importJSON(t, fsys, "data/b", first); n != 5 || err != nil {
+		t.Fatalf("got %d items, %v; want 5", n, err)
+	}
+	if second, _ := export(t, fsys, "data/b", NewJSONEncoder, 0); second != first {
+		t.Errorf("got %.800s after an import and an export, want %.800s", second, first)
+	}
+	for _, bad := range []string{
+		`{"text":"","from":"` + strings.Repeat("x", 1000) + `"}`, `{"text":"","from":7}`,
+		`{"text":"","from_deliveries":4294967296}`, `{"text":"","due":"soon"}`,
+	} {
+		if n, err := importJSON(t, fsys, "data/bad", bad); n != 0 || err == nil {
+			t.Errorf("%.40s: got %d items, want an error", bad, n)
+		}
+	}
+}
+
 func TestLinesOfOtherProgramsAreRead(t *testing.T) {
 	fsys := disktest.New()
 	n, err := importJSON(t, fsys, "data/q",

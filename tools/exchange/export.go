@@ -56,7 +56,7 @@ func exportOne(rec *items.Record, text bool, to Encoder) error {
 	defer body.Close()
 	return to.Encode(Item{
 		Seq: rec.Seq, Enqueued: rec.Enqueued, Expires: rec.Expires, Flags: rec.Flags,
-		Size: rec.Size, Text: text, Body: body,
+		Size: rec.Size, Text: text, Body: body, Due: rec.Due, Origin: rec.Origin,
 	})
 }
 

@@ -48,7 +48,10 @@ func (im *Importer) Add(it Item) error {
 			return err
 		}
 	}
-	m := wal.Meta{Flags: it.Flags, Enqueued: it.Enqueued, Expires: it.Expires}
+	m := wal.Meta{
+		Flags: it.Flags, Enqueued: it.Enqueued, Expires: it.Expires, Due: it.Due,
+		Origin: it.Origin,
+	}
 	add := im.addInline
 	if it.Size > inlineMax {
 		add = im.addLarge

@@ -11,6 +11,10 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+
+	"github.com/darner/darner/segment"
+	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/datadir"
 )
 
 type jsonDecoder struct {
@@ -94,6 +98,9 @@ func (d *jsonDecoder) member(key string, it *Item, size *int64) (err error) {
 			return base64.NewDecoder(base64.StdEncoding, r)
 		})
 	}
+	if key == "from" || key == "from_why" {
+		return d.from(key, it)
+	}
 	number, err := d.in.number()
 	if err != nil {
 		return fmt.Errorf("%s: %w", key, err)
@@ -109,6 +116,18 @@ func (d *jsonDecoder) member(key string, it *Item, size *int64) (err error) {
 		var n uint64
 		n, err = strconv.ParseUint(number, 10, 32)
 		it.Flags = uint32(n)
+	case "due":
+		it.Due, err = strconv.ParseInt(number, 10, 64)
+	case "from_sequence":
+		origin(it).Seq, err = strconv.ParseUint(number, 10, 64)
+	case "from_deliveries":
+		var n uint64
+		n, err = strconv.ParseUint(number, 10, 32)
+		origin(it).Deliveries = uint32(n)
+	case "from_enqueued":
+		origin(it).Enqueued, err = strconv.ParseInt(number, 10, 64)
+	case "from_expires":
+		origin(it).Expires, err = strconv.ParseInt(number, 10, 64)
 	case "size":
 		*size, err = strconv.ParseInt(number, 10, 64)
 	default:
@@ -117,6 +136,36 @@ func (d *jsonDecoder) member(key string, it *Item, size *int64) (err error) {
 	if err != nil {
 		return fmt.Errorf("%s: %q is not a valid value", key, number)
 	}
+	return nil
+}
+
+// origin is where an item was moved from, of which nothing or some is read.
+func origin(it *Item) *wal.Origin {
+	if it.Origin == nil {
+		it.Origin = new(wal.Origin)
+	}
+	return it.Origin
+}
+
+// from reads the name of the queue that an item was moved from, or why it was.
+func (d *jsonDecoder) from(key string, it *Item) error {
+	s, err := d.in.text(segment.MaxNote)
+	if err != nil {
+		return fmt.Errorf("%s: %w", key, err)
+	}
+	o := origin(it)
+	if key == "from_why" {
+		for _, why := range []wal.Why{wal.Expired, wal.Undeliverable} {
+			if s == why.String() {
+				o.Why = why
+			}
+		}
+		return nil
+	}
+	if queue, ok := datadir.QueueName(s); ok {
+		s = queue
+	}
+	o.Log = s
 	return nil
 }
 

@@ -75,17 +75,28 @@ const maxWord = 32
 
 // key reads a key and the colon after it.
 func (l lineReader) key() (string, error) {
-	if err := l.expect('"'); err != nil {
-		return "", err
+	word, err := l.text(maxWord)
+	if err == errTooLong {
+		err = fmt.Errorf("%q... is not a member of an item", word)
 	}
-	word, err := io.ReadAll(io.LimitReader(&stringReader{in: l.Reader}, maxWord))
 	if err != nil {
 		return "", err
 	}
-	if len(word) == maxWord {
-		return "", fmt.Errorf("%q... is not a member of an item", word)
+	return word, l.expect(':')
+}
+
+var errTooLong = errors.New("the string is too long")
+
+// text reads a string of less than most bytes. After errTooLong it is what was read of it.
+func (l lineReader) text(most int64) (string, error) {
+	if err := l.expect('"'); err != nil {
+		return "", err
 	}
-	return string(word), l.expect(':')
+	b, err := io.ReadAll(io.LimitReader(&stringReader{in: l.Reader}, most))
+	if err == nil && int64(len(b)) == most {
+		err = errTooLong
+	}
+	return string(b), err
 }
 
 // number reads the digits and signs of a whole number.

@@ -4,12 +4,23 @@ package exchange
 // UTF-8, else as "base64".
 //
 //	{"sequence":7,"enqueued":1769860800000,"expires":0,"flags":0,"size":5,"text":"hello"}
+//
+// Before the payload comes what only some items have: when one is due, and where one was moved from
+// and why. The queue's name is written as that of its directory.
+//
+//	"due":1769860860000,
+//	"from":"jobs","from_sequence":3,"from_why":"undeliverable","from_deliveries":5,
+//	"from_enqueued":1769860700000,"from_expires":0,
 
 import (
 	"bufio"
 	"encoding/base64"
 	"fmt"
 	"io"
+	"strings"
+
+	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/datadir"
 )
 
 type jsonEncoder struct{ out *bufio.Writer }
@@ -24,6 +35,10 @@ func (e *jsonEncoder) Flush() error { return e.out.Flush() }
 func (e *jsonEncoder) Encode(it Item) error {
 	fmt.Fprintf(e.out, `{"sequence":%d,"enqueued":%d,"expires":%d,"flags":%d,"size":%d,`, it.Seq,
 		it.Enqueued, it.Expires, it.Flags, it.Size)
+	if it.Due != 0 {
+		fmt.Fprintf(e.out, `"due":%d,`, it.Due)
+	}
+	e.origin(it.Origin)
 	var err error
 	if it.Text {
 		io.WriteString(e.out, `"text":"`)
@@ -40,6 +55,26 @@ func (e *jsonEncoder) Encode(it Item) error {
 	}
 	_, err = io.WriteString(e.out, "\"}\n")
 	return err
+}
+
+// origin writes where an item was moved from.
+func (e *jsonEncoder) origin(o *wal.Origin) {
+	if o == nil {
+		return
+	}
+	io.WriteString(e.out, `"from":"`)
+	textEncoder{e.out}.Write([]byte(shownName(o.Log)))
+	fmt.Fprintf(e.out, `","from_sequence":%d,"from_why":"%s","from_deliveries":%d,`+
+		`"from_enqueued":%d,"from_expires":%d,`, o.Seq, o.Why, o.Deliveries, o.Enqueued, o.Expires)
+}
+
+// shownName returns a queue's name as that of its directory, which is plain text. A name that no
+// queue can have stays as it is, as far as it is text.
+func shownName(name string) string {
+	if dir, err := datadir.DirName(name); err == nil {
+		return dir
+	}
+	return strings.ToValidUTF8(name, "?")
 }
 
 // copyBody copies a body, which must have the item's size.

@@ -4,6 +4,7 @@ package fsck_test
 // examine what a release wrote, and not what the code under test would write.
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
@@ -343,6 +344,14 @@ var fixtures = map[string]func(b *builder){
 		b.write(blobs+"/consumer.off", 0, "")
 		must(b.t, inspect.WriteOffsets(b.fs, blobs, inspect.NewOffsets("", 3, 0, 0)))
 	},
+	// Items that are due later or were moved here, in two segments and a cold one.
+	"moved": func(b *builder) { b.moved() },
+	"moved-damaged": func(b *builder) {
+		b.moved()
+		b.flip(second, b.record(second, 13)+60) // a note
+		b.spoil(second, b.record(second, 15)+45)
+		b.flip(coldFirst, int(binary.LittleEndian.Uint32(b.get(coldFirst)[b.entry(0)+20:]))+20)
+	},
 	// Cold segments: see cold_fixtures_test.go.
 	"cold":             func(b *builder) { b.coldOrders() },
 	"cold-flipped-bit": func(b *builder) { b.coldOrders(); b.flip(cold, b.block(11)+100) },
@@ -461,6 +470,7 @@ type builder struct {
 	fs      *disktest.FS
 	log     uint64 // identity of the log
 	durable uint64 // the first number not synced, according to offset files
+	keeps   bool   // records have due times and notes
 }
 
 const (
@@ -486,14 +496,32 @@ func (b *builder) segment(path string, from, to uint64, seal bool) {
 		ItemsBefore: from - 1, BytesBefore: 60 * (from - 1), Log: b.log}))
 	for seq := from; seq <= to; seq++ {
 		payload := fmt.Appendf(nil, "order %d: %s", seq, strings.Repeat("a thing, ", 6))
-		_, err := s.Append(&segment.Record{Seq: seq, Kind: segment.KindItem,
-			ClientFlags: uint32(seq), Enqueued: epoch + int64(seq)*1000, Payload: payload})
+		r := segment.Record{Seq: seq, Kind: segment.KindItem,
+			ClientFlags: uint32(seq), Enqueued: epoch + int64(seq)*1000, Payload: payload}
+		if b.keeps {
+			r.Due = int64(seq%2) * (r.Enqueued + 60_000)
+			r.Note = bytes.Repeat([]byte{byte(seq)}, int(seq%3*20))
+		}
+		_, err := s.Append(&r)
 		must(b.t, err)
 	}
 	if seal {
 		must(b.t, s.Seal())
 	}
 	must(b.t, s.Close())
+}
+
+// moved makes the queue of orders with due times and notes, its first segment in the cold form.
+func (b *builder) moved() {
+	b.keeps = true
+	b.orders()
+	s, _, err := segment.Open(b.fs, first, segment.OpenOptions{})
+	must(b.t, err)
+	all := func(*segment.Record) bool { return true }
+	must(b.t, segment.WriteCold(b.fs, coldFirst, []*segment.Segment{s}, segment.DefaultCold(), all,
+		nil))
+	must(b.t, s.Close())
+	b.remove(first)
 }
 
 // taken makes the offset file. Items 6, 7 and more are taken out of order.

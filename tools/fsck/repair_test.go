@@ -4,6 +4,7 @@ package fsck_test
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -243,4 +244,37 @@ func TestARepairThatMeetsAnErrorSaysSo(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A segment that is written anew has of each record what it carries beside the payload.
+func TestARepairKeepsWhenItemsAreDueAndTheirNotes(t *testing.T) {
+	fixture(t, "moved-damaged")
+	fsys := load(t, "moved-damaged")
+	before := carried(t, fsys)
+	repair(t, fsys)
+	after := carried(t, fsys)
+	if len(before) != 27 || !maps.Equal(before, after) {
+		t.Errorf("got %v after a repair, want %v of 27 items", after, before)
+	}
+}
+
+// carried is when the items of a queue are due, and their notes.
+func carried(t *testing.T, fsys *disktest.FS) map[uint64]string {
+	t.Helper()
+	in, err := inspect.Open(fsys, orders)
+	must(t, err)
+	list, err := in.InOrder()
+	must(t, err)
+	all := map[uint64]string{}
+	for _, f := range list {
+		v, err := in.OpenSegment(f)
+		must(t, err)
+		for s := range v.Steps() {
+			if s.Err == nil {
+				all[s.Record.Seq] = fmt.Sprintf("due %d, %x", s.Record.Due, s.Record.Note)
+			}
+		}
+		must(t, v.Close())
+	}
+	return all
 }

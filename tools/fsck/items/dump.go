@@ -16,6 +16,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/darner/darner/tools/names"
+	"github.com/darner/darner/wal"
 )
 
 // PayloadAs says how a payload is written.
@@ -40,8 +41,9 @@ type DumpOptions struct {
 }
 
 // Dump writes a line for each record: sequence number, when it was set, when it expires, flags,
-// size, state and payload; before the payload, where there is one, when it is due and the consumer
-// that it is for. A dash stands for no value. Memory does not depend on the number of records.
+// size, state and payload; before the payload, where there is one, when it is due, where it was
+// moved here from and why, and the consumer that it is for. A dash stands for no value. Memory does
+// not depend on the number of records.
 func (r *Reading) Dump(w io.Writer, o DumpOptions) error {
 	out := bufio.NewWriterSize(w, 64<<10)
 	l := layout{o.As, o.Width, r.taken.Noted() > 0}
@@ -138,27 +140,31 @@ func (l layout) writeRecord(out *bufio.Writer, r *Record) error {
 	return out.WriteByte('\n')
 }
 
-// note says of a record, ahead of its payload, what only few have: the time when it is due, the one
-// consumer that it is for, and where it was before it was moved.
+// note says of a record, ahead of its payload, what only few have: the time when it is due, where
+// it came from, and the one consumer that it is for.
 func (l layout) note(r *Record) (note string) {
 	if r.Due != 0 {
 		note = "due " + l.stamp(r.Due) + "  "
 	}
+	if r.Origin != nil {
+		note += origin(r.Origin) + "  "
+	}
 	if r.Consumer != 0 {
 		note += fmt.Sprintf("for consumer %d  ", r.Consumer)
 	}
-	switch o := r.Origin; {
-	case o == nil:
-	case o.Log == "":
-		note += "from an unknown queue  "
-	default:
-		note += fmt.Sprintf("from item %d of %s, %s", o.Seq, names.Printable(o.Log), o.Why)
-		if o.Deliveries > 0 {
-			note += fmt.Sprintf(" after %d deliveries", o.Deliveries)
-		}
-		note += "  "
-	}
 	return note
+}
+
+// origin says where an item came from and why.
+func origin(o *wal.Origin) string {
+	if *o == (wal.Origin{}) {
+		return "moved here, from where is not known"
+	}
+	s := fmt.Sprintf("from %s, item %d, %s", names.Printable(o.Log), o.Seq, o.Why)
+	if o.Deliveries > 0 {
+		s += fmt.Sprintf(" after %d deliveries", o.Deliveries)
+	}
+	return s
 }
 
 // leastPayload is how many characters of a payload are written, however narrow the terminal is.

@@ -37,16 +37,15 @@ type Record struct {
 	// Last is the last item that is missing, if Damaged. It is below Seq if it is not known that
 	// any item is missing.
 	Last              uint64
-	Enqueued, Expires int64  // Unix ms; 0: not known, never
-	Due               int64  // Unix ms; 0: at once
-	Consumer          uint16 // the one consumer that it is for; 0: all
-	Flags             uint32 // the client's flags
-	Size              int64  // bytes of payload
-	Deliveries        uint32 // how often it was delivered at least, where that was noted; else 0
-	File              string // name of the file; "" if the file is missing
-	Err               error  // if Damaged: what is wrong
-
-	Origin *wal.Origin // where it was before it was moved here; nil: it was not
+	Enqueued, Expires int64       // Unix ms; 0: not known, never
+	Due               int64       // Unix ms; 0: at once
+	Origin            *wal.Origin // where it was before; nil: it was not moved here
+	Consumer          uint16      // the one consumer that it is for; 0: all
+	Flags             uint32      // the client's flags
+	Size              int64       // bytes of payload
+	Deliveries        uint32      // how often it was delivered at least, where noted; else 0
+	File              string      // name of the file; "" if the file is missing
+	Err               error       // if Damaged: what is wrong
 
 	// From and To are the range in the file, in a cold segment that of the item's blocks. Both are
 	// 0 if it is not known.
@@ -195,11 +194,14 @@ func (w *walk) until(v *inspect.SegmentView, seq uint64) bool {
 func (w *walk) item(f inspect.FileInfo, v *inspect.SegmentView, s *inspect.Step) bool {
 	rec := &s.Record
 	from, to := v.FileRange(s.From, s.To)
+	origin, err := originOf(v.Path(), rec)
+	if err != nil {
+		return w.damage(f.Name, from, to, err)
+	}
 	r := &Record{
-		Seq: rec.Seq, Enqueued: rec.Enqueued, Expires: rec.Expires, Due: rec.Due,
+		Seq: rec.Seq, Enqueued: rec.Enqueued, Expires: rec.Expires, Due: rec.Due, Origin: origin,
 		Consumer: rec.Consumer, Flags: rec.ClientFlags, Size: int64(len(rec.Payload)),
-		Origin: wal.DecodeOrigin(rec.Note),
-		File:   f.Name, From: from, To: to,
+		File: f.Name, From: from, To: to,
 		path: v.Path(), payload: rec.Payload, in: w.in,
 	}
 	if size, upload, large := inspect.LargeItem(rec); large {
@@ -222,6 +224,12 @@ func (w *walk) item(f inspect.FileInfo, v *inspect.SegmentView, s *inspect.Step)
 	r.Deliveries = w.taken.Deliveries(r.Seq)
 	w.next = r.Seq + 1
 	return w.yield(r, nil)
+}
+
+// originOf reads where an item came from. A page of the map that cannot be read is an error.
+func originOf(path string, r *segment.Record) (o *wal.Origin, err error) {
+	defer segment.Guard(path, debug.SetPanicOnFault(true), &err)
+	return wal.DecodeOrigin(r.Note), nil
 }
 
 // damage holds a damaged range back, and passes on the one before it.

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"maps"
@@ -134,9 +135,9 @@ func replay(t *testing.T, network string, c transcript.Case) {
 }
 
 // set gives a configuration the settings a transcript asks for. Those of all queues are named
-// queue-max-items and so on.
+// queue-max-items and so on. Queues that others move items to pass none on.
 func set(t *testing.T, c *config.Config, with map[string]string) {
-	with = maps.Clone(with)
+	queues, with := with, maps.Clone(with)
 	file := "[default]\n"
 	for name, value := range with {
 		key, ofQueues := strings.CutPrefix(name, "queue-")
@@ -148,6 +149,12 @@ func set(t *testing.T, c *config.Config, with map[string]string) {
 		}
 		file += key + " = " + value + "\n"
 		delete(with, name)
+	}
+	for _, key := range []string{"queue-dead-letter", "queue-expire-to"} {
+		if to := queues[key]; to != "" {
+			file += fmt.Sprintf("[queue.%q]\nmax-deliveries = 0\nmax-age = 0\n"+
+				"dead-letter = \"\"\nexpire-to = \"\"\n", to)
+		}
 	}
 	path := filepath.Join(t.TempDir(), "darner.toml")
 	if err := os.WriteFile(path, []byte(file), 0o600); err != nil {

@@ -213,8 +213,11 @@ func peekCommand() *cli.Command {
 		Name:      "peek",
 		Usage:     "write the next item of a queue to standard output, and leave it there",
 		ArgsUsage: "QUEUE",
-		Flags:     []cli.Flag{serverFlag()},
+		Flags:     append([]cli.Flag{serverFlag()}, infoFlags()...),
 		Action: func(c *cli.Context) error {
+			if c.Bool("info") || c.Bool("json") {
+				return peekInfo(c)
+			}
 			return withQueue(c, func(from *client.Client, queue string) error {
 				n, err := from.Peek(queue, os.Stdout)
 				if err == nil && n == 0 {

@@ -66,7 +66,8 @@ func drainInto(ctx context.Context, target, source string, o drain.Options) erro
 			client.Count(m.Bytes, "byte"))
 	}
 	if term.IsTerminal(int(os.Stderr.Fd())) {
-		o.Progress = showMoved()
+		show := showMoved()
+		o.Progress = func(m drain.Moved) { show(m.Queue, m.Items) }
 	}
 	if err := drain.Run(ctx, source, target, o); err != nil {
 		return err
@@ -85,13 +86,13 @@ func drainInto(ctx context.Context, target, source string, o drain.Options) erro
 	return err
 }
 
-// showMoved shows the progress of a queue, a few times a second.
-func showMoved() func(drain.Moved) {
+// showMoved shows how many items of a queue were moved, a few times a second.
+func showMoved() func(queue string, items int64) {
 	var shown time.Time
-	return func(m drain.Moved) {
+	return func(queue string, items int64) {
 		if time.Since(shown) > 200*time.Millisecond {
 			shown = time.Now()
-			fmt.Fprintf(os.Stderr, "\r%s: %d items...\033[K\r", m.Queue, m.Items)
+			fmt.Fprintf(os.Stderr, "\r%s: %d items...\033[K\r", queue, items)
 		}
 	}
 }

@@ -36,6 +36,7 @@ func app() *cli.App {
 			"   darner put|get|peek QUEUE ...         moves items in and out, or shows the next\n" +
 			"   darner ls|stats|flush|delete ...      shows queues, and empties or removes one\n" +
 			"   darner drain [options] FROM-HOST:PORT moves another server's items to this one\n" +
+			"   darner requeue [options] QUEUE        puts dead letters back where they came from\n" +
 			"   darner status|reload ...              shows and sets what the server takes; its file\n" +
 			"   darner bench [options] SUITE...       measures how fast a server is\n" +
 			"   darner config check|show|...          checks and shows the configuration",
@@ -48,8 +49,8 @@ func app() *cli.App {
 		OnUsageError: wrongFlag,
 		Commands: []*cli.Command{
 			putCommand(), getCommand(), peekCommand(), lsCommand(), statsCommand(),
-			flushCommand(), deleteCommand(), drainCommand(), statusCommand(), reloadCommand(),
-			benchCommand(), configCommand(),
+			flushCommand(), deleteCommand(), drainCommand(), requeueCommand(), statusCommand(),
+			reloadCommand(), benchCommand(), configCommand(),
 		},
 	}
 	prepare(app.Commands)

@@ -89,6 +89,8 @@ func lookup(name []byte) command {
 		return command{name: "dump_config", run: (*Session).dumpConfigCommand}
 	case "stats":
 		return command{name: "stats", run: (*Session).statsCommand}
+	case "info":
+		return command{name: "info", run: (*Session).infoCommand}
 	case "lru_crawler":
 		return command{name: "lru_crawler", run: (*Session).crawlerCommand}
 	case "version":

@@ -79,6 +79,7 @@ type Queue interface {
 	FlushExpired() (items int, err error)
 	Delete() error
 	Stats() queue.Stats
+	Info() (head queue.Info, ok bool, err error)
 	KnownStats() (s queue.Stats, known bool)
 	ReadStats() error
 }

@@ -90,7 +90,12 @@ func (sv *testServer) open() {
 	o.Clock = sv.clock
 	o.CompactRate, o.ScrubEvery = -1, -1 // what is paced would wait for the clock
 	o.Log.InlineMax, o.Log.SegmentSize, o.Log.Logger = sv.env.InlineMax, 1<<20, sv.env.Logger
-	o.Settings = func(string) *queue.Settings { return &sv.every }
+	o.Settings = func(name string) *queue.Settings {
+		if name == sv.every.DeadLetter || name == sv.every.ExpireTo {
+			return new(queue.Settings) // else it would pass them on to itself
+		}
+		return &sv.every
+	}
 	sv.registry, err = queue.OpenRegistry(sv.dir, o)
 	if err != nil {
 		sv.t.Fatal(err)

@@ -17,6 +17,7 @@ import (
 // modelItem is an item that the model has seen stored.
 type modelItem struct {
 	id      int
+	failed  int  // how often it was delivered and came back
 	flushed bool // while it was open: it does not come back
 }
 
@@ -58,6 +59,12 @@ func (m *model) take(queue string) (it *modelItem, answer string) {
 	it = m.waiting[queue][0]
 	m.waiting[queue] = m.waiting[queue][1:]
 	return it, strings.TrimSuffix(value(queue, fmt.Sprint(it.id)), endOfAnswer)
+}
+
+// fail gives an item back that was delivered.
+func (m *model) fail(queue string, it *modelItem) {
+	it.failed++
+	m.giveBack(queue, it)
 }
 
 func (m *model) giveBack(queue string, it *modelItem) {
@@ -113,7 +120,7 @@ func (m *model) get(t *rapid.T) {
 	}
 	if opts == "/abort" {
 		if it := m.end(c, queue); it != nil {
-			m.giveBack(queue, it)
+			m.fail(queue, it)
 		}
 	}
 	if fetches {
@@ -163,6 +170,27 @@ func (m *model) monitor(t *rapid.T) {
 	c.expect(t, "", endOfAnswer)
 }
 
+// info tells of what a get would get, in any status.
+func (m *model) info(t *rapid.T) {
+	c, queue := m.any(t)
+	got := c.ask("info %s\r\n", queue)
+	if len(m.waiting[queue]) == 0 {
+		if got != endOfAnswer {
+			t.Fatalf("info %s was answered %q, want nothing", queue, got)
+		}
+		return
+	}
+	it := m.waiting[queue][0]
+	size, failed := len(fmt.Sprint(it.id)), it.failed
+	for _, want := range []string{
+		fmt.Sprintf("STAT size %d\r\n", size), fmt.Sprintf("STAT deliveries %d\r\n", failed),
+	} {
+		if !strings.Contains(got, want) {
+			t.Fatalf("info %s was answered %q, want %q in it", queue, got, want)
+		}
+	}
+}
+
 func (m *model) confirm(t *rapid.T) {
 	c, queue := m.any(t)
 	n := rapid.IntRange(0, 4).Draw(t, "count")
@@ -203,7 +231,7 @@ func (m *model) hangup(c *modelClient) {
 	c.Close()
 	for queue, open := range c.open {
 		for _, it := range open {
-			m.giveBack(queue, it)
+			m.fail(queue, it)
 		}
 	}
 	c.client, c.open = m.sv.dial(), map[string][]*modelItem{}
@@ -228,6 +256,7 @@ func TestClientsGetWhatTheModelSaysWhateverTheStatus(t *testing.T) {
 		m.setStatus(t, status.Up)
 		t.Repeat(map[string]func(*rapid.T){
 			"set": m.set, "get": m.get, "monitor": m.monitor, "confirm": m.confirm, "flush": m.flush,
+			"info":   m.info,
 			"hangup": func(t *rapid.T) { c, _ := m.any(t); m.hangup(c) },
 			"status": func(t *rapid.T) {
 				m.setStatus(t, rapid.SampledFrom([]status.State{

@@ -150,6 +150,7 @@ func (l *statLines) queue(of Queue) {
 	l.number("delayed_items", q.Delayed)
 	l.number("delayed_bytes_of_memory", q.DelayedMemory)
 	l.counter("timed_out_transactions", q.TimedOut)
+	l.counter("dead_letters", q.DeadLetters)
 }
 
 // depth is all that MemcacheQ says of a queue.

@@ -42,6 +42,14 @@ func settings(t *testing.T, with map[string]string) func(*testServer) {
 				sv.every.OpenTimeout = d
 			case "queue-retry-delay":
 				sv.every.RetryDelay = d
+			case "queue-max-age":
+				sv.every.MaxAge = d
+			case "queue-max-deliveries":
+				sv.every.MaxDeliveries = n
+			case "queue-dead-letter":
+				sv.every.DeadLetter = value
+			case "queue-expire-to":
+				sv.every.ExpireTo = value
 			case "when-full":
 				sv.every.Discard = value == "discard-oldest"
 			case "sync":

@@ -164,28 +164,12 @@ func (c *Client) command(name, queue, want string) error {
 // Peek writes the next item of a queue to out, and leaves it there. It returns how many items it
 // wrote: 1, or 0 if the queue is empty.
 func (c *Client) Peek(queue string, out io.Writer) (int, error) {
-	if err := CheckName(queue); err != nil {
-		return 0, err
-	}
-	it, err := c.head("get", queue)
+	it, err := c.fetch("get", queue, "peek")
 	if err != nil || it == nil {
 		return 0, err
 	}
 	_, err = io.Copy(out, it)
 	return 1, err
-}
-
-// head asks for the next item of a queue, which stays there. Its body is still to be read.
-func (c *Client) head(verb, queue string) (*Item, error) {
-	line, err := c.ask("%s %s/peek", verb, queue)
-	if err != nil || line == "END" {
-		return nil, err
-	}
-	it := &Item{from: c}
-	if !it.parse([]byte(line)) {
-		return nil, unexpected(line)
-	}
-	return it, nil
 }
 
 // askedAhead reports whether the server is one that can be asked for much ahead: that can stop at

@@ -9,7 +9,8 @@ import (
 
 // losses are the figures of what is lost, with words for each.
 var losses = [][2]string{
-	{"expired_items", "expired"}, {"discarded_full", "discarded for new ones"},
+	{"expired_items", "expired"}, {"dead_letters", "delivered too often"},
+	{"discarded_full", "discarded for new ones"},
 	{"discarded_flushed", "given back after a flush"}, {"damaged_records", "damaged"},
 }
 

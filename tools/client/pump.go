@@ -124,6 +124,6 @@ func (r *Reader) damaged(ctx context.Context, it *Item) bool {
 	if lost, _ := strconv.Atoi(figures.Figure["damaged_records"]); err != nil || lost == 0 {
 		return false
 	}
-	head, err := c.head("gets", r.queue)
+	head, err := c.fetch("gets", r.queue, "peek")
 	return err == nil && (head == nil || head.Sequence > it.Sequence)
 }

@@ -259,7 +259,7 @@ func (r *Reader) hand() error {
 // skip reads what is left of the item handed out last, if that is a large one.
 func (r *Reader) skip() error {
 	if n := len(r.batch); n > 0 {
-		return r.batch[n-1].skip()
+		return r.batch[n-1].Skip()
 	}
 	return nil
 }
@@ -297,7 +297,7 @@ func (r *Reader) drop() error {
 		if err != nil || r.next == nil {
 			return err
 		}
-		if err := r.next.skip(); err != nil {
+		if err := r.next.Skip(); err != nil {
 			return err
 		}
 		r.next = nil
@@ -314,8 +314,8 @@ func (r *Reader) Unconfirmed() (items []*Item) {
 	return items
 }
 
-// skip reads what is left of the body.
-func (it *Item) skip() error {
+// Skip reads what is left of the body.
+func (it *Item) Skip() error {
 	if it.done {
 		return nil
 	}

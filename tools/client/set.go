@@ -17,10 +17,11 @@ const window = 256
 // Setter appends items to queues, in order, and stops at the first refusal: those before it are
 // stored, and none after it.
 type Setter struct {
-	c     *Client
-	ahead int // how many items may be sent before their answers are read
-	sent  int // items that were sent and not answered
-	done  int // items that the server has stored
+	c      *Client
+	synced bool // each item is to be on stable storage before it counts as stored
+	ahead  int  // how many items may be sent before their answers are read
+	sent   int  // items that were sent and not answered
+	done   int  // items that the server has stored
 }
 
 // NewSetter connects to a server.
@@ -48,6 +49,9 @@ func (s *Setter) Ahead() error {
 	return err
 }
 
+// Sync has each item on stable storage before it counts as stored.
+func (s *Setter) Sync() { s.synced = true }
+
 // Close ends the connection.
 func (s *Setter) Close() { s.c.Close() }
 
@@ -64,12 +68,15 @@ func (s *Setter) Send(queue string, it exchange.Item) error {
 	if err := CheckName(queue); err != nil {
 		return err
 	}
-	strict := ""
+	options := ""
 	if s.ahead > 1 {
-		strict = "/strict"
+		options = "/strict"
+	}
+	if s.synced {
+		options += "/sync"
 	}
 	w := s.c.w
-	fmt.Fprintf(w, "set %s%s %d %d %d\r\n", queue, strict, it.Flags, exptime(it.Expires), it.Size)
+	fmt.Fprintf(w, "set %s%s %d %d %d\r\n", queue, options, it.Flags, exptime(it.Expires), it.Size)
 	n, err := io.CopyN(struct{ io.Writer }{w}, it.Body, it.Size) // w.ReadFrom would keep its error
 	if err == nil {
 		w.WriteString("\r\n")

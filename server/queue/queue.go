@@ -167,8 +167,7 @@ func (q *Queue) comeBackLocked(it Item) {
 		return
 	}
 	it.deliveries++
-	set := q.store.settings()
-	if set.MaxDeliveries > 0 || set.RetryDelay > 0 {
+	if q.store.settings().countDeliveries() {
 		q.cursor.NoteDelivered(it.Position, it.deliveries)
 	}
 	switch {
@@ -310,10 +309,11 @@ func (q *Queue) deliverLocked(it *Item, take bool, w *Waiter) bool {
 // too often. ErrUnready means that a slice of these was dropped and there may be more, or that the
 // log needs time: see ReadyThen.
 func (q *Queue) popLocked() (it Item, ok bool, err error) {
+	set := q.store.settings()
 	for range expirySlice {
 		it, ok, err = q.nextLocked()
 		switch {
-		case !ok:
+		case !ok, it.Expires == 0 && !set.ruleOldItems():
 			return it, ok, err
 		case q.hasExpiredLocked(it):
 			err = q.expireLocked(it)
@@ -354,7 +354,7 @@ func (q *Queue) itemLocked(p Position, m Meta) Item {
 	it := Item{
 		Position: p, Enqueued: m.Enqueued, Expires: m.Expires, cursor: q.cursor, fixed: m.Fixed,
 	}
-	if set := q.store.settings(); set.MaxDeliveries > 0 || set.RetryDelay > 0 {
+	if q.store.settings().countDeliveries() {
 		it.deliveries = q.cursor.Deliveries(p.Seq)
 	}
 	return it

@@ -51,6 +51,17 @@ type Settings struct {
 	MaxDelayed int
 }
 
+// Most queues have no rules, and most requests ask for no more than these.
+
+// ruleNewItems reports whether there is anything to see to before an item is put.
+func (s *Settings) ruleNewItems() bool { return int64(s.Delay)|s.MaxItems|s.MaxBytes != 0 }
+
+// ruleOldItems reports whether an item may have to go that does not expire by itself.
+func (s *Settings) ruleOldItems() bool { return int64(s.MaxAge)|int64(s.MaxDeliveries) != 0 }
+
+// countDeliveries reports whether it counts how often an item comes back.
+func (s *Settings) countDeliveries() bool { return int64(s.MaxDeliveries)|int64(s.RetryDelay) != 0 }
+
 // DefaultMaxDelayed is how many items of a queue may be delayed at a time.
 const DefaultMaxDelayed = 1_000_000
 

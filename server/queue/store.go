@@ -99,15 +99,18 @@ func (s *store) tryPut(payload []byte, m Meta) error {
 // appendAndUnlock appends to the log, which is open, and serves the waiters.
 func (s *store) appendAndUnlock(payload []byte, m Meta) error {
 	era := s.correctTimes(&m)
-	s.delayLocked(&m)
-	if err := s.admitLocked(int64(len(payload)), m.Due != 0); err != nil {
-		s.mu.Unlock()
-		return err
+	set := s.settings()
+	if m.Due != 0 || set.ruleNewItems() {
+		s.delayLocked(&m)
+		if err := s.admitLocked(int64(len(payload)), m.Due != 0); err != nil {
+			s.mu.Unlock()
+			return err
+		}
 	}
 	p, err := s.log.TryAppend(payload, m)
 	if err == nil {
 		s.noteEraLocked(p.Seq, era)
-		if m.Due|m.Expires != 0 || s.settings().MaxAge > 0 {
+		if m.Due|m.Expires|int64(set.MaxAge) != 0 {
 			s.timePutLocked(p, m)
 		}
 	}

@@ -69,8 +69,8 @@ func (l *Log) recordLocked(kind segment.Kind, payload []byte, m *Meta) segment.R
 	}
 	return segment.Record{
 		Seq: l.next, Kind: kind, Flags: m.recordFlags(), ClientFlags: m.Flags,
-		Enqueued: enqueued, Expires: m.Expires, Due: m.Due,
-		Payload: payload, Note: m.Origin.note(),
+		Enqueued: enqueued, Expires: m.Expires, Due: m.Due(),
+		Payload: payload, Note: m.Origin().note(),
 	}
 }
 

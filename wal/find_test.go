@@ -88,7 +88,7 @@ func TestALogKnowsWhatIsDueLater(t *testing.T) {
 		if i%100 == 0 {
 			due = int64(1000 + i)
 		}
-		p := timedItem(t, l, payload(i), wal.Meta{Due: due})
+		p := timedItem(t, l, payload(i), wal.Meta{More: &wal.More{Due: due}})
 		switch {
 		case due > 5000 && i%300 == 0:
 			if err := c.Take(p); err != nil {
@@ -100,8 +100,8 @@ func TestALogKnowsWhatIsDueLater(t *testing.T) {
 	}
 	later := func() (got []uint64) {
 		if err := c.EachDue(5000, func(p wal.Position, m wal.Meta) {
-			if m.Due <= 5000 {
-				t.Errorf("got an item that is due at %d", m.Due)
+			if m.Due() <= 5000 {
+				t.Errorf("got an item that is due at %d", m.Due())
 			}
 			got = append(got, p.Seq)
 		}); err != nil {

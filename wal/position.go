@@ -31,36 +31,85 @@ func (p Position) verified() bool { return p.at&verifiedBit != 0 }
 
 func (p Position) offset() uint32 { return p.at &^ 7 }
 
-// Meta is what a log keeps of an item besides its payload.
+// Meta is what a log keeps of an item besides its payload. It has four fields, which pass in
+// registers: what few items have is in More.
 type Meta struct {
 	Flags    uint32 // opaque to the log, returned as given
 	Enqueued int64  // Unix ms; 0 on Append means now
 	Expires  int64  // Unix ms, 0 = never; kept, not acted upon
-	Fixed    bool   // Expires is a time of day, not a lifetime from Enqueued on
-	Due      int64  // Unix ms, 0 = at once; kept, not acted upon
+	More     *More  // nil for most items; it never changes
+}
+
+// More is what few items have.
+type More struct {
+	Fixed bool  // Expires is a time of day, not a lifetime from Enqueued on
+	Due   int64 // Unix ms, 0 = at once; kept, not acted upon
 
 	// Origin is where an item was that was moved here; nil if it was not. TryNext and Next leave it
 	// out: see Log.Origin.
 	Origin *Origin
 }
 
+// FixedExpiry is the More of an item whose Expires is a time of day, and nothing else.
+var FixedExpiry = &More{Fixed: true}
+
+var noMore More
+
+// more is what there is in More.
+func (m *Meta) more() *More {
+	if m.More == nil {
+		return &noMore
+	}
+	return m.More
+}
+
+// Fixed is that of More.
+func (m *Meta) Fixed() bool { return m.more().Fixed }
+
+// Due is that of More.
+func (m *Meta) Due() int64 { return m.more().Due }
+
+// Origin is that of More.
+func (m *Meta) Origin() *Origin { return m.more().Origin }
+
+// SetDue sets when the item is due, Unix ms; 0: at once.
+func (m *Meta) SetDue(at int64) {
+	if at != m.Due() {
+		more := *m.more()
+		more.Due = at
+		m.setMore(more)
+	}
+}
+
+// setMore is for one that may be that of most items, or of many.
+func (m *Meta) setMore(more More) {
+	switch more {
+	case noMore:
+		m.More = nil
+	case *FixedExpiry:
+		m.More = FixedExpiry
+	default:
+		m.More = &more
+	}
+}
+
 // Move adds by milliseconds to the times, after the clock was set. A fixed Expires stays, and so do
 // the times of the Origin.
 func (m *Meta) Move(by int64) {
 	m.Enqueued += by
-	if m.Due != 0 {
-		m.Due += by
+	if due := m.Due(); due != 0 {
+		m.SetDue(due + by)
 	}
-	if m.Expires != 0 && !m.Fixed {
+	if m.Expires != 0 && !m.Fixed() {
 		m.Expires += by
 	}
 }
 
-// flagFixed of a record is Meta.Fixed.
+// flagFixed of a record is More.Fixed.
 const flagFixed = 1
 
 func (m *Meta) recordFlags() uint8 {
-	if m.Fixed {
+	if m.Fixed() {
 		return flagFixed
 	}
 	return 0

@@ -72,10 +72,11 @@ func (l *Log) readError(p Position, err error) error {
 
 // metaOf is what a record keeps, without the Origin.
 func metaOf(r segment.Record) Meta {
-	return Meta{
-		Flags: r.ClientFlags, Enqueued: r.Enqueued, Expires: r.Expires,
-		Fixed: r.Flags&flagFixed != 0, Due: r.Due,
+	m := Meta{Flags: r.ClientFlags, Enqueued: r.Enqueued, Expires: r.Expires}
+	if fixed := r.Flags&flagFixed != 0; fixed || r.Due != 0 {
+		m.setMore(More{Fixed: fixed, Due: r.Due})
 	}
+	return m
 }
 
 // copyRecord copies the payload of a record, and fills m. Like all that touches a map, where any
@@ -87,7 +88,11 @@ func (f *file) copyRecord(p Position, buf []byte, m *Meta) (out []byte, err erro
 		return buf, err
 	}
 	*m = metaOf(r)
-	m.Origin = DecodeOrigin(r.Note)
+	if len(r.Note) > 0 {
+		more := *m.more()
+		more.Origin = DecodeOrigin(r.Note)
+		m.setMore(more)
+	}
 	return append(buf, r.Payload...), nil
 }
 

@@ -154,7 +154,10 @@ func (s *Session) parseMeta(flags, exptime []byte) (problem string) {
 		return badExptime
 	}
 	meta := queue.Meta{Flags: uint32(f)}
-	meta.Expires, meta.Fixed = expiry(seconds, s.env.Now(), s.env.live().Dialect.RelativeExptimeMax)
+	at, fixed := expiry(seconds, s.env.Now(), s.env.live().Dialect.RelativeExptimeMax)
+	if meta.Expires = at; fixed {
+		meta.More = queue.FixedExpiry
+	}
 	s.set.meta = meta
 	return ""
 }
@@ -184,7 +187,7 @@ func (s *Session) setKey(key []byte) (problem string) {
 	s.set.strict = opts&optStrict != 0
 	s.set.meta.Enqueued = s.env.Now()
 	if opts&optDelay != 0 { // also one of 0 ms, which is none whatever the queue's own
-		s.set.meta.Due = s.set.meta.Enqueued + delay
+		s.set.meta.SetDue(s.set.meta.Enqueued + delay)
 	}
 	return ""
 }

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/darner/darner/wal"
 	"github.com/darner/darner/wal/clock"
 )
 
@@ -193,7 +194,8 @@ func (q *Queue) findRipeLocked(seq uint64) (it Item, ok bool, err error) {
 // isDeferred reports whether an item that the cursor hands out is on the agenda: every item that
 // was put with a delay is, unless it was due when the log was opened.
 func (q *Queue) isDeferred(p Position, m Meta) bool {
-	return m.Due != 0 && (p.Seq >= q.loaded.next || m.Due > q.loaded.due)
+	due := m.Due()
+	return due != 0 && (p.Seq >= q.loaded.next || due > q.loaded.due)
 }
 
 // loadedAt is what of a log was put on the agenda when it was opened.
@@ -204,19 +206,19 @@ type loadedAt struct {
 
 // delayLocked sets when an item that is about to be put becomes visible, if it has a delay.
 func (s *store) delayLocked(m *Meta) {
-	if delay := s.settings().Delay; m.Due == 0 && delay > 0 {
-		m.Due = m.Enqueued + delay.Milliseconds()
+	if delay := s.settings().Delay; m.Due() == 0 && delay > 0 {
+		m.SetDue(m.Enqueued + delay.Milliseconds())
 	}
-	if m.Due <= m.Enqueued { // a delay of 0 ms was asked for
-		m.Due = 0
+	if m.Due() <= m.Enqueued { // a delay of 0 ms was asked for
+		m.SetDue(0)
 	}
 }
 
 // timePutLocked has all queues know of the times of an item that was put.
 func (s *store) timePutLocked(p Position, m Meta) {
 	for q := range s.queuesLocked() {
-		if m.Due != 0 {
-			q.deferLocked(p.Seq, p.Size, q.appointedLocked(p, m, m.Due-s.reg.eras.now()))
+		if due := m.Due(); due != 0 {
+			q.deferLocked(p.Seq, p.Size, q.appointedLocked(p, m, due-s.reg.eras.now()))
 		}
 		q.dueForLocked(p, m)
 	}
@@ -225,7 +227,7 @@ func (s *store) timePutLocked(p Position, m Meta) {
 // appointedLocked is when to look at an item that is to wait for some ms, in steady ms: no later
 // than it expires.
 func (q *Queue) appointedLocked(p Position, m Meta, wait int64) int64 {
-	it := Item{Position: p, Enqueued: m.Enqueued, Expires: m.Expires, fixed: m.Fixed}
+	it := Item{Position: p, Enqueued: m.Enqueued, Expires: m.Expires, fixed: m.Fixed()}
 	if at := q.endsLocked(it); at != 0 {
 		wait = min(wait, at-q.store.reg.eras.now())
 	}
@@ -255,7 +257,7 @@ func (q *Queue) readLater(c cursor, l log) (later appointments, at loadedAt, err
 	}
 	err = c.EachDue(at.due, func(p Position, m Meta) {
 		s.mu.Lock()
-		due := m.Due + s.shiftLocked(Item{Position: p, Enqueued: m.Enqueued})
+		due := m.Due() + s.shiftLocked(Item{Position: p, Enqueued: m.Enqueued})
 		when := q.appointedLocked(p, m, due-e.now())
 		s.mu.Unlock()
 		later.push(appointment{at: when, seq: p.Seq, size: p.Size})
@@ -285,7 +287,10 @@ func (q *Queue) retryLocked(it Item) bool {
 		return false
 	}
 	wait := backoff(set.RetryDelay, set.RetryDelayMax, it.deliveries).Milliseconds()
-	m := Meta{Enqueued: it.Enqueued, Expires: it.Expires, Fixed: it.fixed}
+	m := Meta{Enqueued: it.Enqueued, Expires: it.Expires}
+	if it.fixed {
+		m.More = wal.FixedExpiry
+	}
 	q.deferLocked(it.Seq, it.Size, q.appointedLocked(it.Position, m, wait))
 	return true
 }

@@ -20,7 +20,7 @@ func stepOf(q *Queue) func(time.Duration) { return q.store.reg.clock.(*clocktest
 func putDue(t testing.TB, q *Queue, payload string, after time.Duration, lifetime time.Duration) {
 	t.Helper()
 	now := q.store.reg.eras.now()
-	m := wal.Meta{Enqueued: now, Due: now + after.Milliseconds()}
+	m := wal.Meta{Enqueued: now, More: &wal.More{Due: now + after.Milliseconds()}}
 	if lifetime != 0 {
 		m.Expires = now + lifetime.Milliseconds()
 	}
@@ -150,7 +150,7 @@ func TestAQueueMayDelayAllItsItems(t *testing.T) {
 	put(t, q, "a")
 	now := q.store.reg.eras.now()
 	// With a delay of its own, also of none, the queue's does not count.
-	if err := q.Put([]byte("b"), wal.Meta{Enqueued: now, Due: now}); err != nil {
+	if err := q.Put([]byte("b"), wal.Meta{Enqueued: now, More: &wal.More{Due: now}}); err != nil {
 		t.Fatal(err)
 	}
 	putDue(t, q, "c", time.Hour, 0)
@@ -164,7 +164,7 @@ func TestDelayedItemsCountForTheBoundsAndHaveOneOfTheirOwn(t *testing.T) {
 	putDue(t, q, "a", time.Second, 0)
 	putDue(t, q, "b", time.Second, 0)
 	now := q.store.reg.eras.now()
-	err := q.Put([]byte("c"), wal.Meta{Enqueued: now, Due: now + 1})
+	err := q.Put([]byte("c"), wal.Meta{Enqueued: now, More: &wal.More{Due: now + 1}})
 	if !errors.Is(err, ErrLimit) || errors.Is(err, ErrDiscardOldest) {
 		t.Fatalf("got %v, want ErrLimit", err)
 	}

@@ -13,6 +13,9 @@ type (
 	Position = wal.Position // where an item is in its log
 )
 
+// FixedExpiry is the More of an item whose Expires is a time of day.
+var FixedExpiry = wal.FixedExpiry
+
 // Errors that a caller may want to tell apart with errors.Is.
 var (
 	ErrFull      = wal.ErrFull     // nothing was stored; goes away when space comes back

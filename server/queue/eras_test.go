@@ -120,7 +120,7 @@ func TestALifetimeIsTheTimeThatPassesWhateverTheClockIsSetTo(t *testing.T) {
 func TestAnExpiryThatIsATimeOfDayGoesByTheClock(t *testing.T) {
 	m := newMachine(today)
 	q := named(t, m.start(t, t.TempDir(), slog.New(slog.DiscardHandler)), "work")
-	m1 := wal.Meta{Enqueued: today, Expires: today + hour, Fixed: true}
+	m1 := wal.Meta{Enqueued: today, Expires: today + hour, More: wal.FixedExpiry}
 	if err := q.Put([]byte("a"), m1); err != nil {
 		t.Fatal(err)
 	}

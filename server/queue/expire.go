@@ -79,7 +79,7 @@ func (q *Queue) dueLocked(at int64) {
 
 // dueForLocked notes when an item expires that was put.
 func (q *Queue) dueForLocked(p Position, m Meta) {
-	it := Item{Position: p, Enqueued: m.Enqueued, Expires: m.Expires, fixed: m.Fixed}
+	it := Item{Position: p, Enqueued: m.Enqueued, Expires: m.Expires, fixed: m.Fixed()}
 	if at := q.endsLocked(it); at != 0 {
 		q.dueLocked(max(dueNow, at))
 	}

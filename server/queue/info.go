@@ -79,8 +79,8 @@ func (q *Queue) describe(it Item) (Info, error) {
 		Deliveries: max(it.deliveries, q.cursor.Deliveries(it.Seq)),
 		Origin:     origin,
 	}
-	if m.Due != 0 {
-		info.Due = m.Due + shift
+	if m.Due() != 0 {
+		info.Due = m.Due() + shift
 	}
 	return info, nil
 }

@@ -54,7 +54,7 @@ func TestAHeadKnowsWhenItIsDueAndWhenItEnds(t *testing.T) {
 		r := ruled(t, disktest.New(), map[string]*Settings{"work": {MaxAge: time.Hour}})
 		q := named(t, r, "work")
 		now := r.eras.now()
-		m := wal.Meta{Enqueued: now, Due: now + 1000, Expires: now + 60_000}
+		m := wal.Meta{Enqueued: now, Expires: now + 60_000, More: &wal.More{Due: now + 1000}}
 		if err := q.Put([]byte("a"), m); err != nil {
 			t.Fatal(err)
 		}
@@ -62,7 +62,7 @@ func TestAHeadKnowsWhenItIsDueAndWhenItEnds(t *testing.T) {
 			t.Fatal("got an item before it is due, want none")
 		}
 		pass(2 * time.Second)
-		if got := info(t, q); got.Due != m.Due || got.Expires != m.Expires || got.Enqueued != now {
+		if got := info(t, q); got.Due != m.Due() || got.Expires != m.Expires || got.Enqueued != now {
 			t.Fatalf("got %+v, want the times of %+v", got, m)
 		}
 		wants(t, q, "a")
@@ -133,7 +133,9 @@ func TestAnItemThatWasMovedSaysWhereItComesFrom(t *testing.T) {
 
 func TestAnOriginThatNoQueueCanHaveIsNotTold(t *testing.T) {
 	q := newQueue(t)
-	m := wal.Meta{Origin: &wal.Origin{Log: "a 1\r\nEND", Seq: 5, Why: wal.Expired}}
+	m := wal.Meta{More: &wal.More{
+		Origin: &wal.Origin{Log: "a 1\r\nEND", Seq: 5, Why: wal.Expired},
+	}}
 	if err := q.Put([]byte("a"), m); err != nil {
 		t.Fatal(err)
 	}

@@ -49,7 +49,7 @@ func (q *Queue) TryUpload(size int, m Meta) (InlineUpload, error) {
 		m.Enqueued = s.reg.eras.now()
 	}
 	s.delayLocked(&m)
-	if err := s.admitLocked(int64(size), m.Due != 0); err != nil {
+	if err := s.admitLocked(int64(size), m.Due() != 0); err != nil {
 		return nil, err
 	}
 	body, err := s.log.TryUpload(size, m)
@@ -78,7 +78,7 @@ func (u *inlineUpload) TryCommit() error {
 	era := u.correctTimes()
 	s.mu.Lock()
 	var p Position
-	err := s.admitLocked(u.size, u.meta.Due != 0)
+	err := s.admitLocked(u.size, u.meta.Due() != 0)
 	if err == nil {
 		p, err = u.inlineBody.TryCommit()
 	}
@@ -94,7 +94,7 @@ func (u *inlineUpload) Commit() error {
 	s := u.store
 	s.discardFor(min(s.segmentSize()/2, extent))
 	era := u.correctTimes()
-	p, err := s.appendReserved(u.size, u.meta.Due != 0, u.inlineBody.Commit)
+	p, err := s.appendReserved(u.size, u.meta.Due() != 0, u.inlineBody.Commit)
 	if errors.Is(err, ErrBacklog) {
 		return err
 	}

@@ -99,7 +99,7 @@ func TestExpiredItemsGoBeforeOneIsRefusedOrDiscarded(t *testing.T) {
 	for _, discard := range []bool{false, true} {
 		q := limited(t, Settings{MaxItems: 3, Discard: discard})
 		for range 2 {
-			if err := q.Put([]byte("old"), wal.Meta{Expires: 1, Fixed: true}); err != nil {
+			if err := q.Put([]byte("old"), wal.Meta{Expires: 1, More: wal.FixedExpiry}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -71,7 +71,7 @@ func (all *memoryLogs) glance(fsys disk.FS, dir string) (g wal.Glance, err error
 				if e := l.items[i].meta.Expires; e != 0 && (g.Expires == 0 || e < g.Expires) {
 					g.Expires = e
 				}
-				g.Due = max(g.Due, l.items[i].meta.Due)
+				g.Due = max(g.Due, l.items[i].meta.Due())
 			}
 		}
 	}
@@ -304,7 +304,7 @@ func (c *memoryCursor) EachDue(after int64, fn func(p Position, m Meta)) error {
 	c.log.mu.Lock()
 	var found []uint64
 	for i, it := range c.log.items {
-		if seq := uint64(i + 1); it.meta.Due > after && !c.taken[seq] {
+		if seq := uint64(i + 1); it.meta.Due() > after && !c.taken[seq] {
 			found = append(found, seq)
 		}
 	}
@@ -358,7 +358,7 @@ func (c *memoryCursor) Open(p Position) (Body, error) {
 func (c *memoryCursor) Origin(p Position) (*wal.Origin, error) {
 	c.log.mu.Lock()
 	defer c.log.mu.Unlock()
-	return c.log.items[p.Seq-1].meta.Origin, nil
+	return c.log.items[p.Seq-1].meta.Origin(), nil
 }
 
 type memoryReader struct{ *bytes.Reader }

@@ -105,10 +105,10 @@ func (q *Queue) copyTo(target *Queue, it Item, why wal.Why) error {
 	m := Meta{
 		Flags:    it.Flags,
 		Enqueued: q.store.reg.eras.now(),
-		Origin: &wal.Origin{
+		More: &wal.More{Origin: &wal.Origin{
 			Log: q.Name(), Seq: it.Seq, Why: why, Deliveries: it.deliveries,
 			Enqueued: it.Enqueued, Expires: it.Expires,
-		},
+		}},
 	}
 	err := target.copyFrom(q, it, m)
 	if errors.Is(err, ErrDamaged) || errors.Is(err, ErrGone) {

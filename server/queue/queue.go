@@ -343,7 +343,7 @@ func (q *Queue) nextLocked() (Item, bool, error) {
 	if !ok {
 		return Item{}, false, err
 	}
-	if m.Due != 0 && q.isDeferred(p, m) { // a large one, put just now, or the agenda is done
+	if m.More != nil && q.isDeferred(p, m) { // a large one, put just now, or the agenda is done
 		return Item{}, false, ErrUnready
 	}
 	return q.itemLocked(p, m), true, nil
@@ -352,7 +352,7 @@ func (q *Queue) nextLocked() (Item, bool, error) {
 // itemLocked is an item that the log has handed out.
 func (q *Queue) itemLocked(p Position, m Meta) Item {
 	it := Item{
-		Position: p, Enqueued: m.Enqueued, Expires: m.Expires, cursor: q.cursor, fixed: m.Fixed,
+		Position: p, Enqueued: m.Enqueued, Expires: m.Expires, cursor: q.cursor, fixed: m.Fixed(),
 	}
 	if q.store.settings().countDeliveries() {
 		it.deliveries = q.cursor.Deliveries(p.Seq)

@@ -100,9 +100,9 @@ func (s *store) tryPut(payload []byte, m Meta) error {
 func (s *store) appendAndUnlock(payload []byte, m Meta) error {
 	era := s.correctTimes(&m)
 	set := s.settings()
-	if m.Due != 0 || set.ruleNewItems() {
+	if m.More != nil || set.ruleNewItems() {
 		s.delayLocked(&m)
-		if err := s.admitLocked(int64(len(payload)), m.Due != 0); err != nil {
+		if err := s.admitLocked(int64(len(payload)), m.Due() != 0); err != nil {
 			s.mu.Unlock()
 			return err
 		}
@@ -110,7 +110,7 @@ func (s *store) appendAndUnlock(payload []byte, m Meta) error {
 	p, err := s.log.TryAppend(payload, m)
 	if err == nil {
 		s.noteEraLocked(p.Seq, era)
-		if m.Due|m.Expires|int64(set.MaxAge) != 0 {
+		if m.Due()|m.Expires|int64(set.MaxAge) != 0 {
 			s.timePutLocked(p, m)
 		}
 	}

@@ -53,7 +53,7 @@ func (q *Queue) BeginLarge(size int64, m Meta) (Upload, error) {
 	s.delayLocked(&m)
 	u := &upload{store: s, log: s.log, size: size, meta: m}
 	s.uploads++
-	err := s.admitLocked(size, m.Due != 0)
+	err := s.admitLocked(size, m.Due() != 0)
 	s.mu.Unlock()
 	if err != nil && !errors.Is(err, ErrDiscardOldest) { // which is done when the item is whole
 		u.fail()
@@ -78,7 +78,7 @@ func (u *upload) Commit() error {
 	by, era := u.store.reg.eras.correction(u.meta.Enqueued)
 	u.body.Move(by)
 	u.meta.Move(by)
-	p, err := u.store.appendReserved(u.size, u.meta.Due != 0, u.body.TryCommit)
+	p, err := u.store.appendReserved(u.size, u.meta.Due() != 0, u.body.TryCommit)
 	if errors.Is(err, ErrBacklog) {
 		return err
 	}

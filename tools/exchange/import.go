@@ -49,8 +49,8 @@ func (im *Importer) Add(it Item) error {
 		}
 	}
 	m := wal.Meta{
-		Flags: it.Flags, Enqueued: it.Enqueued, Expires: it.Expires, Due: it.Due,
-		Origin: it.Origin,
+		Flags: it.Flags, Enqueued: it.Enqueued, Expires: it.Expires,
+		More: &wal.More{Due: it.Due, Origin: it.Origin},
 	}
 	add := im.addInline
 	if it.Size > inlineMax {

@@ -136,12 +136,17 @@ func TestDumpSaysWhenAnItemIsDueAndWhereItCameFrom(t *testing.T) {
 	fsys := disktest.New()
 	logged(t, fsys, func(l *wal.Log, _ *wal.Consumer) {
 		set(t, l, "here", wal.Meta{Enqueued: at(1)})
-		set(t, l, "later", wal.Meta{Enqueued: at(2), Due: at(60)})
-		set(t, l, "dead", wal.Meta{Enqueued: at(3), Origin: &wal.Origin{Log: "jobs", Seq: 41,
-			Why: wal.Undeliverable, Deliveries: 5}})
-		set(t, l, "old", wal.Meta{Enqueued: at(4), Due: at(61), Origin: &wal.Origin{
-			Log: "a\nb", Seq: 42, Why: wal.Expired}})
-		set(t, l, strings.Repeat("large ", 1000), wal.Meta{Enqueued: at(5), Origin: new(wal.Origin)})
+		put := func(payload string, second int64, more wal.More) {
+			set(t, l, payload, wal.Meta{Enqueued: at(second), More: &more})
+		}
+		put("later", 2, wal.More{Due: at(60)})
+		put("dead", 3, wal.More{Origin: &wal.Origin{
+			Log: "jobs", Seq: 41, Why: wal.Undeliverable, Deliveries: 5,
+		}})
+		put("old", 4, wal.More{Due: at(61), Origin: &wal.Origin{
+			Log: "a\nb", Seq: 42, Why: wal.Expired,
+		}})
+		put(strings.Repeat("large ", 1000), 5, wal.More{Origin: new(wal.Origin)})
 	})
 	got := dump(t, fsys, items.DumpOptions{})
 	for _, want := range []string{

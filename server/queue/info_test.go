@@ -62,7 +62,8 @@ func TestAHeadKnowsWhenItIsDueAndWhenItEnds(t *testing.T) {
 			t.Fatal("got an item before it is due, want none")
 		}
 		pass(2 * time.Second)
-		if got := info(t, q); got.Due != m.Due() || got.Expires != m.Expires || got.Enqueued != now {
+		got := info(t, q)
+		if got.Due != m.Due() || got.Expires != m.Expires || got.Enqueued != now {
 			t.Fatalf("got %+v, want the times of %+v", got, m)
 		}
 		wants(t, q, "a")

@@ -18,8 +18,10 @@ import (
 
 // agenda is what a queue does at a time. Store.mu guards it.
 type agenda struct {
-	// later has the items that nobody sees before their time. laterBytes adds up their payloads.
+	// later has the items that nobody sees before their time, and delayed their numbers: one that
+	// is not in there has left before its time. laterBytes adds up their payloads.
 	later      appointments
+	delayed    *btree.BTreeG[uint64]
 	laterBytes int64
 
 	// ripe has the numbers of items that wait again and are not in Queue.returned: those whose time
@@ -28,12 +30,16 @@ type agenda struct {
 
 	held heldReads
 
+	// retries is the steady ms at which all that went back is visible again. The log remembers no
+	// such time, so it is not parked before.
+	retries int64
+
 	timer clock.Timer // nil until there is a time to set it for
 	rings int64       // steady ms for which the timer is set; never: it is not
 }
 
-// newRipe returns a tree of numbers. Each takes some 12 bytes.
-func newRipe() *btree.BTreeG[uint64] { return btree.NewOrderedG[uint64](64) }
+// newNumbers returns a tree of numbers. Each takes some 12 bytes.
+func newNumbers() *btree.BTreeG[uint64] { return btree.NewOrderedG[uint64](64) }
 
 // ripeSlice is how many items become visible in one hold of the lock.
 const ripeSlice = 512
@@ -41,7 +47,7 @@ const ripeSlice = 512
 // agendaLocked is the queue's agenda, made if there is none.
 func (q *Queue) agendaLocked() *agenda {
 	if q.agenda == nil {
-		q.agenda = &agenda{rings: never, ripe: newRipe()}
+		q.agenda = &agenda{rings: never, delayed: newNumbers(), ripe: newNumbers()}
 	}
 	return q.agenda
 }
@@ -57,7 +63,8 @@ func (q *Queue) dropAgendaLocked() {
 // forgetLaterLocked forgets all items on the agenda, which are taken.
 func (q *Queue) forgetLaterLocked() {
 	if a := q.agenda; a != nil {
-		a.later, a.laterBytes, a.ripe = appointments{}, 0, newRipe()
+		a.later, a.laterBytes, a.retries = appointments{}, 0, 0
+		a.delayed, a.ripe = newNumbers(), newNumbers()
 	}
 }
 
@@ -65,8 +72,18 @@ func (q *Queue) forgetLaterLocked() {
 func (q *Queue) deferLocked(seq uint64, size, at int64) {
 	a := q.agendaLocked()
 	a.later.push(appointment{at: at, seq: seq, size: size})
+	a.delayed.ReplaceOrInsert(seq)
 	a.laterBytes += size
 	q.setAlarmLocked()
+}
+
+// leave takes an item off the agenda before its time. It is false if the item has none.
+func (a *agenda) leave(it Item) bool {
+	if _, ok := a.delayed.Delete(it.Seq); !ok {
+		return false
+	}
+	a.laterBytes -= it.Size
+	return true
 }
 
 // setAlarmLocked sets the timer for what is next on the agenda.
@@ -110,7 +127,7 @@ func (q *Queue) keepAgenda() {
 }
 
 func (a *agenda) isEmpty() bool {
-	return a.later.n == 0 && a.ripe.Len() == 0 && a.held.first == nil
+	return a.delayed.Len() == 0 && a.ripe.Len() == 0 && a.held.first == nil
 }
 
 // ripenLocked makes a slice of the items visible whose time has come. It is false if there are
@@ -126,8 +143,10 @@ func (q *Queue) ripenLocked() (all bool) {
 			return true
 		}
 		x := a.later.pop()
-		a.laterBytes -= x.size
-		a.ripe.ReplaceOrInsert(x.seq)
+		if _, waits := a.delayed.Delete(x.seq); waits {
+			a.laterBytes -= x.size
+			a.ripe.ReplaceOrInsert(x.seq)
+		}
 	}
 	return a.later.n == 0 || a.later.min().at > now
 }
@@ -212,34 +231,25 @@ func (s *store) delayLocked(m *Meta) {
 func (s *store) timePutLocked(p Position, m Meta) {
 	for q := range s.queuesLocked() {
 		if m.Due != 0 {
-			q.deferLocked(p.Seq, p.Size, q.appointedLocked(p, m, m.Due-s.reg.eras.now()))
+			q.deferLocked(p.Seq, p.Size, s.reg.steady()+m.Due-s.reg.eras.now())
 		}
 		q.dueForLocked(p, m)
 	}
 }
 
-// appointedLocked is when to look at an item that is to wait for some ms, in steady ms: no later
-// than it expires.
-func (q *Queue) appointedLocked(p Position, m Meta, wait int64) int64 {
-	it := Item{Position: p, Enqueued: m.Enqueued, Expires: m.Expires, fixed: m.Fixed}
-	if at := q.endsLocked(it); at != 0 {
-		wait = min(wait, at-q.store.reg.eras.now())
-	}
-	return q.store.reg.steady() + wait
-}
-
 // delayedLocked is the items that wait for their time.
 func (q *Queue) delayedLocked() (all sum) {
 	if a := q.agenda; a != nil {
-		all = sum{int64(a.later.n), a.laterBytes}
+		all = sum{int64(a.delayed.Len()), a.laterBytes}
 	}
 	return all
 }
 
 // memory is how many bytes of memory the agenda takes.
 func (a *agenda) memory() int64 {
-	const appointmentSize, ripeSize = 24, 12
-	return int64(len(a.later.chunks))*heapChunk*appointmentSize + int64(a.ripe.Len())*ripeSize
+	const appointmentSize, numberSize = 24, 12
+	return int64(len(a.later.chunks))*heapChunk*appointmentSize +
+		int64(a.delayed.Len()+a.ripe.Len())*numberSize
 }
 
 // readLater reads what is not due yet in a log that was just opened. It waits for the disk.
@@ -252,9 +262,8 @@ func (q *Queue) readLater(c cursor, l log) (later appointments, at loadedAt, err
 	err = c.EachDue(at.due, func(p Position, m Meta) {
 		s.mu.Lock()
 		due := m.Due + s.shiftLocked(Item{Position: p, Enqueued: m.Enqueued})
-		when := q.appointedLocked(p, m, due-e.now())
 		s.mu.Unlock()
-		later.push(appointment{at: when, seq: p.Seq, size: p.Size})
+		later.push(appointment{at: s.reg.steady() + due - e.now(), seq: p.Seq, size: p.Size})
 	})
 	return later, at, err
 }
@@ -266,9 +275,11 @@ func (q *Queue) attachLaterLocked(later appointments, at loadedAt) {
 		return
 	}
 	a := q.agendaLocked()
-	a.later, a.laterBytes = later, 0
+	a.later = later
 	for i := range later.n {
-		a.laterBytes += later.at(i).size
+		x := later.at(i)
+		a.delayed.ReplaceOrInsert(x.seq)
+		a.laterBytes += x.size
 	}
 	q.setAlarmLocked()
 }
@@ -281,8 +292,9 @@ func (q *Queue) retryLocked(it Item) bool {
 		return false
 	}
 	wait := backoff(set.RetryDelay, set.RetryDelayMax, it.deliveries).Milliseconds()
-	m := Meta{Enqueued: it.Enqueued, Expires: it.Expires, Fixed: it.fixed}
-	q.deferLocked(it.Seq, it.Size, q.appointedLocked(it.Position, m, wait))
+	at := q.store.reg.steady() + wait
+	q.deferLocked(it.Seq, it.Size, at)
+	q.agenda.retries = max(q.agenda.retries, at)
 	return true
 }
 

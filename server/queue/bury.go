@@ -136,9 +136,17 @@ func (q *Queue) moveDead(ctx context.Context) bool {
 }
 
 // takeDead takes a batch of dead items, and pins the store for the caller. If there is none, it
-// does not.
+// does not. Where no queue takes them any more, they wait again.
 func (q *Queue) takeDead() (c cursor, b batch, to string) {
 	q.store.mu.Lock()
+	if to = q.store.settings().DeadLetter; to == "" { // it is not set any more
+		for _, it := range q.dead {
+			q.putBackLocked(it)
+		}
+		q.dead = nil
+		q.store.serveAndUnlock()
+		return nil, b, ""
+	}
 	defer q.store.mu.Unlock()
 	n := 0
 	for n < len(q.dead) && !b.isFull() {
@@ -151,14 +159,6 @@ func (q *Queue) takeDead() (c cursor, b batch, to string) {
 	}
 	if n > 0 {
 		q.store.pins++
-	}
-	if to = q.store.settings().DeadLetter; to == "" && n > 0 { // it is not set any more
-		for _, it := range b.items {
-			q.endMoveLocked(it)
-			q.putBackLocked(it)
-		}
-		q.store.pins--
-		b = batch{}
 	}
 	return q.cursor, b, to
 }

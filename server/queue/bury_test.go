@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -120,6 +121,31 @@ func TestAFlushTakesDeadLettersThatHaveNotMoved(t *testing.T) {
 		wants(t, dead)
 		if s := q.Stats(); s.Items != 0 {
 			t.Fatalf("got %d items, want none", s.Items)
+		}
+	})
+}
+
+func TestDeadLettersWaitAgainWhereNoQueueTakesThemAnyMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		settings := map[string]*Settings{
+			"work": {MaxDeliveries: 1, DeadLetter: "dead"}, "dead": {MaxItems: 1},
+		}
+		r := ruled(t, disktest.New(), settings)
+		q := named(t, r, "work")
+		const items = 2*moveItems + 10
+		for i := range items {
+			put(t, q, fmt.Sprint(i))
+		}
+		for i := range items {
+			fail(t, q, fmt.Sprint(i))
+		}
+		synctest.Wait()
+		w, _ := waitIn(t, q)
+		r.Reconfigure(func(string) *Settings { return noSettings })
+		pass(2 * buryAgain)
+		wantClaim(t, w, q, "1")
+		if s := q.Stats(); s.Items != items-2 || s.Open != 1 {
+			t.Fatalf("got %d items and %d open, want %d and 1", s.Items, s.Open, items-2)
 		}
 	})
 }

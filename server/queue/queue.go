@@ -166,6 +166,10 @@ func (q *Queue) comeBackLocked(it Item) {
 		q.cursor.NoteDelivered(it.Position, it.deliveries)
 	}
 	switch {
+	case q.hasExpiredLocked(it):
+		if q.expireLocked(it) == nil {
+			return
+		}
 	case q.isSpentLocked(it):
 		if q.buryLocked(it) == nil {
 			return
@@ -216,7 +220,7 @@ func (q *Queue) Flush() error {
 		return err
 	}
 	q.returned.Clear(true)
-	q.openTotals, q.passed, q.dead = sum{}, sum{}, nil
+	q.openTotals, q.passed, q.dead, q.moving = sum{}, sum{}, nil, nil
 	q.forgetLaterLocked()
 	q.counts.flushes++
 	return nil
@@ -309,6 +313,7 @@ func (q *Queue) popLocked() (it Item, ok bool, err error) {
 		switch {
 		case !ok:
 			return it, ok, err
+		case q.isMovingLocked(it.Seq): // whoever moves it says what becomes of it
 		case q.hasExpiredLocked(it):
 			err = q.expireLocked(it)
 		case q.isSpentLocked(it):

@@ -47,6 +47,7 @@ type Stats struct {
 type figures struct {
 	items, bytes       int64
 	delayed            int64
+	kept               int64 // in the log, those included that move to another queue
 	total              uint64
 	segments           int
 	created, headSince int64
@@ -125,7 +126,7 @@ func (s *store) readFigures() error {
 		return nil
 	}
 	q.snapshot = &figures{
-		items: g.Items, bytes: g.Bytes, total: g.Appended,
+		items: g.Items, bytes: g.Bytes, kept: g.Items, total: g.Appended,
 		segments: g.Segments, created: g.CreatedUnix,
 		hasHead: g.Enqueued != 0, headSince: e.sinceStart(g.Enqueued + e.shiftBefore(g.Enqueued)),
 	}
@@ -223,6 +224,7 @@ func (s *store) addStatsLocked(to *Stats) {
 func (s *store) snapshotLocked() {
 	for q := range s.queuesLocked() {
 		q.snapshot = q.statsLocked().figures()
+		q.snapshot.kept, _ = q.cursor.Pending()
 	}
 }
 
@@ -245,7 +247,7 @@ func (q *Queue) peekHeadLocked() (it Item, again bool) {
 			q.due = q.store.agesLocked()
 		}
 	}
-	if at := q.cursor.Expires(); at != 0 {
+	if at := q.cursor.Expires(q.store.settings().MaxAge.Milliseconds()); at != 0 {
 		q.due = earliest(q.due, max(dueNow, at-q.store.reg.eras.behind()))
 	}
 	if a := q.agenda; a != nil && a.later.n > 0 {

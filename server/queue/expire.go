@@ -193,6 +193,11 @@ func (w *sweep) moveSlice(c cursor, from uint64, to string) (next uint64, err er
 			q.passed.bytes += it.Size
 		}
 	}
+	if len(q.store.others) > 0 { // which have these items too
+		for _, it := range b.items[:n] {
+			c.Revisit(it.Position)
+		}
+	}
 	q.stuck = problem != nil
 	q.store.mu.Unlock()
 	w.gone += n

@@ -44,12 +44,13 @@ func (r reach) hasSome(t times) bool {
 }
 
 // Expires returns when the first item expires that is not taken, or a moment when something may
-// have expired, in Unix ms; 0: none does. It knows the Expires of items alone.
-func (c *Consumer) Expires() (at int64) {
+// have expired, in Unix ms; 0: none does. An item expires at its Expires and, if maxAge is not 0, so
+// many ms after it was put.
+func (c *Consumer) Expires(maxAge int64) (at int64) {
 	l := c.l
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.total.expiring || c.st.Head >= l.next {
+	if !l.total.expiring && maxAge == 0 || c.st.Head >= l.next {
 		return 0
 	}
 	for i := max(0, l.indexLocked(c.st.Head)); i < len(l.files); i++ {
@@ -57,6 +58,9 @@ func (c *Consumer) Expires() (at int64) {
 			return 1
 		} else {
 			at = earlier(at, f.times.expires)
+			if maxAge != 0 && f.times.oldest != 0 {
+				at = earlier(at, f.times.oldest+maxAge)
+			}
 		}
 	}
 	return at
@@ -64,6 +68,16 @@ func (c *Consumer) Expires() (at int64) {
 
 // revisit is after how many ms EachExpired comes again to an item that was left.
 const revisit = 10_000
+
+// Revisit has EachExpired come to an item at once that was left.
+func (c *Consumer) Revisit(p Position) {
+	l := c.l
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if i := l.indexLocked(p.Seq); i >= 0 {
+		l.files[i].times.expires = 1
+	}
+}
 
 // EachExpired calls fn for the items that are not taken and whose Expires is at a time or before,
 // or that were put at another time or before, in order from a number on. fn says whether the item
@@ -217,8 +231,9 @@ func (c *Consumer) walkExpired(
 		}
 		stays, goOn := fn(p, metaOf(rec))
 		if stays {
+			left.addAgain(r, rec.Enqueued, rec.Expires)
+		} else if !c.l.taken(rec.Seq) {
 			left.add(rec.Enqueued, rec.Expires)
-			left.delay(r)
 		}
 		if !goOn {
 			c.l.mu.Lock()
@@ -261,14 +276,15 @@ func (c *Consumer) finishWalk(from uint64) {
 	}
 }
 
-// delay has the next look at what stays come later.
-func (t *times) delay(r reach) {
-	if t.expires != 0 && t.expires <= r.expires {
-		t.expires = r.expires + revisit
+// addAgain adds a record that has expired and stays: the next look at it comes later.
+func (t *times) addAgain(r reach, enqueued, expires int64) {
+	if expires != 0 && expires <= r.expires {
+		expires = r.expires + revisit
 	}
-	if t.oldest != 0 && t.oldest <= r.put {
-		t.oldest = r.put + revisit
+	if enqueued <= r.put {
+		enqueued = r.put + revisit
 	}
+	t.add(enqueued, expires)
 }
 
 // endWalk notes what is left in a segment that was walked from the first record that counts. It is

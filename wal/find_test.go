@@ -177,7 +177,7 @@ func TestExpiredItemsAreFoundOnceTheyAre(t *testing.T) {
 		if got := expired(t, c, at, 0, none); !slices.Equal(got, want) {
 			t.Fatalf("at %d: got %d items, want %d", at, len(got), len(want))
 		}
-		if first := c.Expires(); first != 0 && first <= at {
+		if first := c.Expires(0); first != 0 && first <= at {
 			t.Fatalf("at %d: got %d as the next time", at, first)
 		}
 		switch at {
@@ -223,7 +223,7 @@ func TestALogInWhichNothingExpiresIsNotWalked(t *testing.T) {
 	l.Close()
 	l = m.open()
 	c := consumer(t, l)
-	if at := c.Expires(); at != 0 {
+	if at := c.Expires(0); at != 0 {
 		t.Fatalf("got %d, want that nothing expires", at)
 	}
 	if got := expired(t, c, 1<<60, 0, func(uint64) bool { return true }); len(got) != 0 {

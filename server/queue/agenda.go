@@ -12,14 +12,15 @@ import (
 	"runtime"
 	"time"
 
-	"github.com/darner/darner/wal"
 	"github.com/darner/darner/wal/clock"
 )
 
 // agenda is what a queue does at a time. Store.mu guards it.
 type agenda struct {
-	// later has the items that nobody sees before their time. laterBytes adds up their payloads.
+	// later has the items that nobody sees before their time, and delayed their numbers: one that
+	// is not in there has left before its time. laterBytes adds up their payloads.
 	later      appointments
+	delayed    numbers
 	laterBytes int64
 	kept       int // appointments since the collector was last called
 
@@ -28,6 +29,10 @@ type agenda struct {
 	ripe numbers
 
 	held heldReads
+
+	// retries is the steady ms at which all that went back is visible again. The log remembers no
+	// such time, so it is not parked before.
+	retries int64
 
 	timer clock.Timer // nil until there is a time to set it for
 	rings int64       // steady ms for which the timer is set; never: it is not
@@ -39,7 +44,7 @@ const ripeSlice = 512
 // agendaLocked is the queue's agenda, made if there is none.
 func (q *Queue) agendaLocked() *agenda {
 	if q.agenda == nil {
-		q.agenda = &agenda{rings: never, ripe: newNumbers()}
+		q.agenda = &agenda{rings: never, delayed: newNumbers(), ripe: newNumbers()}
 	}
 	return q.agenda
 }
@@ -55,7 +60,8 @@ func (q *Queue) dropAgendaLocked() {
 // forgetLaterLocked forgets all items on the agenda, which are taken.
 func (q *Queue) forgetLaterLocked() {
 	if a := q.agenda; a != nil {
-		a.later, a.laterBytes, a.ripe = appointments{}, 0, newNumbers()
+		a.later, a.laterBytes, a.retries = appointments{}, 0, 0
+		a.delayed, a.ripe = newNumbers(), newNumbers()
 	}
 }
 
@@ -63,8 +69,18 @@ func (q *Queue) forgetLaterLocked() {
 func (q *Queue) deferLocked(seq uint64, size, at int64) {
 	a := q.agendaLocked()
 	a.later.push(appointment{at: at, seq: seq, size: size})
+	a.delayed.add(seq)
 	a.laterBytes += size
 	q.setAlarmLocked()
+}
+
+// leave takes an item off the agenda before its time. It is false if the item has none.
+func (a *agenda) leave(it Item) bool {
+	if !a.delayed.remove(it.Seq) {
+		return false
+	}
+	a.laterBytes -= it.Size
+	return true
 }
 
 // setAlarmLocked sets the timer for what is next on the agenda.
@@ -111,7 +127,7 @@ func (q *Queue) keepAgenda() {
 }
 
 func (a *agenda) isEmpty() bool {
-	return a.later.n == 0 && a.ripe.n == 0 && a.held.first == nil
+	return a.delayed.n == 0 && a.ripe.n == 0 && a.held.first == nil
 }
 
 // manyKept is how many appointments take some megabytes.
@@ -130,9 +146,11 @@ func (q *Queue) ripenLocked() (all bool) {
 			return true
 		}
 		x := a.later.pop()
-		a.laterBytes -= x.size
 		a.kept++
-		a.ripe.add(x.seq)
+		if a.delayed.remove(x.seq) {
+			a.laterBytes -= x.size
+			a.ripe.add(x.seq)
+		}
 	}
 	return a.later.n == 0 || a.later.min().at > now
 }
@@ -218,26 +236,16 @@ func (s *store) delayLocked(m *Meta) {
 func (s *store) timePutLocked(p Position, m Meta) {
 	for q := range s.queuesLocked() {
 		if due := m.Due(); due != 0 {
-			q.deferLocked(p.Seq, p.Size, q.appointedLocked(p, m, due-s.reg.eras.now()))
+			q.deferLocked(p.Seq, p.Size, s.reg.steady()+due-s.reg.eras.now())
 		}
 		q.dueForLocked(p, m)
 	}
 }
 
-// appointedLocked is when to look at an item that is to wait for some ms, in steady ms: no later
-// than it expires.
-func (q *Queue) appointedLocked(p Position, m Meta, wait int64) int64 {
-	it := Item{Position: p, Enqueued: m.Enqueued, Expires: m.Expires, fixed: m.Fixed()}
-	if at := q.endsLocked(it); at != 0 {
-		wait = min(wait, at-q.store.reg.eras.now())
-	}
-	return q.store.reg.steady() + wait
-}
-
 // delayedLocked is the items that wait for their time.
 func (q *Queue) delayedLocked() (all sum) {
 	if a := q.agenda; a != nil {
-		all = sum{int64(a.later.n), a.laterBytes}
+		all = sum{a.delayed.n, a.laterBytes}
 	}
 	return all
 }
@@ -245,7 +253,8 @@ func (q *Queue) delayedLocked() (all sum) {
 // memory is how many bytes of memory the agenda takes.
 func (a *agenda) memory() int64 {
 	const appointmentSize = 24
-	return int64(len(a.later.chunks))*heapChunk*appointmentSize + a.ripe.memory()
+	return int64(len(a.later.chunks))*heapChunk*appointmentSize +
+		a.delayed.memory() + a.ripe.memory()
 }
 
 // readLater reads what is not due yet in a log that was just opened. It waits for the disk.
@@ -258,9 +267,8 @@ func (q *Queue) readLater(c cursor, l log) (later appointments, at loadedAt, err
 	err = c.EachDue(at.due, func(p Position, m Meta) {
 		s.mu.Lock()
 		due := m.Due() + s.shiftLocked(Item{Position: p, Enqueued: m.Enqueued})
-		when := q.appointedLocked(p, m, due-e.now())
 		s.mu.Unlock()
-		later.push(appointment{at: when, seq: p.Seq, size: p.Size})
+		later.push(appointment{at: s.reg.steady() + due - e.now(), seq: p.Seq, size: p.Size})
 	})
 	return later, at, err
 }
@@ -272,9 +280,11 @@ func (q *Queue) attachLaterLocked(later appointments, at loadedAt) {
 		return
 	}
 	a := q.agendaLocked()
-	a.later, a.laterBytes = later, 0
+	a.later = later
 	for i := range later.n {
-		a.laterBytes += later.at(i).size
+		x := later.at(i)
+		a.delayed.add(x.seq)
+		a.laterBytes += x.size
 	}
 	q.setAlarmLocked()
 }
@@ -287,11 +297,9 @@ func (q *Queue) retryLocked(it Item) bool {
 		return false
 	}
 	wait := backoff(set.RetryDelay, set.RetryDelayMax, it.deliveries).Milliseconds()
-	m := Meta{Enqueued: it.Enqueued, Expires: it.Expires}
-	if it.fixed {
-		m.More = wal.FixedExpiry
-	}
-	q.deferLocked(it.Seq, it.Size, q.appointedLocked(it.Position, m, wait))
+	at := q.store.reg.steady() + wait
+	q.deferLocked(it.Seq, it.Size, at)
+	q.agenda.retries = max(q.agenda.retries, at)
 	return true
 }
 

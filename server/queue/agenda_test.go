@@ -193,6 +193,9 @@ func TestADelayedItemExpiresUnseen(t *testing.T) {
 	putDue(t, q, "a", time.Minute, time.Second)
 	putDue(t, q, "b", time.Second, time.Minute)
 	stepOf(q)(time.Second)
+	if _, err := q.FlushExpired(); err != nil { // the sweeper does it too
+		t.Fatal(err)
+	}
 	hasDelayed(t, q, 1, 0)
 	wants(t, q, "b")
 	if s := q.Stats(); s.Expired != 1 {
@@ -341,4 +344,51 @@ func TestAHeapPopsInOrder(t *testing.T) {
 		}
 		want = slices.Delete(want, least, least+1)
 	}
+}
+
+func TestADelayedItemThatAShorterAgeEndsIsDelayedNoMore(t *testing.T) {
+	for _, head := range []string{"", "head"} {
+		q := limited(t, Settings{MaxAge: time.Hour, Delay: time.Minute})
+		q.store.reg.Reconfigure(func(string) *Settings { return &Settings{MaxAge: time.Hour} })
+		if head != "" {
+			put(t, q, head) // the cursor stays before what is delayed
+			take(t, q)
+		}
+		now := q.store.reg.eras.now()
+		putDue(t, q, "a", time.Minute, 0)
+		stepOf(q)(10 * time.Second)
+		hasDelayed(t, q, 0, 1)
+		if err := q.Put([]byte("b"), wal.Meta{Enqueued: now + 10_000}); err != nil {
+			t.Fatal(err)
+		}
+		q.store.reg.Reconfigure(func(string) *Settings { return &Settings{MaxAge: 5 * time.Second} })
+		if n, err := q.FlushExpired(); n != 1 || err != nil {
+			t.Fatalf("got %d expired, %v, want 1", n, err)
+		}
+		hasDelayed(t, q, 1, 0)
+		wants(t, q, "b")
+	}
+}
+
+func TestALongerAgeShowsNothingBeforeItIsDue(t *testing.T) {
+	q := limited(t, Settings{MaxAge: time.Second})
+	putDue(t, q, "a", 5*time.Second, 0)
+	q.store.reg.Reconfigure(func(string) *Settings { return &Settings{MaxAge: time.Minute} })
+	stepOf(q)(2 * time.Second)
+	hasDelayed(t, q, 0, 1)
+	wants(t, q)
+	stepOf(q)(3 * time.Second)
+	wants(t, q, "a")
+}
+
+func TestAQueueIsNotParkedWhileAnItemWaitsForItsNextDelivery(t *testing.T) {
+	q := limited(t, Settings{RetryDelay: time.Minute})
+	put(t, q, "a")
+	q.Return(fetch(t, q))
+	if q.store.park(1 << 60) {
+		t.Fatal("got a parked queue, want the delay of its item kept")
+	}
+	stepOf(q)(time.Minute)
+	park(t, q)
+	wants(t, q, "a")
 }

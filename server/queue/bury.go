@@ -115,12 +115,8 @@ func (u *undertaker) run(ctx context.Context) {
 func (q *Queue) moveDead(ctx context.Context) bool {
 	for ctx.Err() == nil {
 		c, b, to := q.takeDead()
-		switch {
-		case len(b.items) == 0:
+		if len(b.items) == 0 {
 			return true
-		case to == "":
-			q.putBackDead(c, b.items)
-			continue
 		}
 		n, problem := q.move(b.items, to, wal.Undeliverable)
 		stay := q.finishMove(c, b.items, n)
@@ -140,9 +136,17 @@ func (q *Queue) moveDead(ctx context.Context) bool {
 }
 
 // takeDead takes a batch of dead items, and pins the store for the caller. If there is none, it
-// does not.
+// does not. Where no queue takes them any more, they wait again.
 func (q *Queue) takeDead() (c cursor, b batch, to string) {
 	q.store.mu.Lock()
+	if to = q.store.settings().DeadLetter; to == "" { // it is not set any more
+		for _, it := range q.dead {
+			q.putBackLocked(it)
+		}
+		q.dead = nil
+		q.store.serveAndUnlock()
+		return nil, b, ""
+	}
 	defer q.store.mu.Unlock()
 	n := 0
 	for n < len(q.dead) && !b.isFull() {
@@ -156,16 +160,5 @@ func (q *Queue) takeDead() (c cursor, b batch, to string) {
 	if n > 0 {
 		q.store.pins++
 	}
-	return q.cursor, b, q.store.settings().DeadLetter
-}
-
-// putBackDead has items wait again whose queue has no other one for dead letters any more.
-func (q *Queue) putBackDead(c cursor, items []Item) {
-	stay := q.finishMove(c, items, 0)
-	q.store.mu.Lock()
-	q.store.pins--
-	for _, it := range stay {
-		q.putBackLocked(it)
-	}
-	q.store.serveAndUnlock()
+	return q.cursor, b, to
 }

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -138,23 +139,27 @@ func TestTheEndOfTheServerIsNoDelivery(t *testing.T) {
 	}
 }
 
-func TestDeadLettersWaitAgainWhereTheirQueueIsNoLongerSet(t *testing.T) {
+func TestDeadLettersWaitAgainWhereNoQueueTakesThemAnyMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		settings := map[string]*Settings{
 			"work": {MaxDeliveries: 1, DeadLetter: "dead"}, "dead": {MaxItems: 1},
 		}
 		r := ruled(t, disktest.New(), settings)
 		q := named(t, r, "work")
-		put(t, q, "a", "b")
-		fail(t, q, "a")
-		fail(t, q, "b")
+		const items = 2*moveItems + 10
+		for i := range items {
+			put(t, q, fmt.Sprint(i))
+		}
+		for i := range items {
+			fail(t, q, fmt.Sprint(i))
+		}
 		synctest.Wait()
-		w, woken := waitIn(t, q)
+		w, _ := waitIn(t, q)
 		r.Reconfigure(func(string) *Settings { return noSettings })
 		pass(2 * buryAgain)
-		<-woken
-		if _, it, ok := w.Stop(); !ok || text(t, q, it) != "b" {
-			t.Fatalf("got %v, want b back", ok)
+		wantClaim(t, w, q, "1")
+		if s := q.Stats(); s.Items != items-2 || s.Open != 1 {
+			t.Fatalf("got %d items and %d open, want %d and 1", s.Items, s.Open, items-2)
 		}
 	})
 }

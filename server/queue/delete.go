@@ -100,7 +100,7 @@ func (s *store) agesLocked() (at int64) {
 			return 0
 		}
 		return s.log.Stats().CreatedUnix + most
-	case s.own.snapshot != nil && s.own.snapshot.items+s.own.snapshot.delayed == 0:
+	case s.own.snapshot != nil && s.own.snapshot.pending == 0:
 		return s.own.snapshot.created + most
 	}
 	return 0

@@ -58,11 +58,9 @@ func (q *Queue) expireLocked(it Item) error {
 
 // passLocked leaves an expired item in the log for the sweeper to move.
 func (q *Queue) passLocked(it Item) {
-	if q.isMovingLocked(it.Seq) {
-		return
-	}
 	q.passed.items++
 	q.passed.bytes += it.Size
+	q.cursor.Revisit(it.Position)
 	q.dueLocked(q.unstuckLocked())
 }
 
@@ -179,8 +177,7 @@ func (w *sweep) moveSlice(c cursor, from uint64, to string) (next uint64, err er
 		q.store.mu.Lock()
 		defer q.store.mu.Unlock()
 		it := q.itemLocked(p, m)
-		if q.cursor == c && !q.isMovingLocked(p.Seq) && q.hasExpiredLocked(it) &&
-			q.withdrawLocked(it) {
+		if q.cursor == c && q.hasExpiredLocked(it) && q.withdrawLocked(it) {
 			q.beginMoveLocked(it)
 			b.add(it)
 			w.left--
@@ -197,6 +194,11 @@ func (w *sweep) moveSlice(c cursor, from uint64, to string) (next uint64, err er
 			q.passed.bytes += it.Size
 		}
 	}
+	if len(q.store.others) > 0 { // which have these items too
+		for _, it := range b.items[:n] {
+			c.Revisit(it.Position)
+		}
+	}
 	if q.stuckUntil = 0; problem != nil {
 		q.stuckUntil = q.store.reg.eras.now() + unstick.Milliseconds()
 	}
@@ -211,17 +213,24 @@ func (w *sweep) moveSlice(c cursor, from uint64, to string) (next uint64, err er
 
 // withdrawLocked takes an item out of what waits, wherever it does. It is false if somebody has it.
 func (q *Queue) withdrawLocked(it Item) bool {
+	a := q.agenda
+	if q.isMovingLocked(it.Seq) {
+		return false
+	}
 	if it.Seq >= q.cursor.Seq() { // the cursor will pass over it
+		if a != nil && a.leave(it) {
+			a.ripe.add(it.Seq) // where it is found if it stays
+		}
 		return true
 	}
-	if q.agenda != nil && !q.ripenLocked() || q.opens.hasSeq(it.Seq) {
+	if q.opens.hasSeq(it.Seq) {
 		return false
 	}
 	if _, ok := q.returned.Delete(it); ok {
 		return true
 	}
-	if q.agenda != nil {
-		if q.agenda.ripe.remove(it.Seq) {
+	if a != nil {
+		if a.ripe.remove(it.Seq) || a.leave(it) {
 			return true
 		}
 	}

@@ -201,7 +201,7 @@ func TestWhoReadsPassesOverExpiredItemsThatAreToMove(t *testing.T) {
 		pass(5 * time.Second)
 		wants(t, old, "b", "c")
 		q.Return(it)
-		pass(15 * time.Second)
+		pass(2 * time.Second)
 		wants(t, old, "a")
 		if s := q.Stats(); s.Items != 0 || s.Expired != 3 {
 			t.Fatalf("got %d items and %d expired, want 0 and 3", s.Items, s.Expired)
@@ -315,6 +315,34 @@ func TestAParkedQueueFollowsItsSettings(t *testing.T) {
 	})
 }
 
+func TestWhatExpiresWhileItIsOpenLeavesWhenItComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := named(t, ruled(t, disktest.New(), nil), "work")
+		lives(t, q, 0, "stays")
+		lives(t, q, time.Second, "ends")
+		stays, ends := fetch(t, q), fetch(t, q)
+		q.Return(stays)
+		pass(5 * time.Second)
+		q.Return(ends)
+		holds(t, q, 1, 1)
+	})
+}
+
+func TestItemsThatAreTooOldMoveAsSoonAsTheOtherQueueHasRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		settings := map[string]*Settings{
+			"work": {MaxAge: time.Second, ExpireTo: "old"}, "old": {MaxItems: 1},
+		}
+		r := ruled(t, disktest.New(), settings)
+		q, old := named(t, r, "work"), named(t, r, "old")
+		lives(t, q, 0, "a", "b", "c")
+		for _, want := range []string{"a", "b", "c"} {
+			pass(15 * time.Second)
+			wants(t, old, want)
+		}
+	})
+}
+
 func TestAFlushOfAllTakesWhatAParkedQueueDelays(t *testing.T) {
 	q := newQueue(t)
 	putDue(t, q, "a", time.Hour, 0)
@@ -325,4 +353,22 @@ func TestAFlushOfAllTakesWhatAParkedQueueDelays(t *testing.T) {
 		t.Fatal(err)
 	}
 	hasDelayed(t, q, 0, 0)
+}
+
+func TestAnEmptyQueueIsNotDeletedForItsAgeWhileItsItemsMove(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		settings := map[string]*Settings{
+			"work": {MaxAge: time.Second, ExpireTo: "old", MaxQueueAge: time.Minute},
+			"old":  {MaxItems: 1},
+		}
+		r := ruled(t, disktest.New(), settings)
+		q, old := named(t, r, "work"), named(t, r, "old")
+		lives(t, q, 0, "a", "b")
+		pass(15 * time.Second)
+		park(t, q)
+		pass(2 * time.Minute)
+		wants(t, old, "a")
+		pass(time.Minute)
+		wants(t, old, "b")
+	})
 }

@@ -40,14 +40,23 @@ func (s *store) admitLocked(size int64, delayed bool) error {
 	_, more := q.peekHeadLocked() // drops what has expired
 	over := s.overLocked(set, size)
 	for n := 0; over != nil && over.discard && n < expirySlice; n++ {
-		ok, err := q.discardOneLocked(over)
-		if err == ErrUnready {
-			return over
-		}
-		if !ok || err != nil {
-			return errors.Join(over.final(), err)
-		}
+		bound := over
+		it, ok, err := q.popLocked() // drops what has expired before the next one
 		over = s.overLocked(set, size)
+		switch {
+		case err == ErrUnready:
+			return bound
+		case over == nil && ok:
+			q.putBackLocked(it)
+		case over == nil:
+		case !ok:
+			return errors.Join(over.final(), err)
+		default:
+			if err := q.discardLocked(it, bound); err != nil {
+				return errors.Join(over.final(), err)
+			}
+			over = s.overLocked(set, size)
+		}
 	}
 	switch {
 	case over == nil:
@@ -81,18 +90,14 @@ func (s *store) overLocked(set *Settings, size int64) *overBound {
 	return nil
 }
 
-// discardOneLocked takes the oldest waiting item; false if none waits.
-func (q *Queue) discardOneLocked(bound error) (ok bool, err error) {
-	it, ok, err := q.nextLocked()
-	if !ok || err != nil {
-		return false, err
-	}
+// discardLocked takes the head, which was popped, for a new item.
+func (q *Queue) discardLocked(it Item, bound error) error {
 	if err := q.cursor.Take(it.Position); err != nil {
 		q.putBackLocked(it)
-		return false, err
+		return err
 	}
 	q.noteDiscardedLocked(1, bound)
-	return true, nil
+	return nil
 }
 
 // appendReserved is for an item that is appended without the lock: it counts as soon as it is

@@ -168,3 +168,33 @@ func TestALimitIsExactHoweverItemsArePut(t *testing.T) {
 		t.Fatalf("got %d items and %d stored, want %d", s.Items, stored.Load(), limit)
 	}
 }
+
+func TestWhatExpiredBehindTheHeadIsNotDiscardedForNewItems(t *testing.T) {
+	for _, to := range []string{"", "old"} {
+		o := small()
+		o.Settings = func(name string) *Settings {
+			if name == "work" {
+				return &Settings{MaxBytes: 10, Discard: true, ExpireTo: to}
+			}
+			return noSettings
+		}
+		q := named(t, open(t, t.TempDir(), o), "work")
+		put(t, q, "head")
+		if err := q.Put([]byte("ends"), wal.Meta{Expires: 1, More: wal.FixedExpiry}); err != nil {
+			t.Fatal(err)
+		}
+		put(t, q, "aa", "bbbbbb")
+		if _, err := q.FlushExpired(); err != nil {
+			t.Fatal(err)
+		}
+		if to != "" { // it counts until it has moved
+			wants(t, q, "bbbbbb")
+			wants(t, named(t, q.store.reg, "old"), "ends")
+			continue
+		}
+		wants(t, q, "aa", "bbbbbb")
+		if s := q.Stats(); s.Expired != 1 || s.DiscardedFull != 1 {
+			t.Fatalf("got %d expired and %d discarded, want 1 and 1", s.Expired, s.DiscardedFull)
+		}
+	}
+}

@@ -85,14 +85,18 @@ type cursor interface {
 	// nobody may append meanwhile.
 	EachDue(after int64, fn func(p Position, m Meta)) error
 
-	// Expires is when the first item expires, in Unix ms, or earlier; 0: none does.
-	Expires() int64
+	// Expires is when the first item expires, in Unix ms, or earlier; 0: none does. Items expire at
+	// their Expires and, unless maxAge is 0, so many ms after they were put.
+	Expires(maxAge int64) int64
 
 	// EachExpired calls fn for the items whose Expires is at a time or before, or that were put at
 	// another or before, in order from a number on. fn says whether the item stays, and whether to
 	// go on. It returns the number to go on from; 0 at the end. It waits for the disk.
 	EachExpired(expires, put int64, from uint64, fn func(Position, Meta) (stays, more bool)) (
 		next uint64, err error)
+
+	// Revisit has EachExpired come at once to an item that stayed. As a rule it takes its time.
+	Revisit(p Position)
 
 	// NoteDelivered notes how often an item was delivered, Deliveries returns that: what the note
 	// said at least, after a restart.
@@ -150,12 +154,13 @@ func (noCursor) Seq() uint64                                       { return 0 }
 func (noCursor) TryFind(uint64) (p Position, m Meta, ok bool, err error) {
 	return p, m, false, nil
 }
-func (noCursor) Expires() int64 { return 0 }
+func (noCursor) Expires(int64) int64 { return 0 }
 func (noCursor) EachExpired(
 	int64, int64, uint64, func(Position, Meta) (bool, bool),
 ) (uint64, error) {
 	return 0, nil
 }
+func (noCursor) Revisit(Position)                          {}
 func (noCursor) EachDue(int64, func(Position, Meta)) error { return nil }
 func (noCursor) NoteDelivered(Position, uint32)            {}
 func (noCursor) Deliveries(uint64) uint32                  { return 0 }

@@ -269,12 +269,16 @@ func (c *memoryCursor) TryFind(seq uint64) (p Position, m Meta, ok bool, err err
 	return c.log.at(seq), c.log.items[seq-1].meta, true, nil
 }
 
-func (c *memoryCursor) Expires() (at int64) {
+func (c *memoryCursor) Expires(maxAge int64) (at int64) {
 	c.log.mu.Lock()
 	defer c.log.mu.Unlock()
 	for i, it := range c.log.items {
-		if e := it.meta.Expires; !c.taken[uint64(i+1)] && e != 0 && (at == 0 || e < at) {
-			at = e
+		if c.taken[uint64(i+1)] {
+			continue
+		}
+		at = earliest(at, it.meta.Expires)
+		if maxAge != 0 {
+			at = earliest(at, it.meta.Enqueued+maxAge)
 		}
 	}
 	return at
@@ -299,6 +303,8 @@ func (c *memoryCursor) EachExpired(
 		}
 	}
 }
+
+func (c *memoryCursor) Revisit(Position) {}
 
 func (c *memoryCursor) EachDue(after int64, fn func(p Position, m Meta)) error {
 	c.log.mu.Lock()

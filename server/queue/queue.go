@@ -171,6 +171,10 @@ func (q *Queue) comeBackLocked(it Item) {
 		q.cursor.NoteDelivered(it.Position, it.deliveries)
 	}
 	switch {
+	case q.hasExpiredLocked(it):
+		if q.expireLocked(it) == nil {
+			return
+		}
 	case q.isSpentLocked(it):
 		if q.buryLocked(it) == nil {
 			return
@@ -221,7 +225,7 @@ func (q *Queue) Flush() error {
 		return err
 	}
 	q.returned.Clear(true)
-	q.openTotals, q.passed, q.dead = sum{}, sum{}, nil
+	q.openTotals, q.passed, q.dead, q.moving = sum{}, sum{}, nil, nil
 	q.forgetLaterLocked()
 	q.counts.flushes++
 	return nil
@@ -313,8 +317,9 @@ func (q *Queue) popLocked() (it Item, ok bool, err error) {
 	for range expirySlice {
 		it, ok, err = q.nextLocked()
 		switch {
-		case !ok, it.Expires == 0 && !set.ruleOldItems():
+		case !ok, it.Expires == 0 && !set.ruleOldItems() && q.moving == nil:
 			return it, ok, err
+		case q.isMovingLocked(it.Seq): // whoever moves it says what becomes of it
 		case q.hasExpiredLocked(it):
 			err = q.expireLocked(it)
 		case q.isSpentLocked(it):

@@ -252,7 +252,7 @@ func (q *Queue) peekHeadLocked() (it Item, again bool) {
 			q.due = q.store.agesLocked()
 		}
 	}
-	if at := q.cursor.Expires(); at != 0 {
+	if at := q.cursor.Expires(q.store.settings().MaxAge.Milliseconds()); at != 0 {
 		q.due = earliest(q.due, max(dueNow, at-q.store.reg.eras.behind()))
 	}
 	if q.passed.items > 0 {

@@ -361,7 +361,8 @@ func TestADelayedItemThatAShorterAgeEndsIsDelayedNoMore(t *testing.T) {
 		if err := q.Put([]byte("b"), wal.Meta{Enqueued: now + 10_000}); err != nil {
 			t.Fatal(err)
 		}
-		q.store.reg.Reconfigure(func(string) *Settings { return &Settings{MaxAge: 5 * time.Second} })
+		five := &Settings{MaxAge: 5 * time.Second}
+		q.store.reg.Reconfigure(func(string) *Settings { return five })
 		if n, err := q.FlushExpired(); n != 1 || err != nil {
 			t.Fatalf("got %d expired, %v, want 1", n, err)
 		}

@@ -130,7 +130,9 @@ func (m *ruledModel) real(t *rapid.T, i int) *Queue {
 
 // own is the index of the queue of that name that items are put into.
 func (m *ruledModel) own(name string) int {
-	return slices.IndexFunc(m.queues, func(q *ruledQueue) bool { return q.name == name && q.reader == "" })
+	return slices.IndexFunc(m.queues, func(q *ruledQueue) bool {
+		return q.name == name && q.reader == ""
+	})
 }
 
 func (m *ruledModel) hasExpired(q *ruledQueue, it *ruledItem) bool {
@@ -741,10 +743,12 @@ func (m *ruledModel) Check(t *rapid.T) {
 		want.Delayed = q.count(isLater).items
 		want.TotalItems, want.Expired, want.DeadLetters = q.TotalItems, q.Expired, q.DeadLetters
 		want.TimedOut, want.Transactions, want.Canceled = q.TimedOut, q.Transactions, q.Canceled
-		want.DiscardedFlushed, want.DiscardedFull, want.Flushes = q.DiscardedFlushed, q.DiscardedFull, q.Flushes
+		want.DiscardedFlushed, want.DiscardedFull = q.DiscardedFlushed, q.DiscardedFull
+		want.Flushes = q.Flushes
 		want.Waiters, want.Open = len(q.waiters), m.openAt(i)
 		want.Age, want.headSince, want.hasHead = got.Age, got.headSince, got.hasHead
-		want.Segments, want.LogSize, want.DelayedMemory = got.Segments, got.LogSize, got.DelayedMemory
+		want.Segments, want.LogSize = got.Segments, got.LogSize
+		want.DelayedMemory = got.DelayedMemory
 		want.pending = got.pending
 		want.Created, want.JournalRewrites, want.Refused = got.Created, got.JournalRewrites, got.Refused
 		if got != want {

@@ -752,7 +752,8 @@ func (m *ruledModel) Check(t *rapid.T) {
 		want.pending = got.pending
 		want.Created, want.JournalRewrites, want.Refused = got.Created, got.JournalRewrites, got.Refused
 		if got != want {
-			t.Fatalf("%s:\n got %+v\nwant %+v\nwith %+v", real.Name(), got, want, *m.of(q.name))
+			t.Fatalf("%s:\n got %+v\nwant %+v\nwith %+v",
+				real.Name(), got, want, *m.of(q.name))
 		}
 	}
 }

@@ -750,7 +750,8 @@ func (m *ruledModel) Check(t *rapid.T) {
 		want.Segments, want.LogSize = got.Segments, got.LogSize
 		want.DelayedMemory = got.DelayedMemory
 		want.pending = got.pending
-		want.Created, want.JournalRewrites, want.Refused = got.Created, got.JournalRewrites, got.Refused
+		want.Created, want.JournalRewrites = got.Created, got.JournalRewrites
+		want.Refused = got.Refused
 		if got != want {
 			t.Fatalf("%s:\n got %+v\nwant %+v\nwith %+v",
 				real.Name(), got, want, *m.of(q.name))

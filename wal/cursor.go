@@ -24,6 +24,12 @@ func (c *Consumer) Next() (p Position, m Meta, ok bool, err error) {
 // TryNext is Next for callers that must not wait for the disk, nor while a great many items are
 // skipped. It returns ErrUnready instead. Then call ReadyThen, and TryNext again.
 func (c *Consumer) TryNext() (p Position, m Meta, ok bool, err error) {
+	return c.TryNextInto(nil)
+}
+
+// TryNextInto is TryNext that uses more for the More of the item, if it has one, so that it
+// allocates nothing. nil is new memory.
+func (c *Consumer) TryNextInto(more *More) (p Position, m Meta, ok bool, err error) {
 	c.l.mu.Lock()
 	defer c.l.mu.Unlock()
 	if c.isClosed() {
@@ -81,7 +87,7 @@ func (c *Consumer) TryNext() (p Position, m Meta, ok bool, err error) {
 		if !r.Mended {
 			p.at |= verifiedBit
 		}
-		return p, metaOf(r), true, nil
+		return p, metaOf(&r, more), true, nil
 	}
 	return p, m, false, nil
 }

@@ -80,9 +80,10 @@ func (c *Consumer) Revisit(p Position) {
 }
 
 // EachExpired calls fn for the items that are not taken and whose Expires is at a time or before,
-// or that were put at another time or before, in order from a number on. fn says whether the item
-// stays, and whether to go on. EachExpired returns the number to go on from; 0 at the end. It waits
-// for the disk. What cannot be read is passed over, which is for the cursor to note.
+// or that were put at another time or before, in order from a number on. What fn gets as More is
+// for that call alone. fn says whether the item stays, and whether to go on. EachExpired returns the
+// number to go on from; 0 at the end. It waits for the disk. What cannot be read is passed over,
+// which is for the cursor to note.
 func (c *Consumer) EachExpired(
 	expires, put int64, from uint64, fn func(Position, Meta) (stays, more bool),
 ) (next uint64, err error) {
@@ -199,6 +200,7 @@ func (c *Consumer) walkExpired(
 	f *file, r reach, from uint64, fn func(Position, Meta) (stays, more bool),
 ) (next uint64, more bool) {
 	at, left := c.beginWalk(f, from)
+	var rest More // for all calls of fn
 	for {
 		rec, to, err := f.seg.Head(at)
 		switch {
@@ -229,7 +231,7 @@ func (c *Consumer) walkExpired(
 			}
 			continue
 		}
-		stays, goOn := fn(p, metaOf(rec))
+		stays, goOn := fn(p, metaOf(&rec, &rest))
 		if stays {
 			left.addAgain(r, rec.Enqueued, rec.Expires)
 		} else if !c.l.taken(rec.Seq) {

@@ -21,6 +21,13 @@ func (c *Consumer) Seq() uint64 {
 // one that is damaged is taken then, counted and logged. ErrUnready means that its segment must be
 // opened: then call ReadyThen, and TryFind again. Other errors may pass.
 func (c *Consumer) TryFind(seq uint64) (p Position, m Meta, ok bool, err error) {
+	return c.TryFindInto(nil, seq)
+}
+
+// TryFindInto is TryFind as TryNextInto is TryNext.
+func (c *Consumer) TryFindInto(
+	more *More, seq uint64,
+) (p Position, m Meta, ok bool, err error) {
 	l := c.l
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -43,7 +50,7 @@ func (c *Consumer) TryFind(seq uint64) (p Position, m Meta, ok bool, err error) 
 	r, err := c.findLocked(f, seq)
 	switch {
 	case err == nil:
-		return f.position(&r), metaOf(r), true, nil
+		return f.position(&r), metaOf(&r, more), true, nil
 	case errors.Is(err, ErrDamaged), errors.Is(err, segment.ErrDamaged), err == io.EOF,
 		segment.Unreadable(err):
 		c.lose(seq, seq)
@@ -116,7 +123,8 @@ func (c *Consumer) openFound() bool {
 	return true
 }
 
-// EachDue calls fn for the items that are not taken and have a Due after a time, in order. If
+// EachDue calls fn for the items that are not taken and have a Due after a time, in order. What fn
+// gets as More is for that call alone. If
 // there may be some it reads the segments that may have them, and waits for the disk. Nobody may
 // append meanwhile.
 func (c *Consumer) EachDue(after int64, fn func(p Position, m Meta)) error {
@@ -132,6 +140,7 @@ func (c *Consumer) EachDue(after int64, fn func(p Position, m Meta)) error {
 	}
 	l.mu.Unlock()
 	latest := int64(0)
+	var more More // for all calls of fn
 	for _, first := range all {
 		f, err := l.hold(Position{Seq: first, segment: first})
 		if errors.Is(err, ErrGone) || segment.Unreadable(err) { // which is for the cursor to note
@@ -144,7 +153,7 @@ func (c *Consumer) EachDue(after int64, fn func(p Position, m Meta)) error {
 		if f.seg.Totals().LatestDue > after {
 			eachRecord(f.seg, func(r segment.Record) {
 				if r.Due > after && !c.Taken(Position{Seq: r.Seq}) {
-					fn(f.position(&r), metaOf(r))
+					fn(f.position(&r), metaOf(&r, &more))
 				}
 			})
 		}

@@ -70,11 +70,20 @@ func (l *Log) readError(p Position, err error) error {
 	return err
 }
 
-// metaOf is what a record keeps, without the Origin.
-func metaOf(r segment.Record) Meta {
+// metaOf is what a record keeps, without the Origin. It puts what few have into more, or into new
+// memory if that is nil.
+func metaOf(r *segment.Record, more *More) Meta {
 	m := Meta{Flags: r.ClientFlags, Enqueued: r.Enqueued, Expires: r.Expires}
-	if fixed := r.Flags&flagFixed != 0; fixed || r.Due != 0 {
-		m.setMore(More{Fixed: fixed, Due: r.Due})
+	fixed := r.Flags&flagFixed != 0
+	switch {
+	case r.Due == 0 && !fixed:
+	case r.Due == 0:
+		m.More = FixedExpiry
+	case more == nil:
+		m.More = &More{Fixed: fixed, Due: r.Due}
+	default:
+		*more = More{Fixed: fixed, Due: r.Due}
+		m.More = more
 	}
 	return m
 }
@@ -87,7 +96,7 @@ func (f *file) copyRecord(p Position, buf []byte, m *Meta) (out []byte, err erro
 	if err != nil {
 		return buf, err
 	}
-	*m = metaOf(r)
+	*m = metaOf(&r, nil)
 	if len(r.Note) > 0 {
 		more := *m.more()
 		more.Origin = DecodeOrigin(r.Note)

@@ -29,9 +29,10 @@ const (
 type setState struct {
 	q        Queue
 	meta     queue.Meta
-	left     int64  // bytes of the body that have yet to come
-	last     byte   // of what came, once it left the input
-	refusal  string // of a body that is swallowed: the answer
+	more     queue.More // of meta, if the item is delayed: here, so that nothing is allocated
+	left     int64      // bytes of the body that have yet to come
+	last     byte       // of what came, once it left the input
+	refusal  string     // of a body that is swallowed: the answer
 	sync     bool
 	strict   bool  // a refusal ends the connection
 	attempts int   // to relieve a refusal
@@ -187,7 +188,10 @@ func (s *Session) setKey(key []byte) (problem string) {
 	s.set.strict = opts&optStrict != 0
 	s.set.meta.Enqueued = s.env.Now()
 	if opts&optDelay != 0 { // also one of 0 ms, which is none whatever the queue's own
-		s.set.meta.SetDue(s.set.meta.Enqueued + delay)
+		s.set.more = queue.More{
+			Fixed: s.set.meta.Fixed(), Due: s.set.meta.Enqueued + delay,
+		}
+		s.set.meta.More = &s.set.more
 	}
 	return ""
 }

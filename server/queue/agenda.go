@@ -20,13 +20,13 @@ type agenda struct {
 	// later has the items that nobody sees before their time, and delayed their numbers: one that
 	// is not in there has left before its time. laterBytes adds up their payloads.
 	later      appointments
-	delayed    numbers
+	delayed    *numbers
 	laterBytes int64
 	kept       int // appointments since the collector was last called
 
 	// ripe has the numbers of items that wait again and are not in Queue.returned: those whose time
 	// has come, before and after the cursor. The cursor passes over them.
-	ripe numbers
+	ripe *numbers
 
 	held heldReads
 
@@ -113,7 +113,8 @@ func (q *Queue) keepAgenda() {
 		return
 	}
 	a.rings = never
-	if q.ripenLocked() && a.kept > manyKept {
+	q.ripenLocked()
+	if a.kept > manyKept {
 		a.kept = 0
 		go runtime.GC() // the collector may let as much again pile up: a small machine needs it
 	}

@@ -10,6 +10,7 @@ import (
 
 type (
 	Meta     = wal.Meta     // what an item is put with besides its payload
+	More     = wal.More     // what few items have of it
 	Position = wal.Position // where an item is in its log
 )
 

@@ -42,12 +42,21 @@ func (l walLog) Cursor(name string, from wal.Start) (cursor, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &walCursor{c, l.Log}, nil
+	return &walCursor{Consumer: c, log: l.Log}, nil
 }
 
 type walCursor struct {
 	*wal.Consumer
-	log *wal.Log
+	log  *wal.Log
+	more More // of what was handed out last
+}
+
+func (c *walCursor) TryNext() (Position, Meta, bool, error) {
+	return c.Consumer.TryNextInto(&c.more)
+}
+
+func (c *walCursor) TryFind(seq uint64) (Position, Meta, bool, error) {
+	return c.Consumer.TryFindInto(&c.more, seq)
 }
 
 func (c *walCursor) Read(p Position, dst []byte) ([]byte, error) {

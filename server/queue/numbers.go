@@ -8,13 +8,22 @@ import "github.com/google/btree"
 type numbers struct {
 	ranges *btree.BTreeG[numberRange] // disjoint, and not adjacent
 	n      int64
+
+	find  func(numberRange) bool // keeps what it is called with first in found
+	found numberRange
+	ok    bool
 }
 
 type numberRange struct{ from, to uint64 }
 
-func newNumbers() numbers {
+func newNumbers() *numbers {
 	before := func(a, b numberRange) bool { return a.from < b.from }
-	return numbers{ranges: btree.NewG(64, before)}
+	s := &numbers{ranges: btree.NewG(64, before)}
+	s.find = func(r numberRange) bool { // made once, so that nothing is allocated for each search
+		s.found, s.ok = r, true
+		return false
+	}
+	return s
 }
 
 // min is the lowest number; false if there is none.
@@ -25,11 +34,9 @@ func (s *numbers) min() (seq uint64, ok bool) {
 
 // below is the last range that begins at a number or before.
 func (s *numbers) below(seq uint64) (found numberRange, ok bool) {
-	s.ranges.DescendLessOrEqual(numberRange{from: seq}, func(r numberRange) bool {
-		found, ok = r, true
-		return false
-	})
-	return found, ok
+	s.found, s.ok = numberRange{}, false
+	s.ranges.DescendLessOrEqual(numberRange{from: seq}, s.find)
+	return s.found, s.ok
 }
 
 func (s *numbers) add(seq uint64) {

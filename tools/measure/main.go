@@ -2,7 +2,7 @@
 // start-up time and writes to the disk. For each figure it starts a darner binary of its own, with
 // the flags that follow the measurement's name. It prints tables in Markdown.
 //
-//	measure [flags] memory|clients|queues|roam|start|idle|wear [flags of darner]
+//	measure [flags] memory|clients|queues|roam|start|idle|wear|rules [flags of darner]
 //	measure [flags] lines
 //
 // lines prints telemetry as small devices send it. The script cold, beside this file, compares what
@@ -30,7 +30,7 @@ var (
 	where  = flag.String("dir", os.TempDir(),
 		"`DIRECTORY` for the data directories, which are removed again")
 	items = flag.Int("items", 10_000_000,
-		"memory, start: items in the backlog; lines: number of lines")
+		"memory, start: items in the backlog; rules: items that expire; lines: number of lines")
 	size        = flag.Int("size", 300, "bytes in an item")
 	count       = flag.Int("count", 10_000, "clients: number of connections; queues, roam: number of queues")
 	connections = flag.Int("connections", 100,
@@ -44,7 +44,7 @@ var (
 
 var measurements = map[string]func(){
 	"memory": memory, "clients": clients, "queues": queues, "roam": roam, "start": start, "idle": idle,
-	"wear": wear, "lines": lines,
+	"wear": wear, "lines": lines, "rules": rules,
 }
 
 func main() {

@@ -615,17 +615,9 @@ func (m *ruledModel) move(q *ruledQueue, items []*ruledItem, to string) (n int) 
 	if q.reader != "" {
 		name += "+" + q.reader
 	}
-	for _, it := range items {
-		was := it.state
-		it.state = inHand // the mover's
-		if !m.store(to, ruledItem{text: it.text, put: m.now, from: name}) {
-			it.state = was
-			return n
-		}
+	for n < len(items) && m.store(to, ruledItem{text: items[n].text, put: m.now, from: name}) {
+		items[n].state = ended
 		n++
-	}
-	for _, it := range items {
-		it.state = ended
 	}
 	return n
 }

@@ -44,8 +44,8 @@ func (r reach) hasSome(t times) bool {
 }
 
 // Expires returns when the first item expires that is not taken, or a moment when something may
-// have expired, in Unix ms; 0: none does. An item expires at its Expires and, if maxAge is not 0, so
-// many ms after it was put.
+// have expired, in Unix ms; 0: none does. An item expires at its Expires and, if maxAge is not 0,
+// so many ms after it was put.
 func (c *Consumer) Expires(maxAge int64) (at int64) {
 	l := c.l
 	l.mu.Lock()

@@ -361,7 +361,8 @@ func TestADelayedItemThatAShorterAgeEndsIsDelayedNoMore(t *testing.T) {
 		if err := q.Put([]byte("b"), wal.Meta{Enqueued: now + 10_000}); err != nil {
 			t.Fatal(err)
 		}
-		q.store.reg.Reconfigure(func(string) *Settings { return &Settings{MaxAge: 5 * time.Second} })
+		shorter := &Settings{MaxAge: 5 * time.Second}
+		q.store.reg.Reconfigure(func(string) *Settings { return shorter })
 		if n, err := q.FlushExpired(); n != 1 || err != nil {
 			t.Fatalf("got %d expired, %v, want 1", n, err)
 		}

@@ -80,7 +80,7 @@ type ruledModel struct {
 	puts    int
 }
 
-// kinds of settings, in this order: items move only to queues that come later.
+// ruledNames are the stores. Items move only to those that come later.
 var ruledNames = []string{"a", "b", "c"}
 
 // drawSettings draws those of a queue. Whether deliveries count does not change.
@@ -99,8 +99,9 @@ func drawSettings(t *rapid.T, name string) *Settings {
 		s.MaxDeliveries = either("deliveries", 1, 2, 3)
 		s.RetryDelay = time.Duration(either("retry", 0, 0, 300)) * time.Millisecond
 		s.RetryDelayMax = time.Duration(either("retry max", 0, 1000)) * time.Millisecond
-		s.ExpireTo = rapid.SampledFrom([]string{"", "c", map[string]string{"a": "b"}[name]}).Draw(t, name+" to")
-		s.DeadLetter = rapid.SampledFrom([]string{"", "c", map[string]string{"a": "b"}[name]}).Draw(t, name+" dead")
+		targets := rapid.SampledFrom([]string{"", "c", map[string]string{"a": "b"}[name]})
+		s.ExpireTo = targets.Draw(t, name+" to")
+		s.DeadLetter = targets.Draw(t, name+" dead")
 	}
 	return s
 }
@@ -130,7 +131,9 @@ func (m *ruledModel) real(t *rapid.T, i int) *Queue {
 
 // own is the index of the queue of that name that items are put into.
 func (m *ruledModel) own(name string) int {
-	return slices.IndexFunc(m.queues, func(q *ruledQueue) bool { return q.name == name && q.reader == "" })
+	return slices.IndexFunc(m.queues, func(q *ruledQueue) bool {
+		return q.name == name && q.reader == ""
+	})
 }
 
 func (m *ruledModel) hasExpired(q *ruledQueue, it *ruledItem) bool {
@@ -732,11 +735,13 @@ func (m *ruledModel) Check(t *rapid.T) {
 		want.Delayed = q.count(isLater).items
 		want.TotalItems, want.Expired, want.DeadLetters = q.TotalItems, q.Expired, q.DeadLetters
 		want.TimedOut, want.Transactions, want.Canceled = q.TimedOut, q.Transactions, q.Canceled
-		want.DiscardedFlushed, want.DiscardedFull, want.Flushes = q.DiscardedFlushed, q.DiscardedFull, q.Flushes
+		want.DiscardedFlushed, want.DiscardedFull = q.DiscardedFlushed, q.DiscardedFull
+		want.Flushes = q.Flushes
 		want.Waiters, want.Open = len(q.waiters), m.openAt(i)
 		want.Age, want.headSince, want.hasHead = got.Age, got.headSince, got.hasHead
-		want.Segments, want.LogSize, want.DelayedMemory = got.Segments, got.LogSize, got.DelayedMemory
-		want.Created, want.JournalRewrites, want.Refused = got.Created, got.JournalRewrites, got.Refused
+		want.Segments, want.LogSize = got.Segments, got.LogSize
+		want.DelayedMemory, want.Refused = got.DelayedMemory, got.Refused
+		want.Created, want.JournalRewrites = got.Created, got.JournalRewrites
 		if got != want {
 			t.Fatalf("%s:\n got %+v\nwant %+v\nwith %+v", real.Name(), got, want, *m.of(q.name))
 		}

@@ -247,9 +247,8 @@ func (q *Queue) delayedLocked() (all sum) {
 
 // memory is how many bytes of memory the agenda takes.
 func (a *agenda) memory() int64 {
-	const appointmentSize, numberSize = 24, 12
-	return int64(len(a.later.chunks))*heapChunk*appointmentSize +
-		int64(a.delayed.Len()+a.ripe.Len())*numberSize
+	const numberSize = 12
+	return a.later.memory() + int64(a.delayed.Len()+a.ripe.Len())*numberSize
 }
 
 // readLater reads what is not due yet in a log that was just opened. It waits for the disk.

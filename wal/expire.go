@@ -15,7 +15,8 @@ import (
 // and when the oldest was put. Log.mu guards them.
 type times struct {
 	known           bool
-	expires, oldest int64 // Unix ms; 0: no record
+	expires, oldest int64  // Unix ms; 0: no record
+	revisits        uint32 // how often Revisit was called
 }
 
 func (t *times) add(enqueued, expires int64) {
@@ -76,6 +77,7 @@ func (c *Consumer) Revisit(p Position) {
 	defer l.mu.Unlock()
 	if i := l.indexLocked(p.Seq); i >= 0 {
 		l.files[i].times.expires = 1
+		l.files[i].times.revisits++
 	}
 }
 
@@ -248,7 +250,7 @@ func (c *Consumer) walkExpired(
 func (c *Consumer) beginWalk(f *file, from uint64) (at uint32, left times) {
 	l := c.l
 	l.mu.Lock()
-	left.known = true
+	left.known, left.revisits = true, f.times.revisits
 	switch {
 	case c.walk.f == f && c.walk.next == from:
 		left = c.walk.left
@@ -284,7 +286,7 @@ func (c *Consumer) endWalk(f *file, left times, at uint32) (next uint64, ends bo
 	if at < f.seg.Tail() {
 		return 0, false
 	}
-	if left.known {
+	if left.known && left.revisits == f.times.revisits { // else what was left may be due
 		f.times = left
 	}
 	return l.nextFirstLocked(f), true

@@ -1,6 +1,6 @@
 # What developers run. `make ci` is the gate: everything that must hold before a change lands.
 
-.PHONY: build dist test race fuzz crashes lint clients bench kill long torture emulated soak ci
+.PHONY: build dist test race fuzz crashes lint clients bench kill long torture emulated soak rules ci
 
 build:
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...
@@ -68,3 +68,8 @@ emulated:
 SOAK ?= 4h
 soak:
 	go test -count=1 -timeout 0 -v -run Soak ./tools/torture -soak=$(SOAK)
+
+# Random clients at queues of many settings, with reloads, kills and the race detector, for RULES.
+RULES ?= 1h
+rules:
+	go test -count=1 -timeout 0 -v -run QueuesKeepTheirRules ./tools/torture -rules=$(RULES)

@@ -15,7 +15,8 @@ import (
 // and when the oldest was put. Log.mu guards them.
 type times struct {
 	known           bool
-	expires, oldest int64 // Unix ms; 0: no record
+	expires, oldest int64  // Unix ms; 0: no record
+	revisits        uint32 // how often Revisit was called
 }
 
 func (t *times) add(enqueued, expires int64) {
@@ -76,14 +77,15 @@ func (c *Consumer) Revisit(p Position) {
 	defer l.mu.Unlock()
 	if i := l.indexLocked(p.Seq); i >= 0 {
 		l.files[i].times.expires = 1
+		l.files[i].times.revisits++
 	}
 }
 
 // EachExpired calls fn for the items that are not taken and whose Expires is at a time or before,
 // or that were put at another time or before, in order from a number on. What fn gets as More is
-// for that call alone. fn says whether the item stays, and whether to go on. EachExpired returns the
-// number to go on from; 0 at the end. It waits for the disk. What cannot be read is passed over,
-// which is for the cursor to note.
+// for that call alone. fn says whether the item stays, and whether to go on. EachExpired returns
+// the number to go on from; 0 at the end. It waits for the disk. What cannot be read is passed
+// over, which is for the cursor to note.
 func (c *Consumer) EachExpired(
 	expires, put int64, from uint64, fn func(Position, Meta) (stays, more bool),
 ) (next uint64, err error) {
@@ -251,7 +253,7 @@ func (c *Consumer) walkExpired(
 func (c *Consumer) beginWalk(f *file, from uint64) (at uint32, left times) {
 	l := c.l
 	l.mu.Lock()
-	left.known = true
+	left.known, left.revisits = true, f.times.revisits
 	switch {
 	case c.walk.f == f && c.walk.next == from:
 		left = c.walk.left
@@ -298,7 +300,7 @@ func (c *Consumer) endWalk(f *file, left times, at uint32) (next uint64, ends bo
 	if at < f.seg.Tail() {
 		return 0, false
 	}
-	if left.known {
+	if left.known && left.revisits == f.times.revisits { // else what was left may be due
 		f.times = left
 	}
 	return l.nextFirstLocked(f), true

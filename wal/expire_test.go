@@ -84,3 +84,18 @@ func TestAnItemThatStaysDelaysNoOther(t *testing.T) {
 		t.Fatalf("got %d for when the next one expires, want 200", got)
 	}
 }
+
+func TestAnItemMayBeRevisitedWhileOthersAreLookedAt(t *testing.T) {
+	own, _ := expiring(t)
+	_, err := own.EachExpired(100, math.MinInt64, 0,
+		func(p wal.Position, _ wal.Meta) (stays, more bool) {
+			own.Revisit(p) // as when it comes back just now
+			return true, true
+		})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := own.Expires(0); got != 1 {
+		t.Fatalf("got %d for when the next one expires, want at once", got)
+	}
+}

@@ -253,9 +253,7 @@ func (q *Queue) delayedLocked() (all sum) {
 
 // memory is how many bytes of memory the agenda takes.
 func (a *agenda) memory() int64 {
-	const appointmentSize = 24
-	return int64(len(a.later.chunks))*heapChunk*appointmentSize +
-		a.delayed.memory() + a.ripe.memory()
+	return a.later.memory() + a.delayed.memory() + a.ripe.memory()
 }
 
 // readLater reads what is not due yet in a log that was just opened. It waits for the disk.

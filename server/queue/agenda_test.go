@@ -315,6 +315,9 @@ func TestAMillionDelayedItemsTakeLittleMemory(t *testing.T) {
 	if got := measure() - before; got > 32<<20 {
 		t.Errorf("got %d bytes, want at most 32 MiB", got)
 	}
+	if got := h.memory(); got < 24_000_000 || got > 32<<20 {
+		t.Errorf("got %d bytes as it counts itself, want about 24 MB", got)
+	}
 	last := int64(-1)
 	for range 1_000_000 {
 		x := h.pop()
@@ -361,8 +364,8 @@ func TestADelayedItemThatAShorterAgeEndsIsDelayedNoMore(t *testing.T) {
 		if err := q.Put([]byte("b"), wal.Meta{Enqueued: now + 10_000}); err != nil {
 			t.Fatal(err)
 		}
-		five := &Settings{MaxAge: 5 * time.Second}
-		q.store.reg.Reconfigure(func(string) *Settings { return five })
+		shorter := &Settings{MaxAge: 5 * time.Second}
+		q.store.reg.Reconfigure(func(string) *Settings { return shorter })
 		if n, err := q.FlushExpired(); n != 1 || err != nil {
 			t.Fatalf("got %d expired, %v, want 1", n, err)
 		}
@@ -392,4 +395,37 @@ func TestAQueueIsNotParkedWhileAnItemWaitsForItsNextDelivery(t *testing.T) {
 	stepOf(q)(time.Minute)
 	park(t, q)
 	wants(t, q, "a")
+}
+
+func TestAFewDelayedItemsTakeAlmostNoMemory(t *testing.T) {
+	q := newQueue(t)
+	putDue(t, q, "a", time.Minute, 0)
+	putDue(t, q, "b", time.Minute, 0)
+	if s := q.Stats(); s.DelayedMemory == 0 || s.DelayedMemory > 200 {
+		t.Fatalf("got %d bytes for two delayed items, want some", s.DelayedMemory)
+	}
+}
+
+func TestAMillionDelayedItemsOfAQueueTakeLittleMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes some seconds")
+	}
+	q := newQueue(t)
+	q.store.mu.Lock()
+	defer q.store.mu.Unlock()
+	measure := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := measure()
+	for i := range uint64(1_000_000) {
+		q.deferLocked(i+1, 1, int64(i))
+	}
+	counted := q.agenda.memory()
+	if got := measure() - before; got > 48_000_000 || counted > 48_000_000 || counted < 24_000_000 {
+		t.Errorf("got %d bytes, %d as it counts itself, want at most 48 MB", got, counted)
+	}
+	q.dropAgendaLocked()
 }

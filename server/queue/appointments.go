@@ -2,7 +2,8 @@ package queue
 
 // The appointments of a queue: items and their times, the earliest first. They are a heap whose
 // memory grows and shrinks by chunks, so that a million cost what they take, and leave nothing for
-// the collector when there are more of them.
+// the collector when there are more of them. The first chunk grows as a slice does: many queues
+// have a few.
 
 // appointment is an item and its time.
 type appointment struct {
@@ -22,7 +23,7 @@ const heapShift = 11
 
 // appointments is a binary heap. The zero value is empty.
 type appointments struct {
-	chunks []*[heapChunk]appointment
+	chunks [][]appointment // of heapChunk each, but for the first
 	n      int
 }
 
@@ -32,10 +33,15 @@ func (h *appointments) at(i int) *appointment { return &h.chunks[i>>heapShift][i
 func (h *appointments) min() appointment { return *h.at(0) }
 
 func (h *appointments) push(x appointment) {
-	if h.n == len(h.chunks)*heapChunk {
-		h.chunks = append(h.chunks, new([heapChunk]appointment))
-	}
 	i := h.n
+	switch c := i >> heapShift; {
+	case c == len(h.chunks) && c > 0:
+		h.chunks = append(h.chunks, make([]appointment, heapChunk))
+	case c == len(h.chunks):
+		h.chunks = append(h.chunks, make([]appointment, 1))
+	case i == len(h.chunks[0]) && c == 0:
+		h.chunks[0] = append(h.chunks[0], x)
+	}
 	h.n++
 	for i > 0 {
 		up := (i - 1) / 2
@@ -74,4 +80,13 @@ func (h *appointments) pop() appointment {
 		h.chunks = h.chunks[:spare]
 	}
 	return first
+}
+
+// memory is how many bytes of memory they take.
+func (h *appointments) memory() (bytes int64) {
+	const size = 24
+	for _, c := range h.chunks {
+		bytes += int64(cap(c)) * size
+	}
+	return bytes
 }

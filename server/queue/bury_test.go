@@ -163,3 +163,20 @@ func TestDeadLettersWaitAgainWhereNoQueueTakesThemAnyMore(t *testing.T) {
 		}
 	})
 }
+
+func TestAQueueIsNotParkedWhileItsDeadLettersWaitForRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		settings := map[string]*Settings{
+			"work": {MaxDeliveries: 1, DeadLetter: "dead"}, "dead": {MaxItems: 1},
+		}
+		r := ruled(t, disktest.New(), settings)
+		q, dead := named(t, r, "work"), named(t, r, "dead")
+		put(t, q, "a", "b")
+		fail(t, q, "a")
+		fail(t, q, "b")
+		pass(10 * time.Minute) // nobody uses the queue
+		wants(t, dead, "a")
+		pass(2 * buryAgain)
+		wants(t, dead, "b")
+	})
+}

@@ -2,6 +2,8 @@ package queue
 
 import (
 	"fmt"
+	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -371,4 +373,68 @@ func TestAnEmptyQueueIsNotDeletedForItsAgeWhileItsItemsMove(t *testing.T) {
 		pass(time.Minute)
 		wants(t, old, "b")
 	})
+}
+
+// The sweeper comes by itself, whatever is open, delayed or stands before what has expired.
+func TestNothingIsCountedLongAfterItHasExpired(t *testing.T) {
+	for seed := range uint64(40) {
+		synctest.Test(t, func(t *testing.T) { expireAtRandom(t, rand.New(rand.NewPCG(seed, 1))) })
+	}
+}
+
+func expireAtRandom(t *testing.T, rng *rand.Rand) {
+	age := time.Duration(rng.IntN(2)*5) * time.Second
+	to := []string{"", "old"}[rng.IntN(2)]
+	q := named(t, ruled(t, disktest.New(), map[string]*Settings{
+		"work": {MaxAge: age, ExpireTo: to},
+	}), "work")
+	type known struct{ ends, due int64 } // Unix ms; 0: none
+	var waiting []known
+	var opens []Item
+	now := q.store.reg.eras.now
+	for n := range 150 {
+		switch rng.IntN(6) {
+		case 0, 1, 2:
+			m := wal.Meta{Enqueued: now()}
+			ends := int64(math.MaxInt64)
+			if rng.IntN(3) > 0 {
+				m.Expires = now() + rng.Int64N(8000)
+				ends = m.Expires
+			}
+			if rng.IntN(4) == 0 {
+				m.SetDue(now() + 1 + rng.Int64N(8000))
+			}
+			if age > 0 {
+				ends = min(ends, now()+age.Milliseconds())
+			}
+			if err := q.Put(fmt.Append(nil, n), m); err != nil {
+				t.Fatal(err)
+			}
+			waiting = append(waiting, known{ends, m.Due()})
+		case 3:
+			if it, ok, _ := q.Fetch(); ok {
+				opens = append(opens, it)
+			}
+		case 4:
+			if len(opens) > 0 {
+				q.Return(opens[0])
+				opens = opens[1:]
+			}
+		default:
+			pass(time.Duration(rng.IntN(3000)) * time.Millisecond)
+		}
+		const late = 2500
+		most := 0
+		for _, k := range waiting {
+			if k.ends > now()-late {
+				most++
+			}
+		}
+		q.store.mu.Lock()
+		got := q.waitingLocked().items + q.delayedLocked().items
+		q.store.mu.Unlock()
+		if got > int64(most) {
+			t.Fatalf("step %d: got %d items, want at most %d (age %v, to %q)", n, got, most, age, to)
+		}
+	}
 }

@@ -287,11 +287,12 @@ func (s *store) busyLocked() bool {
 	return s.inUseLocked() || len(s.waited) > 0 || s.log.Err() != nil
 }
 
-// inUseLocked reports whether somebody has an item of the log or gave one back that has to wait, or
-// is at work on it.
+// inUseLocked reports whether somebody has an item of the log or gave one back that has to wait or
+// to move, or is at work on it.
 func (s *store) inUseLocked() bool {
 	for q := range s.queuesLocked() {
-		if q.opens.n > 0 || q.agenda != nil && q.agenda.retries > s.reg.steady() {
+		if q.opens.n > 0 || len(q.dead) > 0 ||
+			q.agenda != nil && q.agenda.retries > s.reg.steady() {
 			return true
 		}
 	}

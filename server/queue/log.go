@@ -59,8 +59,8 @@ type log interface {
 // cursor hands out the items of a log, in order and each once, and says which are gone for good.
 // What it has handed out and not taken comes again when the log is opened the next time.
 type cursor interface {
-	// TryNext hands out the next item. Its More is valid until the next TryNext or TryFind. After ErrUnready, GetReady prepares what was lacking, and
-	// ReadyThen calls fn when that is done.
+	// TryNext hands out the next item. Its More is valid until the next TryNext or TryFind. After
+	// ErrUnready, GetReady prepares what was lacking, and ReadyThen calls fn when that is done.
 	TryNext() (Position, Meta, bool, error)
 	GetReady()
 	ReadyThen(fn func())

@@ -19,6 +19,7 @@ func inTheMiddle(t *testing.T, do func(q *Queue)) (q, old *Queue) {
 		return noSettings
 	}
 	r := open(t, t.TempDir(), o)
+	r.sweeper.stop() // what moves is the test's
 	q, old = named(t, r, "work"), named(t, r, "old")
 	put(t, old, "first")
 	take(t, old)

@@ -80,7 +80,7 @@ type ruledModel struct {
 	puts    int
 }
 
-// kinds of settings, in this order: items move only to queues that come later.
+// ruledNames are the stores. Items move only to those that come later.
 var ruledNames = []string{"a", "b", "c"}
 
 // drawSettings draws those of a queue. Whether deliveries count does not change.
@@ -99,8 +99,9 @@ func drawSettings(t *rapid.T, name string) *Settings {
 		s.MaxDeliveries = either("deliveries", 1, 2, 3)
 		s.RetryDelay = time.Duration(either("retry", 0, 0, 300)) * time.Millisecond
 		s.RetryDelayMax = time.Duration(either("retry max", 0, 1000)) * time.Millisecond
-		s.ExpireTo = rapid.SampledFrom([]string{"", "c", map[string]string{"a": "b"}[name]}).Draw(t, name+" to")
-		s.DeadLetter = rapid.SampledFrom([]string{"", "c", map[string]string{"a": "b"}[name]}).Draw(t, name+" dead")
+		targets := rapid.SampledFrom([]string{"", "c", map[string]string{"a": "b"}[name]})
+		s.ExpireTo = targets.Draw(t, name+" to")
+		s.DeadLetter = targets.Draw(t, name+" dead")
 	}
 	return s
 }
@@ -618,17 +619,9 @@ func (m *ruledModel) move(q *ruledQueue, items []*ruledItem, to string) (n int) 
 	if q.reader != "" {
 		name += "+" + q.reader
 	}
-	for _, it := range items {
-		was := it.state
-		it.state = inHand // the mover's
-		if !m.store(to, ruledItem{text: it.text, put: m.now, from: name}) {
-			it.state = was
-			return n
-		}
+	for n < len(items) && m.store(to, ruledItem{text: items[n].text, put: m.now, from: name}) {
+		items[n].state = ended
 		n++
-	}
-	for _, it := range items {
-		it.state = ended
 	}
 	return n
 }
@@ -748,10 +741,9 @@ func (m *ruledModel) Check(t *rapid.T) {
 		want.Waiters, want.Open = len(q.waiters), m.openAt(i)
 		want.Age, want.headSince, want.hasHead = got.Age, got.headSince, got.hasHead
 		want.Segments, want.LogSize = got.Segments, got.LogSize
-		want.DelayedMemory = got.DelayedMemory
+		want.DelayedMemory, want.Refused = got.DelayedMemory, got.Refused
 		want.pending = got.pending
 		want.Created, want.JournalRewrites = got.Created, got.JournalRewrites
-		want.Refused = got.Refused
 		if got != want {
 			t.Fatalf("%s:\n got %+v\nwant %+v\nwith %+v",
 				real.Name(), got, want, *m.of(q.name))

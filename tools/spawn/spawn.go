@@ -16,10 +16,17 @@ import (
 
 // Build builds the server without cgo, as it is released, and returns the path of its binary in
 // dir.
-func Build(dir string) (string, error) {
-	binary := filepath.Join(dir, "darner")
-	build := exec.Command("go", "build", "-o", binary, "github.com/darner/darner/cmd/darner")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+func Build(dir string) (string, error) { return build(filepath.Join(dir, "darner"), "CGO_ENABLED=0") }
+
+// BuildRacing is Build with the race detector, which needs cgo and a C compiler.
+func BuildRacing(dir string) (string, error) {
+	return build(filepath.Join(dir, "darner-race"), "CGO_ENABLED=1", "-race")
+}
+
+func build(binary, env string, flags ...string) (string, error) {
+	build := exec.Command("go", append(append([]string{"build", "-o", binary}, flags...),
+		"github.com/darner/darner/cmd/darner")...)
+	build.Env = append(os.Environ(), env)
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}

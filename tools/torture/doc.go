@@ -8,4 +8,5 @@
 //	go test ./tools/torture                      the short form, some seconds
 //	make torture                                 the long form
 //	make soak                                    hours of load, kills and restarts
+//	make rules                                   an hour of clients at queues with settings
 package torture

@@ -52,7 +52,7 @@ func (l *Log) lacksRecords(tail []*file) bool {
 		end = t.Last + 1
 	}
 	for _, c := range l.consumers {
-		if _, ok := c.takenFrom(max(end, c.st.Head)); ok {
+		if _, ok := c.takenFrom(max(end, c.st.Head)); ok || c.st.Head < l.files[0].first {
 			return true
 		}
 	}
@@ -63,7 +63,7 @@ func (l *Log) lacksRecords(tail []*file) bool {
 // those that it has taken is right, and the others are those that are there.
 func (c *Consumer) appendedBytes(tail []*file) (n uint64) {
 	first := tail[0]
-	if c.st.Head >= first.first {
+	if c.st.Head >= first.first || first == c.l.files[0] {
 		n = c.st.Below + c.st.Taken.Bytes
 	} else if n = first.seg.Header().BytesBefore; n == 0 { // its header was made again
 		return c.l.total.bytes

@@ -23,8 +23,9 @@ race:
 fuzz:
 	FUZZTIME=1m .ci/run fuzz
 
-# Random workloads that end in a kill or a power cut, with new seeds, for CRASHTIME each. Two
-# processors run some 130 workloads a second: 100,000 of each kind in a quarter of an hour.
+# Random workloads that end in a kill or a power cut, with new seeds, for CRASHTIME each: those of
+# one log, of which two processors run some 130 a second, and those of queues whose items move, wait
+# and expire, some 50 a second with three crashes each.
 crashes:
 	CRASHTIME=15m .ci/run crashes
 

@@ -215,6 +215,9 @@ func (c *Consumer) take(x offset.Span) {
 	}
 	c.st.Forget(x.From, x.To)
 	if x.From <= c.st.Head {
+		if x.To > x.From && c.st.Taken.Count > 0 { // lost ones, with taken ones among them
+			x.Bytes += c.st.Taken.BytesUpTo(x.To)
+		}
 		c.st.Head = x.To + 1
 		c.st.Below += x.Bytes
 		c.st.Absorb()

@@ -130,18 +130,22 @@ func (c *Consumer) nextExpired(r reach, from uint64) (*file, error) {
 			from = l.nextFirstLocked(f)
 			l.mu.Unlock()
 		case f.times.known:
+			path := f.path
 			if _, err := l.pinAndUnlock(f); err == nil {
 				return f, nil
 			} else if !segment.Unreadable(err) {
 				return nil, err
 			}
-			l.forgetTimes(f)
+			l.forgetTimes(f, path)
 		default:
 			f.pins++
 			path := f.path
 			l.mu.Unlock()
-			l.learnTimes(f, path)
+			err := l.learnTimes(f, path)
 			l.release(f)
+			if err != nil {
+				return nil, err
+			}
 		}
 	}
 }
@@ -162,12 +166,15 @@ func (c *Consumer) afterLocked(from uint64) *file {
 	return nil
 }
 
-// learnTimes reads what the footer of a segment says that nobody has opened yet.
-func (l *Log) learnTimes(f *file, path string) {
+// learnTimes reads what the footer of a segment says that nobody has opened yet. An error may pass.
+func (l *Log) learnTimes(f *file, path string) error {
 	seg, _, err := l.openOwn(path, segment.OpenOptions{First: f.first})
+	if segment.Unreadable(err) {
+		l.forgetTimes(f, path)
+		return nil
+	}
 	if err != nil {
-		l.forgetTimes(f)
-		return
+		return err
 	}
 	l.mu.Lock()
 	if !f.times.known {
@@ -177,17 +184,21 @@ func (l *Log) learnTimes(f *file, path string) {
 	if err := seg.Close(); err != nil {
 		l.log.Warn("cannot close a segment", "file", path, "error", err)
 	}
+	return nil
 }
 
 func (f *file) setTimesLocked(t segment.Totals) {
 	f.times = times{known: true, expires: t.EarliestExpiry, oldest: t.Oldest}
 }
 
-// forgetTimes passes over a segment that cannot be read: the cursor will find out.
-func (l *Log) forgetTimes(f *file) {
+// forgetTimes passes over a segment that cannot be read under a name, unless it has another by now:
+// the cursor will find out.
+func (l *Log) forgetTimes(f *file, path string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	f.times = times{known: true}
+	if f.path == path {
+		f.times = times{known: true}
+	}
 }
 
 // walk is where EachExpired stopped in a segment, and what it has left there. Log.mu guards it.

@@ -34,6 +34,10 @@ type Glance struct {
 	// due time of any item, or later. Both are in Unix ms; 0: none has one.
 	Expires, Due int64
 
+	// Unsure says that records are missing, as after a power cut: how many Items and Bytes there
+	// are, and when they expire, is known once the log is open.
+	Unsure bool
+
 	// Waste says that Open, Slim and Close would free disk space: files that a crash left, blocks
 	// allocated ahead, segments with nothing left, a log that is empty or nearly so.
 	Waste bool
@@ -110,12 +114,13 @@ func (v *viewer) begin(seg *segment.Segment) error {
 	v.tail, v.next = seg, max(h.First, t.Last+1)
 	v.Appended, v.bytes = h.ItemsBefore+t.Items, h.BytesBefore+t.Bytes+largeBytes(seg)
 	v.CreatedUnix = h.Created
+	v.Unsure = !seg.Sealed() && t.Items != t.Last+1-h.First || h.First > 1 && h.BytesBefore == 0
 	return nil
 }
 
 // lookAtConsumers finds out what is taken. A log without an offset file has its own consumer too.
 func (v *viewer) lookAtConsumers() error {
-	oldest := offset.New(0, 0, 0)
+	oldest := offset.New(v.next, 0, 0)
 	switch {
 	case len(v.segments) > 0 && (v.tail == nil || v.segments[0].Number < v.tail.Header().First):
 		oldest.Head = v.segments[0].Number
@@ -158,6 +163,10 @@ func (v *viewer) offsetsOf(f files.Info) (offset.State, error) {
 // lookAt adds what a consumer has yet to take.
 func (v *viewer) lookAt(name string, st *offset.State) {
 	v.least = min(v.least, st.Head)
+	_, beyond := st.Taken.From(v.next)
+	if v.tail != nil && (beyond || st.Has(v.next)) {
+		v.Unsure = true // what was taken is missing
+	}
 	if v.next <= st.Head {
 		return
 	}

@@ -5,6 +5,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/segment/disk/disktest"
 	"github.com/darner/darner/wal"
 )
@@ -99,5 +100,21 @@ func TestAGlanceAtALogThatIsNotThereIsAnError(t *testing.T) {
 	if _, err := wal.Look(newMemory(t).FS, "/data/none"); err == nil ||
 		!strings.Contains(err.Error(), "none") {
 		t.Fatal(err)
+	}
+}
+
+// A power cut may leave no more of a log than its directory, or a file that has nothing in it.
+func TestAGlanceAtALogWithoutFilesSeesNoItems(t *testing.T) {
+	m := newMemory(t)
+	if err := disk.MakeDir(m.FS, "/data/q"); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if g, err := wal.Look(m.FS, "/data/q"); err != nil || g.Items != 0 || g.Bytes != 0 {
+			t.Errorf("got %+v, %v, want no items", g, err)
+		}
+		if err := m.WriteFile("/data/q/consumer.off", make([]byte, 4096)); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -414,6 +414,7 @@ func (l *Log) resumeNumbers() {
 			l.total.bytes = c.st.Below + bytesFrom(l.files[n-1].seg, c.st.Head)
 		}
 	}
+	l.recountBytes()
 	if l.missing.unreadableBelow > l.next {
 		l.skipNumbers(l.missing.unreadableBelow - 1)
 		if l.missing.endedAt == 0 { // otherwise the items that were durable are counted

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/darner/darner/segment/disk"
 	"github.com/darner/darner/segment/disk/disktest"
@@ -658,4 +659,64 @@ func TestFewLogsAreOpenedAtOnceWhereFewMayBeLoaded(t *testing.T) {
 	if n := most.Load(); n > 2 { // one, and the one that the sweeper looks at
 		t.Fatalf("got %d logs opened at once, want 2 at most", n)
 	}
+}
+
+func TestItemsThatMoveWaitForRoomOnTheDiskAndOthersGoOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fs := disktest.New()
+		var log lockedBuffer
+		o := timed()
+		o.Log.FS, o.Log.Logger = fs, slog.New(slog.NewTextHandler(&log, nil))
+		settings := map[string]*Settings{
+			"work": {ExpireTo: "old"}, "jobs": {MaxDeliveries: 1, DeadLetter: "dead"}, "other": {},
+		}
+		o.Settings = func(name string) *Settings {
+			if s := settings[name]; s != nil {
+				return s
+			}
+			return noSettings
+		}
+		r := open(t, "/data", o)
+		work, jobs, other := named(t, r, "work"), named(t, r, "jobs"), named(t, r, "other")
+		lives(t, work, 5*time.Second, "a", "b", "c")
+		lives(t, work, 0, "stays")
+		put(t, jobs, "d", "e")
+		put(t, other, "x", "y")
+		fs.SetCapacity(fs.Used())
+		fail(t, jobs, "d")
+		fail(t, jobs, "e")
+		pass(time.Minute)
+		for _, target := range []string{"old", "dead"} {
+			if !strings.Contains(log.String(), "queue "+target+" ") {
+				t.Errorf("got the log %s, want that items for queue %s stay", log.String(), target)
+			}
+		}
+		holds(t, work, 1, 0)
+		wants(t, work, "stays")
+		wants(t, other, "x", "y")
+		fs.SetCapacity(-1)
+		pass(30 * time.Second)
+		wants(t, named(t, r, "old"), "a", "b", "c")
+		wants(t, named(t, r, "dead"), "d", "e")
+		wants(t, work)
+		wants(t, jobs)
+	})
+}
+
+// lockedBuffer is a log that is read while it is written.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }

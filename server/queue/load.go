@@ -101,7 +101,7 @@ func (s *store) openLog(create bool) (opened bool, err error) {
 	defer s.loading.Unlock()
 	s.mu.Lock()
 	loaded, exists, broken := s.log != nil, s.exists, s.broken
-	if s.loadFailure != nil && clock.Steady(s.reg.clock) < s.loadFailure.until {
+	if exists && s.loadFailure != nil && clock.Steady(s.reg.clock) < s.loadFailure.until {
 		broken = s.loadFailure.err
 	}
 	s.mu.Unlock()

@@ -120,7 +120,7 @@ func (s *store) readFigures() error {
 	}
 	s.mu.Lock()
 	q := &s.own
-	if g.Due > e.now() { // how many are delayed is known when it is loaded
+	if g.Due > e.now() || g.Unsure { // how many are delayed, or there, is known when it is loaded
 		q.due = dueNow
 		s.mu.Unlock()
 		s.reg.sweeper.noteParked(dueNow)

@@ -66,6 +66,17 @@ func (s *Set) Add(n Span) bool {
 	return true
 }
 
+// BytesUpTo is the bytes of the spans that end at or before a number.
+func (s *Set) BytesUpTo(to uint64) (n uint64) {
+	s.tree.AscendLessThan(Span{From: to + 1}, func(x Span) bool {
+		if x.To <= to {
+			n += x.Bytes
+		}
+		return true
+	})
+	return n
+}
+
 func (s *Set) remove(x Span) {
 	s.tree.Delete(x)
 	s.Count -= x.To - x.From + 1

@@ -211,10 +211,11 @@ func (w *sweep) moveSlice(c cursor, from uint64, to string) (next uint64, err er
 	return next, err
 }
 
-// withdrawLocked takes an item out of what waits, wherever it does. It is false if somebody has it.
+// withdrawLocked takes an item out of what waits, wherever it does. It is false if somebody has it,
+// or has taken it since it was found.
 func (q *Queue) withdrawLocked(it Item) bool {
 	a := q.agenda
-	if q.isMovingLocked(it.Seq) {
+	if q.isMovingLocked(it.Seq) || q.cursor.Taken(it.Position) {
 		return false
 	}
 	if it.Seq >= q.cursor.Seq() { // the cursor will pass over it

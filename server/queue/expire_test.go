@@ -438,3 +438,17 @@ func expireAtRandom(t *testing.T, rng *rand.Rand) {
 		}
 	}
 }
+
+func TestWhatIsTakenJustBeforeItIsSweptHasNotExpired(t *testing.T) {
+	q := limited(t, Settings{MaxAge: time.Second})
+	put(t, q, "a")
+	it := fetch(t, q)
+	stepOf(q)(time.Second)
+	if err := q.Confirm(it); err != nil {
+		t.Fatal(err)
+	}
+	w := &sweep{q: q, left: -1} // which found it before that
+	if w.drop(q.cursor, it.Position, wal.Meta{Enqueued: it.Enqueued}) || q.Stats().Expired != 0 {
+		t.Fatal("got it swept, want it taken once")
+	}
+}

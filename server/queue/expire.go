@@ -5,13 +5,7 @@ package queue
 // does, wherever it stands. In a queue that moves expired items to another one, readers only pass
 // over them: they stay in the log, and count as passed, until the sweeper has moved them.
 
-import (
-	"context"
-	"slices"
-	"time"
-
-	"github.com/darner/darner/wal"
-)
+import "slices"
 
 // endsLocked is when an item expires by the clock as it is set now, in Unix ms; 0 is never.
 func (q *Queue) endsLocked(it Item) int64 {
@@ -83,134 +77,6 @@ func (q *Queue) dueForLocked(p Position, m Meta) {
 	}
 }
 
-// sweep is one walk through what has expired in a queue.
-type sweep struct {
-	q    *Queue
-	left int // items that it may still take; negative: any number
-	gone int
-}
-
-// dropAll drops what has expired, wherever it stands. It waits for the disk, and calls pace now and
-// then: when that is false it ends.
-func (w *sweep) dropAll(ctx context.Context, pace func(context.Context) bool) error {
-	q := w.q
-	for from, n := uint64(0), 0; ; n++ {
-		if !pace(ctx) {
-			return nil
-		}
-		next, err := w.slice(from)
-		if err != nil || next == 0 {
-			return err
-		}
-		if w.left == 0 {
-			q.store.mu.Lock()
-			q.dueLocked(dueNow)
-			q.store.mu.Unlock()
-			return nil
-		}
-		from = next
-	}
-}
-
-// slice drops a slice of it, and returns where to go on; 0: at the end.
-func (w *sweep) slice(from uint64) (next uint64, err error) {
-	q := w.q
-	s := q.store
-	s.mu.Lock()
-	if !s.loadedLocked() || q.returned == nil {
-		s.mu.Unlock()
-		return 0, nil
-	}
-	c := q.cursor
-	s.pins++
-	s.mu.Unlock()
-	defer s.unpin()
-	if to := s.settings().ExpireTo; to != "" {
-		return w.moveSlice(c, from, to)
-	}
-	n := 0
-	expires, put := q.reach()
-	return c.EachExpired(expires, put, from, func(p Position, m Meta) (stays, more bool) {
-		n++
-		stays = !w.drop(c, p, m)
-		return stays, n < expirySlice && w.left != 0
-	})
-}
-
-// reach says which times of items may mean that they have expired: see EachExpired.
-func (q *Queue) reach() (expires, put int64) {
-	e := q.store.reg.eras
-	now := e.now() + e.behind()
-	if most := q.store.settings().MaxAge; most > 0 {
-		put = now - most.Milliseconds()
-	}
-	return now, put
-}
-
-// drop drops an item if it has expired and waits. It is false if the item stays.
-func (w *sweep) drop(c cursor, p Position, m Meta) bool {
-	q := w.q
-	q.store.mu.Lock()
-	defer q.store.mu.Unlock()
-	if q.cursor != c {
-		return false
-	}
-	it := q.itemLocked(p, m)
-	if !q.hasExpiredLocked(it) || !q.withdrawLocked(it) {
-		return false
-	}
-	if err := q.cursor.Take(p); err != nil {
-		return false
-	}
-	q.noteExpiredLocked(1)
-	w.gone++
-	w.left--
-	return true
-}
-
-// moveSlice moves a slice of it to another queue. What that does not take stays.
-func (w *sweep) moveSlice(c cursor, from uint64, to string) (next uint64, err error) {
-	q := w.q
-	var b batch
-	expires, put := q.reach()
-	next, err = c.EachExpired(expires, put, from, func(p Position, m Meta) (stays, more bool) {
-		q.store.mu.Lock()
-		defer q.store.mu.Unlock()
-		it := q.itemLocked(p, m)
-		if q.cursor == c && q.hasExpiredLocked(it) && q.withdrawLocked(it) {
-			q.beginMoveLocked(it)
-			b.add(it)
-			w.left--
-		}
-		return true, !b.isFull() && w.left != 0
-	})
-	n, problem := q.move(b.items, to, wal.Expired)
-	stay := q.finishMove(c, b.items, n)
-	q.store.mu.Lock()
-	q.noteExpiredLocked(uint64(n))
-	for _, it := range stay {
-		if it.Seq < q.cursor.Seq() {
-			q.passed.items++
-			q.passed.bytes += it.Size
-		}
-	}
-	if len(q.store.others) > 0 { // which have these items too
-		for _, it := range b.items[:n] {
-			c.Revisit(it.Position)
-		}
-	}
-	if q.stuckUntil = 0; problem != nil {
-		q.stuckUntil = q.store.reg.eras.now() + unstick.Milliseconds()
-	}
-	q.store.mu.Unlock()
-	w.gone += n
-	if problem != nil { // they are looked at again later
-		q.noteStuck(len(stay), to, problem)
-		return 0, err
-	}
-	return next, err
-}
-
 // withdrawLocked takes an item out of what waits, wherever it does. It is false if somebody has it,
 // or has taken it since it was found.
 func (q *Queue) withdrawLocked(it Item) bool {
@@ -244,22 +110,3 @@ func (q *Queue) withdrawLocked(it Item) bool {
 	}
 	return true
 }
-
-// sweepExpired drops what has expired in a queue, most items at most; 0 is any number. It returns
-// how many that were.
-func (q *Queue) sweepExpired(
-	ctx context.Context, pace func(context.Context) bool, most int,
-) (n int, err error) {
-	w := &sweep{q: q, left: -1}
-	if most > 0 {
-		w.left = most
-	}
-	err = w.dropAll(ctx, pace)
-	return w.gone, err
-}
-
-// unstick is how long expired items stay after the other queue did not take one.
-const unstick = 10 * time.Second
-
-// expiryGap is the shortest time between two rounds of the sweeper.
-const expiryGap = time.Second

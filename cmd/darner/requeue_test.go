@@ -72,7 +72,7 @@ func TestRequeuePutsItemsBackWhereTheyCameFrom(t *testing.T) {
 	c := d.dial()
 	large := strings.Repeat("0123456789", 300_000)
 	c.die("orders", 1, "one", 1)
-	c.die("a%+é", 4294967295, "", 2)
+	c.die("a%+é", 2147483647, "", 2)
 	c.say("set dead 0 0 6\r\nmanual\r\n", "STORED\r\n")
 	c.die("orders", 3, large, 4)
 	c.say("set orders 0 0 5\r\nalive\r\n", "STORED\r\n")
@@ -86,7 +86,7 @@ func TestRequeuePutsItemsBackWhereTheyCameFrom(t *testing.T) {
 	c.say(strings.Repeat("get orders\r\n", 4), "VALUE orders 0 5\r\nalive\r\nEND\r\n"+
 		"VALUE orders 1 3\r\none\r\nEND\r\n"+
 		fmt.Sprintf("VALUE orders 3 %d\r\n%s\r\nEND\r\nEND\r\n", len(large), large))
-	c.say("get a%+é\r\n", "VALUE a%+é 4294967295 0\r\n\r\nEND\r\n")
+	c.say("get a%+é\r\n", "VALUE a%+é 2147483647 0\r\n\r\nEND\r\n")
 
 	out, log, code = command(t, "", "requeue", "dead", "-s", d.Addr)
 	if code != 1 || !strings.Contains(log, "nothing to move") || !strings.Contains(out, "1 item with") {

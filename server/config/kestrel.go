@@ -5,6 +5,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -230,9 +231,9 @@ func (k *kestrel) name(s *section, value string, line int) {
 		return
 	}
 	s.head = "[" + queueTables + "." + strconv.Quote(tokensOf(nil, name).String()) + "]"
-	if first := k.queues[name]; first != nil { // the last one counts
-		k.named = slices.DeleteFunc(k.named, func(o *section) bool { return o == first })
-	}
+	first := k.queues[name] // the last one counts, and the last name of one
+	k.named = slices.DeleteFunc(k.named, func(o *section) bool { return o == first || o == s })
+	maps.DeleteFunc(k.queues, func(_ string, o *section) bool { return o == s })
 	k.queues[name] = s
 	k.named = append(k.named, s)
 }

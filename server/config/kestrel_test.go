@@ -66,6 +66,8 @@ func TestAKestrelsSettingsAreReadOrNamed(t *testing.T) {
 func FuzzWhateverAKestrelsFileHasTheOutcomeIsTOML(f *testing.F) {
 	f.Add(production)
 	f.Add("new KestrelConfig { listenAddress = \"\\x00\\u00e9\"; x = \"\n} } new QueueBuilder{name=\"a\"}}")
+	f.Add("new QueueBuilder { name = \"a\"; name = \"b\" }; new QueueBuilder { name = \"b\" }")
+	f.Add("new QueueBuilder { name = \"a\"; name = \"b\"; name = \"a\" }")
 	path := filepath.Join(f.TempDir(), "darner.toml")
 	f.Fuzz(func(t *testing.T, text string) {
 		got := FromKestrel("a\n.scala", text)

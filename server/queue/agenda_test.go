@@ -366,10 +366,13 @@ func TestADelayedItemThatAShorterAgeEndsIsDelayedNoMore(t *testing.T) {
 		}
 		shorter := &Settings{MaxAge: 5 * time.Second}
 		q.store.reg.Reconfigure(func(string) *Settings { return shorter })
-		if n, err := q.FlushExpired(); n != 1 || err != nil {
-			t.Fatalf("got %d expired, %v, want 1", n, err)
+		if _, err := q.FlushExpired(); err != nil { // if the sweeper was not here already
+			t.Fatal(err)
 		}
 		hasDelayed(t, q, 1, 0)
+		if s := q.Stats(); s.Expired != 1 {
+			t.Fatalf("got %d expired, want 1", s.Expired)
+		}
 		wants(t, q, "b")
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -65,6 +66,8 @@ type crashWorld struct {
 	cutIn   int            // calls until the cut; 0: not counting
 	image   *disktest.FS
 	atCut   atCut
+
+	running atomic.Pointer[Registry] // r, for goroutines that it starts
 }
 
 // atCut is what was known at the cut.
@@ -105,6 +108,7 @@ func (w *crashWorld) live(g *generation) error {
 	if w.r != nil {
 		w.r.Close() // which the image knows nothing of
 		w.r = nil
+		w.running.Store(nil)
 	}
 	w.fs.Fail(nil)
 	if err != nil {
@@ -160,6 +164,7 @@ func (w *crashWorld) start() (err error) {
 		w.room()
 		w.r, err = OpenRegistry("/data", w.options(w.fs))
 	}
+	w.running.Store(w.r)
 	return err
 }
 
@@ -244,11 +249,15 @@ func (w *crashWorld) cut() {
 // is unknown.
 func (w *crashWorld) movingNow() (moving map[place]bool, unknown map[string]bool) {
 	moving, unknown = map[place]bool{}, map[string]bool{}
-	if w.r == nil {
+	r := w.running.Load()
+	if r == nil {
 		return moving, unknown
 	}
 	for _, name := range queueNames {
-		q := w.queue(name)
+		q, err := r.Queue([]byte(name))
+		if err != nil {
+			panic(err)
+		}
 		if !q.store.mu.TryLock() {
 			unknown[name] = true
 			continue

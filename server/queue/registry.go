@@ -135,8 +135,8 @@ func OpenRegistry(dir string, o Options) (*Registry, error) {
 	r.loadEras()
 	r.scrubber = startScrubber(r)
 	r.walker = startTask(r.walk)
+	startUndertaker(r) // which the sweeper calls
 	startSweeper(r)
-	startUndertaker(r)
 	return r, nil
 }
 

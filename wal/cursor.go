@@ -99,10 +99,14 @@ func (f *file) position(r *segment.Record) Position {
 		at: r.Offset(), segment: f.first,
 	}
 	if r.Kind == segment.KindLarge {
-		p.at |= largeBit
-		p.Size = body.ItemSize(r)
+		p.markLarge(r)
 	}
 	return p
+}
+
+func (p *Position) markLarge(r *segment.Record) {
+	p.at |= largeBit
+	p.Size = body.ItemSize(r)
 }
 
 // How much TryNext skips while it holds Log.mu: bytes of records, and the cost of looking at one,

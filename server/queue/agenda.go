@@ -181,7 +181,7 @@ func (q *Queue) nextOnAgendaLocked() (Item, bool, error) {
 			it, ok := q.returned.DeleteMin()
 			return it, ok, nil
 		}
-		p, m, ok, err := q.cursor.TryNext()
+		p, m, ok, err := q.cursor.TryNextInto(&q.more)
 		switch {
 		case err != nil:
 			return Item{}, false, err
@@ -199,7 +199,7 @@ func (q *Queue) nextOnAgendaLocked() (Item, bool, error) {
 
 // findRipeLocked finds a ripe item in the log; false if it is taken by now.
 func (q *Queue) findRipeLocked(seq uint64) (it Item, ok bool, err error) {
-	p, m, ok, err := q.cursor.TryFind(seq)
+	p, m, ok, err := q.cursor.TryFindInto(&q.more, seq)
 	if err != nil {
 		return it, false, err
 	}

@@ -65,7 +65,7 @@ func (q *Queue) describe(it Item) (Info, error) {
 	if q.cursor != it.cursor {
 		return Info{}, ErrGone
 	}
-	_, m, ok, err := q.cursor.TryFind(it.Seq)
+	_, m, ok, err := q.cursor.TryFindInto(nil, it.Seq)
 	switch {
 	case err != nil:
 		return Info{}, goneIfClosed(err)

@@ -32,6 +32,13 @@ type Item struct {
 	deliveries uint32
 }
 
+// newItem is small enough for the compiler to make the item where it is wanted.
+func newItem(c cursor, p Position, m Meta) Item {
+	return Item{
+		Position: p, Enqueued: m.Enqueued, Expires: m.Expires, cursor: c, fixed: m.Fixed(),
+	}
+}
+
 func earlier(a, b Item) bool { return a.Seq < b.Seq }
 
 // degree of the trees of returned items: they are mostly empty or tiny.

@@ -59,9 +59,9 @@ type log interface {
 // cursor hands out the items of a log, in order and each once, and says which are gone for good.
 // What it has handed out and not taken comes again when the log is opened the next time.
 type cursor interface {
-	// TryNext hands out the next item. Its More is valid until the next TryNext or TryFind. After
-	// ErrUnready, GetReady prepares what was lacking, and ReadyThen calls fn when that is done.
-	TryNext() (Position, Meta, bool, error)
+	// TryNextInto hands out the next item, with its More, if it has one, in more. After ErrUnready,
+	// GetReady prepares what was lacking, and ReadyThen calls fn when that is done.
+	TryNextInto(more *More) (Position, Meta, bool, error)
 	GetReady()
 	ReadyThen(fn func())
 
@@ -76,10 +76,10 @@ type cursor interface {
 	// Origin says where an item came from; nil if it was not moved here. It waits for the disk.
 	Origin(p Position) (*wal.Origin, error)
 
-	// Seq is the number below which TryNext hands out nothing any more. TryFind returns an item by
-	// its number, wherever that is; false if it is taken. It is ErrUnready as TryNext is.
+	// Seq is the number below which TryNextInto hands out nothing any more. TryFindInto returns an
+	// item by its number, wherever that is; false if it is taken. Else it is as TryNextInto.
 	Seq() uint64
-	TryFind(seq uint64) (Position, Meta, bool, error)
+	TryFindInto(more *More, seq uint64) (Position, Meta, bool, error)
 
 	// EachDue calls fn for the items that have a Due after a time, in order. It waits for the disk;
 	// nobody may append meanwhile.
@@ -142,16 +142,16 @@ type logs interface {
 // noCursor is the cursor of a queue that is not loaded, or does not exist.
 type noCursor struct{}
 
-func (noCursor) TryNext() (p Position, m Meta, ok bool, err error) { return p, m, false, nil }
-func (noCursor) GetReady()                                         {}
-func (noCursor) ReadyThen(fn func())                               { go fn() }
-func (noCursor) Read(_ Position, dst []byte) ([]byte, error)       { return dst, ErrGone }
-func (noCursor) TryRead(_ Position, dst []byte) ([]byte, error)    { return dst, ErrGone }
-func (noCursor) Borrow(Position) (Loan, error)                     { return Loan{}, ErrGone }
-func (noCursor) TryBorrow(Position) (Loan, error)                  { return Loan{}, ErrGone }
-func (noCursor) Open(Position) (Body, error)                       { return nil, ErrGone }
-func (noCursor) Seq() uint64                                       { return 0 }
-func (noCursor) TryFind(uint64) (p Position, m Meta, ok bool, err error) {
+func (noCursor) TryNextInto(*More) (p Position, m Meta, ok bool, err error) { return p, m, false, nil }
+func (noCursor) GetReady()                                                  {}
+func (noCursor) ReadyThen(fn func())                                        { go fn() }
+func (noCursor) Read(_ Position, dst []byte) ([]byte, error)                { return dst, ErrGone }
+func (noCursor) TryRead(_ Position, dst []byte) ([]byte, error)             { return dst, ErrGone }
+func (noCursor) Borrow(Position) (Loan, error)                              { return Loan{}, ErrGone }
+func (noCursor) TryBorrow(Position) (Loan, error)                           { return Loan{}, ErrGone }
+func (noCursor) Open(Position) (Body, error)                                { return nil, ErrGone }
+func (noCursor) Seq() uint64                                                { return 0 }
+func (noCursor) TryFindInto(*More, uint64) (p Position, m Meta, ok bool, err error) {
 	return p, m, false, nil
 }
 func (noCursor) Expires(int64) int64 { return 0 }

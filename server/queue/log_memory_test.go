@@ -236,7 +236,7 @@ type memoryCursor struct {
 // isClosed: memoryLog.mu is held, as in all that follows.
 func (c *memoryCursor) isClosed() bool { return c.life != c.log.life }
 
-func (c *memoryCursor) TryNext() (p Position, m Meta, ok bool, err error) {
+func (c *memoryCursor) TryNextInto(*More) (p Position, m Meta, ok bool, err error) {
 	c.log.mu.Lock()
 	defer c.log.mu.Unlock()
 	if c.isClosed() {
@@ -257,7 +257,7 @@ func (c *memoryCursor) Seq() uint64 {
 	return c.at + 1
 }
 
-func (c *memoryCursor) TryFind(seq uint64) (p Position, m Meta, ok bool, err error) {
+func (c *memoryCursor) TryFindInto(_ *More, seq uint64) (p Position, m Meta, ok bool, err error) {
 	c.log.mu.Lock()
 	defer c.log.mu.Unlock()
 	if c.isClosed() {

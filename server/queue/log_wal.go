@@ -47,16 +47,7 @@ func (l walLog) Cursor(name string, from wal.Start) (cursor, error) {
 
 type walCursor struct {
 	*wal.Consumer
-	log  *wal.Log
-	more More // of what was handed out last
-}
-
-func (c *walCursor) TryNext() (Position, Meta, bool, error) {
-	return c.Consumer.TryNextInto(&c.more)
-}
-
-func (c *walCursor) TryFind(seq uint64) (Position, Meta, bool, error) {
-	return c.Consumer.TryFindInto(&c.more, seq)
+	log *wal.Log
 }
 
 func (c *walCursor) Read(p Position, dst []byte) ([]byte, error) {

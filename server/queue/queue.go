@@ -32,6 +32,7 @@ type Queue struct {
 	skip       *skipping // nil unless something before the head was skipped
 	agenda     *agenda   // nil unless something is on it
 	loaded     loadedAt  // what was put there when the log was opened
+	more       More      // of the item that the cursor has handed out last
 
 	// Items that are in the log, and neither wait nor are open.
 	passed sum              // expired ones that the cursor has passed: see expire.go
@@ -344,21 +345,23 @@ func (q *Queue) nextLocked() (Item, bool, error) {
 			return it, true, nil
 		}
 	}
-	p, m, ok, err := q.cursor.TryNext()
+	p, m, ok, err := q.cursor.TryNextInto(&q.more)
 	if !ok {
 		return Item{}, false, err
 	}
 	if m.More != nil && q.isDeferred(p, m) { // a large one, put just now, or the agenda is done
 		return Item{}, false, ErrUnready
 	}
-	return q.itemLocked(p, m), true, nil
+	it := newItem(q.cursor, p, m)
+	if q.store.settings().countDeliveries() {
+		it.deliveries = q.cursor.Deliveries(p.Seq)
+	}
+	return it, true, nil
 }
 
-// itemLocked is an item that the log has handed out.
+// itemLocked is an item that the log has found.
 func (q *Queue) itemLocked(p Position, m Meta) Item {
-	it := Item{
-		Position: p, Enqueued: m.Enqueued, Expires: m.Expires, cursor: q.cursor, fixed: m.Fixed(),
-	}
+	it := newItem(q.cursor, p, m)
 	if q.store.settings().countDeliveries() {
 		it.deliveries = q.cursor.Deliveries(p.Seq)
 	}

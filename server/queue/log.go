@@ -142,15 +142,17 @@ type logs interface {
 // noCursor is the cursor of a queue that is not loaded, or does not exist.
 type noCursor struct{}
 
-func (noCursor) TryNextInto(*More) (p Position, m Meta, ok bool, err error) { return p, m, false, nil }
-func (noCursor) GetReady()                                                  {}
-func (noCursor) ReadyThen(fn func())                                        { go fn() }
-func (noCursor) Read(_ Position, dst []byte) ([]byte, error)                { return dst, ErrGone }
-func (noCursor) TryRead(_ Position, dst []byte) ([]byte, error)             { return dst, ErrGone }
-func (noCursor) Borrow(Position) (Loan, error)                              { return Loan{}, ErrGone }
-func (noCursor) TryBorrow(Position) (Loan, error)                           { return Loan{}, ErrGone }
-func (noCursor) Open(Position) (Body, error)                                { return nil, ErrGone }
-func (noCursor) Seq() uint64                                                { return 0 }
+func (noCursor) TryNextInto(*More) (p Position, m Meta, ok bool, err error) {
+	return p, m, false, nil
+}
+func (noCursor) GetReady()                                      {}
+func (noCursor) ReadyThen(fn func())                            { go fn() }
+func (noCursor) Read(_ Position, dst []byte) ([]byte, error)    { return dst, ErrGone }
+func (noCursor) TryRead(_ Position, dst []byte) ([]byte, error) { return dst, ErrGone }
+func (noCursor) Borrow(Position) (Loan, error)                  { return Loan{}, ErrGone }
+func (noCursor) TryBorrow(Position) (Loan, error)               { return Loan{}, ErrGone }
+func (noCursor) Open(Position) (Body, error)                    { return nil, ErrGone }
+func (noCursor) Seq() uint64                                    { return 0 }
 func (noCursor) TryFindInto(*More, uint64) (p Position, m Meta, ok bool, err error) {
 	return p, m, false, nil
 }

@@ -38,6 +38,7 @@ type Consumer struct {
 	reading reading
 	walk    walk
 	found   lastFound
+	warm    uint64 // the item that was read for TryFind last
 
 	marks            int  // syncs since its file was last marked: see marksSkipped
 	dirty            bool // its file awaits a sync

@@ -18,8 +18,9 @@ func (c *Consumer) Seq() uint64 {
 }
 
 // TryFind returns the item with a number, wherever the cursor is. ok is false if the item is taken;
-// one that is damaged is taken then, counted and logged. ErrUnready means that its segment must be
-// opened: then call ReadyThen, and TryFind again. Other errors may pass.
+// one that is damaged is taken then, counted and logged. ErrUnready means that it has to be read
+// from the disk first, since it is not near what was found before: then call ReadyThen, and TryFind
+// again. Other errors may pass.
 func (c *Consumer) TryFind(seq uint64) (p Position, m Meta, ok bool, err error) {
 	return c.TryFindInto(nil, seq)
 }
@@ -43,7 +44,7 @@ func (c *Consumer) TryFindInto(
 		return p, m, false, nil
 	}
 	f := l.files[i]
-	if f.seg == nil {
+	if f.seg == nil || !c.isWarmLocked(f, seq) {
 		c.reading.lacks, c.reading.find = true, seq
 		return p, m, false, ErrUnready
 	}
@@ -65,6 +66,15 @@ type lastFound struct {
 	f    *file
 	seq  uint64
 	next uint32 // offset of the record after it
+}
+
+// isWarmLocked reports whether an item is likely to be in memory: it was just written, read for
+// TryFind, or is not far after what that has found last.
+func (c *Consumer) isWarmLocked(f *file, seq uint64) bool {
+	const near = 64
+	last := &c.found
+	return f == c.l.activeLocked() || c.warm == seq ||
+		last.f == f && last.seq < seq && seq-last.seq <= near
 }
 
 // findLocked reads the record with a number. It is io.EOF if there is none.
@@ -92,7 +102,8 @@ func (c *Consumer) findLocked(f *file, seq uint64) (r segment.Record, err error)
 	return r, err
 }
 
-// openFound opens the segment that TryFind lacked. It is false if that lacked none.
+// openFound opens the segment that TryFind lacked, and reads the item. It is false if it lacked
+// none.
 func (c *Consumer) openFound() bool {
 	l := c.l
 	l.mu.Lock()
@@ -102,17 +113,26 @@ func (c *Consumer) openFound() bool {
 		return false
 	}
 	i := l.indexLocked(find)
-	if l.closed || i < 0 || l.files[i].seg != nil {
+	if l.closed || i < 0 {
 		c.isReady(nil)
 		l.mu.Unlock()
 		return true
 	}
 	f := l.files[i]
 	f.pins++
-	path := f.path
+	isOpen, path := f.seg != nil, f.path
 	l.mu.Unlock()
-	err := l.open(f, path)
+	var err error
+	if !isOpen {
+		err = l.open(f, path)
+	}
+	if err == nil {
+		if at, e := f.seg.Find(find); e == nil { // what is wrong with it TryFind will see
+			f.seg.At(at)
+		}
+	}
 	l.mu.Lock()
+	c.warm = find
 	if segment.Unreadable(err) && !f.gone && f.path == path {
 		f.lost, err = true, nil
 		c.lose(find, find)

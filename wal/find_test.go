@@ -230,3 +230,24 @@ func TestALogInWhichNothingExpiresIsNotWalked(t *testing.T) {
 		t.Fatalf("got %d items, want none", len(got))
 	}
 }
+
+func TestFindingAnItemWaitsForNoDisk(t *testing.T) {
+	m := newMemory(t)
+	l := m.open()
+	c := consumer(t, l)
+	for i := range 20_000 {
+		timedItem(t, l, payload(i), wal.Meta{})
+	}
+	rest(l)
+	for _, seq := range []uint64{10, 9000, 2000} {
+		if _, _, _, err := c.TryFind(seq); err != wal.ErrUnready {
+			t.Fatalf("number %d: got %v, want that it is to be read first", seq, err)
+		}
+		if got := found(t, l, c, seq); got != payload(int(seq-1)) {
+			t.Fatalf("got %q, want item %d", got, seq)
+		}
+		if _, _, ok, err := c.TryFind(seq + 1); !ok || err != nil {
+			t.Fatalf("number %d: got %v, %v, want the next one at once", seq+1, ok, err)
+		}
+	}
+}

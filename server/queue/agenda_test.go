@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"testing"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/darner/darner/wal"
 	"github.com/darner/darner/wal/clock/clocktest"
+	"github.com/darner/darner/wal/datadir"
 )
 
 // stepOf is the clock of small, to be stepped.
@@ -214,6 +217,11 @@ func TestADelayGoesOnWhenTheClockIsSet(t *testing.T) {
 		c.Step(30 * time.Second)
 		hasDelayed(t, q, 0, 2)
 		if by > 0 { // the history of the clock knows of times when it was behind
+			history := filepath.Join(q.store.reg.dir, datadir.ClockName)
+			eventually(t, "the history of the clock", func() bool {
+				_, err := os.Stat(history)
+				return err == nil
+			})
 			q = named(t, reopen(t, q.store.reg), "work")
 			if err := q.Load(); err != nil {
 				t.Fatal(err)

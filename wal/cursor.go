@@ -83,7 +83,10 @@ func (c *Consumer) TryNextInto(more *More) (p Position, m Meta, ok bool, err err
 			c.jump(x.To + 1)
 			continue
 		}
-		p = c.f.position(&r)
+		p = newPosition(c.f.first, &r)
+		if r.Kind == segment.KindLarge {
+			p.markLarge(&r)
+		}
 		if !r.Mended {
 			p.at |= verifiedBit
 		}
@@ -94,14 +97,19 @@ func (c *Consumer) TryNextInto(more *More) (p Position, m Meta, ok bool, err err
 
 // position is where a record of the segment is.
 func (f *file) position(r *segment.Record) Position {
-	p := Position{
-		Seq: r.Seq, Size: int64(len(r.Payload)), Flags: r.ClientFlags,
-		at: r.Offset(), segment: f.first,
-	}
+	p := newPosition(f.first, r)
 	if r.Kind == segment.KindLarge {
 		p.markLarge(r)
 	}
 	return p
+}
+
+// newPosition is small enough for the compiler to make the Position where it is wanted.
+func newPosition(first uint64, r *segment.Record) Position {
+	return Position{
+		Seq: r.Seq, Size: int64(len(r.Payload)), Flags: r.ClientFlags,
+		at: r.Offset(), segment: first,
+	}
 }
 
 func (p *Position) markLarge(r *segment.Record) {

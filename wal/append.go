@@ -43,7 +43,8 @@ func (l *Log) appendLocked(
 	if err := l.usableLocked(); err != nil {
 		return p, err
 	}
-	r := l.recordLocked(kind, payload, m)
+	var r segment.Record
+	l.fillLocked(&r, kind, payload, m)
 	bytes := r.Size()
 	for {
 		f, err := l.takesLocked(bytes)
@@ -61,16 +62,15 @@ func (l *Log) appendLocked(
 	}
 }
 
-// recordLocked is the record of the next item.
-func (l *Log) recordLocked(kind segment.Kind, payload []byte, m *Meta) segment.Record {
-	enqueued := m.Enqueued
-	if enqueued == 0 {
-		enqueued = l.now()
+// fillLocked fills r, which is empty, with the record of the next item.
+func (l *Log) fillLocked(r *segment.Record, kind segment.Kind, payload []byte, m *Meta) {
+	r.Seq, r.Kind, r.Payload = l.next, kind, payload
+	r.ClientFlags, r.Enqueued, r.Expires = m.Flags, m.Enqueued, m.Expires
+	if r.Enqueued == 0 {
+		r.Enqueued = l.now()
 	}
-	return segment.Record{
-		Seq: l.next, Kind: kind, Flags: m.recordFlags(), ClientFlags: m.Flags,
-		Enqueued: enqueued, Expires: m.Expires, Due: m.Due(),
-		Payload: payload, Note: m.Origin().note(),
+	if m.More != nil {
+		m.More.keep(r)
 	}
 }
 

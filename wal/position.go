@@ -1,5 +1,7 @@
 package wal
 
+import "github.com/darner/darner/segment"
+
 // Position says where an item of a log is. It is a small value (32 bytes), valid until the item is
 // taken. Callers keep the Positions of items that they have in hand; the log keeps nothing of
 // these. The zero Position is no item.
@@ -108,9 +110,10 @@ func (m *Meta) Move(by int64) {
 // flagFixed of a record is More.Fixed.
 const flagFixed = 1
 
-func (m *Meta) recordFlags() uint8 {
-	if m.Fixed() {
-		return flagFixed
+// keep sets in a record what an item has in More.
+func (x *More) keep(r *segment.Record) {
+	if x.Fixed {
+		r.Flags |= flagFixed
 	}
-	return 0
+	r.Due, r.Note = x.Due, x.Origin.note()
 }

@@ -266,7 +266,8 @@ func (u *Upload) append() (p Position, err error) {
 		if u.f != l.activeLocked() {
 			return p, errRolled
 		}
-		r := l.recordLocked(segment.KindItem, nil, &u.m)
+		var r segment.Record
+		l.fillLocked(&r, segment.KindItem, nil, &u.m)
 		off, err := u.f.seg.AppendBody(u.room, u.sum, &r)
 		if err == nil {
 			p = l.appendedLocked(u.f, off, int64(u.size), &r)

@@ -4,22 +4,22 @@ package memcache
 
 import "fmt"
 
-// command is one word of the protocol.
+// command is one word of the protocol. It has four fields, which pass in registers.
 type command struct {
-	name    string
-	run     func(s *Session, args []byte) // answers, or sets the step that will
-	access  Access                        // by default, of an administrator's command
-	noreply noreply
-	writes  bool // it discards items, which a server that is not up refuses
+	name   string
+	run    func(s *Session, args []byte) // answers, or sets the step that will
+	access Access                        // by default, of an administrator's command
+	traits traits
 }
 
-// noreply says where a command takes that word, which is always the last one.
-type noreply uint8
+type traits uint8
 
 const (
-	noreplyNever noreply = iota
-	noreplyAlone         // also as the only word after the command
-	noreplyAfter         // after another word: the first one is a name, whatever it is
+	noreplyAlone traits = 1 << iota // takes noreply, also as the only word after the command
+	noreplyAfter                    // takes noreply after a name, whatever that is
+	discards                        // discards items, which a server that is not up refuses
+
+	noreply = noreplyAlone | noreplyAfter // always the last word
 )
 
 // lookup finds a command by its name in any case; run is nil for an unknown one.
@@ -37,7 +37,7 @@ func lookup(name []byte) command {
 	case "gets":
 		return command{name: "gets", run: (*Session).getsCommand}
 	case "set":
-		return command{name: "set", run: (*Session).setCommand, noreply: noreplyAlone}
+		return command{name: "set", run: (*Session).setCommand, traits: noreplyAlone}
 	case "add":
 		return storage("add")
 	case "replace":
@@ -66,17 +66,17 @@ func lookup(name []byte) command {
 		return command{name: "confirm", run: (*Session).confirmCommand}
 	case "delete":
 		return command{name: "delete", run: (*Session).deleteCommand, access: AccessAll,
-			noreply: noreplyAfter, writes: true}
+			traits: noreplyAfter | discards}
 	case "flush":
-		return command{name: "flush", run: (*Session).flushCommand, access: AccessAll, writes: true}
+		return command{name: "flush", run: (*Session).flushCommand, access: AccessAll, traits: discards}
 	case "flush_all":
 		return command{name: "flush_all", run: (*Session).flushAllCommand, access: AccessAll,
-			noreply: noreplyAlone, writes: true}
+			traits: noreplyAlone | discards}
 	case "flush_expired":
-		return command{name: "flush_expired", run: (*Session).flushExpiredCommand, writes: true}
+		return command{name: "flush_expired", run: (*Session).flushExpiredCommand, traits: discards}
 	case "flush_all_expired":
 		return command{name: "flush_all_expired", run: (*Session).flushAllExpiredCommand,
-			writes: true}
+			traits: discards}
 	case "status":
 		return command{name: "status", run: (*Session).statusCommand}
 	case "reload":
@@ -96,9 +96,9 @@ func lookup(name []byte) command {
 	case "version":
 		return command{name: "version", run: (*Session).versionCommand}
 	case "verbosity":
-		return command{name: "verbosity", run: (*Session).verbosityCommand, noreply: noreplyAlone}
+		return command{name: "verbosity", run: (*Session).verbosityCommand, traits: noreplyAlone}
 	case "cache_memlimit", "lru", "slabs", "extstore", "watch", "refresh_certs":
-		return command{run: (*Session).unknownCommand, noreply: noreplyAlone}
+		return command{run: (*Session).unknownCommand, traits: noreplyAlone}
 	case "quit":
 		return command{name: "quit", run: (*Session).quitCommand}
 	}
@@ -107,12 +107,12 @@ func lookup(name []byte) command {
 
 // storage is a command of memcached's that has a body and makes no sense for a queue.
 func storage(name string) command {
-	return command{name: name, run: (*Session).unsupportedSet, noreply: noreplyAlone}
+	return command{name: name, run: (*Session).unsupportedSet, traits: noreplyAlone}
 }
 
 // unsupported is one without a body.
 func unsupported(name string) command {
-	return command{name: name, run: (*Session).unsupportedCommand, noreply: noreplyAfter}
+	return command{name: name, run: (*Session).unsupportedCommand, traits: noreplyAfter}
 }
 
 // request is the step that reads a line and begins its command.
@@ -136,8 +136,8 @@ func (s *Session) request() {
 	}
 	name, args := nextWord(line)
 	c := lookup(name)
-	if c.noreply != noreplyNever {
-		args, s.noreply = cutNoreply(args, c.noreply)
+	if c.traits&noreply != 0 {
+		args, s.noreply = cutNoreply(args, c.traits&noreplyAfter != 0)
 	}
 	if c.run == nil {
 		s.unknownCommand(args)
@@ -147,7 +147,7 @@ func (s *Session) request() {
 	if !s.permitted(c) {
 		return
 	}
-	if c.writes {
+	if c.traits&discards != 0 {
 		if err := s.refuses(true); err != nil {
 			s.answer(serverError(err))
 			return
@@ -183,12 +183,13 @@ func (s *Session) permitted(c command) bool {
 }
 
 // cutNoreply cuts noreply off a line's words if it is the last one, and reports whether it was.
-func cutNoreply(args []byte, where noreply) (rest []byte, found bool) {
+// After a name, it is not the first.
+func cutNoreply(args []byte, afterName bool) (rest []byte, found bool) {
 	rest, last := lastWord(args)
 	if !isWord(last, "noreply") {
 		return args, false
 	}
-	if first, _ := nextWord(rest); where == noreplyAfter && len(first) == 0 {
+	if first, _ := nextWord(rest); afterName && len(first) == 0 {
 		return args, false
 	}
 	return rest, true

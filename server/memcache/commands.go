@@ -68,7 +68,8 @@ func lookup(name []byte) command {
 		return command{name: "delete", run: (*Session).deleteCommand, access: AccessAll,
 			traits: noreplyAfter | discards}
 	case "flush":
-		return command{name: "flush", run: (*Session).flushCommand, access: AccessAll, traits: discards}
+		return command{name: "flush", run: (*Session).flushCommand, access: AccessAll,
+			traits: discards}
 	case "flush_all":
 		return command{name: "flush_all", run: (*Session).flushAllCommand, access: AccessAll,
 			traits: noreplyAlone | discards}

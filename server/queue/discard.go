@@ -66,8 +66,7 @@ func (s *store) discardSome(bound error) (more bool, err error) {
 	var unready []cursor
 	n := 0
 	for q := range s.queuesLocked() {
-		some, problem := q.dropOldestLocked()
-		q.noteDiscardedLocked(uint64(some), bound)
+		some, problem := q.dropOldestLocked(bound)
 		n += some
 		if problem == ErrUnready {
 			unready = append(unready, q.cursor)
@@ -94,16 +93,29 @@ const discardSlice = 64 << 10
 // recordBytes is about what a record takes besides its payload.
 const recordBytes = 48
 
-// dropOldestLocked takes a slice of the oldest waiting items.
-func (q *Queue) dropOldestLocked() (n int, err error) {
+// dropOldestLocked takes a slice of the oldest waiting items. Of these, some may have expired.
+func (q *Queue) dropOldestLocked(bound error) (n int, err error) {
+	discarded, expired := uint64(0), uint64(0)
+	defer func() {
+		q.noteDiscardedLocked(discarded, bound)
+		q.noteExpiredLocked(expired, expiredItems)
+	}()
 	for bytes := int64(0); n < expirySlice && bytes < discardSlice; n++ {
 		it, ok, err := q.nextLocked()
 		if !ok || err != nil {
 			return n, err
 		}
+		if q.isMovingLocked(it.Seq) { // it goes anyway
+			continue
+		}
 		if err := q.cursor.Take(it.Position); err != nil {
 			q.putBackLocked(it)
 			return n, err
+		}
+		if q.hasExpiredLocked(it) {
+			expired++
+		} else {
+			discarded++
 		}
 		bytes += it.Size + recordBytes
 	}

@@ -46,7 +46,7 @@ func (q *Queue) expireLocked(it Item) error {
 		q.putBackLocked(it)
 		return err
 	}
-	q.noteExpiredLocked(1)
+	q.noteExpiredLocked(1, expiredItems)
 	return nil
 }
 

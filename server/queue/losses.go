@@ -26,6 +26,9 @@ var (
 	expiredItems = &metrics.Trouble{
 		Level: slog.LevelInfo, Text: "expired items are%s dropped",
 	}
+	movedItems = &metrics.Trouble{
+		Level: slog.LevelInfo, Text: "expired items are%s moved to another queue",
+	}
 	discardedItems = &metrics.Trouble{
 		Level: slog.LevelWarn, Text: "oldest items are%s discarded for new ones",
 	}
@@ -52,11 +55,11 @@ func (q *Queue) lossesLocked() *losses {
 	return q.lost
 }
 
-// noteExpiredLocked counts items that were dropped because they have expired.
-func (q *Queue) noteExpiredLocked(n uint64) {
+// noteExpiredLocked counts items that have expired and left: expiredItems or movedItems.
+func (q *Queue) noteExpiredLocked(n uint64, how *metrics.Trouble) {
 	if n > 0 {
 		q.lossesLocked().expired += n
-		q.store.reg.episodes.Note(expiredItems, q.Name(), n, nil)
+		q.store.reg.episodes.Note(how, q.Name(), n, nil)
 	}
 }
 

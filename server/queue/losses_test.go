@@ -63,6 +63,16 @@ func TestExpiryIsToldOnceHoweverManyItems(t *testing.T) {
 	q.wants(t, time.Minute, "expired items are no longer dropped", fmt.Sprint("total=", n))
 }
 
+func TestItemsThatMoveAreTold(t *testing.T) {
+	q := newTelling(t)
+	q.store.set.Store(&Settings{ExpireTo: "old"})
+	putExpired(t, q.Queue, 3)
+	if n, err := q.FlushExpired(); n != 3 || err != nil {
+		t.Fatalf("got %d, %v, want 3", n, err)
+	}
+	q.wants(t, 0, "expired items are moved to another queue", "INFO", "queue=work", "count=3")
+}
+
 func TestDamageIsCountedAndTold(t *testing.T) {
 	q := newTelling(t)
 	put(t, q.Queue, "a", "b")
@@ -101,6 +111,31 @@ func TestDiscardedItemsAreTold(t *testing.T) {
 	}
 	l.wants(t, 0, "oldest items are discarded for new ones", "WARN", "queue=work",
 		fmt.Sprint("count=", s.DiscardedFull), "max-disk of its table, or queue-max-disk")
+}
+
+func TestWhatHasExpiredIsNotDiscarded(t *testing.T) {
+	r := bounded(t, disktest.New(), func(o *Options) {
+		o.Clock = clocktest.New(time.UnixMilli(today))
+		o.Settings = func(string) *Settings { return &Settings{MaxDisk: 1 << 20, Discard: true} }
+	})
+	r.sweeper.stop() // expired items leave for new ones alone
+	q := named(t, r, "work")
+	payload := make([]byte, 10_000)
+	for range 60 {
+		m := Meta{Enqueued: today, Expires: today + 1000}
+		if err := storePatiently(q, payload, m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	later(r)
+	for range 60 {
+		if err := storePatiently(q, payload, Meta{Enqueued: today}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s := q.Stats(); s.DiscardedFull != 0 || s.Expired == 0 {
+		t.Errorf("got %d discarded and %d expired, want only expired ones", s.DiscardedFull, s.Expired)
+	}
 }
 
 func TestRefusalsAreCountedByReason(t *testing.T) {

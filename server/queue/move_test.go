@@ -1,6 +1,8 @@
 package queue
 
 import (
+	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -46,6 +48,39 @@ func inTheMiddle(t *testing.T, do func(q *Queue)) (q, old *Queue) {
 	return q, old
 }
 
+func TestItemsKeepTheirOrderWhenManyAskForThemToMove(t *testing.T) {
+	const n = 20 * moveItems
+	o := small()
+	o.Settings = func(name string) *Settings {
+		if name == "work" {
+			return &Settings{MaxAge: time.Second, ExpireTo: "old"}
+		}
+		return noSettings
+	}
+	r := open(t, t.TempDir(), o)
+	q, old := named(t, r, "work"), named(t, r, "old")
+	for i := range n {
+		if err := storePatiently(q, fmt.Append(nil, i), Meta{Enqueued: today}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	later(r)
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			if _, err := q.FlushExpired(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	for i := range n {
+		if got := take(t, old); got != fmt.Sprint(i) {
+			t.Fatalf("got item %s, want %d", got, i)
+		}
+	}
+}
+
 func TestWhatIsBeingMovedIsDeliveredToNobody(t *testing.T) {
 	q, old := inTheMiddle(t, func(q *Queue) {
 		q.store.set.Store(noSettings) // it would not have expired
@@ -56,13 +91,17 @@ func TestWhatIsBeingMovedIsDeliveredToNobody(t *testing.T) {
 }
 
 func TestWhatIsBeingMovedExpiresNowhereElse(t *testing.T) {
+	var dropped sync.WaitGroup
 	q, old := inTheMiddle(t, func(q *Queue) {
 		q.store.set.Store(&Settings{MaxAge: time.Second}) // expired items are dropped
 		wants(t, q)
-		if n, err := q.FlushExpired(); n != 0 || err != nil {
-			t.Errorf("got %d dropped, %v, want none", n, err)
-		}
+		dropped.Go(func() { // after the move
+			if n, err := q.FlushExpired(); n != 0 || err != nil {
+				t.Errorf("got %d dropped, %v, want none", n, err)
+			}
+		})
 	})
+	dropped.Wait()
 	wants(t, old, "moves")
 	if s := q.Stats(); s.Expired != 1 {
 		t.Errorf("got %d expired, want 1", s.Expired)

@@ -5,6 +5,7 @@ package queue
 
 import (
 	"errors"
+	"sync"
 	"sync/atomic"
 
 	"github.com/google/btree"
@@ -39,7 +40,8 @@ type Queue struct {
 	dead   []Item           // that were delivered too often, on their way to another queue
 	moving map[uint64]int64 // that are being moved, with their sizes; nil if none is
 
-	stuckUntil int64 // Unix ms: the other queue takes no expired items before
+	sweeping   sync.Mutex // held by the walk through what has expired, before Store.mu
+	stuckUntil int64      // Unix ms: the other queue takes no expired items before
 
 	// When to clean up, in Unix ms; 0 is never. As a rule it is when the head expires.
 	due int64

@@ -17,10 +17,12 @@ const unstick = 10 * time.Second
 const expiryGap = time.Second
 
 // sweepExpired drops what has expired in a queue, most items at most; 0 is any number. It returns
-// how many that were.
+// how many that were. Another walk of the queue ends first, so that what is moved keeps its order.
 func (q *Queue) sweepExpired(
 	ctx context.Context, pace func(context.Context) bool, most int,
 ) (n int, err error) {
+	q.sweeping.Lock()
+	defer q.sweeping.Unlock()
 	w := &sweep{q: q, left: -1}
 	if most > 0 {
 		w.left = most
@@ -108,7 +110,7 @@ func (w *sweep) drop(c cursor, p Position, m Meta) bool {
 	if err := q.cursor.Take(p); err != nil {
 		return false
 	}
-	q.noteExpiredLocked(1)
+	q.noteExpiredLocked(1, expiredItems)
 	w.gone++
 	w.left--
 	return true
@@ -133,7 +135,7 @@ func (w *sweep) moveSlice(c cursor, from uint64, to string) (next uint64, err er
 	n, problem := q.move(b.items, to, wal.Expired)
 	stay := q.finishMove(c, b.items, n)
 	q.store.mu.Lock()
-	q.noteExpiredLocked(uint64(n))
+	q.noteExpiredLocked(uint64(n), movedItems)
 	for _, it := range stay {
 		if it.Seq < q.cursor.Seq() {
 			q.passed.items++

@@ -67,8 +67,9 @@ func (c *Consumer) Expires(maxAge int64) (at int64) {
 	return at
 }
 
-// revisit is after how many ms EachExpired comes again to an item that was left.
-const revisit = 10_000
+// RevisitAfter is after how many ms EachExpired comes again to an item that stays. It comes at once if
+// its times are that much later.
+const RevisitAfter = 10_000
 
 // Revisit has EachExpired come to an item at once that was left.
 func (c *Consumer) Revisit(p Position) {
@@ -294,10 +295,10 @@ func (c *Consumer) finishWalk(from uint64) {
 // addAgain adds a record that has expired and stays: the next look at it comes later.
 func (t *times) addAgain(r reach, enqueued, expires int64) {
 	if expires != 0 && expires <= r.expires {
-		expires = r.expires + revisit
+		expires = r.expires + RevisitAfter
 	}
 	if enqueued <= r.put {
-		enqueued = r.put + revisit
+		enqueued = r.put + RevisitAfter
 	}
 	t.add(enqueued, expires)
 }

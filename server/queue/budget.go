@@ -33,6 +33,7 @@ type overBound struct {
 	own     bool // the bound is the queue's
 	items   bool // it is one of items or their bytes, not of the disk
 	discard bool // the queue's oldest items are to make room
+	clears  bool // those that are to move to another queue do: see Queue.clearAway
 }
 
 func (e *overBound) Error() string { return e.text }

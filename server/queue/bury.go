@@ -124,7 +124,7 @@ func (q *Queue) moveDead(ctx context.Context) bool {
 		q.store.pins--
 		q.noteDeadLocked(uint64(n))
 		if q.cursor == c {
-			q.dead = append(stay, q.dead...)
+			q.dead, q.deadStay = append(stay, q.dead...), problem != nil
 		}
 		q.store.mu.Unlock()
 		if problem != nil {

@@ -21,7 +21,7 @@ func (q *Queue) FlushExpired() (n int, err error) {
 	q.store.pins++
 	q.store.mu.Unlock()
 	defer q.store.unpin()
-	return q.sweepExpired(context.Background(), func(context.Context) bool { return true }, 0)
+	return q.sweepExpired(context.Background(), untilDone, 0)
 }
 
 // FlushAllExpired is FlushExpired of every queue, and returns the sum. Parked queues in which

@@ -19,6 +19,7 @@ func (q *Queue) MaxOpenReads() int { return q.store.settings().MaxOpenReads }
 const (
 	atMaxItems   = "the queue is at its limit of %d items (max-items): take items, or raise it"
 	atMaxBytes   = "the queue is at its limit of %d bytes (max-bytes): take items, or raise it"
+	atStuck      = ". %d of the items wait for another queue to take them"
 	atMaxDelayed = "the queue has as many delayed items as it may, %d (max-delayed): wait until " +
 		"some are due, or raise it"
 )
@@ -40,18 +41,21 @@ func (s *store) admitLocked(size int64, delayed bool) error {
 	_, more := q.peekHeadLocked() // drops what has expired
 	over := s.overLocked(set, size)
 	for n := 0; over != nil && over.discard && n < expirySlice; n++ {
+		if over.clears {
+			return over
+		}
 		bound := over
 		it, ok, err := q.popLocked() // drops what has expired before the next one
 		over = s.overLocked(set, size)
 		switch {
 		case err == ErrUnready:
 			return bound
-		case over == nil && ok:
+		case ok && (over == nil || over.clears):
 			q.putBackLocked(it)
 		case over == nil:
-		case !ok:
+		case !ok && !over.clears:
 			return errors.Join(over.final(), err)
-		default:
+		case ok:
 			if err := q.discardLocked(it, bound); err != nil {
 				return errors.Join(over.final(), err)
 			}
@@ -72,15 +76,20 @@ func (s *store) overLocked(set *Settings, size int64) *overBound {
 	items, bytes := s.own.cursor.Pending()
 	items, bytes = items+s.reserved.items, bytes+s.reserved.bytes
 	refused := func(format string, bound int64) *overBound {
+		text := fmt.Sprintf(format, bound)
+		if n := s.own.stuckLocked(); n > 0 {
+			text += fmt.Sprintf(atStuck, n)
+		}
+		clears := s.own.mayClearAwayLocked()
 		return &overBound{
-			text: fmt.Sprintf(format, bound), need: size,
-			own: true, items: true, discard: set.Discard,
+			text: text, need: size,
+			own: true, items: true, discard: set.Discard || clears, clears: clears,
 		}
 	}
 	switch {
 	case set.MaxBytes > 0 && size > set.MaxBytes: // however much is discarded
 		over := refused(atMaxBytes, set.MaxBytes)
-		over.discard = false
+		over.discard, over.clears = false, false
 		return over
 	case set.MaxItems > 0 && items+1 > set.MaxItems:
 		return refused(atMaxItems, set.MaxItems)
@@ -129,14 +138,15 @@ func (s *store) reserve(size int64, delayed bool) (err error) {
 		if !errors.As(err, &over) || !over.discard {
 			return err
 		}
-		if err := s.makeWay(over); err != nil {
+		if err := s.makeWay(over, false); err != nil { // it may be an item that moves here
 			return err
 		}
 	}
 }
 
-// makeWay is admitLocked with as many holds of the lock as it takes. It may wait for the disk.
-func (s *store) makeWay(refused *overBound) error {
+// makeWay is admitLocked with as many holds of the lock as it takes. It may wait for the disk. wait
+// is as for clearAway.
+func (s *store) makeWay(refused *overBound, wait bool) error {
 	for {
 		if there, err := s.lockLoaded(false); err != nil {
 			return err
@@ -147,18 +157,19 @@ func (s *store) makeWay(refused *overBound) error {
 		c := s.own.cursor
 		before, _ := c.Pending()
 		err := s.admitLocked(refused.need, false)
-		after, _ := c.Pending()
 		s.pins++ // it must not be parked
 		s.mu.Unlock()
-		if errors.Is(err, ErrDiscardOldest) {
-			c.GetReady()
-		}
-		s.unpin()
 		var over *overBound
-		switch {
-		case !errors.As(err, &over) || !over.discard:
+		if goesOn := errors.As(err, &over) && over.discard; !goesOn {
+			s.unpin()
 			return err
-		case before == after && s.own.waitsForNothing():
+		}
+		if c.GetReady(); over.clears {
+			s.own.clearAway(over, wait)
+		}
+		after, _ := c.Pending()
+		s.unpin()
+		if before == after && (over.clears || s.own.waitsForNothing()) {
 			return over.final()
 		}
 	}

@@ -134,7 +134,7 @@ func (q *Queue) copyFrom(from *Queue, it Item, m Meta) error {
 	for tries := 0; tries < putTries && again(); tries++ {
 		if errors.Is(err, ErrBacklog) {
 			q.catchUp()
-		} else if err = q.DiscardOldest(err); err != nil {
+		} else if err = q.store.discardOldest(err, false); err != nil {
 			return err
 		}
 		err = q.Put(payload, m)
@@ -197,6 +197,9 @@ func (q *Queue) finishMove(c cursor, items []Item, n int) (stay []Item) {
 	}
 	return stay
 }
+
+// stuckLocked is how many items are to move to another queue and are not on their way.
+func (q *Queue) stuckLocked() int64 { return q.passed.items + int64(len(q.dead)) }
 
 // noteStuck tells the operator of items that the other queue does not take.
 func (q *Queue) noteStuck(n int, to string, err error) {

@@ -40,6 +40,8 @@ type Queue struct {
 	dead   []Item           // that were delivered too often, on their way to another queue
 	moving map[uint64]int64 // that are being moved, with their sizes; nil if none is
 
+	deadStay bool // the other queue did not take one of dead
+
 	sweeping   sync.Mutex // held by the walk through what has expired, before Store.mu
 	stuckUntil int64      // Unix ms: the other queue takes no expired items before
 
@@ -403,6 +405,7 @@ func (q *Queue) detachLocked() {
 	q.takeSkipErrLocked()
 	q.opens = opens{}
 	q.openTotals, q.passed, q.dead, q.moving = sum{}, sum{}, nil, nil
+	q.stuckUntil, q.deadStay = 0, false
 	q.dropAgendaLocked()
 }
 

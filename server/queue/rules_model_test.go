@@ -50,6 +50,8 @@ type ruledQueue struct {
 	dead         []*ruledItem
 	waiters      []*ruledWaiter
 	blurred      int64 // Unix ms until which the log need not find again what stayed
+	stuckUntil   int64 // Unix ms: no new item makes expired ones move before
+	deadStay     bool  // the other queue did not take one of dead
 	Stats
 }
 
@@ -232,25 +234,55 @@ func (m *ruledModel) admit(q *ruledQueue, size int64, delayed bool) bool {
 	if delayed && q.count(isLater).items >= set.maxDelayed() {
 		return false
 	}
-	if m.fits(q, size) {
-		return true
-	}
-	m.first(q)
 	for !m.fits(q, size) {
-		if !set.Discard || set.MaxBytes > 0 && size > set.MaxBytes {
-			return false
-		}
 		it := m.first(q)
-		if m.fits(q, size) {
-			break
-		}
-		if it == nil {
+		switch {
+		case m.fits(q, size):
+			return true
+		case set.MaxBytes > 0 && size > set.MaxBytes:
 			return false
+		case m.mayClearAway(q):
+			if !m.clearAway(q) {
+				return false
+			}
+		case !set.Discard || it == nil:
+			return false
+		default:
+			it.state = ended
+			q.DiscardedFull++
 		}
-		it.state = ended
-		q.DiscardedFull++
 	}
 	return true
+}
+
+func (m *ruledModel) mayClearAway(q *ruledQueue) bool {
+	has := q.count(passed).items > 0
+	return has && q.stuckUntil <= m.now ||
+		m.of(q.name).Discard && (has || q.deadStay && len(q.dead) > 0)
+}
+
+// clearAway has items go that are to move to another queue. It is false if none did.
+func (m *ruledModel) clearAway(q *ruledQueue) bool {
+	if q.count(passed).items > 0 && q.stuckUntil <= m.now && m.sweep(q) > 0 {
+		return true
+	}
+	if !m.of(q.name).Discard {
+		return false
+	}
+	if q.deadStay && len(q.dead) > 0 {
+		q.dead[0].state = ended
+		q.dead = q.dead[1:]
+		q.DiscardedFull++
+		return true
+	}
+	for _, it := range q.items {
+		if it.state != ended && it.state != inHand && it.state != isDead && m.hasExpired(q, it) {
+			it.state = ended
+			q.DiscardedFull++
+			return true
+		}
+	}
+	return false
 }
 
 // store puts an item into all queues of a store. It is false if the store has no room.
@@ -293,6 +325,7 @@ func (m *ruledModel) Put(t *rapid.T) {
 	q := m.real(t, i)
 	meta := wal.Meta{Enqueued: it.put, Expires: it.expires}
 	meta.SetDue(it.due)
+	m.unblur(t)
 	err := q.Put([]byte(it.text), meta)
 	for errors.Is(err, ErrDiscardOldest) {
 		if err = q.DiscardOldest(err); err == nil {
@@ -568,19 +601,30 @@ func (m *ruledModel) Sweep(t *rapid.T) {
 	if !real.Exists() {
 		return
 	}
-	for j, other := range m.queues {
-		if c := m.real(t, j).cursor; other.name == q.name && m.now <= other.blurred {
-			for seq := range other.items {
-				c.Revisit(Position{Seq: uint64(seq + 1)})
-			}
-		}
-	}
+	m.unblur(t)
 	got, err := real.FlushExpired()
 	if err != nil {
 		t.Fatal(err)
 	}
+	if want := m.sweep(q); got != want {
+		t.Fatalf("%s: got %d items swept, want %d", real.Name(), got, want)
+	}
+}
+
+// unblur has the log find again what stayed.
+func (m *ruledModel) unblur(t *rapid.T) {
+	for i, q := range m.queues {
+		c := m.real(t, i).cursor
+		for seq := 0; m.now <= q.blurred && seq < len(q.items); seq++ {
+			c.Revisit(Position{Seq: uint64(seq + 1)})
+		}
+	}
+}
+
+// sweep drops or moves what has expired, and returns how many items that were.
+func (m *ruledModel) sweep(q *ruledQueue) (gone int) {
 	var move []*ruledItem
-	want, to := 0, m.of(q.name).ExpireTo
+	to := m.of(q.name).ExpireTo
 	for _, it := range q.items {
 		switch {
 		case it.state == ended || !m.hasExpired(q, it):
@@ -589,25 +633,35 @@ func (m *ruledModel) Sweep(t *rapid.T) {
 		case to == "":
 			it.state = ended
 			q.Expired++
-			want++
+			gone++
 		default:
 			move = append(move, it)
 		}
 	}
 	n := m.move(q, move, to)
 	q.Expired += uint64(n)
+	if to != "" {
+		q.stuckUntil = 0
+	}
 	for _, it := range move[n:] {
-		q.blurred = m.now + revisitAfter
+		q.blurred, q.stuckUntil = m.now+revisitAfter, m.now+unstick.Milliseconds()
 		switch seq := uint64(slices.Index(q.items, it) + 1); {
-		case seq < real.cursor.Seq():
+		case seq < m.cursor(q).Seq():
 			it.state = passed
 		case it.state == isLater:
 			it.state = waits
 		}
 	}
-	if got != want+n {
-		t.Fatalf("%s: got %d items swept, want %d", real.Name(), got, want+n)
+	return gone + n
+}
+
+// cursor is the real one of a queue.
+func (m *ruledModel) cursor(q *ruledQueue) cursor {
+	if q.handle != nil {
+		return q.handle.cursor
 	}
+	real, _ := m.r.Queue([]byte(q.name))
+	return real.cursor
 }
 
 // revisitAfter is after how many ms a sweeper comes again to what stayed.
@@ -630,6 +684,7 @@ func (m *ruledModel) move(q *ruledQueue, items []*ruledItem, to string) (n int) 
 func (m *ruledModel) Bury(t *rapid.T) {
 	i := m.pick(t)
 	q := m.queues[i]
+	m.unblur(t)
 	m.real(t, i).moveDead(context.Background())
 	to := m.of(q.name).DeadLetter
 	if to == "" {
@@ -640,7 +695,11 @@ func (m *ruledModel) Bury(t *rapid.T) {
 		m.serve(i)
 		return
 	}
+	if len(q.dead) == 0 {
+		return
+	}
 	n := m.move(q, q.dead, to)
+	q.deadStay = n < len(q.dead)
 	q.DeadLetters += uint64(n)
 	q.dead = q.dead[n:]
 	for _, it := range q.dead {
@@ -650,7 +709,7 @@ func (m *ruledModel) Bury(t *rapid.T) {
 
 // reload is what becomes of a queue whose log is closed and opened again.
 func (m *ruledModel) reload(q *ruledQueue) {
-	q.dead, q.blurred = nil, 0
+	q.dead, q.blurred, q.stuckUntil, q.deadStay = nil, 0, 0, false
 	for _, it := range q.items {
 		switch {
 		case it.state == ended:
@@ -733,7 +792,7 @@ func (m *ruledModel) Check(t *rapid.T) {
 		var want Stats
 		waiting := q.count(waits)
 		want.Items, want.Bytes = waiting.items, waiting.bytes
-		want.Delayed = q.count(isLater).items
+		want.Delayed, want.Moving = q.count(isLater).items, q.count(passed, isDead).items
 		want.TotalItems, want.Expired, want.DeadLetters = q.TotalItems, q.Expired, q.DeadLetters
 		want.TimedOut, want.Transactions, want.Canceled = q.TimedOut, q.Transactions, q.Canceled
 		want.DiscardedFlushed, want.DiscardedFull = q.DiscardedFlushed, q.DiscardedFull

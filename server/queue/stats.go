@@ -17,7 +17,8 @@ type Stats struct {
 	Age          int64 // ms since the head was put; 0 when nothing waits
 	Delayed      int64 // that wait for their time, put with a delay or returned
 	Waiters      int
-	Open         int // open reads, those of plain gets included
+	Moving       int64 // that have expired or were delivered too often, and are yet to move
+	Open         int   // open reads, those of plain gets included
 
 	Expired          uint64
 	DeadLetters      uint64 // items delivered too often: moved to another queue, or dropped
@@ -47,7 +48,7 @@ type Stats struct {
 // figures are what is kept of the Stats of a queue that is not loaded.
 type figures struct {
 	items, bytes       int64
-	delayed            int64
+	delayed, moving    int64
 	pending            int64 // items that are not taken, wherever they are
 	total              uint64
 	segments           int
@@ -57,16 +58,16 @@ type figures struct {
 
 func (s Stats) figures() *figures {
 	return &figures{
-		items: s.Items, bytes: s.Bytes, delayed: s.Delayed, pending: s.pending, total: s.TotalItems,
-		segments: s.Segments, created: s.Created,
+		items: s.Items, bytes: s.Bytes, delayed: s.Delayed, moving: s.Moving,
+		pending: s.pending, total: s.TotalItems, segments: s.Segments, created: s.Created,
 		headSince: s.headSince, hasHead: s.hasHead,
 	}
 }
 
 func (f figures) stats() Stats {
 	return Stats{
-		Items: f.items, Bytes: f.bytes, Delayed: f.delayed, pending: f.pending, TotalItems: f.total,
-		Segments: f.segments, Created: f.created,
+		Items: f.items, Bytes: f.bytes, Delayed: f.delayed, Moving: f.moving,
+		pending: f.pending, TotalItems: f.total, Segments: f.segments, Created: f.created,
 		headSince: f.headSince, hasHead: f.hasHead,
 	}
 }
@@ -206,6 +207,7 @@ func (q *Queue) statsLocked() Stats {
 	if q.agenda != nil {
 		s.Delayed, s.DelayedMemory = q.delayedLocked().items, q.agenda.memory()
 	}
+	s.Moving = q.stuckLocked() + int64(len(q.moving))
 	s.Open = q.opens.n
 	q.addCountsLocked(&s)
 	q.store.addStatsLocked(&s)

@@ -267,10 +267,13 @@ func (s *store) dropExpired(ctx context.Context, by *sweeper) {
 		if most == 0 { // else it is counted what goes
 			q.dropExpired(ctx, by)
 		}
-		if _, err := q.sweepExpired(ctx, by.pace, most); err != nil {
+		n, err := q.sweepExpired(ctx, by.pace, most)
+		if err != nil {
 			s.logger().Warn("cannot look for expired items", "queue", q.Name(), "error", err)
 		}
-		q.noteDue()
+		if most == 0 || n < most { // else it is due, and the next round goes on
+			q.noteDue()
+		}
 	}
 }
 

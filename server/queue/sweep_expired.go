@@ -100,20 +100,22 @@ func (w *sweep) drop(c cursor, p Position, m Meta) bool {
 	q := w.q
 	q.store.mu.Lock()
 	defer q.store.mu.Unlock()
-	if q.cursor != c {
-		return false
-	}
-	it := q.itemLocked(p, m)
-	if !q.hasExpiredLocked(it) || !q.withdrawLocked(it) {
-		return false
-	}
-	if err := q.cursor.Take(p); err != nil {
+	if !q.takeExpiredLocked(c, p, m) {
 		return false
 	}
 	q.noteExpiredLocked(1, expiredItems)
 	w.gone++
 	w.left--
 	return true
+}
+
+// takeExpiredLocked takes an item if it has expired and waits.
+func (q *Queue) takeExpiredLocked(c cursor, p Position, m Meta) bool {
+	if q.cursor != c {
+		return false
+	}
+	it := q.itemLocked(p, m)
+	return q.hasExpiredLocked(it) && q.withdrawLocked(it) && q.cursor.Take(p) == nil
 }
 
 // moveSlice moves a slice of it to another queue. What that does not take stays.

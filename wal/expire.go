@@ -67,8 +67,8 @@ func (c *Consumer) Expires(maxAge int64) (at int64) {
 	return at
 }
 
-// RevisitAfter is after how many ms EachExpired comes again to an item that stays. It comes at once if
-// its times are that much later.
+// RevisitAfter is after how many ms EachExpired comes again to an item that stays. It comes at once
+// if its times are that much later.
 const RevisitAfter = 10_000
 
 // Revisit has EachExpired come to an item at once that was left.

@@ -41,8 +41,7 @@ func (c *Config) readFile() error {
 		}
 		s, ok := find(c.Settings(), k.name)
 		if !ok {
-			errs = append(errs, k.errorf("there is no such setting%s",
-				orSo(k.name, append(known, defaultTable, queueTables))))
+			errs = append(errs, k.notAbove(append(known, defaultTable, queueTables)))
 			continue
 		}
 		text, err := textOf(s.Value, k.value)
@@ -127,12 +126,25 @@ func readTable(k key) (t *table, errs []error) {
 	return t, errs
 }
 
+// notAbove is the error of a key that no setting above the first table has.
+func (k key) notAbove(known []string) error {
+	if _, ok := find(new(Queue).settings(), k.name); ok {
+		return k.errorf("this is a setting of queues: it stands in [%s] or in a table of queues, "+
+			"as [%s.\"NAME\"]", defaultTable, queueTables)
+	}
+	return k.errorf("there is no such setting%s", orSo(k.name, known))
+}
+
 // parseOwn returns the text of a setting in a queue's table. It has checked that the setting takes
 // it.
 func parseOwn(k key) (text string, err error) {
 	settings := new(Queue).settings()
 	s, ok := find(settings, k.name)
-	if !ok {
+	switch {
+	case k.isTable:
+		return "", k.errorf("a table in a table: a name with a dot stands in quotes, as "+
+			"[%s.\"a.b\"]", queueTables)
+	case !ok:
 		if server := new(Config); server.Setting(k.name) != nil && k.name != "queue-max-disk" {
 			return "", k.errorf("this is a setting of the server, not of a queue: " +
 				"it stands above the first table")

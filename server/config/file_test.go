@@ -125,6 +125,8 @@ func TestWhatIsWrongInTheFileIsNamed(t *testing.T) {
 		"parity = 5":                           "parity: 5",
 		"max-disk = 5":                         "max-disk: 5",
 		"queue = 1":                            "queue: give a table",
+		"max-items = 5":                        "max-items: this is a setting of queues",
+		"[queue.a.b]":                          "queue.\"a\".b: a table in a table: a name with a dot",
 		"[queue]\nmax-disk = 1":                "queue.\"max-disk\": not a table",
 		"[queue.\"\"]":                         "queue.\"\": no queue",
 		"[queue.\"a/b\"]":                      "queue.\"a/b\": no queue",

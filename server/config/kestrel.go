@@ -354,7 +354,7 @@ func readNumber(text string) (string, bool) {
 		return "0", true
 	}
 	n, err := strconv.ParseInt(strings.TrimSuffix(text, "L"), 10, 64)
-	return strconv.FormatInt(n, 10), err == nil
+	return strconv.FormatInt(n, 10), err == nil && n >= 0
 }
 
 func readDiscard(text string) (string, bool) {

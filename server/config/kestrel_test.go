@@ -28,7 +28,7 @@ new KestrelConfig {
   } :: new QueueBuilder {
     name = "jobs"; expireToQueue = Some("ready"); maxAge = 30.seconds
     maxSize = 2 * gigs
-    keepJournal = false
+    keepJournal = false; maxExpireSweep = -1
   } :: new QueueBuilder { maxItems = 5 } :: new QueueBuilder {
     name = "50%*"
     discardOldWhenFull = true
@@ -50,6 +50,7 @@ func TestAKestrelsSettingsAreReadOrNamed(t *testing.T) {
 		"\n[queue.\"jobs\"]\nexpire-to = \"ready\"\nmax-age = \"30s\"\n" +
 			"# production.scala:21: maxSize = 2 * gigs: give max-bytes by hand",
 		"\n# production.scala:22: keepJournal = false: has no counterpart",
+		"\n# production.scala:22: maxExpireSweep = -1: give max-expire-sweep by hand",
 		"\n[queue.\"50%25%2A\"]\nwhen-full = \"discard-oldest\"\nmax-queue-age = \"48h\"\n",
 		"\n# production.scala:27: other = 7: is not known\n",
 	} {

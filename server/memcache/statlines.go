@@ -147,7 +147,7 @@ func (l *statLines) queue(of Queue) {
 	l.counter("mended_records", q.Mended)
 	l.text("failed", failed)
 	l.number("create_time", q.Created)
-	l.number("moving_items", q.Moving)
+	l.number("moving", q.Moving)
 	l.number("delayed_items", q.Delayed)
 	l.number("delayed_bytes_of_memory", q.DelayedMemory)
 	l.counter("timed_out_transactions", q.TimedOut)

@@ -10,8 +10,8 @@ import (
 	"github.com/darner/darner/wal"
 )
 
-// mayClearAwayLocked reports whether items that are to move to another queue may go for a new one: to
-// that queue or, if that does not take them, as the oldest of a queue that discards these.
+// mayClearAwayLocked reports whether items that are to move to another queue may go for a new one:
+// to that queue or, if that does not take them, as the oldest of a queue that discards these.
 func (q *Queue) mayClearAwayLocked() bool {
 	if q.passed.items > 0 && q.stuckUntil <= q.store.reg.eras.now() {
 		return true

@@ -8,7 +8,9 @@ import "errors"
 // DiscardOldest discards the oldest waiting items until there is room for what Put or BeginLarge
 // refused with ErrDiscardOldest; open items stay. It returns the refusal when no room can be made.
 // It may wait for the disk.
-func (q *Queue) DiscardOldest(refused error) error { return q.store.discardOldest(refused, true) }
+func (q *Queue) DiscardOldest(refused error) error {
+	return q.store.discardOldest(refused, true)
+}
 
 // discardOldest is DiscardOldest. wait is as for Queue.clearAway.
 func (s *store) discardOldest(refused error, wait bool) error {
@@ -42,7 +44,7 @@ func (s *store) discardOldest(refused error, wait bool) error {
 func (s *store) discardFor(bytes int64) {
 	if settings := s.settings(); settings.Discard {
 		if err := s.reg.budget.admit(s.dir(), settings, bytes); err != nil {
-			_ = s.discardOldest(err, false) // if that fails, the write fails too, with its own error
+			_ = s.discardOldest(err, false) // else the write fails, with its own error
 		}
 	}
 }

@@ -257,7 +257,7 @@ func (w *crashWorld) confirm(queue string, n int) error {
 	if err := w.queue(queue).Confirm(it); err != nil {
 		return err
 	}
-	w.set(func() { k.gone = !w.full })
+	w.set(func() { k.unsure, k.gone = w.full, !w.full })
 	return nil
 }
 

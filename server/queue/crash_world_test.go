@@ -38,6 +38,7 @@ type kept struct {
 	touched        bool   // a client has had it
 	ending         bool   // Confirm was called
 	gone, forGood  bool   // it was seen taken; before a sync
+	unsure         bool   // it was taken on a full disk, which may have no room to note it
 	returning      uint32 // how often it may have come back
 	noted          uint32 // how often that surely is noted
 	notedSynced    uint32
@@ -311,7 +312,8 @@ func (w *crashWorld) observe() error {
 				w.mu.Unlock()
 				return fmt.Errorf("item %s left queue %s for no reason", k.id, name)
 			}
-			k.gone = k.gone || !w.full // else there may have been no room to note it
+			k.unsure = k.unsure || w.full && !k.gone
+			k.gone = k.gone || !k.unsure
 		}
 		w.mu.Unlock()
 	}

@@ -12,6 +12,7 @@ type command struct {
 	traits traits
 }
 
+// traits are what is special about a command.
 type traits uint8
 
 const (

@@ -13,11 +13,14 @@ import (
 // mayClearAwayLocked reports whether items that are to move to another queue may go for a new one:
 // to that queue or, if that does not take them, as the oldest of a queue that discards these.
 func (q *Queue) mayClearAwayLocked() bool {
-	if q.passed.items > 0 && q.stuckUntil <= q.store.reg.eras.now() {
+	if q.passed.items > 0 && !q.isStuckLocked() {
 		return true
 	}
 	return q.store.settings().Discard && (q.passed.items > 0 || q.deadStay && len(q.dead) > 0)
 }
+
+// isStuckLocked reports whether the other queue has just not taken an expired item.
+func (q *Queue) isStuckLocked() bool { return q.stuckUntil > q.store.reg.eras.now() }
 
 // clearAway has items go that are to move to another queue. It waits for the disk and, if wait says
 // so, for another walk through what has expired. Who moves items here may not wait: two queues may
@@ -30,11 +33,10 @@ func (q *Queue) clearAway(bound error, wait bool) {
 	}
 	defer q.sweeping.Unlock()
 	q.store.mu.Lock()
-	moves := q.passed.items > 0 && q.stuckUntil <= q.store.reg.eras.now()
+	stuck := q.isStuckLocked()
 	q.store.mu.Unlock()
-	if moves {
-		w := &sweep{q: q, left: moveItems}
-		if _ = w.dropAll(context.Background(), untilDone); w.gone > 0 {
+	if !stuck {
+		if n, _ := q.sweepExpired(context.Background(), untilDone, moveItems); n > 0 {
 			return
 		}
 	}
@@ -42,9 +44,6 @@ func (q *Queue) clearAway(bound error, wait bool) {
 		q.discardPassed(bound)
 	}
 }
-
-// untilDone is a pace that never waits.
-func untilDone(context.Context) bool { return true }
 
 // discardDead discards the first of the items that were delivered too often.
 func (q *Queue) discardDead(bound error) bool {

@@ -10,14 +10,14 @@ import (
 	"github.com/darner/darner/wal"
 )
 
-// bound2 is a queue of at most two items, of which expired ones go to "old", which has room for
-// room of them, and those that were delivered once to "dead", which has none.
-func bound2(t *testing.T, discard bool, room int64) (q, old *Queue) {
+// ofTwo is a queue of at most two items. Expired ones go to "old", which has room for some, and those
+// that were delivered once to "dead", which has none.
+func ofTwo(t *testing.T, discard bool, age time.Duration, room int64) (q, old *Queue) {
 	t.Helper()
 	o := small()
 	settings := map[string]*Settings{
 		"work": {
-			MaxItems: 2, Discard: discard, MaxAge: time.Second, ExpireTo: "old",
+			MaxItems: 2, Discard: discard, MaxAge: age, ExpireTo: "old",
 			MaxDeliveries: 1, DeadLetter: "dead",
 		},
 		"old":  {MaxItems: room},
@@ -42,7 +42,7 @@ func stored(q *Queue, payloads ...string) error {
 
 func TestExpiredItemsMoveAtOnceForNewOnes(t *testing.T) {
 	for _, discard := range []bool{false, true} {
-		q, old := bound2(t, discard, 100)
+		q, old := ofTwo(t, discard, time.Second, 100)
 		noError(t, stored(q, "a", "b"))
 		later(q.store.reg)
 		noError(t, stored(q, "c", "d"))
@@ -55,7 +55,7 @@ func TestExpiredItemsMoveAtOnceForNewOnes(t *testing.T) {
 }
 
 func TestExpiredItemsThatNoQueueTakesHoldTheirPlacesUnlessOldestOnesGo(t *testing.T) {
-	q, old := bound2(t, false, 1)
+	q, old := ofTwo(t, false, time.Second, 1)
 	put(t, old, "full")
 	noError(t, stored(q, "a", "b"))
 	later(q.store.reg)
@@ -68,21 +68,32 @@ func TestExpiredItemsThatNoQueueTakesHoldTheirPlacesUnlessOldestOnesGo(t *testin
 		t.Errorf("got %d items and %d that move, want 0 and 2", s.Items, s.Moving)
 	}
 
-	q, old = bound2(t, true, 1)
-	put(t, old, "full")
-	noError(t, stored(q, "a", "b"))
-	later(q.store.reg)
-	noError(t, stored(q, "c"))
-	if s := q.Stats(); s.Items != 1 || s.Moving != 1 || s.DiscardedFull != 1 {
-		t.Errorf("got %d items, %d that move and %d discarded, want 1 each",
-			s.Items, s.Moving, s.DiscardedFull)
+	for age, m := range map[time.Duration]Meta{time.Second: {}, 0: {Expires: today + 1000}} {
+		q, old = ofTwo(t, true, age, 1)
+		put(t, old, "full")
+		noError(t, storePatiently(q, []byte("a"), m))
+		noError(t, storePatiently(q, []byte("b"), m))
+		later(q.store.reg)
+		noError(t, stored(q, "c"))
+		if s := q.Stats(); s.Items != 1 || s.Moving != 1 || s.DiscardedFull != 1 {
+			t.Errorf("got %d items, %d that move and %d discarded, want 1 each",
+				s.Items, s.Moving, s.DiscardedFull)
+		}
+		if n, err := q.FlushExpired(); n != 0 || err != nil { // it was tried just now
+			t.Errorf("got %d, %v, want none", n, err)
+		}
+		q.store.mu.Lock()
+		if !q.isStuckLocked() {
+			t.Error("got it tried again at once, want it left for a while")
+		}
+		q.store.mu.Unlock()
+		noError(t, stored(q, "d", "e"))
+		wants(t, q, "d", "e")
 	}
-	noError(t, stored(q, "d", "e"))
-	wants(t, q, "d", "e")
 }
 
 func TestDeadLettersThatNoQueueTakesGoForNewItemsWhereOldestOnesGo(t *testing.T) {
-	q, _ := bound2(t, true, 100)
+	q, _ := ofTwo(t, true, time.Second, 100)
 	noError(t, stored(q, "a", "b"))
 	for range 2 {
 		noError(t, q.Return(fetch(t, q)))
@@ -102,7 +113,7 @@ func TestDeadLettersThatNoQueueTakesGoForNewItemsWhereOldestOnesGo(t *testing.T)
 
 func TestASweepOfFewItemsLeavesTheOthersForTheNext(t *testing.T) {
 	o := small()
-	o.Settings = eachOne(&Settings{MaxAge: time.Second, MaxExpireSweep: 2})
+	eachQueue(Settings{MaxAge: time.Second, MaxExpireSweep: 2})(&o)
 	r := open(t, t.TempDir(), o)
 	r.sweeper.stop()
 	q := named(t, r, "work")
@@ -118,8 +129,6 @@ func TestASweepOfFewItemsLeavesTheOthersForTheNext(t *testing.T) {
 		}
 	}
 }
-
-func eachOne(s *Settings) func(string) *Settings { return func(string) *Settings { return s } }
 
 func noError(t *testing.T, err error) {
 	t.Helper()

@@ -96,7 +96,8 @@ const discardSlice = 64 << 10
 // recordBytes is about what a record takes besides its payload.
 const recordBytes = 48
 
-// dropOldestLocked takes a slice of the oldest waiting items. Of these, some may have expired.
+// dropOldestLocked takes a slice of the oldest waiting items. Those that have expired count as such,
+// unless they should have gone to another queue.
 func (q *Queue) dropOldestLocked(bound error) (n int, err error) {
 	discarded, expired := uint64(0), uint64(0)
 	defer func() {
@@ -115,7 +116,7 @@ func (q *Queue) dropOldestLocked(bound error) (n int, err error) {
 			q.putBackLocked(it)
 			return n, err
 		}
-		if q.hasExpiredLocked(it) {
+		if moves := q.store.settings().ExpireTo != ""; !moves && q.hasExpiredLocked(it) {
 			expired++
 		} else {
 			discarded++

@@ -21,8 +21,13 @@ func (q *Queue) FlushExpired() (n int, err error) {
 	q.store.pins++
 	q.store.mu.Unlock()
 	defer q.store.unpin()
+	q.sweeping.Lock()
+	defer q.sweeping.Unlock()
 	return q.sweepExpired(context.Background(), untilDone, 0)
 }
+
+// untilDone is a pace that never waits.
+func untilDone(context.Context) bool { return true }
 
 // FlushAllExpired is FlushExpired of every queue, and returns the sum. Parked queues in which
 // nothing is due stay parked. When ctx ends it stops between two queues and returns the context's

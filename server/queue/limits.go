@@ -40,10 +40,7 @@ func (s *store) admitLocked(size int64, delayed bool) error {
 	q := &s.own
 	_, more := q.peekHeadLocked() // drops what has expired
 	over := s.overLocked(set, size)
-	for n := 0; over != nil && over.discard && n < expirySlice; n++ {
-		if over.clears {
-			return over
-		}
+	for n := 0; over != nil && over.discard && !over.clears && n < expirySlice; n++ {
 		bound := over
 		it, ok, err := q.popLocked() // drops what has expired before the next one
 		over = s.overLocked(set, size)
@@ -52,8 +49,7 @@ func (s *store) admitLocked(size int64, delayed bool) error {
 			return bound
 		case ok && (over == nil || over.clears):
 			q.putBackLocked(it)
-		case over == nil:
-		case !ok && !over.clears:
+		case !ok && over != nil && !over.clears:
 			return errors.Join(over.final(), err)
 		case ok:
 			if err := q.discardLocked(it, bound); err != nil {

@@ -113,28 +113,31 @@ func TestDiscardedItemsAreTold(t *testing.T) {
 		fmt.Sprint("count=", s.DiscardedFull), "max-disk of its table, or queue-max-disk")
 }
 
-func TestWhatHasExpiredIsNotDiscarded(t *testing.T) {
-	r := bounded(t, disktest.New(), func(o *Options) {
-		o.Clock = clocktest.New(time.UnixMilli(today))
-		o.Settings = func(string) *Settings { return &Settings{MaxDisk: 1 << 20, Discard: true} }
-	})
-	r.sweeper.stop() // expired items leave for new ones alone
-	q := named(t, r, "work")
-	payload := make([]byte, 10_000)
-	for range 60 {
-		m := Meta{Enqueued: today, Expires: today + 1000}
-		if err := storePatiently(q, payload, m); err != nil {
-			t.Fatal(err)
+func TestWhatHasExpiredIsNotDiscardedUnlessItShouldHaveMoved(t *testing.T) {
+	for _, to := range []string{"", "old"} {
+		r := bounded(t, disktest.New(), func(o *Options) {
+			o.Clock = clocktest.New(time.UnixMilli(today))
+			eachQueue(Settings{MaxDisk: 1 << 20, Discard: true, ExpireTo: to})(o)
+		})
+		r.sweeper.stop() // expired items leave for new ones alone
+		q := named(t, r, "work")
+		payload := make([]byte, 10_000)
+		for i := range 120 {
+			m := Meta{Enqueued: today}
+			if i < 60 {
+				m.Expires = today + 1000
+			}
+			if i == 60 {
+				later(r)
+			}
+			if err := storePatiently(q, payload, m); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
-	later(r)
-	for range 60 {
-		if err := storePatiently(q, payload, Meta{Enqueued: today}); err != nil {
-			t.Fatal(err)
+		s := q.Stats()
+		if expired := s.Expired > 0; expired != (to == "") || expired == (s.DiscardedFull > 0) {
+			t.Errorf("to %q: got %d discarded and %d expired", to, s.DiscardedFull, s.Expired)
 		}
-	}
-	if s := q.Stats(); s.DiscardedFull != 0 || s.Expired == 0 {
-		t.Errorf("got %d discarded and %d expired, want only expired ones", s.DiscardedFull, s.Expired)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/darner/darner/wal"
+	"github.com/darner/darner/wal/clock"
 )
 
 // inTheMiddle does something while an expired item is on its way from one queue to another.
@@ -106,6 +107,26 @@ func TestWhatIsBeingMovedExpiresNowhereElse(t *testing.T) {
 	if s := q.Stats(); s.Expired != 1 {
 		t.Errorf("got %d expired, want 1", s.Expired)
 	}
+}
+
+func TestTheSweeperDoesNotWaitForAMoveThatAClientAskedFor(t *testing.T) {
+	inTheMiddle(t, func(q *Queue) {
+		sweeper := q.store.reg.sweeper
+		sweeper.began = clock.Steady(sweeper.r.clock)
+		swept := make(chan bool)
+		go func() {
+			q.store.dropExpired(t.Context(), sweeper)
+			close(swept)
+		}()
+		eventually(t, "the end of the sweep", func() bool {
+			select {
+			case <-swept:
+				return true
+			default:
+				return false
+			}
+		})
+	})
 }
 
 func TestAFlushForgetsWhatIsBeingMoved(t *testing.T) {

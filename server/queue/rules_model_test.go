@@ -640,7 +640,7 @@ func (m *ruledModel) sweep(q *ruledQueue) (gone int) {
 	}
 	n := m.move(q, move, to)
 	q.Expired += uint64(n)
-	if to != "" {
+	if n > 0 {
 		q.stuckUntil = 0
 	}
 	for _, it := range move[n:] {

@@ -259,15 +259,15 @@ func (s *store) usedOrDue(since uint64, now int64) (used, due bool) {
 	return s.log != nil && s.lastUse >= since, s.log != nil && s.dueLocked() <= now
 }
 
-// dropExpired drops what has expired at the heads of all queues, a slice at a time, and notes when
-// the next heads expire.
+// dropExpired drops what has expired in all queues, a slice at a time, and notes when the next
+// items expire.
 func (s *store) dropExpired(ctx context.Context, by *sweeper) {
 	most := s.settings().MaxExpireSweep
 	for _, q := range s.allQueues() {
 		if most == 0 { // else it is counted what goes
 			q.dropExpired(ctx, by)
 		}
-		n, err := q.sweepExpired(ctx, by.pace, most)
+		n, err := q.trySweep(ctx, by, most)
 		if err != nil {
 			s.logger().Warn("cannot look for expired items", "queue", q.Name(), "error", err)
 		}
@@ -275,6 +275,15 @@ func (s *store) dropExpired(ctx context.Context, by *sweeper) {
 			q.noteDue()
 		}
 	}
+}
+
+// trySweep is sweepExpired, unless somebody else does it: other queues do not wait for that.
+func (q *Queue) trySweep(ctx context.Context, by *sweeper, most int) (n int, err error) {
+	if !q.sweeping.TryLock() {
+		return 0, nil
+	}
+	defer q.sweeping.Unlock()
+	return q.sweepExpired(ctx, by.pace, most)
 }
 
 // noteDue notes when the queue is to be cleaned up next.

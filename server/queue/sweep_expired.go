@@ -17,12 +17,10 @@ const unstick = 10 * time.Second
 const expiryGap = time.Second
 
 // sweepExpired drops what has expired in a queue, most items at most; 0 is any number. It returns
-// how many that were. Another walk of the queue ends first, so that what is moved keeps its order.
+// how many that were. Queue.sweeping is held.
 func (q *Queue) sweepExpired(
 	ctx context.Context, pace func(context.Context) bool, most int,
 ) (n int, err error) {
-	q.sweeping.Lock()
-	defer q.sweeping.Unlock()
 	w := &sweep{q: q, left: -1}
 	if most > 0 {
 		w.left = most
@@ -149,8 +147,11 @@ func (w *sweep) moveSlice(c cursor, from uint64, to string) (next uint64, err er
 			c.Revisit(it.Position)
 		}
 	}
-	if q.stuckUntil = 0; problem != nil {
+	switch {
+	case problem != nil:
 		q.stuckUntil = q.store.reg.eras.now() + unstick.Milliseconds()
+	case n > 0:
+		q.stuckUntil = 0
 	}
 	q.store.mu.Unlock()
 	w.gone += n

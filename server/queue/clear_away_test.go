@@ -10,8 +10,8 @@ import (
 	"github.com/darner/darner/wal"
 )
 
-// ofTwo is a queue of at most two items. Expired ones go to "old", which has room for some, and those
-// that were delivered once to "dead", which has none.
+// ofTwo is a queue of at most two items. Expired ones go to "old", which has room for some, and
+// those that were delivered once to "dead", which has none.
 func ofTwo(t *testing.T, discard bool, age time.Duration, room int64) (q, old *Queue) {
 	t.Helper()
 	o := small()

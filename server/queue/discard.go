@@ -96,8 +96,8 @@ const discardSlice = 64 << 10
 // recordBytes is about what a record takes besides its payload.
 const recordBytes = 48
 
-// dropOldestLocked takes a slice of the oldest waiting items. Those that have expired count as such,
-// unless they should have gone to another queue.
+// dropOldestLocked takes a slice of the oldest waiting items. Those that have expired count as
+// such, unless they should have gone to another queue.
 func (q *Queue) dropOldestLocked(bound error) (n int, err error) {
 	discarded, expired := uint64(0), uint64(0)
 	defer func() {
